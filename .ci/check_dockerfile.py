@@ -1,0 +1,208 @@
+"""Checks the Dockerfile without Docker: first its rules, then its build steps, run in a temporary folder.
+
+Parses and runs only what our Dockerfile uses; an instruction that it does not know is an error, never skipped.
+"""
+# ruff: noqa: INP001, S603, S607, T201
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+EXIT_SETTINGS = 78
+STEP_TIMEOUT_S = 240
+PINNED = re.compile(r"^python:3\.\d+\.\d+-slim-[a-z]+(@sha256:[0-9a-f]{64})?$")
+ABSOLUTE = re.compile(r"(?<![\w./-])/(app|src|dist|data)\b")
+"""The image's own folders, wherever a step names one."""
+
+
+@dataclass
+class Stage:
+    """One ``FROM`` and what follows it."""
+
+    base: str
+    name: str
+    steps: list[tuple[str, str]] = field(default_factory=list)
+
+    def all(self, keyword: str) -> list[str]:
+        """Return what stands behind each of one kind of instruction."""
+        return [rest for word, rest in self.steps if word == keyword]
+
+    def last(self, keyword: str) -> str:
+        """Return what stands behind the last of one kind of instruction; "" when there is none."""
+        return (self.all(keyword) or [""])[-1]
+
+
+def parse(text: str) -> list[Stage]:
+    """Read a Dockerfile's stages; comments are dropped, continued lines joined."""
+    lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    stages: list[Stage] = []
+    for line in re.sub(r"\\\n\s*", "", lines).splitlines():
+        if not line.strip():
+            continue
+        keyword, _, rest = line.strip().partition(" ")
+        if keyword == "FROM":
+            base, _, name = rest.partition(" AS ")
+            stages.append(Stage(base, name))
+        else:
+            stages[-1].steps.append((keyword, rest))
+    return stages
+
+
+def broken_rules(stages: list[Stage]) -> list[str]:
+    """Name the rules that the Dockerfile breaks."""
+    if len(stages) != 2:
+        return [f"there must be two stages, one to build and one to run; there are {len(stages)}"]
+    build, run = stages
+    installs = [rest for rest in build.all("RUN") if "pip install" in rest and "requirements" in rest]
+    environment = dict(re.findall(r"(\w+)=(\S+)", " ".join(run.all("ENV"))))
+    rules = {
+        "both stages start from the same Python": build.base == run.base,
+        "the base is a slim Python, pinned by its full version": bool(PINNED.match(run.base)),
+        "ADD, which fetches and unpacks, is not used": not (build.all("ADD") or run.all("ADD")),
+        "dependencies are installed with --require-hashes": bool(installs)
+        and all("--require-hashes" in rest for rest in installs),
+        "the bot itself is installed with --no-deps": any("--no-deps" in rest for rest in build.all("RUN")),
+        "the running stage runs nothing while it is built": not run.all("RUN"),
+        "the running stage copies from the build stage only": all(
+            rest.startswith(f"--from={build.name} ") for rest in run.all("COPY")
+        ),
+        "the user is a number and not root": bool(re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", run.last("USER"))),
+        "the data folder belongs to the user": f"--chown={run.last('USER')} /data" in " ".join(run.all("COPY")),
+        "the working directory is /app": run.last("WORKDIR") == "/app",
+        "the data folder is a volume": run.last("VOLUME") == '["/data"]',
+        "the database is a file in the volume": environment.get("DATABASE_URL", "")
+        == "sqlite+aiosqlite:////data/flokit.db",
+        "it listens on all addresses of the container": environment.get("HOST") == "0.0.0.0",  # noqa: S104
+        "the port that it listens on is exposed": run.last("EXPOSE") == environment.get("PORT"),
+        "it starts without a shell": json_list(run.last("ENTRYPOINT")) == ["flokit-bot"]
+        and json_list(run.last("CMD")) == ["run"],
+        "its health is asked without a shell, at /livez": asks_livez(run.last("HEALTHCHECK")),
+        "no secret stands in it": not re.search(r"xox[bp]-|xapp-|TOKEN=|SECRET=|API_KEY=", str(stages)),
+        "everything that is copied passes .dockerignore": all(passes_dockerignore(name) for name in copied(build)),
+    }
+    return [rule for rule, holds in rules.items() if not holds]
+
+
+def json_list(text: str) -> list[str]:
+    """Read an instruction's exec form; [] when it is not one."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return []
+    return value if isinstance(value, list) else []
+
+
+def asks_livez(healthcheck: str) -> bool:
+    """Tell whether the health check is Python code that can be parsed and asks ``/livez``."""
+    command = json_list(healthcheck.partition("CMD ")[2])
+    if command[:2] != ["python3", "-c"]:
+        return False
+    ast.parse(command[2])
+    return "/livez" in command[2]
+
+
+def copied(stage: Stage) -> list[str]:
+    """Return what a stage copies from the repository."""
+    return [name for rest in stage.all("COPY") if not rest.startswith("--") for name in rest.split()[:-1]]
+
+
+def passes_dockerignore(name: str) -> bool:
+    """Tell whether a file reaches the build; the last pattern that matches counts."""
+    passes = True
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        pattern = line.strip()
+        if pattern and not pattern.startswith("#") and fnmatch.fnmatch(name, pattern.removeprefix("!")):
+            passes = pattern.startswith("!")
+    return passes
+
+
+def build_here(stage: Stage, root: Path) -> None:
+    """Run a stage's steps with the image's folders below ``root``."""
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    folder = root
+    for keyword, rest in stage.steps:
+        here = ABSOLUTE.sub(lambda found: str(root / found[1]), rest)
+        print(f"   {keyword} {rest}", flush=True)
+        match keyword:
+            case "ENV":
+                environment.update(re.findall(r"(\w+)=(\S+)", here))
+            case "WORKDIR":
+                folder = Path(here)
+                folder.mkdir(parents=True, exist_ok=True)
+            case "COPY":
+                *sources, target = here.split()
+                for source in sources:
+                    copy(ROOT / source, folder / target)
+            case "RUN":
+                subprocess.run(["sh", "-ec", here], cwd=folder, env=environment, check=True, timeout=STEP_TIMEOUT_S)
+            case _:
+                raise SystemExit(f"the checker does not know {keyword}")
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy as Docker does: a folder's content, or a file into a folder."""
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    else:
+        shutil.copy(source, target)
+
+
+def check_installed(root: Path) -> list[str]:
+    """Run what was installed, from an empty folder without any setting, and say what is wrong."""
+    command = root / "app" / "venv" / "bin" / "flokit-bot"
+    empty = root / "empty"
+    empty.mkdir()
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [command, *arguments],
+            cwd=empty,
+            env={"PATH": os.defpath},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    shown, refused = call("--version"), call("run")
+    problems = []
+    if (shown.returncode, shown.stdout.strip()) != (0, f"flokit-bot {version}"):
+        problems.append(f"--version said {shown.stdout!r} {shown.stderr!r}, code {shown.returncode}")
+    if refused.returncode != EXIT_SETTINGS or "Traceback" in refused.stderr or "SLACK_BOT_TOKEN" not in refused.stderr:
+        problems.append(f"run without settings said {refused.stderr!r}, code {refused.returncode}")
+    packages = next((root / "app" / "venv" / "lib").glob("python3*/site-packages"))
+    needed = ("bot/store/migrations/env.py", "bot/sandbox/page_files/index.html")
+    return problems + [f"the wheel lacks {name}" for name in needed if not (packages / name).is_file()]
+
+
+def main() -> int:
+    """Check the rules, then the steps; return the exit code."""
+    stages = parse((ROOT / "Dockerfile").read_text())
+    problems = broken_rules(stages)
+    if not problems:
+        with tempfile.TemporaryDirectory(prefix="flokit-image-") as temporary:
+            root = Path(temporary)
+            build_here(stages[0], root)
+            problems = check_installed(root)
+    for problem in problems:
+        print(f"✗ Dockerfile: {problem}", file=sys.stderr)
+    if not problems:
+        print("✓ Dockerfile: its rules hold, its steps work, and what they install runs")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+# `make run` and `make test` need nothing but Python ≥ 3.11 and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := run
+.PHONY: run test lint format picture lock clean
+
+run: $(VENV)/run.stamp  ## connect to Slack when .env has its tokens, the sandbox otherwise
+	$(BIN)/flokit-bot run --or-sandbox
+
+test: $(VENV)/dev.stamp  ## all tests
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+lint: $(VENV)/dev.stamp  ## what CI refuses
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+picture: $(VENV)/dev.stamp  ## take the README's picture anew (needs chromium)
+	$(BIN)/pytest tests/scenarios/test_browser.py -k main_job
+	mkdir -p docs/images
+	cp artifacts/thread.png docs/images/thread.png
+
+format: $(VENV)/dev.stamp  ## let the formatter have its way
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(VENV)/dev.stamp  ## pin the dependencies anew (needs uv)
+	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
+	uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --quiet --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis artifacts
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make run PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	touch $@

@@ -1,0 +1,348 @@
+"""What people can do: ask for the status or the detail, start or join a sync, keep watching, ask for help.
+
+A command, a mention and a button that mean the same end in the same method. Nothing here is sent: answers are
+saved, and the sender shows them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from bot.core import blocks
+from bot.core.commands import (
+    Action,
+    Ambiguous,
+    Found,
+    HelpCommand,
+    NotFound,
+    Press,
+    ShowCommand,
+    StatusCommand,
+    SyncCommand,
+    filter_integrations,
+    parse_command,
+    parse_mention,
+    resolve,
+)
+from bot.core.errors import FlokitDenied, FlokitError, FlokitMissing
+from bot.core.models import Integration, Panel, PanelKind
+from bot.core.requests import RequestKind
+from bot.flokit import SHARED_WITHIN_S, Priority
+from bot.store.ids import new_id
+from bot.store.outbox import Address
+from bot.store.store import Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from bot.core.models import Message, Patience
+    from bot.core.requests import Request
+    from bot.flokit import FlokitClient
+    from bot.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_S: Final = 2.5
+"""How long a person's look may take before older knowledge is shown."""
+
+REQUEST_LIVES: Final = timedelta(minutes=25)
+"""An older request is not acted on any more: its response_url is about to end, and the world has moved."""
+
+TOO_LATE: Final = "I was away when you asked for this, and it is too old to act on now: nothing was started. Ask again."
+
+
+_NOTHING_TO_WATCH: Final = {
+    Kept.ENDED: "This sync has its outcome already: there is nothing left to watch.",
+    Kept.NEWER: "A newer sync of this integration is being followed: its outcome comes in its own thread.",
+    Kept.UNKNOWN: "I no longer know this sync: ask for the status to see how things stand now.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The integrations as FloKit showed them at ``as_of``; ``stale_reason`` is set when it could not be asked now."""
+
+    integrations: tuple[Integration, ...]
+    as_of: datetime
+    stale_reason: str = ""
+
+
+class Actions:
+    """What people can do, for one workspace."""
+
+    def __init__(
+        self,
+        store: Store,
+        flokit: FlokitClient,
+        *,
+        patience: Patience,
+        clock: Callable[[], datetime],
+        command: str = "/flokit",
+        bot_user_id: str = "",
+    ) -> None:
+        self._store = store
+        self._flokit = flokit
+        self._patience = patience
+        self._clock = clock
+        self._command = command
+        self._bot_user_id = bot_user_id
+        self._last_known: _Known | None = None
+
+    async def receive(self, request: Request) -> str:
+        """Save what was asked, before Slack is answered; a start is done at once, the rest soon.
+
+        Returns:
+            A sentence for the person when there is nothing to do; "" otherwise.
+
+        Raises:
+            StoreUnavailable: nothing was saved, and nothing was started.
+        """
+        press = request.press
+        if press and press.action in (Action.RESYNC, Action.TRY_AGAIN):
+            await self._start_pressed(request, press)
+        elif press and press.action is Action.KEEP_WATCHING:
+            return _NOTHING_TO_WATCH.get(await self._store.keep_watching(request, press.run_id, self._clock()), "")
+        else:
+            await self._store.add_request(request)
+        return ""
+
+    async def answer(self, request: Request) -> None:
+        """Do what a saved request asks for, and save the answer."""
+        if self._clock() - request.received_at > REQUEST_LIVES:
+            await self._note(request, blocks.plain_message(TOO_LATE))
+            return
+        try:
+            if request.press:
+                await self._answer_press(request, request.press)
+            else:
+                await self._answer_text(request)
+        except FlokitDenied as error:
+            await self._note(request, blocks.access_lost_message(str(error)))
+        except FlokitError as error:
+            await self._note(request, blocks.flokit_away_message(str(error)))
+
+    async def apologise(self, request: Request, error_id: str) -> None:
+        """Answer a request that an unexpected error ended; the id is in the log."""
+        sentence = f"Something went wrong on my side, and it is logged under {error_id}. Nothing was started."
+        await self._note(request, blocks.plain_message(sentence))
+
+    async def _answer_text(self, request: Request) -> None:
+        command = (
+            parse_mention(request.text, self._bot_user_id)
+            if request.kind is RequestKind.MENTION
+            else parse_command(request.text)
+        )
+        match command:
+            case StatusCommand(query=query):
+                await self._show_status(request, query)
+            case ShowCommand(target=target):
+                await self._show(request, target)
+            case SyncCommand(target=target):
+                await self._sync(request, target)
+            case HelpCommand():
+                await self._note(request, blocks.help_message(command, command=self._command))
+
+    async def _answer_press(self, request: Request, press: Press) -> None:
+        match press.action:
+            case Action.DETAILS:
+                await self._add_detail(request, press.integration_id)
+            case Action.REFRESH | Action.PREVIOUS_PAGE | Action.NEXT_PAGE:
+                await self._redraw(request, press)
+            case _:
+                log.error("press_not_answered", action=press.action)
+                await self._store.finish_request(request.id)
+
+    # Status and detail
+
+    async def _show_status(self, request: Request, query: str) -> None:
+        known = await self._look()
+        matching = filter_integrations(query, known.integrations, self._clock())
+        if query and not matching:
+            message = blocks.nothing_matches_message(query, known.integrations, self._clock(), command=self._command)
+            await self._note(request, message)
+            return
+        await self._add_panel(request, _panel(PanelKind.STATUS, known, matching, query=query))
+
+    async def _show(self, request: Request, target: str) -> None:
+        known = await self._look()
+        match resolve(target, known.integrations):
+            case Found(integration=integration):
+                await self._add_detail(request, integration.id)
+            case Ambiguous(matches=matches):
+                await self._add_panel(request, _panel(PanelKind.CHOOSE_DETAIL, known, matches, query=target))
+            case NotFound(nearest=nearest):
+                await self._note(request, blocks.not_found_message(target, nearest, command=self._command))
+
+    async def _add_detail(self, request: Request, integration_id: str) -> None:
+        try:
+            known = await self._look_at(integration_id)
+        except FlokitMissing:
+            await self._note(request, blocks.not_found_message(integration_id, (), command=self._command))
+            return
+        await self._add_panel(request, _panel(PanelKind.DETAIL, known, known.integrations))
+
+    async def _redraw(self, request: Request, press: Press) -> None:
+        panel = await self._store.load_panel(press.panel_id)
+        if panel is None:
+            sentence = f"I no longer know this message: type {self._command} status for a fresh one."
+            await self._note(request, blocks.plain_message(sentence))
+            return
+        if press.action is Action.REFRESH:
+            panel = await self._refreshed(panel)
+        else:
+            panel = replace(panel, page=press.page)
+        await self._store.redraw_panel(request, panel, self._clock())
+
+    async def _refreshed(self, panel: Panel) -> Panel:
+        """Look anew at what a panel shows. When FloKit cannot be asked, the panel says so and keeps what it knew."""
+        try:
+            if panel.kind is PanelKind.STATUS:
+                known = await self._look(max_age_s=SHARED_WITHIN_S)
+                shown = filter_integrations(panel.query, known.integrations, self._clock())
+            else:
+                known = await self._look_again(panel)
+                shown = known.integrations
+        except FlokitError as error:
+            return replace(panel, stale_reason=str(error))
+        return replace(panel, integrations=shown, as_of=known.as_of, stale_reason=known.stale_reason)
+
+    async def _look_again(self, panel: Panel) -> _Known:
+        if len(panel.integrations) != 1:
+            known = await self._look(max_age_s=SHARED_WITHIN_S)
+            ids = {integration.id for integration in panel.integrations}
+            return replace(known, integrations=tuple(one for one in known.integrations if one.id in ids))
+        try:
+            return await self._look_at(panel.integrations[0].id)
+        except FlokitMissing:
+            return _Known((), self._clock())
+
+    async def _look(self, *, max_age_s: float | None = None) -> _Known:
+        """Ask for all integrations; older knowledge is better than none when FloKit does not answer in time."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                listing = await self._flokit.fetch_integrations(
+                    priority=Priority.CLICK, max_age_s=max_age_s, patience_s=PATIENCE_S
+                )
+        except FlokitDenied:
+            raise
+        except (FlokitError, TimeoutError) as error:
+            if self._last_known is None:
+                raise error if isinstance(error, FlokitError) else _no_answer() from error
+            return replace(self._last_known, stale_reason=str(error) or "no answer in time")
+        self._last_known = _Known(listing.integrations, listing.as_of)
+        return self._last_known
+
+    async def _look_at(self, integration_id: str) -> _Known:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                detail = await self._flokit.fetch_integration(
+                    integration_id, priority=Priority.CLICK, patience_s=PATIENCE_S
+                )
+        except TimeoutError as error:
+            raise _no_answer() from error
+        return _Known((detail.integration,), detail.as_of)
+
+    # Syncs
+
+    async def _sync(self, request: Request, target: str) -> None:
+        known = await self._look()
+        match resolve(target, known.integrations):
+            case Found(integration=integration):
+                await self._start_typed(request, known, integration)
+            case Ambiguous(matches=matches):
+                await self._add_panel(request, _panel(PanelKind.CHOOSE_SYNC, known, matches, query=target))
+            case NotFound(nearest=nearest):
+                await self._note(request, blocks.not_found_message(target, nearest, command=self._command))
+
+    async def _start_typed(self, request: Request, known: _Known, integration: Integration) -> None:
+        """Start or join a sync in the thread it was asked in, or under a message of its own."""
+        root = None if request.origin.thread_ts else _panel(PanelKind.SYNC, known, (integration,))
+        await self._start(request, integration, root=root)
+
+    async def _start_pressed(self, request: Request, press: Press) -> None:
+        """Start or join a sync in the thread of the message that was clicked.
+
+        A message that only its reader sees has no thread: that follow-up gets a message of its own, sent directly.
+        """
+        known = await self._known_to(press)
+        integration = next(
+            (one for one in known.integrations if one.id == press.integration_id), Integration(press.integration_id)
+        )
+        if request.origin.ephemeral:
+            await self._start(request, integration, root=_panel(PanelKind.SYNC, known, (integration,)))
+        else:
+            await self._start(request, integration, panel_id=press.panel_id or None)
+
+    async def _known_to(self, press: Press) -> _Known:
+        """What the pressed message knew; FloKit is not asked before the ack."""
+        panel = await self._store.load_panel(press.panel_id) if press.panel_id else None
+        if panel:
+            return _Known(panel.integrations, panel.as_of)
+        run = await self._store.load_run(press.run_id) if press.run_id else None
+        if run and run.last_seen and run.last_seen_at:
+            return _Known((run.last_seen,), run.last_seen_at)
+        return _Known((), self._clock())
+
+    async def _start(
+        self, request: Request, integration: Integration, *, panel_id: str | None = None, root: Panel | None = None
+    ) -> None:
+        opened = await self._store.start_sync(
+            request,
+            integration,
+            self._clock(),
+            patience=self._patience,
+            action=request.press.action if request.press else "sync",
+            panel_id=panel_id,
+            root=root,
+        )
+        if opened:
+            log.info(
+                "sync_joined" if opened.joined else "sync_requested",
+                run_id=opened.run.id,
+                integration_id=integration.id,
+                user_id=request.origin.person.id,
+                channel_id=request.origin.channel_id,
+            )
+
+    # Answers
+
+    async def _add_panel(self, request: Request, panel: Panel) -> None:
+        await self._store.add_panel(request, panel, _answer_address(request), self._clock())
+
+    async def _note(self, request: Request, message: Message) -> None:
+        """Answer only the person who asked, where Slack lets us; in a thread or a direct message, there."""
+        origin = request.origin
+        address = _answer_address(request)
+        if request.kind is not RequestKind.MENTION and origin.response_url:
+            address = replace(address, ephemeral=True)
+        await self._store.add_note(request, message, address, self._clock())
+
+
+def _answer_address(request: Request) -> Address:
+    """Where an answer goes: the channel of a command, the thread of a mention, the thread below a clicked message."""
+    origin = request.origin
+    thread_ts = origin.thread_ts
+    if request.kind is RequestKind.PRESS:
+        thread_ts = origin.thread_ts or origin.message_ts
+    return Address(
+        team_id=origin.team_id,
+        channel_id=origin.channel_id,
+        thread_ts=None if origin.ephemeral else thread_ts,
+        user_id=origin.person.id,
+        response_url=origin.response_url,
+        ephemeral=origin.ephemeral,
+    )
+
+
+def _panel(kind: PanelKind, known: _Known, shown: Sequence[Integration], *, query: str = "") -> Panel:
+    return Panel(new_id("pnl"), kind, tuple(shown), known.as_of, query=query, stale_reason=known.stale_reason)
+
+
+def _no_answer() -> FlokitError:
+    return FlokitError(f"FloKit did not answer within {PATIENCE_S:g} s.")

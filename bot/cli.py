@@ -1,0 +1,143 @@
+"""The command line: ``flokit-bot run | sandbox | check | migrate``.
+
+Exit codes: 0 fine, 2 wrong usage, 78 wrong settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Final
+
+from bot import __version__
+from bot.core.errors import SettingsError, StoreUnavailable
+from bot.logs import configure_logging
+from bot.settings import Settings, has_slack_tokens, load_database_settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_FINE: Final = 0
+EXIT_SETTINGS: Final = 78
+"""EX_CONFIG of sysexits.h: a supervisor need not try again before somebody changed something."""
+
+SANDBOX_PORT: Final = 8484
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.action(options))
+    except SettingsError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return EXIT_SETTINGS
+    except KeyboardInterrupt:
+        return EXIT_FINE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="flokit-bot", description="See and repair FloKit's syncs from Slack.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"flokit-bot {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", allow_abbrev=False, help="connect to Slack and work until stopped")
+    run.add_argument(
+        "--or-sandbox", action="store_true", help="without any Slack token in the environment or .env: the sandbox"
+    )
+    run.set_defaults(action=_run)
+    sandbox = commands.add_parser(
+        "sandbox", allow_abbrev=False, help="try everything here: a local Slack, a local FloKit, the real bot"
+    )
+    sandbox.add_argument(
+        "--port", type=_port, default=SANDBOX_PORT, help="the page's port (default %(default)s; 0 takes a free one)"
+    )
+    sandbox.set_defaults(action=_sandbox)
+    check = commands.add_parser(
+        "check", allow_abbrev=False, help="check settings, tokens, keys and database; change nothing"
+    )
+    check.set_defaults(action=_check)
+    migrate = commands.add_parser("migrate", allow_abbrev=False, help="bring the database's tables up to this version")
+    migrate.set_defaults(action=_migrate)
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.or_sandbox and not has_slack_tokens():
+        options.port = SANDBOX_PORT
+        return _sandbox(options)
+    settings = _load()
+    from bot.app import build  # noqa: PLC0415 - a wrong setting is told before the framework is loaded
+
+    async def work() -> None:
+        await build(settings).run()
+
+    asyncio.run(work())
+    return EXIT_FINE
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    from bot.sandbox.run import run_sandbox  # noqa: PLC0415 - production never loads the sandbox
+
+    asyncio.run(run_sandbox(port=options.port))
+    return EXIT_FINE
+
+
+def _check(_options: argparse.Namespace) -> int:
+    settings = _load()
+    from bot.check import check  # noqa: PLC0415 - see _run
+
+    async def print_findings() -> bool:
+        all_fine = True
+        async for finding in check(settings):
+            print(finding, flush=True)
+            all_fine = all_fine and finding.is_fine
+        return all_fine
+
+    return EXIT_FINE if asyncio.run(print_findings()) else EXIT_SETTINGS
+
+
+def _migrate(_options: argparse.Namespace) -> int:
+    settings = load_database_settings()
+    from bot.store import schema  # noqa: PLC0415 - see _run
+    from bot.store.database import Database  # noqa: PLC0415 - see _run
+
+    async def upgrade() -> str:
+        database = Database(settings.database_url)
+        try:
+            database.make_folder()
+            await schema.upgrade(database)
+            return await schema.current(database)
+        except StoreUnavailable as error:
+            raise SettingsError([f"DATABASE_URL: {error}; is the server running, and the address right?"]) from error
+        finally:
+            await database.close()
+
+    print(f"The database's tables are at revision {asyncio.run(upgrade())}.")
+    return EXIT_FINE
+
+
+def _load() -> Settings:
+    settings = load_settings()
+    secrets = [
+        secret.get_secret_value()
+        for secret in (
+            settings.slack_bot_token,
+            settings.slack_app_token,
+            settings.slack_signing_secret,
+            settings.flokit_api_key,
+            settings.flokit_sync_api_key,
+        )
+        if secret
+    ]
+    configure_logging(settings.log_format, settings.log_level, secrets=secrets)
+    return settings

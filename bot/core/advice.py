@@ -1,0 +1,146 @@
+"""What is known about each integration type: its name, how fresh it should be, what to check when it fails.
+
+Everything here is a documented set-up fact of the vendor's (collected in the table "Per type" of the project's
+FloKit API notes), never a diagnosis: FloKit does not say why a sync failed beyond its error text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bot.core.models import Integration
+
+RECONNECT: Final = "FloKit → Settings → Integrations"
+"""Where credentials are repaired; no deep link is documented."""
+
+API_KEYS: Final = "FloKit → Settings → API Keys"
+"""Where API keys are made and rotated."""
+
+NAME_CHARS: Final = 40
+"""The longest display name, in code points; the longest known one has 17."""
+
+_HOUR_S: Final = 3600
+_DAY_S: Final = 24 * _HOUR_S
+
+
+@dataclass(frozen=True, slots=True)
+class _Type:
+    name: str
+    checks: tuple[str, ...]
+    stale_after_s: int = _DAY_S
+
+
+_TYPES: Final = {
+    "revenuecat": _Type(
+        "RevenueCat",
+        (
+            "The key is still valid: a v1 project key, read-only; RevenueCat shows it only once, when it is made",
+            "The webhook to FloKit is set up in RevenueCat",
+            "app_user_id is the user id of your backend, not an anonymous id",
+        ),
+        # Polled every 6 h when its webhook is not set up: three polls in a row must be missed.
+        stale_after_s=18 * _HOUR_S,
+    ),
+    "adapty": _Type(
+        "Adapty",
+        (
+            "The key is the server-side (secret) key, not the public SDK key",
+            "The webhook sends all subscription events",
+            "customer_user_id is set",
+        ),
+    ),
+    "appsflyer": _Type(
+        "AppsFlyer",
+        (
+            "The token is a V2.0 API token; V1 tokens cannot pull data",
+            "The app id has the right form: id123… for iOS, the package name for Android",
+            "iOS and Android are two separate integrations",
+        ),
+    ),
+    "adjust": _Type(
+        "Adjust",
+        (
+            "The API token and the app token are different things: they are not swapped",
+            "iOS and Android are two separate integrations",
+        ),
+    ),
+    "stripe": _Type(
+        "Stripe",
+        (
+            "The signing secret is the one of the webhook endpoint in use, in live mode",
+            "The restricted key can read Customers, Subscriptions, Invoices, Charges and Refunds",
+            "The webhook endpoint is subscribed to the six events that FloKit documents",
+        ),
+    ),
+    "app_store_connect": _Type(
+        "App Store Connect",
+        (
+            "The key has the role Finance, or at least Sales and Trends",
+            "The .p8 key was not revoked; it can be downloaded only once",
+            "Apple's data is 1-2 business days late: no revenue of the same day is expected",
+        ),
+        # The source lags 1-2 business days and a weekend can lie between: two days and a weekend.
+        stale_after_s=4 * _DAY_S,
+    ),
+    "google_play": _Type(
+        "Google Play",
+        (
+            "The service account has “View financial data” in the Play Console",
+            "The Play Console is linked to the Cloud project",
+        ),
+    ),
+    "warehouse": _Type(
+        "Warehouse",
+        (
+            "BigQuery: the account has both roles, Data Viewer and Job User",
+            "Other warehouses: the account has a role that can read",
+        ),
+        # Queried on the customer's own schedule, "typically every 6 h": a daily one is not late yet.
+        stale_after_s=30 * _HOUR_S,
+    ),
+}
+
+_UNKNOWN_CHECKS: Final = (
+    "The key or password that FloKit holds is still valid and has not been rotated",
+    "The account it belongs to may still read the data",
+)
+
+KNOWN_TYPES: Final = tuple(_TYPES)
+"""The documented values of an integration's ``type``."""
+
+
+def display_name(type_: str) -> str:
+    """Name a type for people: "App Store Connect".
+
+    An unknown type keeps only its letters and digits, at most `NAME_CHARS` of them: it can carry no markup.
+    """
+    known = _TYPES.get(type_)
+    if known:
+        return known.name
+    words = re.findall(r"[^\W_]+", type_)
+    name = " ".join(word[:1].upper() + word[1:] for word in words) or "Unknown type"
+    return name if len(name) <= NAME_CHARS else name[: NAME_CHARS - 1] + "…"
+
+
+def things_to_check(type_: str) -> tuple[str, ...]:
+    """List what may be wrong with a failing integration of this type, as plain text; the likeliest first."""
+    known = _TYPES.get(type_)
+    return known.checks if known else _UNKNOWN_CHECKS
+
+
+def stale_after_s(type_: str) -> int:
+    """Return how old the last success may be, in seconds, before it is worth a look."""
+    known = _TYPES.get(type_)
+    return known.stale_after_s if known else _DAY_S
+
+
+def is_stale(integration: Integration, now: datetime) -> bool:
+    """Tell whether the last success is older than this type's should be; without a known one, it is."""
+    if integration.last_synced_at is None:
+        return True
+    return (now - integration.last_synced_at).total_seconds() > stale_after_s(integration.type)

@@ -1,0 +1,33 @@
+"""From values to Slack messages: each function returns a `Message` that Slack takes as it is.
+
+Nothing here asks, decides or sends. Every message stays inside the limits of `bot.core.blocks.limits`, whatever
+FloKit or a person wrote: untrusted text is clipped, escaped, and put where Slack parses nothing.
+"""
+
+from bot.core.blocks.notices import (
+    access_lost_message,
+    flokit_away_message,
+    help_message,
+    not_found_message,
+    nothing_matches_message,
+    plain_message,
+    with_invite_hint,
+)
+from bot.core.blocks.outcome import OUTCOME_EVENT, outcome_message
+from bot.core.blocks.panels import panel_message
+from bot.core.blocks.progress import PROGRESS_EVENT, progress_message
+
+__all__ = [
+    "OUTCOME_EVENT",
+    "PROGRESS_EVENT",
+    "access_lost_message",
+    "flokit_away_message",
+    "help_message",
+    "not_found_message",
+    "nothing_matches_message",
+    "outcome_message",
+    "panel_message",
+    "plain_message",
+    "progress_message",
+    "with_invite_hint",
+]

@@ -1,0 +1,102 @@
+"""The messages about one integration: everything FloKit says about it, and the root of a follow-up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.advice import RECONNECT
+from bot.core.blocks.elements import (
+    Block,
+    actions,
+    button,
+    checks,
+    context,
+    fields,
+    header,
+    quoted,
+    resync_button,
+    section,
+)
+from bot.core.blocks.rows import Room, Row, row_blocks, row_of, row_state
+from bot.core.blocks.runs import who
+from bot.core.blocks.status import stale_note, stale_words
+from bot.core.blocks.text import clip, code, date
+from bot.core.commands import ID_CHARS, Action, Press
+from bot.core.models import Message, SyncStats
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from bot.core.models import Panel, RowRun
+
+ERROR_CHARS: Final = 1500
+NUMBER_CHARS: Final = 24
+NOT_KNOWN: Final = "not known"
+
+
+def detail_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> Message:
+    """Show all fields of a panel's one integration, the things to check, Resync and Refresh."""
+    if not panel.integrations:
+        return _gone(panel)
+    row = row_of(panel.integrations[0], panel, runs)
+    blocks = [
+        header(row.name.plain),
+        *stale_note(panel),
+        fields(_fields(row, now)),
+        *quoted(row.integration.error_message or "", ERROR_CHARS),
+        *([section(row.run_line)] if row.run_line else []),
+        checks(row.integration.type),
+        context(f"As of {date(panel.as_of)} · credentials are repaired in {RECONNECT}"),
+        *_buttons(panel, row),
+    ]
+    return Message(f"{stale_words(panel)}{row.name.text} is {row_state(row, now).words}.", tuple(blocks))
+
+
+def sync_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> Message:
+    """Show the row of a panel's one integration, and who asked for its sync: the follow-up comes in the thread."""
+    if not panel.integrations:
+        return _gone(panel)
+    row = row_of(panel.integrations[0], panel, runs)
+    row_run = runs.get(panel.integrations[0].id)
+    asked = f", {who(row_run.run, row_run.joined_by)}" if row_run else ""
+    blocks = [
+        *stale_note(panel),
+        *row_blocks(row, panel.id, now, max(Room)),
+        context(f"Resync of {row.name.text}{asked} · the outcome comes in this thread"),
+    ]
+    return Message(f"{stale_words(panel)}Resync of {row.name.text}{asked}.", tuple(blocks))
+
+
+def _gone(panel: Panel) -> Message:
+    text = "FloKit no longer has this integration."
+    return Message(text, (section(text), context(f"As of {date(panel.as_of)}")))
+
+
+def _fields(row: Row, now: datetime) -> list[str]:
+    integration = row.integration
+    stats = integration.stats or SyncStats()
+    values = {
+        "Id": code(integration.id, ID_CHARS),
+        "Type": code(integration.type, ID_CHARS),
+        "Status": row_state(row, now).label,
+        "Last success": _date(integration.last_synced_at),
+        "Events, last 24 h": _number(stats.events_last_24h),
+        "Events in all": _number(stats.events_total),
+        "Earliest event": _date(stats.earliest_event_at),
+    }
+    return [f"*{label}*\n{value}" for label, value in values.items()]
+
+
+def _date(at: datetime | None) -> str:
+    return date(at) if at else NOT_KNOWN
+
+
+def _number(count: int | None) -> str:
+    return NOT_KNOWN if count is None else clip(f"{count:,}", NUMBER_CHARS)
+
+
+def _buttons(panel: Panel, row: Row) -> list[Block]:
+    refresh = button("Refresh", Press(Action.REFRESH, panel_id=panel.id))
+    resync = None if row.is_gone else resync_button(row.integration, row.name, panel.id)
+    return actions(resync, refresh)

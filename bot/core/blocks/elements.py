@@ -1,0 +1,117 @@
+"""Block Kit in Python: one function a block or element that the bot's messages are made of.
+
+No block gets a ``block_id``: Slack then makes a new one at every update, as it asks for.
+Source: https://docs.slack.dev/reference/block-kit
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, TypeAlias
+
+from bot.core.advice import things_to_check
+from bot.core.blocks import limits
+from bot.core.blocks.text import clean, clip, escape
+from bot.core.commands import Action, Press, is_usable_id, press_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bot.core.blocks.names import Name
+    from bot.core.models import Integration
+
+Block: TypeAlias = dict[str, object]
+
+
+def json_chars(blocks: Iterable[Block]) -> int:
+    """Count the characters of the blocks' JSON as ``slack_sdk`` sends it, which is ASCII."""
+    return len(json.dumps(list(blocks)))
+
+
+def plain(text: str) -> Block:
+    """Text in which nothing is parsed, not even ``:emoji:`` names."""
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def mrkdwn(text: str) -> Block:
+    """Formatted text. ``verbatim`` keeps Slack from linking addresses and channel names it finds in it."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def header(text: str) -> Block:
+    """A large heading of plain text."""
+    return {"type": "header", "text": plain(clip(text, limits.HEADER_TEXT))}
+
+
+def section(text: str, accessory: Block | None = None) -> Block:
+    """A paragraph of mrkdwn, with a button beside it when there is one."""
+    block: Block = {"type": "section", "text": mrkdwn(text)}
+    return {**block, "accessory": accessory} if accessory else block
+
+
+def fields(texts: Iterable[str]) -> Block:
+    """Short mrkdwn texts in two columns."""
+    return {"type": "section", "fields": [mrkdwn(text) for text in texts]}
+
+
+def context(text: str) -> Block:
+    """A small grey line of mrkdwn."""
+    return {"type": "context", "elements": [mrkdwn(text)]}
+
+
+def actions(*buttons: Block | None) -> list[Block]:
+    """A row of those buttons that there are; no block when there is none."""
+    there = [button for button in buttons if button]
+    return [{"type": "actions", "elements": there}] if there else []
+
+
+def quoted(untrusted: str, limit: int) -> list[Block]:
+    """Show an untrusted text word for word, in a place where Slack parses nothing; no block for an empty one."""
+    text = clip(clean(untrusted), limit)
+    if not text:
+        return []
+    preformatted = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
+    return [{"type": "rich_text", "elements": [preformatted]}]
+
+
+def checks(type_: str, most: int | None = None, accessory: Block | None = None) -> Block:
+    """List the things to check for an integration type, at most ``most`` of them."""
+    lines = [f"• {escape(check)}" for check in things_to_check(type_)[:most]]
+    return section("\n".join(("Things to check:", *lines)), accessory)
+
+
+def button(label: str, press: Press, *, about: str = "") -> Block:
+    """A button that carries a press. ``about`` tells screen readers which of several equal buttons it is."""
+    element: Block = {
+        "type": "button",
+        "action_id": press.action.value,
+        "text": plain(label),
+        "value": press_value(press),
+    }
+    if about:
+        element["accessibility_label"] = clip(f"{label} {about}", limits.ACCESSIBILITY_LABEL)
+    return element
+
+
+def resync_button(integration: Integration, name: Name, panel_id: str = "") -> Block | None:
+    """The Resync button with its confirm dialog; None for an id that no button can carry."""
+    if not is_usable_id(integration.id):
+        return None
+    press = Press(Action.RESYNC, integration_id=integration.id, panel_id=panel_id)
+    return {**button("Resync", press, about=name.plain), "confirm": _confirm_resync(name)}
+
+
+def details_button(integration: Integration, name: Name) -> Block | None:
+    """The Details button; None for an id that no button can carry."""
+    if not is_usable_id(integration.id):
+        return None
+    return button("Details", Press(Action.DETAILS, integration_id=integration.id), about=name.plain)
+
+
+def _confirm_resync(name: Name) -> Block:
+    return {
+        "title": plain(clip(f"Resync {name.plain}?", limits.CONFIRM_TITLE)),
+        "text": plain("FloKit fetches its data again. The outcome comes in the thread of this message."),
+        "confirm": plain("Resync"),
+        "deny": plain("Cancel"),
+    }

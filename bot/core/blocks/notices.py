@@ -1,0 +1,116 @@
+"""The short answers: help, nothing found, no access, and where to go from there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.advice import API_KEYS
+from bot.core.blocks.elements import context, quoted, section
+from bot.core.blocks.names import ID_SHOWN, name_of
+from bot.core.blocks.states import by_urgency, state_now, tally
+from bot.core.blocks.text import clip, code, counted, escape, mention, one_line
+from bot.core.commands import COMMANDS, FILTER_WORDS, HelpCommand
+from bot.core.models import Message, Person
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bot.core.models import Integration
+
+TYPED_CHARS: Final = 60
+SENTENCE_CHARS: Final = 900
+REASON_CHARS: Final = 500
+LISTED: Final = 10
+COMMAND_CHARS: Final = 80
+
+
+def plain_message(sentence: str) -> Message:
+    """Say one sentence; it may hold untrusted text."""
+    text = escape(clip(one_line(sentence), SENTENCE_CHARS)) or "There is nothing to say."
+    return Message(text, (section(text),))
+
+
+def help_message(command_value: HelpCommand, *, command: str = "/flokit") -> Message:
+    """Say first what was wrong with what was typed, if anything was; then the commands with examples."""
+    lead = _help_lead(command_value, command)
+    lines = [f"{code(f'{command} {doc.usage}', COMMAND_CHARS)} — {escape(doc.summary)}" for doc in COMMANDS]
+    examples = [code(f"{command} {example}", COMMAND_CHARS) for doc in COMMANDS for example in doc.examples]
+    blocks = (
+        section(lead),
+        section("\n".join(lines)),
+        context(f"Examples: {', '.join(examples)}"),
+        context("In a thread, mention me with the same words: slash commands do not work there."),
+    )
+    usages = ", ".join(escape(f"{command} {doc.usage}") for doc in COMMANDS)
+    return Message(f"{lead} The commands: {usages}.", blocks)
+
+
+def _help_lead(value: HelpCommand, command: str) -> str:
+    if value.needs_target:
+        example = code(f"{command} {value.needs_target} stripe", COMMAND_CHARS)
+        return f"Which integration? Name it by its type, its id, or the ending of its id: {example}."
+    if not value.not_understood:
+        return "This is what I understand."
+    guess = f" Did you mean {code(f'{command} {value.suggestion}', COMMAND_CHARS)}?" if value.suggestion else ""
+    return f"I do not understand {code(value.not_understood, TYPED_CHARS)}.{guess}"
+
+
+def not_found_message(target: str, nearest: Sequence[Integration], *, command: str = "/flokit") -> Message:
+    """Say that no integration is called that, and which ones come nearest."""
+    lead = f"FloKit has no integration {code(target, TYPED_CHARS)}."
+    if nearest:
+        near = " · ".join(_called(one, nearest) for one in nearest[:LISTED])
+        lead += f" The nearest: {near}."
+    hint = f"{code(f'{command} status', COMMAND_CHARS)} lists what there is."
+    return Message(f"{lead} {hint}", (section(lead), context(hint)))
+
+
+def nothing_matches_message(
+    query: str, integrations: Sequence[Integration], now: datetime, *, command: str = "/flokit"
+) -> Message:
+    """Say that a filter lets nothing through, and what there is."""
+    lead = f"No integration matches {code(query, TYPED_CHARS)}."
+    there = f"There {'is' if len(integrations) == 1 else 'are'} {counted(len(integrations), 'integration')}"
+    if integrations:
+        there += f": {tally(integrations)}"
+    shown = sorted(integrations, key=by_urgency)[:LISTED]
+    lines = [f"{state_now(one, now).label} · {_called(one, integrations)}" for one in shown]
+    hidden = len(integrations) - len(shown)
+    lines += [f"and {hidden:,} more: {code(f'{command} status', COMMAND_CHARS)}"] if hidden else []
+    filters = f"A filter is {', '.join(FILTER_WORDS)}, a type, an id, or words."
+    blocks = [section(f"{lead} {there}."), *([section("\n".join(lines))] if lines else []), context(filters)]
+    return Message(f"{lead} {there}.", tuple(blocks))
+
+
+def _called(integration: Integration, among: Sequence[Integration]) -> str:
+    return f"{name_of(integration, among).text} {code(integration.id, ID_SHOWN)}"
+
+
+def flokit_away_message(reason: str) -> Message:
+    """Say that FloKit cannot be asked and nothing older is known."""
+    text = "FloKit can't be reached right now, and I have nothing older to show. This says nothing about the syncs."
+    return _quoting(text, reason)
+
+
+def access_lost_message(reason: str = "") -> Message:
+    """Say that FloKit refuses the key, and who can cure that."""
+    text = (
+        "FloKit refuses my API key: it was rotated or lacks rights. "
+        f"Keys are made in {API_KEYS}: ask who runs this bot to set a new one."
+    )
+    return _quoting(text, reason)
+
+
+def _quoting(text: str, reason: str) -> Message:
+    return Message(text, (section(text), *quoted(reason, REASON_CHARS)))
+
+
+def with_invite_hint(message: Message, bot_user_id: str, *, command: str = "/flokit") -> Message:
+    """Append how to get the bot into a channel in which it cannot post."""
+    hint = (
+        f"Only you see this: I cannot post in this conversation. In a channel, {code('/invite', 10)} "
+        f"{mention(Person(bot_user_id, 'me'))} and then {code(f'{command} status', COMMAND_CHARS)} again. "
+        "The outcome of a sync that you start here comes to you as a direct message."
+    )
+    return Message(f"{message.text} {hint}", (*message.blocks, context(hint)), message.metadata)

@@ -1,0 +1,187 @@
+"""The final reply of a thread: the one outcome of a run, how it is known, and what can be done next.
+
+Posted once and never edited. Its message metadata is public: workflows of others may build on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bot.core.advice import API_KEYS, RECONNECT, display_name
+from bot.core.blocks.elements import Block, actions, button, checks, context, quoted, section
+from bot.core.blocks.names import ID_SHOWN
+from bot.core.blocks.runs import duration_s, events_added, is_late_result, nothing_started, started_at
+from bot.core.blocks.text import clip, code, counted, date, duration, escape, iso_utc, listed, mention, one_line
+from bot.core.commands import Action, Press, is_usable_id
+from bot.core.models import Message, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bot.core.models import Person, SyncRun
+
+OUTCOME_EVENT: Final = "flokit_sync_outcome"
+"""The ``event_type`` of the reply's message metadata."""
+
+QUOTE_CHARS: Final = 1000
+QUOTE_IN_TEXT_CHARS: Final = 200
+PEOPLE_MENTIONED: Final = 20
+METADATA_WORD_CHARS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """An outcome as it is told. ``quote`` is FloKit's own words: the only part that is untrusted."""
+
+    emoji: str
+    headline: str
+    more: tuple[str, ...] = ()
+    quote: str = ""
+    advises: bool = False
+    offers: tuple[Action, ...] = ()
+
+
+def outcome_message(run: SyncRun, joined_by: Sequence[Person], now: datetime, *, outbox_id: str) -> Message:
+    """Tell the outcome of a run to the people who asked for it: the one message that mentions them."""
+    story = _story(run, display_name(run.integration_type), now)
+    people = list(dict.fromkeys(map(mention, (run.requested_by, *joined_by))))
+    mentions = listed(people, str, most=PEOPLE_MENTIONED)
+    headline = f"Late result: {story.headline}" if is_late_result(run) else story.headline
+    more = " ".join(story.more)
+    blocks = [
+        section("\n".join(part for part in (f"{story.emoji} *{headline}* {mentions}", more) if part)),
+        *quoted(story.quote, QUOTE_CHARS),
+        *([checks(run.integration_type)] if story.advises else []),
+        context(_about(run, now)),
+        *_buttons(run, story),
+    ]
+    quote = escape(clip(one_line(story.quote), QUOTE_IN_TEXT_CHARS))
+    text = " ".join(part for part in (f"{story.emoji} {headline}.", more, quote, mentions) if part)
+    return Message(text, tuple(blocks), _metadata(run, now, outbox_id))
+
+
+def _metadata(run: SyncRun, now: datetime, outbox_id: str) -> dict[str, object]:
+    return {
+        "event_type": OUTCOME_EVENT,
+        "event_payload": {
+            "outbox_id": outbox_id,
+            "run_id": run.id,
+            "integration_id": _bounded(run.integration_id),
+            "integration_type": _bounded(run.integration_type),
+            "sync_id": _bounded(run.sync_id or ""),  # Slack takes no null here
+            "outcome": run.outcome.value if run.outcome else "",
+            "started_at": iso_utc(started_at(run)),
+            "finished_at": iso_utc(run.ended_at or now),
+        },
+    }
+
+
+def _bounded(vendor_word: str) -> str:
+    """Keep a word of FloKit's from making the metadata larger than Slack takes (8 KB)."""
+    return clip(one_line(vendor_word), METADATA_WORD_CHARS)
+
+
+def _about(run: SyncRun, now: datetime) -> str:
+    return (
+        f"Asked for {date(run.requested_at)} · ended {date(run.ended_at or now)} · {code(run.integration_id, ID_SHOWN)}"
+    )
+
+
+def _buttons(run: SyncRun, story: _Story) -> list[Block]:
+    presses = {
+        Action.KEEP_WATCHING: ("Keep watching", Press(Action.KEEP_WATCHING, run_id=run.id)),
+        Action.TRY_AGAIN: ("Try again", Press(Action.TRY_AGAIN, integration_id=run.integration_id, run_id=run.id)),
+    }
+    if not is_usable_id(run.integration_id):
+        return []
+    return actions(*(button(*presses[action]) for action in story.offers))
+
+
+def _story(run: SyncRun, name: str, now: datetime) -> _Story:
+    if nothing_started(run) and run.outcome in (None, Outcome.NOT_CONFIRMED):
+        return _not_started(run, name)
+    match run.outcome:
+        case Outcome.SUCCEEDED:
+            return _succeeded(run, name, now)
+        case Outcome.FAILED:
+            return _failing(run, "❌", f"{name} failed after {duration(duration_s(run, now))}")
+        case Outcome.FAILED_AGAIN:
+            return _failing(run, "❌", f"{name} is still failing, with the same error")
+        case Outcome.DISCONNECTED:
+            reconnect = f"Reconnect it in {RECONNECT}; a resync alone does not."
+            return _failing(run, "🔌", f"{name} is disconnected", reconnect)
+        case Outcome.FINISHED_UNPROVEN:
+            return _unproven(run, name)
+        case Outcome.GONE:
+            return _Story(
+                "❔", f"{name} is no longer in FloKit", ("FloKit answered that there is no such integration.",)
+            )
+        case Outcome.ACCESS_LOST:
+            return _access_lost(run, name)
+        case _:
+            return _not_confirmed(run, name, now)
+
+
+def _succeeded(run: SyncRun, name: str, now: datetime) -> _Story:
+    added = events_added(run)
+    events = "" if added is None else f" — {counted(added, 'new event') if added else 'no new events'}"
+    more = ("A sync was already under way at the click; it counts.",) if run.overlapped else ()
+    return _Story("✅", f"{name} synced in {duration(duration_s(run, now))}{events}", more)
+
+
+def _failing(run: SyncRun, emoji: str, headline: str, *more: str) -> _Story:
+    error = (run.last_seen.error_message if run.last_seen else None) or ""
+    if run.overlapped:
+        more = ("A sync was already under way at the click.", *more)
+    return _Story(emoji, headline, more, error, advises=True, offers=(Action.TRY_AGAIN,))
+
+
+def _unproven(run: SyncRun, name: str) -> _Story:
+    at = run.last_seen.last_synced_at if run.last_seen else None
+    last = f"the last success is still the one of {date(at)}" if at else "it shows no success at all"
+    return _Story(
+        "❔",
+        f"{name} finished, but FloKit shows no new successful sync",
+        (f"FloKit shows it as connected, and {last}.",),
+        offers=(Action.TRY_AGAIN,),
+    )
+
+
+def _access_lost(run: SyncRun, name: str) -> _Story:
+    if nothing_started(run):
+        known = "Nothing was started."
+    elif run.accepted_at is None:
+        known = "FloKit has not confirmed that a sync was started."
+    else:
+        known = "The sync was started; whether it worked is not known."
+    remedy = (
+        f"The key was rotated or lacks rights. Keys are made in {API_KEYS}: ask who runs this bot to set a new one."
+    )
+    return _Story("🔑", f"FloKit refuses my key for {name}", (known, remedy), run.reason)
+
+
+def _not_started(run: SyncRun, name: str) -> _Story:
+    if run.reason:
+        why, quote = "FloKit refused the request. Its words:", run.reason
+    elif run.unreachable_since:
+        why, quote = f"FloKit can't be reached since {date(run.unreachable_since)}.", run.unreachable_reason
+    else:
+        why, quote = "I could not ask FloKit in time.", ""
+    return _Story("❔", f"Nothing was started for {name}", (why,), quote, offers=(Action.TRY_AGAIN,))
+
+
+def _not_confirmed(run: SyncRun, name: str, now: datetime) -> _Story:
+    waited = duration(((run.ended_at or now) - run.requested_at).total_seconds())
+    more = ["I did not see it fail either."]
+    if run.unreachable_since:
+        more = [f"FloKit can't be reached since {date(run.unreachable_since)}: I could not look."]
+    elif run.accepted_at is None:
+        more.insert(0, "FloKit did not answer the request to start, and I saw no sign of a sync.")
+    if run.late_until:
+        more.append(f"I look now and then until {date(run.late_until)}, and tell a late result here.")
+    offers = (Action.KEEP_WATCHING, Action.TRY_AGAIN)
+    return _Story(
+        "❔", f"No result for {name} after {waited}", tuple(more), run.unreachable_reason or run.reason, offers=offers
+    )

@@ -1,0 +1,29 @@
+"""The one way from a panel to its message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.core.blocks.choose import choose_message
+from bot.core.blocks.detail import detail_message, sync_message
+from bot.core.blocks.status import status_message
+from bot.core.models import PanelKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from bot.core.models import Message, Panel, RowRun
+
+
+def panel_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime, *, command: str = "/flokit") -> Message:
+    """Draw a panel, or draw it anew with the newest run (by integration id) of each of its integrations."""
+    match panel.kind:
+        case PanelKind.STATUS:
+            return status_message(panel, runs, now, command=command)
+        case PanelKind.DETAIL:
+            return detail_message(panel, runs, now)
+        case PanelKind.SYNC:
+            return sync_message(panel, runs, now)
+        case PanelKind.CHOOSE_SYNC | PanelKind.CHOOSE_DETAIL:
+            return choose_message(panel, runs, now)

@@ -1,0 +1,111 @@
+"""The one progress reply of a thread: what is known of a run right now; edited in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.advice import display_name
+from bot.core.blocks.elements import context, section
+from bot.core.blocks.names import ID_SHOWN, Name
+from bot.core.blocks.runs import duration_s, is_late_result, nothing_started, who
+from bot.core.blocks.text import code, date, duration
+from bot.core.models import Message, Outcome, Phase, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bot.core.models import Person, SyncRun
+
+PROGRESS_EVENT: Final = "flokit_sync_progress"
+"""The ``event_type`` of the reply's message metadata."""
+
+
+def progress_message(
+    run: SyncRun, joined_by: Sequence[Person], now: datetime, *, outbox_id: str, joined_here: bool = False
+) -> Message:
+    """Show how far a run is. ``joined_here``: this thread asked for the sync when it was already being followed."""
+    name = Name(display_name(run.integration_type))
+    words = _ended(run, now) if run.outcome else _under_way(run, now)
+    return Message(
+        text=f"{name.text}: {words}.",
+        blocks=(section(f"{_emoji(run)} {name.mrkdwn}: {words}"), context(_about(run, joined_by, joined_here))),
+        metadata={
+            "event_type": PROGRESS_EVENT,
+            "event_payload": {"outbox_id": outbox_id, "run_id": run.id},
+        },
+    )
+
+
+def _emoji(run: SyncRun) -> str:
+    if run.phase is not Phase.DONE:
+        return "⏳"
+    return "❔" if run.outcome is Outcome.NOT_CONFIRMED else "🏁"
+
+
+def _about(run: SyncRun, joined_by: Sequence[Person], joined_here: bool) -> str:
+    parts = [f"Sync {who(run, joined_by)}, {date(run.requested_at)}", code(run.integration_id, ID_SHOWN)]
+    if joined_here:
+        parts.insert(0, "This thread joined a sync that was already asked for")
+    if run.overlapped:
+        parts.append("a sync was already under way at the click")
+    return " · ".join(parts)
+
+
+def _under_way(run: SyncRun, now: datetime) -> str:
+    if run.unreachable_since:
+        return f"can't reach FloKit since {date(run.unreachable_since)}, still trying"
+    match run.phase:
+        case Phase.BASELINE:
+            return "reading the current state before starting"
+        case Phase.TRIGGER if run.attempts > 0:
+            return "no sign of a sync, asking FloKit again to start it"
+        case Phase.CONFIRMING if run.reason or _looked_since_attempt(run):
+            return "FloKit did not answer the request to start: looking for signs of a sync before trying again"
+        case Phase.TRIGGER | Phase.CONFIRMING:
+            return "starting"
+        case _:
+            return _watching(run, now)
+
+
+def _looked_since_attempt(run: SyncRun) -> bool:
+    """A look that comes before any reply to the POST: the process that sent it is gone, and the reply with it."""
+    return run.last_seen_at is not None and run.attempted_at is not None and run.last_seen_at > run.attempted_at
+
+
+def _watching(run: SyncRun, now: datetime) -> str:
+    if run.idle_since:
+        return "FloKit shows it as connected again; waiting for the new success to show"
+    shown = run.last_seen or run.baseline
+    if shown and shown.status == Status.SYNCING:
+        since = run.syncing_since or run.accepted_at or run.requested_at
+        return f"syncing for {duration((now - since).total_seconds())}{_usually(run)}"
+    if shown and shown.status == Status.ERROR:
+        return "queued — FloKit still shows the old error"
+    return f"queued for {duration(duration_s(run, now))} — FloKit accepted the sync{_usually(run)}"
+
+
+def _usually(run: SyncRun) -> str:
+    if run.typical_s is None:
+        return ""
+    step_s = 60 if run.typical_s > 90 else 5
+    return f" (usually about {duration(max(step_s, round(run.typical_s / step_s) * step_s))})"
+
+
+def _ended(run: SyncRun, now: datetime) -> str:
+    if nothing_started(run):
+        return "not started — see the result below"
+    if run.outcome is Outcome.NOT_CONFIRMED:
+        return _not_confirmed(run, now)
+    if is_late_result(run):
+        return f"a late result came after {duration(duration_s(run, now))} — see below"
+    return f"finished after {duration(duration_s(run, now))} — see the result below"
+
+
+def _not_confirmed(run: SyncRun, now: datetime) -> str:
+    waited = duration(((now if run.keep_until else run.ended_at or now) - run.requested_at).total_seconds())
+    if run.phase is Phase.DONE:
+        return "no result came; I have stopped looking"
+    if run.keep_until:
+        return f"no result after {waited} — still watching, until {date(run.keep_until)}"
+    return f"no result after {waited} — still looking now and then"

@@ -1,0 +1,81 @@
+"""What a sync run tells about itself: when it started, how long it took, who is in it, and its line in a row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.blocks.text import date, listed, mention, person_name
+from bot.core.models import Outcome, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bot.core.models import Person, RowRun, SyncRun
+
+
+JOINERS_IN_ROW: Final = 2
+
+_ENDED: Final = {
+    Outcome.SUCCEEDED: "Synced {at}, resync by {who}",
+    Outcome.FAILED: "Resync by {who} failed {at}",
+    Outcome.FAILED_AGAIN: "Resync by {who} ended {at}: still failing, with the same error",
+    Outcome.DISCONNECTED: "Resync by {who} ended {at}: it is disconnected",
+    Outcome.FINISHED_UNPROVEN: "Resync by {who} finished {at}, without a new success",
+    Outcome.GONE: "Resync by {who} ended {at}: FloKit no longer has this integration",
+    Outcome.ACCESS_LOST: "Resync by {who}: FloKit refuses the key since {at}, the result is not known",
+    Outcome.NOT_CONFIRMED: "Resync by {who}: no result up to {at}",
+}
+
+
+def started_at(run: SyncRun) -> datetime:
+    """When FloKit accepted the sync; the click, for as long as (or if) it has not."""
+    return run.accepted_at or run.requested_at
+
+
+def duration_s(run: SyncRun, now: datetime) -> float:
+    """How long the run took, or has taken so far."""
+    return ((run.ended_at or now) - started_at(run)).total_seconds()
+
+
+def nothing_started(run: SyncRun) -> bool:
+    """Tell whether it is certain that this run started no sync: no POST can have reached FloKit."""
+    return run.attempts == 0 and run.accepted_at is None
+
+
+def is_late_result(run: SyncRun) -> bool:
+    """Tell whether the outcome came after ``not_confirmed`` had been told."""
+    return run.outcome not in (None, Outcome.NOT_CONFIRMED) and run.late_until is not None
+
+
+def events_added(run: SyncRun) -> int | None:
+    """Count the events that came in with the run; None when FloKit did not say so before and after it."""
+    before = run.baseline.stats if run.baseline else None
+    after = run.last_seen.stats if run.last_seen else None
+    if before is None or after is None or before.events_total is None or after.events_total is None:
+        return None
+    added = after.events_total - before.events_total
+    return added if added >= 0 else None
+
+
+def who(run: SyncRun, joined_by: Sequence[Person]) -> str:
+    """Say who started the run and who joined, without notifying them: "started by ana, joined by ben"."""
+    joined = f", joined by {listed(joined_by, person_name)}" if joined_by else ""
+    return f"started by {person_name(run.requested_by)}{joined}"
+
+
+def row_line(row_run: RowRun, as_of: datetime) -> str:
+    """Say in one line of mrkdwn what a run did to its row since ``as_of``; "" when it ended before."""
+    run = row_run.run
+    starter = mention(run.requested_by)
+    if run.is_active:
+        joiners = listed(row_run.joined_by, mention, most=JOINERS_IN_ROW)
+        joined = f", joined by {joiners}" if joiners else ""
+        shown = run.last_seen or run.baseline
+        state = "syncing" if shown and shown.status == Status.SYNCING else "queued"
+        return f"⏳ {state} — resync started by {starter} {date(run.requested_at)}{joined}"
+    if run.outcome is None or run.ended_at is None or run.ended_at <= as_of:
+        return ""
+    if nothing_started(run):
+        return f"Resync by {starter} was not started"
+    return _ENDED[run.outcome].format(who=starter, at=date(run.ended_at))

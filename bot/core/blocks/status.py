@@ -1,0 +1,88 @@
+"""The status message: every integration that matches, the ones that need somebody first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.advice import RECONNECT
+from bot.core.blocks.elements import Block, actions, button, context, header, section
+from bot.core.blocks.names import name_of
+from bot.core.blocks.paging import Page, fit_rows, page_buttons, page_of
+from bot.core.blocks.rows import known_now, row_blocks, row_of
+from bot.core.blocks.states import by_urgency, state_of, tally
+from bot.core.blocks.text import clip, code, counted, date, listed, one_line, vendor_line
+from bot.core.commands import Action, Press
+from bot.core.models import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from bot.core.models import Integration, Panel, RowRun
+
+QUERY_CHARS: Final = 40
+REASON_CHARS: Final = 100
+
+
+def status_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime, *, command: str) -> Message:
+    """Show a page of a panel's integrations with what is known of their runs."""
+    # In the order of what the panel saw: a row must not jump away from under the eyes, or the click, of a reader.
+    page = page_of(sorted(panel.integrations, key=by_urgency), panel.page)
+    lead, rest = _summary(panel, runs)
+    above = [header(_title(panel)), *stale_note(panel), section(f"*{lead}*{rest}")]
+    below = [context(_footer(panel, page, command)), *_buttons(panel, page)]
+    rows = [row_of(integration, panel, runs) for integration in page.integrations]
+    shown = fit_rows(rows, lambda row, room: row_blocks(row, panel.id, now, room), [*above, *below])
+    return Message(f"{stale_words(panel)}{lead}{rest}", (*above, *shown, *below))
+
+
+def stale_words(panel: Panel) -> str:
+    """Say that older knowledge is shown, and why, as the beginning of a text; "" when FloKit was asked."""
+    if not panel.stale_reason:
+        return ""
+    reason = vendor_line(panel.stale_reason.rstrip("."), REASON_CHARS)
+    return f"FloKit can't be reached ({reason}): this is what I knew at {date(panel.as_of)}. "
+
+
+def stale_note(panel: Panel) -> list[Block]:
+    """Show `stale_words` as a block, where there is something to say."""
+    words = stale_words(panel)
+    return [context(f"⚠️ {words.strip()}")] if words else []
+
+
+def _title(panel: Panel) -> str:
+    query = clip(one_line(panel.query), QUERY_CHARS)
+    return f"FloKit integrations: {query}" if query else "FloKit integrations"
+
+
+def _summary(panel: Panel, runs: Mapping[str, RowRun]) -> tuple[str, str]:
+    """Sum the panel up in a sentence of two parts: how many need attention, and which."""
+    query = vendor_line(panel.query, QUERY_CHARS)
+    matching = f" matching “{query}”" if query else ""
+    known = [known_now(integration, panel, runs) for integration in sorted(panel.integrations, key=by_urgency)]
+    if not known:
+        where = "" if query else f" Connect one in {RECONNECT}."
+        return f"FloKit shows no integrations{matching}", f".{where}"
+    troubled = [one for one in known if state_of(one.status).needs_attention]
+    if not troubled:
+        return f"No integration{matching} needs attention", f": {tally(known)}."
+    verb = "needs" if len(troubled) == 1 else "need"
+    lead = f"{len(troubled):,} of {counted(len(known), 'integration')}{matching} {verb} attention"
+    return lead, f": {listed(troubled, lambda one: _trouble(one, panel, runs))}."
+
+
+def _trouble(integration: Integration, panel: Panel, runs: Mapping[str, RowRun]) -> str:
+    row_run = runs.get(integration.id)
+    under_way = " (resync under way)" if row_run and row_run.run.is_active else ""
+    name = name_of(integration, panel.integrations)
+    return f"{name.text} is {state_of(integration.status).words}{under_way}"
+
+
+def _footer(panel: Panel, page: Page, command: str) -> str:
+    parts = (f"As of {date(panel.as_of)}", page.words, f"All about one: {code(f'{command} show <integration>', 60)}")
+    return " · ".join(part for part in parts if part)
+
+
+def _buttons(panel: Panel, page: Page) -> list[Block]:
+    refresh = button("Refresh", Press(Action.REFRESH, panel_id=panel.id))
+    return actions(refresh, *page_buttons(panel.id, page))

@@ -1,0 +1,410 @@
+"""From what a person typed or clicked to a value, and from a target or filter to integrations.
+
+Any text and any object gets an answer; nothing here raises on what comes from outside. What a button means stands
+in its ``action_id``; its ``value`` holds ids only, so that an old button never carries old knowledge.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from bot.core.advice import KNOWN_TYPES, display_name, is_stale
+from bot.core.models import Integration, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+# --- what can be typed -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCommand:
+    """Show the integrations that match ``query``; "" means all."""
+
+    query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCommand:
+    """Show one integration in detail."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncCommand:
+    """Start, or join, a sync of one integration."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class HelpCommand:
+    """Show the commands, and first what was wrong with the text, if anything was."""
+
+    not_understood: str = ""
+    """What was typed (untrusted), when it is no command."""
+    suggestion: str = ""
+    """The name of the command that was probably meant."""
+    needs_target: str = ""
+    """The name of the command that was typed without its integration."""
+
+
+Command: TypeAlias = StatusCommand | ShowCommand | SyncCommand | HelpCommand
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDoc:
+    """One command as people read it; the help message, the README and the manifest are all made from this."""
+
+    name: str
+    usage: str
+    summary: str
+    examples: tuple[str, ...]
+
+
+COMMANDS: Final = (
+    CommandDoc(
+        "status",
+        "status [filter]",
+        "Show the integrations, failing first. Filter: failing, syncing, stale, a type, an id, or words.",
+        ("status", "status failing", "status appsflyer"),
+    ),
+    CommandDoc(
+        "show",
+        "show <integration>",
+        "Show everything FloKit says about one integration, and what to check.",
+        ("show stripe", "show App Store Connect"),
+    ),
+    CommandDoc(
+        "sync",
+        "sync <integration>",
+        "Start a sync and tell the outcome in the thread.",
+        ("sync stripe", "sync 4j7stripe"),
+    ),
+    CommandDoc(
+        "help",
+        "help",
+        "Show the commands. An integration is named by its type, its id, or the ending of its id.",
+        ("help",),
+    ),
+)
+
+_WORDS: Final = {
+    **{doc.name: doc.name for doc in COMMANDS},
+    "list": "status",
+    "ls": "status",
+    "resync": "sync",
+    "refresh": "sync",
+    "run": "sync",
+    "details": "show",
+    "detail": "show",
+    "info": "show",
+    "commands": "help",
+    "?": "help",
+}
+"""Every word that starts a command, with the command it means."""
+
+_WRAPPING: Final = " \t\r\n\"'`<>.,;:!?…"
+"""What people and keyboards put around a name: quotes, backticks, the brackets of the usage, the row's "…"."""
+
+_SMART_QUOTES: Final = {
+    **dict.fromkeys(map(ord, "“”„«»"), '"'),
+    **dict.fromkeys((0x2018, 0x2019, 0x201A), "'"),  # single ones, which look like other characters
+}
+
+NOT_UNDERSTOOD_CHARS: Final = 100
+
+
+def parse_command(text: str) -> Command:
+    """Read the text of a slash command; whatever is no command becomes the help that suggests one."""
+    words = text.translate(_SMART_QUOTES).split()
+    if not words:
+        return StatusCommand()
+    first = words[0].casefold()
+    name = _WORDS.get(first) or _WORDS.get(first.strip(_WRAPPING))
+    if name is None:
+        return _without_command(" ".join(words))
+    return _with_command(name, " ".join(words[1:]).strip(_WRAPPING))
+
+
+def parse_mention(text: str, bot_user_id: str) -> Command:
+    """Read a message that mentions the bot, or a direct message to it.
+
+    Slack escapes ``& < >`` in message text and writes a mention as ``<@U123>`` or ``<@U123|name>``:
+    https://docs.slack.dev/messaging/formatting-message-text
+    """
+    without_bot = re.sub(rf"<@{re.escape(bot_user_id)}(\|[^>]*)?>", " ", text)
+    plain = without_bot.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return parse_command(plain.lstrip(" \t\r\n:,-"))
+
+
+def _with_command(name: str, rest: str) -> Command:
+    if name == "status":
+        return StatusCommand(rest)
+    if name == "help":
+        return HelpCommand()
+    if not rest:
+        return HelpCommand(needs_target=name)
+    return ShowCommand(rest) if name == "show" else SyncCommand(rest)
+
+
+def _without_command(text: str) -> Command:
+    bare = text.strip(_WRAPPING)
+    if bare.casefold() in _FILTERS or _key(bare) in _KNOWN_TYPE_KEYS:
+        return StatusCommand(bare)
+    return HelpCommand(not_understood=text[:NOT_UNDERSTOOD_CHARS], suggestion=_nearest_command(text))
+
+
+def _nearest_command(text: str) -> str:
+    first = text.split(maxsplit=1)[0].casefold()
+    nearest = difflib.get_close_matches(first[:NOT_UNDERSTOOD_CHARS], _WORDS, n=1)
+    return _WORDS[nearest[0]] if nearest else ""
+
+
+# --- what can be clicked ---------------------------------------------------------------------------------------
+
+
+class Action(StrEnum):
+    """The buttons; the values are Slack's ``action_id`` and must stay, for buttons in old messages."""
+
+    RESYNC = "flokit_resync"
+    REFRESH = "flokit_refresh"
+    DETAILS = "flokit_details"
+    TRY_AGAIN = "flokit_try_again"
+    KEEP_WATCHING = "flokit_keep_watching"
+    PREVIOUS_PAGE = "flokit_previous_page"
+    NEXT_PAGE = "flokit_next_page"
+
+
+ACTION_PATTERN: Final = re.compile(r"^flokit_")
+"""Matches every ``action_id`` of ours, also those of a newer version: they still get a sentence."""
+
+PRESS_VERSION: Final = 1
+
+PRESS_CHARS: Final = 1000
+"""The longest value of a button: three ids of `ID_CHARS`, even if all of it had to be escaped. Slack allows 2000."""
+
+ID_CHARS: Final = 100
+"""The longest id that a button carries; documented ones have about 25 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A click on one of our buttons. Which of the ids are there depends on the action."""
+
+    action: Action
+    integration_id: str = ""
+    panel_id: str = ""
+    run_id: str = ""
+    page: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadablePress:
+    """A click on a button that this version cannot read; ``sentence`` is for the person who clicked."""
+
+    sentence: str
+
+
+_NEEDED_ID: Final = {
+    Action.RESYNC: "integration_id",
+    Action.DETAILS: "integration_id",
+    Action.TRY_AGAIN: "integration_id",
+    Action.KEEP_WATCHING: "run_id",
+    Action.REFRESH: "panel_id",
+    Action.PREVIOUS_PAGE: "panel_id",
+    Action.NEXT_PAGE: "panel_id",
+}
+
+
+def is_usable_id(text: str) -> bool:
+    """Tell whether an id can stand in a button's value: printable ASCII of at most `ID_CHARS` characters."""
+    return 0 < len(text) <= ID_CHARS and text.isascii() and text.isprintable()
+
+
+def press_value(press: Press) -> str:
+    """Write the ids of a press as a button's value of at most `PRESS_CHARS` characters.
+
+    Raises:
+        ValueError: An id is not usable, or the one that the action needs is missing: see `is_usable_id`.
+    """
+    ids = {"i": press.integration_id, "p": press.panel_id, "r": press.run_id}
+    if not getattr(press, _NEEDED_ID[press.action]) or not all(is_usable_id(id_) for id_ in ids.values() if id_):
+        raise ValueError(f"no button can be made of {press!r}")
+    fields: dict[str, object] = {"v": PRESS_VERSION, **{key: id_ for key, id_ in ids.items() if id_}}
+    if press.page:
+        fields["n"] = press.page
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def parse_press(action_id: object, value: object, *, command: str = "/flokit") -> Press | UnreadablePress:
+    """Read a click; whatever another version or a broken client sent becomes a sentence for the person.
+
+    Slack wants each ``action_id`` once in a block, so one may carry a suffix: ``flokit_resync:1``.
+    """
+    unreadable = UnreadablePress(
+        f"This button was made by another version of FloKit's bot: type {command} status for a fresh one."
+    )
+    fields = _press_fields(value)
+    if not isinstance(action_id, str) or fields is None:
+        return unreadable
+    try:
+        action = Action(action_id.partition(":")[0])
+    except ValueError:
+        return unreadable
+    press = _press(action, fields)
+    return unreadable if press is None else press
+
+
+def _press_fields(value: object) -> dict[str, object] | None:
+    if not isinstance(value, str) or len(value) > PRESS_CHARS:
+        return None
+    try:
+        fields = json.loads(value)
+    except (ValueError, RecursionError):  # a thousand opening brackets may be too deep
+        return None
+    if not isinstance(fields, dict):
+        return None
+    version = fields.get("v")
+    return fields if type(version) is int and version == PRESS_VERSION else None
+
+
+def _press(action: Action, fields: dict[str, object]) -> Press | None:
+    page = fields.get("n", 0)
+    integration_id, panel_id, run_id = (_press_id(fields.get(key, "")) for key in ("i", "p", "r"))
+    if integration_id is None or panel_id is None or run_id is None or type(page) is not int or page < 0:
+        return None
+    press = Press(action, integration_id, panel_id, run_id, page)
+    return press if getattr(press, _NEEDED_ID[action]) else None
+
+
+def _press_id(value: object) -> str | None:
+    return value if isinstance(value, str) and (not value or is_usable_id(value)) else None
+
+
+# --- which integration is meant --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Exactly one integration is meant."""
+
+    integration: Integration
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """Several integrations are meant equally: the person must choose."""
+
+    matches: tuple[Integration, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """No integration is meant; ``nearest`` are the ones with a similar name, at most `NEAREST`."""
+
+    target: str
+    nearest: tuple[Integration, ...]
+
+
+NEAREST: Final = 3
+ENDING_CHARS: Final = 3
+"""The shortest ending of an id that is taken for one."""
+
+Resolution: TypeAlias = Found | Ambiguous | NotFound
+
+
+def resolve(target: str, integrations: Sequence[Integration]) -> Resolution:
+    """Find the one integration that a person means: by id, else by type or its name, else by the ending of an id.
+
+    Customers have several integrations of one type (iOS and Android apps are separate), so a type is never guessed.
+    """
+    wanted = target.translate(_SMART_QUOTES).strip(_WRAPPING)
+    for matches in (
+        [one for one in integrations if one.id == wanted],
+        [one for one in integrations if one.id.casefold() == wanted.casefold()],
+        _of_type(wanted, integrations),
+        _with_ending(wanted, integrations),
+    ):
+        if matches:
+            return Found(matches[0]) if len(matches) == 1 else Ambiguous(tuple(matches))
+    return NotFound(target, _nearest(wanted, integrations))
+
+
+def _key(name: str) -> str:
+    """Reduce a name to what people mean by it: "App Store Connect", "app_store-connect" are the same."""
+    return "".join(char for char in name.casefold() if char.isalnum())
+
+
+_KNOWN_TYPE_KEYS: Final = frozenset(_key(name) for type_ in KNOWN_TYPES for name in (type_, display_name(type_)))
+
+
+def _type_keys(integration: Integration) -> tuple[str, str]:
+    return _key(integration.type), _key(display_name(integration.type))
+
+
+def _of_type(name: str, integrations: Iterable[Integration]) -> list[Integration]:
+    key = _key(name)
+    return [one for one in integrations if key and key in _type_keys(one)]
+
+
+def _with_ending(ending: str, integrations: Iterable[Integration]) -> list[Integration]:
+    if len(ending) < ENDING_CHARS:
+        return []
+    return [one for one in integrations if one.id.casefold().endswith(ending.casefold())]
+
+
+def _nearest(target: str, integrations: Iterable[Integration]) -> tuple[Integration, ...]:
+    by_key: dict[str, list[Integration]] = {}
+    for one in integrations:
+        for key in {*_type_keys(one), _key(one.id)}:
+            by_key.setdefault(key[:ID_CHARS], []).append(one)
+    keys = difflib.get_close_matches(_key(target)[:ID_CHARS], by_key, n=NEAREST)
+    return tuple(dict.fromkeys(one for key in keys for one in by_key[key]))[:NEAREST]
+
+
+# --- which integrations a filter lets through ------------------------------------------------------------------
+
+_Filter: TypeAlias = "Callable[[Integration, datetime], bool]"
+
+
+def _has_status(*statuses: Status) -> _Filter:
+    return lambda integration, _now: integration.status in statuses
+
+
+_FILTERS: Final[dict[str, _Filter]] = {
+    "failing": _has_status(Status.ERROR, Status.DISCONNECTED),
+    "stale": is_stale,
+    **{status.value: _has_status(status) for status in Status},
+}
+
+
+FILTER_WORDS: Final = tuple(_FILTERS)
+
+
+def filter_integrations(query: str, integrations: Sequence[Integration], now: datetime) -> tuple[Integration, ...]:
+    """Return the integrations that match a filter, in their order; an empty one lets all through.
+
+    An exact id or type is taken as just that. Otherwise every word must hold: as one of the filter words
+    (``failing``, ``stale``, a status), or by occurring in what FloKit says about the integration.
+    """
+    wanted = query.translate(_SMART_QUOTES).strip(_WRAPPING)
+    exact = [one for one in integrations if wanted and one.id == wanted] or _of_type(wanted, integrations)
+    if exact:
+        return tuple(exact)
+    words = wanted.casefold().split()
+    return tuple(one for one in integrations if all(_word_holds(word, one, now) for word in words))
+
+
+def _word_holds(word: str, integration: Integration, now: datetime) -> bool:
+    if word in _FILTERS:
+        return _FILTERS[word](integration, now)
+    said = (integration.id, integration.type, display_name(integration.type), integration.status)
+    return any(word in text.casefold() for text in (*said, integration.error_message or ""))

@@ -1,0 +1,224 @@
+"""The exception tree. The first argument of each is a sentence for the person; attributes are for the code.
+
+BotError
+├── FlokitError                  a look or a trigger brought no value
+│   ├── FlokitUnreachable        no usable reply; says nothing about the integration
+│   │   ├── FlokitNotSent        certainly never reached FloKit (no connection)
+│   │   ├── FlokitNoReply        sent, but no (whole) reply came back
+│   │   ├── FlokitBadReply       a 5xx, or a body that is not what the page documents
+│   │   └── FlokitRateLimited    429, or our own budget is spent; retry_after_s
+│   ├── FlokitDenied             401, 403
+│   ├── FlokitMissing            404
+│   └── FlokitRefused            any other 4xx
+├── SlackError                   a call to Slack brought no ts
+│   ├── SlackUnavailable         no usable reply; the message may have been posted
+│   ├── SlackRateLimited         429 or our own pacing; retry_after_s; not posted
+│   ├── SlackNoAccess            not in the channel, channel unknown: another way must be found
+│   ├── SlackArchived            the channel is archived
+│   ├── SlackMessageGone         the message to edit or the thread is gone, or too old to edit
+│   ├── SlackRefusedContent      blocks or text refused
+│   ├── SlackAuthLost            the token was revoked: final
+│   └── SlackOther               any other error code
+├── IllegalObservation           an event that a run's phase does not know; nothing was changed
+├── ClaimLost                    another replica took the work over; write nothing
+├── StoreUnavailable             the database cannot be reached
+└── SettingsError                one sentence a line; exit code 78
+"""
+
+from __future__ import annotations
+
+
+class BotError(Exception):
+    """The root of everything this bot raises on purpose."""
+
+    retryable = False
+    """Whether the same thing may work later without anybody changing anything."""
+
+
+class FlokitError(BotError):
+    """FloKit brought no value. ``str(error)`` is a sentence that may be shown, once escaped."""
+
+
+class FlokitUnreachable(FlokitError):
+    """No usable reply: says nothing about the integration."""
+
+    retryable = True
+
+    def __init__(self, sentence: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
+
+
+class FlokitNotSent(FlokitUnreachable):
+    """The request certainly never reached FloKit."""
+
+
+class FlokitNoReply(FlokitUnreachable):
+    """The request was sent, or may have been, and no whole reply came back."""
+
+
+class FlokitBadReply(FlokitUnreachable):
+    """A reply came that says nothing: a 5xx, or a body other than documented."""
+
+
+class FlokitRateLimited(FlokitUnreachable):
+    """429: certainly nothing was done."""
+
+
+class FlokitBudgetSpent(FlokitRateLimited):
+    """Our own budget of requests is spent: FloKit was not even asked, so this says nothing about it."""
+
+
+class FlokitDenied(FlokitError):
+    """401 or 403: the key was rotated or lacks rights."""
+
+    def __init__(self, sentence: str, *, http_status: int) -> None:
+        super().__init__(sentence)
+        self.http_status = http_status
+
+
+class FlokitMissing(FlokitError):
+    """404: there is no such integration (any more)."""
+
+
+class FlokitRefused(FlokitError):
+    """Another 4xx: FloKit understood and said no."""
+
+    def __init__(self, sentence: str, *, http_status: int) -> None:
+        super().__init__(sentence)
+        self.http_status = http_status
+
+
+class SlackError(BotError):
+    """A call to Slack brought no ts. ``code`` is Slack's own error code, or "" when there was none."""
+
+    codes: frozenset[str] = frozenset()
+    """The Slack error codes that this class owns."""
+
+    def __init__(self, sentence: str, *, code: str = "") -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class SlackUnavailable(SlackError):
+    """No usable reply. After a post, the message may be there: look before posting again."""
+
+    retryable = True
+    codes = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
+
+
+class SlackRateLimited(SlackError):
+    """Slack's 429 or our own pacing. Certainly not posted."""
+
+    retryable = True
+    codes = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+
+    def __init__(self, sentence: str, *, retry_after_s: float, code: str = "ratelimited") -> None:
+        super().__init__(sentence, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class SlackNoAccess(SlackError):
+    """The bot cannot post there: not a member, or the channel is unknown to it."""
+
+    codes = frozenset(
+        {
+            "not_in_channel",
+            "channel_not_found",
+            "restricted_action",
+            "restricted_action_read_only_channel",
+            "restricted_action_thread_locked",
+            "restricted_action_thread_only_channel",
+            "restricted_action_non_threadable_channel",
+            "team_access_not_granted",
+            "user_not_in_channel",
+            "ekm_access_denied",
+            "cannot_dm_bot",
+            "messages_tab_disabled",
+            "method_not_supported_for_channel_type",
+        }
+    )
+
+
+class SlackArchived(SlackError):
+    """The channel is archived: nobody can post there."""
+
+    codes = frozenset({"is_archived", "is_inactive"})
+
+
+class SlackMessageGone(SlackError):
+    """The message to edit, or the thread, is gone or can no longer be edited."""
+
+    codes = frozenset(
+        {
+            "message_not_found",
+            "cant_update_message",
+            "edit_window_closed",
+            "thread_not_found",
+            "cannot_reply_to_message",
+        }
+    )
+
+
+class SlackRefusedContent(SlackError):
+    """Slack refused the blocks or the text: a fault of ours; the plain text still goes out."""
+
+    codes = frozenset(
+        {
+            "invalid_blocks",
+            "invalid_blocks_format",
+            "msg_blocks_too_long",
+            "msg_too_long",
+            "no_text",
+            "invalid_arguments",
+            "invalid_metadata_format",
+            "invalid_metadata_schema",
+            "metadata_too_large",
+            "block_mismatch",
+        }
+    )
+
+
+class SlackAuthLost(SlackError):
+    """The token is no longer valid, or lacks a scope: final until somebody changes it."""
+
+    codes = frozenset(
+        {
+            "invalid_auth",
+            "not_authed",
+            "not_allowed_token_type",
+            "account_inactive",
+            "token_revoked",
+            "token_expired",
+            "missing_scope",
+            "no_permission",
+            "org_login_required",
+            "app_access_restricted",
+        }
+    )
+
+
+class SlackOther(SlackError):
+    """An error code that no other class owns."""
+
+
+class IllegalObservation(BotError):
+    """An event that a run's phase does not know; nothing was changed."""
+
+
+class ClaimLost(BotError):
+    """Another replica took this work over: whoever held it must write nothing more."""
+
+
+class StoreUnavailable(BotError):
+    """The database cannot be reached right now."""
+
+    retryable = True
+
+
+class SettingsError(BotError):
+    """Settings are missing or wrong; ``problems`` holds one sentence each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

@@ -1,0 +1,286 @@
+"""The values that the parts of the bot hand to each other: frozen, comparable, without behaviour that waits.
+
+Every ``*_at`` is an aware UTC datetime, every ``*_s`` is seconds. What the vendor sends is kept as text where
+the vendor may add to it (``type``, ``status``): the v1 API is a preview, and an unknown word is not an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 - the store reads these annotations at run time
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Status(StrEnum):
+    """The four documented values of an integration's ``status``."""
+
+    CONNECTED = "connected"
+    ERROR = "error"
+    SYNCING = "syncing"
+    DISCONNECTED = "disconnected"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStats:
+    """``sync_stats`` of ``GET /v1/integrations/{id}``; any of them may be missing."""
+
+    events_last_24h: int | None = None
+    events_total: int | None = None
+    earliest_event_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """One connected data source, as the vendor describes it. It has no name: ``type`` and ``id`` are all there is."""
+
+    id: str
+    type: str = "unknown"
+    status: str = "unknown"
+    last_synced_at: datetime | None = None
+    error_message: str | None = None
+    stats: SyncStats | None = None
+
+
+class Outcome(StrEnum):
+    """How a sync run ended; the words are public (message metadata ``outcome``) and stable."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    FAILED_AGAIN = "failed_again"
+    DISCONNECTED = "disconnected"
+    FINISHED_UNPROVEN = "finished_unproven"
+    GONE = "gone"
+    ACCESS_LOST = "access_lost"
+    NOT_CONFIRMED = "not_confirmed"
+
+
+class Phase(StrEnum):
+    """What a sync run needs next; the table of transitions stands in ``core/outcome.py``."""
+
+    BASELINE = "baseline"
+    TRIGGER = "trigger"
+    CONFIRMING = "confirming"
+    WATCHING = "watching"
+    LATE = "late"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """FloKit showed the integration. ``vendor_at`` is the reply's HTTP ``Date``: the vendor's clock, whole seconds."""
+
+    integration: Integration
+    vendor_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """FloKit answered 404: the integration was removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """FloKit answered 401 or 403: the key was rotated or lacks rights."""
+
+    http_status: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """FloKit could not be asked, or gave no usable answer. Says nothing about the sync."""
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerAccepted:
+    """FloKit accepted the sync. ``sync_id`` is None when the reply did not carry one."""
+
+    sync_id: str | None
+    vendor_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRefused:
+    """FloKit refused the sync for good (a 4xx that trying again cannot cure): nothing was started."""
+
+    http_status: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerDenied:
+    """FloKit answered the POST with 401 or 403: the key was rotated or is read-only. Nothing was started."""
+
+    http_status: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerNotSent:
+    """The request certainly did not start a sync (no connection, 429): safe to send again."""
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerLost:
+    """The request went out and no usable reply came back: a sync may or may not have started."""
+
+    reason: str
+
+
+Look: TypeAlias = Seen | Missing | Denied | Unreachable
+TriggerReply: TypeAlias = TriggerAccepted | TriggerRefused | TriggerDenied | TriggerNotSent | TriggerLost | Missing
+Observation: TypeAlias = Look | TriggerReply
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A Slack user. ``name`` is only for places where a mention would ping; it is untrusted text."""
+
+    id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long and how often a run is looked at; fixed when the run opens, so a new setting never moves a deadline."""
+
+    first_look_s: float = 2.0
+    max_interval_s: float = 30.0
+    grace_s: float = 60.0
+    deadline_s: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRun:
+    """One triggered sync, from click to outcome. Everything ``decide`` needs to know stands here."""
+
+    id: str
+    team_id: str
+    integration_id: str
+    integration_type: str
+    requested_at: datetime
+    requested_by: Person
+    patience: Patience = Patience()
+    phase: Phase = Phase.BASELINE
+
+    baseline: Integration | None = None
+    """The integration as read before the POST."""
+    clock_offset_s: float | None = None
+    """The vendor's clock minus ours, from the newest reply that carried a ``Date``."""
+
+    attempts: int = 0
+    """How many POSTs were sent or may have been sent."""
+    attempted_at: datetime | None = None
+    """When the newest POST was recorded, before it was sent (our clock)."""
+    accepted_at: datetime | None = None
+    """When FloKit's acceptance, or the first sign of a started sync, was seen (our clock)."""
+    posted_vendor_at: datetime | None = None
+    """The vendor's clock at the POST; estimated from ``clock_offset_s`` when the reply was lost."""
+    sync_id: str | None = None
+
+    looks: int = 0
+    """Looks since FloKit accepted or lost the POST, or since the click; drives the backoff."""
+    last_seen: Integration | None = None
+    last_seen_at: datetime | None = None
+    syncing_since: datetime | None = None
+    """When the run was first seen ``syncing`` (our clock)."""
+    idle_since: datetime | None = None
+    """When it was first seen idle after ``syncing``, without proof of what became of it."""
+    unreachable_since: datetime | None = None
+    unreachable_reason: str = ""
+    typical_s: float | None = None
+    """The usual duration of this integration's syncs, from its own history."""
+
+    outcome: Outcome | None = None
+    reason: str = ""
+    """Why the trigger was refused or its reply lost, or access with it: partly FloKit's own words (untrusted)."""
+    ended_at: datetime | None = None
+    """When the outcome was decided; a late result overwrites it."""
+    keep_until: datetime | None = None
+    """Keep watching: the normal pace holds until here although ``not_confirmed`` was told."""
+    late_until: datetime | None = None
+    """The slow watch after ``not_confirmed`` ends here."""
+
+    @property
+    def overlapped(self) -> bool:
+        """A sync was already under way at the click."""
+        return self.baseline is not None and self.baseline.status == Status.SYNCING
+
+    @property
+    def is_active(self) -> bool:
+        """A further click joins this run instead of starting one."""
+        return self.outcome is None
+
+
+class Telling(StrEnum):
+    """What the people in a run's threads must be shown after a decision."""
+
+    ROW = "row"
+    """The message the click came from: put its row right."""
+    PROGRESS = "progress"
+    """The one progress reply of each thread, edited in place."""
+    OUTCOME = "outcome"
+    """The final reply of each thread: posted once, never edited away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What ``decide`` found: the run as it is now, when to act on it next (None: never), and what to tell."""
+
+    run: SyncRun
+    next_look_at: datetime | None
+    tell: tuple[Telling, ...] = ()
+
+
+class PanelKind(StrEnum):
+    """The kinds of message that carry buttons and are redrawn in place."""
+
+    STATUS = "status"
+    DETAIL = "detail"
+    SYNC = "sync"
+    """The message that ``/flokit sync`` posts: one integration's row, and the root of its follow-up."""
+    CHOOSE_SYNC = "choose_sync"
+    """``/flokit sync <type>`` matched several: one Resync button each."""
+    CHOOSE_DETAIL = "choose_detail"
+    """``/flokit show <type>`` matched several: one Details button each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A message of ours that shows integrations, with what it showed: it can be redrawn without asking FloKit.
+
+    ``as_of`` is when FloKit was asked. ``stale_reason`` is set when FloKit could not be asked and older
+    knowledge is shown.
+    """
+
+    id: str
+    kind: PanelKind
+    integrations: tuple[Integration, ...]
+    as_of: datetime
+    query: str = ""
+    page: int = 0
+    stale_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowRun:
+    """The newest run of an integration since its panel was drawn: it overrides the row."""
+
+    run: SyncRun
+    joined_by: tuple[Person, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What Slack is given: ``text`` for notifications and screen readers, ``blocks`` as plain JSON values."""
+
+    text: str
+    blocks: tuple[dict[str, object], ...] = ()
+    metadata: dict[str, object] | None = None

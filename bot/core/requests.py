@@ -1,0 +1,51 @@
+"""What a person asked for in Slack, as a value that can be saved before Slack is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 - the store reads these annotations at run time
+from enum import StrEnum
+
+from bot.core.commands import Press  # noqa: TC001 - the store reads these annotations at run time
+from bot.core.models import Person  # noqa: TC001 - as above
+
+
+class RequestKind(StrEnum):
+    """How it was asked."""
+
+    COMMAND = "command"
+    """A slash command. Never in a thread: Slack does not allow it."""
+    MENTION = "mention"
+    """An @mention, or a direct message."""
+    PRESS = "press"
+    """A button."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asked, and where.
+
+    ``thread_ts`` is the root of the thread it was asked in, ``message_ts`` the message whose button was pressed.
+    ``ephemeral`` is set when only that person sees that message: it has no thread, and only ``response_url``
+    (5 uses within 30 minutes) can change it.
+    """
+
+    team_id: str
+    person: Person
+    channel_id: str
+    thread_ts: str | None = None
+    message_ts: str | None = None
+    ephemeral: bool = False
+    response_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One command, mention or press. ``id`` is Slack's trigger_id or event_id: the same id is the same request."""
+
+    id: str
+    kind: RequestKind
+    origin: Origin
+    received_at: datetime
+    text: str = ""
+    press: Press | None = None

@@ -1,0 +1,158 @@
+"""Follows runs from click to outcome: claim, look or trigger, decide, save. It asks FloKit; it never talks to Slack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bot.core.errors import (
+    ClaimLost,
+    FlokitBudgetSpent,
+    FlokitDenied,
+    FlokitError,
+    FlokitMissing,
+    FlokitNotSent,
+    FlokitRateLimited,
+    FlokitRefused,
+    FlokitUnreachable,
+)
+from bot.core.models import (
+    Decision,
+    Denied,
+    Look,
+    Missing,
+    Outcome,
+    Phase,
+    Seen,
+    SyncRun,
+    TriggerDenied,
+    TriggerLost,
+    TriggerNotSent,
+    TriggerRefused,
+    TriggerReply,
+    Unreachable,
+)
+from bot.core.outcome import attempt, decide, postpone
+from bot.flokit import SHARED_WITHIN_S, Priority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from bot.flokit import FlokitClient
+    from bot.store.runs import RunClaim
+    from bot.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+
+class Follower:
+    """Acts on one claimed run at a time, as often as the worker hands it one."""
+
+    def __init__(self, store: Store, flokit: FlokitClient, *, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._flokit = flokit
+        self._clock = clock
+        self._in_hand = 0
+
+    async def follow(self, claim: RunClaim) -> None:
+        """Take a run one step further and save what follows from it."""
+        self._in_hand += 1
+        try:
+            with structlog.contextvars.bound_contextvars(run_id=claim.run.id, integration_id=claim.run.integration_id):
+                await self._step(claim)
+        finally:
+            self._in_hand -= 1
+
+    async def _step(self, claim: RunClaim) -> None:
+        run = claim.run
+        try:
+            seen = await self._look(run)
+        except FlokitBudgetSpent as error:
+            await self._save(claim, postpone(run, error.retry_after_s or 1.0, str(error), self._clock()))
+            return
+        decision = decide(run, seen, self._clock())
+        if decision.run.outcome is Outcome.SUCCEEDED:
+            decision = await self._with_statistics(run, decision)
+        if decision.run.phase is Phase.TRIGGER:
+            claim, decision = await self._attempt(claim, decision.run)
+        await self._save(claim, decision)
+
+    async def _attempt(self, claim: RunClaim, run: SyncRun) -> tuple[RunClaim, Decision]:
+        """Send the POST, once its attempt is saved: whoever finds the run after a crash knows that it may be out."""
+        now = self._clock()
+        attempted = attempt(run, now)
+        claim = await self._store.save(claim, Decision(attempted, now), now, keep_claim=True)
+        if self._clock() >= claim.lease_until:  # this process stood still: another may have taken over
+            raise ClaimLost("the lease ended before the POST")
+        reply = await self._trigger(attempted)
+        log.info("sync_triggered", reply=type(reply).__name__, attempt=attempted.attempts)
+        return claim, decide(attempted, reply, self._clock())
+
+    async def _save(self, claim: RunClaim, decision: Decision) -> None:
+        await self._store.save(claim, decision, self._clock())
+        if decision.run.outcome and decision.run.outcome is not claim.run.outcome:
+            log.info("sync_ended", outcome=decision.run.outcome)
+
+    # FloKit's answers as observations
+
+    async def _look(self, run: SyncRun) -> Look:
+        try:
+            if run.phase is not Phase.BASELINE and self._in_hand > 1:
+                return await self._look_at_all(run)
+            return await self._look_at_one(run)
+        except FlokitMissing:
+            return Missing()
+        except FlokitDenied as error:
+            return Denied(error.http_status, str(error))
+        except FlokitBudgetSpent:
+            raise
+        except FlokitUnreachable as error:
+            return Unreachable(str(error), error.retry_after_s)
+        except FlokitError as error:
+            return Unreachable(str(error))
+
+    async def _look_at_one(self, run: SyncRun) -> Seen:
+        priority = Priority.CLICK if run.phase is Phase.BASELINE else Priority.FOLLOW_UP
+        detail = await self._flokit.fetch_integration(run.integration_id, priority=priority, max_age_s=_max_age_s(run))
+        return Seen(detail.integration, detail.vendor_at)
+
+    async def _look_at_all(self, run: SyncRun) -> Seen:
+        """One listing serves all runs in hand. One that is not in it is asked for by name before it counts as gone."""
+        listing = await self._flokit.fetch_integrations(priority=Priority.FOLLOW_UP, max_age_s=_max_age_s(run))
+        for integration in listing.integrations:
+            if integration.id == run.integration_id:
+                return Seen(integration, listing.vendor_at)
+        return await self._look_at_one(run)
+
+    async def _with_statistics(self, run: SyncRun, decision: Decision) -> Decision:
+        """A listing carries no event counts: ask once for them, so that the outcome can tell how many came in."""
+        seen = decision.run.last_seen
+        if run.baseline is None or run.baseline.stats is None or seen is None or seen.stats is not None:
+            return decision
+        try:
+            detail = await self._flokit.fetch_integration(run.integration_id, priority=Priority.FOLLOW_UP)
+        except FlokitError:
+            return decision
+        return replace(decision, run=replace(decision.run, last_seen=replace(seen, stats=detail.integration.stats)))
+
+    async def _trigger(self, run: SyncRun) -> TriggerReply:
+        try:
+            return await self._flokit.trigger_sync(run.integration_id, idempotency_key=run.id)
+        except FlokitMissing:
+            return Missing()
+        except FlokitDenied as error:
+            return TriggerDenied(error.http_status, str(error))
+        except (FlokitNotSent, FlokitRateLimited) as error:
+            return TriggerNotSent(str(error), error.retry_after_s)
+        except FlokitRefused as error:
+            return TriggerRefused(error.http_status, str(error))
+        except FlokitError as error:
+            return TriggerLost(str(error))
+
+
+def _max_age_s(run: SyncRun) -> float:
+    """How old a look may be that others share with us: a baseline must not be older than the decision to trigger."""
+    return 0.0 if run.phase is Phase.BASELINE else min(SHARED_WITHIN_S, run.patience.first_look_s / 2)

@@ -1,0 +1,24 @@
+"""Bolt listeners: Slack's payloads become requests, are saved, and only then is Slack answered.
+
+No listener calls an API before its ack, and none raises: Bolt would take the ack back.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bot.core.commands import ACTION_PATTERN
+from bot.listeners import buttons, commands, events
+
+if TYPE_CHECKING:
+    from slack_bolt.async_app import AsyncApp
+
+
+def register(app: AsyncApp, *, command: str) -> None:
+    """Attach all listeners; ``manifests/`` list the same commands and events."""
+    app.command(command)(commands.on_command)
+    app.event("app_mention")(events.on_mention)
+    app.event("message")(events.on_message)
+    app.action(ACTION_PATTERN)(buttons.on_press)
+    app.action(re.compile(""))(buttons.on_unknown)

@@ -1,0 +1,94 @@
+"""Slack's payloads → requests. Anything may be missing: what cannot be read becomes None, never an exception.
+
+Shapes: https://docs.slack.dev/interactivity/implementing-slash-commands and
+https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bot.core.models import Person
+from bot.core.requests import Origin, Request, RequestKind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bot.core.commands import Press
+
+
+def parse_command_payload(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
+    """Read a slash command."""
+    trigger_id, user_id, channel_id = _text(body, "trigger_id"), _text(body, "user_id"), _text(body, "channel_id")
+    if not (trigger_id and user_id and channel_id):
+        return None
+    person = Person(user_id, _text(body, "user_name"))
+    origin = Origin(team_id, person, channel_id, response_url=_text(body, "response_url") or None)
+    return Request(trigger_id, RequestKind.COMMAND, origin, now, text=_text(body, "text"))
+
+
+def parse_press_payload(body: Mapping[str, Any], team_id: str, now: datetime, press: Press | None) -> Request | None:
+    """Read a click on a button; ``press`` is what its value means."""
+    user, channel, container = _map(body, "user"), _map(body, "channel"), _map(body, "container")
+    message = _map(body, "message")
+    trigger_id, user_id = _text(body, "trigger_id"), _text(user, "id")
+    channel_id = _text(channel, "id") or _text(container, "channel_id")
+    if not (trigger_id and user_id and channel_id):
+        return None
+    person = Person(user_id, _text(user, "username") or _text(user, "name"))
+    message_ts = _text(container, "message_ts") or _text(message, "ts") or None
+    origin = Origin(
+        team_id,
+        person,
+        channel_id,
+        thread_ts=_text(message, "thread_ts") or _text(container, "thread_ts") or None,
+        message_ts=message_ts,
+        ephemeral=container.get("is_ephemeral") is True or message_ts is None,
+        response_url=_text(body, "response_url") or None,
+    )
+    return Request(trigger_id, RequestKind.PRESS, origin, now, press=press)
+
+
+def parse_message_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
+    """Read a mention or a direct message from a person; messages of bots, edits and joins are not for us.
+
+    In a channel the answer goes into the thread of the mention, so that a question makes no noise; in a direct
+    message it goes where it was asked.
+    """
+    event = _map(body, "event")
+    event_id, user_id, channel_id = _text(body, "event_id"), _text(event, "user"), _text(event, "channel")
+    if not (event_id and user_id and channel_id):
+        return None
+    if event.get("bot_id") or event.get("subtype") not in (None, "thread_broadcast", "file_share"):
+        return None
+    thread_ts = _text(event, "thread_ts") or None
+    if event.get("type") == "app_mention" and event.get("channel_type") != "im":
+        thread_ts = thread_ts or _text(event, "ts") or None
+    origin = Origin(team_id, Person(user_id), channel_id, thread_ts=thread_ts)
+    return Request(event_id, RequestKind.MENTION, origin, now, text=_text(event, "text"))
+
+
+def first_action(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Read which element was used; Slack sends one at a time."""
+    actions = body.get("actions")
+    first = actions[0] if isinstance(actions, list) and actions else None
+    return first if isinstance(first, Mapping) else {}
+
+
+def event_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Read the event in its envelope."""
+    return _map(body, "event")
+
+
+def _map(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(value: Mapping[str, Any], key: str) -> str:
+    found = value.get(key)
+    if not isinstance(found, str):
+        return ""
+    # JSON can carry half a surrogate pair and NUL, a database cannot.
+    return found.encode(errors="replace").decode().replace("\0", "")

@@ -1,0 +1,68 @@
+"""What every listener does with a request: save it, and say so honestly when that is not possible."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from bot.core import blocks
+from bot.core.errors import BotError, SlackError, StoreUnavailable
+from bot.store.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from bot.actions import Actions
+    from bot.core.models import Message
+    from bot.core.requests import Request
+    from bot.slack import SlackClient
+
+log = structlog.get_logger(__name__)
+
+NOT_SAVED: Final = "I can't save this right now, so nothing was started. Please try again in a minute."
+
+
+class Reception:
+    """Takes requests from the listeners of one workspace.
+
+    A refusal that cannot be saved is answered from memory: the only thing here that a crash may lose, and it says
+    that nothing was started.
+    """
+
+    def __init__(self, actions: Actions, slack: SlackClient, *, team_id: str, clock: Callable[[], datetime]) -> None:
+        self._actions = actions
+        self._slack = slack
+        self.team_id = team_id
+        self.clock = clock
+        self._answers: set[asyncio.Task[None]] = set()
+
+    async def take(self, request: Request) -> str:
+        """Save a request and return ""; when there is nothing to do, or to save it in, a sentence for the person."""
+        try:
+            return await self._actions.receive(request)
+        except StoreUnavailable as error:
+            log.warning("request_not_saved", request_id=request.id, error=str(error))
+            return NOT_SAVED
+        except Exception:
+            error_id = new_id("err")
+            log.exception("request_not_taken", request_id=request.id, error_id=error_id)
+            return f"Something went wrong on my side, and it is logged under {error_id}. Nothing was started."
+
+    def answer_soon(self, request: Request, sentence: str) -> None:
+        """Say a sentence to the person after the ack, where the ack itself cannot carry it."""
+        task = asyncio.create_task(self._answer(request, blocks.plain_message(sentence)))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+
+    async def _answer(self, request: Request, message: Message) -> None:
+        origin = request.origin
+        try:
+            if origin.response_url:
+                await self._slack.respond(origin.response_url, message)
+            else:
+                await self._slack.post(origin.channel_id, message, thread_ts=origin.thread_ts)
+        except (SlackError, BotError) as error:
+            log.warning("refusal_not_told", request_id=request.id, error=str(error))

@@ -1,0 +1,69 @@
+"""Logging: structlog for the bot and the libraries alike, for people or as JSON. Secrets are never logged."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SHORTEST_BLOTTED: Final = 6
+"""A shorter secret is not worth the name, and would blot out half of every line."""
+
+QUIET_LIBRARIES: Final = ("slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "alembic", "asyncio", "aiosqlite")
+
+
+def configure_logging(format_: Literal["console", "json"], level: str, *, secrets: Sequence[str]) -> None:
+    """Send all logs to stderr; ``secrets`` are blotted out wherever a library might have let one in."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if format_ == "json":
+        last: list[Any] = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    else:
+        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_is_worth_reading)
+    handler.setFormatter(_Blotting(formatter, secrets))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in QUIET_LIBRARIES:
+        logging.getLogger(name).setLevel("WARNING" if level == "INFO" else level)
+
+
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    """Bolt warns twice that it ignores SLACK_BOT_TOKEN: that is on purpose, ``app.py`` hands it the client."""
+    return not (record.name.startswith("slack_bolt") and "`token`" in str(record.msg))
+
+
+class _Blotting(logging.Formatter):
+    """Replaces secrets in finished lines: the last line of defence, behind ``SecretStr``."""
+
+    def __init__(self, inner: logging.Formatter, secrets: Sequence[str]) -> None:
+        super().__init__()
+        self._inner = inner
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= SHORTEST_BLOTTED)
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = self._inner.format(record)
+        for secret in self._secrets:
+            line = line.replace(secret, "(redacted)")
+        return line

@@ -1,0 +1,51 @@
+"""Token buckets: how many calls may go now, and how long to wait for the next. No I/O, no sleeping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass
+class Bucket:
+    """Allows ``burst`` calls at once and ``per_s`` more every second; ``hold`` closes it for a while."""
+
+    per_s: float
+    burst: float
+    clock: Callable[[], float]
+    _tokens: float = field(init=False)
+    _filled_at: float = field(init=False)
+    _held_until: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        self._tokens = self.burst
+        self._filled_at = self.clock()
+
+    def take(self, *, leave: float = 0.0) -> float:
+        """Take a call if it may go now and return 0; otherwise take nothing and return the seconds to wait.
+
+        ``leave`` tokens stay for callers who matter more.
+        """
+        now = self.clock()
+        self._tokens = min(self.burst, self._tokens + (now - self._filled_at) * self.per_s)
+        self._filled_at = now
+        if now < self._held_until:
+            return self._held_until - now
+        missing = 1 + leave - self._tokens
+        if missing > 0:
+            return missing / self.per_s
+        self._tokens -= 1
+        return 0.0
+
+    def hold(self, seconds: float) -> None:
+        """Let nothing through for ``seconds``, whoever asks."""
+        self._held_until = max(self._held_until, self.clock() + seconds)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing would be forgotten if this bucket were made anew."""
+        now = self.clock()
+        return now >= self._held_until and self._tokens + (now - self._filled_at) * self.per_s >= self.burst

@@ -1,0 +1,713 @@
+"""A local FloKit: the documented API over a real socket, with its traps, to be scripted by the demo and the tests.
+
+What an integration shows is computed from the time at which it is asked, never by a task that could drift. Replies
+have exactly the documented shapes; where the vendor documents nothing (the body of a 404, what happens to a sync
+of a disconnected integration) this is one plausible answer, chosen so that a client that guesses gets caught.
+It does not know the bot: nothing here is shared with the client that it is there to test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from bot.sandbox.loopback import require_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Unpack
+
+Ending = Literal[
+    "succeeded", "failed", "failed_same", "disconnected", "vanish", "stuck", "hidden", "unproven", "ignored"
+]
+FaultKind = Literal[
+    "http_500",
+    "http_status",
+    "ratelimited",
+    "garbage",
+    "hang",
+    "drop",
+    "done_then_drop",
+    "slow",
+    "truncated",
+]
+
+READ_KEY = "flo_sandbox_read"
+WRITE_KEY = "flo_sandbox_write"
+STRIPE_ERROR = "Webhook signature verification failed — check your signing secret"
+"""The only error text that the vendor documents."""
+
+_WINDOW = timedelta(seconds=60)
+_IDEMPOTENCY_KEPT = timedelta(hours=24)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+# --- integrations and their syncs, as functions of time ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the next syncs of an integration go.
+
+    ``ending`` is one of:
+
+    - ``succeeded``: connected, and ``last_synced_at`` is when the sync ended;
+    - ``hidden``: the same, but ``syncing`` is never shown;
+    - ``unproven``: connected again, but ``last_synced_at`` does not move;
+    - ``failed``: error, with ``error_message``;
+    - ``failed_same``: error, with exactly the text from before, if there was one;
+    - ``disconnected``: disconnected;
+    - ``vanish``: the integration is gone: 404;
+    - ``stuck``: syncing for ever;
+    - ``ignored``: the sync is accepted, and nothing ever happens.
+    """
+
+    start_lag_s: float = 1.0
+    """How long the old status and the old error stay visible after the POST."""
+    duration_s: float = 3.0
+    """How long ``syncing`` lasts; 0: it is never seen."""
+    ending: Ending = "succeeded"
+    error_message: str = STRIPE_ERROR
+    new_events: int = 12
+    """How many events a sync that succeeds brings in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What FloKit knows about an integration at one moment; times are on FloKit's clock."""
+
+    id: str
+    type: str
+    status: str = "connected"
+    last_synced_at: datetime | None = None
+    error_message: str | None = None
+    events_total: int | None = None
+    events_last_24h: int | None = None
+    earliest_event_at: datetime | None = None
+
+
+class Fields(TypedDict, total=False):
+    """What can be said about an integration beside its id and type; see ``Source``."""
+
+    status: str
+    last_synced_at: datetime | None
+    error_message: str | None
+    events_total: int | None
+    events_last_24h: int | None
+    earliest_event_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sync:
+    """One sync, from our clock's ``starts_at`` to its ``ends_at`` (None: never)."""
+
+    plan: Plan
+    starts_at: datetime
+    ends_at: datetime | None
+
+    def has_ended(self, now: datetime) -> bool:
+        return self.ends_at is not None and self.ends_at <= now
+
+    def shows(self, now: datetime) -> bool:
+        return self.starts_at <= now and self.plan.ending != "hidden"
+
+
+def _ended(source: Source, plan: Plan, at: datetime) -> Source | None:
+    """Return what a sync that ended at ``at`` (FloKit's clock) leaves behind; None when the integration is gone."""
+    match plan.ending:
+        case "succeeded" | "hidden":
+            return replace(
+                source,
+                status="connected",
+                error_message=None,
+                last_synced_at=at,
+                events_total=(source.events_total or 0) + plan.new_events,
+                events_last_24h=(source.events_last_24h or 0) + plan.new_events,
+            )
+        case "unproven":
+            return replace(source, status="connected", error_message=None)
+        case "failed":
+            return replace(source, status="error", error_message=plan.error_message)
+        case "failed_same":
+            return replace(source, status="error", error_message=source.error_message or plan.error_message)
+        case "disconnected":
+            return replace(source, status="disconnected", error_message=None)
+        case "vanish":
+            return None
+        case "stuck" | "ignored":
+            return source
+
+
+@dataclass(slots=True)
+class _History:
+    """An integration as it was when it was last put down, and the syncs since."""
+
+    source: Source
+    plan: Plan = field(default_factory=Plan)
+    syncs: deque[_Sync] = field(default_factory=deque)
+
+    def begin_sync(self, now: datetime) -> None:
+        """Queue a sync behind those under way; a disconnected integration and an ignoring plan have none."""
+        if self.source.status == "disconnected" or self.plan.ending == "ignored":
+            return
+        starts_at = now + timedelta(seconds=self.plan.start_lag_s)
+        if self.syncs:
+            before = self.syncs[-1].ends_at
+            if before is None:
+                return
+            starts_at = max(starts_at, before)
+        stuck = self.plan.ending == "stuck"
+        ends_at = None if stuck else starts_at + timedelta(seconds=self.plan.duration_s)
+        self.syncs.append(_Sync(self.plan, starts_at, ends_at))
+
+    def settle(self, now: datetime, skew: timedelta) -> bool:
+        """Put down what the syncs that have ended left behind; False when the integration is gone."""
+        while self.syncs and self.syncs[0].has_ended(now):
+            sync = self.syncs.popleft()
+            left = _ended(self.source, sync.plan, (sync.ends_at or now) + skew)
+            if left is None:
+                return False
+            self.source = left
+        return True
+
+    def visible(self, now: datetime) -> Source:
+        """Return what FloKit shows now, once settled."""
+        if self.syncs and self.syncs[0].shows(now):
+            return replace(self.source, status="syncing", error_message=None)
+        return self.source
+
+
+def _iso(at: datetime | None) -> str | None:
+    """Write a time as in the vendor's samples: UTC, whole seconds, Z."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
+
+
+def _summary(source: Source) -> dict[str, Any]:
+    return {
+        "id": source.id,
+        "type": source.type,
+        "status": source.status,
+        "last_synced_at": _iso(source.last_synced_at),
+        "error_message": source.error_message,
+    }
+
+
+def _details(source: Source) -> dict[str, Any]:
+    stats = {
+        "events_last_24h": source.events_last_24h,
+        "events_total": source.events_total,
+        "earliest_event_at": _iso(source.earliest_event_at),
+    }
+    return {**_summary(source), "sync_stats": stats}
+
+
+# --- what was asked, and what goes wrong -------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Request:
+    """One request that arrived. ``status`` is None when it got no reply."""
+
+    method: str
+    path: str
+    at: datetime
+    key: str
+    status: int | None
+    idempotency_key: str | None = None
+    query: dict[str, str] = field(default_factory=dict)
+    response: Any = None
+    took_s: float | None = None
+    """None until the reply was sent, or the connection closed without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong with the next requests that match.
+
+    ``kind`` is one of:
+
+    - ``http_500``, ``http_status``: answered with an HTML page, or with ``status`` and ``body``; not done;
+    - ``ratelimited``: 429 with ``retry_after``; not done;
+    - ``garbage``: done, but answered 200 with ``body``, which is no JSON by default;
+    - ``hang``: not done, never answered;
+    - ``drop``: not done, the connection is closed without a reply;
+    - ``done_then_drop``: done, the connection is closed without a reply;
+    - ``slow``: done, and answered after ``delay_s``;
+    - ``truncated``: done, and answered with half a body.
+    """
+
+    kind: FaultKind
+    method: Literal["GET", "POST", "*"] = "*"
+    path_contains: str = ""
+    times: int | None = 1
+    """How many requests it hits; None: all, until the faults are cleared."""
+    retry_after: str | None = "2"
+    delay_s: float = 1.0
+    status: int = 500
+    body: str | None = None
+
+    def hits(self, method: str, path: str) -> bool:
+        """Say whether a request is one that this fault is meant for."""
+        return self.method in ("*", method) and self.path_contains in path
+
+
+class Faults:
+    """The faults to come, the one added first before the others."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Let a fault hit the next requests that match it."""
+        self._faults.append(fault)
+
+    def clear(self) -> None:
+        """Let everything go right again; requests that hang go on hanging."""
+        self._faults.clear()
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """Return the fault that hits this request, and use it up."""
+        for index, fault in enumerate(self._faults):
+            if fault.hits(method, path):
+                if fault.times is not None:
+                    self._use_up(index, fault, fault.times - 1)
+                return fault
+        return None
+
+    def _use_up(self, index: int, fault: Fault, times_left: int) -> None:
+        if times_left > 0:
+            self._faults[index] = replace(fault, times=times_left)
+        else:
+            del self._faults[index]
+
+
+def _error(status: int, error: str, message: str) -> web.Response:
+    return web.json_response({"error": error, "message": message}, status=status)
+
+
+def _ratelimited(retry_after: str | None) -> web.Response:
+    reply = _error(429, "rate_limited", "Too many requests")
+    if retry_after is not None:
+        reply.headers["Retry-After"] = retry_after
+    return reply
+
+
+def _not_found() -> web.Response:
+    # The vendor documents no body for a 404: a client must not expect JSON.
+    return web.Response(status=404, text="404 page not found")
+
+
+def _refusal(fault: Fault | None) -> web.Response | None:
+    """Return the answer of a fault that keeps the request from being done."""
+    match fault:
+        case Fault(kind="http_500"):
+            return web.Response(status=500, text="<html>Internal Server Error</html>", content_type="text/html")
+        case Fault(kind="http_status"):
+            return web.Response(status=fault.status, text=fault.body or "")
+        case Fault(kind="ratelimited"):
+            return _ratelimited(fault.retry_after)
+        case _:
+            return None
+
+
+# --- the server --------------------------------------------------------------------------------------------------
+
+
+class LocalFlokit:
+    """One FloKit workspace on a local port.
+
+    Args:
+        clock: the local time; FloKit's own clock is ``clock_skew_s`` ahead of it.
+    """
+
+    def __init__(self, *, clock: Callable[[], datetime] = _utc_now) -> None:
+        self.keys: dict[str, Literal["read", "write"]] = {READ_KEY: "read", WRITE_KEY: "write"}
+        self.requests: list[Request] = []
+        self.faults = Faults()
+        self.down = False
+        """Down: every connection is closed without a reply."""
+        self.clock_skew_s = 0.0
+        self.budget_per_minute = 100
+        self.url = ""
+        """The base URL, once started."""
+        self._clock = clock
+        self._histories: dict[str, _History] = {}
+        self._charged_at: deque[datetime] = deque()
+        self._sync_ids: dict[tuple[str, str], tuple[datetime, str]] = {}
+        self._syncs_begun = 0
+        self._subscribers: list[Callable[[], None]] = []
+        self._record_listeners: list[Callable[[Request], None]] = []
+        self._changed = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen on this machine; port 0 takes a free one."""
+        require_loopback(host)
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        # A client that hangs up cancels its handler: what hangs must not keep the server from stopping.
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        """Stop listening and close all connections; what is known stays, and it can be started again."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    # What the workspace holds.
+
+    def add(self, integration_id: str, integration_type: str, **fields: Unpack[Fields]) -> None:
+        """Add an integration, connected unless said otherwise; times are on FloKit's clock."""
+        self._histories[integration_id] = _History(Source(integration_id, integration_type, **fields))
+        self._tell()
+
+    def set(self, integration_id: str, **fields: Unpack[Fields]) -> None:
+        """Change an integration now; a new status also drops the syncs that are under way or waiting."""
+        self._settle(integration_id)
+        history = self._histories[integration_id]
+        history.source = replace(history.source, **fields)
+        if "status" in fields:
+            history.syncs.clear()
+        self._tell()
+
+    def remove(self, integration_id: str) -> None:
+        """Remove an integration: from now on it is a 404."""
+        del self._histories[integration_id]
+        self._tell()
+
+    def plan(self, integration_id: str, plan: Plan) -> None:
+        """Set how the next syncs of an integration go; those under way or waiting keep their plan."""
+        self._histories[integration_id].plan = plan
+        self._tell()
+
+    def plan_of(self, integration_id: str) -> Plan:
+        """Return how the next syncs of an integration go."""
+        return self._histories[integration_id].plan
+
+    def get_stuck(self, integration_id: str) -> None:
+        """Let an integration sync for ever from now on; only a new status ends that."""
+        self._settle(integration_id)
+        history = self._histories[integration_id]
+        history.syncs.clear()
+        history.syncs.append(_Sync(Plan(ending="stuck"), self._clock(), None))
+        self._tell()
+
+    def begin_sync(self, integration_id: str) -> None:
+        """Begin a sync that nobody here asked for: FloKit's own schedule, or somebody in its dashboard."""
+        self._settle(integration_id)
+        self._histories[integration_id].begin_sync(self._clock())
+        self._tell()
+
+    def source(self, integration_id: str) -> Source | None:
+        """Return an integration as it is now; None when there is none."""
+        self._settle(integration_id)
+        history = self._histories.get(integration_id)
+        return history.visible(self._clock()) if history else None
+
+    def sources(self) -> list[Source]:
+        """Return all integrations as they are now."""
+        return [source for id_ in tuple(self._histories) if (source := self.source(id_)) is not None]
+
+    def demo(self) -> None:
+        """Fill the workspace so that there is something to see and to repair; its own integrations begin anew."""
+        self._histories.update({source.id: _History(source) for source in _demo_sources(self._vendor_now)})
+        for integration_id, plan in _DEMO_PLANS.items():
+            self.plan(integration_id, plan)
+
+    def _settle(self, integration_id: str) -> None:
+        """Take over what the syncs that have ended left behind."""
+        history = self._histories.get(integration_id)
+        if history is not None and not history.settle(self._clock(), self._skew):
+            del self._histories[integration_id]
+
+    # Who asked what.
+
+    def posts(self, integration_id: str) -> list[Request]:
+        """Return the syncs that were asked for an integration, answered or not."""
+        path = f"/v1/integrations/{integration_id}/sync"
+        return [request for request in self.requests if (request.method, request.path) == ("POST", path)]
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after every request and every change from outside; returns how to stop that.
+
+        What a sync changes as time passes is not announced: it is computed when somebody looks.
+        """
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback)
+
+    def on_record(self, listener: Callable[[Request], None]) -> None:
+        """Call ``listener`` with each request when it comes, and again when it is answered."""
+        self._record_listeners.append(listener)
+
+    async def wait_for(self, predicate: Callable[[], bool], timeout_s: float = 5) -> None:
+        """Wait until ``predicate()`` holds; it is asked again after every request and every change.
+
+        Raises:
+            TimeoutError: it did not hold in time.
+        """
+        async with asyncio.timeout(timeout_s):
+            while not predicate():
+                await self._changed.wait()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+        for callback in tuple(self._subscribers):
+            callback()
+
+    def _tell_record(self, request: Request) -> None:
+        for listener in self._record_listeners:
+            listener(request)
+
+    # Time.
+
+    @property
+    def _skew(self) -> timedelta:
+        return timedelta(seconds=self.clock_skew_s)
+
+    @property
+    def _vendor_now(self) -> datetime:
+        return self._clock() + self._skew
+
+    # Serving.
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        fault = None if self.down else self.faults.take(request.method, request.path)
+        unanswered = self.down or (fault is not None and fault.kind in {"hang", "drop", "done_then_drop"})
+        undone = self.down or (fault is not None and fault.kind in {"hang", "drop"})
+        reply = None if undone else _refusal(fault) or self._answer(request)
+        noted = self._note(request, None if unanswered or reply is None else reply.status)
+        started = time.monotonic()
+        try:
+            if reply is None or unanswered:
+                return await _leave_unanswered(request, hang=fault is not None and fault.kind == "hang")
+            reply.headers["Date"] = format_datetime(self._vendor_now.astimezone(UTC), usegmt=True)
+            sent = await _spoil(request, reply, fault)
+            noted.response = _content(sent)
+            return sent
+        finally:
+            noted.took_s = time.monotonic() - started
+            self._tell_record(noted)
+
+    def _note(self, request: web.Request, status: int | None) -> Request:
+        noted = Request(
+            method=request.method,
+            path=request.path,
+            at=self._clock(),
+            key=_key_of(request),
+            status=status,
+            idempotency_key=request.headers.get("Idempotency-Key"),
+            query=dict(request.query),
+        )
+        self.requests.append(noted)
+        self._tell_record(noted)
+        self._tell()
+        return noted
+
+    def _answer(self, request: web.Request) -> web.Response:
+        rights = self.keys.get(_key_of(request))
+        if rights is None:
+            return _error(401, "unauthorized", "Invalid or missing API key")
+        if (wait_s := self._charge()) > 0:
+            return _ratelimited(str(math.ceil(wait_s)))
+        match request.method, *_segments(request):
+            case "GET", "v1", "integrations":
+                return web.json_response({"integrations": [_summary(s) for s in self.sources()]})
+            case "GET", "v1", "integrations", id_:
+                source = self.source(id_)
+                return web.json_response({"integration": _details(source)}) if source else _not_found()
+            case "POST", "v1", "integrations", _, "sync" if rights != "write":
+                return _error(403, "forbidden", "This operation requires a read-write key")
+            case "POST", "v1", "integrations", id_, "sync":
+                return self._accept_sync(id_, request.headers.get("Idempotency-Key"))
+            case _:
+                return _not_found()
+
+    def _charge(self) -> float:
+        """Count one request against the workspace; return the seconds to wait when it is one too many."""
+        now = self._clock()
+        while self._charged_at and self._charged_at[0] + _WINDOW <= now:
+            self._charged_at.popleft()
+        if len(self._charged_at) >= self.budget_per_minute:
+            return (self._charged_at[0] + _WINDOW - now).total_seconds() if self._charged_at else 60.0
+        self._charged_at.append(now)
+        return 0.0
+
+    def _accept_sync(self, id_: str, idempotency_key: str | None) -> web.Response:
+        if self.source(id_) is None:
+            return _not_found()
+        sync_id = self._known_sync(id_, idempotency_key)
+        if sync_id is None:
+            sync_id = self._begin_sync(id_, idempotency_key)
+        return web.json_response({"status": "ok", "sync_id": sync_id})
+
+    def _known_sync(self, id_: str, idempotency_key: str | None) -> str | None:
+        if idempotency_key is None or (known := self._sync_ids.get((id_, idempotency_key))) is None:
+            return None
+        began_at, sync_id = known
+        return sync_id if self._clock() - began_at < _IDEMPOTENCY_KEPT else None
+
+    def _begin_sync(self, id_: str, idempotency_key: str | None) -> str:
+        now = self._clock()
+        self._histories[id_].begin_sync(now)
+        self._syncs_begun += 1
+        sync_id = f"sync_01hx4j7k{self._syncs_begun:012d}"
+        if idempotency_key is not None:
+            self._sync_ids[id_, idempotency_key] = now, sync_id
+        return sync_id
+
+
+def _key_of(request: web.Request) -> str:
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    return key if scheme.lower() == "bearer" else ""
+
+
+def _segments(request: web.Request) -> list[str]:
+    """Return the path's segments, decoded one by one: an encoded slash does not part two."""
+    return [unquote(part) for part in request.rel_url.raw_parts[1:]]
+
+
+async def _leave_unanswered(request: web.Request, *, hang: bool) -> web.Response:
+    if hang:
+        # Until the client hangs up or the server stops: both cancel this handler.
+        await asyncio.Event().wait()
+    _hang_up(request)
+    return web.Response()
+
+
+def _hang_up(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _content(reply: web.StreamResponse) -> Any:
+    """Return what was sent as JSON, or as text when it is none."""
+    if not isinstance(reply, web.Response) or reply.text is None:
+        return None
+    try:
+        return json.loads(reply.text)
+    except ValueError:
+        return reply.text
+
+
+async def _spoil(request: web.Request, reply: web.Response, fault: Fault | None) -> web.StreamResponse:
+    """Send what was done in the way the fault wants it."""
+    match fault:
+        case Fault(kind="garbage"):
+            return web.Response(text=fault.body or "<html>not what you think</html>", headers=_date_of(reply))
+        case Fault(kind="slow"):
+            await asyncio.sleep(fault.delay_s)
+            return reply
+        case Fault(kind="truncated"):
+            return await _send_half(request, reply)
+        case _:
+            return reply
+
+
+def _date_of(reply: web.Response) -> dict[str, str]:
+    return {"Date": reply.headers["Date"]}
+
+
+async def _send_half(request: web.Request, reply: web.Response) -> web.StreamResponse:
+    whole = reply.body if isinstance(reply.body, bytes) else b""
+    half = web.StreamResponse(status=reply.status, headers={**_date_of(reply), "Content-Length": str(len(whole))})
+    await half.prepare(request)
+    await half.write(whole[: len(whole) // 2])
+    _hang_up(request)
+    return half
+
+
+# --- the demo ----------------------------------------------------------------------------------------------------
+
+
+_DEMO_PLANS = {
+    # A wrong signing secret: a sync alone does not cure it.
+    "int_01hx4j7stripe": Plan(ending="failed_same"),
+    "int_01hx4ja3googleplay": Plan(start_lag_s=2.0, duration_s=6.0, new_events=214),
+}
+
+
+def _demo_sources(now: datetime) -> list[Source]:
+    def ago(**parts: float) -> datetime:
+        return now - timedelta(**parts)
+
+    return [
+        Source(
+            id="int_01hx4j7revenuecat",
+            type="revenuecat",
+            last_synced_at=ago(minutes=42),
+            events_total=1_204_739,
+            events_last_24h=4_821,
+            earliest_event_at=ago(days=590),
+        ),
+        Source(
+            id="int_01hx4j7stripe",
+            type="stripe",
+            status="error",
+            last_synced_at=ago(hours=15),
+            error_message=STRIPE_ERROR,
+            events_total=88_412,
+            events_last_24h=0,
+            earliest_event_at=ago(days=410),
+        ),
+        # iOS and Android are separate integrations, and neither has a name.
+        Source(
+            id="int_01hx4j8appsflyerios",
+            type="appsflyer",
+            last_synced_at=ago(hours=2, minutes=5),
+            events_total=402_118,
+            events_last_24h=1_377,
+            earliest_event_at=ago(days=365),
+        ),
+        Source(
+            id="int_01hx4j8appsflyerandroid",
+            type="appsflyer",
+            last_synced_at=ago(hours=2, minutes=11),
+            events_total=618_900,
+            events_last_24h=2_054,
+            earliest_event_at=ago(days=365),
+        ),
+        Source(
+            id="int_01hx4j9appstoreconnect",
+            type="app_store_connect",
+            last_synced_at=ago(days=1, hours=1),
+            events_total=9_115,
+            events_last_24h=31,
+            earliest_event_at=ago(days=700),
+        ),
+        Source(
+            id="int_01hx4ja0warehouse",
+            type="warehouse",
+            status="disconnected",
+            last_synced_at=ago(days=6),
+            events_total=51_006,
+            events_last_24h=0,
+            earliest_event_at=ago(days=120),
+        ),
+        Source(
+            id="int_01hx4ja3googleplay",
+            type="google_play",
+            status="error",
+            last_synced_at=ago(days=2, hours=3),
+            error_message="The caller does not have permission",
+            events_total=7_480,
+            events_last_24h=0,
+            earliest_event_at=ago(days=300),
+        ),
+    ]

@@ -1,0 +1,22 @@
+"""Where the sandbox may listen: it has made-up secrets and no login, so only this machine may reach it."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def require_loopback(host: str) -> None:
+    """Refuse an address that other machines could reach.
+
+    Raises:
+        ValueError: it is no loopback address; names other than ``localhost`` are not looked up.
+    """
+    if host != "localhost" and not _is_loopback(host):
+        raise ValueError(f"The sandbox listens on this machine only, not on {host or 'every address'}.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

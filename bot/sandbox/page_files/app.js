@@ -1,0 +1,268 @@
+/**
+ * Puts the page together: the store is fed by the WebSocket, the panes draw the store, and what the
+ * person does goes to the server.
+ */
+
+import { click, clickInView, runCommand, say } from "./api.js";
+import { ChannelPane } from "./channel.js";
+import { Composer } from "./composer.js";
+import { ControlPanel } from "./control.js";
+import { refreshMoments } from "./dates.js";
+import { askToConfirm } from "./dialog.js";
+import { byId } from "./dom.js";
+import { encodeText } from "./encode.js";
+import { HomePane } from "./home.js";
+import { Inspector } from "./inspector.js";
+import { Layout } from "./layout.js";
+import { MessageList } from "./list.js";
+import { Live } from "./live.js";
+import { Modal } from "./modal.js";
+import { plainWords } from "./mrkdwn.js";
+import { Panels } from "./panels.js";
+import { hrefOf, placeHref, readActingAs, readPlace, replacePlace, saveActingAs } from "./route.js";
+import { Sidebar } from "./sidebar.js";
+import { Store } from "./state.js";
+import { suggestCommands, suggestNames } from "./suggest.js";
+import { ThreadPane } from "./thread.js";
+import { prepareToast, showToast } from "./toast.js";
+import { Tour } from "./tour.js";
+
+/**
+ * @typedef {import("./api.js").Answer} Answer
+ * @typedef {import("./state.js").Shown} Shown
+ * @typedef {import("./types.js").Press} Press
+ * @typedef {import("./types.js").Surroundings} Surroundings
+ */
+
+const MOMENTS_GROW_OLD_MS = 15_000;
+
+const store = new Store();
+/** @type {Surroundings} */
+const anywhere = {
+  get me() {
+    return store.me;
+  },
+  userName: (id) => store.userName(id),
+  channelName: (id) => store.channels.get(id)?.name,
+  press: async () => {},
+  confirm: (confirm, opener) => askToConfirm(confirm, opener, anywhere),
+};
+
+const channelList = listIn("messages", "new-messages");
+const threadList = listIn("thread-messages", "new-replies");
+const composer = new Composer({
+  mount: byId("composer"),
+  name: "composer",
+  testids: { field: "composer", send: "composer-send" },
+  suggest: (before) => suggestCommands(before, store.command, store.control?.integrations) ?? suggestNames(before, names()),
+  send: (text) => (text.startsWith("/") ? sendCommand(text) : sendMessage(text, "")),
+});
+const threadComposer = new Composer({
+  mount: byId("thread-composer"),
+  name: "thread",
+  testids: { field: "thread-composer", send: "thread-send" },
+  suggest: (before) => suggestNames(before, names()),
+  send: async (text) => {
+    if (!text.startsWith("/")) return sendMessage(text, store.place.thread);
+    showToast(`Slash commands cannot be used in threads — mention @${store.bot.name} instead`);
+    return false;
+  },
+});
+
+const sidebar = new Sidebar(store, actAs);
+const channelPane = new ChannelPane({ store, list: channelList, composer });
+const threadPane = new ThreadPane({ store, list: threadList, composer: threadComposer });
+const layout = new Layout(() => {
+  location.hash = hrefOf(store.place.channel);
+});
+const panels = new Panels(() => {
+  layout.closeSidebar();
+  store.changed();
+});
+const controlPanel = new ControlPanel(store);
+const inspector = new Inspector(store);
+const modal = new Modal(store, inView);
+const home = new HomePane(store, inView);
+const tour = new Tour(store, {
+  goToChannel: () => goTo(store.nearestPlace({ channel: "", thread: "" })),
+  closeSidebar: () => layout.closeSidebar(),
+});
+const live = new Live("/page/live", {
+  event: (event) => {
+    store.apply(event);
+    if (event.type === "state") settle();
+  },
+  online: (online) => store.setOnline(online),
+});
+
+prepareToast();
+store.onChange(render);
+store.onArrival(welcome);
+addEventListener("hashchange", () => go());
+addEventListener("online", () => live.retryNow());
+document.addEventListener("visibilitychange", () => !document.hidden && live.retryNow());
+byId("banner-retry").addEventListener("click", () => live.retryNow());
+setInterval(() => refreshMoments(document), MOMENTS_GROW_OLD_MS);
+live.connect();
+
+function render() {
+  renderBanner();
+  if (!store.ready) return;
+  byId("app").hidden = false;
+  byId("loading").hidden = true;
+  sidebar.render();
+  channelPane.render();
+  threadPane.render();
+  home.render();
+  controlPanel.render();
+  inspector.render();
+  tour.render();
+  layout.render();
+  modal.render();
+}
+
+function renderBanner() {
+  const sentence = !store.online
+    ? "The connection to the sandbox is lost — trying again"
+    : `${store.bot.name} is away — ${store.control?.bot.running === false ? "its process has ended and is being started again" : "reconnecting"}`;
+  const banner = byId("banner");
+  banner.hidden = store.online && store.bot.connected;
+  banner.classList.toggle("lost", !store.online);
+  if (!banner.hidden && byId("banner-text").textContent !== sentence) byId("banner-text").textContent = sentence;
+  byId("banner-retry").hidden = store.online;
+}
+
+/** After a snapshot: whoever we are and wherever we stand must still exist. */
+function settle() {
+  const me = readActingAs(store.people().map((user) => user.id));
+  if (me !== store.me) store.actAs(me);
+  go();
+}
+
+/** Goes where the location says, or to the nearest place there is. */
+function go() {
+  const before = store.place;
+  const place = store.nearestPlace(readPlace());
+  if (placeHref(place) !== location.hash) replacePlace(place);
+  store.goTo(place);
+  layout.closeSidebar();
+  if (placeHref(before) === placeHref(place)) return;
+  queueMicrotask(() => moveFocus(before, place));
+}
+
+/** @param {import("./state.js").Place} place */
+function goTo(place) {
+  if (placeHref(place) !== location.hash) location.hash = placeHref(place);
+}
+
+/** @param {import("./state.js").Place} before @param {import("./state.js").Place} now */
+function moveFocus(before, now) {
+  if (document.activeElement?.closest(".panel, .tour, .tabs, dialog")) return; // Whoever is busy there stays there.
+  if (now.home) byId("home").focus({ preventScroll: true });
+  else if (now.thread && layout.threadCovers) byId("close-thread").focus();
+  else if (now.thread) threadComposer.focus();
+  else if (before.thread && before.channel === now.channel) {
+    /** @type {HTMLElement | null} */ (
+      byId("messages").querySelector(`[data-ts="${CSS.escape(before.thread)}"] [data-testid="open-thread"]`)
+    )?.focus({ preventScroll: true });
+  } else if (!layout.threadCovers) composer.focus();
+}
+
+/** @param {string} userId */
+function actAs(userId) {
+  saveActingAs(userId);
+  store.actAs(userId);
+  go();
+}
+
+/** Names that can be mentioned, the app's first. */
+function names() {
+  const people = store.people().filter((user) => user.id !== store.me).map((user) => ({ name: user.name, isApp: false }));
+  return [{ name: store.bot.name, isApp: true }, ...people];
+}
+
+/** @param {string} text */
+async function sendCommand(text) {
+  return told(await runCommand({ user: store.me, channel: store.place.channel, text }));
+}
+
+/** @param {string} text @param {string} thread */
+async function sendMessage(text, thread) {
+  const bot = { id: store.bot.user_id, name: store.bot.name };
+  const channels = [...store.channels.values()].filter(({ kind }) => kind === "public" || kind === "private");
+  const message = {
+    user: store.me,
+    channel: store.place.channel,
+    text: encodeText(text, [bot, ...store.users.values()], channels),
+  };
+  return told(await say(thread ? { ...message, thread_ts: thread } : message));
+}
+
+/** @param {Shown} message @param {Press} press */
+async function press(message, press) {
+  const channel = message.channel ?? store.place.channel;
+  const ephemeral = Boolean(message.ephemeral);
+  const block_id = currentBlockId(store.find(channel, message.ts), press);
+  told(await click({ user: store.me, channel, ts: message.ts, ephemeral, ...press, block_id }));
+}
+
+/** What stands in a modal or in the Home tab. @param {import("./types.js").View} view @returns {Surroundings} */
+function inView(view) {
+  return {
+    me: store.me,
+    userName: anywhere.userName,
+    channelName: anywhere.channelName,
+    confirm: anywhere.confirm,
+    press: async (press) => {
+      const values = view.type === "modal" ? modal.values() : {};
+      told(await clickInView({ user: store.me, view_id: view.id, ...press, values }));
+    },
+  };
+}
+
+/** @param {Shown} message @param {string} channel */
+function showJson(message, channel) {
+  panels.show("inspector");
+  inspector.showMessage(channel, message.ts);
+}
+
+/**
+ * Where the pressed element stands now: while a dialog asked, the message may have been edited, and
+ * an edit gives its blocks new ids.
+ * @param {Shown | undefined} message
+ * @param {Press} press
+ */
+function currentBlockId(message, press) {
+  const holders = (message?.blocks ?? []).filter((block) =>
+    [block.accessory, ...(block.elements ?? [])].some(
+      (element) =>
+        element?.action_id === press.action_id && (element.type !== "button" || element.value === press.value),
+    ),
+  );
+  const holder = holders.find((block) => block.block_id === press.block_id) ?? holders[0];
+  return holder?.block_id ?? press.block_id;
+}
+
+/** Shows what went wrong. @param {Answer} answer */
+function told(answer) {
+  if (!answer.ok) showToast(answer.error || "That did not work, and the sandbox does not say why.");
+  return answer.ok;
+}
+
+/** Something new came: the lists, and those who listen instead of looking. @param {Shown} message @param {string} channel */
+function welcome(message, channel) {
+  if (channel !== store.place.channel) return;
+  const own = message.user === store.me;
+  const inThread = message.thread_ts !== undefined && message.thread_ts !== message.ts;
+  if (inThread && message.thread_ts !== store.place.thread) return;
+  // The list draws it in a microtask that was not yet asked for.
+  setTimeout(() => (inThread ? threadList : channelList).arrived(own));
+  if (own) return;
+  const where = inThread ? " in the thread" : "";
+  byId("announcer").textContent = `${store.userName(message.user)}${where}: ${plainWords(message.text, anywhere)}`;
+}
+
+/** @param {string} scroller @param {string} pill */
+function listIn(scroller, pill) {
+  return new MessageList({ scroller: byId(scroller), pill: byId(pill), store, press, confirm: anywhere.confirm, showJson });
+}

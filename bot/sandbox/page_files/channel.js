@@ -1,0 +1,100 @@
+/**
+ * The middle of the page: one channel, its messages, and for an empty one what could be tried.
+ */
+
+import { byId, el, icon } from "./dom.js";
+import { dayLine, isNewDay } from "./list.js";
+import { hrefOf } from "./route.js";
+import { signOf } from "./sidebar.js";
+
+/**
+ * @typedef {import("./composer.js").Composer} Composer
+ * @typedef {import("./keyed.js").Item} Item
+ * @typedef {import("./list.js").MessageList} MessageList
+ * @typedef {import("./state.js").Store} Store
+ * @typedef {import("./types.js").Channel} Channel
+ */
+
+export class ChannelPane {
+  /** @param {{store: Store, list: MessageList, composer: Composer}} parts */
+  constructor({ store, list, composer }) {
+    this.store = store;
+    this.list = list;
+    this.composer = composer;
+  }
+
+  render() {
+    const { store } = this;
+    const channel = store.channels.get(store.place.channel);
+    if (!channel) return;
+    const title = store.channelTitle(channel.id);
+    document.title = `${title} · ${store.team.name}`;
+    byId("channel-name").replaceChildren(
+      ...(channel.kind === "im" ? [] : [icon(signOf(channel))]),
+      el("span", {}, store.channelName(channel)),
+    );
+    byId("channel-about").textContent = this.#about(channel);
+    byId("messages").setAttribute("aria-label", `Messages in ${title}`);
+    this.composer.setPlace(`${store.me} ${channel.id}`, `Message ${title}`);
+
+    const roots = store.roots(channel.id);
+    /** @type {Item[]} */
+    const items = [];
+    roots.forEach((message, at) => {
+      if (isNewDay(message, roots[at - 1])) items.push(dayLine(message));
+      const href = message.ephemeral ? null : hrefOf(channel.id, message.ts);
+      items.push(this.list.message(message, roots[at - 1], href, channel.id));
+    });
+    if (roots.length === 0) items.push(this.#welcome(channel));
+    this.list.show(`${store.me} ${channel.id}`, items);
+  }
+
+  /** @param {Channel} channel */
+  #about(channel) {
+    const { bot } = this.store;
+    if (channel.kind === "im") return channel.members.includes(bot.user_id) ? "Direct message with the app" : "Direct message";
+    const people = channel.members.filter((id) => id !== bot.user_id).length;
+    const count = `${people} ${people === 1 ? "person" : "people"}`;
+    return channel.bot_is_member ? `${count} and ${bot.name}` : `${count} · ${bot.name} is not in this channel`;
+  }
+
+  /**
+   * @param {Channel} channel
+   * @returns {Item}
+   */
+  #welcome(channel) {
+    const { bot, command } = this.store;
+    const tries = [
+      [`${command} status`, "See every integration, failing ones first"],
+      [`${command} sync stripe`, "Start a sync and watch it to its end"],
+      [`@${bot.name} show stripe`, "Ask about one integration by mention"],
+    ];
+    return {
+      key: "welcome",
+      signature: JSON.stringify([channel, tries]),
+      draw: () =>
+        el(
+          "div",
+          { class: "welcome" },
+          el("h2", {}, channel.kind === "im" ? "Nothing said here yet" : `Nothing in ${this.store.channelTitle(channel.id)} yet`),
+          el("p", {}, "Three things to try. A click puts the words into the field below; Enter sends them."),
+          el(
+            "ul",
+            { class: "chips" },
+            ...tries.map(([words, what]) =>
+              el(
+                "li",
+                {},
+                el(
+                  "button",
+                  { type: "button", class: "chip", on: { click: () => this.composer.fill(words) } },
+                  el("code", {}, words),
+                  el("span", {}, what),
+                ),
+              ),
+            ),
+          ),
+        ),
+    };
+  }
+}

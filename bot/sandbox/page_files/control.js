@@ -1,0 +1,209 @@
+/**
+ * The control panel: breaks things on purpose. Each order is one click, and says beforehand what
+ * should happen.
+ */
+
+import { control as order } from "./api.js";
+import { byId, el } from "./dom.js";
+import { KeyedNodes } from "./keyed.js";
+
+/**
+ * @typedef {import("./state.js").Store} Store
+ * @typedef {import("./types.js").Control} Control
+ * @typedef {import("./types.js").Integration} Integration
+ * @typedef {{action: string, [name: string]: unknown}} Order
+ */
+
+/** @type {Record<string, string>} What FloKit's statuses are called. */
+const STATUS_WORDS = { error: "❌ failing", syncing: "🔄 syncing", disconnected: "🔌 disconnected", connected: "✅ connected" };
+
+/** @type {readonly [string, string, string][]} The value, the button, what should happen. */
+const FLOKIT_WEATHER = [
+  ["fine", "Fine", "FloKit answers at once."],
+  ["slow", "Slow", "Answers take seconds. The bot still answers Slack in time, and what it shows comes later."],
+  ["http_500", "500", "Every request fails with a server error. The bot goes on looking, less often, and says so once."],
+  ["ratelimited", "429", "“Too many requests”. The bot waits as long as FloKit asks, then goes on."],
+  ["garbage", "Garbage", "Answers are no JSON. The bot says that it could not look — never that a sync failed."],
+  ["down", "Down", "Connections are refused. The thread is told once that FloKit cannot be reached."],
+  ["hang", "Hang", "No answer ever comes. The bot gives up each look after a while and tries again."],
+];
+
+/** @type {readonly [string, string, string][]} */
+const SLACK_WEATHER = [
+  ["fine", "Fine", "Slack takes every call that keeps its rules."],
+  ["ratelimited", "429", "Slack says “slow down”. Nothing is lost: what must be told waits, and comes once the weather is fine."],
+  ["http_500", "500", "Slack's servers fail. The bot tries again, and tells each outcome once."],
+];
+
+/** @type {readonly [string, string][]} */
+const ENDINGS = [
+  ["succeeded", "succeeds"],
+  ["failed", "fails, with the message"],
+  ["failed_same", "fails again, with the same message as before"],
+  ["disconnected", "ends disconnected"],
+  ["vanish", "the integration is removed meanwhile"],
+  ["stuck", "never ends"],
+  ["hidden", "succeeds without ever showing “syncing”"],
+  ["unproven", "ends, but nothing proves a success"],
+  ["ignored", "is accepted, and nothing happens"],
+];
+
+let ids = 0;
+
+export class ControlPanel {
+  /** @type {Map<string, HTMLElement>} */
+  #status = new Map();
+  /** @type {Map<string, HTMLButtonElement>} By "flokit fine", "slack 429". */
+  #weather = new Map();
+
+  /** @param {Store} store */
+  constructor(store) {
+    this.store = store;
+    this.botStatus = el("p", { class: "panel-status", data: { testid: "control-bot" } });
+    const integrations = el("div", { class: "integrations" });
+    this.integrations = new KeyedNodes(integrations);
+    this.absent = el("p", { class: "panel-note", hidden: true }, "This sandbox has nothing to control.");
+    this.content = el(
+      "div",
+      {},
+      group(
+        "The bot",
+        true,
+        this.botStatus,
+        this.#act("Kill the bot", "kill -9 to the real process. It comes back in about a second and goes on watching; the outcome is still told once.", { action: "kill_bot" }, "Killed. It should be back in about a second.", { class: "button button-danger", data: { testid: "control-kill" } }),
+        this.#act("Drop socket", "Slack hangs up. The bot connects again by itself; what was saved is still told, once.", { action: "drop_socket" }, "The socket is cut.", { data: { testid: "control-drop" } }),
+      ),
+      group("Integrations", true, integrations),
+      group("FloKit's weather", false, this.#choices("flokit", "FloKit's weather", FLOKIT_WEATHER)),
+      group("Slack's weather", false, this.#choices("slack", "Slack's weather", SLACK_WEATHER)),
+      this.#act("Start over", "The demo's integrations as they were, and fine weather. Messages stay.", { action: "reset" }, "As it was in the beginning.", { data: { testid: "control-reset" } }),
+    );
+    byId("control-body").append(this.absent, this.content);
+  }
+
+  render() {
+    if (byId("control").hidden) return;
+    const { control } = this.store;
+    this.absent.hidden = Boolean(control);
+    this.content.hidden = !control;
+    if (!control) return;
+    const words = botWords(control);
+    if (this.botStatus.textContent !== words) this.botStatus.textContent = words;
+    this.integrations.show(control.integrations.map((one) => ({ key: one.id, signature: one.type, draw: () => this.#integration(one) })));
+    for (const one of control.integrations) {
+      const status = this.#status.get(one.id);
+      const said = STATUS_WORDS[one.status] ?? one.status;
+      if (status && status.textContent !== said) status.textContent = said;
+    }
+    for (const [key, button] of this.#weather) {
+      const [of, value] = key.split(" ");
+      const now = of === "flokit" ? control.weather.flokit : control.weather.slack;
+      button.setAttribute("aria-pressed", String(now === value));
+    }
+  }
+
+  /** @param {Integration} one */
+  #integration(one) {
+    const { id } = one;
+    const name = one.type.replaceAll("_", " ");
+    const status = el("span", { class: "integration-status" });
+    this.#status.set(id, status);
+    const message = el("input", {
+      class: "input",
+      value: one.error_message || one.plan?.error_message || "The credentials were rejected",
+      "aria-label": `Error message of ${name}`,
+    });
+    const ending = el(
+      "select",
+      { class: "input", "aria-label": `How the next sync of ${name} ends` },
+      ...ENDINGS.map(([value, label]) => el("option", { value, selected: value === one.plan?.ending }, label)),
+    );
+    const lag = seconds(`Start lag of ${name}`, one.plan?.start_lag_s ?? 1);
+    const duration = seconds(`Duration of ${name}`, one.plan?.duration_s ?? 3);
+    const act = (/** @type {string} */ label, /** @type {string} */ says, /** @type {() => Order} */ what, /** @type {string} */ done) =>
+      this.#act(label, says, what, `${name}: ${done}`, { data: { testid: `control-${label.toLowerCase().replaceAll(" ", "-")}` } });
+    return el(
+      "details",
+      { class: "integration", data: { testid: "control-integration", id } },
+      el("summary", {}, el("span", { class: "integration-name" }, name), status, el("span", { class: "integration-id" }, id)),
+      el("label", { class: "labelled" }, el("span", {}, "Error message"), message),
+      act("Make it fail", "FloKit shows it as failing, with this message; Refresh a status message to see it.", () => ({ action: "integration", id, status: "error", error_message: message.value }), "fails now."),
+      act("Get stuck", "It stays syncing for ever. Who watches it is told that nothing is confirmed, and can keep watching.", () => ({ action: "stuck", id }), "is stuck."),
+      act("Disconnect", "It needs reconnecting in FloKit; a watched sync is told as disconnected.", () => ({ action: "integration", id, status: "disconnected" }), "is disconnected."),
+      act("Reconnect", "It is connected, without an error.", () => ({ action: "integration", id, status: "connected" }), "is connected."),
+      act("Vanish", "FloKit knows it no more (404); a watched sync is told as gone.", () => ({ action: "vanish", id }), "is gone."),
+      el(
+        "fieldset",
+        { class: "plan" },
+        el("legend", {}, "Its next sync"),
+        el("label", { class: "labelled" }, el("span", {}, "How it ends"), ending),
+        el(
+          "div",
+          { class: "pair" },
+          el("label", { class: "labelled" }, el("span", {}, "Starts late by (s)"), lag),
+          el("label", { class: "labelled" }, el("span", {}, "Lasts (s)"), duration),
+        ),
+        act(
+          "Set",
+          "Syncs that start from now on go this way. While it starts late, FloKit still shows the old status.",
+          () => ({ action: "plan", id, ending: ending.value, start_lag_s: Number(lag.value), duration_s: Number(duration.value), error_message: message.value }),
+          "its next sync is set.",
+        ),
+      ),
+    );
+  }
+
+  /** @param {"flokit" | "slack"} of @param {string} label @param {readonly [string, string, string][]} weathers */
+  #choices(of, label, weathers) {
+    const rows = weathers.map(([value, name, says]) => {
+      const row = this.#act(name, says, { action: `${of}_weather`, weather: value }, `${label}: ${name}.`, {
+        "aria-pressed": "false",
+        data: { testid: `control-${of}-${value}` },
+      });
+      this.#weather.set(`${of} ${value}`, /** @type {HTMLButtonElement} */ (row.querySelector("button")));
+      return row;
+    });
+    return el("div", { class: "choices", role: "group", "aria-label": label }, ...rows);
+  }
+
+  /**
+   * @param {string} label
+   * @param {string} says  What should happen.
+   * @param {Order | (() => Order)} what
+   * @param {string} done
+   * @param {Record<string, unknown>} [attributes]
+   */
+  #act(label, says, what, done, attributes = {}) {
+    const id = `act-${(ids += 1)}`;
+    const send = async () => {
+      const answer = await order(typeof what === "function" ? what() : what);
+      const said = byId("control-said");
+      said.textContent = answer.ok ? done : answer.error || "That did not work.";
+      said.classList.toggle("refused", !answer.ok);
+    };
+    return el(
+      "div",
+      { class: "act" },
+      el("button", { class: "button", ...attributes, type: "button", "aria-describedby": id, on: { click: () => void send() } }, label),
+      el("p", { id }, says),
+    );
+  }
+}
+
+/** @param {string} title @param {boolean} open @param {...Node} children */
+function group(title, open, ...children) {
+  return el("details", { class: "group", open }, el("summary", {}, title), ...children);
+}
+
+/** @param {string} label @param {number} value */
+function seconds(label, value) {
+  return el("input", { class: "input", type: "number", min: 0, max: 600, step: "any", value, "aria-label": label });
+}
+
+/** @param {Control} control */
+function botWords({ bot }) {
+  const state = !bot.running && !bot.connected ? "🔴 not running" : bot.connected ? "🟢 running, connected" : "🟡 running, not connected yet";
+  const process = bot.pid ? ` · process ${bot.pid}` : "";
+  const restarts = bot.restarts === 1 ? "restarted once" : `restarted ${bot.restarts} times`;
+  return `${state}${process} · ${bot.restarts ? restarts : "never restarted"}`;
+}

@@ -1,0 +1,146 @@
+/**
+ * Fields of Block Kit → DOM nodes with a value: what modals ask for.
+ * https://docs.slack.dev/reference/block-kit/block-elements
+ */
+
+import { el } from "./dom.js";
+import { plainText, renderText } from "./text.js";
+
+/**
+ * @typedef {import("./types.js").Block} Block
+ * @typedef {import("./types.js").Surroundings} Surroundings
+ *
+ * @typedef {object} Field
+ * @property {HTMLElement} node
+ * @property {HTMLElement} control  What gets the focus and the ARIA states.
+ * @property {() => Block} read  The value as in `view.state.values`.
+ * @property {() => boolean} isEmpty
+ * @property {() => string | undefined} changed  What an action on it carries.
+ *
+ * @typedef {{id: string, labelled: string, around: Surroundings, kept?: Block}} Frame
+ *   `labelled`: the id of the label; `kept`: the value before the view was drawn anew.
+ */
+
+/** Types that one writes into, and the browser's type for each. @type {Record<string, string>} */
+const WRITTEN = { plain_text_input: "text", email_text_input: "email", url_text_input: "url", number_input: "number" };
+/** @type {Record<string, [type: string, value: string]>} */
+const PICKED = { datepicker: ["date", "selected_date"], timepicker: ["time", "selected_time"] };
+
+/**
+ * @param {Block} element
+ * @param {Frame} frame
+ * @returns {Field | null}  Null for what is no field.
+ */
+export function makeField(element, frame) {
+  if (Object.hasOwn(WRITTEN, element.type)) return written(element, frame);
+  if (Object.hasOwn(PICKED, element.type)) return picked(element, frame);
+  switch (element.type) {
+    case "static_select":
+    case "multi_static_select":
+      return chosen(element, frame);
+    case "checkboxes":
+    case "radio_buttons":
+      return ticked(element, frame);
+    default:
+      return null;
+  }
+}
+
+/** @param {Block} element @param {Frame} frame @returns {Field} */
+function written(element, { id, labelled, kept }) {
+  const shared = {
+    id,
+    class: "input",
+    placeholder: plainText(element.placeholder) || null,
+    maxlength: element.max_length ?? null,
+    "aria-labelledby": labelled,
+    autofocus: element.focus_on_load === true,
+    data: { actionId: element.action_id ?? "" },
+  };
+  const control = element.multiline
+    ? el("textarea", { ...shared, rows: 4 })
+    : el("input", { ...shared, type: WRITTEN[element.type], step: element.is_decimal_allowed ? "any" : null });
+  control.value = kept ? (kept.value ?? "") : (element.initial_value ?? "");
+  return {
+    node: control,
+    control,
+    read: () => ({ type: element.type, value: control.value || null }),
+    isEmpty: () => control.value.trim() === "",
+    changed: () => control.value,
+  };
+}
+
+/** @param {Block} element @param {Frame} frame @returns {Field} */
+function picked(element, { id, labelled, kept }) {
+  const [type, name] = PICKED[element.type];
+  const control = el("input", { id, class: "input", type, "aria-labelledby": labelled, data: { actionId: element.action_id ?? "" } });
+  control.value = (kept ? kept[name] : element[name.replace("selected", "initial")]) ?? "";
+  return {
+    node: control,
+    control,
+    read: () => ({ type: element.type, [name]: control.value || null }),
+    isEmpty: () => control.value === "",
+    changed: () => control.value || undefined,
+  };
+}
+
+/** @param {Block} element @param {Frame} frame @returns {Field} */
+function chosen(element, { id, labelled, kept }) {
+  const many = element.type === "multi_static_select";
+  const start = kept ? (many ? kept.selected_options : [kept.selected_option]) : (element.initial_options ?? [element.initial_option]);
+  const values = valuesOf(start);
+  const option = (/** @type {Block} */ one) =>
+    el("option", { value: one.value, selected: values.includes(one.value) }, plainText(one.text));
+  const control = el(
+    "select",
+    { id, class: "input", multiple: many, size: many ? Math.min(optionsOf(element).length, 6) : null, "aria-labelledby": labelled, data: { actionId: element.action_id ?? "" } },
+    !many && el("option", { value: "" }, plainText(element.placeholder) || "Choose"),
+    ...(element.options ?? []).map(option),
+    ...(element.option_groups ?? []).map((/** @type {Block} */ group) =>
+      el("optgroup", { label: plainText(group.label) }, ...group.options.map(option)),
+    ),
+  );
+  const picks = () => optionsOf(element).filter(({ value }) => [...control.selectedOptions].some((one) => one.value === value));
+  return {
+    node: control,
+    control,
+    read: () => (many ? { type: element.type, selected_options: picks() } : { type: element.type, selected_option: picks()[0] ?? null }),
+    isEmpty: () => picks().length === 0,
+    changed: () => control.value || undefined,
+  };
+}
+
+/** @param {Block} element @param {Frame} frame @returns {Field} */
+function ticked(element, { id, labelled, around, kept }) {
+  const many = element.type === "checkboxes";
+  const start = kept ? (kept.selected_options ?? [kept.selected_option]) : (element.initial_options ?? [element.initial_option]);
+  const values = valuesOf(start);
+  const rows = optionsOf(element).map((one, at) => {
+    const input = el("input", { type: many ? "checkbox" : "radio", name: id, value: one.value, checked: values.includes(one.value), id: `${id}-${at}` });
+    const words = el("span", {}, renderText(one.text, around), one.description && el("span", { class: "field-hint" }, renderText(one.description, around)));
+    return { one, input, row: el("label", { class: "check" }, input, words) };
+  });
+  const control = el(
+    "div",
+    { id, class: "checks", role: many ? "group" : "radiogroup", tabindex: "-1", "aria-labelledby": labelled, data: { actionId: element.action_id ?? "" } },
+    ...rows.map(({ row }) => row),
+  );
+  const picks = () => rows.filter(({ input }) => input.checked).map(({ one }) => one);
+  return {
+    node: control,
+    control,
+    read: () => (many ? { type: element.type, selected_options: picks() } : { type: element.type, selected_option: picks()[0] ?? null }),
+    isEmpty: () => picks().length === 0,
+    changed: () => picks()[0]?.value,
+  };
+}
+
+/** @param {Block} element @returns {Block[]} */
+function optionsOf(element) {
+  return [...(element.options ?? []), ...(element.option_groups ?? []).flatMap((/** @type {Block} */ group) => group.options)];
+}
+
+/** @param {(Block | null | undefined)[]} options */
+function valuesOf(options) {
+  return (options ?? []).map((one) => one?.value).filter((value) => value !== undefined);
+}

@@ -1,0 +1,305 @@
+/**
+ * What the page knows: the workspace as the server tells it, and where this tab stands in it.
+ * Knows no DOM and no network.
+ */
+
+/**
+ * @typedef {import("./types.js").Bot} Bot
+ * @typedef {import("./types.js").Channel} Channel
+ * @typedef {import("./types.js").Control} Control
+ * @typedef {import("./types.js").Entry} Entry
+ * @typedef {import("./types.js").LiveEvent} LiveEvent
+ * @typedef {import("./types.js").Message} Message
+ * @typedef {import("./types.js").Snapshot} Snapshot
+ * @typedef {import("./types.js").User} User
+ * @typedef {import("./types.js").View} View
+ * @typedef {Message & {ephemeral?: boolean}} Shown  A message, or one that only this person sees.
+ * @typedef {{channel: string, thread: string, home?: boolean}} Place  `thread` is "" when none is open;
+ *   `home`: the app's Home tab instead of the messages with it.
+ */
+
+/** The author of what Slack itself says, such as "This message was deleted." */
+const SYSTEM_USER = "USLACKBOT";
+const LOG_KEEPS = 500;
+
+export class Store {
+  /** @type {{id: string, name: string}} */
+  team = { id: "", name: "" };
+  /** @type {Bot} */
+  bot = { user_id: "", name: "The app", connected: true };
+  command = "";
+  /** @type {Map<string, User>} */
+  users = new Map();
+  /** @type {Map<string, Channel>} */
+  channels = new Map();
+  /** @type {Map<string, Map<string, Message>>} By channel and ts. */
+  #messages = new Map();
+  /** @type {Map<string, Map<string, Message>>} By user and ts. */
+  #ephemerals = new Map();
+
+  /** Null where the server has no control panel. @type {Control | null} */
+  control = null;
+  /** What the inspector saw, by id. @type {Map<number, Entry>} */
+  log = new Map();
+  /** By user. @type {Map<string, View | null>} */
+  #homes = new Map();
+  /** The topmost modal by user; the server keeps those below. @type {Map<string, View | null>} */
+  #modals = new Map();
+
+  /** Whether the first snapshot has come. */
+  ready = false;
+  /** Whether the server can be heard. */
+  online = true;
+  me = "";
+  /** @type {Place} */
+  place = { channel: "", thread: "" };
+  /** Channels where something came while this tab looked elsewhere. @type {Set<string>} */
+  unread = new Set();
+
+  /** @type {(() => void)[]} */
+  #watchers = [];
+  /** @type {((message: Shown, channel: string) => void)[]} */
+  #greeters = [];
+  #scheduled = false;
+
+  /**
+   * Calls back after changes, once for all that changed together.
+   * @param {() => void} watcher
+   * @returns {() => void}  Ends that.
+   */
+  onChange(watcher) {
+    this.#watchers.push(watcher);
+    return () => {
+      this.#watchers = this.#watchers.filter((other) => other !== watcher);
+    };
+  }
+
+  /**
+   * Calls back for each message that was not there before and that this person may see.
+   * @param {(message: Shown, channel: string) => void} greeter
+   */
+  onArrival(greeter) {
+    this.#greeters.push(greeter);
+  }
+
+  /** @param {LiveEvent} event */
+  apply(event) {
+    switch (event.type) {
+      case "state":
+        this.#replace(event);
+        break;
+      case "message":
+        this.#keep(this.#messages, event.channel, event.message, event.channel);
+        break;
+      case "message_deleted":
+        this.#messages.get(event.channel)?.delete(event.ts);
+        break;
+      case "ephemeral":
+        this.#keep(this.#ephemerals, event.user, event.message, event.message.channel ?? "");
+        break;
+      case "ephemeral_deleted":
+        this.#ephemerals.get(event.user)?.delete(event.ts);
+        break;
+      case "bot":
+        this.bot = { ...this.bot, connected: event.connected };
+        break;
+      case "channel":
+        this.channels.set(event.channel.id, event.channel);
+        break;
+      case "control":
+        this.control = event.control;
+        break;
+      case "log":
+        this.#note(event.entry);
+        break;
+      case "view":
+        this.#modals.set(event.user, event.view);
+        break;
+      case "home":
+        this.#homes.set(event.user, event.view);
+        break;
+      default:
+        return; // A newer server may say more than this page knows.
+    }
+    this.changed();
+  }
+
+  /** @param {boolean} online */
+  setOnline(online) {
+    this.online = online;
+    this.changed();
+  }
+
+  /** @param {string} userId */
+  actAs(userId) {
+    this.me = userId;
+    this.unread.clear();
+    this.changed();
+  }
+
+  /** @param {Place} place */
+  goTo(place) {
+    this.place = place;
+    this.unread.delete(place.channel);
+    this.changed();
+  }
+
+  /** The modal that the acting person has open. */
+  get modal() {
+    return this.#modals.get(this.me) ?? null;
+  }
+
+  /** What the app shows the acting person in its Home tab. */
+  get home() {
+    return this.#homes.get(this.me) ?? null;
+  }
+
+  /** The direct message of the acting person with the app. @param {string} channel */
+  isAppChannel(channel) {
+    const found = this.channels.get(channel);
+    return found?.kind === "im" && found.members.includes(this.bot.user_id);
+  }
+
+  /** All that the app said, in threads too, oldest first; each with its channel. */
+  botMessages() {
+    return [...this.#messages]
+      .flatMap(([channel, messages]) => [...messages.values()].map((message) => ({ ...message, channel })))
+      .filter((message) => message.user === this.bot.user_id)
+      .sort((a, b) => Number(a.ts) - Number(b.ts));
+  }
+
+  /** The ts of the newest message anywhere, "0" where there is none. */
+  newestTs() {
+    const all = [...this.#messages.values()].flatMap((messages) => [...messages.keys()]);
+    return all.reduce((newest, ts) => (Number(ts) > Number(newest) ? ts : newest), "0");
+  }
+
+  /** People whom one can act as. */
+  people() {
+    return [...this.users.values()].filter((user) => !user.is_bot && user.id !== this.bot.user_id);
+  }
+
+  /** What the acting person sees in the sidebar: public channels and wherever they are a member. */
+  visibleChannels() {
+    return [...this.channels.values()].filter((channel) => this.#sees(channel));
+  }
+
+  /** The place that was asked for, or else the first public channel with the bot. @param {Place} wanted @returns {Place} */
+  nearestPlace(wanted) {
+    const visible = this.visibleChannels();
+    const home = Boolean(wanted.home && this.isAppChannel(wanted.channel));
+    if (visible.some((channel) => channel.id === wanted.channel)) return { ...wanted, home };
+    const open = visible.filter((channel) => channel.kind === "public");
+    const channel = open.find((candidate) => candidate.bot_is_member) ?? open[0] ?? visible[0];
+    return { channel: channel?.id ?? "", thread: "" };
+  }
+
+  /** @param {string} id */
+  userName(id) {
+    if (id === this.bot.user_id) return this.bot.name;
+    return this.users.get(id)?.name ?? (id === SYSTEM_USER ? "System" : id);
+  }
+
+  /** @param {string} id */
+  isApp(id) {
+    return id === this.bot.user_id || Boolean(this.users.get(id)?.is_bot);
+  }
+
+  /** A channel's name; a direct message is named after the others in it. @param {Channel} channel */
+  channelName(channel) {
+    if (channel.kind !== "im" && channel.kind !== "mpim") return channel.name;
+    const others = channel.members.filter((id) => id !== this.me);
+    return (others.length ? others : channel.members).map((id) => this.userName(id)).join(", ");
+  }
+
+  /** A channel's name as it is spoken of: "#data", "ben". @param {string} id */
+  channelTitle(id) {
+    const channel = this.channels.get(id);
+    if (!channel) return id;
+    const direct = channel.kind === "im" || channel.kind === "mpim";
+    return direct ? this.channelName(channel) : `#${channel.name}`;
+  }
+
+  /** What stands in a channel itself, oldest first. @param {string} channel @returns {Shown[]} */
+  roots(channel) {
+    return this.#visible(channel).filter(
+      (message) => !message.thread_ts || message.thread_ts === message.ts || message.subtype === "thread_broadcast",
+    );
+  }
+
+  /** A thread without its first message, oldest first. @param {string} channel @param {string} ts @returns {Shown[]} */
+  replies(channel, ts) {
+    return this.#visible(channel).filter((message) => message.thread_ts === ts && message.ts !== ts);
+  }
+
+  /** @param {string} channel @param {string} ts @returns {Shown | undefined} */
+  find(channel, ts) {
+    const ephemeral = this.#ephemerals.get(this.me)?.get(ts);
+    return this.#messages.get(channel)?.get(ts) ?? (ephemeral && { ...ephemeral, ephemeral: true });
+  }
+
+  /** Tells the watchers, soon. */
+  changed() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      for (const watcher of this.#watchers) watcher();
+    });
+  }
+
+  /** @param {string} channel @returns {Shown[]} */
+  #visible(channel) {
+    /** @type {Shown[]} */
+    const own = [...(this.#ephemerals.get(this.me)?.values() ?? [])]
+      .filter((message) => message.channel === channel)
+      .map((message) => ({ ...message, ephemeral: true }));
+    return [...(this.#messages.get(channel)?.values() ?? []), ...own].sort((a, b) => Number(a.ts) - Number(b.ts));
+  }
+
+  /** @param {Channel} channel */
+  #sees(channel) {
+    return channel.kind === "public" || channel.members.includes(this.me);
+  }
+
+  /** @param {Snapshot} snapshot */
+  #replace(snapshot) {
+    const byTs = (/** @type {Message[]} */ messages) => new Map(messages.map((message) => [message.ts, message]));
+    this.team = snapshot.team;
+    this.bot = snapshot.bot;
+    this.command = snapshot.command;
+    this.users = new Map(snapshot.users.map((user) => [user.id, user]));
+    this.channels = new Map(snapshot.channels.map((channel) => [channel.id, channel]));
+    this.#messages = new Map(Object.entries(snapshot.messages).map(([id, messages]) => [id, byTs(messages)]));
+    this.#ephemerals = new Map(Object.entries(snapshot.ephemerals).map(([id, messages]) => [id, byTs(messages)]));
+    this.control = snapshot.control ?? null;
+    this.log = new Map((snapshot.log ?? []).map((entry) => [entry.id, entry]));
+    this.#homes = new Map(Object.entries(snapshot.homes ?? {}));
+    this.#modals = new Map(Object.entries(snapshot.modals ?? {}));
+    this.ready = true;
+  }
+
+  /** @param {Entry} entry */
+  #note(entry) {
+    this.log.set(entry.id, entry);
+    if (this.log.size > LOG_KEEPS) this.log.delete(Math.min(...this.log.keys()));
+  }
+
+  /**
+   * @param {Map<string, Map<string, Message>>} shelf
+   * @param {string} key
+   * @param {Message} message
+   * @param {string} channelId
+   */
+  #keep(shelf, key, message, channelId) {
+    const kept = shelf.get(key) ?? new Map();
+    shelf.set(key, kept);
+    const isNew = !kept.has(message.ts);
+    kept.set(message.ts, message);
+    const ephemeral = shelf === this.#ephemerals;
+    const channel = this.channels.get(channelId);
+    if (!isNew || !channel || !this.#sees(channel) || (ephemeral && key !== this.me)) return;
+    if (channelId !== this.place.channel && message.user !== this.me) this.unread.add(channelId);
+    for (const greeter of this.#greeters) greeter({ ...message, ephemeral }, channelId);
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * One sentence at the foot of the page for what went wrong. The newest takes the place of the last.
+ */
+
+import { byId } from "./dom.js";
+
+const SHOWN_MS = 12_000;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+
+/** @param {string} sentence */
+export function showToast(sentence) {
+  byId("toast-text").textContent = sentence;
+  byId("toast").hidden = false;
+  wait();
+}
+
+/** Connects the close button; while somebody points at the toast, it stays. */
+export function prepareToast() {
+  const toast = byId("toast");
+  const hide = () => (toast.hidden = true);
+  byId("toast-close").addEventListener("click", hide);
+  toast.addEventListener("pointerenter", () => clearTimeout(timer));
+  toast.addEventListener("focusin", () => clearTimeout(timer));
+  toast.addEventListener("pointerleave", wait);
+  toast.addEventListener("focusout", wait);
+}
+
+function wait() {
+  clearTimeout(timer);
+  timer = setTimeout(() => (byId("toast").hidden = true), SHOWN_MS);
+}

@@ -1,0 +1,103 @@
+"""``flokit-bot sandbox``: a local Slack with a page, a local FloKit, and the real bot between them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from bot.core.errors import SettingsError
+from bot.sandbox.child import BotProcess
+from bot.sandbox.control import ControlPanel
+from bot.sandbox.flokit import LocalFlokit
+from bot.sandbox.inspector import Inspector
+from bot.sandbox.keeper import BotKeeper
+from bot.sandbox.page import add_page
+from bot.sandbox.slack import LocalSlack
+
+PAGE_FILES: Final = Path(__file__).parent / "page_files"
+READY_WITHIN_S: Final = 30.0
+
+# Shorter than in production, so that every ending can be seen within a coffee's time.
+PATIENCE: Final = {
+    "FOLLOW_UP_FIRST_LOOK_S": "1",
+    "FOLLOW_UP_MAX_INTERVAL_S": "3",
+    "FOLLOW_UP_GRACE_S": "10",
+    "FOLLOW_UP_DEADLINE_S": "60",
+    "LEASE_S": "5",
+}
+
+WELCOME: Final = """
+  The sandbox runs: a local Slack, a local FloKit, and the real bot between them.
+
+      {url}
+
+  Three things to try there:
+    1. type  /flokit status     and press Resync at Stripe; the outcome comes in the thread
+    2. type  /flokit sync appsflyer     there are two: it asks which one you mean
+    3. act as ben (bottom left), press Resync at the same one: he joins, there is one sync
+
+  Ctrl+C ends it. Nothing is kept.
+"""
+
+
+def bot_settings(slack: LocalSlack, flokit: LocalFlokit, folder: Path) -> dict[str, str]:
+    """The documented settings that connect a bot to the two stand-ins, over Socket Mode."""
+    keys = {rights: key for key, rights in flokit.keys.items()}
+    return {
+        "SLACK_BOT_TOKEN": slack.installation.tokens.bot,
+        "SLACK_APP_TOKEN": slack.installation.tokens.app,
+        "SLACK_API_URL": slack.api_url,
+        "FLOKIT_API_KEY": keys["read"],
+        "FLOKIT_SYNC_API_KEY": keys["write"],
+        "FLOKIT_API_URL": flokit.url,
+        "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'flokit.db'}",
+        "PORT": "0",
+        **PATIENCE,
+    }
+
+
+async def run_sandbox(*, port: int) -> None:
+    """Run until Ctrl+C; the bot is started again whenever it ends.
+
+    Raises:
+        SettingsError: the port is taken.
+    """
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    slack, flokit = LocalSlack(), LocalFlokit()
+    flokit.demo()
+    inspector = Inspector(slack, flokit)
+    with tempfile.TemporaryDirectory(prefix="flokit-sandbox-") as temporary:
+        folder = Path(temporary)
+        bot = BotProcess({}, folder)
+        keeper = BotKeeper(bot)
+        panel = ControlPanel(slack, flokit, keeper)
+        add_page(slack.app, slack, PAGE_FILES, panel=panel, inspector=inspector)
+        await flokit.start()
+        try:
+            await slack.start(port=port)
+        except OSError as error:
+            await flokit.stop()
+            raise SettingsError([f"--port: {port} is taken; choose another, or 0 for a free one."]) from error
+        bot.use(bot_settings(slack, flokit, folder))
+        keeping = asyncio.create_task(keeper.run())
+        try:
+            await _welcome(slack, bot)
+            await stopped.wait()
+        finally:
+            keeping.cancel()
+            await bot.stop()
+            await slack.stop()
+            await flokit.stop()
+
+
+async def _welcome(slack: LocalSlack, bot: BotProcess) -> None:
+    try:
+        await slack.wait_connected(timeout_s=READY_WITHIN_S)
+    except AssertionError as error:
+        raise SettingsError([f"The bot did not start. Its log:\n{bot.log}"]) from error
+    print(WELCOME.format(url=slack.url), flush=True)  # noqa: T201 - this is what the command is for

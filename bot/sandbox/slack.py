@@ -1,0 +1,394 @@
+"""A strict local stand-in for Slack, for the demo and for the scenario tests.
+
+The real bot connects to it with Slack's own SDK, over HTTP and WebSockets. It refuses what Slack refuses, with Slack's
+error codes; it never talks to Slack, and nothing outlives the process.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import aiohttp
+from aiohttp import web
+
+from bot.sandbox import slack_payloads as payloads
+from bot.sandbox.loopback import require_loopback
+from bot.sandbox.slack_delivery import Ack, AckError, Courier, Envelope, EnvelopeKind, Route
+from bot.sandbox.slack_faults import Fault, Faults
+from bot.sandbox.slack_http import SignedHttp
+from bot.sandbox.slack_install import Installation, Tokens, Triggers
+from bot.sandbox.slack_rates import Rates
+from bot.sandbox.slack_refusal import RefusalError
+from bot.sandbox.slack_response_url import Place, ResponseUrls
+from bot.sandbox.slack_socket import SocketMode
+from bot.sandbox.slack_view_actions import ViewActions
+from bot.sandbox.slack_view_store import Views
+from bot.sandbox.slack_waiting import Changes
+from bot.sandbox.slack_web import ApiCall, WebApi
+from bot.sandbox.workspace import (
+    BOT_USER_ID,
+    TEAM_ID,
+    Channel,
+    ChannelKind,
+    Clock,
+    Json,
+    Listener,
+    User,
+    Workspace,
+    fill_with_defaults,
+)
+from bot.scopes import BOT_SCOPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["Ack", "ApiCall", "Envelope", "Fault", "LocalSlack"]
+
+T = TypeVar("T")
+
+DUMPED: Final = 8
+"""How many of the newest calls, envelopes and messages a failed ``wait_for`` shows."""
+
+
+class LocalSlack:
+    """One workspace with the bot installed, served on one local port."""
+
+    def __init__(
+        self,
+        bot_token: str = "xoxb-sandbox",  # noqa: S107 - a made-up token of the stand-in
+        app_token: str = "xapp-sandbox",  # noqa: S107
+        signing_secret: str = "sandbox-signing-secret",  # noqa: S107
+        scopes: frozenset[str] = frozenset(BOT_SCOPES),
+        clock: Clock = time.time,
+    ) -> None:
+        self._clock = clock
+        self.workspace = Workspace(clock)
+        self.installation = Installation(
+            self.workspace,
+            Tokens(bot_token, app_token, signing_secret),
+            scopes,
+            Triggers(clock),
+            Views(self.workspace.tell),
+        )
+        self.faults = Faults()
+        self.rates = Rates(clock)
+        self.request_url: str | None = None
+        self.app = web.Application()
+        """Further routes, such as the page's, may be added before ``start``."""
+        self._changes = Changes()
+        self._record_listeners: list[Callable[[ApiCall | Envelope], None]] = []
+        self._sockets = SocketMode(self._note_connections)
+        self._courier = Courier(self._route, self._note_record, clock)
+        self.views = ViewActions(self.installation, self._courier)
+        """What people do with modals and App Home."""
+        self._response_urls = ResponseUrls(self.workspace, clock)
+        self._web_api = WebApi(
+            self.installation, self.faults, self.rates, self._response_urls, self._new_socket_url, self._note_record
+        )
+        self._runner: web.AppRunner | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self.workspace.subscribe(lambda _change: self.note_change())
+        fill_with_defaults(self.workspace)
+        self._add_routes()
+
+    # life
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen on this machine; port 0 takes a free one."""
+        require_loopback(host)
+        self._session = aiohttp.ClientSession()
+        self._runner = web.AppRunner(self.app, shutdown_timeout=1.0, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        self.installation.url = f"http://{host}:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        """Close everything; what hangs is let go."""
+        await self._courier.close()
+        self._web_api.close()
+        await self._sockets.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._session is not None:
+            await self._session.close()
+
+    @property
+    def url(self) -> str:
+        """``http://host:port``; empty before ``start``."""
+        return self.installation.url
+
+    @property
+    def api_url(self) -> str:
+        """The base URL for Slack's SDK."""
+        return f"{self.url}/api/"
+
+    # what people do
+
+    async def command(self, user: str, channel: str, text: str = "", command: str = "/flokit") -> Ack:
+        """Type a slash command. What comes back with the ack is shown, as in Slack."""
+        place = Place(channel, user)
+        payload = payloads.command_payload(
+            self.workspace.users[user],
+            self._channel_of(user, channel),
+            command,
+            text,
+            self._new_response_url(place),
+            self.installation.triggers.issue(user),
+        )
+        ack = await self._courier.deliver(Envelope(EnvelopeKind.COMMAND, payload))
+        return self._show_response(place, ack)
+
+    async def click(
+        self,
+        user: str,
+        channel: str,
+        ts: str,
+        action_id: str,
+        *,
+        block_id: str | None = None,
+        value: str | None = None,
+        ephemeral: bool = False,
+        raw_value: str | None = None,
+    ) -> Ack:
+        """Use a button, a menu or a picker of a message.
+
+        Args:
+            value: which of several buttons, or the option chosen.
+            raw_value: sent instead of the button's own value.
+
+        Raises:
+            LookupError: the person does not see such a message or such an element.
+        """
+        where = self._channel_of(user, channel)
+        message = self.workspace.find_ephemeral(user, ts) if ephemeral else self.workspace.find(channel, ts)
+        if message is None:
+            raise LookupError(f"{user} sees no message {ts} in {channel}")
+        block, element = payloads.find_element(message, action_id, block_id, value)
+        use = payloads.Use(block, element, value, raw_value)
+        click = payloads.Click(self.workspace.users[user], where, message, ephemeral, use)
+        payload = payloads.click_payload(
+            click,
+            self._new_response_url(Place(channel, user, ts, ephemeral)),
+            self.installation.triggers.issue(user),
+            self.workspace.new_ts(),
+        )
+        return await self._courier.deliver(Envelope(EnvelopeKind.INTERACTION, payload))
+
+    async def say(self, user: str, channel: str, text: str, thread_ts: str | None = None) -> str:
+        """Post as a person and return the ts; the events that follow are delivered in the background."""
+        where = self._channel_of(user, channel)
+        if thread_ts is not None and self.workspace.find(channel, thread_ts) is None:
+            raise LookupError(f"no message {thread_ts} in {channel}")
+        message: Json = {"user": user, "team": TEAM_ID, "text": text}
+        if thread_ts is not None:
+            message["thread_ts"] = thread_ts
+        stored = self.workspace.post(channel, message)
+        for event in payloads.message_events(stored, where, self.installation.scopes):
+            self._courier.start_event(event)
+        return str(stored["ts"])
+
+    async def event(self, event: Json) -> Ack:
+        """Deliver any event and return the first ack; what is not acked comes again, as from Slack."""
+        return await self._courier.deliver_event(event)
+
+    # what happens to the workspace
+
+    def add_user(self, user_id: str, name: str) -> None:
+        """Add a person."""
+        self.workspace.add_user(User(user_id, name))
+
+    def add_channel(
+        self,
+        channel_id: str,
+        name: str,
+        kind: str = "public",
+        members: Iterable[str] = (),
+        *,
+        bot_is_member: bool = False,
+    ) -> None:
+        """Add a conversation."""
+        everybody = {*members, BOT_USER_ID} if bot_is_member else set(members)
+        self.workspace.add_channel(Channel(channel_id, name, ChannelKind(kind), everybody))
+
+    def archive(self, channel: str) -> None:
+        """Archive a channel: nobody can post there any more."""
+        self.workspace.channels[channel].is_archived = True
+        self.workspace.tell_channel(self.workspace.channels[channel])
+
+    def delete_message(self, channel: str, ts: str) -> None:
+        """Delete a message, as an admin can."""
+        self.workspace.delete(channel, ts)
+
+    def revoke_token(self) -> None:
+        """Revoke the bot token: every call from now on fails."""
+        self.installation.tokens.bot_revoked = True
+
+    async def drop_sockets(self) -> None:
+        """Cut every Socket Mode connection without a goodbye."""
+        self._sockets.drop()
+
+    async def refresh_sockets(self, reason: str = "refresh_requested") -> None:
+        """Ask every Socket Mode client to reconnect."""
+        await self._sockets.ask_to_reconnect(reason)
+
+    # what can be seen
+
+    def messages(self, channel: str, thread_ts: str | None = None) -> list[Json]:
+        """Return a channel's roots, or a thread's replies without the root, oldest first."""
+        if thread_ts is None:
+            return self.workspace.roots(channel)
+        return self.workspace.replies(channel, thread_ts)
+
+    def message(self, channel: str, ts: str) -> Json:
+        """Return one message.
+
+        Raises:
+            LookupError: there is none.
+        """
+        message = self.workspace.find(channel, ts)
+        if message is None:
+            raise LookupError(f"no message {ts} in {channel}")
+        return message
+
+    def history(self, channel: str, ts: str) -> list[Json]:
+        """Return every version that a message has had."""
+        return self.workspace.history(channel, ts)
+
+    def ephemerals(self, user: str) -> list[Json]:
+        """Return the ephemeral messages that a person sees."""
+        return self.workspace.ephemerals(user)
+
+    @property
+    def calls(self) -> list[ApiCall]:
+        """Every call of the Web API."""
+        return self._web_api.calls
+
+    @property
+    def warnings(self) -> list[str]:
+        """What Slack lets pass and a careful bot does not do."""
+        return self.installation.warnings
+
+    @property
+    def post_rate(self) -> tuple[float, int]:
+        """Posts a second in one channel, and how many may come in a burst."""
+        return self.rates.post_rate
+
+    @post_rate.setter
+    def post_rate(self, rate: tuple[float, int]) -> None:
+        self.rates.post_rate = rate
+
+    @property
+    def envelopes(self) -> list[Envelope]:
+        """Everything that was delivered, and how it was taken."""
+        return self._courier.envelopes
+
+    @property
+    def event_retry_delays_s(self) -> tuple[float, ...]:
+        """How long after each attempt an event that was not acked comes again."""
+        return self._courier.event_retry_delays_s
+
+    @event_retry_delays_s.setter
+    def event_retry_delays_s(self, delays_s: tuple[float, ...]) -> None:
+        self._courier.event_retry_delays_s = delays_s
+
+    @property
+    def bot_is_reachable(self) -> bool:
+        """Whether a command has somewhere to go."""
+        return self.request_url is not None or self.connections > 0
+
+    @property
+    def connections(self) -> int:
+        """How many Socket Mode connections are open."""
+        return self._sockets.connections
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` with every change that the page shows; return what ends that."""
+        return self.workspace.subscribe(listener)
+
+    def on_record(self, listener: Callable[[ApiCall | Envelope], None]) -> None:
+        """Call ``listener`` with each call and each envelope when it comes, and again when it is answered."""
+        self._record_listeners.append(listener)
+
+    # waiting
+
+    def note_change(self) -> None:
+        """Let every ``wait_for`` look again; for predicates that look at more than this Slack."""
+        self._changes.note()
+
+    async def wait_for(self, predicate: Callable[[], T], timeout_s: float = 5.0, what: str = "") -> T:
+        """Return the predicate's first truthy value; it is asked again at every change.
+
+        Raises:
+            AssertionError: it stayed falsy; says what there was instead.
+        """
+        return await self._changes.wait_for(predicate, timeout_s, lambda: f"{what or predicate}\n{self.dump()}")
+
+    async def wait_connected(self, timeout_s: float = 10) -> None:
+        """Wait for the first Socket Mode connection."""
+        await self.wait_for(lambda: self.connections, timeout_s, "a Socket Mode connection")
+
+    def dump(self) -> str:
+        """Describe the newest of everything, for a failed test."""
+        lines = [f"connections: {self.connections}, warnings: {self.warnings}"]
+        lines += [
+            f"{call.method} {call.status} {call.error or 'ok'} {_brief(call.args)}" for call in self.calls[-DUMPED:]
+        ]
+        lines += [f"{e.kind} {e.ack} {_brief(e.payload.get('text', ''))}" for e in self.envelopes[-DUMPED:]]
+        for channel in self.workspace.channels:
+            lines += [f"{channel} {_brief(message)}" for message in self.workspace.all_messages(channel)[-DUMPED:]]
+        for user in self.workspace.users:
+            lines += [f"only {user} {_brief(message)}" for message in self.ephemerals(user)[-DUMPED:]]
+        return "\n".join(lines)
+
+    # inside
+
+    def _add_routes(self) -> None:
+        self.app.router.add_route("*", "/api/{method}", self._web_api.handle)
+        self.app.router.add_get("/link/", self._sockets.handle)
+        self.app.router.add_post("/response/{token}", self._web_api.handle_response)
+
+    def _channel_of(self, user: str, channel: str) -> Channel:
+        where = self.workspace.channels.get(channel)
+        if where is None or user not in where.members:
+            raise LookupError(f"{user} is not in {channel}")
+        return where
+
+    def _new_socket_url(self) -> str:
+        return f"{self.url.replace('http', 'ws', 1)}/link/?ticket={self._sockets.new_ticket()}"
+
+    def _new_response_url(self, place: Place) -> str:
+        return f"{self.url}/response/{self._response_urls.issue(place)}"
+
+    def _show_response(self, place: Place, ack: Ack) -> Ack:
+        """Show what came back with the ack of a command."""
+        if not ack.ok or not ack.body:
+            return ack
+        try:
+            self._response_urls.respond(place, ack.body if isinstance(ack.body, dict) else {"text": ack.body})
+        except RefusalError as refusal:
+            self.warnings.append(f"the ack of a command was refused: {refusal.reply()}")
+            return replace(ack, ok=False, error=AckError.BAD_RESPONSE)
+        return ack
+
+    def _route(self) -> Route:
+        if self.request_url is None or self._session is None:
+            return self._sockets
+        secret = self.installation.tokens.signing_secret
+        return SignedHttp(self.request_url, secret, self._session, self._clock)
+
+    def _note_record(self, record: ApiCall | Envelope) -> None:
+        for listener in self._record_listeners:
+            listener(record)
+        self.note_change()
+
+    def _note_connections(self) -> None:
+        self.workspace.tell({"type": "bot", "connected": self.bot_is_reachable})
+
+
+def _brief(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 300 else f"{text[:300]}…"

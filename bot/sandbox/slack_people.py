@@ -1,0 +1,68 @@
+"""The Web API methods about who is who: ``auth.test``, ``users.info``, ``bots.info``, ``usergroups.users.list``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.sandbox.slack_refusal import RefusalError
+from bot.sandbox.workspace import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, TEAM_NAME, Json
+
+if TYPE_CHECKING:
+    from bot.sandbox.slack_arguments import Arguments
+    from bot.sandbox.slack_install import Installation
+
+
+def api_test(_app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/api.test: gives the arguments back, or the error asked for."""
+    if args.has("error"):
+        raise RefusalError(args.text("error"), args=args.values)
+    return {"args": args.values}
+
+
+def auth_test(app: Installation, _args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/auth.test."""
+    return {
+        "url": f"{app.url}/",
+        "team": TEAM_NAME,
+        "team_id": TEAM_ID,
+        "user": BOT_NAME.lower(),
+        "user_id": BOT_USER_ID,
+        "bot_id": BOT_ID,
+        "app_id": APP_ID,
+        "is_enterprise_install": False,
+    }
+
+
+def user_info(app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/users.info."""
+    user = app.workspace.users.get(args.text("user"))
+    if user is None:
+        raise RefusalError("user_not_found")
+    described: Json = {
+        "id": user.id,
+        "team_id": TEAM_ID,
+        "name": user.name,
+        "real_name": user.name.title(),
+        "deleted": False,
+        "is_bot": user.is_bot,
+        "tz": "Europe/Berlin",
+        "tz_label": "Central European Time",
+        "tz_offset": 3600,
+        "profile": {"display_name": user.name, "real_name": user.name.title()},
+    }
+    return {"user": described}
+
+
+def bot_info(_app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/bots.info."""
+    if args.text("bot") != BOT_ID:
+        raise RefusalError("bot_not_found")
+    return {"bot": {"id": BOT_ID, "app_id": APP_ID, "user_id": BOT_USER_ID, "name": BOT_NAME, "deleted": False}}
+
+
+def usergroup_users(app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/usergroups.users.list."""
+    users = app.workspace.usergroups.get(args.text("usergroup"))
+    if users is None:
+        raise RefusalError("no_such_subteam")
+    return {"users": list(users)}

@@ -1,0 +1,47 @@
+"""Waiting for a state instead of for a time: what is waited for is looked at again at every change."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class Changes:
+    """Says that something changed, to all who wait."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    def note(self) -> None:
+        """Let everybody who waits look again."""
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def wait_for(self, predicate: Callable[[], T], timeout_s: float, explain: Callable[[], str]) -> T:
+        """Return the predicate's first truthy value.
+
+        Raises:
+            AssertionError: it stayed falsy; says what ``explain`` found then.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            upcoming = self._next
+            value = predicate()
+            if value:
+                return value
+            if asyncio.get_running_loop().time() >= deadline:
+                raise AssertionError(f"not within {timeout_s} s: {explain()}")
+            await _wait_until(upcoming, deadline)
+
+
+async def _wait_until(event: asyncio.Event, deadline: float) -> None:
+    try:
+        async with asyncio.timeout_at(deadline):
+            await event.wait()
+    except TimeoutError:
+        return

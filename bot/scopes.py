@@ -1,0 +1,17 @@
+"""The Slack scopes that the bot needs, each with its reason: the manifests and ``flokit-bot check`` hold to this."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BOT_SCOPES: Final = {
+    "app_mentions:read": "hear mentions, which work in threads where slash commands do not",
+    "channels:history": "look in a thread whether an outcome was posted already, after a crash",
+    "channels:join": "read a public channel where it posted uninvited, when that look is needed",
+    "chat:write": "post and edit its own messages",
+    "chat:write.public": "answer a command in a public channel without being invited first",
+    "commands": "the slash command",
+    "groups:history": "the same look as channels:history, in private channels",
+    "im:history": "hear direct messages, and the same look there",
+    "im:write": "open a direct message when it cannot post where it was asked",
+}

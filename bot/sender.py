@@ -1,0 +1,248 @@
+"""Shows in Slack what the outbox says must be shown: posts, edits, and finds another way when one is closed.
+
+A post that may have gone out is looked for before it is repeated; each refusal of Slack has its own remedy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from bot.core import blocks
+from bot.core.errors import (
+    SlackArchived,
+    SlackAuthLost,
+    SlackError,
+    SlackMessageGone,
+    SlackNoAccess,
+    SlackRateLimited,
+    SlackRefusedContent,
+    SlackUnavailable,
+)
+from bot.core.models import Message
+from bot.store import codec
+from bot.store.outbox import Address, OutboxKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from bot.slack import SlackClient
+    from bot.store.outbox import OutboxItem
+    from bot.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+MESSAGE_EVENT: Final = "flokit_message"
+"""Metadata of what carries none of its own: any post can be recognised after a doubt."""
+
+RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Pauses after a call without a usable answer; the last one repeats."""
+
+AUTH_RETRY_S: Final = 60.0
+MAX_REFUSALS: Final = 3
+_REDRAWN: Final = frozenset({OutboxKind.PROGRESS, OutboxKind.PANEL})
+"""What changes after it was posted: found after a doubt, it may be out of date."""
+
+CLOCK_TOLERANCE_S: Final = 3600.0
+"""Slack's clock may differ from ours: a doubtful post is looked for from this much earlier."""
+
+
+class Sender:
+    """Sends one claimed outbox row at a time, as often as the worker hands it one."""
+
+    def __init__(
+        self,
+        store: Store,
+        slack: SlackClient,
+        *,
+        clock: Callable[[], datetime],
+        bot_user_id: str,
+        command: str = "/flokit",
+    ) -> None:
+        self._store = store
+        self._slack = slack
+        self._clock = clock
+        self._bot_user_id = bot_user_id
+        self._command = command
+        self.auth_lost = ""
+        """Slack's error code while it refuses our token: readiness tells."""
+
+    async def send(self, item: OutboxItem) -> None:
+        """Show one row's newest version."""
+        with structlog.contextvars.bound_contextvars(outbox_id=item.id, run_id=item.run_id, channel_id=item.channel_id):
+            message = await self._render(item)
+            if message is None:
+                await self._store.give_up(item)
+                return
+            try:
+                await self._show(item, message)
+                if item.ts or not item.ephemeral:  # a response_url works without the token
+                    self.auth_lost = ""
+            except SlackError as error:
+                await self._remedy(item, message, error)
+
+    # Rendering
+
+    async def _render(self, item: OutboxItem) -> Message | None:
+        """Build the message as it must read now; None when there is nothing left to show."""
+        now = self._clock()
+        match item.kind:
+            case OutboxKind.PROGRESS:
+                view = await self._store.load_progress(item)
+                if view is None or (not view.run.is_active and item.ts is None and not item.in_doubt):
+                    return None  # it ended before its progress was posted: the outcome says it all
+                return blocks.progress_message(
+                    view.run, view.joined_by, now, outbox_id=item.id, joined_here=view.joined_here
+                )
+            case OutboxKind.OUTCOME:
+                view = await self._store.load_outcome(item)
+                return blocks.outcome_message(view.run, view.joined_by, now, outbox_id=item.id)
+            case OutboxKind.PANEL:
+                drawn = await self._store.load_panel_view(item.panel_id or "")
+                if drawn is None:
+                    return None
+                return blocks.panel_message(*drawn, now, command=self._command)
+            case OutboxKind.NOTE:
+                return codec.load_message(item.data or "")
+
+    # Showing
+
+    async def _show(self, item: OutboxItem, message: Message) -> None:
+        if item.ts:
+            await self._edit(item, item.channel_id or "", item.ts, message)
+        elif item.ephemeral:
+            await self._respond(item, message)
+        else:
+            await self._post(item, message)
+
+    async def _edit(self, item: OutboxItem, channel_id: str, ts: str, message: Message) -> None:
+        await self._slack.update(channel_id, ts, message, spare=item.kind is OutboxKind.PROGRESS)
+        await self._store.mark_shown(item, self._clock())
+
+    async def _respond(self, item: OutboxItem, message: Message) -> None:
+        """Show a message that only one person sees; without a living response_url it can no longer be changed."""
+        if item.response_url is None:
+            await self._store.give_up(item)
+            return
+        if item.kind is OutboxKind.PANEL:
+            message = blocks.with_invite_hint(message, self._bot_user_id, command=self._command)
+        await self._slack.respond(item.response_url, message, replace=item.is_shown)
+        await self._store.mark_shown(item, self._clock(), ephemeral=True)
+
+    async def _post(self, item: OutboxItem, message: Message) -> None:
+        channel_id = item.channel_id or await self._slack.open_direct(item.user_id or "")
+        if item.in_doubt and await self._settle_doubt(item, channel_id):
+            return
+        if self._clock() >= item.lease_until - timedelta(seconds=self._slack.longest_call_s):
+            return  # too late to post under this lease: whoever claims it next looks first
+        if message.metadata is None:
+            metadata: dict[str, object] = {"event_type": MESSAGE_EVENT, "event_payload": {"outbox_id": item.id}}
+            message = replace(message, metadata=metadata)
+        ts = await self._slack.post(channel_id, message, thread_ts=item.thread_ts)
+        await self._store.mark_posted(item, channel_id, ts, self._clock())
+
+    async def _settle_doubt(self, item: OutboxItem, channel_id: str) -> bool:
+        """Look whether an earlier attempt did post the message; False when it must be posted now."""
+        since_s = item.created_at.timestamp() - CLOCK_TOLERANCE_S
+        try:
+            ts = await self._slack.find(channel_id, item.thread_ts, item.id, since_s=since_s)
+        except (SlackNoAccess, SlackAuthLost, SlackMessageGone):
+            ts = None  # it cannot be looked for here: telling twice is better than not telling
+        if ts:  # as it read then: what changes is edited next
+            found = replace(item, version=0) if item.kind in _REDRAWN else item
+            await self._store.mark_posted(found, channel_id, ts, self._clock())
+        elif item.kind is OutboxKind.PROGRESS and await self._has_ended(item):
+            await self._store.give_up(item)
+        else:
+            return False
+        return True
+
+    async def _has_ended(self, item: OutboxItem) -> bool:
+        view = await self._store.load_progress(item)
+        return view is None or not view.run.is_active
+
+    # Remedies
+
+    async def _remedy(self, item: OutboxItem, message: Message, error: SlackError) -> None:
+        """Do what helps against a refusal; never the same thing again at once."""
+        log.warning("slack_refused", kind=item.kind, code=error.code, error=str(error), failures=item.failures)
+        match error:
+            case SlackRateLimited(retry_after_s=seconds):
+                await self._later(item, seconds, in_doubt=item.in_doubt, failed=False)
+            case SlackUnavailable():
+                await self._later(item, _pause_s(item), in_doubt=True)
+            case SlackAuthLost():
+                self.auth_lost = error.code
+                await self._later(item, AUTH_RETRY_S, in_doubt=item.in_doubt)
+            case SlackMessageGone() if item.ts:
+                await self._store.give_up(item)  # an edit only: what matters is told in a message of its own
+            case SlackMessageGone() if item.thread_ts:
+                await self._leave_thread(item)
+            case SlackNoAccess() | SlackArchived():
+                await self._go_direct(item, message)
+            case SlackRefusedContent() if message.blocks:
+                log.error("blocks_refused", kind=item.kind, code=error.code)
+                await self._show_plainly(item, message)
+            case _:
+                await self._count_refusal(item, message)
+
+    async def _later(self, item: OutboxItem, seconds: float, *, in_doubt: bool, failed: bool = True) -> None:
+        due_at = self._clock() + timedelta(seconds=seconds)
+        await self._store.postpone(item, due_at, in_doubt=in_doubt, failed=failed)
+
+    async def _show_plainly(self, item: OutboxItem, message: Message) -> None:
+        """Slack refused the blocks: the sentence still goes out."""
+        plain = Message(message.text, (), message.metadata)
+        try:
+            await self._show(item, plain)
+        except SlackError as error:
+            await self._remedy(item, plain, error)
+
+    async def _count_refusal(self, item: OutboxItem, message: Message) -> None:
+        if item.failures + 1 < MAX_REFUSALS:
+            await self._later(item, _pause_s(item), in_doubt=item.in_doubt)
+        else:
+            await self._go_direct(item, message)
+
+    async def _leave_thread(self, item: OutboxItem) -> None:
+        """The thread is gone: an outcome is told in the channel instead; progress is not worth it."""
+        if item.kind is OutboxKind.PROGRESS:
+            await self._store.give_up(item)
+            return
+        address = Address(item.team_id, item.channel_id, None, item.user_id)
+        await self._store.readdress(item, address, self._clock())
+
+    async def _go_direct(self, item: OutboxItem, message: Message) -> None:
+        """The conversation is closed to us: answer the person, by response_url or by direct message."""
+        if item.channel_id is None or item.user_id is None or item.ts or (item.ephemeral and item.is_shown):
+            log.error("message_not_shown", kind=item.kind, user_id=item.user_id)
+            await self._store.give_up(item)
+            return
+        if item.kind is OutboxKind.PROGRESS:
+            await self._store.give_up(item)
+        elif item.response_url and not item.ephemeral:
+            await self._answer_privately(item, message)
+        else:
+            await self._store.readdress(item, Address(item.team_id, user_id=item.user_id), self._clock())
+
+    async def _answer_privately(self, item: OutboxItem, message: Message) -> None:
+        """Answer a command where the bot cannot post; the root of a follow-up goes to the person's direct messages."""
+        try:
+            if await self._store.is_root(item):
+                hint = blocks.plain_message("I can't post in this conversation, so I sent you a direct message.")
+                private = blocks.with_invite_hint(hint, self._bot_user_id, command=self._command)
+                await self._slack.respond(item.response_url or "", private)
+                await self._store.readdress(item, Address(item.team_id, user_id=item.user_id), self._clock())
+            else:
+                await self._respond(item, message)
+        except SlackError as error:
+            log.warning("response_url_refused", code=error.code, error=str(error))
+            await self._store.readdress(item, Address(item.team_id, user_id=item.user_id), self._clock())
+
+
+def _pause_s(item: OutboxItem) -> float:
+    return RETRY_S[min(item.failures, len(RETRY_S) - 1)]

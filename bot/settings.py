@@ -1,0 +1,211 @@
+"""The settings: environment variables, or a ``.env`` file. Made once, by the command line; never at import."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.core.errors import SettingsError
+from bot.core.models import Patience
+
+
+class Mode(StrEnum):
+    """How Slack reaches the bot."""
+
+    SOCKET = "socket"
+    HTTP = "http"
+
+
+def _check_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
+        raise PydanticCustomError("url", "must be an address such as https://api.example.com")
+    return value
+
+
+def _check_command(value: str) -> str:
+    if not re.fullmatch(r"/[a-z0-9_-]{1,31}", value):
+        raise PydanticCustomError("command", "must be a slash and up to 31 small letters, digits, - or _: /flokit")
+    return value
+
+
+def _check_database_url(value: str) -> str:
+    if not value.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
+        raise PydanticCustomError(
+            "database_url",
+            "must begin with sqlite+aiosqlite:/// (a file) or postgresql+asyncpg:// (a server)",
+        )
+    try:
+        parts = urlsplit(value)
+        is_whole = len(parts.path) > 1 and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise PydanticCustomError(
+            "database_url", "must name a file, or a server and its database; encode special characters: @ is %40"
+        )
+    return value
+
+
+def _check_bot_token(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith("xoxb-"):
+        raise PydanticCustomError("bot_token", "must begin with xoxb-; copy it from your app's OAuth & Permissions")
+    return value
+
+
+def _check_app_token(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith("xapp-"):
+        raise PydanticCustomError(
+            "app_token", "must begin with xapp-; make one in your app's Basic Information → App-Level Tokens"
+        )
+    return value
+
+
+def _check_secret(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise PydanticCustomError("secret", "must be plain letters, digits and signs, without spaces or line ends")
+    return value
+
+
+_NO_MODE = (
+    "SLACK_APP_TOKEN or SLACK_SIGNING_SECRET: one is needed beside SLACK_BOT_TOKEN; "
+    "the first for Socket Mode, the second for HTTP."
+)
+
+Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+BotToken = Annotated[SecretStr, AfterValidator(_check_secret), AfterValidator(_check_bot_token)]
+AppToken = Annotated[SecretStr, AfterValidator(_check_secret), AfterValidator(_check_app_token)]
+Url = Annotated[str, AfterValidator(_check_url)]
+Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600, allow_inf_nan=False)]
+
+
+_S = TypeVar("_S", bound=BaseSettings)
+
+_SOURCES = SettingsConfigDict(
+    env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+)
+
+
+class _SlackTokens(BaseSettings):
+    model_config = _SOURCES
+
+    slack_bot_token: SecretStr | None = None
+    slack_app_token: SecretStr | None = None
+    slack_signing_secret: SecretStr | None = None
+
+
+def has_slack_tokens() -> bool:
+    """Tell whether anybody set up Slack here at all, rightly or wrongly."""
+    tokens = _SlackTokens()
+    return any((tokens.slack_bot_token, tokens.slack_app_token, tokens.slack_signing_secret))
+
+
+class DatabaseSettings(BaseSettings):
+    """All that ``flokit-bot migrate`` needs: a migration job has no business with tokens."""
+
+    model_config = _SOURCES
+
+    database_url: Annotated[str, AfterValidator(_check_database_url)] = Field(
+        "sqlite+aiosqlite:///data/flokit.db", description="SQLAlchemy URL", repr=False
+    )
+
+
+class Settings(DatabaseSettings):
+    """All settings, with their defaults; ``README.md`` and ``.env.example`` list the same."""
+
+    slack_bot_token: BotToken = Field(description="xoxb-…, from the app's page OAuth & Permissions")
+    slack_app_token: AppToken | None = Field(None, description="xapp-…: Socket Mode")
+    slack_signing_secret: Secret | None = Field(None, description="HTTP mode; not used in Socket Mode")
+    slack_api_url: Url = Field("https://slack.com/api/", description="Web API base")
+    flokit_api_key: Secret = Field(description="the key to look with")
+    flokit_sync_api_key: Secret | None = Field(
+        None, description="a read-write key to sync with; without it the first key is used"
+    )
+    flokit_api_url: Url = Field("https://api.flokit.ai", description="API base")
+    flokit_command: Annotated[str, AfterValidator(_check_command)] = Field("/flokit", description="slash command")
+    host: str = Field("127.0.0.1", description="address of health, readiness and Slack over HTTP")
+    port: int = Field(3000, ge=0, le=65535, description="its port; 0 takes a free one and logs it")
+    follow_up_first_look_s: Seconds = Field(2.0, description="seconds until the first look at a started sync")
+    follow_up_max_interval_s: Seconds = Field(30.0, description="the longest time between two looks")
+    follow_up_grace_s: Seconds = Field(60.0, description="how long FloKit may show an old state after a start")
+    follow_up_deadline_s: Seconds = Field(1800.0, description="when to say that no result could be confirmed")
+    lease_s: Seconds = Field(10.0, description="how long a replica's claim on work holds")
+    log_format: Literal["console", "json"] = Field("console", description="console or json")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG … ERROR")
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> Settings:
+        if not self.slack_app_token and not self.slack_signing_secret:
+            raise PydanticCustomError("mode", _NO_MODE)
+        return self
+
+    @property
+    def mode(self) -> Mode:
+        """Socket Mode when there is an app token, HTTP otherwise."""
+        return Mode.SOCKET if self.slack_app_token else Mode.HTTP
+
+    @property
+    def patience(self) -> Patience:
+        """How a run is looked at."""
+        return Patience(
+            first_look_s=self.follow_up_first_look_s,
+            max_interval_s=self.follow_up_max_interval_s,
+            grace_s=self.follow_up_grace_s,
+            deadline_s=self.follow_up_deadline_s,
+        )
+
+    @property
+    def sync_key(self) -> SecretStr:
+        """The key to sync with."""
+        return self.flokit_sync_api_key or self.flokit_api_key
+
+    @property
+    def slack_web_api_url(self) -> str:
+        """The Web API base with the slash that the SDK joins method names to."""
+        return self.slack_api_url.rstrip("/") + "/"
+
+
+_HINTS = {
+    "slack_bot_token": "copy it from your app's page OAuth & Permissions (it begins with xoxb-)",
+    "flokit_api_key": "make one in FloKit → Settings → API Keys",
+}
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: one sentence for each variable that is missing or wrong; never the value itself.
+    """
+    return _load(Settings, overrides)
+
+
+def load_database_settings(**overrides: Any) -> DatabaseSettings:
+    """Read the settings that say where the database is; raises as ``load_settings`` does."""
+    return _load(DatabaseSettings, overrides)
+
+
+def _load(kind: type[_S], overrides: dict[str, Any]) -> _S:
+    try:
+        return kind(**overrides)
+    except ValidationError as error:
+        raise SettingsError([_sentence(problem) for problem in error.errors()]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([".env: is not UTF-8 text; save it as UTF-8."]) from None
+
+
+def _sentence(problem: Any) -> str:
+    if not problem["loc"]:  # about several variables at once: the sentence names them
+        return str(problem["msg"])
+    field = str(problem["loc"][0])
+    name = field.upper()
+    if problem["type"] == "missing":
+        return f"{name}: is missing; {_HINTS.get(field, 'set it')}."
+    message = str(problem["msg"])
+    return f"{name}: {message[0].lower()}{message[1:]}."

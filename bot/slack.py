@@ -1,0 +1,278 @@
+"""The Slack client: post, update, find, respond. A call brings a ts, or raises a ``SlackError`` that says what helps.
+
+Nothing is retried here: whether a message may have been posted decides what comes next, and the outbox knows that.
+Calls are paced so that Slack rarely has to refuse them (https://docs.slack.dev/apis/web-api/rate-limits).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import structlog
+from cachetools import LRUCache
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.core.blocks.limits import UPDATE_TEXT_BYTES
+from bot.core.errors import (
+    SlackArchived,
+    SlackAuthLost,
+    SlackError,
+    SlackMessageGone,
+    SlackNoAccess,
+    SlackOther,
+    SlackRateLimited,
+    SlackRefusedContent,
+    SlackUnavailable,
+)
+from bot.pacing import Bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.core.models import Message
+
+log = structlog.get_logger(__name__)
+
+POSTS_PER_S: Final = 1.0
+POSTS_BURST: Final = 3.0
+"""``chat.postMessage``: about one a second in a channel, with short bursts."""
+
+UPDATES_PER_S: Final = 50 / 60
+UPDATES_BURST: Final = 20.0
+"""``chat.update`` is tier 3: 50 a minute and a little more, for the whole workspace."""
+
+UPDATES_FOR_PEOPLE: Final = 8.0
+"""Updates that progress edits leave to rows, outcomes and people who pressed Refresh."""
+
+PATIENCE_S: Final = 1.5
+"""A shorter wait is sat out here; a longer one is the outbox's business."""
+
+DEFAULT_RETRY_AFTER_S: Final = 5.0
+MAX_RETRY_AFTER_S: Final = 120.0
+CHANNELS_PACED: Final = 10_000
+FIND_PAGES: Final = 10
+
+_TYPED: Final = (
+    SlackUnavailable,
+    SlackNoAccess,
+    SlackArchived,
+    SlackMessageGone,
+    SlackRefusedContent,
+    SlackAuthLost,
+)
+_CLASS_OF_CODE: Final = {code: error for error in _TYPED for code in error.codes}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the bot is in its workspace: the answer of ``auth.test``."""
+
+    team_id: str
+    team: str
+    bot_user_id: str
+    bot_id: str
+    scopes: frozenset[str]
+
+
+class SlackClient:
+    """One workspace's Slack. Made inside a running event loop; ``aclose`` when done."""
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        api_url: str = AsyncWebClient.BASE_URL,
+        timeout_s: float = 8.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._patience_s = min(PATIENCE_S, timeout_s / 2)
+        self.longest_call_s = self._patience_s + timeout_s
+        """What one call may take, its turn included: whoever holds a lease must not begin it later."""
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s))
+        # The SDK's default handler sends a request again when the connection breaks: that would post twice.
+        self.web = AsyncWebClient(token=token, base_url=api_url, session=self._session, retry_handlers=[])
+        self._clock = clock
+        self._updates = Bucket(UPDATES_PER_S, UPDATES_BURST, clock)
+        self._posts: LRUCache[str, Bucket] = LRUCache(CHANNELS_PACED)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def fetch_identity(self) -> Identity:
+        """Ask Slack who this token is."""
+        response = await self._call(self.web.auth_test())
+        return Identity(
+            team_id=response.get("team_id") or "",
+            team=response.get("team") or "",
+            bot_user_id=response.get("user_id") or "",
+            bot_id=response.get("bot_id") or "",
+            scopes=_granted_scopes(response.headers),
+        )
+
+    async def check_app_token(self, app_token: str) -> None:
+        """Ask Slack for a socket's address, without opening the socket."""
+        await self._call(self.web.apps_connections_open(app_token=app_token))
+
+    async def post(self, channel_id: str, message: Message, *, thread_ts: str | None = None) -> str:
+        """Post a message and return its ts."""
+        await self._pace(self._posts_to(channel_id))
+        response = await self._call(
+            self.web.chat_postMessage(
+                channel=channel_id,
+                text=message.text,
+                blocks=list(message.blocks) or None,
+                metadata=message.metadata,
+                thread_ts=thread_ts,
+                unfurl_links=False,
+                unfurl_media=False,
+            ),
+            paced_by=self._posts_to(channel_id),
+        )
+        return _ts_of(response)
+
+    async def update(self, channel_id: str, ts: str, message: Message, *, spare: bool = False) -> None:
+        """Edit a message; ``spare`` edits wait while few are left of what Slack allows."""
+        await self._pace(self._updates, leave=UPDATES_FOR_PEOPLE if spare else 0.0)
+        text = message.text.encode()[:UPDATE_TEXT_BYTES].decode(errors="ignore")
+        await self._call(
+            self.web.chat_update(channel=channel_id, ts=ts, text=text, blocks=list(message.blocks)),
+            paced_by=self._updates,
+        )
+
+    async def open_direct(self, user_id: str) -> str:
+        """Open the direct message with a person and return its channel."""
+        response = await self._call(self.web.conversations_open(users=user_id))
+        channel = response.get("channel") or {}
+        if not isinstance(channel, dict) or not channel.get("id"):
+            raise SlackUnavailable("Slack opened a direct message without naming it")
+        return str(channel["id"])
+
+    async def find(self, channel_id: str, thread_ts: str | None, outbox_id: str, *, since_s: float) -> str | None:
+        """Look whether a message of ours stands in a thread (or, without one, in the channel) already.
+
+        A public channel can be posted in without being a member, but not read: then, and only then, it is joined.
+
+        Args:
+            channel_id: the channel.
+            thread_ts: the thread's root; None looks at the channel itself.
+            outbox_id: what the message's metadata carries.
+            since_s: Unix seconds of Slack's clock before which it cannot have been posted; a thread is read whole.
+
+        Returns:
+            Its ts, or None when it is not there.
+        """
+        try:
+            return await self._search(channel_id, thread_ts, outbox_id, since_s)
+        except SlackNoAccess as error:
+            if error.code != "not_in_channel":
+                raise
+        await self._call(self.web.conversations_join(channel=channel_id))
+        return await self._search(channel_id, thread_ts, outbox_id, since_s)
+
+    async def _search(self, channel_id: str, thread_ts: str | None, outbox_id: str, since_s: float) -> str | None:
+        cursor: str | None = None
+        for _ in range(FIND_PAGES):
+            response = await self._call(self._page_of(channel_id, thread_ts, since_s, cursor))
+            for message in response.get("messages") or []:
+                metadata = message.get("metadata") or {}
+                if (metadata.get("event_payload") or {}).get("outbox_id") == outbox_id:
+                    return str(message["ts"])
+            cursor = (response.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                break
+        return None
+
+    def _page_of(self, channel_id: str, thread_ts: str | None, since_s: float, cursor: str | None) -> Awaitable[Any]:
+        common: dict[str, Any] = {
+            "channel": channel_id,
+            "include_all_metadata": True,
+            "limit": 200,
+            "cursor": cursor,
+        }
+        if thread_ts:
+            return self.web.conversations_replies(ts=thread_ts, **common)
+        return self.web.conversations_history(oldest=f"{since_s:.6f}", **common)
+
+    async def respond(self, response_url: str, message: Message, *, replace: bool = False) -> None:
+        """Answer one person through the response_url of their command or press."""
+        body = {
+            "text": message.text,
+            "blocks": list(message.blocks),
+            "response_type": "ephemeral",
+            "replace_original": replace,
+        }
+        try:
+            async with self._session.post(response_url, json=body) as response:
+                text = await response.text()
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise SlackUnavailable("Slack did not take the answer") from error
+        if response.status == 429:
+            raise SlackRateLimited("Slack asks to slow down", retry_after_s=_retry_after_s(response.headers))
+        if response.status >= 500:
+            raise SlackUnavailable(f"Slack answered HTTP {response.status}")
+        if response.status >= 400 or '"ok":false' in text.replace(" ", ""):
+            raise SlackOther("Slack refused the answer", code=text[:80])
+
+    def _posts_to(self, channel_id: str) -> Bucket:
+        bucket = self._posts.get(channel_id)
+        if bucket is None:
+            bucket = self._posts[channel_id] = Bucket(POSTS_PER_S, POSTS_BURST, self._clock)
+        return bucket
+
+    async def _pace(self, bucket: Bucket, *, leave: float = 0.0) -> None:
+        waited_s = 0.0
+        while wait_s := bucket.take(leave=leave):
+            waited_s += wait_s
+            if waited_s > self._patience_s:  # others were faster, or it is held
+                raise SlackRateLimited("waiting for our turn", retry_after_s=wait_s, code="paced")
+            await asyncio.sleep(wait_s)
+
+    async def _call(self, call: Awaitable[Any], *, paced_by: Bucket | None = None) -> Any:
+        """Await one Web API call: the only place where the SDK's exceptions are read."""
+        try:
+            return await call
+        except SlackApiError as error:
+            typed = _typed(error)
+            if isinstance(typed, SlackRateLimited) and paced_by:
+                paced_by.hold(typed.retry_after_s)
+            raise typed from error
+        except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError, ValueError, AttributeError) as error:
+            # AttributeError: the SDK takes any JSON for an object.
+            raise SlackUnavailable("Slack did not answer") from error
+
+
+def _typed(error: SlackApiError) -> SlackError:
+    response = error.response
+    status = getattr(response, "status_code", None) or getattr(response, "status", 0)
+    data = getattr(response, "data", None)
+    code = str(data.get("error") or "") if isinstance(data, dict) else ""
+    if status == 429 or code in SlackRateLimited.codes:
+        return SlackRateLimited("Slack asks to slow down", retry_after_s=_retry_after_s(response.headers))
+    if not code:  # not an answer of Slack's API: a proxy's page, or half a reply
+        return SlackUnavailable(f"Slack answered HTTP {status} without a usable body")
+    return _CLASS_OF_CODE.get(code, SlackOther)(f"Slack refused: {code}", code=code)
+
+
+def _ts_of(response: Any) -> str:
+    ts = response.get("ts")
+    if not isinstance(ts, str) or not ts:
+        raise SlackUnavailable("Slack took a message without naming its ts")
+    return ts
+
+
+def _granted_scopes(headers: Any) -> frozenset[str]:
+    text = next((str(value) for name, value in headers.items() if name.lower() == "x-oauth-scopes"), "")
+    return frozenset(scope.strip() for scope in text.split(",") if scope.strip())
+
+
+def _retry_after_s(headers: Any) -> float:
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
+    if text is None or not str(text).strip().isdecimal():
+        return DEFAULT_RETRY_AFTER_S
+    return min(max(float(text), 0.1), MAX_RETRY_AFTER_S)

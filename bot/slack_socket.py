@@ -1,0 +1,90 @@
+"""Socket Mode: one connection to Slack that is kept open, and built anew when it goes deaf.
+
+The SDK reconnects by itself, but can be left connected and hear nothing
+(https://github.com/slackapi/python-slack-sdk/issues/1701, https://github.com/slackapi/bolt-python/issues/1529).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slack_bolt.async_app import AsyncApp
+
+log = structlog.get_logger(__name__)
+
+PING_INTERVAL_S: Final = 3.0
+"""How often the SDK pings Slack, and how soon it notices a dropped socket."""
+
+DEAF_AFTER_S: Final = 30.0
+"""A socket on which no ping was answered for this long hears nothing."""
+
+REOPEN_PAUSE_S: Final = 1.0
+
+
+class SlackSocket:
+    """The connection of one process; the SDK's own reconnects happen inside it."""
+
+    def __init__(self, bolt: AsyncApp, app_token: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._bolt = bolt
+        self._app_token = app_token
+        self._clock = clock
+        self._handler: AsyncSocketModeHandler | None = None
+        self._greeted: object = None
+        """The session on which Slack has said hello: from then on it delivers."""
+
+    async def keep_open(self) -> None:
+        """Open the socket, and open another whenever it is broken for good; runs until cancelled."""
+        while True:
+            try:
+                await self._open()
+                await self._until_broken()
+            except Exception as error:  # noqa: BLE001 - the SDK lets through whatever its transports raise
+                log.warning("socket_not_open", error=type(error).__name__)
+                await asyncio.sleep(REOPEN_PAUSE_S)
+            # First closed, then opened: of two sockets Slack would go on giving every other envelope to the deaf one.
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the socket; what Slack sends from now on goes to another one, or to nobody."""
+        handler, self._handler = self._handler, None
+        if handler:
+            await handler.close_async()  # type: ignore[no-untyped-call]
+
+    async def problem(self) -> str:
+        """Say what keeps Slack from reaching us; "" when nothing does."""
+        if self._handler is None or self._handler.client.current_session is None:
+            return "not connected yet"
+        client = self._handler.client
+        if client.current_session is not self._greeted:
+            return "connected, but Slack has not said hello yet"
+        heard_at = client.last_ping_pong_time
+        if heard_at is not None and self._clock() - heard_at > DEAF_AFTER_S:
+            return f"the socket is deaf: nothing heard for {self._clock() - heard_at:.0f} s"
+        return "" if await client.is_connected() else "the socket is closed; reconnecting"
+
+    async def _open(self) -> None:
+        self._handler = AsyncSocketModeHandler(self._bolt, self._app_token, ping_interval=PING_INTERVAL_S)
+        self._handler.client.message_listeners.append(self._note_hello)
+        await self._handler.connect_async()  # type: ignore[no-untyped-call]
+
+    async def _note_hello(self, client: Any, message: dict[str, Any], _raw: str | None = None) -> None:
+        if message.get("type") == "hello":
+            self._greeted = client.current_session
+            log.info("connected", connections=message.get("num_connections"))
+
+    async def _until_broken(self) -> None:
+        """Return when the SDK has not mended the socket by itself for ``DEAF_AFTER_S``."""
+        fine_at = self._clock()
+        while self._clock() - fine_at < DEAF_AFTER_S:
+            await asyncio.sleep(PING_INTERVAL_S)
+            if not await self.problem():
+                fine_at = self._clock()
+        log.warning("socket_rebuilt", problem=await self.problem())

@@ -1,0 +1,74 @@
+"""Values of ``core`` as JSON text and back. A field that a newer version added takes its default."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from bot.core.models import Message, Panel, SyncRun
+from bot.core.requests import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+RUN = TypeAdapter(SyncRun)
+PANEL = TypeAdapter(Panel)
+MESSAGE = TypeAdapter(Message)
+REQUEST = TypeAdapter(Request)
+
+
+def dump_run(run: SyncRun) -> str:
+    """Write a run."""
+    return RUN.dump_json(run).decode()
+
+
+def load_run(text: str) -> SyncRun:
+    """Read a run."""
+    return RUN.validate_json(text)
+
+
+def dump_panel(panel: Panel) -> str:
+    """Write a panel."""
+    return PANEL.dump_json(panel).decode()
+
+
+def load_panel(text: str) -> Panel:
+    """Read a panel."""
+    return PANEL.validate_json(text)
+
+
+def dump_message(message: Message) -> str:
+    """Write a message."""
+    return MESSAGE.dump_json(message).decode()
+
+
+def load_message(text: str) -> Message:
+    """Read a message."""
+    return MESSAGE.validate_json(text)
+
+
+def dump_request(request: Request) -> str:
+    """Write a request."""
+    return REQUEST.dump_json(request).decode()
+
+
+def load_request(text: str) -> Request:
+    """Read a request."""
+    return REQUEST.validate_json(text)
+
+
+def read_claimed(rows: Iterable[Any], read: Callable[[Any], T]) -> list[T]:
+    """Read claimed rows; one that only a newer version can read is left to it, and its lease keeps it quiet."""
+    values = []
+    for row in rows:
+        try:
+            values.append(read(row))
+        except ValidationError as error:
+            log.warning("row_not_readable", row_id=row.id, problems=error.error_count())
+    return values

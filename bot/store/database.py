@@ -1,0 +1,137 @@
+"""One database, reached the same way whether it is a SQLite file or PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from bot.core.errors import SettingsError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy import Table
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+BUSY_TIMEOUT_MS = 5000
+CONNECT_S = 2.0
+"""Slack waits three seconds for an ack: a silent server must be given up before."""
+
+AWAY_STATES = ("08", "40", "53", "57")
+"""Classes of SQLSTATE in which a server saves nothing for now: no connection, rolled back, full, starting or stopping.
+
+https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+
+class Database:
+    """The engine, and the one way to begin a transaction on it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine: AsyncEngine = create_async_engine(
+            self.url,
+            pool_pre_ping=not self.is_sqlite,
+            connect_args={} if self.is_sqlite else {"timeout": CONNECT_S},
+        )
+        # SQLite has one writer. Waiting for it here is fair and wakes at once; its own busy handler sleeps and guesses.
+        self._writer: contextlib.AbstractAsyncContextManager[Any] = (
+            asyncio.Lock() if self.is_sqlite else contextlib.nullcontext()
+        )
+        if self.is_sqlite:
+            self._prepare_sqlite()
+
+    def _prepare_sqlite(self) -> None:
+        event.listen(self.engine.sync_engine, "connect", _set_pragmas)
+        event.listen(self.engine.sync_engine, "begin", _begin_immediately)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an embedded database; None for a server's."""
+        in_file = self.is_sqlite and self.url.database and self.url.database != ":memory:"
+        return Path(self.url.database or "") if in_file else None
+
+    def make_folder(self) -> None:
+        """Make the folder that the file of an embedded database goes into.
+
+        Raises:
+            SettingsError: it cannot be made.
+        """
+        if self.file is None:
+            return
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = f"the folder {self.file.parent} cannot be made ({error.strerror}); choose another"
+            raise SettingsError([f"DATABASE_URL: {reason}."]) from error
+
+    @contextlib.asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that commits at the end of the block.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached; nothing was saved.
+        """
+        with _reachable():
+            async with self._writer, self.engine.begin() as connection:
+                yield connection
+
+    async def check(self) -> None:
+        """Ask the database for an answer.
+
+        Raises:
+            StoreUnavailable: it gave none.
+        """
+        with _reachable():
+            async with self.engine.connect() as connection:
+                await connection.exec_driver_sql("SELECT 1")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        """Begin an INSERT that knows ``ON CONFLICT`` in this database's dialect."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    """Let readers and the writer work side by side, survive a crash, and keep references whole."""
+    connection.isolation_level = None  # the driver must not begin transactions by itself: see _begin_immediately
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # an acknowledged click survives a power cut, too
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediately(connection: Any) -> None:
+    """Take the write lock at the start: a read that turns into a write half-way could only fail."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextlib.contextmanager
+def _reachable() -> Any:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+        raise StoreUnavailable("the database cannot be reached right now") from error
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if error.connection_invalidated or state.startswith(AWAY_STATES):
+            raise StoreUnavailable("the connection to the database broke") from error
+        raise

@@ -1,0 +1,306 @@
+"""The outbox: one row per Slack message, with the version that must be shown and the version that is.
+
+A row is due while the two differ. Posting anew and editing are the same row: ``ts`` tells which. Edits coalesce by
+themselves, since only the newest version is ever rendered. Functions here work inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import and_, case, exists, func, literal, or_, select, update
+
+from bot.core.models import Telling
+from bot.store.ids import new_id
+from bot.store.tables import outbox, threads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Row, Update
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+EDIT_EVERY_S: Final = 2.0
+"""A progress reply is edited at most this often: ``slack-rules.md``, Rates."""
+
+RESPONSE_URL_LIVES: Final = timedelta(minutes=29)
+"""Slack honours a response_url for 30 minutes."""
+
+
+class OutboxKind(StrEnum):
+    """What a row's message is, and how it is rendered."""
+
+    OUTCOME = "outcome"
+    PANEL = "panel"
+    NOTE = "note"
+    """A message that is rendered already: answers to one person."""
+    PROGRESS = "progress"
+
+
+_PRIORITY: Final = {OutboxKind.OUTCOME: 0, OutboxKind.NOTE: 1, OutboxKind.PANEL: 1, OutboxKind.PROGRESS: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """A claimed row: this process alone may send it, until the lease ends.
+
+    ``in_doubt`` is set when an earlier attempt to post it ended without a clear answer: the message may be there.
+    ``is_shown`` is set when some version of it is known to be there.
+    """
+
+    id: str
+    team_id: str
+    kind: OutboxKind
+    run_id: str | None
+    thread_id: str | None
+    panel_id: str | None
+    data: str | None
+    channel_id: str | None
+    thread_ts: str | None
+    user_id: str | None
+    response_url: str | None
+    ephemeral: bool
+    ts: str | None
+    version: int
+    claims: int
+    failures: int
+    in_doubt: bool
+    is_shown: bool
+    created_at: datetime
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a message goes: a channel (and thread), or a person directly when ``channel_id`` is None."""
+
+    team_id: str
+    channel_id: str | None = None
+    thread_ts: str | None = None
+    user_id: str | None = None
+    response_url: str | None = None
+    ephemeral: bool = False
+
+
+async def add_row(
+    connection: AsyncConnection,
+    kind: OutboxKind,
+    address: Address,
+    now: datetime,
+    *,
+    run_id: str | None = None,
+    thread_id: str | None = None,
+    panel_id: str | None = None,
+    data: str | None = None,
+    seq: int = 0,
+    waits: bool = False,
+) -> str:
+    """Add a message to post; ``waits`` keeps it back until the root of its thread is posted."""
+    row_id = new_id("msg")
+    await connection.execute(
+        outbox.insert().values(
+            id=row_id,
+            team_id=address.team_id,
+            kind=kind,
+            priority=_PRIORITY[kind],
+            run_id=run_id,
+            thread_id=thread_id,
+            seq=seq if thread_id else 0,
+            panel_id=panel_id,
+            data=data,
+            channel_id=address.channel_id,
+            thread_ts=address.thread_ts,
+            user_id=address.user_id,
+            response_url=address.response_url,
+            response_until=now + RESPONSE_URL_LIVES if address.response_url else None,
+            ephemeral=address.ephemeral,
+            due_at=None if waits else now,
+            created_at=now,
+        )
+    )
+    return row_id
+
+
+def _bump(now: datetime) -> Update:
+    """Ask for a newer version to be shown: at once, or when the pace of that message allows."""
+    soonest = case((outbox.c.not_before > now, outbox.c.not_before), else_=literal(now, outbox.c.due_at.type))
+    waiting_for_root = and_(outbox.c.sent_version == 0, outbox.c.due_at.is_(None))
+    return update(outbox).values(
+        version=outbox.c.version + 1,
+        due_at=case((waiting_for_root, None), else_=func.coalesce(outbox.c.due_at, soonest)),
+    )
+
+
+async def bump_panels(connection: AsyncConnection, panel_ids: Sequence[str], now: datetime) -> None:
+    """Redraw panels."""
+    if panel_ids:
+        await connection.execute(_bump(now).where(outbox.c.panel_id.in_(panel_ids)))
+
+
+async def tell(
+    connection: AsyncConnection, run_id: str, tellings: Sequence[Telling], run_data: str, now: datetime, *, ended: bool
+) -> None:
+    """Turn what a decision wants told into rows, for every thread of the run."""
+    # Held still: the root of one of them may be recorded at this moment.
+    run_threads = (await connection.execute(select(threads).where(threads.c.run_id == run_id).with_for_update())).all()
+    if Telling.PROGRESS in tellings:
+        if ended:
+            await _drop_unposted_progress(connection, run_id, now)
+        await connection.execute(_bump(now).where(outbox.c.run_id == run_id, outbox.c.kind == OutboxKind.PROGRESS))
+    if Telling.OUTCOME in tellings:
+        for thread in run_threads:
+            await _add_outcome(connection, thread, run_data, now)
+    if Telling.ROW in tellings:
+        shown = {thread.panel_id for thread in run_threads if thread.panel_id}
+        shown.update(await _panels_in_threads(connection, run_id))
+        await bump_panels(connection, sorted(shown), now)
+
+
+async def _panels_in_threads(connection: AsyncConnection, run_id: str) -> Sequence[str]:
+    """Find the panels that are roots of a run's threads, or stand in them: their rows show the run, too."""
+    same_message = or_(outbox.c.ts == threads.c.thread_ts, outbox.c.thread_ts == threads.c.thread_ts)
+    query = (
+        select(outbox.c.panel_id)
+        .join(threads, and_(threads.c.channel_id == outbox.c.channel_id, same_message))
+        .where(threads.c.run_id == run_id, outbox.c.panel_id.is_not(None), outbox.c.sent_version > 0)
+    )
+    return (await connection.scalars(query)).all()
+
+
+async def _drop_unposted_progress(connection: AsyncConnection, run_id: str, now: datetime) -> None:
+    """A run that ended before its progress was posted needs only the outcome."""
+    await connection.execute(
+        outbox.delete().where(
+            outbox.c.run_id == run_id,
+            outbox.c.kind == OutboxKind.PROGRESS,
+            outbox.c.ts.is_(None),
+            outbox.c.attempts == 0,
+            or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now),
+        )
+    )
+
+
+async def _add_outcome(connection: AsyncConnection, thread: Row[Any], run_data: str, now: datetime) -> None:
+    last_seq = await connection.scalar(select(func.max(outbox.c.seq)).where(outbox.c.thread_id == thread.id))
+    await add_row(
+        connection,
+        OutboxKind.OUTCOME,
+        Address(thread.team_id, thread.channel_id, thread.thread_ts, thread.user_id),
+        now,
+        run_id=thread.run_id,
+        thread_id=thread.id,
+        data=run_data,
+        seq=max(last_seq or 0, 1) + 1,
+        waits=thread.thread_ts is None,
+    )
+
+
+def in_turn() -> ColumnElement[bool]:
+    """Let a reply through only when no earlier one of its thread is still to be posted; an edit always."""
+    earlier = outbox.alias()
+    blocked = exists().where(
+        earlier.c.thread_id == outbox.c.thread_id,
+        earlier.c.seq < outbox.c.seq,
+        earlier.c.ts.is_(None),
+        earlier.c.due_at.is_not(None),
+    )
+    return or_(outbox.c.ts.is_not(None), ~blocked)
+
+
+async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s: float, limit: int) -> list[OutboxItem]:
+    """Take due rows in one statement: outcomes first, and never a reply before the one that precedes it."""
+    due = (
+        select(outbox.c.id)
+        .where(
+            outbox.c.due_at <= now,
+            or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now),
+            in_turn(),
+        )
+        .order_by(outbox.c.priority, outbox.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = await connection.execute(
+        update(outbox)
+        .where(outbox.c.id.in_(due.scalar_subquery()))
+        .values(
+            lease_owner=owner,
+            lease_until=now + timedelta(seconds=lease_s),
+            attempts=outbox.c.attempts + 1,
+            claims=outbox.c.claims + 1,
+        )
+        .returning(outbox)
+    )
+    claimed = sorted(rows.all(), key=lambda row: (row.priority, row.created_at))
+    return [_item(row, now) for row in claimed]
+
+
+def _item(row: Row[Any], now: datetime) -> OutboxItem:
+    response_url = row.response_url if row.response_until and row.response_until > now else None
+    return OutboxItem(
+        id=row.id,
+        team_id=row.team_id,
+        kind=OutboxKind(row.kind),
+        run_id=row.run_id,
+        thread_id=row.thread_id,
+        panel_id=row.panel_id,
+        data=row.data,
+        channel_id=row.channel_id,
+        thread_ts=row.thread_ts,
+        user_id=row.user_id,
+        response_url=response_url,
+        ephemeral=row.ephemeral,
+        ts=row.ts,
+        version=row.version,
+        claims=row.claims,
+        failures=row.failures,
+        in_doubt=row.attempts > 1 and row.ts is None,
+        is_shown=row.sent_version > 0,
+        created_at=row.created_at,
+        lease_until=row.lease_until,
+    )
+
+
+def held(item: OutboxItem) -> Update:
+    """Write to a row only while its claim is ours."""
+    return update(outbox).where(outbox.c.id == item.id, outbox.c.claims == item.claims)
+
+
+def sent_values(item: OutboxItem, now: datetime) -> dict[str, Any]:
+    """What a row says once its claimed version is shown; a newer version waits for its turn."""
+    next_edit = now + timedelta(seconds=EDIT_EVERY_S) if item.kind is OutboxKind.PROGRESS else now
+    return {
+        "sent_version": item.version,
+        "not_before": next_edit,
+        "due_at": case((outbox.c.version > item.version, literal(next_edit, outbox.c.due_at.type)), else_=None),
+        "attempts": 0,
+        "failures": 0,
+        "lease_owner": None,
+        "lease_until": None,
+    }
+
+
+async def place_thread(
+    connection: AsyncConnection, panel_id: str, channel_id: str, root_ts: str, now: datetime
+) -> None:
+    """The root of a follow-up is posted: its replies know where to go now, and are due."""
+    waiting = select(threads.c.id).where(threads.c.panel_id == panel_id, threads.c.thread_ts.is_(None))
+    waiting_ids = list((await connection.scalars(waiting.with_for_update())).all())
+    if not waiting_ids:
+        return
+    joined = threads.alias()  # somebody was quick to click on the root: its thread is told already
+    told = exists().where(
+        joined.c.run_id == threads.c.run_id, joined.c.channel_id == channel_id, joined.c.thread_ts == root_ts
+    )
+    await connection.execute(threads.delete().where(threads.c.id.in_(waiting_ids), told))
+    await connection.execute(
+        update(threads).where(threads.c.id.in_(waiting_ids)).values(channel_id=channel_id, thread_ts=root_ts)
+    )
+    await connection.execute(
+        update(outbox)
+        .where(outbox.c.thread_id.in_(waiting_ids))
+        .values(channel_id=channel_id, thread_ts=root_ts, due_at=now)
+    )

@@ -1,0 +1,224 @@
+"""Runs: opened or joined by clicks, claimed by followers. Functions here work inside the caller's transaction."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import or_, select, update
+
+from bot.core.models import Decision, Outcome, Person, Phase, SyncRun, Telling
+from bot.store import codec, outbox
+from bot.store.ids import new_id
+from bot.store.tables import participants, runs, threads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.store.database import Database
+
+TYPICAL_OF: Final = 15
+"""The usual duration is the median of this many last successes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunClaim:
+    """A run that this process alone may act on until ``lease_until``; ``version`` fences it off afterwards."""
+
+    run: SyncRun
+    version: int
+    lease_until: datetime
+
+
+def row_values(decision: Decision) -> dict[str, Any]:
+    """The columns that follow from a decision."""
+    run = decision.run
+    return {
+        "phase": run.phase,
+        "outcome": run.outcome,
+        "ended_at": run.ended_at,
+        "data": codec.dump_run(run),
+        "due_at": decision.next_look_at,
+    }
+
+
+async def find_active(connection: AsyncConnection, team_id: str, integration_id: str) -> SyncRun | None:
+    """Find the run that a click joins, and hold it still until the transaction ends."""
+    query = select(runs.c.data).where(
+        runs.c.team_id == team_id, runs.c.integration_id == integration_id, runs.c.outcome.is_(None)
+    )
+    data = await connection.scalar(query.with_for_update())
+    return codec.load_run(data) if data else None
+
+
+async def add(connection: AsyncConnection, database: Database, decision: Decision) -> bool:
+    """Add a new run; False when another replica opened one for this integration at the same moment."""
+    run = decision.run
+    inserted = await connection.execute(
+        database.insert(runs)
+        .values(
+            id=run.id,
+            team_id=run.team_id,
+            integration_id=run.integration_id,
+            requested_at=run.requested_at,
+            version=0,
+            **row_values(decision),
+        )
+        .on_conflict_do_nothing()
+    )
+    return inserted.rowcount == 1
+
+
+async def end_late_watches(connection: AsyncConnection, run: SyncRun, now: datetime) -> None:
+    """Stop the slow watch of earlier runs: from here on, a result belongs to the newer one."""
+    late = select(runs.c.data).where(
+        runs.c.team_id == run.team_id,
+        runs.c.integration_id == run.integration_id,
+        runs.c.phase == Phase.LATE,
+    )
+    for data in (await connection.scalars(late.with_for_update())).all():
+        ended = replace(codec.load_run(data), phase=Phase.DONE)
+        await write(connection, Decision(ended, None, (Telling.PROGRESS,)), now)
+
+
+async def write(connection: AsyncConnection, decision: Decision, now: datetime) -> None:
+    """Save a decision that is not made under a claim; whoever holds the claim loses it."""
+    run = decision.run
+    values = row_values(decision)
+    await connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id)
+        .values(**values, version=runs.c.version + 1, lease_owner=None, lease_until=None)
+    )
+    await outbox.tell(connection, run.id, decision.tell, values["data"], now, ended=not run.is_active)
+
+
+async def add_participant(
+    connection: AsyncConnection, database: Database, run_id: str, person: Person, now: datetime
+) -> None:
+    """Note who is behind a run: the first is the starter, the others joined."""
+    await connection.execute(
+        database.insert(participants)
+        .values(run_id=run_id, user_id=person.id, user_name=person.name, joined_at=now)
+        .on_conflict_do_nothing()
+    )
+
+
+async def add_thread(
+    connection: AsyncConnection,
+    database: Database,
+    run: SyncRun,
+    address: outbox.Address,
+    now: datetime,
+    *,
+    panel_id: str | None,
+    user_id: str,
+    joined: bool,
+) -> bool:
+    """Have a thread told about a run, with a progress reply to come; False when it already is."""
+    told = await connection.execute(
+        select(threads.c.channel_id, threads.c.thread_ts).where(threads.c.run_id == run.id).with_for_update()
+    )
+    if address.thread_ts:
+        if (address.channel_id, address.thread_ts) in {(thread.channel_id, thread.thread_ts) for thread in told}:
+            return False
+        place = f"{address.channel_id}:{address.thread_ts}"
+    else:
+        place = f"panel:{panel_id}" if address.channel_id else f"direct:{user_id}"
+    thread_id = new_id("thr")
+    inserted = await connection.execute(
+        database.insert(threads)
+        .values(
+            id=thread_id,
+            team_id=run.team_id,
+            run_id=run.id,
+            place=place,
+            channel_id=address.channel_id if address.thread_ts else None,
+            thread_ts=address.thread_ts,
+            panel_id=panel_id,
+            user_id=user_id,
+            joined=joined,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    if inserted.rowcount != 1:
+        return False
+    await outbox.add_row(
+        connection,
+        outbox.OutboxKind.PROGRESS,
+        address,
+        now,
+        run_id=run.id,
+        thread_id=thread_id,
+        seq=1,
+        waits=address.thread_ts is None,
+    )
+    return True
+
+
+async def joined_by(connection: AsyncConnection, run: SyncRun) -> tuple[Person, ...]:
+    """Name those who joined, in order; the starter is not one of them."""
+    rows = await connection.execute(
+        select(participants.c.user_id, participants.c.user_name)
+        .where(participants.c.run_id == run.id, participants.c.user_id != run.requested_by.id)
+        .order_by(participants.c.joined_at)
+    )
+    return tuple(Person(row.user_id, row.user_name) for row in rows)
+
+
+async def typical_s(connection: AsyncConnection, team_id: str, integration_id: str) -> float | None:
+    """Tell how long this integration's syncs usually take: the median of its last successes, or None."""
+    query = (
+        select(runs.c.data)
+        .where(
+            runs.c.team_id == team_id,
+            runs.c.integration_id == integration_id,
+            runs.c.outcome == Outcome.SUCCEEDED,
+        )
+        .order_by(runs.c.requested_at.desc())
+        .limit(TYPICAL_OF)
+    )
+    ended = [codec.load_run(data) for data in (await connection.scalars(query)).all()]
+    durations = [(run.ended_at - run.accepted_at).total_seconds() for run in ended if run.ended_at and run.accepted_at]
+    return statistics.median(durations) if durations else None
+
+
+async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s: float, limit: int) -> list[RunClaim]:
+    """Take the runs that are due, in one statement."""
+    lease_until = now + timedelta(seconds=lease_s)
+    due = (
+        select(runs.c.id)
+        .where(runs.c.due_at <= now, or_(runs.c.lease_until.is_(None), runs.c.lease_until <= now))
+        .order_by(runs.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = await connection.execute(
+        update(runs)
+        .where(runs.c.id.in_(due.scalar_subquery()))
+        .values(lease_owner=owner, lease_until=lease_until, version=runs.c.version + 1)
+        .returning(runs.c.id, runs.c.data, runs.c.version)
+    )
+    return codec.read_claimed(rows, lambda row: RunClaim(codec.load_run(row.data), row.version, lease_until))
+
+
+async def newest_since(
+    connection: AsyncConnection, team_id: str, integration_ids: Sequence[str], since: datetime
+) -> dict[str, SyncRun]:
+    """Find, per integration, the newest run that is active or ended after ``since``."""
+    query = (
+        select(runs.c.data)
+        .where(
+            runs.c.team_id == team_id,
+            runs.c.integration_id.in_(integration_ids),
+            or_(runs.c.outcome.is_(None), runs.c.ended_at > since),
+        )
+        .order_by(runs.c.requested_at)
+    )
+    found = [codec.load_run(data) for data in (await connection.scalars(query)).all()]
+    return {run.integration_id: run for run in found}

@@ -1,0 +1,547 @@
+"""The store: each public method is one transaction. Claims end by themselves; a late writer loses loudly."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlalchemy import case, func, or_, select, update
+
+from bot.core import outcome
+from bot.core.errors import ClaimLost
+from bot.core.models import Decision, Integration, Message, Panel, Patience, RowRun, SyncRun
+from bot.store import codec, outbox, runs
+from bot.store.ids import new_id
+from bot.store.outbox import Address, OutboxItem, OutboxKind
+from bot.store.runs import RunClaim
+from bot.store.tables import UtcTime, audit, inbox, panels, threads
+from bot.store.tables import outbox as outbox_table
+from bot.store.tables import runs as runs_table
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Table
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.core.models import Person
+    from bot.core.requests import Origin, Request
+    from bot.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a click on a sync brought: a new run, or an active one that it joined."""
+
+    run: SyncRun
+    joined: bool
+    told_here: bool
+    """False when this thread is told about the run already."""
+
+
+class Kept(StrEnum):
+    """What became of a wish to keep watching."""
+
+    WATCHED = "watched"
+    ENDED = "ended"
+    """The run has an outcome that is final, or never sent a POST."""
+    NEWER = "newer"
+    """A newer run of the same integration is being followed."""
+    UNKNOWN = "unknown"
+    REPEATED = "repeated"
+    """The same press was delivered before."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestClaim:
+    """A request that this process alone may answer until the lease ends."""
+
+    request: Request
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressView:
+    """What a progress reply is rendered from."""
+
+    run: SyncRun
+    joined_by: tuple[Person, ...]
+    joined_here: bool
+
+
+class Bell:
+    """Wakes a loop in this process when the store has work for it; other replicas find it by looking."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake whoever waits, or the next who will."""
+        self._event.set()
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return when the bell rings, or after ``timeout_s``."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
+        except TimeoutError:
+            pass
+        self._event.clear()
+
+
+class Store:
+    """All that is shared between restarts and replicas. ``owner`` names this process in its leases."""
+
+    def __init__(self, database: Database, *, owner: str, lease_s: float = 10.0) -> None:
+        self._database = database
+        self._owner = owner
+        self.lease_s = lease_s
+        self.requests_rang = Bell()
+        self.runs_rang = Bell()
+        self.outbox_rang = Bell()
+
+    async def check(self) -> None:
+        """Ask the database for an answer; StoreUnavailable when there is none."""
+        await self._database.check()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._database.close()
+
+    # Requests
+
+    async def add_request(self, request: Request) -> bool:
+        """Save a request to be answered, leased to this process; False when it was delivered before."""
+        async with self._database.begin() as connection:
+            fresh = await self._note_request(connection, request, codec.dump_request(request), request.received_at)
+        if fresh:
+            self.requests_rang.ring()
+        return fresh
+
+    async def _note_request(
+        self, connection: AsyncConnection, request: Request, data: str | None, due_at: datetime | None
+    ) -> bool:
+        inserted = await connection.execute(
+            self._database.insert(inbox)
+            .values(
+                id=request.id,
+                team_id=request.origin.team_id,
+                data=data,
+                received_at=request.received_at,
+                due_at=due_at,
+            )
+            .on_conflict_do_nothing()
+        )
+        return inserted.rowcount == 1
+
+    async def claim_requests(self, now: datetime, limit: int) -> list[RequestClaim]:
+        """Take requests that wait for an answer."""
+        due = (
+            select(inbox.c.id)
+            .where(inbox.c.due_at <= now, or_(inbox.c.lease_until.is_(None), inbox.c.lease_until <= now))
+            .order_by(inbox.c.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        async with self._database.begin() as connection:
+            rows = await connection.execute(
+                update(inbox)
+                .where(inbox.c.id.in_(due.scalar_subquery()))
+                .values(
+                    lease_owner=self._owner,
+                    lease_until=now + timedelta(seconds=self.lease_s),
+                    attempts=inbox.c.attempts + 1,
+                )
+                .returning(inbox.c.id, inbox.c.data, inbox.c.attempts)
+            )
+            return codec.read_claimed(rows, lambda row: RequestClaim(codec.load_request(row.data), row.attempts))
+
+    async def finish_request(self, request_id: str) -> None:
+        """Note that a request is answered. Its id stays, so that a late redelivery is recognised.
+
+        Raises:
+            ClaimLost: another replica answered it; the same holds for all that answers a request.
+        """
+        async with self._database.begin() as connection:
+            await self._finish_request(connection, request_id)
+
+    async def _finish_request(self, connection: AsyncConnection, request_id: str) -> None:
+        finished = await connection.execute(
+            update(inbox)
+            .where(inbox.c.id == request_id, inbox.c.due_at.is_not(None))
+            .values(due_at=None, data=None, lease_until=None)
+        )
+        if finished.rowcount != 1 and await connection.scalar(select(inbox.c.id).where(inbox.c.id == request_id)):
+            raise ClaimLost(f"request {request_id} was answered already")
+
+    async def retry_request(self, request_id: str, due_at: datetime) -> None:
+        """Give a request back, to be answered later."""
+        async with self._database.begin() as connection:
+            await connection.execute(
+                update(inbox)
+                .where(inbox.c.id == request_id, inbox.c.due_at.is_not(None))
+                .values(due_at=due_at, lease_until=None)
+            )
+
+    # Messages to send
+
+    async def add_note(self, request: Request, message: Message, address: Address, now: datetime) -> None:
+        """Answer a request with a message that is never edited."""
+        async with self._database.begin() as connection:
+            await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(message))
+            await self._finish_request(connection, request.id)
+        self.outbox_rang.ring()
+
+    async def add_panel(self, request: Request, panel: Panel, address: Address, now: datetime) -> None:
+        """Answer a request with a panel."""
+        async with self._database.begin() as connection:
+            await self._add_panel(connection, panel, address, now)
+            await self._finish_request(connection, request.id)
+        self.outbox_rang.ring()
+
+    async def _add_panel(self, connection: AsyncConnection, panel: Panel, address: Address, now: datetime) -> None:
+        await connection.execute(
+            panels.insert().values(id=panel.id, team_id=address.team_id, data=codec.dump_panel(panel), created_at=now)
+        )
+        await outbox.add_row(connection, OutboxKind.PANEL, address, now, panel_id=panel.id)
+
+    async def redraw_panel(self, request: Request, panel: Panel, now: datetime) -> None:
+        """Answer a request by showing a panel's new content in place."""
+        origin = request.origin
+        async with self._database.begin() as connection:
+            await connection.execute(update(panels).where(panels.c.id == panel.id).values(data=codec.dump_panel(panel)))
+            if origin.ephemeral and origin.response_url:
+                await self._renew_response_url(connection, panel.id, origin.response_url, now)
+            await outbox.bump_panels(connection, [panel.id], now)
+            await self._finish_request(connection, request.id)
+        self.outbox_rang.ring()
+
+    async def _renew_response_url(
+        self, connection: AsyncConnection, panel_id: str, response_url: str, now: datetime
+    ) -> None:
+        """An ephemeral message can only be changed by the response_url of a fresh press on it."""
+        await connection.execute(
+            update(outbox_table)
+            .where(outbox_table.c.panel_id == panel_id, outbox_table.c.ephemeral.is_(True))
+            .values(response_url=response_url, response_until=now + outbox.RESPONSE_URL_LIVES)
+        )
+
+    async def load_panel(self, panel_id: str) -> Panel | None:
+        """Read a panel; None when it was never ours or is purged."""
+        async with self._database.begin() as connection:
+            data = await connection.scalar(select(panels.c.data).where(panels.c.id == panel_id))
+        return codec.load_panel(data) if data else None
+
+    async def load_panel_view(self, panel_id: str) -> tuple[Panel, dict[str, RowRun]] | None:
+        """Read a panel with the runs that override its rows."""
+        async with self._database.begin() as connection:
+            row = (
+                await connection.execute(select(panels.c.data, panels.c.team_id).where(panels.c.id == panel_id))
+            ).first()
+            if row is None:
+                return None
+            panel = codec.load_panel(row.data)
+            ids = [integration.id for integration in panel.integrations]
+            newest = await runs.newest_since(connection, row.team_id, ids, panel.as_of)
+            overlay = {
+                integration_id: RowRun(run, await runs.joined_by(connection, run))
+                for integration_id, run in newest.items()
+            }
+        return panel, overlay
+
+    async def load_progress(self, item: OutboxItem) -> ProgressView | None:
+        """Read what a progress reply shows; None when its run is gone."""
+        async with self._database.begin() as connection:
+            data = await connection.scalar(select(runs_table.c.data).where(runs_table.c.id == item.run_id))
+            if data is None:
+                return None
+            run = codec.load_run(data)
+            joined_here = await connection.scalar(select(threads.c.joined).where(threads.c.id == item.thread_id))
+            return ProgressView(run, await runs.joined_by(connection, run), bool(joined_here))
+
+    async def load_outcome(self, item: OutboxItem) -> ProgressView:
+        """Read the run as it was when its outcome was decided."""
+        run = codec.load_run(item.data or "")
+        async with self._database.begin() as connection:
+            return ProgressView(run, await runs.joined_by(connection, run), joined_here=False)
+
+    async def is_root(self, item: OutboxItem) -> bool:
+        """Tell whether replies wait for this message to be posted."""
+        query = select(threads.c.id).where(threads.c.panel_id == item.panel_id, threads.c.thread_ts.is_(None))
+        async with self._database.begin() as connection:
+            return await connection.scalar(query.limit(1)) is not None
+
+    async def claim_outbox(self, now: datetime, limit: int) -> list[OutboxItem]:
+        """Take messages that are due."""
+        async with self._database.begin() as connection:
+            return await outbox.claim(connection, self._owner, now, self.lease_s, limit)
+
+    async def mark_posted(self, item: OutboxItem, channel_id: str, ts: str, now: datetime) -> None:
+        """Record that a message stands in Slack.
+
+        Raises:
+            ClaimLost: another replica took it over.
+        """
+        async with self._database.begin() as connection:
+            if item.panel_id:  # locks as `tell` does, its own row last: two transactions never wait for each other
+                await outbox.place_thread(connection, item.panel_id, channel_id, item.thread_ts or ts, now)
+            values = outbox.sent_values(item, now) | {"channel_id": channel_id, "ts": ts}
+            await self._write_held(connection, item, values)
+        self.outbox_rang.ring()
+
+    async def mark_shown(self, item: OutboxItem, now: datetime, *, ephemeral: bool = False) -> None:
+        """Record that a version is shown where no ts tells: an edit, or a message by response_url."""
+        async with self._database.begin() as connection:
+            values = outbox.sent_values(item, now)
+            if ephemeral:
+                values["ephemeral"] = True
+            await self._write_held(connection, item, values)
+        self.outbox_rang.ring()
+
+    async def postpone(self, item: OutboxItem, due_at: datetime, *, in_doubt: bool, failed: bool = True) -> None:
+        """Give a message back, to be tried again; ``in_doubt`` when it may have been posted all the same.
+
+        An earlier doubt stays: what was refused now may have been the look for the message. ``failed`` is False
+        when only its turn has not come.
+        """
+        values: dict[str, object] = {
+            "due_at": due_at,
+            "failures": item.failures + failed,
+            "lease_owner": None,
+            "lease_until": None,
+        }
+        if not (in_doubt or item.in_doubt):
+            values["attempts"] = 0
+        async with self._database.begin() as connection:
+            await self._write_held(connection, item, values)
+
+    async def readdress(self, item: OutboxItem, address: Address, now: datetime) -> None:
+        """Send a message another way: what was refused at one address was certainly not posted there."""
+        async with self._database.begin() as connection:
+            await self._write_held(
+                connection,
+                item,
+                {
+                    "channel_id": address.channel_id,
+                    "thread_ts": address.thread_ts,
+                    "user_id": address.user_id,
+                    "ephemeral": address.ephemeral,
+                    "ts": None,
+                    "attempts": 0,
+                    "failures": 0,
+                    "due_at": now,
+                    "lease_owner": None,
+                    "lease_until": None,
+                },
+            )
+        self.outbox_rang.ring()
+
+    async def give_up(self, item: OutboxItem) -> None:
+        """Stop trying to show a message."""
+        values: dict[str, object] = {
+            "sent_version": item.version,
+            "due_at": None,
+            "lease_owner": None,
+            "lease_until": None,
+        }
+        if not item.in_doubt:
+            values["attempts"] = 0
+        async with self._database.begin() as connection:
+            await self._write_held(connection, item, values)
+        self.outbox_rang.ring()
+
+    async def _write_held(self, connection: AsyncConnection, item: OutboxItem, values: dict[str, object]) -> None:
+        written = await connection.execute(outbox.held(item).values(**values))
+        if written.rowcount != 1:
+            raise ClaimLost(f"message {item.id} was taken over")
+
+    # Runs
+
+    async def start_sync(
+        self,
+        request: Request,
+        integration: Integration,
+        now: datetime,
+        *,
+        patience: Patience,
+        action: str,
+        panel_id: str | None = None,
+        root: Panel | None = None,
+    ) -> Opened | None:
+        """Open a run for an integration or join the active one, note the thread, write the audit entry.
+
+        Args:
+            request: who asked, and where; None is returned when it was delivered before.
+            integration: what to sync; only its id and type are kept.
+            now: the time of the click.
+            patience: how long a new run is watched.
+            action: what was done, for the audit.
+            panel_id: the message that was clicked: its row shows the run.
+            root: a panel to post, under which the follow-up stands, when there is no message to reply to.
+        """
+        origin = request.origin
+        async with self._database.begin() as connection:
+            if request.press and not await self._note_request(connection, request, None, None):
+                return None
+            run, joined = await self._open_or_join(connection, origin, integration, now, patience)
+            await runs.add_participant(connection, self._database, run.id, origin.person, now)
+            told_here = await runs.add_thread(
+                connection,
+                self._database,
+                run,
+                _thread_address(origin, is_new=root is not None),
+                now,
+                panel_id=root.id if root else panel_id,
+                user_id=origin.person.id,
+                joined=joined,
+            )
+            if root and told_here:
+                await self._add_panel(connection, root, _root_address(origin), now)
+            await outbox.tell(connection, run.id, outcome.STARTED, "", now, ended=False)
+            await self._add_audit(connection, origin, action, run, "joined" if joined else "started", now)
+            if not request.press:
+                await self._finish_request(connection, request.id)
+        self.runs_rang.ring()
+        self.outbox_rang.ring()
+        return Opened(run, joined, told_here)
+
+    async def _open_or_join(
+        self, connection: AsyncConnection, origin: Origin, integration: Integration, now: datetime, patience: Patience
+    ) -> tuple[SyncRun, bool]:
+        for _ in range(3):  # a run may end, or another replica open one, between two statements
+            active = await runs.find_active(connection, origin.team_id, integration.id)
+            if active:
+                return active, True
+            opened = outcome.open_run(
+                new_id("run"),
+                origin.team_id,
+                integration.id,
+                integration.type,
+                origin.person,
+                now,
+                patience=patience,
+                typical_s=await runs.typical_s(connection, origin.team_id, integration.id),
+            )
+            await runs.end_late_watches(connection, opened.run, now)
+            if await runs.add(connection, self._database, opened):
+                return opened.run, False
+        raise ClaimLost("other replicas keep opening runs for this integration")
+
+    async def _add_audit(
+        self, connection: AsyncConnection, origin: Origin, action: str, run: SyncRun, result: str, now: datetime
+    ) -> None:
+        await connection.execute(
+            audit.insert().values(
+                team_id=origin.team_id,
+                at=now,
+                user_id=origin.person.id,
+                channel_id=origin.channel_id,
+                action=action,
+                integration_id=run.integration_id,
+                run_id=run.id,
+                result=result,
+            )
+        )
+
+    async def keep_watching(self, request: Request, run_id: str, now: datetime) -> Kept:
+        """Give a run that was not confirmed one more deadline, unless there is nothing left to watch."""
+        origin = request.origin
+        async with self._database.begin() as connection:
+            if not await self._note_request(connection, request, None, None):
+                return Kept.REPEATED
+            query = select(runs_table.c.data).where(runs_table.c.id == run_id, runs_table.c.team_id == origin.team_id)
+            data = await connection.scalar(query.with_for_update())
+            if data is None:
+                return Kept.UNKNOWN
+            run = codec.load_run(data)
+            if await runs.find_active(connection, run.team_id, run.integration_id):
+                return Kept.NEWER
+            decision = outcome.keep_watching(run, now)
+            if decision.run == run:
+                return Kept.ENDED
+            await runs.write(connection, decision, now)
+            await self._add_audit(connection, origin, "keep_watching", run, decision.run.phase, now)
+        self.runs_rang.ring()
+        self.outbox_rang.ring()
+        return Kept.WATCHED
+
+    async def load_run(self, run_id: str) -> SyncRun | None:
+        """Read a run; None when it was never ours or is purged."""
+        async with self._database.begin() as connection:
+            data = await connection.scalar(select(runs_table.c.data).where(runs_table.c.id == run_id))
+        return codec.load_run(data) if data else None
+
+    async def claim_runs(self, now: datetime, limit: int) -> list[RunClaim]:
+        """Take runs that are due."""
+        async with self._database.begin() as connection:
+            return await runs.claim(connection, self._owner, now, self.lease_s, limit)
+
+    async def save(self, claim: RunClaim, decision: Decision, now: datetime, *, keep_claim: bool = False) -> RunClaim:
+        """Save a decision and what it wants told, in one transaction; the claim ends unless ``keep_claim``.
+
+        Raises:
+            ClaimLost: another replica took the run over, or a person changed it; nothing was written.
+        """
+        run = decision.run
+        values = runs.row_values(decision)
+        lease_until = now + timedelta(seconds=self.lease_s) if keep_claim else None
+        async with self._database.begin() as connection:
+            written = await connection.execute(
+                update(runs_table)
+                .where(runs_table.c.id == run.id, runs_table.c.version == claim.version)
+                .values(
+                    **values,
+                    version=claim.version + 1,
+                    lease_owner=self._owner if keep_claim else None,
+                    lease_until=lease_until,
+                )
+            )
+            if written.rowcount != 1:
+                raise ClaimLost(f"run {run.id} was taken over")
+            await outbox.tell(connection, run.id, decision.tell, values["data"], now, ended=not run.is_active)
+        if decision.tell:
+            self.outbox_rang.ring()
+        return RunClaim(run, claim.version + 1, lease_until or now)
+
+    async def release(self) -> None:
+        """Give back all that this process holds, so that another goes on at once."""
+        async with self._database.begin() as connection:
+            for table in (runs_table, outbox_table, inbox):
+                await connection.execute(
+                    update(table).where(table.c.lease_owner == self._owner).values(lease_owner=None, lease_until=None)
+                )
+
+    async def next_request_at(self) -> datetime | None:
+        """Tell when the next request can be claimed."""
+        return await self._next_at(inbox)
+
+    async def next_run_at(self) -> datetime | None:
+        """Tell when the next run can be claimed."""
+        return await self._next_at(runs_table)
+
+    async def next_message_at(self) -> datetime | None:
+        """Tell when the next message can be claimed."""
+        return await self._next_at(outbox_table, outbox.in_turn())
+
+    async def _next_at(self, table: Table, *conditions: ColumnElement[bool]) -> datetime | None:
+        free_at = case((table.c.lease_until > table.c.due_at, table.c.lease_until), else_=table.c.due_at)
+        query = select(func.min(free_at, type_=UtcTime())).where(table.c.due_at.is_not(None), *conditions)
+        async with self._database.begin() as connection:
+            earliest: datetime | None = await connection.scalar(query)
+        return earliest
+
+
+def _thread_address(origin: Origin, *, is_new: bool) -> Address:
+    """Where a follow-up stands: under the message clicked or the thread typed in, or under a root to be posted."""
+    if origin.ephemeral:
+        return Address(origin.team_id, user_id=origin.person.id)
+    root_ts = origin.thread_ts if is_new else origin.thread_ts or origin.message_ts
+    return Address(origin.team_id, origin.channel_id, root_ts, origin.person.id)
+
+
+def _root_address(origin: Origin) -> Address:
+    """Where the root of a new follow-up is posted: where it was asked, or to the person when only they see it."""
+    if origin.ephemeral:
+        return Address(origin.team_id, user_id=origin.person.id)
+    return Address(origin.team_id, origin.channel_id, origin.thread_ts, origin.person.id, origin.response_url)

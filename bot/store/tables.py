@@ -1,0 +1,202 @@
+"""The tables. Alembic's revisions make them; ``tests/adapters`` hold the two equal.
+
+What SQL filters on has a column; the rest of a value stands in a ``data`` column as JSON, written and read by
+pydantic from the frozen dataclasses of ``core``. Times are ``timestamptz`` on PostgreSQL and seconds on SQLite.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC datetime. SQLite has no such type: there it is seconds since 1970 as a REAL."""
+
+    impl = Float
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Pick the column's type."""
+        return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == "postgresql" else Float())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Write a time."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value.timestamp()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Read a time."""
+        if value is None or dialect.name == "postgresql":
+            return value  # type: ignore[no-any-return]
+        return datetime.fromtimestamp(value, UTC)
+
+
+metadata = MetaData()
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team_id", Text, nullable=False),
+    Column("integration_id", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("outcome", Text),
+    Column("requested_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("data", Text, nullable=False, comment="core.models.SyncRun"),
+    Column("due_at", UtcTime, comment="when to act next; NULL: never"),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcTime),
+    Column("version", Integer, nullable=False, default=0, comment="fences a late writer off"),
+    # One active run per integration, held by the database and not by a lock in a process.
+    Index(
+        "runs_one_active",
+        "team_id",
+        "integration_id",
+        unique=True,
+        sqlite_where=text("outcome IS NULL"),
+        postgresql_where=text("outcome IS NULL"),
+    ),
+    Index(
+        "runs_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+    Index("runs_of_integration", "team_id", "integration_id", "requested_at"),
+)
+
+participants = Table(
+    "participants",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("user_name", Text, nullable=False, default=""),
+    Column("joined_at", UtcTime, nullable=False),
+)
+
+panels = Table(
+    "panels",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team_id", Text, nullable=False),
+    Column("data", Text, nullable=False, comment="core.models.Panel"),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team_id", Text, nullable=False),
+    Column("run_id", Text, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column(
+        "place",
+        Text,
+        nullable=False,
+        comment="where it is: channel and root ts, the panel to be posted as its root, or a person",
+    ),
+    Column("channel_id", Text),
+    Column("thread_ts", Text, comment="the root's ts; NULL until the root is posted"),
+    Column("panel_id", Text, comment="the message whose row this run overrides"),
+    Column("user_id", Text, nullable=False),
+    Column("joined", Boolean, nullable=False, default=False),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("run_id", "place", name="threads_once"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("run_id", Text, ForeignKey("runs.id", ondelete="CASCADE")),
+    Column("thread_id", Text, ForeignKey("threads.id", ondelete="CASCADE")),
+    Column("seq", Integer, nullable=False, default=0, comment="order of the posts within a thread"),
+    Column("panel_id", Text, ForeignKey("panels.id", ondelete="CASCADE")),
+    Column("data", Text, comment="a SyncRun (outcome) or a Message (note)"),
+    Column("channel_id", Text),
+    Column("thread_ts", Text),
+    Column("user_id", Text, comment="whom to write to directly when there is no channel to post in"),
+    Column("response_url", Text),
+    Column("response_until", UtcTime),
+    Column("ephemeral", Boolean, nullable=False, default=False),
+    Column("ts", Text, comment="the posted message; NULL until it is known to be posted"),
+    Column("version", Integer, nullable=False, default=1, comment="what must be shown"),
+    Column("sent_version", Integer, nullable=False, default=0, comment="what is shown"),
+    Column("due_at", UtcTime, comment="when to send; NULL: nothing to send, or the root is not posted yet"),
+    Column("not_before", UtcTime, comment="paces the edits of one message"),
+    Column("attempts", Integer, nullable=False, default=0, comment="claims since the last clear answer"),
+    Column("failures", Integer, nullable=False, default=0, comment="drives the backoff"),
+    Column("claims", Integer, nullable=False, default=0, comment="fences a late writer off"),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("thread_id", "seq", name="outbox_order"),
+    Index(
+        "outbox_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+    Index("outbox_of_run", "run_id"),
+    Index("outbox_of_panel", "panel_id"),
+    Index("outbox_of_message", "channel_id", "ts"),
+    Index("outbox_of_thread", "channel_id", "thread_ts"),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Text, primary_key=True, comment="trigger_id or event_id: a delivery counts once"),
+    Column("team_id", Text, nullable=False),
+    Column("data", Text, comment="core.requests.Request; emptied when done"),
+    Column("received_at", UtcTime, nullable=False),
+    Column("due_at", UtcTime, comment="when to answer; NULL: done"),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcTime),
+    Index(
+        "inbox_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("team_id", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("integration_id", Text, nullable=False, default=""),
+    Column("run_id", Text, nullable=False, default=""),
+    Column("result", Text, nullable=False, default=""),
+)

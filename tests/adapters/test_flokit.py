@@ -1,0 +1,1104 @@
+"""The FloKit client: what each reply and each failure of the network becomes, and when it asks at all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.core.errors import (
+    FlokitBadReply,
+    FlokitDenied,
+    FlokitError,
+    FlokitMissing,
+    FlokitNoReply,
+    FlokitNotSent,
+    FlokitRateLimited,
+    FlokitRefused,
+    FlokitUnreachable,
+)
+from bot.core.models import Integration, SyncStats, TriggerAccepted
+from bot.flokit import (
+    MAX_BODY_BYTES,
+    SHARED_WITHIN_S,
+    Budget,
+    Detail,
+    FlokitClient,
+    Listing,
+    Priority,
+    Reply,
+    parse_at,
+    parse_integration,
+    parse_listing,
+    read_reply,
+)
+from bot.sandbox.flokit import READ_KEY, WRITE_KEY, Fault, LocalFlokit, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+SAMPLES = Path(__file__).parent.parent / "samples" / "flokit"
+REVENUECAT = "int_01hx4j7revenuecat"
+LOOK_KEY, SYNC_KEY = "flo_look_secret", "flo_sync_secret"
+VENDOR_AT = datetime(2024, 3, 15, 13, 5, 7, tzinfo=UTC)
+DATE = {"Date": "Fri, 15 Mar 2024 13:05:07 GMT"}
+
+
+class Clock:
+    """Seconds that grow when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class ScriptedVendor:
+    """Gives the replies it was given, the last one for ever, and notes what it was asked."""
+
+    def __init__(self, *replies: httpx.Response | Exception) -> None:
+        self.replies = list(replies)
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        if isinstance(reply, Exception):
+            raise reply
+        # A response can be read once only.
+        return httpx.Response(reply.status_code, headers=reply.headers, content=reply.content)
+
+
+class BlockingVendor:
+    """Holds every request until the test lets go."""
+
+    def __init__(self, reply: httpx.Response) -> None:
+        self.reply = reply
+        self.go = asyncio.Event()
+        self.came = asyncio.Event()
+        self.asked: list[httpx.Request] = []
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        self.came.set()
+        await self.go.wait()
+        return httpx.Response(self.reply.status_code, headers=self.reply.headers, content=self.reply.content)
+
+
+def sample(name: str, status: int = 200) -> httpx.Response:
+    """Return a documented reply."""
+    return httpx.Response(status, headers=DATE, content=(SAMPLES / f"{name}.json").read_bytes())
+
+
+@asynccontextmanager
+async def client_of(vendor: Callable[[httpx.Request], Any], **options: Any) -> AsyncIterator[FlokitClient]:
+    """Give a client whose requests go to ``vendor``, on a clock that stands still."""
+    options = {"look_key": LOOK_KEY, "sync_key": SYNC_KEY, "clock": Clock(), "jitter": lambda: 0.0, **options}
+    client = FlokitClient(api_url="https://flokit.test/", transport=httpx.MockTransport(vendor), **options)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+# --- documented replies ------------------------------------------------------------------------------------------
+
+
+async def test_list_is_read_as_documented() -> None:
+    """The documented list becomes integrations in FloKit's order, with the vendor's clock."""
+    async with client_of(ScriptedVendor(sample("integrations"))) as client:
+        assert await client.fetch_integrations() == Listing(
+            (
+                Integration(
+                    id=REVENUECAT,
+                    type="revenuecat",
+                    status="connected",
+                    last_synced_at=datetime(2024, 3, 15, 13, tzinfo=UTC),
+                ),
+                Integration(
+                    id="int_01hx4j7stripe",
+                    type="stripe",
+                    status="error",
+                    last_synced_at=datetime(2024, 3, 14, 22, tzinfo=UTC),
+                    error_message="Webhook signature verification failed — check your signing secret",
+                ),
+            ),
+            VENDOR_AT,
+        )
+
+
+async def test_detail_carries_event_counts() -> None:
+    """The documented detail carries the event counts."""
+    async with client_of(ScriptedVendor(sample("integration"))) as client:
+        detail = await client.fetch_integration(REVENUECAT)
+
+    assert detail.integration.stats == SyncStats(4821, 1204739, datetime(2023, 8, 1, tzinfo=UTC))
+    assert detail.vendor_at == VENDOR_AT
+
+
+async def test_sync_is_accepted() -> None:
+    """The documented acceptance carries the sync's id and the vendor's clock."""
+    async with client_of(ScriptedVendor(sample("sync"))) as client:
+        accepted = await client.trigger_sync(REVENUECAT, idempotency_key="run-1")
+
+    assert accepted == TriggerAccepted("sync_01hx4j7k9m2n3p5q6r8s", VENDOR_AT)
+
+
+async def test_sync_request_is_as_documented() -> None:
+    """A sync is a POST with the sync key, an idempotency key and no body."""
+    vendor = ScriptedVendor(sample("sync"))
+    async with client_of(vendor) as client:
+        await client.trigger_sync(REVENUECAT, idempotency_key="run-1")
+
+    (request,) = vendor.asked
+    assert (request.method, str(request.url)) == (
+        "POST",
+        f"https://flokit.test/v1/integrations/{REVENUECAT}/sync",
+    )
+    assert request.headers["Authorization"] == f"Bearer {SYNC_KEY}"
+    assert request.headers["Idempotency-Key"] == "run-1"
+    assert request.content == b""
+
+
+async def test_looking_uses_the_look_key() -> None:
+    """A look is made with the key for looking, which may be read-only."""
+    vendor = ScriptedVendor(sample("integrations"))
+    async with client_of(vendor) as client:
+        await client.fetch_integrations()
+
+    assert vendor.asked[0].headers["Authorization"] == f"Bearer {LOOK_KEY}"
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "sentence"),
+    [
+        ("unauthorized", 401, "FloKit refused the API key (401): Invalid or missing API key"),
+        ("forbidden", 403, "FloKit refused the API key (403): This operation requires a read-write key"),
+    ],
+)
+async def test_documented_refusals_of_a_key(name: str, status: int, sentence: str) -> None:
+    """A refused key is told in FloKit's own words and with its HTTP status."""
+    async with client_of(ScriptedVendor(sample(name, status))) as client:
+        with pytest.raises(FlokitDenied) as caught:
+            await client.trigger_sync(REVENUECAT, idempotency_key="run-1")
+
+    assert (str(caught.value), caught.value.http_status) == (sentence, status)
+
+
+# --- tolerant parsing --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"id": "a"}, Integration("a")),
+        ({"id": "a", "type": None, "status": None, "last_synced_at": None}, Integration("a")),
+        ({"id": "a", "type": "braze", "status": "paused", "more": 1}, Integration("a", "braze", "paused")),
+        ({"id": "a", "type": 7, "status": ["x"], "error_message": {"no": "text"}}, Integration("a")),
+        ({"id": "a", "error_message": "  "}, Integration("a")),
+        ({"id": "a", "error_message": "bad\x00\ud800key"}, Integration("a", error_message="bad  key")),
+        (
+            {"id": "a", "error_message": "x" * 5000},
+            Integration("a", error_message="x" * 3999 + "…"),
+        ),
+        ({"id": "a" * 200}, Integration("a" * 200)),
+        ({"id": "a" * 201}, None),
+        ({"id": 7}, None),
+        ({"id": ""}, None),
+        ({"id": "a\nb"}, None),
+        ({"id": "\ud800"}, None),
+        ({}, None),
+        ("text", None),
+        (None, None),
+    ],
+)
+def test_odd_entries(entry: object, expected: Integration | None) -> None:
+    """What is missing or odd is left out of an integration; only one without a usable id is dropped."""
+    assert parse_integration(entry) == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (0, 0),
+        (12.0, 12),
+        (2**63 - 1, 2**63 - 1),
+        (2**63, None),
+        (-1, None),
+        (1.5, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (True, None),
+        ("12", None),
+        (None, None),
+    ],
+)
+def test_event_counts(number: object, expected: int | None) -> None:
+    """An event count is a whole number that a database can hold, or unknown."""
+    integration = parse_integration({"id": "a", "sync_stats": {"events_total": number}})
+
+    assert integration is not None
+    assert integration.stats == SyncStats(events_total=expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-03-15T13:00:00Z", datetime(2024, 3, 15, 13, tzinfo=UTC)),
+        ("2024-03-15T13:00:00.25Z", datetime(2024, 3, 15, 13, 0, 0, 250_000, tzinfo=UTC)),
+        ("2024-03-15T13:00:00.123456789Z", datetime(2024, 3, 15, 13, 0, 0, 123_456, tzinfo=UTC)),
+        ("2024-03-15T15:30:00+02:30", datetime(2024, 3, 15, 13, tzinfo=UTC)),
+        ("2024-03-15T13:00:00", datetime(2024, 3, 15, 13, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", None),
+        ("0001-01-01T00:00:00+10:00", None),
+        ("1970-01-01T00:00:00Z", None),
+        ("9999-12-31T23:59:59-10:00", None),
+        ("2024-02-30T00:00:00Z", None),
+        ("yesterday", None),
+        ("", None),
+        (1710507600, None),
+        (None, None),
+    ],
+)
+def test_times(text: object, expected: datetime | None) -> None:
+    """A time is aware UTC, or None when it is not ISO 8601 or its year means "never"."""
+    assert parse_at(text) == expected
+    assert expected is None or parse_at(text).tzinfo is UTC  # type: ignore[union-attr]
+
+
+def test_duplicate_ids() -> None:
+    """Of two integrations with the same id the first one stands."""
+    listing = parse_listing({"integrations": [{"id": "a", "type": "x"}, {"id": "a", "type": "y"}]}, None)
+
+    assert listing.integrations == (Integration("a", "x"),)
+
+
+def test_empty_list() -> None:
+    """An empty list is a workspace without integrations."""
+    assert parse_listing({"integrations": []}, None) == Listing(())
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"integrations": None}, {"integrations": {"a": 1}}, {"integrations": [{"id": 7}, None]}]
+)
+def test_lists_that_are_none(body: dict[str, object]) -> None:
+    """A reply in which no integration can be read is a bad reply, not an empty workspace."""
+    with pytest.raises(FlokitBadReply):
+        parse_listing(body, None)
+
+
+async def test_detail_of_another_integration() -> None:
+    """A detail with another id than asked for is a bad reply."""
+    async with client_of(ScriptedVendor(sample("integration"))) as client:
+        with pytest.raises(FlokitBadReply):
+            await client.fetch_integration("int_other", patience_s=0)
+
+
+# --- one reply → a value or a typed error ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (100, FlokitBadReply),
+        (302, FlokitBadReply),
+        (400, FlokitRefused),
+        (401, FlokitDenied),
+        (403, FlokitDenied),
+        (404, FlokitMissing),
+        (408, FlokitBadReply),
+        (409, FlokitRefused),
+        (422, FlokitRefused),
+        (429, FlokitRateLimited),
+        (500, FlokitBadReply),
+        (503, FlokitBadReply),
+        (599, FlokitBadReply),
+    ],
+)
+def test_each_status_means_one_error(status: int, error: type[FlokitError]) -> None:
+    """The HTTP status alone decides which error a reply is."""
+    with pytest.raises(FlokitError) as caught:
+        read_reply(Reply(status, httpx.Headers(), b"<html>"))
+
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b'"ok"', b"<html>", b"\xff\xfe\xfa", b"[" * 100_000, b'{"a": ' + b"9" * 5000 + b"}"],
+)
+def test_success_without_an_object(body: bytes) -> None:
+    """A 2xx whose body is no JSON object is a bad reply."""
+    with pytest.raises(FlokitBadReply):
+        read_reply(Reply(200, httpx.Headers(), body))
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        ("2", 2.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        ("Fri, 15 Mar 2024 13:05:37 GMT", 30.0),
+        ("99999", 300.0),
+        ("inf", 300.0),
+        ("-1", 10.0),
+        ("nan", 10.0),
+        ("soon", 10.0),
+        ("", 10.0),
+        ("Fri, 15 Mar 2024 13:00:00 GMT", 10.0),
+        ("Fri, 15 Mar 99999999999999 13:00:00 GMT", 10.0),
+    ],
+)
+def test_retry_after(retry_after: str, seconds: float) -> None:
+    """Retry-After is seconds or a date on the vendor's clock, at most 300 s, and 10 s when it makes no sense."""
+    with pytest.raises(FlokitRateLimited) as caught:
+        read_reply(Reply(429, httpx.Headers({**DATE, "Retry-After": retry_after}), b""))
+
+    assert caught.value.retry_after_s == seconds
+
+
+def test_pause_of_an_outage() -> None:
+    """A 503 hands on the pause it asks for."""
+    with pytest.raises(FlokitBadReply) as caught:
+        read_reply(Reply(503, httpx.Headers({"Retry-After": "7"}), b""))
+
+    assert caught.value.retry_after_s == 7
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        ("Fri, 15 Mar 2024 13:05:07 GMT", VENDOR_AT),
+        ("Fri, 15 Mar 2024 15:05:07 +0200", VENDOR_AT),
+        ("Fri, 15 Mar 2024 13:05:07 -0000", VENDOR_AT),
+        ("now", None),
+        ("", None),
+    ],
+)
+def test_vendor_clock(date: str, expected: datetime | None) -> None:
+    """The vendor's clock is the Date header in UTC, or unknown."""
+    assert Reply(200, httpx.Headers({"Date": date}), b"{}").vendor_at == expected
+
+
+def test_vendor_words_are_folded_and_clipped() -> None:
+    """FloKit's words in a sentence stand on one line and are at most 300 characters."""
+    body = json.dumps({"message": "no\n\tway\x00" + "!" * 1000}).encode()
+
+    with pytest.raises(FlokitRefused, match=r"^FloKit refused the request \(422\): no way !+…$") as caught:
+        read_reply(Reply(422, httpx.Headers(), body))
+
+    assert len(str(caught.value)) < 350
+
+
+async def test_repeated_key_is_struck_out() -> None:
+    """A key that FloKit repeats in its error text does not reach the sentence."""
+    vendor = ScriptedVendor(httpx.Response(401, json={"message": f"Unknown key {LOOK_KEY}"}))
+    async with client_of(vendor) as client:
+        with pytest.raises(FlokitDenied) as caught:
+            await client.fetch_integrations()
+
+    assert str(caught.value) == "FloKit refused the API key (401): Unknown key [key]"
+
+
+async def test_missing_list() -> None:
+    """A 404 for the list is a wrong address, not news about any integration."""
+    async with client_of(ScriptedVendor(httpx.Response(404))) as client:
+        with pytest.raises(FlokitBadReply, match="FLOKIT_API_URL"):
+            await client.fetch_integrations(patience_s=0)
+
+
+async def test_missing_integration() -> None:
+    """A 404 for one integration says that it is gone, to a look and to a sync."""
+    async with client_of(ScriptedVendor(httpx.Response(404))) as client:
+        with pytest.raises(FlokitMissing):
+            await client.fetch_integration("int_a")
+        with pytest.raises(FlokitMissing):
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+
+
+async def test_redirect_is_not_followed() -> None:
+    """The key is not carried to where a redirect points."""
+    vendor = ScriptedVendor(httpx.Response(307, headers={"Location": "https://elsewhere.test/"}))
+    async with client_of(vendor) as client:
+        with pytest.raises(FlokitBadReply):
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+
+    assert len(vendor.asked) == 1
+
+
+async def test_huge_body_is_not_read_on() -> None:
+    """A body is read up to 5 MiB and no further."""
+    chunks_read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal chunks_read
+        while True:
+            chunks_read += 1
+            yield b"[" * 1024 * 1024
+
+    async with client_of(lambda _: httpx.Response(200, content=endless())) as client:
+        with pytest.raises(FlokitBadReply):
+            await client.fetch_integrations(patience_s=0)
+
+    assert chunks_read * 1024 * 1024 <= MAX_BODY_BYTES + 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("body", "sync_id"),
+    [({}, None), ({"status": "ok", "sync_id": 7}, None), ({"status": "queued", "sync_id": "s1"}, "s1")],
+)
+async def test_any_object_accepts_a_sync(body: dict[str, object], sync_id: str | None) -> None:
+    """Any JSON object with a 2xx means accepted, with or without a usable sync id."""
+    async with client_of(ScriptedVendor(httpx.Response(202, json=body))) as client:
+        assert (await client.trigger_sync("int_a", idempotency_key="run-1")).sync_id == sync_id
+
+
+async def test_unreadable_acceptance() -> None:
+    """A 2xx without a JSON object leaves open whether a sync began."""
+    async with client_of(ScriptedVendor(httpx.Response(204))) as client:
+        with pytest.raises(FlokitBadReply):
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+
+
+# --- the network -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (httpx.ConnectError("x"), FlokitNotSent),
+        (httpx.ConnectTimeout("x"), FlokitNotSent),
+        (httpx.PoolTimeout("x"), FlokitNotSent),
+        (httpx.ProxyError("x"), FlokitNotSent),
+        (httpx.UnsupportedProtocol("x"), FlokitNotSent),
+        (httpx.InvalidURL("x"), FlokitNotSent),
+        (httpx.ReadTimeout("x"), FlokitNoReply),
+        (httpx.WriteTimeout("x"), FlokitNoReply),
+        (httpx.ReadError("x"), FlokitNoReply),
+        (httpx.WriteError("x"), FlokitNoReply),
+        (httpx.CloseError("x"), FlokitNoReply),
+        (httpx.LocalProtocolError("x"), FlokitNoReply),
+        (httpx.RemoteProtocolError("x"), FlokitNoReply),
+        (httpx.DecodingError("x"), FlokitNoReply),
+        (httpx.TooManyRedirects("x"), FlokitNoReply),
+        (ConnectionResetError("x"), FlokitNoReply),
+    ],
+)
+async def test_network_failures(error: Exception, expected: type[FlokitError]) -> None:
+    """Only a failure before the connection stood means that certainly nothing was sent."""
+    async with client_of(ScriptedVendor(error)) as client:
+        with pytest.raises(FlokitUnreachable) as caught:
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+
+    assert type(caught.value) is expected
+    assert caught.value.__cause__ is error
+
+
+async def test_broken_compression() -> None:
+    """A body that cannot be decompressed is no whole reply."""
+
+    def vendor(_: httpx.Request) -> httpx.Response:
+        async def not_gzip() -> AsyncIterator[bytes]:
+            yield b"not gzip"
+
+        return httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=not_gzip())
+
+    async with client_of(vendor) as client:
+        with pytest.raises(FlokitNoReply):
+            await client.fetch_integrations(patience_s=0)
+
+
+async def test_total_timeout() -> None:
+    """A request that takes longer than allowed leaves open whether it was done."""
+    vendor = BlockingVendor(sample("sync"))
+    async with client_of(vendor, timeout_s=0.02) as client:
+        with pytest.raises(FlokitNoReply, match=r"^FloKit did not answer within 0\.02 s\.$"):
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+
+
+async def test_closed_client() -> None:
+    """A client that was closed sends nothing and says so."""
+    async with client_of(ScriptedVendor(sample("sync"))) as client:
+        await client.aclose()
+        with pytest.raises(FlokitNotSent):
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+
+
+# --- ids and keys ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("integration_id", "path"),
+    [
+        ("int_01", "/v1/integrations/int_01"),
+        ("../admin", "/v1/integrations/..%2Fadmin"),
+        ("a?b#c", "/v1/integrations/a%3Fb%23c"),
+        ("50%25", "/v1/integrations/50%2525"),
+        ("ä b", "/v1/integrations/%C3%A4%20b"),
+    ],
+)
+async def test_ids_stay_one_segment(integration_id: str, path: str) -> None:
+    """Whatever an id contains, it stays one segment of the path."""
+    vendor = ScriptedVendor(httpx.Response(404))
+    async with client_of(vendor) as client:
+        with pytest.raises(FlokitMissing):
+            await client.fetch_integration(integration_id)
+
+    assert vendor.asked[0].url.raw_path == path.encode()
+
+
+@pytest.mark.parametrize("integration_id", ["", ".", "..", "a\nb", "\ud800", "x" * 201])
+async def test_impossible_ids_are_not_asked_for(integration_id: str) -> None:
+    """No integration can have such an id, so FloKit is not asked."""
+    vendor = ScriptedVendor(sample("integration"))
+    async with client_of(vendor) as client:
+        with pytest.raises(FlokitMissing):
+            await client.fetch_integration(integration_id)
+        with pytest.raises(FlokitMissing):
+            await client.trigger_sync(integration_id, idempotency_key="run-1")
+
+    assert vendor.asked == []
+
+
+@pytest.mark.parametrize("key", ["", "secret\n", "se cret", "sécret"])
+def test_unusable_keys_are_refused_at_once(key: str) -> None:
+    """A key that no header can carry is refused when the client is made, without repeating it."""
+    with pytest.raises(ValueError, match="API key") as caught:
+        FlokitClient(api_url="https://flokit.test", look_key=key, sync_key="fine")
+
+    assert "cret" not in str(caught.value)
+
+
+async def test_check_reads_with_each_key() -> None:
+    """The check of the keys reads the list once with each and never posts."""
+    vendor = ScriptedVendor(sample("integrations"))
+    async with client_of(vendor) as client:
+        check = await client.check_keys()
+
+    assert [(r.method, r.headers["Authorization"]) for r in vendor.asked] == [
+        ("GET", f"Bearer {LOOK_KEY}"),
+        ("GET", f"Bearer {SYNC_KEY}"),
+    ]
+    assert (check.distinct, check.same_workspace) == (True, True)
+
+
+async def test_check_of_one_key_for_both() -> None:
+    """One key for both purposes is tried once."""
+    vendor = ScriptedVendor(sample("integrations"))
+    async with client_of(vendor, sync_key=LOOK_KEY) as client:
+        check = await client.check_keys()
+
+    assert (check.distinct, check.look is check.sync, len(vendor.asked)) == (False, True, 1)
+
+
+async def test_check_tells_which_key_is_refused() -> None:
+    """A refused sync key is found without a sync."""
+    vendor = ScriptedVendor(sample("integrations"), sample("unauthorized", 401))
+    async with client_of(vendor) as client:
+        check = await client.check_keys()
+
+    assert isinstance(check.look, Listing)
+    assert isinstance(check.sync, FlokitDenied)
+    assert check.same_workspace is None
+
+
+async def test_check_finds_keys_of_two_workspaces() -> None:
+    """Keys that list entirely different integrations belong to two workspaces."""
+    other = httpx.Response(200, json={"integrations": [{"id": "int_other"}]})
+    async with client_of(ScriptedVendor(sample("integrations"), other)) as client:
+        assert (await client.check_keys()).same_workspace is False
+
+
+# --- shared looks ------------------------------------------------------------------------------------------------
+
+
+async def test_list_is_cached() -> None:
+    """A list is shown again for 3 s without asking."""
+    vendor, clock = ScriptedVendor(sample("integrations")), Clock()
+    async with client_of(vendor, clock=clock) as client:
+        first = await client.fetch_integrations()
+        clock.now += 2.9
+        assert await client.fetch_integrations() is first
+        clock.now += 0.2
+        await client.fetch_integrations()
+
+    assert len(vendor.asked) == 2
+
+
+async def test_a_new_list() -> None:
+    """Who asks for a list of at most one second gets none that was asked for before."""
+    vendor, clock = ScriptedVendor(sample("integrations")), Clock()
+    async with client_of(vendor, clock=clock) as client:
+        first = await client.fetch_integrations()
+        clock.now += 0.9
+        assert await client.fetch_integrations(max_age_s=SHARED_WITHIN_S) is first
+        clock.now += 0.2
+        await client.fetch_integrations(max_age_s=SHARED_WITHIN_S)
+
+    assert len(vendor.asked) == 2
+
+
+async def test_detail_is_shared_for_one_second() -> None:
+    """Two looks at one integration within a second are one."""
+    vendor, clock = ScriptedVendor(sample("integration")), Clock()
+    async with client_of(vendor, clock=clock) as client:
+        await client.fetch_integration(REVENUECAT)
+        clock.now += 0.9
+        await client.fetch_integration(REVENUECAT)
+        clock.now += 0.2
+        await client.fetch_integration(REVENUECAT)
+
+    assert len(vendor.asked) == 2
+
+
+async def test_a_baseline_is_shared_with_nobody() -> None:
+    """A look that must not be older than its question is a request of its own, also beside one under way."""
+    vendor = ScriptedVendor(sample("integration"))
+    async with client_of(vendor) as client, asyncio.TaskGroup() as group:
+        group.create_task(client.fetch_integration(REVENUECAT))
+        group.create_task(client.fetch_integration(REVENUECAT, max_age_s=0))
+
+    assert len(vendor.asked) == 2
+
+
+async def test_concurrent_looks_are_one_request() -> None:
+    """Callers at the same time share one request, however new it must be."""
+    vendor = BlockingVendor(sample("integrations"))
+    async with client_of(vendor) as client, asyncio.TaskGroup() as group:
+        looks = [
+            group.create_task(client.fetch_integrations(max_age_s=SHARED_WITHIN_S if n % 2 else None))
+            for n in range(10)
+        ]
+        await vendor.came.wait()
+        vendor.go.set()
+
+    assert len({id(look.result()) for look in looks}) == 1
+    assert len(vendor.asked) == 1
+
+
+async def test_cancelled_caller_leaves_the_look_to_the_others() -> None:
+    """A caller that is cancelled does not cancel the look that others wait for."""
+    vendor = BlockingVendor(sample("integrations"))
+    async with client_of(vendor) as client:
+        impatient = asyncio.create_task(client.fetch_integrations())
+        patient = asyncio.create_task(client.fetch_integrations())
+        await vendor.came.wait()
+        impatient.cancel()
+        vendor.go.set()
+        listing = await patient
+
+    assert impatient.cancelled()
+    assert len(listing.integrations) == 2
+
+
+async def test_failed_look_is_not_kept() -> None:
+    """A look that failed is not shown to the next caller."""
+    vendor = ScriptedVendor(httpx.Response(500), sample("integrations"))
+    async with client_of(vendor) as client:
+        with pytest.raises(FlokitBadReply):
+            await client.fetch_integrations(patience_s=0)
+        assert len((await client.fetch_integrations(patience_s=0)).integrations) == 2
+
+
+async def test_sync_makes_earlier_looks_old() -> None:
+    """After a sync was asked for, no list or detail from before it is shown."""
+    vendor = ScriptedVendor(
+        sample("integrations"), sample("integration"), sample("sync"), sample("integrations"), sample("integration")
+    )
+    async with client_of(vendor) as client:
+        await client.fetch_integrations()
+        await client.fetch_integration(REVENUECAT)
+        await client.trigger_sync(REVENUECAT, idempotency_key="run-1")
+        await client.fetch_integrations()
+        await client.fetch_integration(REVENUECAT)
+
+    assert [request.method for request in vendor.asked] == ["GET", "GET", "POST", "GET", "GET"]
+
+
+async def test_look_begun_before_a_sync_is_not_shared_after_it() -> None:
+    """A look in flight during a sync is finished for those who wait, and not kept for those who come later."""
+    vendor = BlockingVendor(sample("integrations"))
+    async with client_of(vendor) as client:
+        before = asyncio.create_task(client.fetch_integrations())
+        await vendor.came.wait()
+        vendor.go.set()
+        await client.trigger_sync(REVENUECAT, idempotency_key="run-1")
+        await before
+        await client.fetch_integrations(max_age_s=SHARED_WITHIN_S)
+
+    assert [request.method for request in vendor.asked] == ["GET", "POST", "GET"]
+
+
+async def test_closing_cancels_looks_in_flight() -> None:
+    """Closing the client leaves no task behind."""
+    vendor = BlockingVendor(sample("integrations"))
+    async with client_of(vendor) as client:
+        look = asyncio.create_task(client.fetch_integrations())
+        await vendor.came.wait()
+
+    with pytest.raises(asyncio.CancelledError):
+        await look
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+# --- trying again ------------------------------------------------------------------------------------------------
+
+
+async def test_click_is_tried_again() -> None:
+    """A look for a person survives two failures."""
+    vendor = ScriptedVendor(httpx.Response(500), httpx.ReadError("x"), sample("integrations"))
+    async with client_of(vendor) as client:
+        assert len((await client.fetch_integrations()).integrations) == 2
+
+
+async def test_click_gives_up() -> None:
+    """The third failure is told."""
+    vendor = ScriptedVendor(httpx.Response(500))
+    async with client_of(vendor) as client:
+        with pytest.raises(FlokitBadReply):
+            await client.fetch_integrations()
+
+    assert len(vendor.asked) == 3
+
+
+@pytest.mark.parametrize("priority", [Priority.FOLLOW_UP, Priority.BACKGROUND])
+async def test_follow_ups_are_not_tried_again(priority: Priority) -> None:
+    """A follow-up is asked once: its next look is the retry."""
+    vendor = ScriptedVendor(httpx.Response(500))
+    async with client_of(vendor) as client:
+        with pytest.raises(FlokitBadReply):
+            await client.fetch_integrations(priority=priority)
+
+    assert len(vendor.asked) == 1
+
+
+@pytest.mark.parametrize("status", [401, 404, 422])
+async def test_refusals_are_not_tried_again(status: int) -> None:
+    """What trying again cannot cure is told at once."""
+    vendor = ScriptedVendor(httpx.Response(status))
+    async with client_of(vendor) as client:
+        with pytest.raises(FlokitError):
+            await client.fetch_integration("int_a")
+
+    assert len(vendor.asked) == 1
+
+
+async def test_pause_longer_than_patience() -> None:
+    """A pause longer than a person waits is told at once instead of waited for."""
+    vendor = ScriptedVendor(httpx.Response(429, headers={"Retry-After": "30"}))
+    async with client_of(vendor) as client:
+        with pytest.raises(FlokitRateLimited):
+            await client.fetch_integrations()
+
+    assert len(vendor.asked) == 1
+
+
+async def test_sync_is_never_tried_again() -> None:
+    """A sync is sent once, whatever comes back."""
+    vendor = ScriptedVendor(httpx.ConnectError("x"))
+    async with client_of(vendor) as client:
+        with pytest.raises(FlokitNotSent):
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+
+    assert len(vendor.asked) == 1
+
+
+# --- the budget --------------------------------------------------------------------------------------------------
+
+
+def spend(budget: Budget, priority: Priority) -> int:
+    """Take until the budget refuses; returns how many went."""
+    for taken in range(1000):
+        try:
+            budget.take(priority)
+        except FlokitRateLimited:
+            return taken
+    raise AssertionError("the budget never refused")
+
+
+def test_priorities_leave_a_reserve() -> None:
+    """Background work stops at half of the budget, follow-ups at four fifths, clicks at the end."""
+    budget = Budget(100, clock=Clock())
+
+    assert [spend(budget, priority) for priority in reversed(Priority)] == [50, 30, 20]
+    assert (budget.used, budget.left) == (100, 0)
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_smallest_budget_serves_everybody(priority: Priority) -> None:
+    """With one request a minute, each priority can still make it."""
+    assert spend(Budget(1, clock=Clock()), priority) == 1
+
+
+def test_budget_needs_a_request() -> None:
+    """A budget of nothing is refused."""
+    with pytest.raises(ValueError, match="at least one"):
+        Budget(0)
+
+
+def test_refusal_says_when_there_is_room() -> None:
+    """A refused request is told the moment from which it will be allowed, and then it is."""
+    clock = Clock()
+    budget = Budget(2, clock=clock)
+    budget.take(Priority.CLICK)
+    clock.now += 20
+    budget.take(Priority.CLICK)
+
+    with pytest.raises(FlokitRateLimited, match="Our own budget of 2 requests") as caught:
+        budget.take(Priority.CLICK)
+    assert caught.value.retry_after_s == 40
+    clock.now += 40
+    budget.take(Priority.CLICK)
+
+
+@given(st.lists(st.tuples(st.sampled_from(Priority), st.floats(0, 30))))
+def test_no_minute_has_more_than_the_budget(asks: list[tuple[Priority, float]]) -> None:
+    """Within any 60 seconds no more requests go out than the budget allows."""
+    clock, taken_at = Clock(), []
+    budget = Budget(3, clock=clock)
+    for priority, pause_s in asks:
+        clock.now += pause_s
+        try:
+            budget.take(priority)
+        except FlokitRateLimited:
+            continue
+        taken_at.append(clock.now)
+
+    assert all(later - earlier >= 60 for earlier, later in zip(taken_at, taken_at[3:], strict=False))
+
+
+def test_hold_stops_everybody() -> None:
+    """During a pause that FloKit asked for not even a click goes out."""
+    clock = Clock()
+    budget = Budget(100, clock=clock)
+    budget.hold(30)
+    budget.hold(5)
+    clock.now += 29
+
+    with pytest.raises(FlokitRateLimited, match="1 s of it are left"):
+        budget.take(Priority.CLICK)
+    assert budget.left == 0
+    clock.now += 1
+    budget.take(Priority.CLICK)
+
+
+def test_hold_is_capped() -> None:
+    """No pause lasts longer than 300 s."""
+    clock = Clock()
+    budget = Budget(100, clock=clock)
+    budget.hold(1e9)
+    clock.now += 300
+
+    budget.take(Priority.CLICK)
+
+
+async def test_429_holds_the_budget() -> None:
+    """After a 429 nothing is sent until its time has passed, not even a sync."""
+    vendor, clock = ScriptedVendor(httpx.Response(429, headers={"Retry-After": "30"}), sample("sync")), Clock()
+    async with client_of(vendor, clock=clock) as client:
+        with pytest.raises(FlokitRateLimited):
+            await client.fetch_integrations(priority=Priority.FOLLOW_UP)
+        with pytest.raises(FlokitRateLimited):
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+        clock.now += 30
+        await client.trigger_sync("int_a", idempotency_key="run-1")
+
+    assert [request.method for request in vendor.asked] == ["GET", "POST"]
+
+
+async def test_shared_looks_cost_one_request() -> None:
+    """A look that is shared is taken from the budget once."""
+    async with client_of(ScriptedVendor(sample("integrations"))) as client:
+        for _ in range(5):
+            await client.fetch_integrations()
+
+        assert client.budget.used == 1
+
+
+# --- anything at all ---------------------------------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+ENTRY = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.just("int_a") | st.text() | JSON,
+        "type": st.text() | JSON,
+        "status": st.sampled_from(["connected", "error"]) | JSON,
+        "last_synced_at": st.datetimes().map(datetime.isoformat) | st.text() | JSON,
+        "error_message": st.text() | JSON,
+        "sync_stats": st.dictionaries(st.sampled_from(["events_total", "events_last_24h", "earliest_event_at"]), JSON),
+    },
+)
+BODY = st.binary() | st.one_of(
+    JSON,
+    st.fixed_dictionaries({"integrations": st.lists(ENTRY | JSON)}),
+    st.fixed_dictionaries({"integration": ENTRY | JSON}),
+    st.fixed_dictionaries({"sync_id": JSON}),
+    st.fixed_dictionaries({"message": JSON}),
+).map(lambda value: json.dumps(value).encode())
+HEADER = st.binary(max_size=40) | st.text("0123456789 :,-+GMTFriMar", max_size=40).map(str.encode)
+
+
+def texts_of(value: Listing | Detail | TriggerAccepted) -> list[str]:
+    """Return all text that came from FloKit."""
+    match value:
+        case Listing(integrations):
+            pass
+        case Detail(integration):
+            integrations = (integration,)
+        case TriggerAccepted(sync_id):
+            return [sync_id or ""]
+    return [text or "" for i in integrations for text in (i.id, i.type, i.status, i.error_message)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    status=st.sampled_from([200, 202, 204, 302, 400, 401, 404, 429, 500]) | st.integers(100, 999),
+    body=BODY,
+    headers=st.dictionaries(st.sampled_from([b"Date", b"Retry-After", b"Location", b"Content-Type"]), HEADER),
+)
+async def test_whatever_comes_back(status: int, body: bytes, headers: dict[bytes, bytes]) -> None:
+    """Any status with any header and any body becomes a value that can be stored, or a FlokitError."""
+
+    def vendor(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, headers=list(headers.items()), content=body)
+
+    async with client_of(vendor) as client:
+        for call in (
+            client.fetch_integrations(patience_s=0),
+            client.fetch_integration("int_a", patience_s=0),
+            client.trigger_sync("int_a", idempotency_key="run-1"),
+        ):
+            try:
+                texts = texts_of(await call)
+            except FlokitError as error:
+                texts = [str(error)]
+                assert len(texts[0]) < 400
+            for text in texts:
+                text.encode()
+                assert "\x00" not in text
+
+
+@given(st.text() | st.datetimes(timezones=st.just(UTC) | st.just(timezone(timedelta(hours=-12)))).map(str))
+def test_any_text_is_a_time_or_none(text: str) -> None:
+    """Any text is an aware UTC time or None."""
+    at = parse_at(text)
+
+    assert at is None or (at.tzinfo is UTC and 1971 <= at.year <= 2199)
+
+
+# --- over a real socket ------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def local_flokit(**options: Any) -> AsyncIterator[tuple[LocalFlokit, FlokitClient]]:
+    """Give a local FloKit with one integration, and a client of it over a real socket."""
+    flokit = LocalFlokit()
+    flokit.add("int_a", "stripe", status="error", error_message="bad secret")
+    await flokit.start()
+    client = FlokitClient(api_url=flokit.url, **{"look_key": READ_KEY, "sync_key": WRITE_KEY, **options})
+    try:
+        yield flokit, client
+    finally:
+        await client.aclose()
+        await flokit.stop()
+
+
+async def test_sync_over_a_socket() -> None:
+    """A sync over a real connection begins, and the next look shows it."""
+    async with local_flokit() as (flokit, client):
+        flokit.plan("int_a", Plan(start_lag_s=0, ending="stuck"))
+        before = await client.fetch_integration("int_a")
+        await client.trigger_sync("int_a", idempotency_key="run-1")
+        after = await client.fetch_integration("int_a")
+
+        assert (before.integration.status, after.integration.status) == ("error", "syncing")
+        assert after.vendor_at is not None
+        assert [post.idempotency_key for post in flokit.posts("int_a")] == ["run-1"]
+
+
+@pytest.mark.parametrize("integration_id", ["a/b", "../int_a", "50%", "ä b?c#d"])
+async def test_awkward_ids_over_a_socket(integration_id: str) -> None:
+    """An awkward id reaches FloKit as it is."""
+    async with local_flokit() as (flokit, client):
+        flokit.add(integration_id, "stripe")
+
+        assert (await client.fetch_integration(integration_id)).integration.id == integration_id
+
+
+async def test_nobody_listens() -> None:
+    """A port where nobody listens means that certainly nothing was sent."""
+    async with local_flokit() as (flokit, client):
+        await flokit.stop()
+        with pytest.raises(FlokitNotSent):
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault("drop"), FlokitNoReply),
+        (Fault("done_then_drop"), FlokitNoReply),
+        (Fault("truncated"), FlokitNoReply),
+        (Fault("hang"), FlokitNoReply),
+        (Fault("slow", delay_s=30), FlokitNoReply),
+        (Fault("garbage"), FlokitBadReply),
+        (Fault("http_500"), FlokitBadReply),
+        (Fault("http_status", status=409), FlokitRefused),
+        (Fault("ratelimited"), FlokitRateLimited),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+)
+async def test_faults_over_a_socket(fault: Fault, error: type[FlokitError]) -> None:
+    """Each fault of a real connection becomes the error that says whether a sync may have begun."""
+    async with local_flokit(timeout_s=0.1) as (flokit, client):
+        flokit.faults.add(fault)
+        with pytest.raises(error):
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+
+        assert len(flokit.posts("int_a")) == 1
+
+
+async def test_read_only_key_over_a_socket() -> None:
+    """A read-only key can look, and is refused a sync."""
+    async with local_flokit(sync_key=READ_KEY) as (_, client):
+        await client.fetch_integrations()
+        with pytest.raises(FlokitDenied, match="requires a read-write key"):
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+
+
+@pytest.fixture
+def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], str]]:
+    """Return all log lines so far, of every level."""
+    caplog.set_level(logging.DEBUG)
+    with structlog.testing.capture_logs() as entries:
+        yield lambda: caplog.text + repr(entries)
+
+
+async def test_logs_carry_no_key(everything_logged: Callable[[], str]) -> None:
+    """At the most talkative level a call is logged with its path and status, and without the key."""
+    async with local_flokit() as (flokit, client):
+        await client.trigger_sync("int_a", idempotency_key="run-1")
+        flokit.keys.clear()
+        with pytest.raises(FlokitDenied):
+            await client.fetch_integrations()
+
+    assert "/v1/integrations/int_a/sync" in everything_logged()
+    assert READ_KEY not in everything_logged()
+    assert WRITE_KEY not in everything_logged()

@@ -1,0 +1,1139 @@
+"""The stand-in for Slack, seen through Slack's own SDK and through the browser page's protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.sandbox.page import add_page
+from bot.sandbox.page_requests import SECURITY_HEADERS
+from bot.sandbox.slack import Fault, LocalSlack
+from bot.sandbox.slack_methods import METHODS
+from bot.sandbox.slack_web import CONNECTIONS_OPEN
+from bot.scopes import BOT_SCOPES
+
+REFERENCE = Path(__file__).parents[2].parent / "shared" / "slack-reference" / "methods"
+METADATA = {"event_type": "outcome", "event_payload": {"run": "r1"}}
+BUTTON = {"type": "button", "text": {"type": "plain_text", "text": "Go"}, "action_id": "go", "value": "one"}
+BLOCKS = [{"type": "actions", "block_id": "row", "elements": [BUTTON]}]
+PING_INTERVAL_S = 0.1
+"""How soon the SDK notices a lost connection."""
+
+
+SCOPES = frozenset(BOT_SCOPES) - {"chat:write.public"} | {"channels:read", "groups:read", "im:read", "users:read"}
+"""What the tests' bot may do: it reads more than ours, and posts only where it is a member."""
+
+
+class StoppedClock:
+    """A clock that a test moves by hand."""
+
+    def __init__(self):
+        self.now = 1_700_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+@asynccontextmanager
+async def running(**options):
+    """Run a stand-in and stop it."""
+    slack = LocalSlack(**{"scopes": SCOPES, **options})
+    await slack.start()
+    try:
+        yield slack
+    finally:
+        await slack.stop()
+
+
+@pytest_asyncio.fixture
+async def slack():
+    """Run a stand-in with everything as it is by default."""
+    async with running() as started:
+        yield started
+
+
+@pytest.fixture
+def client(slack):
+    """Return Slack's own client, connected to the stand-in."""
+    return client_of(slack)
+
+
+def client_of(slack, token="xoxb-sandbox"):
+    """Return Slack's own client."""
+    return AsyncWebClient(token, base_url=slack.api_url, timeout=5)
+
+
+def new_app(slack):
+    """Return a small bot: acks what it knows."""
+    app = AsyncApp(client=client_of(slack), signing_secret="sandbox-signing-secret")
+
+    @app.command("/flokit")
+    async def _command(ack, command):
+        await ack({"text": f"you said {command['text']}"})
+
+    @app.action("go")
+    async def _action(ack, respond, action):
+        await ack()
+        await respond(f"clicked {action['value']}", replace_original=False)
+
+    @app.event("message")
+    async def _message():
+        pass
+
+    @app.event("app_mention")
+    async def _mention():
+        pass
+
+    return app
+
+
+@asynccontextmanager
+async def connected(slack, app=None):
+    """Connect a bot over Socket Mode."""
+    handler = AsyncSocketModeHandler(app or new_app(slack), "xapp-sandbox", ping_interval=PING_INTERVAL_S)
+    before = slack.connections
+    await handler.connect_async()
+    await slack.wait_for(lambda: slack.connections > before, what="one more connection")
+    try:
+        yield handler
+    finally:
+        await handler.close_async()
+
+
+@asynccontextmanager
+async def serving(handle):
+    """Serve one handler for every POST and yield its URL."""
+    app = web.Application()
+    app.router.add_post("/slack/events", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
+    finally:
+        await runner.cleanup()
+
+
+async def refusal(call):
+    """Return the code with which a call is refused."""
+    with pytest.raises(SlackApiError) as refused:
+        await call
+    return refused.value.response["error"]
+
+
+# --- tokens, scopes, arguments ---------------------------------------------------------------------------------
+
+
+async def test_auth_test_tells_who_the_bot_is(client):
+    """``auth.test`` names the bot, and its header lists the scopes."""
+    reply = await client.auth_test()
+    assert reply["user_id"] == "UFLOKIT"
+    assert reply["bot_id"] == "BFLOKIT"
+    assert reply["team_id"] == "T0SANDBOX"
+    scopes = next(value for name, value in reply.headers.items() if name.lower() == "x-oauth-scopes")
+    assert set(scopes.split(",")) == SCOPES
+
+
+@pytest.mark.parametrize(
+    ("token", "code"), [("", "not_authed"), ("xoxb-wrong", "invalid_auth"), ("xapp-sandbox", "not_allowed_token_type")]
+)
+async def test_wrong_tokens_are_refused(slack, token, code):
+    """Each way in which a token is wrong has its own code."""
+    assert await refusal(client_of(slack, token).auth_test()) == code
+
+
+async def test_revoked_tokens_are_refused(slack, client):
+    """After a revocation every call fails."""
+    slack.revoke_token()
+    assert await refusal(client.auth_test()) == "token_revoked"
+
+
+async def test_connections_need_the_app_token(slack, client):
+    """``apps.connections.open`` takes the xapp token only."""
+    assert await refusal(client.apps_connections_open(app_token="xoxb-sandbox")) == "not_allowed_token_type"
+    assert (await client.apps_connections_open(app_token="xapp-sandbox"))["url"].startswith("ws://127.0.0.1:")
+
+
+async def test_missing_scopes_are_named():
+    """A call without its scope says what is needed and what was granted."""
+    async with running(scopes=frozenset({"commands"})) as bare:
+        with pytest.raises(SlackApiError) as refused:
+            await client_of(bare).chat_postMessage(channel="C0DATA", text="x")
+    assert refused.value.response["error"] == "missing_scope"
+    assert refused.value.response["needed"] == "chat:write"
+    assert refused.value.response["provided"] == "commands"
+
+
+async def test_history_needs_the_scope_of_the_kind_of_channel():
+    """``im:history`` does not open the history of a public channel."""
+    async with running(scopes=frozenset({"im:history", "chat:write"})) as slack:
+        client = client_of(slack)
+        assert await refusal(client.conversations_history(channel="C0DATA")) == "missing_scope"
+        assert (await client.conversations_history(channel="D0ANA"))["messages"] == []
+
+
+async def test_missing_arguments_are_named(client):
+    """A call without a required argument is ``invalid_arguments``."""
+    with pytest.raises(SlackApiError) as refused:
+        await client.api_call("chat.postMessage", json={"text": "x"})
+    assert refused.value.response["error"] == "invalid_arguments"
+    assert refused.value.response["response_metadata"]["messages"] == ["[ERROR] missing required field: channel"]
+
+
+async def test_unknown_methods_are_refused(client):
+    """A method that the stand-in does not know is ``unknown_method``."""
+    assert await refusal(client.api_call("chat.explode")) == "unknown_method"
+
+
+async def test_forms_carry_structures_as_text(slack, client):
+    """A form with JSON strings does what JSON does."""
+    form = {"channel": "C0DATA", "text": "x", "blocks": json.dumps(BLOCKS), "metadata": json.dumps(METADATA)}
+    reply = await client.api_call("chat.postMessage", data=form)
+    stored = slack.message("C0DATA", reply["ts"])
+    assert stored["blocks"] == BLOCKS
+    assert stored["metadata"] == METADATA
+
+
+async def test_broken_json_is_refused(slack):
+    """A body that is no JSON object is refused before anything else."""
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer xoxb-sandbox"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        replies = [await session.post(f"{slack.api_url}auth.test", data=body) for body in ("{", "[]")]
+        assert [(await reply.json())["error"] for reply in replies] == ["invalid_json", "json_not_object"]
+
+
+async def test_the_token_may_be_an_argument(slack):
+    """The token may stand among the arguments, and is not noted with them."""
+    async with aiohttp.ClientSession() as session:
+        reply = await session.get(f"{slack.api_url}users.info", params={"token": "xoxb-sandbox", "user": "UANA"})
+        assert (await reply.json())["user"]["name"] == "ana"
+    assert slack.calls[-1].args == {"user": "UANA"}
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="Slack's reference is not beside the project")
+@pytest.mark.parametrize("name", [*METHODS, CONNECTIONS_OPEN])
+def test_methods_are_as_in_the_reference(name):
+    """Scopes, rate tiers and required arguments are those of Slack's reference."""
+    path = REFERENCE / f"{name}.json"
+    if name in {"api.test", CONNECTIONS_OPEN}:
+        assert path.exists() == (name == CONNECTIONS_OPEN)
+        return
+    page, method = json.loads(path.read_text()), METHODS[name]
+    special = "t5"
+    assert method.scopes == set(page["scope"].get("bot", []))
+    assert (method.tier or special) == page.get("rate_limits", special)
+    assert set(page["args"].get("required", [])) - {"token"} <= set(method.required)
+    assert set(method.required) - {"trigger_id"} <= set(page["args"].get("required", []))
+    assert method.takes_json == bool(page.get("json_input_supported"))
+
+
+# --- messages --------------------------------------------------------------------------------------------------
+
+
+async def test_posted_messages_are_stored(slack, client):
+    """A post comes back with its ts and author, and stands in the channel."""
+    reply = await client.chat_postMessage(channel="C0DATA", text="hello", blocks=BLOCKS)
+    (stored,) = slack.messages("C0DATA")
+    assert reply["ts"] == stored["ts"]
+    assert reply["message"] == stored
+    assert (stored["user"], stored["text"], stored["blocks"]) == ("UFLOKIT", "hello", BLOCKS)
+
+
+async def test_a_persons_id_stands_for_the_direct_message(slack, client):
+    """Posting to a user id opens their direct message."""
+    assert (await client.chat_postMessage(channel="UANA", text="x"))["channel"] == "D0ANA"
+    assert await refusal(client.chat_postMessage(channel="UFLOKIT", text="x")) == "cannot_dm_bot"
+
+
+@pytest.mark.parametrize(
+    ("channel", "code"),
+    [
+        ("C0GENERAL", "not_in_channel"),
+        ("G0FINANCE", "channel_not_found"),
+        ("D0ANABEN", "channel_not_found"),
+        ("C0NOWHERE", "channel_not_found"),
+    ],
+)
+async def test_channels_without_the_bot_are_closed(client, channel, code):
+    """A public channel says that the bot is not in it; others do not exist for it."""
+    assert await refusal(client.chat_postMessage(channel=channel, text="x")) == code
+
+
+async def test_write_public_opens_public_channels():
+    """``chat:write.public`` lets the bot post where it is no member."""
+    async with running(scopes=SCOPES | {"chat:write.public"}) as public:
+        await client_of(public).chat_postMessage(channel="C0GENERAL", text="x")
+        assert len(public.messages("C0GENERAL")) == 1
+
+
+async def test_archived_channels_are_closed(slack, client):
+    """In an archived channel nothing is posted and nothing edited."""
+    ts = (await client.chat_postMessage(channel="C0DATA", text="x"))["ts"]
+    slack.archive("C0DATA")
+    assert await refusal(client.chat_postMessage(channel="C0DATA", text="x")) == "is_archived"
+    assert await refusal(client.chat_update(channel="C0DATA", ts=ts, text="y")) == "is_inactive"
+
+
+async def test_wrong_blocks_are_refused_over_http(client):
+    """A refused post carries Slack's details."""
+    with pytest.raises(SlackApiError) as refused:
+        await client.chat_postMessage(channel="C0DATA", text="x", blocks=[{"type": "divider", "x": 1}])
+    assert refused.value.response.data == {
+        "ok": False,
+        "error": "invalid_blocks",
+        "response_metadata": {"messages": ["[ERROR] invalid additional property: x [json-pointer:/blocks/0]"]},
+    }
+
+
+async def test_replies_stand_in_their_thread(slack, client):
+    """A reply stands under its root, which counts it."""
+    root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
+    await client.chat_postMessage(channel="C0DATA", text="reply", thread_ts=root)
+    assert [message["text"] for message in slack.messages("C0DATA")] == ["root"]
+    assert [message["text"] for message in slack.messages("C0DATA", root)] == ["reply"]
+    assert slack.message("C0DATA", root)["reply_count"] == 1
+
+
+async def test_unknown_threads_are_refused(client):
+    """A reply needs a parent that exists."""
+    posting = client.chat_postMessage(channel="C0DATA", text="x", thread_ts="1700000000.000000")
+    assert await refusal(posting) == "thread_not_found"
+
+
+async def test_a_replys_ts_leads_to_its_root_with_a_warning(slack, client):
+    """Slack takes a reply's ts as thread_ts; the stand-in notes that one should not."""
+    root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
+    reply = (await client.chat_postMessage(channel="C0DATA", text="reply", thread_ts=root))["ts"]
+    await client.chat_postMessage(channel="C0DATA", text="again", thread_ts=reply)
+    assert len(slack.messages("C0DATA", root)) == 2
+    assert "is a reply's" in slack.warnings[0]
+
+
+async def test_blocks_without_text_are_a_warning(slack, client):
+    """Blocks without text pass, with the fallback that Slack shows, and are noted."""
+    await client.api_call("chat.postMessage", json={"channel": "C0DATA", "blocks": BLOCKS})
+    assert slack.messages("C0DATA")[0]["text"] == "This content can't be displayed."
+    assert "without text" in slack.warnings[0]
+
+
+async def test_update_without_blocks_removes_them(slack, client):
+    """An update with only text takes the blocks away and keeps the metadata; each version is remembered."""
+    ts = (await client.chat_postMessage(channel="C0DATA", text="a", blocks=BLOCKS, metadata=METADATA))["ts"]
+    await client.chat_update(channel="C0DATA", ts=ts, text="b")
+    before, after = slack.history("C0DATA", ts)
+    assert before["blocks"] == BLOCKS
+    assert "blocks" not in after
+    assert after["metadata"] == METADATA
+    assert after["edited"]["user"] == "UFLOKIT"
+
+
+async def test_an_empty_object_removes_metadata(slack, client):
+    """Metadata of ``{}`` in an update takes the metadata away."""
+    ts = (await client.chat_postMessage(channel="C0DATA", text="a", metadata=METADATA))["ts"]
+    await client.chat_update(channel="C0DATA", ts=ts, text="b", metadata={})
+    assert "metadata" not in slack.message("C0DATA", ts)
+
+
+async def test_only_own_messages_can_be_edited(slack, client):
+    """A person's message, an ephemeral one and an unknown one cannot be edited or deleted."""
+    theirs = await slack.say("UANA", "C0DATA", "mine")
+    hidden = (await client.chat_postEphemeral(channel="C0DATA", user="UANA", text="psst"))["message_ts"]
+    assert await refusal(client.chat_update(channel="C0DATA", ts=theirs, text="x")) == "cant_update_message"
+    assert await refusal(client.chat_delete(channel="C0DATA", ts=theirs)) == "cant_delete_message"
+    assert await refusal(client.chat_update(channel="C0DATA", ts=hidden, text="x")) == "message_not_found"
+    assert await refusal(client.chat_update(channel="C0DATA", ts="1.0", text="x")) == "message_not_found"
+
+
+async def test_updates_have_the_smaller_limit(client):
+    """4,000 bytes are the end for an update, though not for a post."""
+    text = "é" * 2001
+    ts = (await client.chat_postMessage(channel="C0DATA", text=text))["ts"]
+    assert await refusal(client.chat_update(channel="C0DATA", ts=ts, text=text)) == "msg_too_long"
+
+
+async def test_a_deleted_root_leaves_a_tombstone(slack, client):
+    """A root with replies becomes a tombstone that cannot be edited; a message without replies is gone."""
+    root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
+    reply = (await client.chat_postMessage(channel="C0DATA", text="reply", thread_ts=root))["ts"]
+    slack.delete_message("C0DATA", root)
+    assert slack.message("C0DATA", root)["subtype"] == "tombstone"
+    assert await refusal(client.chat_update(channel="C0DATA", ts=root, text="x")) == "message_not_found"
+    await client.chat_delete(channel="C0DATA", ts=reply)
+    assert slack.messages("C0DATA", root) == []
+
+
+async def test_ephemerals_are_seen_by_one_person(slack, client):
+    """An ephemeral message is shown to its person only, who must be in the channel."""
+    await client.chat_postEphemeral(channel="C0DATA", user="UANA", text="psst")
+    assert [message["text"] for message in slack.ephemerals("UANA")] == ["psst"]
+    assert slack.ephemerals("UBEN") == []
+    slack.add_user("UEVE", "eve")
+    posting = client.chat_postEphemeral(channel="C0DATA", user="UEVE", text="x")
+    assert await refusal(posting) == "user_not_in_channel"
+
+
+async def test_permalinks_name_the_thread(client):
+    """A reply's permalink carries the thread."""
+    root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
+    reply = (await client.chat_postMessage(channel="C0DATA", text="reply", thread_ts=root))["ts"]
+    permalink = (await client.chat_getPermalink(channel="C0DATA", message_ts=reply))["permalink"]
+    assert permalink.endswith(f"/archives/C0DATA/p{reply.replace('.', '')}?thread_ts={root}&cid=C0DATA")
+    assert await refusal(client.chat_getPermalink(channel="C0DATA", message_ts="1.0")) == "message_not_found"
+
+
+# --- conversations and people ----------------------------------------------------------------------------------
+
+
+async def test_replies_come_in_pages(slack, client):
+    """A thread is read page by page, root first, and shows metadata only when asked."""
+    slack.rates.enforced = False
+    root = (await client.chat_postMessage(channel="C0DATA", text="0", metadata=METADATA))["ts"]
+    for number in range(1, 5):
+        await client.chat_postMessage(channel="C0DATA", text=str(number), thread_ts=root)
+    pages = []
+    async for page in await client.conversations_replies(channel="C0DATA", ts=root, limit=2):
+        pages.append([message["text"] for message in page["messages"]])
+        assert not any("metadata" in message for message in page["messages"])
+    assert pages == [["0", "1"], ["2", "3"], ["4"]]
+    whole = await client.conversations_replies(channel="C0DATA", ts=root, include_all_metadata=True)
+    assert whole["messages"][0]["metadata"] == METADATA
+
+
+@pytest.mark.parametrize("name", ["oldest", "latest"])
+async def test_a_range_needs_timestamps(client, name):
+    """A bound that is no timestamp has its own code."""
+    reading = client.conversations_history(channel="C0DATA", **{name: "yesterday"})
+    assert await refusal(reading) == f"invalid_ts_{name}"
+
+
+@pytest.mark.parametrize(
+    ("ts", "name", "code"),
+    [("soon", "eyes", "bad_timestamp"), ("1.0", "two words", "invalid_name"), ("1.0", "eyes", "message_not_found")],
+)
+async def test_wrong_reactions_are_refused(ts, name, code):
+    """A reaction needs a message's ts and an emoji's name."""
+    async with running(scopes=SCOPES | {"reactions:write"}) as slack:
+        adding = client_of(slack).reactions_add(channel="C0DATA", timestamp=ts, name=name)
+        assert await refusal(adding) == code
+
+
+async def test_a_group_message_has_at_most_eight_people(client):
+    """More than eight people cannot be written to at once."""
+    assert await refusal(client.conversations_open(users=[f"U{n}" for n in range(9)])) == "too_many_users"
+
+
+async def test_reading_has_its_refusals(client):
+    """Threads, cursors and channels that are not there are refused, each with its code."""
+    ts = (await client.chat_postMessage(channel="C0DATA", text="x"))["ts"]
+    assert await refusal(client.conversations_replies(channel="C0DATA", ts="1.0")) == "thread_not_found"
+    assert await refusal(client.conversations_replies(channel="C0DATA", ts=ts, cursor="?")) == "invalid_cursor"
+    assert await refusal(client.conversations_replies(channel="C0GENERAL", ts=ts)) == "not_in_channel"
+    assert await refusal(client.conversations_history(channel="G0FINANCE")) == "channel_not_found"
+
+
+async def test_history_is_newest_first(client):
+    """``conversations.history`` shows roots only, the newest first, after ``oldest``."""
+    first = (await client.chat_postMessage(channel="C0DATA", text="first"))["ts"]
+    await client.chat_postMessage(channel="C0DATA", text="reply", thread_ts=first)
+    await client.chat_postMessage(channel="C0DATA", text="second")
+    whole = await client.conversations_history(channel="C0DATA")
+    assert [message["text"] for message in whole["messages"]] == ["second", "first"]
+    later = await client.conversations_history(channel="C0DATA", oldest=first)
+    assert [message["text"] for message in later["messages"]] == ["second"]
+
+
+async def test_joining_opens_a_public_channel():
+    """After joining, the bot can post; a direct message cannot be joined."""
+    async with running(scopes=SCOPES | {"channels:join"}) as slack:
+        client = client_of(slack)
+        await client.conversations_join(channel="C0GENERAL")
+        await client.chat_postMessage(channel="C0GENERAL", text="x")
+        assert await refusal(client.conversations_join(channel="D0ANA")) == "method_not_supported_for_channel_type"
+
+
+async def test_conversations_are_described(client):
+    """A channel has a name and a direct message a user."""
+    assert (await client.conversations_info(channel="C0DATA"))["channel"]["name"] == "data-syncs"
+    assert (await client.conversations_info(channel="D0ANA"))["channel"]["user"] == "UANA"
+    assert (await client.conversations_open(users="UBEN"))["channel"]["id"] == "D0BEN"
+    assert await refusal(client.conversations_open(users="UNOBODY")) == "user_not_found"
+
+
+async def test_people_and_bots_are_described(client):
+    """``users.info`` and ``bots.info`` know who is there."""
+    assert (await client.users_info(user="UFLOKIT"))["user"]["is_bot"] is True
+    assert (await client.bots_info(bot="BFLOKIT"))["bot"]["app_id"] == "AFLOKIT"
+    assert await refusal(client.users_info(user="UNOBODY")) == "user_not_found"
+    assert await refusal(client.bots_info(bot="BNOBODY")) == "bot_not_found"
+
+
+async def test_user_groups_list_their_people():
+    """``usergroups.users.list`` knows the groups that a test made."""
+    async with running(scopes=SCOPES | {"usergroups:read"}) as slack:
+        slack.workspace.usergroups["S0DATA"] = ["UANA"]
+        assert (await client_of(slack).usergroups_users_list(usergroup="S0DATA"))["users"] == ["UANA"]
+        missing = client_of(slack).usergroups_users_list(usergroup="S0NONE")
+        assert await refusal(missing) == "no_such_subteam"
+
+
+async def test_reactions_and_statuses_are_kept():
+    """A reaction is added once, and a thread's status is the newest."""
+    async with running(scopes=SCOPES | {"reactions:write"}) as slack:
+        client = client_of(slack)
+        ts = await slack.say("UANA", "C0DATA", "x")
+        await client.reactions_add(channel="C0DATA", timestamp=ts, name="eyes")
+        again = client.reactions_add(channel="C0DATA", timestamp=ts, name="eyes")
+        assert await refusal(again) == "already_reacted"
+        assert slack.message("C0DATA", ts)["reactions"] == [{"name": "eyes", "users": ["UFLOKIT"], "count": 1}]
+        await client.assistant_threads_setStatus(channel_id="C0DATA", thread_ts=ts, status="resyncing…")
+        assert slack.workspace.statuses == {("C0DATA", ts): "resyncing…"}
+
+
+async def test_a_home_tab_is_replaced_whole(client):
+    """A published view gets an id and a hash; a stale hash is refused."""
+    view = {"type": "home", "blocks": [{"type": "divider"}]}
+    published = (await client.views_publish(user_id="UANA", view=view))["view"]
+    assert published["blocks"][0]["block_id"]
+    assert await refusal(client.views_publish(user_id="UANA", view=view, hash="old")) == "hash_conflict"
+    await client.views_publish(user_id="UANA", view=view, hash=published["hash"])
+
+
+async def test_a_trigger_opens_one_view_within_three_seconds():
+    """A trigger id is good once, for three seconds, and must have been issued."""
+    clock = StoppedClock()
+    async with running(clock=clock) as slack:
+        client, modal = client_of(slack), {"type": "modal", "title": BUTTON["text"], "blocks": []}
+        await slack.command("UANA", "C0DATA")
+        trigger_id = slack.envelopes[0].payload["trigger_id"]
+        view = (await client.views_open(trigger_id=trigger_id, view=modal))["view"]
+        await client.views_update(view_id=view["id"], view=modal)
+        reopening = client.views_open(trigger_id=trigger_id, view=modal)
+        assert await refusal(reopening) == "exchanged_trigger_id"
+        assert await refusal(client.views_open(trigger_id="1.2.x", view=modal)) == "invalid_trigger_id"
+        await slack.command("UANA", "C0DATA")
+        clock.now += 3.5
+        late = client.views_open(trigger_id=slack.envelopes[1].payload["trigger_id"], view=modal)
+        assert await refusal(late) == "expired_trigger_id"
+
+
+# --- rates and faults ------------------------------------------------------------------------------------------
+
+
+async def test_posts_in_one_channel_are_paced():
+    """After the burst a channel takes one post a second; other channels are not held up."""
+    clock = StoppedClock()
+    async with running(clock=clock) as slack:
+        slack.post_rate = (1.0, 2)
+        client = client_of(slack)
+        await client.chat_postMessage(channel="C0DATA", text="1")
+        await client.chat_postMessage(channel="C0DATA", text="2")
+        with pytest.raises(SlackApiError) as refused:
+            await client.chat_postMessage(channel="C0DATA", text="3")
+        assert refused.value.response.status_code == 429
+        assert refused.value.response["error"] == "ratelimited"
+        assert refused.value.response.headers["Retry-After"] == "1"
+        await client.chat_postMessage(channel="D0ANA", text="1")
+        clock.now += 1
+        await client.chat_postMessage(channel="C0DATA", text="3")
+        assert len(slack.messages("C0DATA")) == 3
+
+
+async def test_methods_have_a_limit_a_minute():
+    """A tier's calls a minute are counted by method, and come free again after a minute."""
+    clock = StoppedClock()
+    async with running(clock=clock) as slack:
+        slack.rates.per_minute["t4"] = 2
+        client = client_of(slack)
+        await client.users_info(user="UANA")
+        await client.users_info(user="UANA")
+        assert await refusal(client.users_info(user="UANA")) == "ratelimited"
+        clock.now += 60
+        await client.users_info(user="UANA")
+        slack.rates.per_minute["t4"] = 0
+        slack.rates.enforced = False
+        await client.users_info(user="UANA")
+
+
+async def test_an_ordered_rate_limit_names_its_wait(slack, client):
+    """A ``ratelimited`` fault answers 429 with Retry-After, once, and nothing is posted."""
+    slack.faults.add(Fault("chat.postMessage", "ratelimited", retry_after_s=7))
+    with pytest.raises(SlackApiError) as refused:
+        await client.chat_postMessage(channel="C0DATA", text="x")
+    assert refused.value.response.headers["Retry-After"] == "7"
+    assert slack.messages("C0DATA") == []
+    await client.chat_postMessage(channel="C0DATA", text="x")
+
+
+async def test_an_ordered_error_has_its_code(slack, client):
+    """An ``error`` fault answers with the code asked for, as often as asked for."""
+    slack.faults.add(Fault("*", "error", times=2, code="fatal_error"))
+    assert await refusal(client.auth_test()) == "fatal_error"
+    assert await refusal(client.chat_postMessage(channel="C0DATA", text="x")) == "fatal_error"
+    assert [(call.method, call.error) for call in slack.calls] == [
+        ("auth.test", "fatal_error"),
+        ("chat.postMessage", "fatal_error"),
+    ]
+
+
+@pytest.mark.parametrize(("kind", "status"), [("http_500", 500), ("garbage", 200)])
+async def test_ordered_nonsense_is_no_json(slack, kind, status):
+    """``http_500`` and ``garbage`` answer with something that says nothing."""
+    slack.faults.add(Fault("auth.test", kind))
+    async with aiohttp.ClientSession() as session, session.post(f"{slack.api_url}auth.test") as reply:
+        assert reply.status == status
+        assert not (await reply.text()).startswith("{")
+
+
+@pytest.mark.parametrize(("kind", "posted"), [("drop", 0), ("done_then_drop", 1)])
+async def test_dropped_calls_leave_a_doubt(slack, client, kind, posted):
+    """A dropped call fails at the caller, whether it was done or not (the SDK's own second try taken away)."""
+    client.retry_handlers.clear()
+    slack.faults.add(Fault("chat.postMessage", kind))
+    with pytest.raises(aiohttp.ClientError):
+        await client.chat_postMessage(channel="C0DATA", text="x")
+    assert len(slack.messages("C0DATA")) == posted
+    assert slack.calls[-1].status == 0
+
+
+async def test_hanging_calls_never_answer(slack):
+    """A ``hang`` ends with the caller's patience, and does not keep the stand-in from stopping."""
+    slack.faults.add(Fault("auth.test", "hang"))
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(TimeoutError):
+            await session.post(f"{slack.api_url}auth.test", timeout=aiohttp.ClientTimeout(total=0.1))
+
+
+async def test_slow_calls_are_done_late(slack, client):
+    """A ``slow`` call is done and answered."""
+    slack.faults.add(Fault("chat.postMessage", "slow", delay_s=0.05))
+    await client.chat_postMessage(channel="C0DATA", text="x")
+    assert len(slack.messages("C0DATA")) == 1
+
+
+async def test_an_outage_ends_when_its_faults_are_cleared(slack, client):
+    """Faults for every call are an outage, until they are cleared."""
+    slack.faults.add(Fault("*", "error", times=1000))
+    assert await refusal(client.auth_test()) == "internal_error"
+    slack.faults.clear()
+    await client.auth_test()
+
+
+def test_unknown_faults_cannot_be_ordered():
+    """A fault of a kind that there is not is a mistake in the test."""
+    with pytest.raises(ValueError, match="explode"):
+        Fault("auth.test", "explode")
+
+
+# --- Socket Mode -----------------------------------------------------------------------------------------------
+
+
+async def test_a_command_without_a_bot_fails(slack):
+    """Without a connection a command fails at once."""
+    ack = await slack.command("UANA", "C0DATA", "status")
+    assert (ack.ok, ack.error) == (False, "dispatch_failed")
+
+
+async def test_a_commands_ack_is_shown(slack):
+    """What Bolt sends with the ack is shown to the person who typed."""
+    async with connected(slack):
+        ack = await slack.command("UANA", "C0DATA", "status")
+    assert ack.ok
+    assert ack.body == {"text": "you said status"}
+    assert [message["text"] for message in slack.ephemerals("UANA")] == ["you said status"]
+
+
+async def test_commands_carry_what_slack_sends(slack):
+    """A command in a direct message says so in its channel's name."""
+    async with connected(slack):
+        await slack.command("UANA", "D0ANA", "status now")
+    payload = slack.envelopes[0].payload
+    assert payload["channel_name"] == "directmessage"
+    assert (payload["command"], payload["text"]) == ("/flokit", "status now")
+    assert payload["response_url"].startswith(slack.url)
+
+
+async def test_an_ack_that_slack_refuses_is_an_error(slack):
+    """A command's answer with wrong blocks is not shown."""
+    app = AsyncApp(client=client_of(slack))
+
+    @app.command("/flokit")
+    async def _command(ack):
+        await ack(blocks=[{"type": "nonsense"}])
+
+    async with connected(slack, app):
+        ack = await slack.command("UANA", "C0DATA")
+    assert (ack.ok, ack.error) == (False, "invalid_command_response")
+    assert slack.ephemerals("UANA") == []
+
+
+async def test_a_click_reaches_the_bot(slack, client):
+    """A click carries its action and its message, and the bot answers through the response_url."""
+    ts = (await client.chat_postMessage(channel="C0DATA", text="x", blocks=BLOCKS, metadata=METADATA))["ts"]
+    async with connected(slack):
+        assert (await slack.click("UANA", "C0DATA", ts, "go")).ok
+        await slack.wait_for(lambda: slack.ephemerals("UANA"), what="the response")
+    payload = slack.envelopes[0].payload
+    (action,) = payload["actions"]
+    assert (action["action_id"], action["block_id"], action["value"]) == ("go", "row", "one")
+    assert payload["message"]["blocks"] == BLOCKS
+    assert "metadata" not in payload["message"]
+    assert payload["container"]["message_ts"] == ts
+    assert slack.ephemerals("UANA")[0]["text"] == "clicked one"
+
+
+async def test_a_click_in_a_thread_names_it(slack, client):
+    """The container of a click on a reply carries the thread."""
+    root = (await client.chat_postMessage(channel="C0DATA", text="x"))["ts"]
+    ts = (await client.chat_postMessage(channel="C0DATA", text="y", blocks=BLOCKS, thread_ts=root))["ts"]
+    await slack.click("UANA", "C0DATA", ts, "go")
+    assert slack.envelopes[0].payload["container"]["thread_ts"] == root
+
+
+async def test_a_click_on_an_ephemeral_has_no_message(slack, client):
+    """Slack does not promise to send an ephemeral message along."""
+    posted = await client.chat_postEphemeral(channel="C0DATA", user="UANA", text="x", blocks=BLOCKS)
+    await slack.click("UANA", "C0DATA", posted["message_ts"], "go", ephemeral=True, raw_value="'; --")
+    payload = slack.envelopes[0].payload
+    assert "message" not in payload
+    assert payload["container"]["is_ephemeral"] is True
+    assert payload["actions"][0]["value"] == "'; --"
+
+
+async def test_a_choice_is_sent_as_the_option(slack, client):
+    """A click on a menu sends the option, and on a picker what was picked."""
+    options = [{"text": {"type": "plain_text", "text": name}, "value": name} for name in ("a", "b")]
+    menu = {"type": "overflow", "action_id": "menu", "options": options}
+    picker = {"type": "users_select", "action_id": "who"}
+    blocks = [{"type": "actions", "elements": [menu, picker]}]
+    ts = (await client.chat_postMessage(channel="C0DATA", text="x", blocks=blocks))["ts"]
+    await slack.click("UANA", "C0DATA", ts, "menu", value="b")
+    await slack.click("UANA", "C0DATA", ts, "who", value="UBEN")
+    chosen, picked = (envelope.payload["actions"][0] for envelope in slack.envelopes)
+    assert chosen["selected_option"] == options[1]
+    assert picked["selected_user"] == "UBEN"
+
+
+@pytest.mark.parametrize(
+    ("user", "action_id", "value"), [("UANA", "stop", None), ("UANA", "go", "two"), ("UEVE", "go", None)]
+)
+async def test_what_is_not_there_cannot_be_clicked(slack, client, user, action_id, value):
+    """A click needs a button that exists and a person who sees it."""
+    ts = (await client.chat_postMessage(channel="C0DATA", text="x", blocks=BLOCKS))["ts"]
+    with pytest.raises(LookupError):
+        await slack.click(user, "C0DATA", ts, action_id, value=value)
+
+
+async def test_connections_take_turns(slack):
+    """Each envelope goes to one connection, the next to the next."""
+    seen = []
+
+    def app(name):
+        bot = AsyncApp(client=client_of(slack))
+
+        @bot.command("/flokit")
+        async def _command(ack):
+            seen.append(name)
+            await ack()
+
+        return bot
+
+    async with connected(slack, app("a")), connected(slack, app("b")):
+        assert slack.connections == 2
+        for _ in range(4):
+            await slack.command("UANA", "C0DATA")
+    assert sorted(seen) == ["a", "a", "b", "b"]
+
+
+async def test_a_ticket_opens_one_connection(slack, client):
+    """A ticket is good once; the first frame is the hello, and an eleventh connection is sent away."""
+    urls = [(await client.apps_connections_open(app_token="xapp-sandbox"))["url"] for _ in range(11)]
+    async with aiohttp.ClientSession() as session:
+        sockets = [await session.ws_connect(url) for url in urls]
+        frames = [await socket.receive_json() for socket in sockets]
+        assert [frame.get("num_connections") for frame in frames[:10]] == list(range(1, 11))
+        assert frames[10]["reason"] == "too_many_websockets"
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(urls[0])
+        for socket in sockets:
+            await socket.close()
+    await slack.wait_for(lambda: slack.connections == 0)
+
+
+@pytest.mark.parametrize("end", ["drop_sockets", "refresh_sockets"])
+async def test_the_sdk_comes_back(slack, end):
+    """After a cut or a request to reconnect, Slack's SDK connects again and commands go through."""
+    async with connected(slack):
+        told = []
+        slack.subscribe(lambda change: told.append(change.get("connected")))
+        await getattr(slack, end)()
+        await slack.wait_for(lambda: told[-2:] == [False, True], what="a loss and a new connection")
+        assert (await slack.command("UANA", "C0DATA")).ok
+
+
+async def test_a_command_without_an_ack_times_out(slack):
+    """After three seconds without an ack a command fails, over a socket and over HTTP alike."""
+    url = (await client_of(slack).apps_connections_open(app_token="xapp-sandbox"))["url"]
+    hold = asyncio.Event()
+
+    async def never(_request):
+        await hold.wait()
+        return web.Response()
+
+    async with serving(never) as request_url, aiohttp.ClientSession() as session, session.ws_connect(url):
+        await slack.wait_connected()
+        over_socket = asyncio.create_task(slack.command("UANA", "C0DATA"))
+        await slack.wait_for(lambda: slack.envelopes and slack.envelopes[0].via == "socket")
+        slack.request_url = request_url
+        over_http = await slack.command("UANA", "C0DATA")
+        hold.set()
+        for ack in (await over_socket, over_http):
+            assert (ack.ok, ack.error) == (False, "operation_timeout")
+            assert 2.9 < ack.took_s < 4
+
+
+# --- events ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_direct_message_is_an_event(slack):
+    """What a person writes to the bot arrives as ``message.im``."""
+    async with connected(slack):
+        ts = await slack.say("UANA", "D0ANA", "hello")
+        await slack.wait_for(lambda: slack.envelopes and slack.envelopes[0].ack)
+    payload = slack.envelopes[0].payload
+    assert payload["event_id"].startswith("Ev")
+    assert payload["event"]["ts"] == ts
+    assert (payload["event"]["type"], payload["event"]["channel_type"]) == ("message", "im")
+
+
+async def test_a_mention_is_an_event_where_the_bot_is(slack):
+    """A mention arrives from a channel with the bot, and nothing arrives from elsewhere."""
+    async with connected(slack):
+        await slack.say("UANA", "C0GENERAL", "<@UFLOKIT> hello")
+        await slack.say("UANA", "C0DATA", "nothing for the bot")
+        await slack.say("UANA", "D0ANABEN", "<@UFLOKIT> hello")
+        await slack.say("UANA", "C0DATA", "<@UFLOKIT> hello")
+        await slack.wait_for(lambda: slack.envelopes and slack.envelopes[0].ack)
+    assert [envelope.payload["event"]["type"] for envelope in slack.envelopes] == ["app_mention"]
+
+
+async def test_events_come_again_until_they_are_acked(slack):
+    """An event that was not acked comes again with the same id and the retry headers."""
+    seen = []
+
+    async def refuse_once(request):
+        seen.append((request.headers.get("X-Slack-Retry-Num"), request.headers.get("X-Slack-Retry-Reason")))
+        return web.Response(status=500 if len(seen) == 1 else 200)
+
+    slack.event_retry_delays_s = (0.0,)
+    async with serving(refuse_once) as slack.request_url:
+        await slack.say("UANA", "D0ANA", "hello")
+        await slack.wait_for(lambda: len(slack.envelopes) == 2 and slack.envelopes[1].ack)
+    assert seen == [(None, None), ("1", "http_error")]
+    assert slack.envelopes[0].payload["event_id"] == slack.envelopes[1].payload["event_id"]
+
+
+async def test_an_app_can_decline_retries(slack):
+    """``X-Slack-No-Retry`` ends the matter; a raw event is delivered as it is."""
+
+    async def refuse(_request):
+        return web.Response(status=500, headers={"X-Slack-No-Retry": "1"})
+
+    slack.event_retry_delays_s = (0.0,)
+    async with serving(refuse) as slack.request_url:
+        ack = await slack.event({"type": "app_home_opened", "user": "UANA"})
+        await slack.command("UANA", "C0DATA")
+    assert (ack.ok, ack.error) == (False, "dispatch_failed")
+    assert [envelope.kind for envelope in slack.envelopes] == ["events_api", "slash_commands"]
+
+
+# --- HTTP ------------------------------------------------------------------------------------------------------
+
+
+async def test_bolt_accepts_the_signature(slack, client):
+    """Over HTTP, Bolt verifies the signature, acks, and its JSON body is shown."""
+    app = new_app(slack)
+    ts = (await client.chat_postMessage(channel="C0DATA", text="x", blocks=BLOCKS))["ts"]
+    async with serving(app.server().handle_post_requests) as slack.request_url:
+        assert (await slack.command("UANA", "C0DATA", "status")).ok
+        assert (await slack.click("UANA", "C0DATA", ts, "go")).ok
+        await slack.wait_for(lambda: len(slack.ephemerals("UANA")) == 2)
+    assert [message["text"] for message in slack.ephemerals("UANA")] == ["you said status", "clicked one"]
+
+
+async def test_bolt_refuses_another_secret():
+    """With another signing secret, Bolt answers 401 and the command fails."""
+    async with running(signing_secret="another") as slack:
+        async with serving(new_app(slack).server().handle_post_requests) as slack.request_url:
+            ack = await slack.command("UANA", "C0DATA", "status")
+        assert (ack.ok, ack.error) == (False, "dispatch_failed")
+
+
+async def test_an_ack_may_speak_to_the_channel(slack):
+    """An ack with ``in_channel`` is seen by everybody, and plain text is an ephemeral message."""
+    bodies = [{"text": "everybody", "response_type": "in_channel"}, "only you"]
+
+    async def answer(_request):
+        body = bodies.pop(0)
+        return web.json_response(body) if isinstance(body, dict) else web.Response(text=body)
+
+    async with serving(answer) as slack.request_url:
+        await slack.command("UANA", "C0GENERAL")
+        await slack.command("UANA", "C0GENERAL")
+    assert [message["text"] for message in slack.messages("C0GENERAL")] == ["everybody"]
+    assert [message["text"] for message in slack.ephemerals("UANA")] == ["only you"]
+
+
+# --- response_url ----------------------------------------------------------------------------------------------
+
+
+async def respond(url, **payload):
+    """Post to a response URL; return the status and the answer."""
+    async with aiohttp.ClientSession() as session, session.post(url, json=payload) as reply:
+        return reply.status, await reply.json()
+
+
+async def response_url(slack, channel="C0DATA"):
+    """Return the response URL of a fresh command."""
+    await slack.command("UANA", channel)
+    return slack.envelopes[-1].payload["response_url"]
+
+
+async def test_a_response_url_is_good_five_times(slack):
+    """The sixth use of a response URL is refused; a refused message does not count."""
+    url = await response_url(slack)
+    assert await respond(url) == (200, {"ok": False, "error": "no_text"})
+    for _ in range(5):
+        assert await respond(url, text="x") == (200, {"ok": True})
+    assert await respond(url, text="x") == (404, {"ok": False, "error": "used_url"})
+    assert len(slack.ephemerals("UANA")) == 5
+
+
+async def test_a_response_url_expires():
+    """After thirty minutes, or when it never was one, a response URL is refused."""
+    clock = StoppedClock()
+    async with running(clock=clock) as slack:
+        url = await response_url(slack)
+        clock.now += 30 * 60 + 1
+        assert await respond(url, text="x") == (404, {"ok": False, "error": "expired_url"})
+        assert (await respond(f"{slack.url}/response/guess", text="x"))[0] == 404
+
+
+async def test_a_response_url_works_where_the_bot_is_not(slack):
+    """In a private channel without the bot, a response can be shown to everybody."""
+    url = await response_url(slack, "G0FINANCE")
+    assert (await respond(url, text="x", response_type="in_channel"))[0] == 200
+    assert len(slack.messages("G0FINANCE")) == 1
+
+
+async def test_a_response_checks_its_blocks(slack):
+    """A response is checked like a post."""
+    status, reply = await respond(await response_url(slack), text="x", blocks=[{"type": "x"}])
+    assert (status, reply["error"]) == (200, "invalid_blocks")
+
+
+async def test_a_response_replaces_what_was_clicked(slack, client):
+    """``replace_original`` edits the clicked message, ``delete_original`` removes it, ephemeral or not."""
+    ts = (await client.chat_postMessage(channel="C0DATA", text="a", blocks=BLOCKS))["ts"]
+    hidden = await client.chat_postEphemeral(channel="C0DATA", user="UANA", text="a", blocks=BLOCKS)
+    await slack.click("UANA", "C0DATA", ts, "go")
+    await slack.click("UANA", "C0DATA", hidden["message_ts"], "go", ephemeral=True)
+    urls = [envelope.payload["response_url"] for envelope in slack.envelopes]
+    for url in urls:
+        assert (await respond(url, text="b", replace_original=True))[0] == 200
+    assert (slack.message("C0DATA", ts)["text"], slack.ephemerals("UANA")[0]["text"]) == ("b", "b")
+    for url in urls:
+        assert (await respond(url, delete_original=True))[0] == 200
+    assert (slack.messages("C0DATA"), slack.ephemerals("UANA")) == ([], [])
+
+
+async def test_responses_can_go_wrong_too(slack):
+    """A fault can be ordered for response URLs."""
+    url = await response_url(slack)
+    slack.faults.add(Fault("response_url", "ratelimited"))
+    assert (await respond(url, text="x"))[0] == 429
+    assert slack.calls[-1].method == "response_url"
+
+
+# --- waiting ---------------------------------------------------------------------------------------------------
+
+
+async def test_waiting_in_vain_shows_what_there_is(slack, client):
+    """A wait that ends in vain says what was awaited and shows the state."""
+    await client.chat_postMessage(channel="C0DATA", text="all there is")
+    with pytest.raises(AssertionError, match=r"(?s)a miracle.*all there is"):
+        await slack.wait_for(lambda: None, timeout_s=0.05, what="a miracle")
+
+
+async def test_waiting_ends_with_the_change(slack):
+    """A wait returns the value as soon as the state changed."""
+    waiting = asyncio.create_task(slack.wait_for(lambda: slack.messages("C0DATA")))
+    await slack.say("UANA", "C0DATA", "here")
+    assert [message["text"] for message in await waiting] == ["here"]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "sandbox.test", ""])
+async def test_only_this_machine_is_listened_to(host):
+    """An address that others could reach is refused before anything listens."""
+    with pytest.raises(ValueError, match="listens on this machine only"):
+        await LocalSlack().start(host)
+
+
+def test_channels_of_a_test_are_added():
+    """A test can add people and channels."""
+    slack = LocalSlack()
+    slack.add_user("UEVE", "eve")
+    slack.add_channel("G0GROUP", "group", "mpim", {"UEVE", "UANA"}, bot_is_member=True)
+    assert slack.workspace.channels["G0GROUP"].bot_is_member
+
+
+# --- the page --------------------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture
+async def page(tmp_path):
+    """Run a stand-in with the page, and yield it with a browser-like session."""
+    (tmp_path / "index.html").write_text("<!doctype html>")
+    (tmp_path / "app.js").write_text("// nothing")
+    slack = LocalSlack()
+    add_page(slack.app, slack, tmp_path)
+    await slack.start()
+    async with aiohttp.ClientSession(slack.url) as session:
+        yield slack, session
+    await slack.stop()
+
+
+async def post(session, path, **asked):
+    """Ask the page's routes for something; return the status and the answer."""
+    async with session.post(path, json=asked) as reply:
+        return reply.status, await reply.json()
+
+
+async def test_the_page_is_served_with_its_headers(page):
+    """The page and its files are served with the security headers, and nothing beside them."""
+    _, session = page
+    for path, status in {"/": 200, "/page/app.js": 200, "/page/secret.js": 404, "/page/..%2fapp.js": 404}.items():
+        async with session.get(path) as reply:
+            assert reply.status == status
+            if status == 200:
+                assert SECURITY_HEADERS.items() <= dict(reply.headers).items()
+
+
+@pytest.mark.parametrize(("host", "status"), [("localhost:1", 200), ("[::1]:1", 200), ("evil.test", 403), ("[", 403)])
+async def test_the_page_answers_to_local_names_only(page, host, status):
+    """Another host name is refused: it may be a rebound one."""
+    _, session = page
+    async with session.get("/", headers={"Host": host}) as reply:
+        assert reply.status == status
+
+
+async def test_other_origins_are_refused(page):
+    """Neither a command nor the live feed is open to another site."""
+    slack, session = page
+    headers = {"Origin": "https://evil.test"}
+    async with session.post("/page/say", json={}, headers=headers) as reply:
+        assert reply.status == 403
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await session.ws_connect("/page/live", headers=headers)
+    async with session.ws_connect("/page/live", headers={"Origin": slack.url}) as socket:
+        assert (await socket.receive_json())["type"] == "state"
+
+
+async def test_the_live_feed_starts_with_everything(page):
+    """The first message is the state; without a control panel and an inspector it has none."""
+    slack, session = page
+    ts = await slack.say("UANA", "C0DATA", "before")
+    async with session.ws_connect("/page/live") as socket:
+        state = await socket.receive_json()
+    assert state["bot"] == {"user_id": "UFLOKIT", "name": "FloKit", "connected": False}
+    assert state["messages"]["C0DATA"][0]["ts"] == ts
+    assert {"id": "UANA", "name": "ana", "is_bot": False} in state["users"]
+    assert next(channel for channel in state["channels"] if channel["id"] == "C0DATA")["bot_is_member"]
+    assert state["ephemerals"]["UANA"] == []
+    assert (state["control"], state["log"]) == (None, [])
+
+
+async def test_the_live_feed_tells_every_change(page):
+    """Posts, edits, deletions, ephemerals and connections are told as they happen."""
+    slack, session = page
+    client = client_of(slack)
+    async with session.ws_connect("/page/live") as socket:
+        await socket.receive_json()
+        ts = (await client.chat_postMessage(channel="C0DATA", text="a"))["ts"]
+        await client.chat_update(channel="C0DATA", ts=ts, text="b")
+        slack.delete_message("C0DATA", ts)
+        await client.chat_postEphemeral(channel="C0DATA", user="UANA", text="psst")
+        async with connected(slack):
+            changes = [await socket.receive_json() for _ in range(5)]
+    assert [change["type"] for change in changes] == ["message", "message", "message_deleted", "ephemeral", "bot"]
+    assert changes[1]["message"]["text"] == "b"
+    assert changes[3]["message"]["channel"] == "C0DATA"
+    assert changes[4] == {"type": "bot", "connected": True}
+
+
+async def test_people_type_and_click_on_the_page(page):
+    """A command, a message with a mention and a click go the way they go in Slack."""
+    slack, session = page
+    ts = (await client_of(slack).chat_postMessage(channel="C0DATA", text="x", blocks=BLOCKS))["ts"]
+    async with connected(slack):
+        place = {"user": "UANA", "channel": "C0DATA"}
+        typed = await post(session, "/page/command", **place, text="/flokit  status now")
+        said = await post(session, "/page/say", **place, text="@FloKit hi", thread_ts=ts)
+        clicked = await post(session, "/page/click", **place, ts=ts, action_id="go", block_id="row", value="one")
+        await slack.wait_for(lambda: len(slack.ephemerals("UANA")) == 2)
+    assert typed == (200, {"ok": True, "error": ""})
+    assert clicked == (200, {"ok": True, "error": ""})
+    assert slack.envelopes[0].payload["text"] == "status now"
+    assert slack.message("C0DATA", said[1]["ts"])["text"] == "<@UFLOKIT> hi"
+
+
+async def test_the_page_shows_slacks_sentences(page):
+    """What goes wrong is told as Slack's clients tell it."""
+    slack, session = page
+    ts = (await client_of(slack).chat_postMessage(channel="C0DATA", text="x", blocks=BLOCKS))["ts"]
+    place = {"user": "UANA", "channel": "C0DATA"}
+    _, typed = await post(session, "/page/command", **place, text="/flokit")
+    _, unknown = await post(session, "/page/command", **place, text="/deploy now")
+    _, clicked = await post(session, "/page/click", **place, ts=ts, action_id="go")
+    assert typed["error"] == '/flokit failed with the error "dispatch_failed"'
+    assert unknown["error"] == "/deploy is not a valid command."
+    assert clicked["error"] == "FloKit could not be reached"
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/page/say", {}),
+        ("/page/say", {"user": "UANA", "channel": "C0DATA", "text": " "}),
+        ("/page/say", {"user": "UANA", "channel": "C0DATA", "text": "x", "thread_ts": 7}),
+        ("/page/say", {"user": "UANA", "channel": "C0DATA", "text": "x", "thread_ts": "1.0"}),
+        ("/page/say", {"user": "UNOBODY", "channel": "C0DATA", "text": "x"}),
+        ("/page/say", {"user": "UCLEO", "channel": "D0ANABEN", "text": "x"}),
+        ("/page/command", {"user": "UNOBODY", "channel": "C0DATA", "text": "/flokit"}),
+        ("/page/click", {"user": "UANA", "channel": "C0DATA", "ts": "1.0", "action_id": "go"}),
+    ],
+)
+async def test_what_cannot_be_done_is_a_400(page, path, asked):
+    """What the page cannot ask for is answered with a sentence."""
+    status, reply = await post(page[1], path, **asked)
+    assert (status, reply["ok"]) == (400, False)
+    assert reply["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"), [("{", "application/json"), ("[]", "application/json"), ("{}", "text/plain")]
+)
+async def test_what_is_no_json_object_is_a_400(page, body, kind):
+    """Only a JSON object, declared as one, is read."""
+    async with page[1].post("/page/say", data=body, headers={"Content-Type": kind}) as reply:
+        assert reply.status == 400

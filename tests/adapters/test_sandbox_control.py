@@ -1,0 +1,299 @@
+"""The sandbox's control panel: its state on the live feed, and each of its knobs."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+import httpx
+import pytest
+import pytest_asyncio
+
+from bot.sandbox.control import ControlPanel
+from bot.sandbox.flokit import READ_KEY, STRIPE_ERROR, LocalFlokit
+from bot.sandbox.inspector import Inspector
+from bot.sandbox.keeper import BotKeeper
+from bot.sandbox.page import add_page
+from bot.sandbox.slack import LocalSlack
+
+STRIPE = "int_01hx4j7stripe"
+REVENUECAT = "int_01hx4j7revenuecat"
+
+
+class MortalProcess:
+    """A process that lives until it is killed."""
+
+    def __init__(self):
+        self.pid = None
+        self.starts = 0
+        self._ended = asyncio.Event()
+
+    async def start(self):
+        """Live, under a new pid."""
+        self.starts += 1
+        self.pid = 1000 + self.starts
+        self._ended.clear()
+
+    async def wait(self):
+        """Wait for the end."""
+        await self._ended.wait()
+        return -9
+
+    async def kill(self):
+        """End at once."""
+        self.pid = None
+        self._ended.set()
+
+
+@dataclass
+class World:
+    """What a test turns knobs of."""
+
+    slack: LocalSlack
+    flokit: LocalFlokit
+    process: MortalProcess
+    keeper: BotKeeper
+    session: aiohttp.ClientSession
+
+    async def act(self, action, **asked):
+        """Turn a knob; return the status and the answer."""
+        async with self.session.post("/page/control", json={"action": action, **asked}) as reply:
+            return reply.status, await reply.json()
+
+    async def done(self, action, **asked):
+        """Turn a knob that must turn."""
+        assert await self.act(action, **asked) == (200, {"ok": True, "error": ""})
+
+    async def ask_flokit(self):
+        """Ask the local FloKit as the bot does; None when the connection was closed."""
+        headers = {"Authorization": f"Bearer {READ_KEY}"}
+        async with httpx.AsyncClient(base_url=self.flokit.url, timeout=0.3, headers=headers) as http:
+            try:
+                return await http.get("/v1/integrations")
+            except httpx.TransportError:
+                return None
+
+    @asynccontextmanager
+    async def feed(self):
+        """Open the live feed; yields the first control state, and a wait for one that fits."""
+        async with self.session.ws_connect("/page/live") as socket:
+            first = (await socket.receive_json(timeout=5))["control"]
+
+            async def until(fits):
+                while True:
+                    message = await socket.receive_json(timeout=5)
+                    if message["type"] == "control" and fits(message["control"]):
+                        return message["control"]
+
+            yield first, until
+
+
+@asynccontextmanager
+async def running(tmp_path, *, child=True):
+    """Run both stand-ins with a page and a control panel."""
+    slack, flokit, process = LocalSlack(), LocalFlokit(), MortalProcess()
+    flokit.demo()
+    keeper = BotKeeper(process, restart_pause_s=0)
+    panel = ControlPanel(slack, flokit, keeper if child else None)
+    add_page(slack.app, slack, tmp_path, panel=panel, inspector=Inspector(slack, flokit))
+    await flokit.start()
+    await slack.start()
+    keeping = asyncio.create_task(keeper.run())
+    async with aiohttp.ClientSession(slack.url) as session:
+        yield World(slack, flokit, process, keeper, session)
+    keeping.cancel()
+    await slack.stop()
+    await flokit.stop()
+
+
+@pytest_asyncio.fixture
+async def world(tmp_path):
+    """Both stand-ins, a page, and a child process."""
+    async with running(tmp_path) as started:
+        yield started
+
+
+def shown(control, integration_id=STRIPE):
+    """Return what the panel shows of an integration."""
+    return next((one for one in control["integrations"] if one["id"] == integration_id), None)
+
+
+async def test_the_panel_shows_everything_at_first(world):
+    """The state has the bot, every integration with its plan, and the weather."""
+    async with world.feed() as (control, _):
+        assert control["weather"] == {"flokit": "fine", "slack": "fine"}
+        assert control["bot"]["connected"] is False
+        assert len(control["integrations"]) == len(world.flokit.sources())
+        stripe = shown(control)
+        assert (stripe["type"], stripe["status"], stripe["error_message"]) == ("stripe", "error", STRIPE_ERROR)
+        assert stripe["plan"] == {
+            "ending": "failed_same",
+            "start_lag_s": 1.0,
+            "duration_s": 3.0,
+            "error_message": STRIPE_ERROR,
+        }
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "message"),
+    [
+        ("error", "Key revoked", "Key revoked"),
+        ("error", None, STRIPE_ERROR),
+        ("disconnected", None, None),
+        ("connected", None, None),
+    ],
+)
+async def test_an_integration_is_put_into_a_status(world, status, asked, message):
+    """It fails with the message given, or the vendor's own; it disconnects; it is well again."""
+    async with world.feed() as (_, until):
+        await world.done("integration", id=REVENUECAT, status=status, error_message=asked)
+        await world.done("flokit_weather", weather="slow")
+        control = await until(lambda control: control["weather"]["flokit"] == "slow")
+        integration = shown(control, REVENUECAT)
+        assert (integration["status"], integration["error_message"]) == (status, message)
+
+
+async def test_a_stuck_integration_stays_so_until_it_is_put_right(world):
+    """A sync that never ends is not ended by another one, only by a new status."""
+    await world.done("stuck", id=STRIPE)
+    world.flokit.begin_sync(STRIPE)
+    assert world.flokit.source(STRIPE).status == "syncing"
+    await world.done("integration", id=STRIPE, status="connected")
+    assert world.flokit.source(STRIPE).status == "connected"
+
+
+async def test_an_integration_vanishes_and_comes_back_with_a_reset(world):
+    """A reset brings the demo's integrations back, and fine weather."""
+    await world.done("vanish", id=STRIPE)
+    await world.done("flokit_weather", weather="down")
+    await world.done("slack_weather", weather="http_500")
+    assert world.flokit.source(STRIPE) is None
+    async with world.feed() as (control, until):
+        assert shown(control) is None
+        await world.done("reset")
+        again = await until(shown)
+        assert again["weather"] == {"flokit": "fine", "slack": "fine"}
+        assert (await world.ask_flokit()).status_code == 200
+
+
+async def test_a_plan_is_how_the_next_syncs_go(world):
+    """Syncs that begin and end by the clock reach the page without anybody asking."""
+    await world.done("plan", id=STRIPE, ending="failed", start_lag_s=0, duration_s=0.7, error_message="No luck")
+    async with world.feed() as (control, until):
+        assert shown(control)["plan"]["ending"] == "failed"
+        world.flokit.begin_sync(STRIPE)
+        await until(lambda control: shown(control)["status"] == "syncing")
+        ended = await until(lambda control: shown(control)["status"] == "error")
+        assert shown(ended)["error_message"] == "No luck"
+
+
+@pytest.mark.parametrize(
+    ("weather", "status"),
+    [("fine", 200), ("http_500", 500), ("ratelimited", 429), ("garbage", 200), ("down", None), ("hang", None)],
+)
+async def test_flokits_weather_meets_every_request(world, weather, status):
+    """The weather lasts until it is changed."""
+    await world.done("flokit_weather", weather=weather)
+    for _ in range(2):
+        reply = await world.ask_flokit()
+        assert (reply and reply.status_code) == status
+    await world.done("flokit_weather", weather="fine")
+    assert (await world.ask_flokit()).json()["integrations"]
+
+
+@pytest.mark.parametrize(("weather", "status"), [("fine", 200), ("ratelimited", 429), ("http_500", 500)])
+async def test_slacks_weather_meets_every_call(world, weather, status):
+    """The weather lasts until it is changed."""
+    await world.done("slack_weather", weather=weather)
+    for _ in range(2):
+        async with world.session.post("/api/auth.test") as reply:
+            assert reply.status == status
+    await world.done("slack_weather", weather="fine")
+    async with world.session.post("/api/auth.test") as reply:
+        assert reply.status == 200
+
+
+async def test_a_killed_bot_is_started_again(world):
+    """The process ends at once, and the panel counts its restart and shows its new pid."""
+    async with world.feed() as (_, until):
+        await world.done("kill_bot")
+        control = await until(lambda control: control["bot"]["restarts"] == 1 and control["bot"]["running"])
+        assert control["bot"]["pid"] == world.process.pid == 1002
+
+
+async def test_a_bot_that_is_away_cannot_be_killed(world):
+    """Between two lives there is nothing to kill."""
+    world.process.pid = None
+    assert (await world.act("kill_bot"))[1] == {"ok": False, "error": "The bot does not run at the moment."}
+
+
+async def test_without_a_child_process_there_is_nothing_to_kill(tmp_path):
+    """Where the bot is no child process, the panel says so."""
+    async with running(tmp_path, child=False) as world, world.feed() as (control, _):
+        assert control["bot"] == {"running": False, "connected": False, "pid": None, "restarts": 0}
+        status, reply = await world.act("kill_bot")
+        assert (status, reply["ok"]) == (400, False)
+        assert "no child process" in reply["error"]
+
+
+async def test_the_bots_socket_is_dropped(world):
+    """The connection shows in the panel, and is cut by one click."""
+    async with world.session.post("/api/apps.connections.open", headers={"Authorization": "Bearer xapp-sandbox"}) as r:
+        url = (await r.json())["url"]
+    async with world.feed() as (_, until), world.session.ws_connect(url) as socket:
+        await until(lambda control: control["bot"]["connected"])
+        assert (await socket.receive_json())["type"] == "hello"
+        await world.done("drop_socket")
+        assert (await socket.receive()).type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}
+        await until(lambda control: not control["bot"]["connected"])
+    assert (await world.act("drop_socket"))[1]["error"] == "The bot has no socket open."
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"action": "explode"},
+        {"action": "integration", "status": "error"},
+        {"action": "integration", "id": "int_nothing", "status": "error"},
+        {"action": "integration", "id": STRIPE, "status": "syncing"},
+        {"action": "integration", "id": STRIPE, "status": "error", "error_message": 7},
+        {"action": "stuck", "id": "int_nothing"},
+        {"action": "vanish", "id": "int_nothing"},
+        {"action": "plan", "id": STRIPE, "ending": "magic", "start_lag_s": 0, "duration_s": 1},
+        {"action": "plan", "id": STRIPE, "ending": "failed", "start_lag_s": -1, "duration_s": 1},
+        {"action": "plan", "id": STRIPE, "ending": "failed", "start_lag_s": 0, "duration_s": "long"},
+        {"action": "plan", "id": STRIPE, "ending": "failed", "start_lag_s": 0, "duration_s": True},
+        {"action": "flokit_weather", "weather": "snow"},
+        {"action": "slack_weather", "weather": "down"},
+    ],
+)
+async def test_wrong_knobs_are_a_400(world, asked):
+    """What the panel cannot do changes nothing and is answered with a sentence."""
+    before = world.flokit.sources()
+    async with world.session.post("/page/control", json=asked) as reply:
+        assert reply.status == 400
+        assert (await reply.json())["error"]
+    assert world.flokit.sources() == before
+
+
+async def test_other_sites_cannot_turn_a_knob(world):
+    """The control panel is open to this machine's own page only."""
+    headers = {"Origin": "https://evil.test"}
+    async with world.session.post("/page/control", json={"action": "reset"}, headers=headers) as reply:
+        assert reply.status == 403
+
+
+async def test_a_page_without_a_panel_says_so(tmp_path):
+    """Without a control panel there is nothing to turn."""
+    slack = LocalSlack()
+    add_page(slack.app, slack, tmp_path)
+    await slack.start()
+    async with (
+        aiohttp.ClientSession(slack.url) as session,
+        session.post("/page/control", json={"action": "reset"}) as reply,
+    ):
+        assert (await reply.json())["error"] == "There is no control panel here."
+    await slack.stop()

@@ -1,0 +1,84 @@
+"""The revisions and the tables are one schema, on both databases."""
+
+from __future__ import annotations
+
+import pytest
+import pytest_asyncio
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.exc import IntegrityError
+
+from bot.store import schema
+from bot.store.database import Database
+from bot.store.tables import metadata, runs
+
+
+@pytest_asyncio.fixture
+async def database(empty_url):
+    """Open an empty database."""
+    opened = Database(empty_url)
+    yield opened
+    await opened.close()
+
+
+async def differences(database):
+    """Tell what the revisions lack, or have too much; the tables' comments are for readers and stay in the code."""
+
+    def compare(connection):
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        found = compare_metadata(context, metadata)
+        return [one for one in found if not (isinstance(one, list) and {op for op, *_ in one} == {"modify_comment"})]
+
+    async with database.begin() as connection:
+        return await connection.run_sync(compare)
+
+
+async def test_revisions_make_exactly_the_tables(database):
+    """From empty, ``upgrade`` brings exactly what ``tables.py`` describes."""
+    await schema.upgrade(database)
+    assert await differences(database) == []
+
+
+async def test_empty_database_has_no_revision(database):
+    """An empty database names no revision, and so is not taken for one of this code."""
+    assert await schema.current(database) == ""
+    assert schema.head() != ""
+
+
+async def test_upgrade_reaches_the_head(database):
+    """After ``upgrade`` the database's revision is the code's."""
+    await schema.upgrade(database)
+    assert await schema.current(database) == schema.head()
+
+
+async def test_upgrade_twice_is_harmless(database, clock):
+    """A second ``upgrade`` changes nothing and loses nothing."""
+    await schema.upgrade(database)
+    row = {
+        "id": "run_1",
+        "team_id": "T",
+        "integration_id": "i",
+        "phase": "done",
+        "requested_at": clock.now,
+        "data": "{}",
+        "version": 0,
+    }
+    async with database.begin() as connection:
+        await connection.execute(runs.insert().values(**row))
+    await schema.upgrade(database)
+    assert await differences(database) == []
+    async with database.begin() as connection:
+        kept = (await connection.execute(runs.select())).one()
+    assert (kept.id, kept.requested_at) == ("run_1", clock.now)
+
+
+async def test_database_itself_holds_one_active_run(database, clock):
+    """Two active runs of one integration are refused by the database, whoever writes them."""
+    await schema.upgrade(database)
+    row = {"team_id": "T", "integration_id": "i", "phase": "done", "requested_at": clock.now, "data": "{}"}
+    async with database.begin() as connection:
+        await connection.execute(runs.insert().values(id="run_1", outcome="succeeded", **row))
+        await connection.execute(runs.insert().values(id="run_2", **row))
+    with pytest.raises(IntegrityError):
+        async with database.begin() as connection:
+            await connection.execute(runs.insert().values(id="run_3", **row))

@@ -1,0 +1,437 @@
+"""The Slack client against a Slack on a real socket: every call brings a value or a typed error, and is made once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections import Counter
+from contextlib import asynccontextmanager
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from bot.core import errors
+from bot.core.models import Message
+from bot.sandbox.slack import Fault, LocalSlack
+from bot.slack import DEFAULT_RETRY_AFTER_S, FIND_PAGES, MAX_RETRY_AFTER_S, POSTS_BURST, SlackClient
+
+TOKEN = "xoxb-sandbox-s3cret"
+HELLO = Message("hello", ({"type": "section", "text": {"type": "mrkdwn", "text": "hello"}},))
+POST = "chat.postMessage"
+
+
+def tagged(outbox_id, text="hello"):
+    """Make a message that carries its outbox id."""
+    metadata = {"event_type": "flokit_message", "event_payload": {"outbox_id": outbox_id}}
+    return Message(text, metadata=metadata)
+
+
+@pytest_asyncio.fixture
+async def slack():
+    """Run a Slack that knows our token and limits no rates."""
+    local = LocalSlack(bot_token=TOKEN)
+    local.rates.enforced = False
+    await local.start()
+    yield local
+    await local.stop()
+
+
+@asynccontextmanager
+async def connected(api_url, **options):
+    """Make a client and close it."""
+    client = SlackClient(options.pop("token", TOKEN), api_url=api_url, **options)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+@pytest_asyncio.fixture
+async def client(slack):
+    """Connect a client with a short timeout."""
+    async with connected(slack.api_url, timeout_s=0.4) as made:
+        yield made
+
+
+def calls(slack, method=POST):
+    """Count a method's calls."""
+    return len([call for call in slack.calls if call.method == method])
+
+
+def assert_silent(error):
+    """The token is nowhere in an error, its causes and its traceback."""
+    seen = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
+    assert "s3cret" not in seen
+    cause = error.__cause__
+    while cause is not None:
+        assert "s3cret" not in f"{cause} {cause!r}"
+        cause = cause.__cause__
+
+
+# --- values ----------------------------------------------------------------------------------------------------
+
+
+async def test_post_and_update(slack, client):
+    """A post brings the ts that Slack gave it, and an update changes that message."""
+    ts = await client.post("C0DATA", HELLO)
+    assert slack.message("C0DATA", ts)["text"] == "hello"
+    await client.update("C0DATA", ts, Message("bye"))
+    assert slack.message("C0DATA", ts)["text"] == "bye"
+    assert "blocks" not in slack.message("C0DATA", ts)
+
+
+async def test_reply_stands_in_its_thread(slack, client):
+    """A reply goes below its root."""
+    root = await client.post("C0DATA", HELLO)
+    ts = await client.post("C0DATA", HELLO, thread_ts=root)
+    assert [message["ts"] for message in slack.messages("C0DATA", root)] == [ts]
+
+
+@pytest.mark.parametrize("char", ["a", "ü", "\N{BOMB}"])
+async def test_long_texts_can_be_updated(slack, client, char):
+    """An update's text is cut to Slack's limit in bytes, never inside a character."""
+    ts = await client.post("C0DATA", HELLO)
+    await client.update("C0DATA", ts, Message(char * 5000, HELLO.blocks))
+    shown = slack.message("C0DATA", ts)["text"]
+    assert set(shown) == {char}
+    assert 3990 <= len(shown.encode()) <= 4000
+
+
+async def test_identity(client):
+    """``auth.test`` tells who we are and what we may."""
+    identity = await client.fetch_identity()
+    assert (identity.team_id, identity.bot_user_id, identity.bot_id) == ("T0SANDBOX", "UFLOKIT", "BFLOKIT")
+    assert "chat:write" in identity.scopes
+
+
+async def test_app_token_is_checked(client):
+    """A usable app token passes, another is refused by name."""
+    await client.check_app_token("xapp-sandbox")
+    with pytest.raises(errors.SlackError) as refused:
+        await client.check_app_token(f"xapp-{TOKEN}")
+    assert refused.value.code == "invalid_auth"
+    assert_silent(refused.value)
+
+
+async def test_direct_message_is_opened(slack, client):
+    """A person's direct message is named, and can be posted to."""
+    channel = await client.open_direct("UANA")
+    await client.post(channel, HELLO)
+    assert len(slack.messages(channel)) == 1
+
+
+# --- errors ----------------------------------------------------------------------------------------------------
+
+CODES = [
+    (kind, code)
+    for kind in (
+        errors.SlackUnavailable,
+        errors.SlackNoAccess,
+        errors.SlackArchived,
+        errors.SlackMessageGone,
+        errors.SlackRefusedContent,
+        errors.SlackAuthLost,
+        errors.SlackRateLimited,
+    )
+    for code in sorted(kind.codes)
+] + [(errors.SlackOther, "a_code_of_next_year")]
+
+
+def test_codes_have_one_owner():
+    """No error code belongs to two classes."""
+    assert max(Counter(code for _, code in CODES).values()) == 1
+
+
+async def test_every_code_becomes_its_class(slack, client):
+    """Each of Slack's codes is raised as the class that owns it, after one call, without the token."""
+    for n, (kind, code) in enumerate(CODES):
+        slack.faults.add(Fault(POST, "error", code=code))
+        with pytest.raises(errors.SlackError) as refused:
+            await client.post(f"C{n}", HELLO)
+        assert type(refused.value) is kind, code
+        assert refused.value.code == ("ratelimited" if kind is errors.SlackRateLimited else code)
+        assert calls(slack) == n + 1
+        assert_silent(refused.value)
+
+
+async def test_rate_limit_tells_how_long(slack, client):
+    """A 429 is raised with Slack's Retry-After, and the channel is left alone meanwhile; others are not."""
+    slack.faults.add(Fault(POST, "ratelimited", retry_after_s=7))
+    with pytest.raises(errors.SlackRateLimited) as refused:
+        await client.post("C0DATA", HELLO)
+    assert refused.value.retry_after_s == 7
+    with pytest.raises(errors.SlackRateLimited) as paced:
+        await client.post("C0DATA", HELLO)
+    assert paced.value.code == "paced"
+    assert 6 < paced.value.retry_after_s <= 7
+    assert calls(slack) == 1
+    await client.post(await client.open_direct("UANA"), HELLO)
+
+
+@pytest.mark.parametrize("kind", ["http_500", "garbage", "hang", "drop"])
+async def test_no_answer_is_unavailable(slack, client, kind):
+    """Without a usable answer it is unknown whether the call was done: one call, and no guess."""
+    slack.faults.add(Fault(POST, kind))
+    with pytest.raises(errors.SlackUnavailable) as refused:
+        await client.post("C0DATA", HELLO)
+    assert calls(slack) == 1
+    assert_silent(refused.value)
+
+
+async def test_lost_answer_is_not_repeated(slack, client):
+    """A post that was done before its connection broke is not sent again by the client, warm or cold."""
+    await client.post("C0DATA", HELLO)
+    slack.faults.add(Fault(POST, "done_then_drop"))
+    with pytest.raises(errors.SlackUnavailable):
+        await client.post("C0DATA", HELLO)
+    assert calls(slack) == 2
+    assert len(slack.messages("C0DATA")) == 2
+
+
+@pytest.mark.parametrize("method", ["chat.update", "auth.test", "conversations.open", "conversations.history"])
+@pytest.mark.parametrize("kind", ["http_500", "garbage", "drop"])
+async def test_other_calls_have_the_same_errors(slack, client, method, kind):
+    """Every call goes through the one place where answers are read."""
+    make_call = {
+        "chat.update": lambda: client.update("C0DATA", "1.0", HELLO),
+        "auth.test": client.fetch_identity,
+        "conversations.open": lambda: client.open_direct("UANA"),
+        "conversations.history": lambda: client.find("C0DATA", None, "msg_1", since_s=0),
+    }[method]
+    slack.faults.add(Fault(method, kind, times=9))
+    with pytest.raises(errors.SlackUnavailable) as refused:
+        await make_call()
+    assert_silent(refused.value)
+
+
+async def test_nobody_listens(slack):
+    """A refused connection is raised as unavailable, without the token."""
+    url = slack.api_url
+    await slack.stop()
+    async with connected(url) as client:
+        with pytest.raises(errors.SlackUnavailable) as refused:
+            await client.post("C0DATA", HELLO)
+        assert_silent(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        ("[1]", "application/json", 200),
+        ('"ok"', "application/json", 200),
+        ("null", "application/json", 200),
+        ("{}", "application/json", 200),
+        ('{"ok": true}', "application/json", 200),
+        ('{"ok": true, "ts": 5}', "application/json", 200),
+        ("{", "application/json", 200),
+        ("hello", "text/plain", 200),
+        ("", "text/plain", 200),
+        ("<html>", "text/html", 502),
+        ("[]", "application/json", 503),
+    ],
+)
+async def test_any_body_is_a_typed_error(body, content_type, status):
+    """Whatever a proxy answers instead of Slack, the post is in doubt, and nothing else is raised."""
+
+    async def answer(request):
+        return web.Response(text=body, content_type=content_type, status=status)
+
+    async with serving(answer) as url, connected(url) as client:
+        with pytest.raises(errors.SlackUnavailable) as refused:
+            await client.post("C0DATA", HELLO)
+        assert_silent(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("30", 30),
+        ("0", 0.1),
+        ("99999999999999999999", MAX_RETRY_AFTER_S),
+        ("-5", DEFAULT_RETRY_AFTER_S),
+        ("soon", DEFAULT_RETRY_AFTER_S),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", DEFAULT_RETRY_AFTER_S),
+        ("²", DEFAULT_RETRY_AFTER_S),
+        (None, DEFAULT_RETRY_AFTER_S),
+    ],
+)
+async def test_any_retry_after_is_a_time(header, seconds):
+    """Whatever stands in Retry-After, the wait is neither zero nor endless."""
+
+    async def answer(request):
+        headers = {} if header is None else {"Retry-After": header}
+        return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
+
+    async with serving(answer) as url, connected(url) as client:
+        with pytest.raises(errors.SlackRateLimited) as refused:
+            await client.post("C0DATA", HELLO)
+        assert refused.value.retry_after_s == seconds
+
+
+@asynccontextmanager
+async def serving(handle):
+    """Serve one handler for every path and yield its base URL."""
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
+
+
+# --- looking for a message -------------------------------------------------------------------------------------
+
+
+async def test_message_is_found_in_a_thread(client):
+    """A reply of ours is found by the outbox id in its metadata, and only by it."""
+    root = await client.post("C0DATA", HELLO)
+    ts = await client.post("C0DATA", tagged("msg_1"), thread_ts=root)
+    assert await client.find("C0DATA", root, "msg_1", since_s=0) == ts
+    assert await client.find("C0DATA", root, "msg_2", since_s=0) is None
+    assert await client.find("C0DATA", None, "msg_1", since_s=0) is None
+
+
+async def test_message_is_found_in_a_channel(slack, client):
+    """A root of ours is found in the channel among the messages of people."""
+    ts = await client.post("C0DATA", tagged("msg_1"))
+    await slack.say("UANA", "C0DATA", "outbox_id msg_2")
+    assert await client.find("C0DATA", None, "msg_1", since_s=0) == ts
+    assert await client.find("C0DATA", None, "msg_2", since_s=0) is None
+
+
+async def test_message_is_found_on_a_later_page(slack, client):
+    """However far down it stands, the message is found: page by page, in threads and channels."""
+    root = await client.post("C0DATA", tagged("msg_0"))
+    for n in range(450):
+        slack.workspace.post("C0DATA", {"user": "UANA", "text": str(n), "thread_ts": root})
+        slack.workspace.post("C0DATA", {"user": "UANA", "text": str(n)})
+    stored = slack.workspace.post(
+        "C0DATA", {"user": "UFLOKIT", "text": "x", "thread_ts": root, "metadata": tagged("msg_9").metadata}
+    )
+    assert await client.find("C0DATA", root, "msg_9", since_s=0) == stored["ts"]
+    assert calls(slack, "conversations.replies") == 3
+    assert await client.find("C0DATA", None, "msg_0", since_s=0) == root
+    assert calls(slack, "conversations.history") == 3
+
+
+async def test_older_messages_are_not_looked_at(slack, client):
+    """What was posted before the message can have been is left out."""
+    ts = await client.post("C0DATA", tagged("msg_1"))
+    assert await client.find("C0DATA", None, "msg_1", since_s=float(ts) - 1) == ts
+    assert await client.find("C0DATA", None, "msg_1", since_s=float(ts) + 1) is None
+
+
+async def test_endless_channel_is_not_read_for_ever(slack, client):
+    """After ten pages the look ends: telling twice is better than never."""
+    for n in range(200 * FIND_PAGES + 1):
+        slack.workspace.post("C0DATA", {"user": "UANA", "text": str(n)})
+    assert await client.find("C0DATA", None, "msg_1", since_s=0) is None
+    assert calls(slack, "conversations.history") == FIND_PAGES
+
+
+async def test_public_channel_is_joined_to_be_read(slack, client):
+    """Where the bot posted without being a member it joins to look; a private channel stays closed."""
+    ts = await client.post("C0GENERAL", tagged("msg_1"))
+    assert await client.find("C0GENERAL", None, "msg_1", since_s=0) == ts
+    with pytest.raises(errors.SlackNoAccess):
+        await client.find("G0FINANCE", None, "msg_1", since_s=0)
+
+
+async def test_gone_thread_cannot_be_looked_through(client):
+    """A thread that is not there is told apart from one that lacks the message."""
+    with pytest.raises(errors.SlackMessageGone):
+        await client.find("C0DATA", "1.0", "msg_1", since_s=0)
+
+
+# --- response URLs ---------------------------------------------------------------------------------------------
+
+
+async def response_url(slack, user="UANA", channel="C0GENERAL"):
+    """Have a person type a command, and return its response_url."""
+    await slack.command(user, channel)
+    return slack.envelopes[-1].payload["response_url"]
+
+
+async def test_response_reaches_one_person(slack, client):
+    """A response is shown to whoever asked, where the bot may not post."""
+    await client.respond(await response_url(slack), HELLO)
+    assert [message["text"] for message in slack.ephemerals("UANA")] == ["hello"]
+    assert slack.messages("C0GENERAL") == []
+
+
+async def test_used_up_response_url_is_refused(slack, client):
+    """The sixth use of a response_url is an error, not a silent loss."""
+    url = await response_url(slack)
+    for _ in range(5):
+        await client.respond(url, HELLO)
+    with pytest.raises(errors.SlackOther):
+        await client.respond(url, HELLO)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("ratelimited", errors.SlackRateLimited),
+        ("http_500", errors.SlackUnavailable),
+        ("hang", errors.SlackUnavailable),
+        ("drop", errors.SlackUnavailable),
+        ("error", errors.SlackOther),
+    ],
+)
+async def test_failed_responses_are_typed(slack, client, kind, error):
+    """A response that did not get through says how."""
+    url = await response_url(slack)
+    slack.faults.add(Fault("response_url", kind))
+    with pytest.raises(error):
+        await client.respond(url, HELLO)
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "http://127.0.0.1:1/x", "https://exa mple/"])
+async def test_any_response_url_is_tried_safely(client, url):
+    """An address that cannot be used is an error like any other."""
+    with pytest.raises(errors.SlackUnavailable):
+        await client.respond(url, HELLO)
+
+
+# --- pacing ----------------------------------------------------------------------------------------------------
+
+
+async def test_crowded_channel_is_not_waited_for_long(slack):
+    """Of many posts to one channel each goes out soon or is given back soon: none outwaits the lease it is sent under.
+
+    A post that waited on after its lease would go out a second time: whoever takes the lease over posts it, too.
+    """
+    async with connected(slack.api_url) as client:
+        began = time.monotonic()
+        results = await asyncio.gather(*(client.post("C0DATA", HELLO) for _ in range(12)), return_exceptions=True)
+        assert time.monotonic() - began < 2.0
+    refused = [result for result in results if isinstance(result, errors.SlackRateLimited)]
+    assert {error.code for error in refused} == {"paced"}
+    assert len(refused) + calls(slack) == 12
+    assert calls(slack) <= POSTS_BURST + 2
+
+
+async def test_channels_are_paced_apart(slack, client):
+    """A crowded channel does not slow another down."""
+    for _ in range(int(POSTS_BURST)):
+        await client.post("C0DATA", HELLO)
+    await client.post("D0ANA", HELLO)
+    assert calls(slack) == POSTS_BURST + 1
+
+
+async def test_spare_edits_leave_room_for_people(slack):
+    """Progress edits give way while few edits are left; rows and outcomes still go."""
+    async with connected(slack.api_url, clock=lambda: 0.0, timeout_s=0.4) as client:
+        ts = await client.post("C0DATA", HELLO)
+        for _ in range(12):
+            await client.update("C0DATA", ts, HELLO, spare=True)
+        with pytest.raises(errors.SlackRateLimited) as paced:
+            await client.update("C0DATA", ts, HELLO, spare=True)
+        assert paced.value.code == "paced"
+        for _ in range(8):
+            await client.update("C0DATA", ts, HELLO)

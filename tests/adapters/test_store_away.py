@@ -1,0 +1,171 @@
+"""The database goes away and comes back: the store says so in one word, and works on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bot.core.errors import StoreUnavailable
+from bot.store.database import Database
+from bot.store.store import Store
+
+STARTING_UP = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
+TOO_MANY = b"SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0\0"
+
+
+@asynccontextmanager
+async def serving(handle):
+    """Serve a port with whatever ``handle`` does to a connection; yield a URL of it."""
+
+    async def connected(reader, writer):
+        try:
+            await handle(reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield f"postgresql+asyncpg://postgres@127.0.0.1:{port}/x"
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def opened(url):
+    """Open a store and close it."""
+    store = Store(Database(url), owner="a")
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def free_port():
+    """Find a port at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def assert_unavailable(store, make, click):
+    """Try each kind of work: it is refused with a sentence that names no address and no password."""
+    now = make.clock.now
+    for work in (
+        store.check(),
+        store.add_request(make.command()),
+        click(store, make),
+        store.claim_runs(now, 1),
+        store.claim_outbox(now, 1),
+        store.next_run_at(),
+        store.release(),
+    ):
+        with pytest.raises(StoreUnavailable) as refused:
+            await work
+        assert "127.0.0.1" not in str(refused.value)
+
+
+async def test_nobody_listens(make, click):
+    """A refused connection means that the store is unavailable."""
+    async with opened(f"postgresql+asyncpg://postgres:hunter2@127.0.0.1:{free_port()}/x") as store:
+        await assert_unavailable(store, make, click)
+
+
+@pytest.mark.parametrize("refusal", [STARTING_UP, TOO_MANY], ids=["starting", "full"])
+async def test_server_takes_no_connections(make, click, refusal):
+    """A PostgreSQL that starts up, shuts down or is full means the same."""
+
+    async def refuse(reader, writer):
+        while True:
+            size = int.from_bytes(await reader.readexactly(4), "big")
+            message = await reader.readexactly(size - 4)
+            if message[:4] == (80877103).to_bytes(4, "big"):
+                writer.write(b"N")  # no TLS
+                continue
+            writer.write(b"E" + (len(refusal) + 4).to_bytes(4, "big") + refusal)
+            await writer.drain()
+            return
+
+    async with serving(refuse) as url, opened(url) as store:
+        await assert_unavailable(store, make, click)
+
+
+async def test_server_hangs_up(make, click):
+    """A connection that is closed at once means the same."""
+
+    async def hang_up(reader, writer):
+        await reader.read(1)
+
+    async with serving(hang_up) as url, opened(url) as store:
+        await assert_unavailable(store, make, click)
+
+
+async def test_silent_server_is_not_waited_for_long(make, click):
+    """A server that never answers is given up within Slack's three seconds, so that the ack can say so."""
+    silence = asyncio.Event()
+
+    async def stay_silent(reader, writer):
+        await silence.wait()
+
+    async with serving(stay_silent) as url, opened(url) as store:
+        try:
+            async with asyncio.timeout(2.8):
+                with pytest.raises(StoreUnavailable):
+                    await store.add_request(make.command())
+        finally:
+            silence.set()
+
+
+@pytest.mark.postgres
+async def test_stopped_server_and_back(postgres_server, postgres_url, make, clock, click):
+    """While PostgreSQL is stopped nothing is saved; once it is back the same store goes on where it was."""
+    async with opened(postgres_url) as store:
+        before = await click(store, make)
+        try:
+            await asyncio.to_thread(postgres_server.stop)
+            await assert_unavailable(store, make, click)
+        finally:
+            await asyncio.to_thread(postgres_server.ensure_postgres_running)
+        (claim,) = await store.claim_runs(clock.now, 5)
+        assert claim.run == before.run
+        await store.save(claim, make.ended(claim.run), clock.now)
+
+
+@pytest.mark.postgres
+async def test_server_stops_inside_a_transaction(postgres_server, postgres_url, make, click):
+    """A transaction that the server's end cut off saved nothing, and says so."""
+
+    async def stopped_half_way(store):
+        async with store._database.begin() as connection:
+            await connection.exec_driver_sql("DELETE FROM runs")
+            await asyncio.to_thread(postgres_server.stop)
+            await connection.exec_driver_sql("DELETE FROM runs")
+
+    async with opened(postgres_url) as store:
+        try:
+            with pytest.raises(StoreUnavailable):
+                await stopped_half_way(store)
+        finally:
+            await asyncio.to_thread(postgres_server.ensure_postgres_running)
+        assert await click(store, make)
+
+
+async def test_missing_folder_is_made(tmp_path):
+    """The folder of the embedded database is made when it is asked for."""
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/data/deep/flokit.db")
+    database.make_folder()
+    await database.check()
+    await database.close()
+    assert (tmp_path / "data" / "deep" / "flokit.db").exists()
+
+
+async def test_unreadable_file_is_unavailable(tmp_path, make, click):
+    """A SQLite file that cannot be opened means that the store is unavailable."""
+    (tmp_path / "flokit.db").mkdir()
+    async with opened(f"sqlite+aiosqlite:///{tmp_path}/flokit.db") as store:
+        await assert_unavailable(store, make, click)

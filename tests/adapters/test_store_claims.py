@@ -1,0 +1,190 @@
+"""Claims of runs under any order of clicks, claims, saves and pauses: a stateful test on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import delete, func, select
+
+from bot.core.errors import ClaimLost
+from bot.core.models import Decision
+from bot.store.database import Database
+from bot.store.outbox import OutboxKind
+from bot.store.store import Store
+from bot.store.tables import inbox, metadata, outbox, runs, threads
+from tests.adapters.conftest import Make, VirtualClock, start
+
+OWNERS = ("a", "b", "c")
+LEASE_S = 10.0
+
+
+class Claims(RuleBasedStateMachine):
+    """Three processes share one database; the model knows whose claim of a run is the newest."""
+
+    url = ""
+
+    def __init__(self):
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.clock = VirtualClock()
+        self.make = Make(self.clock)
+        self.stores = {}
+        self.version, self.held, self.claims, self.active = {}, {}, [], {}
+        self.ended = set()
+
+    def run(self, work):
+        """Wait for one piece of work."""
+        return self.runner.run(work)
+
+    @initialize()
+    def open(self):
+        """Begin with an empty database."""
+
+        async def opened():
+            stores = {owner: Store(Database(self.url), owner=owner, lease_s=LEASE_S) for owner in OWNERS}
+            async with stores["a"]._database.begin() as connection:
+                for table in reversed(metadata.sorted_tables):
+                    await connection.execute(delete(table))
+            return stores
+
+        self.stores = self.run(opened())
+
+    def teardown(self):
+        """Close all."""
+
+        async def closed():
+            for store in self.stores.values():
+                await store.close()
+
+        self.run(closed())
+        # A worker of aiosqlite reports its end to the loop: the loop must still be there to hear it.
+        for thread in threading.enumerate():
+            if "_connection_worker_thread" in thread.name:
+                self.run(asyncio.to_thread(thread.join, 5))
+        self.runner.close()
+
+    @rule(owner=st.sampled_from(OWNERS), n=st.integers(0, 2), thread=st.integers(1, 3))
+    def click(self, owner, n, thread):
+        """Start or join: joined is exactly what finds an active run."""
+        request = self.make.press(message_ts=f"{thread}.0")
+        opened = self.run(start(self.stores[owner], self.make, request, integration=f"int_{n}"))
+        assert opened.joined == (n in self.active)
+        if opened.joined:
+            assert opened.run.id == self.active[n]
+        self.active[n] = opened.run.id
+
+    @rule(owner=st.sampled_from(OWNERS), limit=st.integers(1, 3))
+    def claim(self, owner, limit):
+        """Nobody gets what another still holds, nor more than was asked for."""
+        claims = self.run(self.stores[owner].claim_runs(self.clock.now, limit))
+        assert len(claims) <= limit
+        for claim in claims:
+            run_id = claim.run.id
+            assert self.held.get(run_id, self.clock.now) <= self.clock.now
+            assert claim.version > self.version.get(run_id, -1)
+            self.note(owner, claim, self.clock.now + timedelta(seconds=LEASE_S))
+
+    def note(self, owner, claim, until):
+        """Remember the newest claim of a run."""
+        self.version[claim.run.id] = claim.version
+        self.held[claim.run.id] = until
+        self.claims.append((owner, claim))
+
+    @precondition(lambda self: self.claims)
+    @rule(pick=st.randoms(use_true_random=False), ends=st.booleans(), keep=st.booleans())
+    def save(self, pick, ends, keep):
+        """The newest claim writes; every older one is refused and changes nothing."""
+        owner, claim = pick.choice(self.claims)
+        run = claim.run
+        decision = self.make.ended(run) if ends else self.make.watching(run, in_s=1)
+        store = self.stores[owner]
+        if claim.version != self.version[run.id]:
+            before = self.run(self.everything(store))
+            with pytest.raises(ClaimLost):
+                self.run(store.save(claim, decision, self.clock.now, keep_claim=keep))
+            assert self.run(self.everything(store)) == before
+            return
+        if run.id in self.ended:
+            decision = Decision(run, None)
+        saved = self.run(store.save(claim, decision, self.clock.now, keep_claim=keep))
+        self.claims.remove((owner, claim))
+        self.note(owner, saved, self.clock.now + timedelta(seconds=LEASE_S) if keep else self.clock.now)
+        if decision.run.outcome:
+            self.ended.add(run.id)
+            self.active = {n: run_id for n, run_id in self.active.items() if run_id != run.id}
+
+    async def everything(self, store):
+        """Read what a save could have changed."""
+        async with store._database.begin() as connection:
+            return [
+                sorted(map(repr, (await connection.execute(select(table))).all())) for table in (runs, outbox, inbox)
+            ]
+
+    @rule(owner=st.sampled_from(OWNERS))
+    def release(self, owner):
+        """A stopping process gives back what it holds."""
+        self.run(self.stores[owner].release())
+        newest = {
+            claim.run.id for who, claim in self.claims if who == owner and claim.version == self.version[claim.run.id]
+        }
+        for run_id in newest:
+            self.held[run_id] = self.clock.now
+
+    @rule(seconds=st.sampled_from([0.5, 3.0, 9.9, 10.0, 30.0]))
+    def wait(self, seconds):
+        """Let time pass."""
+        self.clock.advance(seconds)
+
+    @invariant()
+    def one_active_run(self):
+        """Each integration has at most one active run, the one that clicks join."""
+        if not self.stores:
+            return
+
+        async def active():
+            async with self.stores["a"]._database.begin() as connection:
+                return set((await connection.scalars(select(runs.c.id).where(runs.c.outcome.is_(None)))).all())
+
+        assert self.run(active()) == set(self.active.values())
+
+    @invariant()
+    def each_thread_has_one_outcome(self):
+        """Every thread of a run that ended has exactly one outcome to be told, others none."""
+        if not self.stores:
+            return
+
+        async def told():
+            async with self.stores["a"]._database.begin() as connection:
+                of_run = select(threads.c.run_id, func.count()).group_by(threads.c.run_id)
+                outcomes = select(outbox.c.run_id, func.count()).where(outbox.c.kind == OutboxKind.OUTCOME)
+                return (
+                    dict((await connection.execute(of_run)).all()),
+                    dict((await connection.execute(outcomes.group_by(outbox.c.run_id))).all()),
+                )
+
+        of_run, outcomes = self.run(told())
+        assert outcomes == {run_id: of_run[run_id] for run_id in self.ended}
+
+
+def test_claims_hold_whatever_happens(database_url):
+    """In any order of events nobody writes a run that another took over, and no thread is told twice or never."""
+    machine = type("Claims", (Claims,), {"url": database_url})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

@@ -1,0 +1,413 @@
+"""The outbox: what is due, in which order, once; on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from bot.core.errors import ClaimLost
+from bot.core.models import Message, Telling
+from bot.store.outbox import EDIT_EVERY_S, Address, OutboxKind
+from bot.store.tables import outbox
+
+HERE = Address("T0SANDBOX", "C0DATA", user_id="UANA")
+DIRECT = Address("T0SANDBOX", user_id="UANA")
+
+
+async def note(store, make, text="hello", address=HERE):
+    """Answer a command with a note."""
+    request = make.command()
+    await store.add_request(request)
+    await store.add_note(request, Message(text), address, make.clock.now)
+
+
+async def claim_one(store, clock, limit=5):
+    """Claim the one message that is due."""
+    (item,) = await store.claim_outbox(clock.now, limit)
+    return item
+
+
+async def claim_run(store, clock):
+    """Claim the one run that is due."""
+    (claim,) = await store.claim_runs(clock.now, 5)
+    return claim
+
+
+async def started(store, make, click):
+    """Start a sync whose progress is posted."""
+    await click(store, make)
+    item = await claim_one(store, make.clock)
+    await store.mark_posted(item, "C0DATA", "500.000005", make.clock.now)
+    return item
+
+
+# --- claims ----------------------------------------------------------------------------------------------------
+
+
+async def test_note_comes_back_whole(store, make, clock):
+    """What was added is what is claimed."""
+    address = replace(HERE, thread_ts="1.0", response_url="https://hooks.slack.com/r", ephemeral=True)
+    await note(store, make, "né \N{BOMB}", address)
+    item = await claim_one(store, clock)
+    assert (item.kind, item.channel_id, item.thread_ts, item.user_id) == (OutboxKind.NOTE, "C0DATA", "1.0", "UANA")
+    assert (item.response_url, item.ephemeral, item.ts) == ("https://hooks.slack.com/r", True, None)
+    assert (item.in_doubt, item.is_shown, item.created_at) == (False, False, clock.now)
+
+
+async def test_claimers_never_share_a_message(open_store, make, clock):
+    """However many processes claim at once, each message is held by one."""
+    stores = [open_store(name) for name in "abc"]
+    for n in range(12):
+        await note(stores[0], make, str(n))
+    claims = await asyncio.gather(*(store.claim_outbox(clock.now, 3) for store in stores for _ in range(2)))
+    assert max(len(some) for some in claims) <= 3
+    taken = [item.id for some in claims for item in some]
+    assert len(taken) == len(set(taken))
+
+
+async def test_late_sender_loses(open_store, make, clock):
+    """After a takeover the earlier holder's writes are refused and change nothing."""
+    frozen, other = open_store("a"), open_store("b")
+    await note(frozen, make)
+    old = await claim_one(frozen, clock)
+    clock.advance(10)
+    new = await claim_one(other, clock)
+    writes = [
+        frozen.mark_posted(old, "C0DATA", "1.0", clock.now),
+        frozen.mark_shown(old, clock.now),
+        frozen.postpone(old, clock.now, in_doubt=False),
+        frozen.readdress(old, DIRECT, clock.now),
+        frozen.give_up(old),
+    ]
+    for write in writes:
+        with pytest.raises(ClaimLost):
+            await write
+    await other.mark_posted(new, "C0DATA", "2.0", clock.now)
+    assert await other.claim_outbox(clock.advance(100), 5) == []
+
+
+async def test_late_root_sender_places_nothing(open_store, make, clock, click):
+    """A root that was taken over is placed by whoever holds it, not by the one that stood still."""
+    frozen, other = open_store("a"), open_store("b")
+    await click(frozen, make, make.command(), root=make.panel())
+    old = await claim_one(frozen, clock)
+    clock.advance(10)
+    new = await claim_one(other, clock)
+    with pytest.raises(ClaimLost):
+        await frozen.mark_posted(old, "C0DATA", "1.0", clock.now)
+    assert await other.claim_outbox(clock.now, 5) == []
+    await other.mark_posted(new, "C0DATA", "2.0", clock.now)
+    assert (await claim_one(other, clock)).thread_ts == "2.0"
+
+
+# --- doubt -----------------------------------------------------------------------------------------------------
+
+
+async def test_first_attempt_is_not_in_doubt(store, make, clock):
+    """A message that was never tried, or was certainly refused, is not looked for."""
+    await note(store, make)
+    item = await claim_one(store, clock)
+    assert not item.in_doubt
+    await store.postpone(item, clock.now, in_doubt=False)
+    assert not (await claim_one(store, clock)).in_doubt
+
+
+async def test_lapsed_lease_leaves_a_doubt(store, make, clock):
+    """A message whose holder vanished may have been posted."""
+    await note(store, make)
+    await claim_one(store, clock)
+    clock.advance(10)
+    assert (await claim_one(store, clock)).in_doubt
+
+
+async def test_released_message_is_in_doubt(store, make, clock):
+    """A message that was in hand when the process stopped may have been posted."""
+    await note(store, make)
+    await claim_one(store, clock)
+    await store.release()
+    assert (await claim_one(store, clock)).in_doubt
+
+
+async def test_doubt_outlives_a_clear_refusal(store, make, clock):
+    """A rate limit while looking for a doubtful message clears no doubt: it may still be there."""
+    await note(store, make)
+    await store.postpone(await claim_one(store, clock), clock.now, in_doubt=True)
+    item = await claim_one(store, clock)
+    assert item.in_doubt
+    await store.postpone(item, clock.now, in_doubt=False)
+    assert (await claim_one(store, clock)).in_doubt
+
+
+async def test_posted_message_is_never_in_doubt(store, make, clock, click):
+    """An edit that brought no answer is simply done again."""
+    await started(store, make, click)
+    claim = await claim_run(store, clock)
+    clock.advance(5)
+    await store.save(claim, make.watching(claim.run), clock.now)
+    await store.postpone(await claim_one(store, clock), clock.now, in_doubt=True)
+    item = await claim_one(store, clock)
+    assert not item.in_doubt
+    assert item.is_shown
+
+
+async def test_readdressed_message_is_not_in_doubt(store, make, clock):
+    """What one address refused is posted anew at the next, at once and without a doubt."""
+    await note(store, make, address=replace(HERE, thread_ts="1.0"))
+    await store.readdress(await claim_one(store, clock), DIRECT, clock.now)
+    item = await claim_one(store, clock)
+    assert (item.channel_id, item.thread_ts, item.user_id) == (None, None, "UANA")
+    assert (item.in_doubt, item.failures) == (False, 0)
+
+
+async def test_readdressed_message_is_no_longer_ephemeral(store, make, clock):
+    """A private answer that goes to the direct messages instead is posted there as any other."""
+    address = replace(HERE, response_url="https://hooks.slack.com/r", ephemeral=True)
+    await note(store, make, address=address)
+    await store.readdress(await claim_one(store, clock), DIRECT, clock.now)
+    assert not (await claim_one(store, clock)).ephemeral
+
+
+async def test_failures_are_counted(store, make, clock):
+    """Each postponement counts, for the backoff; success forgets them."""
+    await note(store, make)
+    for failures in range(3):
+        item = await claim_one(store, clock)
+        assert item.failures == failures
+        await store.postpone(item, clock.now, in_doubt=False)
+
+
+async def test_postponed_message_waits(store, make, clock):
+    """A message given back is due when it was said to be."""
+    await note(store, make)
+    due_at = clock.now + timedelta(seconds=30)
+    await store.postpone(await claim_one(store, clock), due_at, in_doubt=False)
+    assert await store.next_message_at() == due_at
+    assert await store.claim_outbox(clock.advance(29), 5) == []
+    assert len(await store.claim_outbox(clock.advance(1), 5)) == 1
+
+
+async def test_given_up_message_is_over(store, make, clock):
+    """What is given up is not tried again."""
+    await note(store, make)
+    await store.give_up(await claim_one(store, clock))
+    assert await store.claim_outbox(clock.advance(3600), 5) == []
+    assert await store.next_message_at() is None
+
+
+# --- order -----------------------------------------------------------------------------------------------------
+
+
+async def test_outcome_waits_for_the_progress_post_in_flight(store, make, clock, click):
+    """The outcome is never posted above the progress reply of its thread."""
+    await click(store, make)
+    progress = await claim_one(store, clock)
+    claim = await claim_run(store, clock)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    assert await store.claim_outbox(clock.now, 5) == []
+    await store.mark_posted(progress, "C0DATA", "1.0", clock.now)
+    assert (await claim_one(store, clock)).kind is OutboxKind.OUTCOME
+
+
+async def test_outcome_waits_for_a_progress_post_in_doubt(store, make, clock, click):
+    """A progress reply that may be there is looked for before the outcome is posted."""
+    await click(store, make)
+    progress = await claim_one(store, clock)
+    await store.postpone(progress, clock.now + timedelta(seconds=1), in_doubt=True)
+    claim = await claim_run(store, clock)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    assert await store.claim_outbox(clock.now, 5) == []
+    clock.advance(1)
+    progress = await claim_one(store, clock)
+    assert progress.in_doubt
+    await store.give_up(progress)
+    assert (await claim_one(store, clock)).kind is OutboxKind.OUTCOME
+
+
+async def test_waiting_outcome_is_not_announced(store, make, clock, click):
+    """While an outcome waits for a postponed progress reply, the next message is that reply: no loop may spin."""
+    await click(store, make)
+    progress = await claim_one(store, clock)
+    due_at = clock.now + timedelta(seconds=60)
+    await store.postpone(progress, due_at, in_doubt=True)
+    claim = await claim_run(store, clock)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    assert await store.claim_outbox(clock.now, 5) == []
+    assert await store.next_message_at() == due_at
+
+
+async def test_outcome_passes_a_pending_edit(store, make, clock, click):
+    """An edit of the progress reply never holds the outcome back."""
+    await started(store, make, click)
+    claim = await claim_run(store, clock)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    assert (await claim_one(store, clock)).kind is OutboxKind.OUTCOME
+
+
+async def test_given_up_progress_does_not_hold_the_outcome(store, make, clock, click):
+    """Where the progress reply could not be posted, the outcome is still told, and the reply is not tried again."""
+    await click(store, make)
+    await store.give_up(await claim_one(store, clock))
+    claim = await claim_run(store, clock)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    assert (await claim_one(store, clock)).kind is OutboxKind.OUTCOME
+
+
+async def test_outcomes_come_first(store, make, clock, click):
+    """Outcomes are handed out before answers, answers before progress."""
+    await started(store, make, click)
+    claim = await claim_run(store, clock)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    await click(store, make, make.press(message_ts="2.0"), integration="int_2")
+    await note(store, make)
+    clock.advance(5)
+    kinds = [item.kind for _ in range(4) for item in await store.claim_outbox(clock.now, 1)]
+    assert kinds == [OutboxKind.OUTCOME, OutboxKind.NOTE, OutboxKind.PROGRESS, OutboxKind.PROGRESS]
+
+
+async def test_claims_are_sorted(store, make, clock, click):
+    """Within one claim the order is the same: what matters most comes first."""
+    await started(store, make, click)
+    claim = await claim_run(store, clock)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    await note(store, make)
+    clock.advance(5)
+    kinds = [item.kind for item in await store.claim_outbox(clock.now, 9)]
+    assert kinds == [OutboxKind.OUTCOME, OutboxKind.NOTE, OutboxKind.PROGRESS]
+
+
+# --- roots -----------------------------------------------------------------------------------------------------
+
+
+async def test_replies_wait_for_their_root(store, make, clock, click):
+    """Progress and outcome of a typed sync are due when their root is posted, and go below it."""
+    await click(store, make, make.command(), root=make.panel())
+    root = await claim_one(store, clock)
+    assert root.kind is OutboxKind.PANEL
+    assert await store.is_root(root)
+    claim = await claim_run(store, clock)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    assert await store.claim_outbox(clock.now, 5) == []
+    await store.mark_posted(root, "D0ANA", "7.0", clock.now)
+    assert not await store.is_root(root)
+    items = [item for item in await store.claim_outbox(clock.now, 5) if item.kind is not OutboxKind.PANEL]
+    assert [(item.kind, item.channel_id, item.thread_ts) for item in items] == [(OutboxKind.OUTCOME, "D0ANA", "7.0")]
+
+
+async def test_root_in_a_thread_keeps_replies_in_that_thread(store, make, clock, click):
+    """A sync asked for inside a thread is followed up in that thread, never below a reply."""
+    await click(store, make, make.command(thread_ts="1.0"), root=make.panel())
+    items = await store.claim_outbox(clock.now, 5)
+    assert {(item.kind, item.thread_ts) for item in items} == {(OutboxKind.PANEL, "1.0"), (OutboxKind.PROGRESS, "1.0")}
+
+
+async def test_waiting_replies_are_not_announced(store, make, clock, click):
+    """Replies without a place yet are not due, whatever is told meanwhile."""
+    await click(store, make, make.command(), root=make.panel())
+    root = await claim_one(store, clock)
+    await store.postpone(root, clock.now + timedelta(seconds=5), in_doubt=False)
+    claim = await claim_run(store, clock)
+    await store.save(claim, make.watching(claim.run, tell=(Telling.PROGRESS,)), clock.now)
+    assert await store.next_message_at() == clock.now + timedelta(seconds=5)
+
+
+# --- edits -----------------------------------------------------------------------------------------------------
+
+
+async def test_edits_coalesce(store, make, clock, click):
+    """However often progress changes, there is one row, and its newest version is shown."""
+    await started(store, make, click)
+    for _ in range(5):
+        claim = await claim_run(store, clock)
+        await store.save(claim, make.watching(claim.run, in_s=0), clock.now)
+    clock.advance(EDIT_EVERY_S)
+    item = await claim_one(store, clock)
+    assert item.ts == "500.000005"
+    assert (await store.load_progress(item)).run.looks == 5
+    await store.mark_shown(item, clock.now)
+    assert await store.claim_outbox(clock.advance(3600), 5) == []
+
+
+async def test_edits_of_one_message_are_paced(store, make, clock, click):
+    """A progress reply is edited at most every two seconds."""
+    await started(store, make, click)
+    claim = await claim_run(store, clock)
+    await store.save(claim, make.watching(claim.run), clock.now)
+    assert await store.next_message_at() == clock.now + timedelta(seconds=EDIT_EVERY_S)
+    assert await store.claim_outbox(clock.advance(EDIT_EVERY_S - 0.1), 5) == []
+    assert len(await store.claim_outbox(clock.advance(0.1), 5)) == 1
+
+
+async def test_change_during_an_edit_is_shown_next(store, make, clock, click):
+    """A version that comes while an older one is being sent is sent afterwards, at the pace."""
+    await click(store, make)
+    item = await claim_one(store, clock)
+    claim = await claim_run(store, clock)
+    await store.save(claim, make.watching(claim.run), clock.now)
+    await store.mark_posted(item, "C0DATA", "1.0", clock.now)
+    assert await store.next_message_at() == clock.now + timedelta(seconds=EDIT_EVERY_S)
+    clock.advance(EDIT_EVERY_S)
+    again = await claim_one(store, clock)
+    assert again.version > item.version
+    assert again.ts == "1.0"
+
+
+async def test_row_edits_are_not_paced_by_progress(store, make, clock):
+    """A redrawn panel is due at once: a person waits for it."""
+    request, panel = make.command(), make.panel()
+    await store.add_panel(request, panel, HERE, clock.now)
+    await store.mark_posted(await claim_one(store, clock), "C0DATA", "1.0", clock.now)
+    await store.redraw_panel(make.press(), replace(panel, page=1), clock.now)
+    item = await claim_one(store, clock)
+    assert (await store.load_panel_view(item.panel_id))[0].page == 1
+    assert await store.load_panel(panel.id) == replace(panel, page=1)
+
+
+# --- response URLs ---------------------------------------------------------------------------------------------
+
+
+async def test_response_url_ends(store, make, clock):
+    """A response_url that Slack no longer honours is not handed out."""
+    await note(store, make, address=replace(HERE, response_url="https://hooks.slack.com/r"))
+    clock.advance(29 * 60)
+    assert (await claim_one(store, clock)).response_url is None
+
+
+async def test_press_renews_the_response_url(store, make, clock):
+    """A press on a message that only its reader sees brings the response_url that can change it."""
+    panel = make.panel()
+    address = replace(HERE, response_url="https://hooks.slack.com/old", ephemeral=True)
+    await store.add_panel(make.command(), panel, address, clock.now)
+    await store.mark_shown(await claim_one(store, clock), clock.now, ephemeral=True)
+    clock.advance(3600)
+    press = make.press(ephemeral=True, response_url="https://hooks.slack.com/new")
+    await store.redraw_panel(press, panel, clock.now)
+    item = await claim_one(store, clock)
+    assert item.response_url == "https://hooks.slack.com/new"
+    assert item.is_shown
+
+
+async def test_progress_of_a_purged_run_is_none(store, make, clock, click):
+    """A progress reply whose run is gone has nothing to show."""
+    await click(store, make)
+    item = await claim_one(store, clock)
+    assert await store.load_progress(replace(item, run_id="run_x")) is None
+
+
+async def test_outbox_never_holds_two_rows_of_one_place(open_store, make, clock, click):
+    """Clicks and decisions at once leave each thread with one progress reply and one outcome."""
+    stores = [open_store(name) for name in "abc"]
+    await click(stores[0], make)
+    claim = await claim_run(stores[0], clock)
+    await asyncio.gather(
+        *(click(stores[n % 3], make, make.press(f"U{n}", message_ts=f"{n % 4}.0")) for n in range(9)),
+        stores[0].save(claim, make.watching(claim.run, in_s=0), clock.now),
+    )
+    claim = await claim_run(stores[1], clock)
+    await stores[1].save(claim, make.ended(claim.run), clock.now)
+    async with stores[0]._database.begin() as connection:
+        rows = (await connection.execute(select(outbox.c.thread_ts, outbox.c.kind))).all()
+    assert len(rows) == len(set(rows)) == 5

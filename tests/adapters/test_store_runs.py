@@ -1,0 +1,502 @@
+"""Runs in the store: one active run per integration, claims that fence, and no thread untold; on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from bot.core.commands import Action, Press
+from bot.core.errors import ClaimLost
+from bot.core.models import Decision, Outcome, Person, Phase, Status
+from bot.core.requests import RequestKind
+from bot.store import runs as runs_module
+from bot.store.outbox import OutboxKind
+from bot.store.store import Kept
+from bot.store.tables import audit, outbox, participants, runs, threads
+
+
+async def rows(store, table, *where):
+    """Read a table."""
+    async with store._database.begin() as connection:
+        return (await connection.execute(select(table).where(*where))).all()
+
+
+async def kinds(store, run_id):
+    """Count a run's messages by kind."""
+    return Counter(row.kind for row in await rows(store, outbox, outbox.c.run_id == run_id))
+
+
+def keep_press(make, run_id):
+    """Click Keep watching."""
+    request = make.press()
+    return replace(request, kind=RequestKind.PRESS, press=Press(Action.KEEP_WATCHING, run_id=run_id))
+
+
+# --- opening and joining ---------------------------------------------------------------------------------------
+
+
+async def test_click_opens_a_run(store, make, clock, click):
+    """A click opens a run that is due at once, with its starter and its thread."""
+    opened = await click(store, make)
+    assert not opened.joined
+    assert opened.told_here
+    assert opened.run.requested_by == Person("UANA", "uana")
+    assert await store.next_run_at() == clock.now
+    (thread,) = await rows(store, threads)
+    assert (thread.channel_id, thread.thread_ts) == ("C0DATA", "100.000001")
+    assert await kinds(store, opened.run.id) == {OutboxKind.PROGRESS: 1}
+
+
+async def test_second_click_in_the_thread_joins_silently(store, make, click):
+    """A second person in the same thread joins: nothing more is posted there."""
+    first = await click(store, make)
+    second = await click(store, make, make.press("UBEN"))
+    assert second.joined
+    assert not second.told_here
+    assert second.run == first.run
+    assert await kinds(store, first.run.id) == {OutboxKind.PROGRESS: 1}
+    assert {row.user_id for row in await rows(store, participants)} == {"UANA", "UBEN"}
+
+
+async def test_click_elsewhere_joins_and_is_told_there(store, make, click):
+    """A click in another thread joins the run, and that thread is told, too."""
+    first = await click(store, make)
+    second = await click(store, make, make.press("UBEN", message_ts="200.000002"))
+    assert second.joined
+    assert second.told_here
+    assert await kinds(store, first.run.id) == {OutboxKind.PROGRESS: 2}
+    assert [row.joined for row in await rows(store, threads)] == [False, True]
+
+
+async def test_same_person_is_one_participant(store, make, click):
+    """Whoever clicks twice is named once, as the starter."""
+    first = await click(store, make)
+    await click(store, make)
+    assert len(await rows(store, participants)) == 1
+    (item,) = await store.claim_outbox(make.clock.now, 5)
+    view = await store.load_progress(item)
+    assert view.joined_by == ()
+    assert view.run == first.run
+
+
+async def test_joiners_are_named_in_order(store, make, clock, click):
+    """Those who joined are named in the order in which they came."""
+    await click(store, make)
+    for user in ("UCLEO", "UBEN"):
+        clock.advance(1)
+        await click(store, make, make.press(user))
+    (item,) = await store.claim_outbox(clock.now, 5)
+    assert [person.id for person in (await store.load_progress(item)).joined_by] == ["UCLEO", "UBEN"]
+
+
+async def test_every_click_is_audited(store, make, click):
+    """The audit says who did what and what came of it."""
+    first = await click(store, make)
+    await click(store, make, make.press("UBEN"), action="try_again")
+    entries = [(row.user_id, row.action, row.result, row.run_id) for row in await rows(store, audit)]
+    assert entries == [
+        ("UANA", "resync", "started", first.run.id),
+        ("UBEN", "try_again", "joined", first.run.id),
+    ]
+
+
+async def test_redelivered_click_is_ignored(store, make, click):
+    """The same trigger_id twice is one click: no join, no audit entry."""
+    request = make.press()
+    await click(store, make, request)
+    assert await click(store, make, request) is None
+    assert len(await rows(store, audit)) == 1
+
+
+async def test_concurrent_redeliveries_are_one_click(open_store, make, click):
+    """One trigger_id that reaches several processes at once is one click."""
+    stores = [open_store(name) for name in "abcd"]
+    request = make.press()
+    opened = await asyncio.gather(*(click(store, make, request) for store in stores))
+    assert len([one for one in opened if one]) == 1
+    assert len(await rows(stores[0], audit)) == 1
+
+
+async def test_twenty_clicks_at_once_start_one_run(open_store, make, click):
+    """Clicks at the same moment through several processes open one run, and every thread is told once."""
+    stores = [open_store(f"owner{n}") for n in range(4)]
+    requests = [make.press(f"U{n}", message_ts=f"{100 + n % 10}.000001") for n in range(20)]
+    opened = await asyncio.gather(*(click(stores[n % 4], make, request) for n, request in enumerate(requests)))
+    assert Counter(one.joined for one in opened) == {False: 1, True: 19}
+    (run_id,) = {one.run.id for one in opened}
+    assert await kinds(stores[0], run_id) == {OutboxKind.PROGRESS: 10}
+    assert sum(one.told_here for one in opened) == 10
+    assert len(await rows(stores[0], participants)) == 20
+    assert len(await rows(stores[0], audit)) == 20
+
+
+async def test_integrations_and_teams_are_apart(store, make, click):
+    """Runs of other integrations, and of other teams, are not joined."""
+    first = await click(store, make)
+    other = await click(store, make, integration="int_2")
+    press = make.press()
+    foreign = await click(store, make, replace(press, origin=replace(press.origin, team_id="T2")))
+    assert len({first.run.id, other.run.id, foreign.run.id}) == 3
+
+
+async def test_cancelled_click_is_whole_or_nothing(store, make, click):
+    """A click that is cut off at any await leaves all of it or nothing, and the store works on."""
+    for steps in range(1, 60, 3):
+        task = asyncio.create_task(click(store, make, integration=f"int_{steps}"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    opened = await click(store, make, integration="int_last")
+    assert opened
+    saved = {row.id for row in await rows(store, runs)}
+    assert {row.run_id for row in await rows(store, audit)} == saved
+    assert {row.run_id for row in await rows(store, threads)} == saved
+    assert {row.run_id for row in await rows(store, outbox)} == saved
+
+
+# --- threads that are told once --------------------------------------------------------------------------------
+
+
+async def test_ephemeral_click_is_followed_up_directly(store, make, click):
+    """A click on a message that only its reader sees gets a root in the person's direct messages."""
+    root = make.panel()
+    opened = await click(store, make, make.press(ephemeral=True), root=root)
+    panel = next(row for row in await rows(store, outbox) if row.kind == OutboxKind.PANEL)
+    assert (panel.channel_id, panel.user_id, panel.ephemeral) == (None, "UANA", False)
+    again = await click(store, make, make.press(ephemeral=True), root=make.panel())
+    assert again.joined
+    assert not again.told_here
+    assert await kinds(store, opened.run.id) == {OutboxKind.PROGRESS: 1}
+
+
+async def test_click_on_a_posted_root_is_told_there_once(store, make, clock, click):
+    """The thread of a ``/flokit sync`` root is told once, also when somebody clicks on that root."""
+    opened = await click(store, make, make.command("sync stripe"), root=make.panel())
+    (root,) = await store.claim_outbox(clock.now, 5)
+    await store.mark_posted(root, "C0DATA", "300.000003", clock.now)
+    second = await click(store, make, make.press("UBEN", message_ts="300.000003"))
+    third = await click(store, make, make.press("UCLEO", message_ts="301.0", thread_ts="300.000003"))
+    assert not second.told_here
+    assert not third.told_here
+    assert await kinds(store, opened.run.id) == {OutboxKind.PROGRESS: 1}
+
+
+async def test_click_on_a_root_before_it_is_recorded_is_told_there_once(store, make, clock, click):
+    """A click on a root that is posted but not recorded yet does not make its thread be told twice."""
+    opened = await click(store, make, make.command("sync stripe"), root=make.panel())
+    (root,) = await store.claim_outbox(clock.now, 5)
+    await click(store, make, make.press("UBEN", message_ts="300.000003"))
+    await store.mark_posted(root, "C0DATA", "300.000003", clock.now)
+    (claim,) = await store.claim_runs(clock.now, 5)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    assert (await kinds(store, opened.run.id))[OutboxKind.OUTCOME] == 1
+
+
+# --- claims ----------------------------------------------------------------------------------------------------
+
+
+async def test_claimers_never_share_a_run(open_store, make, clock, click):
+    """However many processes claim at once, each run is held by one, and no claim exceeds its limit."""
+    stores = [open_store(name) for name in "abcd"]
+    for n in range(30):
+        await click(stores[0], make, integration=f"int_{n}")
+    claims = await asyncio.gather(*(store.claim_runs(clock.now, 5) for store in stores for _ in range(2)))
+    assert max(len(some) for some in claims) <= 5
+    taken = [claim.run.id for some in claims for claim in some]
+    assert len(taken) == len(set(taken))
+
+
+async def test_expired_claim_is_taken_over(open_store, make, clock, click):
+    """When the lease ends another process goes on, and the earlier holder writes nothing more."""
+    frozen, other = open_store("a"), open_store("b")
+    await click(frozen, make)
+    (old,) = await frozen.claim_runs(clock.now, 5)
+    assert await other.claim_runs(clock.advance(9.9), 5) == []
+    (new,) = await other.claim_runs(clock.advance(0.1), 5)
+    before = [*await rows(other, runs), *await rows(other, outbox)]
+    with pytest.raises(ClaimLost):
+        await frozen.save(old, make.ended(old.run), clock.now)
+    assert [*await rows(other, runs), *await rows(other, outbox)] == before
+    await other.save(new, make.ended(new.run), clock.now)
+    assert await kinds(other, new.run.id) == {OutboxKind.OUTCOME: 1}
+
+
+async def test_kept_claim_goes_on(open_store, make, clock, click):
+    """``keep_claim`` renews the lease, and only the newest version of the claim may write."""
+    store, other = open_store("a"), open_store("b")
+    await click(store, make)
+    (first,) = await store.claim_runs(clock.now, 5)
+    clock.advance(8)
+    second = await store.save(first, Decision(first.run, clock.now), clock.now, keep_claim=True)
+    assert second.lease_until == clock.now + timedelta(seconds=10)
+    assert await other.claim_runs(clock.advance(9), 5) == []
+    with pytest.raises(ClaimLost):
+        await store.save(first, make.watching(first.run), clock.now)
+    await store.save(second, make.watching(second.run), clock.now)
+
+
+async def test_saved_run_waits_for_its_next_look(store, make, clock, click):
+    """After a save the run is free and due when the decision said; after the end never."""
+    await click(store, make)
+    (claim,) = await store.claim_runs(clock.now, 5)
+    await store.save(claim, make.watching(claim.run, in_s=7), clock.now)
+    assert await store.next_run_at() == clock.now + timedelta(seconds=7)
+    assert await store.claim_runs(clock.advance(6.9), 5) == []
+    (claim,) = await store.claim_runs(clock.advance(0.1), 5)
+    assert claim.run.phase is Phase.WATCHING
+    await store.save(claim, make.ended(claim.run), clock.now)
+    assert await store.next_run_at() is None
+
+
+async def test_leases_count_in_the_next_time(store, make, clock, click):
+    """A held run can be claimed when its lease ends, and the store says so."""
+    await click(store, make)
+    await store.claim_runs(clock.advance(3), 5)
+    assert await store.next_run_at() == clock.now + timedelta(seconds=10)
+
+
+async def test_release_gives_back_only_its_own(open_store, make, clock, click):
+    """A stopping process gives back all that it holds, and nothing of others."""
+    store, other = open_store("a"), open_store("b")
+    await click(store, make, integration="int_1")
+    await click(store, make, make.press(message_ts="2.0"), integration="int_2")
+    await store.add_request(make.command())
+    (mine,) = await store.claim_runs(clock.now, 1)
+    (theirs,) = await other.claim_runs(clock.now, 1)
+    await store.claim_requests(clock.now, 5)
+    messages = await store.claim_outbox(clock.now, 5)
+    await store.release()
+    assert [claim.run.id for claim in await other.claim_runs(clock.now, 5)] == [mine.run.id]
+    assert len(await other.claim_requests(clock.now, 5)) == 1
+    assert {item.id for item in await other.claim_outbox(clock.now, 5)} == {item.id for item in messages}
+    assert theirs.run.id != mine.run.id
+
+
+async def test_run_comes_back_whole(store, make, clock, click):
+    """Every field of a run survives the database."""
+    await click(store, make)
+    (claim,) = await store.claim_runs(clock.now, 5)
+    seen = replace(make.integration(), status=Status.SYNCING, last_synced_at=clock.now)
+    changed = replace(
+        claim.run,
+        phase=Phase.WATCHING,
+        baseline=make.integration(),
+        clock_offset_s=-0.25,
+        attempts=2,
+        attempted_at=clock.now,
+        accepted_at=clock.now + timedelta(microseconds=1),
+        posted_vendor_at=clock.now,
+        sync_id="s-1",
+        looks=7,
+        last_seen=seen,
+        last_seen_at=clock.now,
+        syncing_since=clock.now,
+        typical_s=12.5,
+        reason="né \N{BOMB} \x00",
+    )
+    await store.save(claim, Decision(changed, clock.now), clock.now)
+    (again,) = await store.claim_runs(clock.now, 5)
+    assert again.run == changed
+
+
+# --- what a decision tells -------------------------------------------------------------------------------------
+
+
+async def test_end_is_told_in_every_thread(store, make, clock, click):
+    """The outcome goes to each thread of the run, in the transaction that ends it."""
+    first = await click(store, make)
+    await click(store, make, make.press("UBEN", message_ts="200.000002"))
+    for item in await store.claim_outbox(clock.now, 5):
+        await store.mark_posted(item, item.channel_id, f"9.{item.thread_ts[:3]}", clock.now)
+    (claim,) = await store.claim_runs(clock.now, 5)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    assert await kinds(store, first.run.id) == {OutboxKind.PROGRESS: 2, OutboxKind.OUTCOME: 2}
+    outcomes = [item for item in await store.claim_outbox(clock.now, 9) if item.kind is OutboxKind.OUTCOME]
+    assert {item.thread_ts for item in outcomes} == {"100.000001", "200.000002"}
+    view = await store.load_outcome(outcomes[0])
+    assert view.run.outcome is Outcome.SUCCEEDED
+    assert [person.id for person in view.joined_by] == ["UBEN"]
+
+
+async def test_unposted_progress_is_dropped_at_the_end(store, make, clock, click):
+    """A run that ends before its progress was tried needs only its outcome."""
+    opened = await click(store, make)
+    (claim,) = await store.claim_runs(clock.now, 5)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    assert await kinds(store, opened.run.id) == {OutboxKind.OUTCOME: 1}
+
+
+async def test_row_is_redrawn(store, make, clock, click):
+    """The panel that was clicked is due again with each decision that tells its row."""
+    panel = make.panel()
+    request = make.command()
+    await store.add_request(request)
+    await store.add_panel(request, panel, replace(ADDRESS, user_id="UANA"), clock.now)
+    (item,) = await store.claim_outbox(clock.now, 5)
+    await store.mark_posted(item, "C0DATA", "100.000001", clock.now)
+    opened = await click(store, make, panel_id=panel.id)
+    due = {item.kind for item in await store.claim_outbox(clock.now, 5)}
+    assert due == {OutboxKind.PANEL, OutboxKind.PROGRESS}
+    _, overlay = await store.load_panel_view(panel.id)
+    assert overlay["int_1"].run.id == opened.run.id
+
+
+async def test_join_racing_with_the_end_is_told_or_starts_anew(open_store, make, clock, click):
+    """Whoever clicks while a run ends is either told its outcome or has started the next run."""
+    stores = [open_store(name) for name in "abc"]
+    for n in range(12):
+        integration = f"int_{n}"
+        first = await click(stores[0], make, integration=integration)
+        (claim,) = await stores[0].claim_runs(clock.now, 5)
+        joiner, *_ = await asyncio.gather(
+            click(stores[1], make, make.press("UBEN", message_ts="200.000002"), integration=integration),
+            stores[0].save(claim, make.ended(claim.run), clock.now),
+            stores[2].claim_outbox(clock.now, 5),
+        )
+        told = await rows(stores[0], outbox, outbox.c.run_id == first.run.id, outbox.c.kind == OutboxKind.OUTCOME)
+        if joiner.joined:
+            assert {row.thread_ts for row in told} == {"100.000001", "200.000002"}
+        else:
+            assert joiner.run.id != first.run.id
+            assert {row.thread_ts for row in told} == {"100.000001"}
+            (claim,) = await stores[0].claim_runs(clock.now, 5)
+            await stores[0].save(claim, make.ended(claim.run), clock.now)
+
+
+async def test_end_racing_with_the_root_is_told(open_store, make, clock, click):
+    """An outcome that is decided while the root of its thread is being recorded becomes due all the same."""
+    stores = [open_store(name) for name in "ab"]
+    for n in range(15):
+        opened = await click(stores[0], make, make.command(), integration=f"int_{n}", root=make.panel())
+        (claim,) = await stores[0].claim_runs(clock.now, 5)
+        due = await stores[1].claim_outbox(clock.now, 50)
+        (root,) = [item for item in due if item.kind is OutboxKind.PANEL and item.ts is None]
+        await asyncio.gather(
+            stores[0].save(claim, make.ended(claim.run), clock.now),
+            stores[1].mark_posted(root, "C0DATA", f"30{n}.000003", clock.now),
+        )
+        told = await rows(stores[0], outbox, outbox.c.run_id == opened.run.id, outbox.c.kind == OutboxKind.OUTCOME)
+        assert [(row.thread_ts, row.due_at) for row in told] == [(f"30{n}.000003", clock.now)]
+
+
+# --- late results ----------------------------------------------------------------------------------------------
+
+
+async def unconfirmed(store, make, click):
+    """Bring a run to its deadline without a result."""
+    await click(store, make)
+    (claim,) = await store.claim_runs(make.clock.now, 5)
+    await store.save(claim, make.ended(claim.run, Outcome.NOT_CONFIRMED), make.clock.now)
+    return claim.run
+
+
+async def test_unconfirmed_run_is_looked_at_later(store, make, clock, click):
+    """A run that was not confirmed stays due, and its late result is told in a message of its own."""
+    run = await unconfirmed(store, make, click)
+    (claim,) = await store.claim_runs(clock.advance(300), 5)
+    assert claim.run.phase is Phase.LATE
+    await store.save(claim, make.ended(claim.run), clock.now)
+    assert (await kinds(store, run.id))[OutboxKind.OUTCOME] == 2
+
+
+async def test_newer_run_ends_the_late_watch(store, make, clock, click):
+    """A new click starts a new run, and from then on a result is not told as the older run's."""
+    old = await unconfirmed(store, make, click)
+    new = await click(store, make)
+    assert not new.joined
+    assert [claim.run.id for claim in await store.claim_runs(clock.advance(600), 5)] == [new.run.id]
+    (row,) = await rows(store, runs, runs.c.id == old.id)
+    assert (row.phase, row.outcome) == (Phase.DONE, Outcome.NOT_CONFIRMED)
+
+
+async def test_superseded_late_look_writes_nothing(store, make, clock, click):
+    """A look at a late run that is under way when a newer run starts loses its claim."""
+    await unconfirmed(store, make, click)
+    (claim,) = await store.claim_runs(clock.advance(300), 5)
+    await click(store, make)
+    with pytest.raises(ClaimLost):
+        await store.save(claim, make.ended(claim.run), clock.now)
+
+
+async def test_keep_watching_makes_the_run_due(store, make, clock, click):
+    """Keep watching makes an unconfirmed run due at once for one more deadline, and is audited."""
+    run = await unconfirmed(store, make, click)
+    assert await store.keep_watching(keep_press(make, run.id), run.id, clock.now) is Kept.WATCHED
+    (claim,) = await store.claim_runs(clock.now, 5)
+    assert claim.run.keep_until == clock.now + timedelta(seconds=run.patience.deadline_s)
+    assert [row.action for row in await rows(store, audit)] == ["resync", "keep_watching"]
+
+
+async def test_keep_watching_counts_once(store, make, clock, click):
+    """A redelivered press changes nothing."""
+    run = await unconfirmed(store, make, click)
+    request = keep_press(make, run.id)
+    assert await store.keep_watching(request, run.id, clock.now) is Kept.WATCHED
+    assert await store.keep_watching(request, run.id, clock.now) is Kept.REPEATED
+    assert len(await rows(store, audit)) == 2
+
+
+async def test_keep_watching_leaves_other_runs_alone(store, make, clock, click):
+    """An unknown run, another team's run and a run that a newer one replaced are left as they are."""
+    run = await unconfirmed(store, make, click)
+    assert await store.keep_watching(keep_press(make, "run_x"), "run_x", clock.now) is Kept.UNKNOWN
+    foreign = keep_press(make, run.id)
+    foreign = replace(foreign, origin=replace(foreign.origin, team_id="T2"))
+    assert await store.keep_watching(foreign, run.id, clock.now) is Kept.UNKNOWN
+    await click(store, make)
+    assert await store.keep_watching(keep_press(make, run.id), run.id, clock.now) is Kept.NEWER
+
+
+async def test_keep_watching_fences_the_look_under_way(store, make, clock, click):
+    """A look that was under way when somebody pressed Keep watching does not undo the press."""
+    run = await unconfirmed(store, make, click)
+    (claim,) = await store.claim_runs(clock.advance(300), 5)
+    await store.keep_watching(keep_press(make, run.id), run.id, clock.now)
+    with pytest.raises(ClaimLost):
+        await store.save(claim, make.watching(claim.run), clock.now)
+
+
+# --- history ---------------------------------------------------------------------------------------------------
+
+
+async def test_usual_duration_is_the_median_of_successes(store, make, clock, click):
+    """A new run knows how long this integration's syncs usually take; failures and other integrations do not count."""
+    for seconds, outcome in [(10, Outcome.SUCCEEDED), (30, Outcome.SUCCEEDED), (20, Outcome.SUCCEEDED), (99, "failed")]:
+        await click(store, make)
+        (claim,) = await store.claim_runs(clock.now, 5)
+        clock.advance(seconds)
+        await store.save(claim, make.ended(claim.run, Outcome(outcome)), clock.now)
+    assert (await click(store, make)).run.typical_s == 20
+    assert (await click(store, make, integration="int_2")).run.typical_s is None
+
+
+async def test_overlay_shows_only_what_is_newer_than_the_panel(store, make, clock, click):
+    """A run that ended before a panel was drawn does not override its row; one that ended later does."""
+    await click(store, make)
+    (claim,) = await store.claim_runs(clock.now, 5)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    clock.advance(60)
+    panel, request = make.panel(), make.command()
+    await store.add_panel(request, panel, ADDRESS, clock.now)
+    assert (await store.load_panel_view(panel.id))[1] == {}
+    clock.advance(1)
+    newer = await click(store, make)
+    (claim,) = await store.claim_runs(clock.now, 5)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    shown = (await store.load_panel_view(panel.id))[1]
+    assert shown["int_1"].run.id == newer.run.id
+
+
+async def test_unknown_panel_is_none(store):
+    """A panel that is not there is no exception."""
+    assert await store.load_panel("pnl_x") is None
+    assert await store.load_panel_view("pnl_x") is None
+
+
+ADDRESS = runs_module.outbox.Address("T0SANDBOX", "C0DATA", user_id="UANA")

@@ -1,0 +1,98 @@
+"""The short answers: help, nothing found, no access, and the hint on how to invite the bot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.core.blocks import (
+    access_lost_message,
+    flokit_away_message,
+    help_message,
+    not_found_message,
+    nothing_matches_message,
+    plain_message,
+    with_invite_hint,
+)
+from bot.core.commands import COMMANDS, HelpCommand
+from bot.core.models import Integration
+
+NOW = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)
+STRIPE = Integration("int_4j7stripe", "stripe", "error", NOW)
+
+
+def test_help_shows_every_command_with_its_examples():
+    """Help lists each command's usage, summary and examples, under the command's own name."""
+    shown = str(help_message(HelpCommand(), command="/fk").blocks)
+    for doc in COMMANDS:
+        assert f"/fk {doc.usage}".replace("<", "&lt;").replace(">", "&gt;") in shown
+        assert doc.summary in shown
+        assert all(f"`/fk {example}`" in shown for example in doc.examples)
+
+
+def test_help_suggests_the_nearest_command():
+    """What was not understood is shown as code, with the command that was probably meant."""
+    text = help_message(HelpCommand("<staus>", "status")).text
+    assert text.startswith("I do not understand `&lt;staus&gt;`. Did you mean `/flokit status`?")
+
+
+def test_help_guesses_nothing_without_a_suggestion():
+    """Without a near command help only says that it did not understand."""
+    assert help_message(HelpCommand("xyzzy")).text.startswith("I do not understand `xyzzy`. The commands:")
+
+
+def test_help_says_what_is_missing():
+    """A command without its integration is answered by how to name one."""
+    assert "`/flokit sync stripe`" in help_message(HelpCommand(needs_target="sync")).text
+
+
+def test_not_found_names_the_nearest():
+    """An unknown target is answered by what comes nearest, and by how to see all."""
+    text = not_found_message("strpe", (STRIPE,)).text
+    assert text == (
+        "FloKit has no integration `strpe`. The nearest: Stripe `int_4j7stripe`. `/flokit status` lists what there is."
+    )
+
+
+def test_nothing_matches_lists_what_there_is():
+    """A filter that lets nothing through is answered by what there is."""
+    message = nothing_matches_message("syncing", (STRIPE,), NOW)
+    assert message.text == "No integration matches `syncing`. There is 1 integration: 1 failing."
+    lines: Any = message.blocks[1]
+    assert lines["text"]["text"] == "❌ failing · Stripe `int_4j7stripe`"
+
+
+def test_nothing_matches_stops_listing_in_time():
+    """Beyond ten integrations only their number is told."""
+    message = nothing_matches_message("x", [Integration(f"int_{n:02}") for n in range(14)], NOW)
+    lines: Any = message.blocks[1]
+    assert lines["text"]["text"].endswith("and 4 more: `/flokit status`")
+
+
+def test_a_plain_sentence_is_escaped():
+    """A sentence may hold untrusted text."""
+    assert plain_message("Look: <!channel> & more").text == "Look: &lt;!channel&gt; &amp; more"
+
+
+def test_away_is_not_failed():
+    """That FloKit cannot be reached is told as that, with the reason, and never as a failure."""
+    message = flokit_away_message("no answer in 10 s")
+    assert message.text.startswith("FloKit can't be reached right now")
+    assert "fail" not in message.text
+    assert "no answer in 10 s" in str(message.blocks)
+
+
+def test_lost_access_says_where_keys_are_made():
+    """A refused key is answered by where a new one is made and who sets it."""
+    text = access_lost_message().text
+    assert "FloKit → Settings → API Keys" in text
+    assert "who runs this bot" in text
+
+
+def test_the_invite_hint_leaves_the_message_as_it_was():
+    """The hint comes after the message, and says how to invite and where outcomes go."""
+    message = plain_message("Two of five need attention.")
+    hinted = with_invite_hint(message, "UBOT", command="/fk")
+    assert hinted.blocks[:-1] == message.blocks
+    assert "`/invite` <@UBOT> and then `/fk status`" in hinted.text
+    assert "direct message" in str(hinted.blocks[-1])

@@ -1,0 +1,279 @@
+"""The progress and the outcome of a run, as a person reads them in a thread."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bot.core.advice import things_to_check
+from bot.core.blocks import outcome_message, progress_message
+from bot.core.blocks.text import date
+from bot.core.commands import Action, Press, parse_press
+from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
+
+START = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)
+END = START + timedelta(seconds=80)
+ERROR = "Webhook signature verification failed — check your signing secret"
+FAILING = Integration("int_1", "stripe", "error", START - timedelta(hours=9), ERROR, SyncStats(events_total=1000))
+SYNCING = replace(FAILING, status="syncing", error_message=None)
+CONNECTED = replace(SYNCING, status="connected")
+
+RUN = SyncRun("run_1", "T1", "int_1", "stripe", START, Person("U1", "ana"), baseline=FAILING)
+ASKED = replace(RUN, phase=Phase.CONFIRMING, attempts=1, attempted_at=START)
+ACCEPTED = replace(ASKED, phase=Phase.WATCHING, accepted_at=START)
+SEEN_SYNCING = replace(ACCEPTED, last_seen=SYNCING, syncing_since=START)
+LATE = replace(
+    ACCEPTED, phase=Phase.LATE, outcome=Outcome.NOT_CONFIRMED, ended_at=END, late_until=END + timedelta(hours=5)
+)
+
+
+def progress(run: SyncRun, **more: Any) -> Message:
+    """Draw the progress of a run 80 s after the click."""
+    return progress_message(run, (), END, outbox_id="out_1", **more)
+
+
+def outcome(run: SyncRun, *joined_by: Person) -> Message:
+    """Draw the outcome of a run."""
+    return outcome_message(run, joined_by, END, outbox_id="out_1")
+
+
+def ended(how: Outcome, run: SyncRun = ACCEPTED, **more: Any) -> SyncRun:
+    """End a run so, 80 s after the click."""
+    return replace(run, **{"phase": Phase.DONE, "outcome": how, "ended_at": END, "last_seen": FAILING, **more})
+
+
+def section(message: Message) -> str:
+    """Give the first paragraph of a message."""
+    block: Any = message.blocks[0]
+    return str(block["text"]["text"])
+
+
+def presses(message: Message) -> list[Any]:
+    """Read what the buttons of a message mean."""
+    found: list[Any] = [block["elements"] for block in message.blocks if block["type"] == "actions"]
+    return [parse_press(button["action_id"], button["value"]) for buttons in found for button in buttons]
+
+
+# --- progress --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (RUN, "reading the current state before starting"),
+        (replace(RUN, phase=Phase.TRIGGER), "starting"),
+        (ASKED, "starting"),
+        (
+            replace(ASKED, reason="timed out"),
+            "FloKit did not answer the request to start: looking for signs of a sync before trying again",
+        ),
+        (replace(ASKED, phase=Phase.TRIGGER), "no sign of a sync, asking FloKit again to start it"),
+        (ACCEPTED, "queued — FloKit still shows the old error"),
+        (replace(ACCEPTED, last_seen=CONNECTED), "queued for 1 min 20 s — FloKit accepted the sync"),
+        (SEEN_SYNCING, "syncing for 1 min 20 s"),
+        (replace(SEEN_SYNCING, typical_s=127), "syncing for 1 min 20 s (usually about 2 min)"),
+        (replace(SEEN_SYNCING, typical_s=13), "syncing for 1 min 20 s (usually about 15 s)"),
+        (
+            replace(SEEN_SYNCING, last_seen=CONNECTED, idle_since=END),
+            "FloKit shows it as connected again; waiting for the new success to show",
+        ),
+        (replace(SEEN_SYNCING, unreachable_since=START), f"can't reach FloKit since {date(START)}, still trying"),
+        (LATE, "no result after 1 min 20 s — still looking now and then"),
+        (replace(LATE, keep_until=END), f"no result after 1 min 20 s — still watching, until {date(END)}"),
+        (replace(LATE, phase=Phase.DONE), "no result came; I have stopped looking"),
+        (ended(Outcome.SUCCEEDED), "finished after 1 min 20 s — see the result below"),
+        (ended(Outcome.NOT_CONFIRMED, RUN), "not started — see the result below"),
+        (ended(Outcome.SUCCEEDED, LATE), "a late result came after 1 min 20 s — see below"),
+    ],
+)
+def test_progress_says_what_is_known(run, words):
+    """Each state of a run has its words, with elapsed time where it helps."""
+    assert progress(run).text == f"Stripe: {words}."
+
+
+def test_progress_names_without_notifying():
+    """Progress says who started and who joined by name: nobody is notified of their own click."""
+    message = progress_message(RUN, (Person("U2", "ben"), Person("U3")), END, outbox_id="out_1")
+    context: Any = message.blocks[1]
+    assert context["elements"][0]["text"] == f"Sync started by ana, joined by ben, <@U3>, {date(START)} · `int_1`"
+
+
+def test_progress_tells_a_thread_that_it_joined():
+    """A thread that joined a run under way is told so."""
+    context: Any = progress(RUN, joined_here=True).blocks[1]
+    assert context["elements"][0]["text"].startswith("This thread joined a sync that was already asked for · ")
+
+
+def test_progress_tells_of_an_overlap():
+    """A sync that was under way before the click is mentioned."""
+    context: Any = progress(replace(RUN, baseline=SYNCING)).blocks[1]
+    assert context["elements"][0]["text"].endswith(" · a sync was already under way at the click")
+
+
+def test_progress_carries_its_outbox_id():
+    """The metadata of a progress reply let it be found again."""
+    assert progress(RUN).metadata == {
+        "event_type": "flokit_sync_progress",
+        "event_payload": {"outbox_id": "out_1", "run_id": "run_1"},
+    }
+
+
+# --- outcome ---------------------------------------------------------------------------------------------------
+
+TRY_AGAIN = Press(Action.TRY_AGAIN, integration_id="int_1", run_id="run_1")
+KEEP_WATCHING = Press(Action.KEEP_WATCHING, run_id="run_1")
+
+
+@pytest.mark.parametrize(
+    ("run", "headline", "offers"),
+    [
+        (ended(Outcome.SUCCEEDED, last_seen=replace(CONNECTED, stats=None)), "✅ *Stripe synced in 1 min 20 s*", []),
+        (ended(Outcome.FAILED), "❌ *Stripe failed after 1 min 20 s*", [TRY_AGAIN]),
+        (ended(Outcome.FAILED_AGAIN), "❌ *Stripe is still failing, with the same error*", [TRY_AGAIN]),
+        (ended(Outcome.DISCONNECTED), "🔌 *Stripe is disconnected*", [TRY_AGAIN]),
+        (
+            ended(Outcome.FINISHED_UNPROVEN),
+            "❔ *Stripe finished, but FloKit shows no new successful sync*",
+            [TRY_AGAIN],
+        ),
+        (ended(Outcome.GONE), "❔ *Stripe is no longer in FloKit*", []),
+        (ended(Outcome.ACCESS_LOST), "🔑 *FloKit refuses my key for Stripe*", []),
+        (LATE, "❔ *No result for Stripe after 1 min 20 s*", [KEEP_WATCHING, TRY_AGAIN]),
+        (ended(Outcome.NOT_CONFIRMED, RUN), "❔ *Nothing was started for Stripe*", [TRY_AGAIN]),
+    ],
+)
+def test_an_outcome_has_its_words_and_its_next_step(run, headline, offers):
+    """Each outcome says in its first line what happened and to whom it matters, and offers what can help."""
+    message = outcome(run)
+    assert section(message).split("\n")[0] == f"{headline} <@U1>"
+    assert presses(message) == offers
+
+
+@pytest.mark.parametrize("how", Outcome)
+def test_every_outcome_has_a_sentence_of_its_own(how):
+    """No outcome is told by another one's words."""
+    others = {outcome(ended(other)).text for other in Outcome if other is not how}
+    assert outcome(ended(how)).text not in others
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (1000, 2204, " — 1,204 new events"),
+        (1000, 1001, " — 1 new event"),
+        (1000, 1000, " — no new events"),
+        (1000, 900, ""),
+        (None, 900, ""),
+        (1000, None, ""),
+    ],
+)
+def test_new_events_are_told_when_they_are_known(before, after, told):
+    """New events are counted when FloKit said the totals before and after, and they did not shrink."""
+    run = ended(
+        Outcome.SUCCEEDED,
+        baseline=replace(FAILING, stats=SyncStats(events_total=before)),
+        last_seen=replace(CONNECTED, stats=SyncStats(events_total=after)),
+    )
+    assert section(outcome(run)) == f"✅ *Stripe synced in 1 min 20 s{told}* <@U1>"
+
+
+def test_an_overlap_is_told():
+    """A success that another sync may have brought is told with that fact."""
+    message = outcome(ended(Outcome.SUCCEEDED, baseline=SYNCING, last_seen=CONNECTED))
+    assert section(message).endswith("\nA sync was already under way at the click; it counts.")
+
+
+def test_joiners_are_notified_once():
+    """The outcome mentions everybody who asked for it, each once."""
+    message = outcome(ended(Outcome.SUCCEEDED), Person("U2", "ben"), Person("U1"), Person("U2"))
+    assert section(message).endswith(" <@U1>, <@U2>")
+    assert message.text.endswith(" <@U1>, <@U2>")
+
+
+@pytest.mark.parametrize("how", [Outcome.FAILED, Outcome.FAILED_AGAIN, Outcome.DISCONNECTED])
+def test_a_failure_shows_the_error_and_what_to_check(how):
+    """A failure shows FloKit's error word for word, and the things to check for the type."""
+    message = outcome(ended(how))
+    blocks: list[Any] = list(message.blocks)
+    assert blocks[1]["elements"][0]["elements"][0]["text"] == ERROR
+    assert all(check in blocks[2]["text"]["text"] for check in things_to_check("stripe"))
+    assert ERROR in message.text
+
+
+def test_a_missing_error_text_is_no_block():
+    """An error without a text is told without an empty block."""
+    message = outcome(ended(Outcome.FAILED, last_seen=replace(FAILING, error_message=" ")))
+    assert [block["type"] for block in message.blocks] == ["section", "section", "context", "actions"]
+
+
+@pytest.mark.parametrize(
+    ("run", "known"),
+    [
+        (RUN, "Nothing was started."),
+        (ASKED, "FloKit has not confirmed that a sync was started."),
+        (ACCEPTED, "The sync was started; whether it worked is not known."),
+    ],
+)
+def test_lost_access_says_what_is_known_and_who_can_help(run, known):
+    """Lost access is never told as a failure: it says what is known, and where keys are made."""
+    text = outcome(ended(Outcome.ACCESS_LOST, run, reason="Invalid or missing API key")).text
+    assert known in text
+    assert "FloKit → Settings → API Keys" in text
+    assert "Invalid or missing API key" in text
+    assert "fail" not in text
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"reason": "Sync <paused>"}, "FloKit refused the request. Its words: Sync &lt;paused&gt;"),
+        ({"unreachable_since": START, "unreachable_reason": "HTTP 503"}, f"reached since {date(START)}. HTTP 503"),
+        ({}, "I could not ask FloKit in time."),
+    ],
+)
+def test_what_was_not_started_says_why(more, why):
+    """A run that started nothing says so and why."""
+    assert why in outcome(ended(Outcome.NOT_CONFIRMED, RUN, **more)).text
+
+
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [
+        (LATE, "I did not see it fail either."),
+        (replace(LATE, accepted_at=None), "FloKit did not answer the request to start, and I saw no sign of a sync."),
+        (
+            replace(LATE, unreachable_since=START),
+            f"FloKit can't be reached since {date(START)}: I could not look.",
+        ),
+    ],
+)
+def test_no_result_is_not_a_failure(run, why):
+    """Without a result the outcome says what was and was not seen, and until when it looks on."""
+    text = outcome(run).text
+    assert why in text
+    assert f"I look now and then until {date(END + timedelta(hours=5))}, and tell a late result here." in text
+
+
+def test_a_late_result_says_that_it_is_late():
+    """A result after not_confirmed begins with that fact."""
+    assert section(outcome(ended(Outcome.SUCCEEDED, LATE))).startswith("✅ *Late result: Stripe synced in 1 min 20 s")
+
+
+def test_the_metadata_are_as_documented():
+    """The public metadata hold texts only: an unknown sync_id is empty, times are ISO 8601 in UTC."""
+    assert outcome(ended(Outcome.FAILED)).metadata == {
+        "event_type": "flokit_sync_outcome",
+        "event_payload": {
+            "outbox_id": "out_1",
+            "run_id": "run_1",
+            "integration_id": "int_1",
+            "integration_type": "stripe",
+            "sync_id": "",
+            "outcome": "failed",
+            "started_at": "2024-03-15T14:00:00Z",
+            "finished_at": "2024-03-15T14:01:20Z",
+        },
+    }

@@ -1,0 +1,345 @@
+"""What people type and click, and which integrations they mean."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.blocks.limits import BUTTON_VALUE
+from bot.core.commands import (
+    ACTION_PATTERN,
+    COMMANDS,
+    ID_CHARS,
+    PRESS_CHARS,
+    Action,
+    Ambiguous,
+    Found,
+    HelpCommand,
+    NotFound,
+    Press,
+    ShowCommand,
+    StatusCommand,
+    SyncCommand,
+    UnreadablePress,
+    filter_integrations,
+    is_usable_id,
+    parse_command,
+    parse_mention,
+    parse_press,
+    press_value,
+    resolve,
+)
+from bot.core.models import Integration
+
+NOW = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)
+FRESH = NOW - timedelta(hours=1)
+OLD = NOW - timedelta(days=30)
+
+STRIPE = Integration("int_4j7stripe", "stripe", "error", FRESH, "Webhook signature verification failed")
+IOS = Integration("int_4j7appsios1", "appsflyer", "syncing", FRESH)
+ANDROID = Integration("int_4j7appsand1", "appsflyer", "connected", OLD)
+APPLE = Integration("int_4j7apple", "app_store_connect", "connected", FRESH)
+WAREHOUSE = Integration("int_4j7wh", "warehouse", "disconnected", FRESH)
+ALL = (STRIPE, IOS, ANDROID, APPLE, WAREHOUSE)
+
+# --- commands --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("", StatusCommand()),
+        ("   ", StatusCommand()),
+        ("status", StatusCommand()),
+        ("  STATUS   Failing ", StatusCommand("Failing")),
+        ("list stale", StatusCommand("stale")),
+        ("failing", StatusCommand("failing")),
+        ("Disconnected", StatusCommand("Disconnected")),
+        ("stripe", StatusCommand("stripe")),
+        ("app store connect", StatusCommand("app store connect")),
+        ("show stripe", ShowCommand("stripe")),
+        ("details `int_4j7stripe`", ShowCommand("int_4j7stripe")),
+        ("show “App Store Connect”", ShowCommand("App Store Connect")),
+        ("show \u2018stripe\u2019", ShowCommand("stripe")),
+        ("sync …ios1", SyncCommand("ios1")),
+        ("sync <stripe>", SyncCommand("stripe")),
+        ("Resync stripe.", SyncCommand("stripe")),
+        ("run stripe", SyncCommand("stripe")),
+        ("refresh stripe", SyncCommand("stripe")),
+        ("help", HelpCommand()),
+        ("Help!", HelpCommand()),
+        ("?", HelpCommand()),
+        ("show", HelpCommand(needs_target="show")),
+        ("resync ''", HelpCommand(needs_target="sync")),
+        ("staus", HelpCommand("staus", "status")),
+        ("synk stripe", HelpCommand("synk stripe", "sync")),
+        ("shwo stripe", HelpCommand("shwo stripe", "show")),
+        ("detials stripe", HelpCommand("detials stripe", "show")),
+        ("xyzzy", HelpCommand("xyzzy")),
+    ],
+)
+def test_a_text_means_a_command(text, command):
+    """A text is the command a person means by it."""
+    assert parse_command(text) == command
+
+
+@given(st.text())
+def test_any_text_is_a_command(text):
+    """Any text is a command; what is not understood becomes help."""
+    assert isinstance(parse_command(text), StatusCommand | ShowCommand | SyncCommand | HelpCommand)
+
+
+@given(st.text(), st.text(max_size=5))
+def test_any_mention_is_a_command(text, bot_user_id):
+    """Any message that mentions the bot is a command."""
+    command = parse_mention(f"<@{bot_user_id}>{text}", bot_user_id)
+    assert isinstance(command, StatusCommand | ShowCommand | SyncCommand | HelpCommand)
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("<@UBOT>", StatusCommand()),
+        ("<@UBOT> sync stripe", SyncCommand("stripe")),
+        ("<@UBOT|flokit>: status failing", StatusCommand("failing")),
+        ("sync stripe <@UBOT>", SyncCommand("stripe")),
+        ("show a &amp;lt; b", ShowCommand("a &lt; b")),
+        ("status R&amp;D", StatusCommand("R&D")),
+        ("<@UOTHER> status", HelpCommand("<@UOTHER> status")),
+    ],
+)
+def test_a_mention_means_a_command(text, command):
+    """A mention is read like a command once the bot's own name is out and Slack's escapes are undone."""
+    assert parse_mention(text, "UBOT") == command
+
+
+def test_every_documented_example_is_understood():
+    """Each example in the help is a command, and not a call for help but for help's own."""
+    for doc in COMMANDS:
+        for example in doc.examples:
+            assert isinstance(parse_command(example), HelpCommand) is (doc.name == "help")
+
+
+def test_a_long_text_is_not_repeated_whole():
+    """What was not understood is kept short."""
+    command = parse_command("x" * 10_000)
+    assert isinstance(command, HelpCommand)
+    assert len(command.not_understood) == 100
+
+
+# --- presses ---------------------------------------------------------------------------------------------------
+
+usable_ids = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=ID_CHARS)
+presses = st.builds(Press, st.sampled_from(Action), usable_ids, usable_ids, usable_ids, st.integers(0, 10_000))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("viprn") | st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(presses)
+def test_a_press_comes_back_from_its_button(press):
+    """What a button carries is read back as the same press."""
+    assert parse_press(press.action.value, press_value(press)) == press
+
+
+@given(presses)
+def test_a_press_fits_into_a_button(press):
+    """The value of a button is well within Slack's limit."""
+    assert len(press_value(press)) <= PRESS_CHARS < BUTTON_VALUE
+
+
+def test_a_value_holds_no_more_than_ids_and_a_version():
+    """A value is small JSON: the version and those ids that are there."""
+    value = press_value(Press(Action.RESYNC, integration_id="int_1", panel_id="p1"))
+    assert json.loads(value) == {"v": 1, "i": "int_1", "p": "p1"}
+
+
+@pytest.mark.parametrize("action", Action)
+def test_an_action_id_may_carry_a_suffix(action):
+    """Where a block holds an action twice, a suffix keeps the ids apart and changes nothing."""
+    press = Press(action, "int_1", "panel", "run")
+    assert parse_press(f"{action.value}:1", press_value(press)) == press
+
+
+@given(st.none() | st.binary() | st.text() | st.sampled_from([*Action]), st.none() | st.binary() | st.text())
+def test_any_object_as_a_press_gets_an_answer(action_id, value):
+    """Whatever stands in an action_id and a value, the answer is a press or a sentence."""
+    assert isinstance(parse_press(action_id, value), Press | UnreadablePress)
+
+
+@given(st.sampled_from(Action), json_values)
+def test_any_json_as_a_press_gets_an_answer(action, value):
+    """Whatever JSON stands in a value, the answer is a press or a sentence."""
+    assert isinstance(parse_press(action.value, json.dumps(value)), Press | UnreadablePress)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        b'{"v":1,"i":"int_1"}',
+        "",
+        "int_1",
+        "[" * 900,
+        "[]",
+        '{"i":"int_1"}',
+        '{"v":2,"i":"int_1"}',
+        '{"v":true,"i":"int_1"}',
+        '{"v":1}',
+        '{"v":1,"i":""}',
+        '{"v":1,"i":7}',
+        '{"v":1,"i":"int_1","n":-1}',
+        '{"v":1,"i":"int_1","n":"2"}',
+        '{"v":1,"i":"a\\u0000b"}',
+        '{"v":1,"i":"\\ud800"}',
+        json.dumps({"v": 1, "i": "x" * 101}),
+        json.dumps({"v": 1, "i": "int_1", "more": "x" * 2000}),
+    ],
+)
+def test_a_broken_or_older_value_gets_a_sentence(value):
+    """A value of another version, or a broken one, becomes a sentence that says what to do."""
+    answer = parse_press(Action.RESYNC.value, value, command="/fk")
+    assert answer == UnreadablePress(
+        "This button was made by another version of FloKit's bot: type /fk status for a fresh one."
+    )
+
+
+def test_an_action_of_a_newer_version_gets_a_sentence():
+    """An action that this version does not know is still caught and answered."""
+    assert ACTION_PATTERN.search("flokit_rollback")
+    assert isinstance(parse_press("flokit_rollback", '{"v":1,"i":"int_1"}'), UnreadablePress)
+
+
+def test_the_pattern_matches_all_actions_and_no_others():
+    """The pattern that a listener registers matches the bot's actions only."""
+    assert all(ACTION_PATTERN.search(action.value) for action in Action)
+    assert not ACTION_PATTERN.search("other_flokit_resync")
+
+
+@pytest.mark.parametrize(
+    "press",
+    [
+        Press(Action.RESYNC),
+        Press(Action.REFRESH, integration_id="int_1"),
+        Press(Action.RESYNC, integration_id="x" * 101),
+        Press(Action.RESYNC, integration_id="int\n1"),
+        Press(Action.RESYNC, integration_id="int_1", panel_id="é"),
+    ],
+)
+def test_no_button_is_made_of_an_unusable_press(press):
+    """A press without the id it needs, or with one that no button carries, is a programming error."""
+    with pytest.raises(ValueError, match="no button"):
+        press_value(press)
+
+
+@given(st.text())
+def test_a_usable_id_can_always_be_sent(text):
+    """An id that a button carries is short and plain ASCII."""
+    assert not is_usable_id(text) or (len(text.encode("ascii")) <= ID_CHARS and "\n" not in text)
+
+
+# --- which integration -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "integration"),
+    [
+        ("int_4j7stripe", STRIPE),
+        ("INT_4J7STRIPE", STRIPE),
+        ("`int_4j7stripe`", STRIPE),
+        ("stripe", STRIPE),
+        ("Stripe", STRIPE),
+        ("App Store Connect", APPLE),
+        ("app-store-connect", APPLE),
+        ("appstoreconnect", APPLE),
+        ("ios1", IOS),
+        ("…ios1", IOS),
+        ("7wh", WAREHOUSE),
+    ],
+)
+def test_a_target_is_found(target, integration):
+    """An id, a type or its name, and the unique ending of an id find their integration."""
+    assert resolve(target, ALL) == Found(integration)
+
+
+def test_a_type_of_several_is_never_guessed():
+    """A type that matches two integrations is ambiguous."""
+    assert resolve("AppsFlyer", ALL) == Ambiguous((IOS, ANDROID))
+
+
+def test_an_ending_of_several_is_never_guessed():
+    """An ending that matches two integrations is ambiguous."""
+    other = Integration("int_9x8ios1", "adjust")
+    assert resolve("ios1", (*ALL, other)) == Ambiguous((IOS, other))
+
+
+def test_an_exact_id_wins():
+    """An exact id wins over a type and over the endings that are the same."""
+    exact = Integration("stripe", "warehouse")
+    assert resolve("stripe", (STRIPE, exact)) == Found(exact)
+
+
+@pytest.mark.parametrize("target", ["h", "wh", "", "…", "nothing like it"])
+def test_what_is_too_short_or_unknown_is_not_found(target):
+    """Less than three characters are no ending, and nothing is found by accident."""
+    assert isinstance(resolve(target, ALL), NotFound)
+
+
+def test_the_nearest_are_named():
+    """A misspelt type names what comes nearest."""
+    assert resolve("strpe", ALL) == NotFound("strpe", (STRIPE,))
+
+
+@given(st.text(), st.lists(st.builds(Integration, st.text(), st.text(), st.text()), max_size=5))
+def test_any_target_gets_an_answer(target, integrations):
+    """Whatever the target and the integrations, the answer is one of three."""
+    answer = resolve(target, integrations)
+    assert isinstance(answer, Found | Ambiguous | NotFound)
+    assert not isinstance(answer, Ambiguous) or len(answer.matches) > 1
+
+
+# --- which integrations ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "matches"),
+    [
+        ("", ALL),
+        ("failing", (STRIPE, WAREHOUSE)),
+        ("FAILING", (STRIPE, WAREHOUSE)),
+        ("error", (STRIPE,)),
+        ("syncing", (IOS,)),
+        ("connected", (ANDROID, APPLE)),
+        ("disconnected", (WAREHOUSE,)),
+        ("stale", (ANDROID,)),
+        ("appsflyer", (IOS, ANDROID)),
+        ("App Store", (APPLE,)),
+        ("int_4j7wh", (WAREHOUSE,)),
+        ("signature webhook", (STRIPE,)),
+        ("stale appsflyer", (ANDROID,)),
+        ("failing appsflyer", ()),
+        ("nothing like it", ()),
+    ],
+)
+def test_a_filter_lets_the_right_ones_through(query, matches):
+    """A filter word, a type, an id, or words that all occur let the right integrations through."""
+    assert filter_integrations(query, ALL, NOW) == matches
+
+
+def test_a_type_does_not_match_what_only_mentions_it():
+    """A type is the type alone: another integration whose error mentions it stays out."""
+    other = Integration("int_1", "warehouse", "error", FRESH, "copy of stripe failed")
+    assert filter_integrations("stripe", (other, STRIPE), NOW) == (STRIPE,)
+
+
+@given(st.text())
+def test_any_filter_gets_an_answer(query):
+    """Any text is a filter, and what it lets through is in the given order."""
+    matches = filter_integrations(query, ALL, NOW)
+    assert matches == tuple(one for one in ALL if one in matches)

@@ -1,0 +1,393 @@
+"""The whole bot as a process, between a local Slack and a local FloKit: what a test says is what people would see."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sqlite3
+from collections import Counter
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from bot.sandbox.child import BotProcess
+from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
+from bot.sandbox.slack import LocalSlack
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+READY_WITHIN_S = 20.0
+
+SETTLED_WITHIN_S = 15.0
+
+EVERYBODY = ("UANA", "UBEN", "UCLEO")
+
+NO_FAULT_OF_OURS = {
+    "",
+    "ratelimited",
+    "internal_error",
+    "channel_not_found",
+    "not_in_channel",
+    "is_archived",
+    "is_inactive",
+    "message_not_found",
+    "token_revoked",
+}
+"""What Slack may answer to a bot that does everything right; every other code is a fault of the bot."""
+
+QUICK = {
+    "FOLLOW_UP_FIRST_LOOK_S": "0.1",
+    "FOLLOW_UP_MAX_INTERVAL_S": "0.4",
+    "FOLLOW_UP_GRACE_S": "1",
+    "FOLLOW_UP_DEADLINE_S": "20",
+    "LEASE_S": "2",
+    "LOG_FORMAT": "json",
+}
+"""Patience for tests: the same rules, thirty to sixty times as fast."""
+
+
+class World:
+    """A Slack, a FloKit and a bot that talks to both; ``settings`` are the documented ones."""
+
+    def __init__(self, folder: Path, *, mode: str = "socket", **settings: str) -> None:
+        self.folder = folder
+        self.mode = mode
+        self.slack = LocalSlack()
+        self.flokit = LocalFlokit()
+        self.expected_errors: set[str] = set()
+        """Events that the bot may log as errors in this test."""
+        self.url = ""
+        self._overrides = settings
+        self.bot: BotProcess = BotProcess({}, folder)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the bot is started with."""
+        tokens = self.slack.installation.tokens
+        way_in = (
+            {"SLACK_APP_TOKEN": tokens.app}
+            if self.mode == "socket"
+            else {"SLACK_SIGNING_SECRET": tokens.signing_secret}
+        )
+        return {
+            "SLACK_BOT_TOKEN": tokens.bot,
+            **way_in,
+            "SLACK_API_URL": self.slack.api_url,
+            "FLOKIT_API_KEY": READ_KEY,
+            "FLOKIT_SYNC_API_KEY": WRITE_KEY,
+            "FLOKIT_API_URL": self.flokit.url,
+            "DATABASE_URL": f"sqlite+aiosqlite:///{self.folder / 'flokit.db'}",
+            "PORT": "0",
+            **QUICK,
+            **self._overrides,
+        }
+
+    async def start_services(self) -> None:
+        """Start the local Slack and the local FloKit."""
+        await self.slack.start()
+        await self.flokit.start()
+
+    async def close(self) -> None:
+        """Take everything down."""
+        await self.bot.kill()
+        await self.slack.stop()
+        await self.flokit.stop()
+
+    async def start_bot(self) -> None:
+        """Start the bot and wait until it is ready, whatever it was before."""
+        lines = len(self.log)
+        self.bot = BotProcess(self.settings, self.folder)
+        await self.bot.start()
+        async with asyncio.timeout(READY_WITHIN_S):
+            port = await self._port_after(lines)
+            self.url = f"http://127.0.0.1:{port}"
+            self.slack.request_url = f"{self.url}/slack/events" if self.mode == "http" else None
+            await self._ready()
+
+    async def _port_after(self, lines: int) -> int:
+        while True:
+            for entry in self.log[lines:]:
+                if entry.get("event") == "listening":
+                    return int(entry["port"])
+            if self.bot.process and self.bot.process.returncode is not None:
+                raise AssertionError(f"the bot ended:\n{self.bot.log}")
+            await asyncio.sleep(0.02)
+
+    async def _ready(self) -> None:
+        async with httpx.AsyncClient() as http:
+            while (await http.get(f"{self.url}/readyz")).status_code != 200:
+                await asyncio.sleep(0.02)
+        if self.mode == "socket":
+            await self.slack.wait_connected()
+
+    async def restart(self) -> None:
+        """Kill the bot as a crash would, unless it is dead already, and start it again."""
+        await self.bot.kill()
+        await self.start_bot()
+
+    async def killed_at(self, is_the_instant: Callable[[], object]) -> None:
+        """Kill the bot at an instant that Slack or FloKit sees: before it gets the answer to what it just asked."""
+        killed = asyncio.Event()
+
+        def look(_change: object = None) -> None:
+            if not killed.is_set() and is_the_instant():
+                self.bot.signal(signal.SIGKILL)
+                killed.set()
+
+        ends = (self.slack.subscribe(look), self.flokit.subscribe(look))
+        try:
+            async with asyncio.timeout(15):
+                await killed.wait()
+        finally:
+            for end in ends:
+                end()
+        await self.bot.wait()
+
+    async def get(self, path: str) -> httpx.Response:
+        """Ask one of the bot's own routes."""
+        async with httpx.AsyncClient() as http:
+            return await http.get(f"{self.url}{path}")
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """What the bot logged, line by line."""
+        entries = []
+        for line in self.bot.log.splitlines():
+            try:
+                entries.append(json.loads(line))
+            except ValueError:
+                entries.append({"event": line, "level": "raw"})
+        return entries
+
+    # People
+
+    def channel(self, channel_id: str) -> str:
+        """Add a channel with everybody and the bot in it."""
+        self.slack.add_channel(channel_id, channel_id.lower(), members=EVERYBODY, bot_is_member=True)
+        return channel_id
+
+    async def command(self, text: str = "", *, user: str = "UANA", channel: str = "C0DATA") -> None:
+        """Type the slash command; it must be acked."""
+        ack = await self.slack.command(user, channel, text)
+        assert ack.ok, (ack, self.bot.log)
+
+    async def status(self, text: str = "status", *, user: str = "UANA", channel: str = "C0DATA") -> dict[str, Any]:
+        """Type a command and return the message that comes."""
+        before = {message["ts"] for message in self.slack.messages(channel)}
+        await self.command(text, user=user, channel=channel)
+        return await self.slack.wait_for(
+            lambda: next((one for one in self.slack.messages(channel) if one["ts"] not in before), None),
+            10,
+            f"an answer to {text}",
+        )
+
+    async def note(self, text: str, *, user: str = "UANA", channel: str = "C0DATA") -> dict[str, Any]:
+        """Type a command and return the answer that only its person sees."""
+        before = len(self.slack.ephemerals(user))
+        await self.command(text, user=user, channel=channel)
+        return await self.whisper(user, before)
+
+    async def whisper(self, user: str, before: int) -> dict[str, Any]:
+        """Return the next message that only one person sees."""
+        seen = await self.slack.wait_for(lambda: self.slack.ephemerals(user)[before:], 10, f"a whisper to {user}")
+        return seen[-1]
+
+    async def resync(self, integration_id: str, *, user: str = "UANA", channel: str = "C0DATA") -> str:
+        """Ask for the status, press Resync there, and return the thread."""
+        panel = await self.status(user=user, channel=channel)
+        await self.press(panel, "flokit_resync", integration_id, user=user, channel=channel)
+        return panel["ts"]
+
+    async def press(
+        self,
+        message: dict[str, Any],
+        action_id: str,
+        about: str = "",
+        *,
+        user: str = "UANA",
+        channel: str = "C0DATA",
+        ephemeral: bool = False,
+        raw_value: str | None = None,
+    ) -> None:
+        """Press the button of a message whose value mentions ``about``; it must be acked."""
+        ts = message["ts"]
+        current = self.slack.message(channel, ts) if not ephemeral else message
+        value = next(
+            button["value"]
+            for button in buttons(current)
+            if button["action_id"] == action_id and about in button["value"]
+        )
+        ack = await self.slack.click(
+            user, channel, ts, action_id, value=value, ephemeral=ephemeral, raw_value=raw_value
+        )
+        assert ack.ok, (ack, self.bot.log)
+
+    # What they see
+
+    async def reply(self, root_ts: str, part: str, *, channel: str = "C0DATA", timeout_s: float = 10) -> dict[str, Any]:
+        """Wait for a reply in a thread that says ``part``."""
+        return await self.slack.wait_for(
+            lambda: next((one for one in self.slack.messages(channel, root_ts) if part in words(one)), None),
+            timeout_s,
+            f"a reply with {part!r}",
+        )
+
+    async def outcomes(
+        self, root_ts: str, count: int = 1, *, channel: str = "C0DATA", timeout_s: float = 20
+    ) -> list[dict[str, Any]]:
+        """Wait until a thread has so many outcomes and return them, as the metadata tells."""
+        found = await self.slack.wait_for(
+            lambda: (
+                (told := self.told(root_ts, channel=channel))
+                if len(self.told(root_ts, channel=channel)) >= count
+                else None
+            ),
+            timeout_s,
+            what=f"{count} outcomes",
+        )
+        return [message["metadata"]["event_payload"] for message in found]
+
+    def told(self, root_ts: str, *, channel: str = "C0DATA") -> list[dict[str, Any]]:
+        """The outcome messages in a thread."""
+        return [
+            message
+            for message in self.slack.messages(channel, root_ts)
+            if (message.get("metadata") or {}).get("event_type") == "flokit_sync_outcome"
+        ]
+
+    async def direct_root(self, user: str) -> dict[str, Any]:
+        """Wait for the first message of the bot to a person, and return it with its channel."""
+        channel = self.slack.workspace.open_im(user).id
+        roots = await self.slack.wait_for(lambda: self.slack.messages(channel), 10, f"a direct message to {user}")
+        return {**roots[0], "channel": channel}
+
+    # What must hold at the end of every scenario
+
+    async def settle(self) -> None:
+        """Wait until everything that must be told is told; progress edits are no telling."""
+        async with asyncio.timeout(SETTLED_WITHIN_S):
+            while self._untold():
+                await asyncio.sleep(0.02)
+
+    def _untold(self) -> list[tuple[str, ...]]:
+        path = self.folder / "flokit.db"
+        if not path.exists():
+            return []
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            asked = database.execute("select id from inbox where due_at is not null").fetchall()
+            told = "select id from outbox where due_at is not null and not (kind = 'progress' and ts is not null)"
+            return asked + database.execute(told).fetchall()
+
+    def check_promises(self) -> None:
+        """Whatever the scenario was about: Slack took every message, nothing is told twice, nothing leaks."""
+        faults = [call for call in self.slack.calls if call.error not in NO_FAULT_OF_OURS]
+        assert not faults, faults
+        assert not self.slack.warnings
+        self._check_threads()
+        self._check_log()
+
+    def _check_threads(self) -> None:
+        """One run has at most three messages in a thread, and one outcome: two when the first was no result."""
+        told: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        for channel in self.slack.workspace.channels:
+            for message in self.slack.workspace.all_messages(channel):
+                metadata = message.get("metadata") or {}
+                run_id = metadata.get("event_payload", {}).get("run_id")
+                if run_id:
+                    told.setdefault((channel, message.get("thread_ts", ""), run_id), []).append(metadata)
+        for thread, messages in told.items():
+            outcomes = [
+                one["event_payload"]["outcome"] for one in messages if one["event_type"] == "flokit_sync_outcome"
+            ]
+            assert len(messages) - len(outcomes) <= 1, (thread, messages)
+            assert len(outcomes) <= 1 or (len(outcomes) == 2 and outcomes[0] == "not_confirmed"), (thread, messages)
+        sent = Counter(
+            message["metadata"]["event_payload"]["outbox_id"]
+            for channel in self.slack.workspace.channels
+            for message in self.slack.workspace.all_messages(channel)
+            if message.get("metadata")
+        )
+        assert not [outbox_id for outbox_id, times in sent.items() if times > 1], sent
+
+    def _check_log(self) -> None:
+        tokens = self.slack.installation.tokens
+        for secret in (tokens.bot, tokens.app, tokens.signing_secret, READ_KEY, WRITE_KEY):
+            assert secret not in self.bot.log
+        errors = [
+            entry
+            for entry in self.log
+            if "exception" in entry
+            or "Traceback" in str(entry.get("event"))
+            or (entry.get("level") in ("error", "critical") and str(entry.get("logger")).startswith("bot."))
+        ]
+        assert not [entry for entry in errors if entry.get("event") not in self.expected_errors], errors
+
+
+def buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """All buttons of a message, in order."""
+    found: list[dict[str, Any]] = []
+    for block in message.get("blocks", []):
+        elements = [block.get("accessory"), *block.get("elements", [])]
+        found += [element for element in elements if element and element.get("type") == "button"]
+    return found
+
+
+def words(message: dict[str, Any]) -> str:
+    """Return all that can be read in a message, as one string."""
+    return json.dumps([message.get("text"), message.get("blocks")], ensure_ascii=False)
+
+
+@asynccontextmanager
+async def running_world(folder: Path, **options: str) -> AsyncIterator[World]:
+    """Start a world, whose bot the scenario starts, and take it down."""
+    world = World(folder, **options)
+    await world.start_services()
+    async with held_to_promises(world):
+        yield world
+
+
+@asynccontextmanager
+async def held_to_promises(world: World) -> AsyncIterator[World]:
+    """Take a world down at the end; a scenario that passes must have kept the promises of all scenarios, too."""
+    try:
+        yield world
+        if world.bot.process and world.bot.process.returncode is None:
+            await world.settle()
+        world.check_promises()
+    finally:
+        await world.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session", params=["socket", "http"])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    """A running world, once in Socket Mode and once over signed HTTP; its log, without secrets, says everything."""
+    async with running_world(tmp_path, mode=request.param, LOG_LEVEL="DEBUG") as started:
+        await started.start_bot()
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def socket_world(tmp_path: Path) -> AsyncIterator[World]:
+    """A running world in Socket Mode, for what does not depend on the way in."""
+    async with running_world(tmp_path) as started:
+        await started.start_bot()
+        yield started
+
+
+@pytest.fixture
+def make_world(tmp_path: Path) -> Callable[..., Any]:
+    """A world with settings of its own; the test starts the bot."""
+    return lambda **options: running_world(tmp_path, **options)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Scenarios that use these worlds share one event loop, so that a world can serve a whole module."""
+    for item in items:
+        if {"world", "socket_world", "make_world", "asked"}.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)

@@ -1,0 +1,447 @@
+"""The sandbox as a newcomer meets it: ``flokit-bot sandbox``, a browser, and nothing else.
+
+Pictures go to ``artifacts/``; ``make picture`` puts one of them into the README.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from playwright.async_api import async_playwright, expect
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.sandbox.page import add_page
+from bot.sandbox.run import PAGE_FILES
+from bot.sandbox.slack import LocalSlack
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import Locator, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+OUTCOME_WITHIN_MS = 30_000
+REVENUECAT, STRIPE = "int_01hx4j7revenuecat", "int_01hx4j7stripe"
+
+
+@asynccontextmanager
+async def running_sandbox() -> AsyncIterator[str]:
+    """Start ``flokit-bot sandbox`` on a free port, and return the address that it prints."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "sandbox", "--port", "0", stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout
+        async with asyncio.timeout(40):
+            while not (found := re.search(rb"http://\S+", await process.stdout.readline())):
+                assert process.returncode is None
+        yield found[0].decode()
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sandbox() -> AsyncIterator[str]:
+    """One sandbox for all: starting it takes longer than most tests."""
+    if CHROMIUM is None and "CI" not in os.environ:
+        pytest.skip("no chromium on this machine; CI has one")
+    async with running_sandbox() as address:
+        yield address
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def url(sandbox: str) -> str:
+    """The sandbox with the demo's integrations and fine weather; messages of earlier tests stay."""
+    await turn(sandbox, action="reset")
+    return sandbox
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator:
+    """Debian's Chromium, headless."""
+    if CHROMIUM is None and "CI" not in os.environ:
+        pytest.skip("no chromium on this machine; CI has one")
+    assert CHROMIUM, "chromium is missing: apt-get install chromium"
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield chromium
+        await chromium.close()
+
+
+async def turn(url: str, **order: object) -> None:
+    """Turn a knob of the control panel, as the page does."""
+    async with aiohttp.ClientSession() as session, session.post(f"{url}/page/control", json=order) as answer:
+        assert (await answer.json())["ok"], await answer.text()
+
+
+async def plan_success(url: str, integration: str, duration_s: float) -> None:
+    """Let the next syncs of an integration succeed after so long."""
+    await turn(url, action="plan", id=integration, ending="succeeded", start_lag_s=0.3, duration_s=duration_s)
+
+
+async def open_page(browser, url: str, *, width: int = 1280, dark: bool = False) -> Page:
+    """Open the page; anything that the browser complains about fails the test."""
+    page = await browser.new_page(
+        viewport={"width": width, "height": 860}, color_scheme="dark" if dark else "light", timezone_id="Europe/Berlin"
+    )
+    page.set_default_timeout(15_000)
+    page.complaints = []
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("console", lambda line: page.complaints.append(line.text) if line.type == "error" else None)
+    await page.goto(url)
+    await page.get_by_test_id("composer").wait_for()
+    return page
+
+
+async def type_in(page: Page, text: str, where: str = "composer") -> None:
+    """Type as a person does, and send by Enter."""
+    await page.get_by_test_id(where).fill(text)
+    await page.keyboard.press("Escape")  # the suggestions
+    await page.keyboard.press("Enter")
+
+
+def resync_of(page: Page, name: str) -> Locator:
+    """The Resync button beside an integration's name."""
+    return (
+        page.get_by_test_id("messages").get_by_role("button", name=re.compile(rf"Resync.*{name}", re.IGNORECASE)).last
+    )
+
+
+async def keep_picture(page: Page, name: str) -> None:
+    """Keep what the page looks like now."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    await page.screenshot(path=ARTIFACTS / f"{name}.png")
+
+
+async def start_sync(page: Page, name: str) -> None:
+    """Ask for the status, press Resync at an integration, confirm, and open the thread."""
+    before = await page.get_by_test_id("messages").get_by_test_id("message").count()
+    await type_in(page, "/flokit status")
+    await expect(page.get_by_test_id("messages").get_by_test_id("message")).to_have_count(before + 1)
+    await resync_of(page, name).click()
+    await page.get_by_test_id("dialog-confirm").click()
+    await page.get_by_test_id("messages").get_by_test_id("message").last.get_by_test_id("open-thread").click()
+
+
+async def test_the_main_job_is_done_by_typing_and_clicking(browser, url):
+    """Status, Resync, confirm, thread: a newcomer reads the outcome, and the row is put right."""
+    page = await open_page(browser, url)
+    await page.get_by_test_id("tour-skip").click()
+    await type_in(page, "/flokit status")
+    await resync_of(page, "Google Play").click()
+    await page.get_by_test_id("dialog").wait_for()
+    await keep_picture(page, "confirm")
+    await page.get_by_test_id("dialog-confirm").click()
+    await page.get_by_test_id("open-thread").locator("visible=true").last.click()
+    thread = page.get_by_test_id("thread-messages")
+    await expect(thread).to_contain_text(
+        re.compile(r"Google Play synced in \d+ s — 214 new events"), timeout=OUTCOME_WITHIN_MS
+    )
+    await expect(page.get_by_test_id("messages")).to_contain_text("resync by @ana")
+    await keep_picture(page, "thread")
+    assert not page.complaints
+
+
+async def test_a_second_person_joins_and_both_are_told(browser, url):
+    """Ben presses Resync while Ana's sync runs: there is one sync, and he is named in its outcome."""
+    await plan_success(url, REVENUECAT, 3)
+    ana = await open_page(browser, url)
+    await start_sync(ana, "RevenueCat")
+    ben = await open_page(browser, f"{url}/?as=UBEN")
+    await resync_of(ben, "RevenueCat").click()
+    await ben.get_by_test_id("dialog-confirm").click()
+    await ben.get_by_test_id("open-thread").locator("visible=true").last.click()
+    outcome = ben.get_by_test_id("thread-messages").get_by_test_id("message").last
+    await expect(outcome).to_contain_text(
+        re.compile(r"RevenueCat.*synced.*@ana.*@ben", re.DOTALL), timeout=OUTCOME_WITHIN_MS
+    )
+    await keep_picture(ben, "joined")
+
+
+async def test_a_bot_killed_in_mid_run_still_tells_the_outcome_once(browser, url):
+    """The control panel's kill -9 while a sync runs: the page says that the bot is away, then comes one outcome."""
+    await plan_success(url, REVENUECAT, 3)
+    page = await open_page(browser, url)
+    await page.get_by_test_id("control-open").click()
+    await start_sync(page, "RevenueCat")
+    thread = page.get_by_test_id("thread-messages")
+    await expect(thread).to_contain_text(re.compile("RevenueCat: (starting|syncing|queued)"))
+    await page.get_by_test_id("control-kill").click()
+    await expect(page.get_by_test_id("banner")).to_contain_text("FloKit is away")
+    await keep_picture(page, "killed")
+    await expect(page.get_by_test_id("banner")).to_be_hidden(timeout=OUTCOME_WITHIN_MS)
+    told = thread.get_by_test_id("message").filter(has_text=re.compile(r"RevenueCat synced in \d+ s"))
+    await expect(told).to_have_count(1, timeout=OUTCOME_WITHIN_MS)
+    await expect(thread).to_contain_text("finished after")  # the last thing that the run says
+    await expect(told).to_have_count(1)
+    await expect(page.get_by_test_id("control-bot")).to_contain_text("restarted")
+    assert not page.complaints
+
+
+async def test_the_inspector_shows_a_refusal_in_red_and_says_why(browser, url):
+    """Under Slack's 429 a call is refused; its entry is red and opens to its JSON, and the message comes later."""
+    page = await open_page(browser, url)
+    messages = page.get_by_test_id("messages").get_by_test_id("message")
+    before = await messages.count()
+    await page.get_by_test_id("control-open").click()
+    await page.get_by_text("Slack's weather", exact=True).click()
+    await page.get_by_test_id("control-slack-ratelimited").click()
+    await expect(page.get_by_test_id("control-slack-ratelimited")).to_have_attribute("aria-pressed", "true")
+    await type_in(page, "/flokit status")
+    await page.get_by_test_id("inspector-open").click()
+    await page.get_by_test_id("inspector-kind").select_option("web_api")
+    await page.get_by_test_id("inspector-refusals").check()
+    refused = page.get_by_test_id("inspector-entry").first
+    await expect(refused).to_contain_text("ratelimited")
+    await expect(refused.locator(".entry-why")).to_have_css("color", "rgb(180, 35, 24)")
+    await refused.locator("summary").click()
+    await expect(refused.get_by_test_id("json").last).to_contain_text('"error": "ratelimited"')
+    await keep_picture(page, "inspector")
+    await turn(url, action="slack_weather", weather="fine")
+    await expect(messages).to_have_count(before + 1)
+    assert not page.complaints
+
+
+async def test_the_main_job_is_done_by_keyboard_alone(browser, url):
+    """Nothing but keys: name an integration with the autocomplete, sync it, confirm, read the outcome in the thread."""
+    await plan_success(url, STRIPE, 2)
+    page = await open_page(browser, url)
+    await expect(page.get_by_test_id("composer")).to_be_focused()
+    await page.keyboard.type("/flokit sync str")
+    await expect(page.locator("#composer-suggestions [role=option]")).to_contain_text("stripe")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_test_id("composer")).to_have_value("/flokit sync stripe")
+    before = await page.get_by_test_id("messages").get_by_test_id("message").count()
+    await page.keyboard.press("Enter")
+    messages = page.get_by_test_id("messages").get_by_test_id("message")
+    await expect(messages).to_have_count(before + 1)
+    await messages.last.get_by_test_id("open-thread").wait_for()
+    for _ in range(8):
+        await page.keyboard.press("Shift+Tab")
+        if await page.evaluate("document.activeElement.matches('[data-testid=open-thread]')"):
+            break
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_test_id("thread-composer")).to_be_focused()
+    thread = page.get_by_test_id("thread-messages")
+    await expect(thread).to_contain_text(re.compile(r"Stripe synced in \d+ s"), timeout=OUTCOME_WITHIN_MS)
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_test_id("thread")).to_be_hidden()
+    assert not page.complaints
+
+
+async def test_an_ephemeral_answer_is_marked_as_such(browser, url):
+    """Where the bot is no member, its answer says who can see it and how to invite it."""
+    page = await open_page(browser, url)
+    await page.get_by_test_id("channel-G0FINANCE").click()
+    await type_in(page, "/flokit status failing")
+    answer = page.get_by_test_id("messages").get_by_test_id("message").last
+    await expect(answer).to_contain_text("Only visible to you")
+    await expect(answer).to_contain_text("/invite")
+    await keep_picture(page, "ephemeral")
+
+
+async def test_the_page_reads_well_narrow_and_dark(browser, url):
+    """At 400 px and in the dark nothing is cut off sideways."""
+    page = await open_page(browser, url, width=400, dark=True)
+    await type_in(page, "/flokit status")
+    await resync_of(page, "Stripe").wait_for()
+    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    await keep_picture(page, "narrow-dark")
+    await page.get_by_role("button", name="Channels and people").click()
+    await page.get_by_test_id("control-open").click()
+    await page.get_by_test_id("control-integration").first.locator("summary").click()
+    await expect(page.get_by_test_id("sidebar")).to_be_hidden()
+    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    await keep_picture(page, "narrow-control")
+    assert not page.complaints
+
+
+async def test_the_page_reads_well_wide_and_dark(browser, url):
+    """At 1600 px channel, thread and inspector stand beside each other, and a message shows its JSON."""
+    page = await open_page(browser, url, width=1600, dark=True)
+    messages = page.get_by_test_id("messages").get_by_test_id("message")
+    before = await messages.count()
+    await type_in(page, "/flokit show stripe")
+    await expect(messages).to_have_count(before + 1)
+    message = messages.last
+    await message.get_by_test_id("open-thread").click()
+    await message.get_by_test_id("show-json").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_test_id("inspector").locator("pre").first).to_contain_text('"bot_id": "BFLOKIT"')
+    for part in ("messages", "thread-messages", "inspector"):
+        await expect(page.get_by_test_id(part)).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    await keep_picture(page, "wide-dark")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_test_id("inspector")).to_be_hidden()
+    await expect(message.get_by_test_id("show-json")).to_be_focused()
+    assert not page.complaints
+
+
+def plain(text: str) -> dict[str, object]:
+    """A plain_text object."""
+    return {"type": "plain_text", "text": text}
+
+
+def option(name: str) -> dict[str, object]:
+    """An option whose value is its name."""
+    return {"text": plain(name), "value": name}
+
+
+def asks(block_id: str, element: dict[str, object], *, optional: bool = True) -> dict[str, object]:
+    """An input block labelled like its id."""
+    element = {**element, "action_id": "in"}
+    return {
+        "type": "input",
+        "block_id": block_id,
+        "label": plain(block_id.capitalize()),
+        "element": element,
+        "optional": optional,
+    }
+
+
+CHOICES = {"options": [option("stripe"), option("amplitude")]}
+DIGEST_VIEW = {
+    "type": "modal",
+    "callback_id": "digest",
+    "title": plain("Daily digest"),
+    "submit": plain("Save"),
+    "close": plain("Not now"),
+    "blocks": [
+        {
+            "type": "section",
+            "text": {"type": "mrkdwn", "text": "What failed, *every morning*."},
+            "accessory": {"type": "button", "text": plain("Why?"), "action_id": "why"},
+        },
+        asks("name", {"type": "plain_text_input"}, optional=False),
+        asks("integration", {"type": "static_select", **CHOICES}),
+        asks("also", {"type": "multi_static_select", **CHOICES}),
+        asks("starting", {"type": "datepicker"}),
+        asks("days", {"type": "checkboxes", "options": [option("weekdays"), option("weekends")]}),
+        asks("length", {"type": "radio_buttons", "options": [option("short"), option("long")]}),
+    ],
+}
+WHY_VIEW = {
+    "type": "modal",
+    "title": plain("Why a digest"),
+    "close": plain("Back"),
+    "blocks": [{"type": "section", "text": plain("Because nobody looks every day.")}],
+}
+HOME_VIEW = {
+    "type": "home",
+    "blocks": [
+        {"type": "header", "text": plain("All is well")},
+        {
+            "type": "actions",
+            "elements": [{"type": "button", "text": plain("Set up a digest"), "action_id": "open"}],
+        },
+    ],
+}
+
+
+@asynccontextmanager
+async def workspace_with_a_modal() -> AsyncIterator[tuple[str, list[dict]]]:
+    """A local Slack with a small bot that has a Home tab and a modal; yields the address and what was submitted."""
+    slack, saved = LocalSlack(), []
+    add_page(slack.app, slack, PAGE_FILES)
+    await slack.start()
+    client = AsyncWebClient(token="xoxb-sandbox", base_url=slack.api_url)
+    app = AsyncApp(client=client, signing_secret="sandbox-signing-secret")
+
+    @app.event("app_home_opened")
+    async def _home(event, client):
+        await client.views_publish(user_id=event["user"], view=HOME_VIEW)
+
+    @app.action("open")
+    async def _open(ack, body, client):
+        await ack()
+        await client.views_open(trigger_id=body["trigger_id"], view=DIGEST_VIEW)
+
+    @app.action("why")
+    async def _why(ack, body, client):
+        await ack()
+        await client.views_push(trigger_id=body["trigger_id"], view=WHY_VIEW)
+
+    @app.view("digest")
+    async def _save(ack, view):
+        values = view["state"]["values"]
+        if values["name"]["in"]["value"] == "taken":
+            await ack(response_action="errors", errors={"name": "There is a digest of this name."})
+            return
+        saved.append(values)
+        await ack()
+
+    handler = AsyncSocketModeHandler(app, "xapp-sandbox")
+    await handler.connect_async()
+    try:
+        await slack.wait_connected()
+        yield slack.url, saved
+    finally:
+        await handler.close_async()
+        await slack.stop()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True)])
+async def test_a_modal_says_beside_the_field_what_is_wrong(browser, width, dark):
+    """From the Home tab into a modal: the page asks for what is required, the bot refuses a name, then it is saved."""
+    async with workspace_with_a_modal() as (url, saved):
+        page = await open_page(browser, f"{url}/#D0ANA", width=width, dark=dark)
+        await page.get_by_test_id("home-tab").click()
+        await page.get_by_test_id("home").get_by_role("button", name="Set up a digest").click()
+        modal = page.get_by_test_id("modal")
+        name = modal.get_by_role("textbox", name="Name")
+        await expect(name).to_be_focused()
+        await page.get_by_test_id("modal-submit").click()
+        await expect(name).to_have_attribute("aria-invalid", "true")
+        await expect(modal).to_contain_text("Please complete this required field")
+        await name.fill("taken")
+        await modal.get_by_role("button", name="Why?").click()
+        await expect(modal).to_contain_text("nobody looks")
+        await page.keyboard.press("Escape")
+        await expect(name).to_have_value("taken")  # what was filled in below stays
+        await modal.get_by_label("Integration").select_option("stripe")
+        await modal.get_by_label("Starting").fill("2026-12-01")
+        await modal.get_by_label("weekdays").check()
+        await modal.get_by_label("long").check()
+        await page.get_by_test_id("modal-submit").click()
+        await expect(modal).to_contain_text("There is a digest of this name.")
+        await expect(name).to_be_focused()
+        assert not saved
+        await keep_picture(page, f"modal-{width}")
+        await name.fill("mornings")
+        await page.keyboard.press("Enter")
+        await expect(modal).to_be_hidden()
+        [values] = saved
+        assert values["name"]["in"]["value"] == "mornings"
+        assert values["integration"]["in"]["selected_option"]["value"] == "stripe"
+        assert values["also"]["in"]["selected_options"] == []
+        assert values["starting"]["in"]["selected_date"] == "2026-12-01"
+        assert [one["value"] for one in values["days"]["in"]["selected_options"]] == ["weekdays"]
+        assert values["length"]["in"]["selected_option"]["value"] == "long"
+        await keep_picture(page, f"home-{width}")
+        assert not page.complaints

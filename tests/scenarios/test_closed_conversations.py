@@ -1,0 +1,59 @@
+"""Where the bot cannot post it answers the person, and brings the outcome to their direct messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.sandbox.flokit import Plan
+from tests.scenarios.conftest import words
+
+PRIVATE = "G0FINANCE"
+BETWEEN_PEOPLE = "D0ANABEN"
+
+
+@pytest.fixture
+def closed(socket_world):
+    """A world with one integration that syncs well."""
+    socket_world.flokit.add("int_a", "stripe")
+    socket_world.flokit.plan("int_a", Plan(0.0, 0.3, "succeeded"))
+    return socket_world
+
+
+async def test_a_private_channel_without_the_bot_is_answered_privately(closed):
+    """The status comes to the person with the way to invite the bot; Resync there is followed up in their messages."""
+    status = await closed.note("status", user="UBEN", channel=PRIVATE)
+    assert "/invite" in words(status)
+    before = words(status)
+    await closed.press(status, "flokit_refresh", user="UBEN", channel=PRIVATE, ephemeral=True)
+    await closed.slack.wait_for(lambda: words(closed.slack.ephemerals("UBEN")[0]) != before, 10, "a refresh in place")
+    [status] = closed.slack.ephemerals("UBEN")
+
+    await closed.press(status, "flokit_resync", "int_a", user="UBEN", channel=PRIVATE, ephemeral=True)
+    root = await closed.direct_root("UBEN")
+    [outcome] = await closed.outcomes(root["ts"], channel=root["channel"])
+    assert outcome["outcome"] == "succeeded"
+    assert len(closed.flokit.posts("int_a")) == 1
+    assert not closed.slack.messages(PRIVATE)
+
+
+async def test_a_message_between_two_people_is_answered_privately(closed):
+    """A sync typed where the bot is not starts once, says where its outcome comes, and brings it there."""
+    hint = await closed.note("sync stripe", channel=BETWEEN_PEOPLE)
+    assert "direct message" in words(hint)
+    root = await closed.direct_root("UANA")
+    [outcome] = await closed.outcomes(root["ts"], channel=root["channel"])
+    assert outcome["outcome"] == "succeeded"
+    assert "/invite" in words(await closed.note("status", channel=BETWEEN_PEOPLE))
+    assert "adapty" in words(await closed.note("show adapty", channel=BETWEEN_PEOPLE))
+
+
+async def test_a_channel_archived_meanwhile_sends_the_outcome_home(closed):
+    """When the channel is archived during the run, the outcome comes to the person as a direct message."""
+    closed.expected_errors = {"message_not_shown"}
+    closed.flokit.plan("int_a", Plan(0.0, 1.2, "succeeded"))
+    root = await closed.resync("int_a", user="UBEN")
+    await closed.reply(root, "started by ben")
+    closed.slack.archive("C0DATA")
+    message = await closed.direct_root("UBEN")
+    assert message["metadata"]["event_payload"]["outcome"] == "succeeded"
+    assert not closed.told(root)

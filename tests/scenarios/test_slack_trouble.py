@@ -1,0 +1,83 @@
+"""Slack limits, fails or hangs up: what must be told is told, once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.sandbox.flokit import Plan
+from bot.sandbox.slack import Fault
+from tests.scenarios.conftest import words
+
+
+@pytest.fixture
+def syncing(socket_world):
+    """A world with one integration that syncs within a second."""
+    socket_world.flokit.add("int_a", "stripe")
+    socket_world.flokit.plan("int_a", Plan(0.2, 0.8, "succeeded"))
+    return socket_world
+
+
+async def test_an_outcome_is_told_once_whatever_slack_does(syncing):
+    """One run, six threads, and a post of the outcome that goes wrong in another way for each: each is told once."""
+    syncing.flokit.plan("int_a", Plan(0.0, 1.8, "succeeded"))
+    kinds = ("ratelimited", "http_500", "hang", "drop", "done_then_drop", "garbage")
+    channels = [syncing.channel(f"C0{kind.upper()}") for kind in kinds]
+    roots = await asyncio.gather(*(syncing.resync("int_a", channel=channel) for channel in channels))
+    for channel, root in zip(channels, roots, strict=True):
+        await syncing.reply(root, "Sync started by ana", channel=channel)
+    for kind in kinds:
+        syncing.slack.faults.add(Fault("chat.postMessage", kind))
+
+    for channel, root in zip(channels, roots, strict=True):
+        [outcome] = await syncing.outcomes(root, channel=channel)
+        assert outcome["outcome"] == "succeeded"
+    await syncing.settle()
+    assert [len(syncing.told(root, channel=channel)) for channel, root in zip(channels, roots, strict=True)] == [1] * 6
+    assert len(syncing.flokit.posts("int_a")) == 1
+    posts = [call for call in syncing.slack.calls if call.method == "chat.postMessage"]
+    assert len(posts) == 6 * 3 + 5  # done_then_drop needs no second post
+
+
+async def test_limits_on_everything_delay_but_lose_nothing(syncing):
+    """With posts, searches and edits failing or limited in turn, all is told once and the row is put right."""
+    for method, kind in (
+        ("chat.postMessage", "done_then_drop"),
+        ("conversations.history", "ratelimited"),
+        ("chat.update", "ratelimited"),
+        ("chat.update", "http_500"),
+    ):
+        syncing.slack.faults.add(Fault(method, kind))
+    root = await syncing.resync("int_a")
+    [outcome] = await syncing.outcomes(root)
+    assert outcome["outcome"] == "succeeded"
+    await syncing.slack.wait_for(
+        lambda: "Synced" in words(syncing.slack.message("C0DATA", root)), 15, "the row put right"
+    )
+    assert len(syncing.slack.messages("C0DATA")) == 1
+
+
+async def test_a_dropped_socket_is_opened_again(syncing):
+    """After Slack cuts the connection the bot comes back, and clicks work; what was under way is told."""
+    panel = await syncing.status()
+    await syncing.press(panel, "flokit_resync", "int_a")
+    await syncing.slack.drop_sockets()
+    await syncing.outcomes(panel["ts"])
+    await syncing.slack.wait_connected(15)
+    await syncing.note("help")
+    old = list(syncing.slack._sockets._open)
+    await syncing.slack.refresh_sockets()
+    await syncing.slack.wait_for(lambda: set(syncing.slack._sockets._open) - set(old), 15, "a new connection")
+    await syncing.slack.wait_for(lambda: syncing.slack.connections == 1, 15, "no other connection")
+    assert "1 connected" in (await syncing.status(channel=syncing.channel("C0ELSE")))["text"]
+
+
+async def test_a_deleted_message_does_not_silence_the_outcome(syncing):
+    """When the message above the thread is deleted, the outcome is still told."""
+    syncing.flokit.plan("int_a", Plan(0.0, 1.2, "succeeded"))
+    root = await syncing.resync("int_a")
+    await syncing.reply(root, "Sync started by ana")
+    syncing.slack.delete_message("C0DATA", root)
+    [outcome] = await syncing.outcomes(root)
+    assert outcome["outcome"] == "succeeded"

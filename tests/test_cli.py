@@ -1,0 +1,286 @@
+"""The command line as people and supervisors meet it: a process, its output and its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot import __version__
+from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
+from bot.sandbox.slack import LocalSlack
+from bot.scopes import BOT_SCOPES
+
+FLOKIT_BOT = (str(Path(sys.executable).with_name("flokit-bot")),)
+PYTHON_M_BOT = (sys.executable, "-m", "bot")
+FINE, USAGE, SETTINGS = 0, 2, 78
+ENDS_WITHIN_S = 60
+
+COMPLETE = {
+    "SLACK_BOT_TOKEN": "xoxb-of-the-test",
+    "SLACK_APP_TOKEN": "xapp-of-the-test",
+    "FLOKIT_API_KEY": "key-of-the-test",
+}
+"""Settings that are right, as far as anybody can tell without asking."""
+
+
+def clean(settings):
+    """Build an environment that has these settings, and nothing of the caller's but where programs are."""
+    return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "PYTHONWARNINGS": "error::ResourceWarning", **settings}
+
+
+def call(folder, *arguments, program=FLOKIT_BOT, **settings):
+    """Run a command in a folder, to its end."""
+    return subprocess.run(
+        [*program, *arguments],
+        cwd=folder,
+        env=clean(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=ENDS_WITHIN_S,
+    )
+
+
+async def call_beside(folder, *arguments, **settings):
+    """Run a command while this process answers it; return its exit code and its output."""
+    process = await asyncio.create_subprocess_exec(
+        *FLOKIT_BOT,
+        *arguments,
+        cwd=folder,
+        env=clean(settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(ENDS_WITHIN_S):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def stand_ins(scopes=frozenset(BOT_SCOPES)):
+    """Run a local Slack and a local FloKit; yield the settings that lead there, and the local Slack."""
+    slack, flokit = LocalSlack(scopes=scopes), LocalFlokit()
+    flokit.demo()
+    await slack.start()
+    await flokit.start()
+    try:
+        tokens = slack.installation.tokens
+        settings = {
+            "SLACK_BOT_TOKEN": tokens.bot,
+            "SLACK_APP_TOKEN": tokens.app,
+            "SLACK_API_URL": slack.api_url,
+            "FLOKIT_API_KEY": READ_KEY,
+            "FLOKIT_SYNC_API_KEY": WRITE_KEY,
+            "FLOKIT_API_URL": flokit.url,
+        }
+        yield settings, slack
+    finally:
+        await slack.stop()
+        await flokit.stop()
+
+
+# --- usage -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", [FLOKIT_BOT, PYTHON_M_BOT], ids=["flokit-bot", "python -m bot"])
+def test_the_version_is_told(tmp_path, program):
+    """``--version`` names program and version and is fine, by either name."""
+    done = call(tmp_path, "--version", program=program)
+    assert (done.returncode, done.stdout, done.stderr) == (FINE, f"flokit-bot {__version__}\n", "")
+
+
+def test_both_names_are_the_same_program(tmp_path):
+    """``python -m bot --help`` says what ``flokit-bot --help`` says."""
+    assert call(tmp_path, "--help", program=PYTHON_M_BOT).stdout == call(tmp_path, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("fly",), ("run", "now"), ("sandbox", "--port", "x"), ("sandbox", "--port", "65536")],
+    ids=" ".join,
+)
+def test_wrong_usage_ends_with_2(tmp_path, arguments):
+    """Wrong usage is told on stderr and ends with 2."""
+    done = call(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (USAGE, "")
+    assert done.stderr.startswith("usage: flokit-bot")
+
+
+# --- wrong settings ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_missing_settings_are_named(tmp_path, command):
+    """Without settings each command says one sentence for each that is missing, and ends with 78."""
+    done = call(tmp_path, command)
+    lines = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (SETTINGS, "")
+    assert [line.partition(":")[0] for line in lines] == ["SLACK_BOT_TOKEN", "FLOKIT_API_KEY"]
+    assert all(line.endswith((".", ")")) for line in lines)
+
+
+def test_a_half_configured_mode_is_refused(tmp_path):
+    """A bot token alone says that one of the two modes must be complete."""
+    done = call(tmp_path, "run", SLACK_BOT_TOKEN="xoxb-1", FLOKIT_API_KEY="k")
+    assert done.returncode == SETTINGS
+    assert len(done.stderr.splitlines()) == 1
+    assert "SLACK_APP_TOKEN" in done.stderr
+    assert "SLACK_SIGNING_SECRET" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLACK_BOT_TOKEN", "xoxp-somebody"),
+        ("SLACK_APP_TOKEN", "xoxb-wrong-kind"),
+        ("FLOKIT_API_KEY", "two words"),
+        ("FLOKIT_API_URL", "api.flokit.ai"),
+        ("FLOKIT_COMMAND", "flokit"),
+        ("DATABASE_URL", "mysql://localhost/flokit"),
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("FOLLOW_UP_GRACE_S", "0"),
+        ("FOLLOW_UP_DEADLINE_S", "nan"),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(tmp_path, name, value):
+    """A wrong value is one sentence that names the variable, never the value or a traceback."""
+    done = call(tmp_path, "run", **{**COMPLETE, name: value})
+    assert (done.returncode, len(done.stderr.splitlines())) == (SETTINGS, 1)
+    assert done.stderr.startswith(f"{name}: ")
+    assert done.stderr.endswith(".\n")
+    if "TOKEN" in name or "KEY" in name:
+        assert value not in done.stderr
+
+
+def test_several_wrong_settings_are_several_sentences(tmp_path):
+    """Everything that is wrong is told at once."""
+    done = call(tmp_path, "check", **{**COMPLETE, "PORT": "x", "LOG_LEVEL": "loud", "LEASE_S": "-1"})
+    assert done.returncode == SETTINGS
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["PORT", "LEASE_S", "LOG_LEVEL"]
+
+
+def test_settings_are_read_from_the_folder(tmp_path):
+    """``.env`` of the working directory counts, and a real variable wins over it."""
+    (tmp_path / ".env").write_text("SLACK_BOT_TOKEN=wrong\nFLOKIT_API_KEY=k\n")
+    assert call(tmp_path, "run").stderr.startswith("SLACK_BOT_TOKEN: must begin with xoxb-")
+    assert "SLACK_BOT_TOKEN:" not in call(tmp_path, "run", SLACK_BOT_TOKEN="xoxb-1").stderr
+
+
+def test_half_a_slack_set_up_is_no_reason_for_the_sandbox(tmp_path):
+    """``run --or-sandbox`` starts no sandbox when somebody began to set up Slack."""
+    done = call(tmp_path, "run", "--or-sandbox", SLACK_SIGNING_SECRET="s3cret")
+    assert done.returncode == SETTINGS
+    assert "SLACK_BOT_TOKEN: is missing" in done.stderr
+
+
+# --- migrate -----------------------------------------------------------------------------------------------------
+
+
+def test_migrate_makes_the_tables(tmp_path):
+    """``migrate`` makes the tables in a new SQLite file, and does nothing the second time."""
+    settings = {**COMPLETE, "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/new/flokit.db"}
+    first, second = call(tmp_path, "migrate", **settings), call(tmp_path, "migrate", **settings)
+    assert (first.returncode, first.stderr) == (FINE, "")
+    assert first.stdout == second.stdout
+    assert first.stdout.startswith("The database's tables are at revision ")
+    with sqlite3.connect(tmp_path / "new" / "flokit.db") as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    database.close()
+    assert {"runs", "outbox", "inbox", "alembic_version"} <= tables
+
+
+def test_migrate_says_that_the_server_is_away(tmp_path):
+    """A PostgreSQL that does not answer is one sentence and 78."""
+    done = call(tmp_path, "migrate", **COMPLETE, DATABASE_URL="postgresql+asyncpg://nobody@127.0.0.1:1/none")
+    assert (done.returncode, len(done.stderr.splitlines())) == (SETTINGS, 1)
+    assert done.stderr.startswith("DATABASE_URL: ")
+
+
+# --- check -------------------------------------------------------------------------------------------------------
+
+
+async def test_check_finds_everything_fine(tmp_path):
+    """``check`` against a Slack and a FloKit that know the bot prints only ✓ lines and is fine."""
+    async with stand_ins() as (settings, _slack):
+        code, out, _err = await call_beside(tmp_path, "check", **settings)
+    lines = out.splitlines()
+    assert (code, [line for line in lines if not line.startswith("✓ ")]) == (FINE, [])
+    checked = [
+        "settings",
+        "SLACK_BOT_TOKEN",
+        "SLACK_APP_TOKEN",
+        "FLOKIT_API_KEY",
+        "FLOKIT_SYNC_API_KEY",
+        "DATABASE_URL",
+    ]
+    assert [line.removeprefix("✓ ").partition(":")[0] for line in lines] == checked
+
+
+async def test_check_finds_http_mode_fine(tmp_path):
+    """``check`` takes a signing secret instead of an app token."""
+    async with stand_ins() as (settings, _slack):
+        del settings["SLACK_APP_TOKEN"]
+        code, out, _err = await call_beside(tmp_path, "check", **settings, SLACK_SIGNING_SECRET="s3cret")
+    assert code == FINE
+    assert "✓ settings: complete, Slack over HTTP" in out
+    assert "✓ SLACK_SIGNING_SECRET:" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLACK_BOT_TOKEN", "xoxb-wrong"),
+        ("SLACK_APP_TOKEN", "xapp-wrong"),
+        ("FLOKIT_API_KEY", "flo_wrong_look"),
+        ("FLOKIT_SYNC_API_KEY", "flo_wrong_sync"),
+    ],
+)
+async def test_check_finds_what_is_wrong(tmp_path, name, value):
+    """A wrong token or key is the one ✗ line, without its value; the rest is checked all the same; the end is 78."""
+    async with stand_ins() as (settings, _slack):
+        code, out, err = await call_beside(tmp_path, "check", **{**settings, name: value})
+    wrong = [line for line in out.splitlines() if not line.startswith("✓ ")]
+    assert code == SETTINGS
+    assert [line.partition(":")[0] for line in wrong] == [f"✗ {name}"]
+    assert "✓ DATABASE_URL" in out
+    assert value not in out + err
+
+
+async def test_check_names_missing_scopes(tmp_path):
+    """``check`` names the scopes that the installation lacks."""
+    async with stand_ins(scopes=frozenset(BOT_SCOPES) - {"im:write", "chat:write.public"}) as (settings, _slack):
+        code, out, _err = await call_beside(tmp_path, "check", **settings)
+    assert code == SETTINGS
+    assert "✗ SLACK_BOT_TOKEN: lacks chat:write.public, im:write;" in out
+
+
+# --- run ---------------------------------------------------------------------------------------------------------
+
+
+async def test_run_ends_with_78_when_slack_refuses_the_token(tmp_path):
+    """A revoked bot token ends ``run`` with one sentence and 78: starting again would not help."""
+    async with stand_ins() as (settings, slack):
+        slack.revoke_token()
+        code, _out, err = await call_beside(tmp_path, "run", **settings, PORT="0")
+    assert code == SETTINGS
+    assert err.splitlines()[-1].startswith("SLACK_BOT_TOKEN: ")
+    assert "Traceback" not in err
+
+
+async def test_run_ends_with_78_when_the_port_is_taken(tmp_path):
+    """A taken port ends ``run`` with one sentence and 78."""
+    async with stand_ins() as (settings, slack):
+        code, _out, err = await call_beside(tmp_path, "run", **settings, PORT=slack.url.rpartition(":")[2])
+    assert code == SETTINGS
+    assert err.splitlines()[-1].startswith("HOST, PORT: ")
+    assert "Traceback" not in err

@@ -1,0 +1,397 @@
+"""A fact has one home: settings, commands, scopes, events and outcomes read the same wherever they are written down."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from bot import listeners
+from bot.core.blocks import outcome_message
+from bot.core.commands import COMMANDS, Action
+from bot.core.models import Outcome, Person, Phase, SyncRun
+from bot.scopes import BOT_SCOPES
+from bot.settings import Settings, has_slack_tokens
+from bot.store.tables import metadata
+from bot.web import SLACK_PATH
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT.parent / "shared" / "slack-reference"
+README = (ROOT / "README.md").read_text()
+ENV_EXAMPLE = (ROOT / ".env.example").read_text()
+DOCS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
+MANIFESTS = ("slack-socket-mode.yaml", "slack-http.yaml")
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+EVENT_OF_MANIFEST = {"app_mention": "app_mention", "message.im": "message"}
+"""Slack's name of a subscription, and of the event that it brings."""
+
+needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason="Slack's reference is not beside this repository")
+
+
+def doc(name):
+    """Read one of the documents."""
+    return (ROOT / "docs" / name).read_text()
+
+
+def manifest(name):
+    """Read one of the manifests."""
+    return yaml.safe_load((ROOT / "manifests" / name).read_text())
+
+
+def section(text, title):
+    """Return what stands under a heading, up to the next one."""
+    return re.split(r"^#+ ", text.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text):
+    """Return the cells of every table row, without the head."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines]
+    heads = {index - 1 for index, row in enumerate(cells) if set("".join(row)) <= set("-: ")}
+    return [row for index, row in enumerate(cells) if index not in heads | {head + 1 for head in heads}]
+
+
+def plain(cell):
+    """Return a cell without its code marks."""
+    return cell.strip("`")
+
+
+def defaults():
+    """Return each setting with its default as people write it: "required", "—" for none."""
+    return {name.upper(): written(field) for name, field in Settings.model_fields.items()}
+
+
+def written(field):
+    """Write a default as people do."""
+    if field.is_required():
+        return "required"
+    if field.default is None:
+        return "—"
+    return f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+
+
+def calls(path, *names):
+    """Return the calls of these methods in a file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in names:
+            yield node
+
+
+# --- settings ----------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_lists_every_setting_with_its_default():
+    """The README's table has exactly the settings of bot/settings.py, with their defaults."""
+    table = {plain(name): plain(default) for name, _meaning, default in rows(section(README, "Settings"))}
+    assert table == defaults()
+
+
+def test_the_example_lists_every_setting_with_its_default():
+    """.env.example has exactly the settings; those with a default are commented out at it, the others are empty."""
+    lines = re.findall(r"^(?:# )?([A-Z_]+)=(.*)$", ENV_EXAMPLE, re.MULTILINE)
+    expected = {name: "" if default in ("required", "—") else default for name, default in defaults().items()}
+    assert len(lines) == len(expected)
+    assert dict(lines) == expected
+
+
+def test_every_setting_of_the_example_is_explained():
+    """Each setting of .env.example stands right below one line of meaning."""
+    assert len(re.findall(r"^# .+\.\n(?:# )?[A-Z_]+=", ENV_EXAMPLE, re.MULTILINE)) == len(Settings.model_fields)
+
+
+def test_the_example_is_no_setting_by_itself(tmp_path, monkeypatch):
+    """A copy of .env.example that nobody filled in counts as no Slack tokens at all."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    (tmp_path / ".env").write_text(ENV_EXAMPLE)
+    monkeypatch.chdir(tmp_path)
+    assert not has_slack_tokens()
+
+
+# --- commands, buttons, routes -----------------------------------------------------------------------------------
+
+
+def test_the_readme_lists_the_commands():
+    """The README's table of commands is made of the same words as the help message."""
+    table = [(plain(usage), meaning) for usage, meaning in rows(section(README, "Commands"))]
+    assert table[: len(COMMANDS)] == [(f"/flokit {doc.usage}", doc.summary) for doc in COMMANDS]
+
+
+def test_the_readme_explains_every_button():
+    """Each button that people see has its row in the README."""
+    named = {cells[0].lower().replace(" ", "_") for cells in rows(section(README, "Commands")) if "`" not in cells[0]}
+    paging = {Action.PREVIOUS_PAGE, Action.NEXT_PAGE}
+    assert named == {action.removeprefix("flokit_") for action in Action if action not in paging}
+
+
+def test_the_readme_lists_the_routes():
+    """The README's table of routes has exactly the routes that are served."""
+    served = {
+        SLACK_PATH if isinstance(call.args[0], ast.Name) else call.args[0].value
+        for call in calls(ROOT / "bot" / "web.py", "add_get", "add_post")
+    }
+    listed = {plain(row[0]) for row in rows(section(README, "The command line")) if row[0].startswith("`/")}
+    assert listed == served
+
+
+def test_the_make_targets_exist():
+    """Each ``make …`` in the documentation is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    text = "\n".join(path.read_text() for path in DOCS)
+    code = "\n".join(re.findall(r"`[^`]+`|^```.*?^```", text, re.DOTALL | re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", code, re.MULTILINE)) <= targets
+
+
+# --- manifests ---------------------------------------------------------------------------------------------------
+
+
+@needs_reference
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_the_manifests_are_valid(name, version):
+    """Each manifest is valid by Slack's own schemas."""
+    schema = json.loads((REFERENCE / f"manifest.schema.{version}.0.0.json").read_text())
+    jsonschema.Draft7Validator(schema).validate(manifest(name))
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_the_manifests_ask_for_the_scopes_that_are_needed(name):
+    """Each manifest has exactly the scopes of bot/scopes.py."""
+    assert manifest(name)["oauth_config"]["scopes"] == {"bot": list(BOT_SCOPES)}
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_the_manifests_explain_each_scope(name):
+    """Each scope of a manifest stands right below a comment."""
+    text = (ROOT / "manifests" / name).read_text()
+    assert all(re.search(rf"^ +# .+\.\n +- {re.escape(scope)}$", text, re.MULTILINE) for scope in BOT_SCOPES)
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_the_manifests_name_the_command_and_its_words(name):
+    """Each manifest has the default command, and its hint lists all commands."""
+    (command,) = manifest(name)["features"]["slash_commands"]
+    assert command["command"] == defaults()["FLOKIT_COMMAND"]
+    assert command["usage_hint"] == " | ".join(doc.usage for doc in COMMANDS)
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_the_manifests_subscribe_to_what_is_listened_to(name):
+    """The events and the command of each manifest are those that a listener is registered for."""
+    seen = RegisterRecorder()
+    listeners.register(seen, command="/flokit")
+    wanted = {EVENT_OF_MANIFEST[event] for event in manifest(name)["settings"]["event_subscriptions"]["bot_events"]}
+    assert (seen.commands, seen.events) == ({"/flokit"}, wanted)
+
+
+class RegisterRecorder:
+    """Stands where Bolt's app stands while listeners are registered, and notes for what."""
+
+    def __init__(self):
+        self.commands, self.events, self.actions = set(), set(), []
+
+    def command(self, name):
+        """Note a command."""
+        self.commands.add(name)
+        return lambda listener: listener
+
+    def event(self, name):
+        """Note an event."""
+        self.events.add(name)
+        return lambda listener: listener
+
+    def action(self, pattern):
+        """Note a pattern of action ids."""
+        self.actions.append(pattern)
+        return lambda listener: listener
+
+
+@needs_reference
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_the_events_are_covered_by_scopes(name):
+    """Slack sends each event of a manifest for one of its scopes."""
+    listed = json.loads((REFERENCE / "events.json").read_text())
+    # One of them is written with a dot there: app_mentions.read
+    known = {event["name"]: {scope.replace(".", ":") for scope in event.get("scopes", ())} for event in listed}
+    events = manifest(name)["settings"]["event_subscriptions"]["bot_events"]
+    assert all(known[event] & set(BOT_SCOPES) for event in events)
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_people_can_write_to_the_bot(name):
+    """Each manifest lets people write direct messages and press buttons."""
+    read = manifest(name)
+    assert read["features"]["app_home"]["messages_tab_enabled"] is True
+    assert read["features"]["app_home"]["messages_tab_read_only_enabled"] is False
+    assert read["settings"]["interactivity"]["is_enabled"] is True
+
+
+def test_only_the_http_manifest_names_an_address():
+    """Over Socket Mode there is no address; over HTTP all three are the one route that is served."""
+    socket, http = (manifest(name) for name in MANIFESTS)
+    assert socket["settings"]["socket_mode_enabled"] is True
+    assert "request_url" not in json.dumps(socket)
+    assert http["settings"]["socket_mode_enabled"] is False
+    addresses = re.findall(r'"(?:request_)?url": "([^"]+)"', json.dumps(http))
+    assert addresses == [f"https://flokit-bot.example.com{SLACK_PATH}"] * 3
+
+
+def test_the_manifests_differ_in_the_mode_only():
+    """Without addresses and mode the two manifests are the same app."""
+    one, other = (json.dumps(strip(manifest(name))) for name in MANIFESTS)
+    assert one == other
+
+
+def strip(value):
+    """Leave out what differs between the modes."""
+    if isinstance(value, dict):
+        return {
+            key: strip(inner)
+            for key, inner in value.items()
+            if key not in {"url", "request_url", "socket_mode_enabled"}
+        }
+    return [strip(inner) for inner in value] if isinstance(value, list) else value
+
+
+# --- outcomes ----------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_tells_every_outcome():
+    """The README's table of outcomes has exactly the eight words, in their order."""
+    table = [plain(row[0]) for row in rows(section(README, "How an outcome is proved"))]
+    assert table == [outcome.value for outcome in Outcome]
+
+
+@pytest.mark.parametrize("text", [README, doc("architecture.md")], ids=["README", "architecture"])
+def test_the_diagrams_show_every_phase(text):
+    """The state diagrams have exactly the phases of a run."""
+    assert {phase for arrow in arrows(text) for phase in arrow} - {"[*]"} == {phase.name for phase in Phase}
+
+
+def test_the_readme_shows_no_way_that_the_architecture_does_not_know():
+    """Each arrow of the README's diagram is one of docs/architecture.md."""
+    assert arrows(README) <= arrows(doc("architecture.md"))
+
+
+def arrows(text):
+    """Return from where to where a state diagram leads."""
+    diagram = re.search(r"stateDiagram-v2(.+?)```", text, re.DOTALL)[1]
+    return set(re.findall(r"^ +(\S+) --> ([^\s:]+)", diagram, re.MULTILINE))
+
+
+def test_the_metadata_is_documented():
+    """docs/message-metadata.md has exactly the fields that a final reply carries, and its example has them, too."""
+    text = doc("message-metadata.md")
+    carried = payload()
+    example = json.loads(re.search(r"```json\n(.+?)```", text, re.DOTALL)[1])
+    assert {plain(row[0]): row[1] for row in rows(text)} == dict.fromkeys(carried["event_payload"], "string")
+    assert example["event_type"] == carried["event_type"]
+    assert list(example["event_payload"]) == list(carried["event_payload"])
+    assert {plain(row[0]): plain(row[3]) for row in rows(text)} == example["event_payload"]
+
+
+def payload():
+    """Return the metadata of a final reply."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    run = SyncRun("run_1", "T1", "int_1", "stripe", now, Person("U1"), outcome=Outcome.SUCCEEDED, ended_at=now)
+    return outcome_message(run, (), now, outbox_id="msg_1").metadata
+
+
+def test_the_documented_words_of_the_metadata_are_the_outcomes():
+    """docs/message-metadata.md lists all eight outcomes."""
+    sentence = re.search(r"^`outcome` is (.+?);", doc("message-metadata.md"), re.DOTALL | re.MULTILINE)[1]
+    assert re.findall(r"`(\w+)`", sentence) == [outcome.value for outcome in Outcome]
+
+
+# --- the rest of the documentation -------------------------------------------------------------------------------
+
+
+def test_every_table_of_the_database_is_documented():
+    """docs/architecture.md has exactly the tables of the database."""
+    assert {plain(row[0]) for row in rows(section(doc("architecture.md"), "What is kept"))} == set(metadata.tables)
+
+
+def test_every_log_event_is_documented():
+    """docs/operations.md has exactly the events that are logged, at their levels."""
+    levels = {"debug", "info", "warning", "error", "exception"}
+    logged = {
+        (event, "error" if call.func.attr == "exception" else call.func.attr)
+        for path in (ROOT / "bot").rglob("*.py")
+        if "sandbox" not in path.parts
+        for call in calls(path, *levels)
+        if call.args and ast.unparse(call.func.value) in {"log", "_log"}
+        for event in [part.value for part in ast.walk(call.args[0]) if isinstance(part, ast.Constant)]
+    }
+    table = {(plain(row[0]), row[1]) for row in rows(section(doc("operations.md"), "Logs"))}
+    assert table == logged
+
+
+def test_every_dependency_is_justified():
+    """docs/decisions.md names each dependency of pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [need for needs in project["optional-dependencies"].values() for need in needs]
+    text = section(doc("decisions.md"), "Dependencies")
+    table = {row[0] for row in rows(text)}
+    assert table == {bare(need) for need in project["dependencies"]}
+    assert [bare(need) for need in extras if not re.search(rf"\b{re.escape(bare(need))}\b", text)] == []
+
+
+def bare(requirement):
+    """Return a requirement's name alone."""
+    return re.match(r"[\w-]+", requirement)[0]
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path):
+    """Each relative link and picture of the documentation is a file of the repository, its anchor a heading there."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        assert target.exists(), f"{path.name} links to {link}"
+        assert not anchor or anchor in anchors(target), f"{path.name} links to {link}"
+
+
+def anchors(path):
+    """Return the anchors that GitHub gives a file's headings."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_locks_pin_everything_by_hash(name):
+    """Each requirement of a lock has one version and at least one hash."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE)
+    requirements = re.sub(r"\\\n\s*", "", text).splitlines()
+    assert requirements
+    pinned = re.compile(r"[a-z0-9._\[\]-]+==[^\s;]+( ; [^-]+?)?( *--hash=sha256:[0-9a-f]{64})+")
+    assert [line[:60] for line in requirements if not pinned.fullmatch(line)] == []
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_locks_name_no_addresses(name):
+    """A lock names packages, not the places that they come from."""
+    text = (ROOT / name).read_text()
+    assert "://" not in text
+    assert not re.search(r"^--(extra-)?(index|find)", text, re.MULTILINE)
+
+
+def test_the_locks_agree():
+    """What runs is pinned to the same versions for the tests."""
+    run, dev = (dict(re.findall(r"^([\w.\[\]-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE)) for name in LOCKS)
+    assert run.items() <= dev.items()
+
+
+def test_the_lock_holds_every_dependency():
+    """Each dependency of pyproject.toml is in the lock."""
+    names = set(re.findall(r"^([\w.-]+)(?:\[\w+\])?==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {bare(need) for need in project["dependencies"]} <= names
