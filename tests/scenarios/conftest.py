@@ -364,7 +364,7 @@ async def held_to_promises(world: World) -> AsyncIterator[World]:
         await world.close()
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=["socket", "http"])
+@pytest_asyncio.fixture(params=["socket", "http"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """A running world, once in Socket Mode and once over signed HTTP; its log, without secrets, says everything."""
     async with running_world(tmp_path, mode=request.param, LOG_LEVEL="DEBUG") as started:
@@ -372,7 +372,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield started
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture
 async def socket_world(tmp_path: Path) -> AsyncIterator[World]:
     """A running world in Socket Mode, for what does not depend on the way in."""
     async with running_world(tmp_path) as started:
@@ -384,10 +384,3 @@ async def socket_world(tmp_path: Path) -> AsyncIterator[World]:
 def make_world(tmp_path: Path) -> Callable[..., Any]:
     """A world with settings of its own; the test starts the bot."""
     return lambda **options: running_world(tmp_path, **options)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Scenarios that use these worlds share one event loop, so that a world can serve a whole module."""
-    for item in items:
-        if {"world", "socket_world", "make_world", "asked"}.intersection(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)

@@ -15,11 +15,14 @@ from bot.sandbox.flokit import Plan
 from bot.sandbox.workspace import BOT_USER_ID
 from tests.scenarios.conftest import buttons, running_world, words
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+"""One world serves the whole module, so its tests share an event loop."""
+
 LAST = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
 HOSTILE = f"<!channel> <@UBEN> <https://evil.example|Click me> `*_~& {'x' * 5000}"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def asked(tmp_path_factory):
     """A bot over thirty integrations: one fails in hostile words, one is of another kind, 28 are fine."""
     async with running_world(tmp_path_factory.mktemp("asked")) as world:

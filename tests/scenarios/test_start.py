@@ -105,7 +105,7 @@ async def test_readiness_has_reasons_and_liveness_has_none(make_world):
         assert "Stripe" in (await world.status("show stripe"))["text"]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture
 async def http_world(make_world):
     """A world over signed HTTP, whose requests the test signs itself."""
     async with make_world(mode="http") as world:
