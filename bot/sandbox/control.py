@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final, TypeVar, get_args
 
-from bot.sandbox.flokit import STRIPE_ERROR, Ending, Plan
+from bot.sandbox.flokit_sources import STRIPE_ERROR, Ending, Plan
 from bot.sandbox.page_requests import BadRequestError, optional_text, seconds, texts
 from bot.sandbox.weather import FlokitWeather, SlackWeather, set_flokit_weather, set_slack_weather
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from enum import StrEnum
 
-    from bot.sandbox.flokit import LocalFlokit, Source
+    from bot.sandbox.flokit import LocalFlokit
+    from bot.sandbox.flokit_sources import Source
     from bot.sandbox.keeper import BotKeeper
     from bot.sandbox.slack import LocalSlack
     from bot.sandbox.workspace import Json
@@ -48,6 +49,7 @@ class ControlPanel:
         self._actions: dict[str, Callable[[Json], Awaitable[None]]] = {
             "integration": self._set_integration,
             "stuck": self._get_stuck,
+            "finish": self._finish,
             "vanish": self._vanish,
             "plan": self._plan,
             "flokit_weather": self._set_flokit_weather,
@@ -148,6 +150,11 @@ class ControlPanel:
 
     async def _get_stuck(self, asked: Json) -> None:
         self._flokit.get_stuck(self._integration(asked))
+
+    async def _finish(self, asked: Json) -> None:
+        integration_id = self._integration(asked)
+        if not self._flokit.finish(integration_id):
+            raise BadRequestError("No sync of it is under way.")
 
     async def _vanish(self, asked: Json) -> None:
         self._flokit.remove(self._integration(asked))

@@ -1,8 +1,7 @@
 """A local FloKit: the documented API over a real socket, with its traps, to be scripted by the demo and the tests.
 
-What an integration shows is computed from the time at which it is asked, never by a task that could drift. Replies
-have exactly the documented shapes; where the vendor documents nothing (the body of a 404, what happens to a sync
-of a disconnected integration) this is one plausible answer, chosen so that a client that guesses gets caught.
+Replies have exactly the documented shapes; where the vendor documents nothing (the body of a 404, what happens to a
+sync of a disconnected integration) this is one plausible answer, chosen so that a client that guesses gets caught.
 It does not know the bot: nothing here is shared with the client that it is there to test.
 """
 
@@ -16,178 +15,29 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
 from aiohttp import web
 
+from bot.sandbox.flokit_faults import Fault, Faults
+from bot.sandbox.flokit_sources import DEMO_PLANS, History, Plan, Source, demo_sources
 from bot.sandbox.loopback import require_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Unpack
 
-Ending = Literal[
-    "succeeded", "failed", "failed_same", "disconnected", "vanish", "stuck", "hidden", "unproven", "ignored"
-]
-FaultKind = Literal[
-    "http_500",
-    "http_status",
-    "ratelimited",
-    "garbage",
-    "hang",
-    "drop",
-    "done_then_drop",
-    "slow",
-    "truncated",
-]
+    from bot.sandbox.flokit_sources import Fields
 
 READ_KEY = "flo_sandbox_read"
 WRITE_KEY = "flo_sandbox_write"
-STRIPE_ERROR = "Webhook signature verification failed — check your signing secret"
-"""The only error text that the vendor documents."""
-
 _WINDOW = timedelta(seconds=60)
 _IDEMPOTENCY_KEPT = timedelta(hours=24)
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-# --- integrations and their syncs, as functions of time ----------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How the next syncs of an integration go.
-
-    ``ending`` is one of:
-
-    - ``succeeded``: connected, and ``last_synced_at`` is when the sync ended;
-    - ``hidden``: the same, but ``syncing`` is never shown;
-    - ``unproven``: connected again, but ``last_synced_at`` does not move;
-    - ``failed``: error, with ``error_message``;
-    - ``failed_same``: error, with exactly the text from before, if there was one;
-    - ``disconnected``: disconnected;
-    - ``vanish``: the integration is gone: 404;
-    - ``stuck``: syncing for ever;
-    - ``ignored``: the sync is accepted, and nothing ever happens.
-    """
-
-    start_lag_s: float = 1.0
-    """How long the old status and the old error stay visible after the POST."""
-    duration_s: float = 3.0
-    """How long ``syncing`` lasts; 0: it is never seen."""
-    ending: Ending = "succeeded"
-    error_message: str = STRIPE_ERROR
-    new_events: int = 12
-    """How many events a sync that succeeds brings in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What FloKit knows about an integration at one moment; times are on FloKit's clock."""
-
-    id: str
-    type: str
-    status: str = "connected"
-    last_synced_at: datetime | None = None
-    error_message: str | None = None
-    events_total: int | None = None
-    events_last_24h: int | None = None
-    earliest_event_at: datetime | None = None
-
-
-class Fields(TypedDict, total=False):
-    """What can be said about an integration beside its id and type; see ``Source``."""
-
-    status: str
-    last_synced_at: datetime | None
-    error_message: str | None
-    events_total: int | None
-    events_last_24h: int | None
-    earliest_event_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Sync:
-    """One sync, from our clock's ``starts_at`` to its ``ends_at`` (None: never)."""
-
-    plan: Plan
-    starts_at: datetime
-    ends_at: datetime | None
-
-    def has_ended(self, now: datetime) -> bool:
-        return self.ends_at is not None and self.ends_at <= now
-
-    def shows(self, now: datetime) -> bool:
-        return self.starts_at <= now and self.plan.ending != "hidden"
-
-
-def _ended(source: Source, plan: Plan, at: datetime) -> Source | None:
-    """Return what a sync that ended at ``at`` (FloKit's clock) leaves behind; None when the integration is gone."""
-    match plan.ending:
-        case "succeeded" | "hidden":
-            return replace(
-                source,
-                status="connected",
-                error_message=None,
-                last_synced_at=at,
-                events_total=(source.events_total or 0) + plan.new_events,
-                events_last_24h=(source.events_last_24h or 0) + plan.new_events,
-            )
-        case "unproven":
-            return replace(source, status="connected", error_message=None)
-        case "failed":
-            return replace(source, status="error", error_message=plan.error_message)
-        case "failed_same":
-            return replace(source, status="error", error_message=source.error_message or plan.error_message)
-        case "disconnected":
-            return replace(source, status="disconnected", error_message=None)
-        case "vanish":
-            return None
-        case "stuck" | "ignored":
-            return source
-
-
-@dataclass(slots=True)
-class _History:
-    """An integration as it was when it was last put down, and the syncs since."""
-
-    source: Source
-    plan: Plan = field(default_factory=Plan)
-    syncs: deque[_Sync] = field(default_factory=deque)
-
-    def begin_sync(self, now: datetime) -> None:
-        """Queue a sync behind those under way; a disconnected integration and an ignoring plan have none."""
-        if self.source.status == "disconnected" or self.plan.ending == "ignored":
-            return
-        starts_at = now + timedelta(seconds=self.plan.start_lag_s)
-        if self.syncs:
-            before = self.syncs[-1].ends_at
-            if before is None:
-                return
-            starts_at = max(starts_at, before)
-        stuck = self.plan.ending == "stuck"
-        ends_at = None if stuck else starts_at + timedelta(seconds=self.plan.duration_s)
-        self.syncs.append(_Sync(self.plan, starts_at, ends_at))
-
-    def settle(self, now: datetime, skew: timedelta) -> bool:
-        """Put down what the syncs that have ended left behind; False when the integration is gone."""
-        while self.syncs and self.syncs[0].has_ended(now):
-            sync = self.syncs.popleft()
-            left = _ended(self.source, sync.plan, (sync.ends_at or now) + skew)
-            if left is None:
-                return False
-            self.source = left
-        return True
-
-    def visible(self, now: datetime) -> Source:
-        """Return what FloKit shows now, once settled."""
-        if self.syncs and self.syncs[0].shows(now):
-            return replace(self.source, status="syncing", error_message=None)
-        return self.source
 
 
 def _iso(at: datetime | None) -> str | None:
@@ -214,7 +64,7 @@ def _details(source: Source) -> dict[str, Any]:
     return {**_summary(source), "sync_stats": stats}
 
 
-# --- what was asked, and what goes wrong -------------------------------------------------------------------------
+# --- requests and replies -------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -231,67 +81,6 @@ class Request:
     response: Any = None
     took_s: float | None = None
     """None until the reply was sent, or the connection closed without one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something that goes wrong with the next requests that match.
-
-    ``kind`` is one of:
-
-    - ``http_500``, ``http_status``: answered with an HTML page, or with ``status`` and ``body``; not done;
-    - ``ratelimited``: 429 with ``retry_after``; not done;
-    - ``garbage``: done, but answered 200 with ``body``, which is no JSON by default;
-    - ``hang``: not done, never answered;
-    - ``drop``: not done, the connection is closed without a reply;
-    - ``done_then_drop``: done, the connection is closed without a reply;
-    - ``slow``: done, and answered after ``delay_s``;
-    - ``truncated``: done, and answered with half a body.
-    """
-
-    kind: FaultKind
-    method: Literal["GET", "POST", "*"] = "*"
-    path_contains: str = ""
-    times: int | None = 1
-    """How many requests it hits; None: all, until the faults are cleared."""
-    retry_after: str | None = "2"
-    delay_s: float = 1.0
-    status: int = 500
-    body: str | None = None
-
-    def hits(self, method: str, path: str) -> bool:
-        """Say whether a request is one that this fault is meant for."""
-        return self.method in ("*", method) and self.path_contains in path
-
-
-class Faults:
-    """The faults to come, the one added first before the others."""
-
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        """Let a fault hit the next requests that match it."""
-        self._faults.append(fault)
-
-    def clear(self) -> None:
-        """Let everything go right again; requests that hang go on hanging."""
-        self._faults.clear()
-
-    def take(self, method: str, path: str) -> Fault | None:
-        """Return the fault that hits this request, and use it up."""
-        for index, fault in enumerate(self._faults):
-            if fault.hits(method, path):
-                if fault.times is not None:
-                    self._use_up(index, fault, fault.times - 1)
-                return fault
-        return None
-
-    def _use_up(self, index: int, fault: Fault, times_left: int) -> None:
-        if times_left > 0:
-            self._faults[index] = replace(fault, times=times_left)
-        else:
-            del self._faults[index]
 
 
 def _error(status: int, error: str, message: str) -> web.Response:
@@ -344,7 +133,7 @@ class LocalFlokit:
         self.url = ""
         """The base URL, once started."""
         self._clock = clock
-        self._histories: dict[str, _History] = {}
+        self._histories: dict[str, History] = {}
         self._charged_at: deque[datetime] = deque()
         self._sync_ids: dict[tuple[str, str], tuple[datetime, str]] = {}
         self._syncs_begun = 0
@@ -374,7 +163,7 @@ class LocalFlokit:
 
     def add(self, integration_id: str, integration_type: str, **fields: Unpack[Fields]) -> None:
         """Add an integration, connected unless said otherwise; times are on FloKit's clock."""
-        self._histories[integration_id] = _History(Source(integration_id, integration_type, **fields))
+        self._histories[integration_id] = History(Source(integration_id, integration_type, **fields))
         self._tell()
 
     def set(self, integration_id: str, **fields: Unpack[Fields]) -> None:
@@ -403,10 +192,15 @@ class LocalFlokit:
     def get_stuck(self, integration_id: str) -> None:
         """Let an integration sync for ever from now on; only a new status ends that."""
         self._settle(integration_id)
-        history = self._histories[integration_id]
-        history.syncs.clear()
-        history.syncs.append(_Sync(Plan(ending="stuck"), self._clock(), None))
+        self._histories[integration_id].get_stuck(self._clock())
         self._tell()
+
+    def finish(self, integration_id: str) -> bool:
+        """Let what is under way or waiting end now, as it was planned; False when there is nothing."""
+        self._settle(integration_id)
+        some = self._histories[integration_id].finish(self._clock())
+        self._tell()
+        return some
 
     def begin_sync(self, integration_id: str) -> None:
         """Begin a sync that nobody here asked for: FloKit's own schedule, or somebody in its dashboard."""
@@ -426,8 +220,8 @@ class LocalFlokit:
 
     def demo(self) -> None:
         """Fill the workspace so that there is something to see and to repair; its own integrations begin anew."""
-        self._histories.update({source.id: _History(source) for source in _demo_sources(self._vendor_now)})
-        for integration_id, plan in _DEMO_PLANS.items():
+        self._histories.update({source.id: History(source) for source in demo_sources(self._vendor_now)})
+        for integration_id, plan in DEMO_PLANS.items():
             self.plan(integration_id, plan)
 
     def _settle(self, integration_id: str) -> None:
@@ -631,83 +425,3 @@ async def _send_half(request: web.Request, reply: web.Response) -> web.StreamRes
     await half.write(whole[: len(whole) // 2])
     _hang_up(request)
     return half
-
-
-# --- the demo ----------------------------------------------------------------------------------------------------
-
-
-_DEMO_PLANS = {
-    # A wrong signing secret: a sync alone does not cure it.
-    "int_01hx4j7stripe": Plan(ending="failed_same"),
-    "int_01hx4ja3googleplay": Plan(start_lag_s=2.0, duration_s=6.0, new_events=214),
-}
-
-
-def _demo_sources(now: datetime) -> list[Source]:
-    def ago(**parts: float) -> datetime:
-        return now - timedelta(**parts)
-
-    return [
-        Source(
-            id="int_01hx4j7revenuecat",
-            type="revenuecat",
-            last_synced_at=ago(minutes=42),
-            events_total=1_204_739,
-            events_last_24h=4_821,
-            earliest_event_at=ago(days=590),
-        ),
-        Source(
-            id="int_01hx4j7stripe",
-            type="stripe",
-            status="error",
-            last_synced_at=ago(hours=15),
-            error_message=STRIPE_ERROR,
-            events_total=88_412,
-            events_last_24h=0,
-            earliest_event_at=ago(days=410),
-        ),
-        # iOS and Android are separate integrations, and neither has a name.
-        Source(
-            id="int_01hx4j8appsflyerios",
-            type="appsflyer",
-            last_synced_at=ago(hours=2, minutes=5),
-            events_total=402_118,
-            events_last_24h=1_377,
-            earliest_event_at=ago(days=365),
-        ),
-        Source(
-            id="int_01hx4j8appsflyerandroid",
-            type="appsflyer",
-            last_synced_at=ago(hours=2, minutes=11),
-            events_total=618_900,
-            events_last_24h=2_054,
-            earliest_event_at=ago(days=365),
-        ),
-        Source(
-            id="int_01hx4j9appstoreconnect",
-            type="app_store_connect",
-            last_synced_at=ago(days=1, hours=1),
-            events_total=9_115,
-            events_last_24h=31,
-            earliest_event_at=ago(days=700),
-        ),
-        Source(
-            id="int_01hx4ja0warehouse",
-            type="warehouse",
-            status="disconnected",
-            last_synced_at=ago(days=6),
-            events_total=51_006,
-            events_last_24h=0,
-            earliest_event_at=ago(days=120),
-        ),
-        Source(
-            id="int_01hx4ja3googleplay",
-            type="google_play",
-            status="error",
-            last_synced_at=ago(days=2, hours=3),
-            error_message="The caller does not have permission",
-            events_total=7_480,
-            events_last_24h=0,
-            earliest_event_at=ago(days=300),
-        ),
-    ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aiosqlite
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -18,11 +20,13 @@ from bot.core.errors import SettingsError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from threading import Thread
 
     from sqlalchemy import Table
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 BUSY_TIMEOUT_MS = 5000
+THREADS_END_WITHIN_S = 1.0
 CONNECT_S = 2.0
 """Slack waits three seconds for an ack: a silent server must be given up before."""
 
@@ -42,8 +46,9 @@ class Database:
         self.engine: AsyncEngine = create_async_engine(
             self.url,
             pool_pre_ping=not self.is_sqlite,
-            connect_args={} if self.is_sqlite else {"timeout": CONNECT_S},
+            connect_args={"async_creator_fn": self._connect_sqlite} if self.is_sqlite else {"timeout": CONNECT_S},
         )
+        self._threads: weakref.WeakSet[Thread] = weakref.WeakSet()
         # SQLite has one writer. Waiting for it here is fair and wakes at once; its own busy handler sleeps and guesses.
         self._writer: contextlib.AbstractAsyncContextManager[Any] = (
             asyncio.Lock() if self.is_sqlite else contextlib.nullcontext()
@@ -54,6 +59,14 @@ class Database:
     def _prepare_sqlite(self) -> None:
         event.listen(self.engine.sync_engine, "connect", _set_pragmas)
         event.listen(self.engine.sync_engine, "begin", _begin_immediately)
+
+    def _connect_sqlite(self, *args: Any, **options: Any) -> aiosqlite.Connection:
+        """Connect as SQLAlchemy would, and remember the thread that aiosqlite works in."""
+        connection = aiosqlite.connect(*args, **options)
+        thread = connection._thread  # noqa: SLF001 - there is no public way to it
+        thread.daemon = True
+        self._threads.add(thread)
+        return connection
 
     @property
     def file(self) -> Path | None:
@@ -97,8 +110,14 @@ class Database:
                 await connection.exec_driver_sql("SELECT 1")
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections.
+
+        A connection that was given up in the middle of a statement ends by itself, some time later, and then calls
+        the event loop; that must still be there.
+        """
         await self.engine.dispose()
+        for thread in tuple(self._threads):
+            await asyncio.to_thread(thread.join, THREADS_END_WITHIN_S)
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """Begin an INSERT that knows ``ON CONFLICT`` in this database's dialect."""

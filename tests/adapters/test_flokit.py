@@ -42,7 +42,9 @@ from bot.flokit import (
     parse_listing,
     read_reply,
 )
-from bot.sandbox.flokit import READ_KEY, WRITE_KEY, Fault, LocalFlokit, Plan
+from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
+from bot.sandbox.flokit_faults import Fault
+from bot.sandbox.flokit_sources import Plan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

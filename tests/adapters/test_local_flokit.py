@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from bot.sandbox.flokit import READ_KEY, STRIPE_ERROR, WRITE_KEY, Fault, LocalFlokit, Plan
+from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
+from bot.sandbox.flokit_faults import Fault
+from bot.sandbox.flokit_sources import STRIPE_ERROR, Plan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

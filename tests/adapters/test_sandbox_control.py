@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 
 from bot.sandbox.control import ControlPanel
-from bot.sandbox.flokit import READ_KEY, STRIPE_ERROR, LocalFlokit
+from bot.sandbox.flokit import READ_KEY, LocalFlokit
+from bot.sandbox.flokit_sources import STRIPE_ERROR
 from bot.sandbox.inspector import Inspector
 from bot.sandbox.keeper import BotKeeper
 from bot.sandbox.page import add_page
@@ -162,6 +163,17 @@ async def test_a_stuck_integration_stays_so_until_it_is_put_right(world):
     assert world.flokit.source(STRIPE).status == "syncing"
     await world.done("integration", id=STRIPE, status="connected")
     assert world.flokit.source(STRIPE).status == "connected"
+
+
+async def test_a_sync_under_way_is_ended_at_once(world):
+    """It ends as it was planned, however long it was to last; without one there is nothing to end."""
+    await world.done("plan", id=REVENUECAT, ending="failed", start_lag_s=300, duration_s=300, error_message="No.")
+    world.flokit.begin_sync(REVENUECAT)
+    await world.done("finish", id=REVENUECAT)
+    source = world.flokit.source(REVENUECAT)
+    assert (source.status, source.error_message) == ("error", "No.")
+    status, reply = await world.act("finish", id=REVENUECAT)
+    assert (status, reply["error"]) == (400, "No sync of it is under way.")
 
 
 async def test_an_integration_vanishes_and_comes_back_with_a_reset(world):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sqlite3
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
@@ -169,3 +171,25 @@ async def test_unreadable_file_is_unavailable(tmp_path, make, click):
     (tmp_path / "flokit.db").mkdir()
     async with opened(f"sqlite+aiosqlite:///{tmp_path}/flokit.db") as store:
         await assert_unavailable(store, make, click)
+
+
+async def test_no_thread_outlives_a_closed_database(tmp_path, monkeypatch):
+    """An opening that was given up half-way goes on in SQLite's thread; closing waits until that has ended."""
+    begun, may_end, threads = threading.Event(), threading.Event(), []
+
+    def takes_long(*args, connect=sqlite3.connect, **options):
+        threads.append(threading.current_thread())
+        begun.set()
+        may_end.wait(10)
+        return connect(*args, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", takes_long)
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/flokit.db")
+    opening = asyncio.create_task(database.check())
+    await asyncio.to_thread(begun.wait)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    asyncio.get_running_loop().call_later(0.05, may_end.set)
+    await database.close()
+    assert not threads[0].is_alive()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from bot.sandbox.flokit import Plan
+from bot.sandbox.flokit_sources import Plan
 from bot.sandbox.workspace import BOT_USER_ID
 from tests.scenarios.conftest import buttons, running_world, words
 

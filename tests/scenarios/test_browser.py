@@ -104,6 +104,11 @@ async def plan_success(url: str, integration: str, duration_s: float) -> None:
     await turn(url, action="plan", id=integration, ending="succeeded", start_lag_s=0.3, duration_s=duration_s)
 
 
+async def finish(url: str, integration: str) -> None:
+    """Let the sync that is under way end now."""
+    await turn(url, action="finish", id=integration)
+
+
 async def open_page(browser, url: str, *, width: int = 1280, dark: bool = False) -> Page:
     """Open the page; anything that the browser complains about fails the test."""
     page = await browser.new_page(
@@ -169,13 +174,15 @@ async def test_the_main_job_is_done_by_typing_and_clicking(browser, url):
 
 async def test_a_second_person_joins_and_both_are_told(browser, url):
     """Ben presses Resync while Ana's sync runs: there is one sync, and he is named in its outcome."""
-    await plan_success(url, REVENUECAT, 3)
+    await plan_success(url, REVENUECAT, 600)
     ana = await open_page(browser, url)
     await start_sync(ana, "RevenueCat")
     ben = await open_page(browser, f"{url}/?as=UBEN")
     await resync_of(ben, "RevenueCat").click()
     await ben.get_by_test_id("dialog-confirm").click()
     await ben.get_by_test_id("open-thread").locator("visible=true").last.click()
+    await expect(ben.get_by_test_id("thread-messages")).to_contain_text("@ben")
+    await finish(url, REVENUECAT)
     outcome = ben.get_by_test_id("thread-messages").get_by_test_id("message").last
     await expect(outcome).to_contain_text(
         re.compile(r"RevenueCat.*synced.*@ana.*@ben", re.DOTALL), timeout=OUTCOME_WITHIN_MS
@@ -185,7 +192,7 @@ async def test_a_second_person_joins_and_both_are_told(browser, url):
 
 async def test_a_bot_killed_in_mid_run_still_tells_the_outcome_once(browser, url):
     """The control panel's kill -9 while a sync runs: the page says that the bot is away, then comes one outcome."""
-    await plan_success(url, REVENUECAT, 3)
+    await plan_success(url, REVENUECAT, 600)
     page = await open_page(browser, url)
     await page.get_by_test_id("control-open").click()
     await start_sync(page, "RevenueCat")
@@ -195,6 +202,7 @@ async def test_a_bot_killed_in_mid_run_still_tells_the_outcome_once(browser, url
     await expect(page.get_by_test_id("banner")).to_contain_text("FloKit is away")
     await keep_picture(page, "killed")
     await expect(page.get_by_test_id("banner")).to_be_hidden(timeout=OUTCOME_WITHIN_MS)
+    await finish(url, REVENUECAT)
     told = thread.get_by_test_id("message").filter(has_text=re.compile(r"RevenueCat synced in \d+ s"))
     await expect(told).to_have_count(1, timeout=OUTCOME_WITHIN_MS)
     await expect(thread).to_contain_text("finished after")  # the last thing that the run says

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from bot.sandbox.child import BotProcess
-from bot.sandbox.flokit import Plan
+from bot.sandbox.flokit_sources import Plan
 from bot.sandbox.slack import Fault
 from bot.sandbox.workspace import BOT_USER_ID
 

@@ -129,6 +129,7 @@ export class ControlPanel {
       el("label", { class: "labelled" }, el("span", {}, "Error message"), message),
       act("Make it fail", "FloKit shows it as failing, with this message; Refresh a status message to see it.", () => ({ action: "integration", id, status: "error", error_message: message.value }), "fails now."),
       act("Get stuck", "It stays syncing for ever. Who watches it is told that nothing is confirmed, and can keep watching.", () => ({ action: "stuck", id }), "is stuck."),
+      act("Finish now", "A sync that is under way ends at once, as it was planned.", () => ({ action: "finish", id }), "its sync has ended."),
       act("Disconnect", "It needs reconnecting in FloKit; a watched sync is told as disconnected.", () => ({ action: "integration", id, status: "disconnected" }), "is disconnected."),
       act("Reconnect", "It is connected, without an error.", () => ({ action: "integration", id, status: "connected" }), "is connected."),
       act("Vanish", "FloKit knows it no more (404); a watched sync is told as gone.", () => ({ action: "vanish", id }), "is gone."),
