@@ -211,6 +211,31 @@ async def test_a_bot_killed_in_mid_run_still_tells_the_outcome_once(browser, url
     assert not page.complaints
 
 
+async def test_the_tour_leads_from_a_failure_through_a_crash_to_the_outcome(browser):
+    """Each of the five steps is done by its own button, and notices by itself that it is done."""
+    async with running_sandbox() as url:
+        page = await open_page(browser, url)
+        for step in range(1, 6):
+            await page.get_by_test_id("tour-next").click()
+            await expect(page.get_by_test_id("tour-progress")).to_have_text(f"{step}/5")
+            await take_step(page, step)
+            await expect(page.get_by_test_id("tour-seen")).to_be_visible(timeout=OUTCOME_WITHIN_MS)
+            await keep_picture(page, f"tour-{step}")
+        await page.get_by_test_id("tour-next").click()
+        await expect(page.get_by_test_id("tour")).to_contain_text("That was the tour")
+        assert not page.complaints
+
+
+async def take_step(page: Page, step: int) -> None:
+    """Do what a step asks for: by the button that does it, or, where it only points, by hand."""
+    if step == 5:
+        return  # the outcome comes by itself
+    await page.get_by_test_id("tour-do").click()
+    if step == 2:
+        await page.locator(".pointed").click()
+        await page.get_by_test_id("dialog-confirm").click()
+
+
 async def test_the_inspector_shows_a_refusal_in_red_and_says_why(browser, url):
     """Under Slack's 429 a call is refused; its entry is red and opens to its JSON, and the message comes later."""
     page = await open_page(browser, url)

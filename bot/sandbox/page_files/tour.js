@@ -368,23 +368,24 @@ function isJoined(message) {
 }
 
 /**
- * The newest message that offers a Resync, of the integration where it has one.
+ * The newest offer of a Resync: of the integration where any message has one, of any other where none has.
  * @param {Store} store
  * @param {(message: Message) => boolean} wanted
  * @param {string} [integrationId]
  */
 function resyncIn(store, wanted, integrationId = "") {
-  for (const message of store.botMessages().reverse()) {
-    if (message.thread_ts || !wanted(message)) continue;
-    const offers = (message.blocks ?? []).flatMap((block) =>
-      [block.accessory, ...(block.elements ?? [])]
-        .filter((element) => element?.action_id?.startsWith("flokit_resync"))
-        .map((element) => ({ message, block, element })),
+  const offers = store
+    .botMessages()
+    .reverse()
+    .filter((message) => !message.thread_ts && wanted(message))
+    .flatMap((message) =>
+      (message.blocks ?? []).flatMap((block) =>
+        [block.accessory, ...(block.elements ?? [])]
+          .filter((element) => element?.action_id?.startsWith("flokit_resync"))
+          .map((element) => ({ message, block, element })),
+      ),
     );
-    const offer = offers.find(({ element }) => element.value?.includes(integrationId)) ?? offers[0];
-    if (offer) return offer;
-  }
-  return null;
+  return offers.find(({ element }) => element.value?.includes(integrationId)) ?? offers[0] ?? null;
 }
 
 /** @param {...(Node | false)} children */
