@@ -44,12 +44,16 @@ if TYPE_CHECKING:
     from bot.core.models import Message, Patience
     from bot.core.requests import Request
     from bot.flokit import FlokitClient
+    from bot.store.snapshots import Snapshots
     from bot.store.store import Store
 
 log = structlog.get_logger(__name__)
 
 PATIENCE_S: Final = 2.5
 """How long a person's look may take before older knowledge is shown."""
+
+SAVED_AGAIN_AFTER: Final = timedelta(seconds=30)
+"""What has not changed is saved again after this time: a later "as of" is worth a write, but not every second."""
 
 REQUEST_LIVES: Final = timedelta(minutes=25)
 """An older request is not acted on any more: its response_url is about to end, and the world has moved."""
@@ -80,6 +84,7 @@ class Actions:
         self,
         store: Store,
         flokit: FlokitClient,
+        snapshots: Snapshots,
         *,
         patience: Patience,
         clock: Callable[[], datetime],
@@ -92,7 +97,9 @@ class Actions:
         self._clock = clock
         self._command = command
         self._bot_user_id = bot_user_id
+        self._snapshots = snapshots
         self._last_known: _Known | None = None
+        self._saved: _Known | None = None
 
     async def receive(self, request: Request) -> str:
         """Save what was asked, before Slack is answered; a start is done at once, the rest soon.
@@ -232,10 +239,27 @@ class Actions:
         except FlokitDenied:
             raise
         except (FlokitError, TimeoutError) as error:
-            if self._last_known is None:
+            last_known = await self._recall()
+            if last_known is None:
                 raise error if isinstance(error, FlokitError) else _no_answer() from error
-            return replace(self._last_known, stale_reason=str(error) or "no answer in time")
+            return replace(last_known, stale_reason=str(error) or "no answer in time")
         self._last_known = _Known(listing.integrations, listing.as_of)
+        await self._remember(self._last_known)
+        return self._last_known
+
+    async def _remember(self, known: _Known) -> None:
+        """Keep what FloKit said for other replicas and after a restart; the same again only now and then."""
+        saved = self._saved
+        if saved and saved.integrations == known.integrations and known.as_of - saved.as_of < SAVED_AGAIN_AFTER:
+            return
+        await self._snapshots.save(known.integrations, known.as_of)
+        self._saved = known
+
+    async def _recall(self) -> _Known | None:
+        """Return the newest that is known; another replica may know more."""
+        saved = await self._snapshots.load()
+        if saved and (self._last_known is None or saved[1] > self._last_known.as_of):
+            return _Known(*saved)
         return self._last_known
 
     async def _look_at(self, integration_id: str) -> _Known:

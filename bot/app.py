@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
@@ -20,6 +20,7 @@ from bot.core.errors import SettingsError, SlackAuthLost, SlackError, StoreUnava
 from bot.flokit import FlokitClient
 from bot.follower import Follower
 from bot.health import Health
+from bot.housekeeper import Housekeeper
 from bot.listeners.reception import Reception
 from bot.responder import Responder
 from bot.sender import Sender
@@ -27,8 +28,12 @@ from bot.settings import Mode
 from bot.slack import SlackClient
 from bot.slack_socket import SlackSocket
 from bot.store import schema
+from bot.store.budget import SharedBudget
 from bot.store.database import Database
 from bot.store.ids import new_id
+from bot.store.replicas import Replicas
+from bot.store.retention import Retention
+from bot.store.snapshots import Snapshots
 from bot.store.store import Store
 from bot.web import SLACK_PATH, WebServer
 from bot.worker import Worker
@@ -72,12 +77,7 @@ class Bot:
             api_url=settings.slack_web_api_url,
             timeout_s=min(8.0, settings.lease_s * SEND_SHARE),
         )
-        self._flokit = FlokitClient(
-            api_url=settings.flokit_api_url,
-            look_key=settings.flokit_api_key.get_secret_value(),
-            sync_key=settings.sync_key.get_secret_value(),
-            timeout_s=min(8.0, settings.lease_s * LOOK_SHARE),
-        )
+        self._replicas = Replicas(self._database, owner)
         self._health = Health(self._store)
         self._web = WebServer(
             self._health, host=settings.host, port=settings.port, takes_slack=settings.mode is Mode.HTTP
@@ -96,7 +96,7 @@ class Bot:
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, self.stop)
         async with contextlib.AsyncExitStack() as parts:  # closed in reverse, whatever happens to the others
-            for close in (self._store.close, self._flokit.aclose, self._slack.aclose, self._web.stop):
+            for close in (self._store.close, self._slack.aclose, self._web.stop):
                 parts.push_async_callback(close)
             self._database.make_folder()
             await self._listen()
@@ -178,10 +178,18 @@ class Bot:
             pass
 
     async def _work(self, identity: Identity) -> None:
+        try:
+            async with contextlib.aclosing(self._make_flokit(identity.team_id)) as flokit:
+                await self._work_with(flokit, identity)
+        finally:
+            await self._release()
+
+    async def _work_with(self, flokit: FlokitClient, identity: Identity) -> None:
         command = self._settings.flokit_command
         actions = Actions(
             self._store,
-            self._flokit,
+            flokit,
+            Snapshots(self._database, identity.team_id),
             patience=self._settings.patience,
             clock=now_utc,
             command=command,
@@ -190,19 +198,38 @@ class Bot:
         sender = Sender(self._store, self._slack, clock=now_utc, bot_user_id=identity.bot_user_id, command=command)
         self._health.sender = sender
         bolt = self._make_bolt(identity, Reception(actions, self._slack, team_id=identity.team_id, clock=now_utc))
-        workers = self._make_workers(Responder(actions), Follower(self._store, self._flokit, clock=now_utc), sender)
-        try:
-            async with asyncio.TaskGroup() as group:  # a loop that dies ends the process: it never goes quiet
-                for worker in workers:
-                    group.create_task(worker.run())
-                way_in = self._open_way_in(group, bolt)
-                log.info("started", team_id=identity.team_id, team=identity.team, mode=self._settings.mode)
-                await self._stop.wait()
-                if way_in:
-                    way_in.cancel()
-                await self._hand_over(workers)
-        finally:
-            await self._release()
+        workers = self._make_workers(Responder(actions), Follower(self._store, flokit, clock=now_utc), sender)
+        async with asyncio.TaskGroup() as group:  # a loop that dies ends the process: it never goes quiet
+            for worker in workers:
+                group.create_task(worker.run())
+            background = [group.create_task(self._make_housekeeper().run())]
+            if way_in := self._open_way_in(group, bolt):
+                background.append(way_in)
+            log.info("started", team_id=identity.team_id, team=identity.team, mode=self._settings.mode)
+            await self._stop.wait()
+            for task in background:
+                task.cancel()
+            await self._hand_over(workers)
+
+    def _make_flokit(self, team_id: str) -> FlokitClient:
+        settings = self._settings
+        return FlokitClient(
+            api_url=settings.flokit_api_url,
+            look_key=settings.flokit_api_key.get_secret_value(),
+            sync_key=settings.sync_key.get_secret_value(),
+            timeout_s=min(8.0, settings.lease_s * LOOK_SHARE),
+            budget=SharedBudget(self._database, team_id, clock=now_utc),
+            max_pause_s=settings.follow_up_max_interval_s,
+        )
+
+    def _make_housekeeper(self) -> Housekeeper:
+        return Housekeeper(
+            self._replicas,
+            Retention(self._database),
+            keep=timedelta(days=self._settings.retention_days),
+            clock=now_utc,
+            connections=lambda: self._health.socket.connections if self._health.socket else None,
+        )
 
     def _make_bolt(self, identity: Identity, reception: Reception) -> AsyncApp:
         async def authorize(**_: Any) -> AuthorizeResult:
@@ -289,6 +316,7 @@ class Bot:
         try:
             async with asyncio.timeout(RELEASE_WITHIN_S):
                 await self._store.release()
+                await self._replicas.leave()
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("not_released", error=str(error))
 

@@ -136,6 +136,7 @@ class Settings(DatabaseSettings):
     follow_up_grace_s: Seconds = Field(60.0, description="how long FloKit may show an old state after a start")
     follow_up_deadline_s: Seconds = Field(1800.0, description="when to say that no result could be confirmed")
     lease_s: Seconds = Field(10.0, description="how long a replica's claim on work holds")
+    retention_days: float = Field(90.0, ge=1, le=36500, description="how many days finished work is kept")
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG … ERROR")
 

@@ -39,6 +39,8 @@ class SlackSocket:
         self._handler: AsyncSocketModeHandler | None = None
         self._greeted: object = None
         """The session on which Slack has said hello: from then on it delivers."""
+        self.connections: int | None = None
+        """How many sockets of this app are open, as Slack said when this one was opened."""
 
     async def keep_open(self) -> None:
         """Open the socket, and open another whenever it is broken for good; runs until cancelled."""
@@ -78,7 +80,9 @@ class SlackSocket:
     async def _note_hello(self, client: Any, message: dict[str, Any], _raw: str | None = None) -> None:
         if message.get("type") == "hello":
             self._greeted = client.current_session
-            log.info("connected", connections=message.get("num_connections"))
+            count = message.get("num_connections")
+            self.connections = count if isinstance(count, int) else None
+            log.info("connected", connections=self.connections)
 
     async def _until_broken(self) -> None:
         """Return when the SDK has not mended the socket by itself for ``DEAF_AFTER_S``."""

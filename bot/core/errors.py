@@ -4,6 +4,7 @@ BotError
 ├── FlokitError                  a look or a trigger brought no value
 │   ├── FlokitUnreachable        no usable reply; says nothing about the integration
 │   │   ├── FlokitNotSent        certainly never reached FloKit (no connection)
+│   │   │   └── FlokitAway       not even tried: FloKit is away, and was asked a moment ago; retry_after_s
 │   │   ├── FlokitNoReply        sent, but no (whole) reply came back
 │   │   ├── FlokitBadReply       a 5xx, or a body that is not what the page documents
 │   │   └── FlokitRateLimited    429, or our own budget is spent; retry_after_s
@@ -51,6 +52,10 @@ class FlokitUnreachable(FlokitError):
 
 class FlokitNotSent(FlokitUnreachable):
     """The request certainly never reached FloKit."""
+
+
+class FlokitAway(FlokitNotSent):
+    """FloKit is away: somebody asked a moment ago, so this was not tried. ``retry_after_s`` says when it may be."""
 
 
 class FlokitNoReply(FlokitUnreachable):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from bot.core.models import Message, Panel, SyncRun
+from bot.core.models import Integration, Message, Panel, SyncRun
 from bot.core.requests import Request
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ RUN = TypeAdapter(SyncRun)
 PANEL = TypeAdapter(Panel)
 MESSAGE = TypeAdapter(Message)
 REQUEST = TypeAdapter(Request)
+INTEGRATIONS = TypeAdapter(tuple[Integration, ...])
 
 
 def dump_run(run: SyncRun) -> str:
@@ -61,6 +62,16 @@ def dump_request(request: Request) -> str:
 def load_request(text: str) -> Request:
     """Read a request."""
     return REQUEST.validate_json(text)
+
+
+def dump_integrations(integrations: tuple[Integration, ...]) -> str:
+    """Write integrations."""
+    return INTEGRATIONS.dump_json(integrations).decode()
+
+
+def load_integrations(text: str) -> tuple[Integration, ...]:
+    """Read integrations."""
+    return INTEGRATIONS.validate_json(text)
 
 
 def read_claimed(rows: Iterable[Any], read: Callable[[Any], T]) -> list[T]:

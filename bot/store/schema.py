@@ -25,9 +25,14 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
+def scripts() -> ScriptDirectory:
+    """Give all revisions of this code."""
+    return ScriptDirectory.from_config(_config())
+
+
 def head() -> str:
     """Name the newest revision of this code."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return scripts().get_current_head() or ""
 
 
 async def current(database: Database) -> str:

@@ -84,6 +84,7 @@ runs = Table(
         sqlite_where=text("due_at IS NOT NULL"),
         postgresql_where=text("due_at IS NOT NULL"),
     ),
+    Index("runs_ended", "ended_at"),
     Index("runs_of_integration", "team_id", "integration_id", "requested_at"),
 )
 
@@ -103,6 +104,7 @@ panels = Table(
     Column("team_id", Text, nullable=False),
     Column("data", Text, nullable=False, comment="core.models.Panel"),
     Column("created_at", UtcTime, nullable=False),
+    Index("panels_created", "created_at"),
 )
 
 threads = Table(
@@ -124,6 +126,7 @@ threads = Table(
     Column("joined", Boolean, nullable=False, default=False),
     Column("created_at", UtcTime, nullable=False),
     UniqueConstraint("run_id", "place", name="threads_once"),
+    Index("threads_of_panel", "panel_id"),
 )
 
 outbox = Table(
@@ -162,6 +165,7 @@ outbox = Table(
         sqlite_where=text("due_at IS NOT NULL"),
         postgresql_where=text("due_at IS NOT NULL"),
     ),
+    Index("outbox_created", "created_at"),
     Index("outbox_of_run", "run_id"),
     Index("outbox_of_panel", "panel_id"),
     Index("outbox_of_message", "channel_id", "ts"),
@@ -179,6 +183,7 @@ inbox = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("lease_owner", Text),
     Column("lease_until", UtcTime),
+    Index("inbox_received", "received_at"),
     Index(
         "inbox_due",
         "due_at",
@@ -199,4 +204,29 @@ audit = Table(
     Column("integration_id", Text, nullable=False, default=""),
     Column("run_id", Text, nullable=False, default=""),
     Column("result", Text, nullable=False, default=""),
+    Index("audit_at", "at"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("team_id", Text, primary_key=True),
+    Column("data", Text, nullable=False, comment="core.models.Integration, all of them"),
+    Column("as_of", UtcTime, nullable=False),
+)
+
+budget = Table(
+    "budget",
+    metadata,
+    Column("team_id", Text, primary_key=True),
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("free_at", UtcTime, nullable=False, comment="when one more request may go to FloKit"),
+    Column("held", Boolean, nullable=False, comment="FloKit asked for this pause"),
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("seen_at", UtcTime, nullable=False),
 )

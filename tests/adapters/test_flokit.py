@@ -28,20 +28,8 @@ from bot.core.errors import (
     FlokitUnreachable,
 )
 from bot.core.models import Integration, SyncStats, TriggerAccepted
-from bot.flokit import (
-    MAX_BODY_BYTES,
-    SHARED_WITHIN_S,
-    Budget,
-    Detail,
-    FlokitClient,
-    Listing,
-    Priority,
-    Reply,
-    parse_at,
-    parse_integration,
-    parse_listing,
-    read_reply,
-)
+from bot.flokit import SHARED_WITHIN_S, Detail, FlokitClient, Listing, Priority
+from bot.flokit.replies import MAX_BODY_BYTES, Reply, parse_at, parse_integration, parse_listing, read_reply
 from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from bot.sandbox.flokit_faults import Fault
 from bot.sandbox.flokit_sources import Plan
@@ -820,92 +808,6 @@ async def test_sync_is_never_tried_again() -> None:
 # --- the budget --------------------------------------------------------------------------------------------------
 
 
-def spend(budget: Budget, priority: Priority) -> int:
-    """Take until the budget refuses; returns how many went."""
-    for taken in range(1000):
-        try:
-            budget.take(priority)
-        except FlokitRateLimited:
-            return taken
-    raise AssertionError("the budget never refused")
-
-
-def test_priorities_leave_a_reserve() -> None:
-    """Background work stops at half of the budget, follow-ups at four fifths, clicks at the end."""
-    budget = Budget(100, clock=Clock())
-
-    assert [spend(budget, priority) for priority in reversed(Priority)] == [50, 30, 20]
-    assert (budget.used, budget.left) == (100, 0)
-
-
-@pytest.mark.parametrize("priority", Priority)
-def test_smallest_budget_serves_everybody(priority: Priority) -> None:
-    """With one request a minute, each priority can still make it."""
-    assert spend(Budget(1, clock=Clock()), priority) == 1
-
-
-def test_budget_needs_a_request() -> None:
-    """A budget of nothing is refused."""
-    with pytest.raises(ValueError, match="at least one"):
-        Budget(0)
-
-
-def test_refusal_says_when_there_is_room() -> None:
-    """A refused request is told the moment from which it will be allowed, and then it is."""
-    clock = Clock()
-    budget = Budget(2, clock=clock)
-    budget.take(Priority.CLICK)
-    clock.now += 20
-    budget.take(Priority.CLICK)
-
-    with pytest.raises(FlokitRateLimited, match="Our own budget of 2 requests") as caught:
-        budget.take(Priority.CLICK)
-    assert caught.value.retry_after_s == 40
-    clock.now += 40
-    budget.take(Priority.CLICK)
-
-
-@given(st.lists(st.tuples(st.sampled_from(Priority), st.floats(0, 30))))
-def test_no_minute_has_more_than_the_budget(asks: list[tuple[Priority, float]]) -> None:
-    """Within any 60 seconds no more requests go out than the budget allows."""
-    clock, taken_at = Clock(), []
-    budget = Budget(3, clock=clock)
-    for priority, pause_s in asks:
-        clock.now += pause_s
-        try:
-            budget.take(priority)
-        except FlokitRateLimited:
-            continue
-        taken_at.append(clock.now)
-
-    assert all(later - earlier >= 60 for earlier, later in zip(taken_at, taken_at[3:], strict=False))
-
-
-def test_hold_stops_everybody() -> None:
-    """During a pause that FloKit asked for not even a click goes out."""
-    clock = Clock()
-    budget = Budget(100, clock=clock)
-    budget.hold(30)
-    budget.hold(5)
-    clock.now += 29
-
-    with pytest.raises(FlokitRateLimited, match="1 s of it are left"):
-        budget.take(Priority.CLICK)
-    assert budget.left == 0
-    clock.now += 1
-    budget.take(Priority.CLICK)
-
-
-def test_hold_is_capped() -> None:
-    """No pause lasts longer than 300 s."""
-    clock = Clock()
-    budget = Budget(100, clock=clock)
-    budget.hold(1e9)
-    clock.now += 300
-
-    budget.take(Priority.CLICK)
-
-
 async def test_429_holds_the_budget() -> None:
     """After a 429 nothing is sent until its time has passed, not even a sync."""
     vendor, clock = ScriptedVendor(httpx.Response(429, headers={"Retry-After": "30"}), sample("sync")), Clock()
@@ -926,7 +828,7 @@ async def test_shared_looks_cost_one_request() -> None:
         for _ in range(5):
             await client.fetch_integrations()
 
-        assert client.budget.used == 1
+        assert await client.budget.left() == 99
 
 
 # --- anything at all ---------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from bot.listeners.payloads import first_action, parse_command_payload, parse_me
 from bot.listeners.reception import NOT_SAVED, Reception
 from bot.slack import SlackClient
 from bot.store import codec
+from bot.store.snapshots import Snapshots
 from tests.adapters.conftest import START, TEAM
 
 PRESS = Press(Action.RESYNC, integration_id="int_1")
@@ -105,7 +106,8 @@ async def slack(local_slack):
 @pytest.fixture
 def reception(sqlite_store, slack, clock):
     """Take requests into a store."""
-    actions = Actions(sqlite_store, Flokit(), patience=Patience(), clock=clock, bot_user_id="UFLOKIT")
+    snapshots = Snapshots(sqlite_store._database, TEAM)
+    actions = Actions(sqlite_store, Flokit(), snapshots, patience=Patience(), clock=clock, bot_user_id="UFLOKIT")
     return Reception(actions, slack, team_id=TEAM, clock=clock)
 
 

@@ -1,0 +1,101 @@
+"""A circuit breaker: while FloKit is away it is not asked by everybody who wants to know, only by one now and then."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from bot.core.budget import Priority
+from bot.core.errors import FlokitAway, FlokitError, FlokitRateLimited, FlokitUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_log = structlog.get_logger(__name__)
+
+OPENS_AFTER: Final = 5
+"""So many requests in a row must bring nothing: one lost reply is no outage."""
+
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 15.0
+
+PERSON_PAUSE_S: Final = 1.0
+"""A person who asks is reason enough to try, this often."""
+
+
+class Circuit:
+    """Knows whether FloKit is away, from how the last requests went.
+
+    Args:
+        clock: seconds that only grow.
+        max_pause_s: the longest time without asking; follow-ups that look more often than that must not wait for it.
+    """
+
+    def __init__(self, clock: Callable[[], float], *, max_pause_s: float = LONGEST_PAUSE_S) -> None:
+        self._clock = clock
+        self._max_pause_s = min(max_pause_s, LONGEST_PAUSE_S)
+        self._failures = 0
+        self._asked_at = -math.inf
+        self._next_at = -math.inf
+        self._probing = False
+
+    @property
+    def is_open(self) -> bool:
+        """FloKit is taken to be away."""
+        return self._failures >= OPENS_AFTER
+
+    @contextmanager
+    def asking(self, priority: Priority) -> Iterator[None]:
+        """Wrap one request, to learn from how it goes.
+
+        Raises:
+            FlokitAway: FloKit is away, and somebody else asked a moment ago; nothing was sent.
+        """
+        self._admit(priority)
+        try:
+            yield
+        except FlokitRateLimited:
+            raise  # says nothing about whether FloKit is there: it may have been our own budget
+        except FlokitUnreachable:
+            self._note_failure()
+            raise
+        except FlokitError:
+            self._note_answer()
+            raise
+        else:
+            self._note_answer()
+        finally:
+            self._probing = False
+
+    def _admit(self, priority: Priority) -> None:
+        now = self._clock()
+        if self.is_open:
+            next_at = (
+                min(self._next_at, self._asked_at + PERSON_PAUSE_S) if priority is Priority.CLICK else self._next_at
+            )
+            if self._probing or now < next_at:
+                wait_s = max(next_at - now, FIRST_PAUSE_S if self._probing else 0.0)
+                raise FlokitAway(
+                    f"FloKit could not be reached the last {self._failures} times; it is asked again in "
+                    f"{math.ceil(wait_s)} s.",
+                    retry_after_s=wait_s,
+                )
+            self._probing = True
+        self._asked_at = now
+
+    def _note_failure(self) -> None:
+        self._failures += 1
+        beyond = self._failures - OPENS_AFTER
+        if beyond < 0:
+            return
+        if beyond == 0:
+            _log.warning("flokit_away")
+        self._next_at = self._clock() + min(FIRST_PAUSE_S * 2 ** min(beyond, 10), self._max_pause_s)
+
+    def _note_answer(self) -> None:
+        if self.is_open:
+            _log.info("flokit_back")
+        self._failures = 0

@@ -1,0 +1,344 @@
+"""The FloKit client: every call brings a value or raises one ``FlokitError``; nothing else comes out.
+
+The way of a look, outermost first::
+
+    patience      people's looks are tried again for a moment; follow-ups are not: their next look is the retry
+    shared look   callers that want the same thing at the same time share one request
+    circuit       while FloKit is away, it is only asked now and then whether it is back
+    budget        one allowance a minute for all that asks; clicks may use more of it than follow-ups
+    exchange      one HTTP request; the only place that knows httpx's exceptions
+    read_reply    status codes; parse_*: JSON values → core.models
+
+It promises never to send a sync twice by itself, never to follow a redirect with the key, and never to put a key
+into a log line or an error. A budget that several replicas share stands in the database: when that is away,
+``StoreUnavailable`` comes out, and FloKit was not asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+import stamina
+import structlog
+
+from bot.core.budget import Priority
+from bot.core.errors import (
+    FlokitBadReply,
+    FlokitError,
+    FlokitMissing,
+    FlokitNoReply,
+    FlokitNotSent,
+    FlokitRateLimited,
+    FlokitUnreachable,
+)
+from bot.core.models import TriggerAccepted
+from bot.flokit.budget import LocalBudget
+from bot.flokit.circuit import LONGEST_PAUSE_S, Circuit
+from bot.flokit.looks import SharedLooks
+from bot.flokit.replies import (
+    DEFAULT_RETRY_AFTER_S,
+    MAX_BODY_BYTES,
+    Detail,
+    Listing,
+    Reply,
+    is_usable_id,
+    parse_detail,
+    parse_listing,
+    read_reply,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+
+    from bot.flokit.budget import Budget
+
+_T = TypeVar("_T")
+_log = structlog.get_logger(__name__)
+
+INTEGRATIONS_PATH = "/v1/integrations"
+
+PERSON_PATIENCE_S = 2.5
+"""How long a look for a person is tried again before they are told that FloKit could not be asked."""
+PERSON_ATTEMPTS = 3
+SHARED_WITHIN_S = 1.0
+"""Looks at the same thing that begin within this time are one look."""
+CONNECT_TIMEOUT_S = 3.0
+KEEPALIVE_S = 3.0
+"""Shorter than the 5 s after which common servers hang up: a POST must not meet a connection that is just being
+closed, for then nobody knows whether it arrived. https://nodejs.org/api/http.html#serverkeepalivetimeout"""
+
+
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+
+
+@contextmanager
+def _translated(timeout_s: float) -> Iterator[None]:
+    """Turn whatever httpx and the socket raise into ``FlokitNotSent`` or ``FlokitNoReply``.
+
+    The difference matters for a POST: after ``FlokitNotSent`` it is safe to send it again.
+    """
+    try:
+        yield
+    except _NEVER_SENT as error:
+        raise FlokitNotSent("FloKit could not be reached: no connection was made.") from error
+    except (httpx.TimeoutException, TimeoutError) as error:
+        raise FlokitNoReply(f"FloKit did not answer within {timeout_s:g} s.") from error
+    except (httpx.HTTPError, OSError) as error:
+        raise FlokitNoReply("The connection to FloKit broke before the whole answer was here.") from error
+
+
+async def _read_capped(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            break
+    return bytes(body[:MAX_BODY_BYTES])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _integration_path(integration_id: str) -> str:
+    """Return the path of one integration. The id comes from a person or the vendor: it must stay one segment.
+
+    Raises:
+        FlokitMissing: no integration can have this id; "." and ".." would be folded away by URL parsers.
+    """
+    if not is_usable_id(integration_id) or integration_id in {".", ".."}:
+        raise FlokitMissing("FloKit has no such integration.")
+    return f"{INTEGRATIONS_PATH}/{quote(integration_id, safe='')}"
+
+
+def _usable_key(key: str) -> str:
+    # h11 puts an illegal header value into its error text, so a key with a line break must never get that far.
+    if not (key and key.isascii() and key.isprintable() and " " not in key):
+        raise ValueError("a FloKit API key consists of printable ASCII characters without spaces")
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCheck:
+    """What the two keys can do, as far as reading shows. Whether a key may sync only a sync would tell."""
+
+    look: Listing | FlokitError
+    sync: Listing | FlokitError
+    distinct: bool
+    """The two keys differ."""
+
+    @property
+    def same_workspace(self) -> bool | None:
+        """Whether both keys list the same integrations; None when one of them lists nothing."""
+        if isinstance(self.look, FlokitError) or isinstance(self.sync, FlokitError):
+            return None
+        looked, synced = ({i.id for i in listing.integrations} for listing in (self.look, self.sync))
+        return bool(looked & synced) if looked and synced else None
+
+
+class FlokitClient:
+    """FloKit's v1 API for one workspace.
+
+    Args:
+        api_url: base URL, e.g. ``https://api.flokit.ai``.
+        look_key: API key for reading; a read-only key is enough.
+        sync_key: read-write API key, used for nothing but the POST.
+        timeout_s: how long one request may take from start to the last byte.
+        cache_s: how old a list may be that is shown without asking again.
+        budget: the allowance to share; a new one of 100 a minute when None.
+        max_pause_s: how long FloKit is not asked, at most, while it is away.
+        transport: the seam for tests.
+        clock: seconds that only grow.
+        jitter: a number from 0 to 1 that spreads retries.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_url: str,
+        look_key: str,
+        sync_key: str,
+        timeout_s: float = 8.0,
+        cache_s: float = 3.0,
+        budget: Budget | None = None,
+        max_pause_s: float = LONGEST_PAUSE_S,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.budget = budget or LocalBudget(clock=clock)
+        self._circuit = Circuit(clock, max_pause_s=max_pause_s)
+        self._api_url = api_url.rstrip("/")
+        self._look_key = _usable_key(look_key)
+        self._sync_key = _usable_key(sync_key)
+        self._timeout_s = timeout_s
+        self._cache_s = cache_s
+        self._clock = clock
+        self._jitter = jitter
+        self._lists = SharedLooks[Listing](kept_s=cache_s, clock=clock)
+        self._details = SharedLooks[Detail](kept_s=SHARED_WITHIN_S, clock=clock)
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            headers={"Accept": "application/json", "User-Agent": "flokit-bot"},
+            timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S, pool=CONNECT_TIMEOUT_S),
+            limits=httpx.Limits(max_connections=20, max_keepalive_connections=5, keepalive_expiry=KEEPALIVE_S),
+            follow_redirects=False,
+        )
+
+    async def fetch_integrations(
+        self, *, priority: Priority = Priority.CLICK, max_age_s: float | None = None, patience_s: float | None = None
+    ) -> Listing:
+        """Fetch all integrations.
+
+        Args:
+            priority: whose look this is.
+            max_age_s: a look that began less than this ago is shared; None: ``cache_s``.
+            patience_s: how long to go on trying again; None: 2.5 s for a click, not at all for the rest.
+        """
+
+        def start() -> Coroutine[Any, Any, Listing]:
+            return self._get_listing(self._look_key, priority)
+
+        def look() -> Coroutine[Any, Any, Listing]:
+            return self._lists.look(
+                INTEGRATIONS_PATH, start, max_age_s=self._cache_s if max_age_s is None else max_age_s
+            )
+
+        return await self._patiently(look, priority, patience_s)
+
+    async def fetch_integration(
+        self,
+        integration_id: str,
+        *,
+        priority: Priority = Priority.CLICK,
+        max_age_s: float = SHARED_WITHIN_S,
+        patience_s: float | None = None,
+    ) -> Detail:
+        """Fetch one integration with its event counts; shared for 1 s at the most. Arguments as above."""
+        path = _integration_path(integration_id)
+
+        def start() -> Coroutine[Any, Any, Detail]:
+            return self._get_detail(path, integration_id, priority)
+
+        def look() -> Coroutine[Any, Any, Detail]:
+            return self._details.look(path, start, max_age_s=max_age_s)
+
+        return await self._patiently(look, priority, patience_s)
+
+    async def trigger_sync(self, integration_id: str, *, idempotency_key: str) -> TriggerAccepted:
+        """Ask FloKit, exactly once, to sync an integration.
+
+        ``FlokitNotSent`` and ``FlokitRateLimited`` mean that certainly nothing began; after ``FlokitNoReply``
+        and ``FlokitBadReply`` a sync may be under way.
+
+        Args:
+            integration_id: what to sync.
+            idempotency_key: the same for the same sync; FloKit documents it for events only, it does no harm.
+        """
+        path = _integration_path(integration_id)
+        try:
+            body, vendor_at = await self._ask(
+                Priority.CLICK, "POST", f"{path}/sync", self._sync_key, {"Idempotency-Key": idempotency_key}
+            )
+        finally:
+            # Whatever came back: what was seen before the POST says nothing about what is after it.
+            self._lists.forget(INTEGRATIONS_PATH)
+            self._details.forget(path)
+        sync_id = body.get("sync_id")
+        return TriggerAccepted(sync_id if is_usable_id(sync_id) else None, vendor_at)
+
+    async def check_keys(self) -> KeyCheck:
+        """Read the list with each key; starts no sync."""
+        look = await self._try_key(self._look_key)
+        distinct = self._sync_key != self._look_key
+        return KeyCheck(look, await self._try_key(self._sync_key) if distinct else look, distinct)
+
+    async def aclose(self) -> None:
+        """Cancel the looks in flight and close all connections."""
+        await self._lists.aclose()
+        await self._details.aclose()
+        await self._http.aclose()
+
+    async def _patiently(self, look: Callable[[], Awaitable[_T]], priority: Priority, patience_s: float | None) -> _T:
+        if patience_s is None:
+            patience_s = PERSON_PATIENCE_S if priority is Priority.CLICK else 0.0
+        again = partial(self._pause_before_retry, until=self._clock() + patience_s)
+        return await stamina.AsyncRetryingCaller(attempts=PERSON_ATTEMPTS, timeout=None)(again, look)
+
+    def _pause_before_retry(self, error: Exception, *, until: float) -> float | bool:
+        """Return the seconds to wait, or False when trying again cannot help or would take too long."""
+        if not isinstance(error, FlokitUnreachable):
+            return False
+        pause_s = (error.retry_after_s or 0.1) + 0.4 * self._jitter()
+        return pause_s if self._clock() + pause_s < until else False
+
+    async def _try_key(self, key: str) -> Listing | FlokitError:
+        try:
+            return await self._get_listing(key, Priority.CLICK)
+        except FlokitError as error:
+            return error
+
+    async def _get_listing(self, key: str, priority: Priority) -> Listing:
+        as_of = _now()
+        try:
+            body, vendor_at = await self._ask(priority, "GET", INTEGRATIONS_PATH, key)
+        except FlokitMissing as error:
+            # A missing list is a wrong address. "Missing" would say of every integration that it was removed.
+            raise FlokitBadReply("There is no FloKit API at this address; check FLOKIT_API_URL.") from error
+        return replace(parse_listing(body, vendor_at), as_of=as_of)
+
+    async def _get_detail(self, path: str, integration_id: str, priority: Priority) -> Detail:
+        as_of = _now()
+        body, vendor_at = await self._ask(priority, "GET", path, self._look_key)
+        return replace(parse_detail(body, vendor_at, integration_id=integration_id), as_of=as_of)
+
+    async def _ask(
+        self, priority: Priority, method: str, path: str, key: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[dict[str, Any], datetime | None]:
+        """Ask once, when circuit and budget allow it; return the reply's JSON object and the vendor's clock."""
+        with self._circuit.asking(priority):
+            await self.budget.take(priority)
+            reply = await self._exchange(method, path, key, headers)
+            try:
+                return read_reply(reply), reply.vendor_at
+            except FlokitRateLimited as limited:
+                await self.budget.hold(limited.retry_after_s or DEFAULT_RETRY_AFTER_S)
+                raise
+
+    async def _exchange(self, method: str, path: str, key: str, headers: Mapping[str, str] | None = None) -> Reply:
+        """Send one request and bring back its whole reply, whatever its status."""
+        if self._http.is_closed:
+            raise FlokitNotSent("The bot is stopping and asks FloKit nothing more.")
+        began_at = self._clock()
+        with _translated(self._timeout_s):
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._http.stream(
+                    method,
+                    f"{self._api_url}{path}",
+                    headers={**(headers or {}), "Authorization": f"Bearer {key}"},
+                ) as response,
+            ):
+                body = await _read_capped(response)
+        took_ms = round((self._clock() - began_at) * 1000)
+        _log.debug("flokit.call", method=method, path=path, status=response.status_code, ms=took_ms)
+        if not response.is_success:
+            # Some APIs repeat a wrong key in their error text.
+            body = body.replace(key.encode(), b"[key]")
+        return Reply(response.status_code, response.headers, body)

@@ -1,0 +1,241 @@
+"""FloKit's replies as values, tolerantly: the vendor's v1 API is a preview.
+
+``read_reply`` is the only place that knows status codes; the ``parse_*`` functions turn JSON into core.models.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from bot.core.errors import FlokitBadReply, FlokitDenied, FlokitMissing, FlokitRateLimited, FlokitRefused
+from bot.core.models import Integration, SyncStats
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+
+DEFAULT_RETRY_AFTER_S = 10.0
+MAX_RETRY_AFTER_S = 300.0
+
+MAX_BODY_BYTES = 5 * 1024 * 1024
+MAX_ID_CHARS = 200
+MAX_WORD_CHARS = 100
+MAX_ERROR_MESSAGE_CHARS = 4000
+MAX_SENTENCE_CHARS = 300
+MAX_COUNT = 2**63 - 1
+"""The largest event count that is believed; also the largest that a database column holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One whole HTTP reply. A body over ``MAX_BODY_BYTES`` is cut, so that it no longer is JSON."""
+
+    http_status: int
+    headers: httpx.Headers
+    body: bytes
+
+    @property
+    def vendor_at(self) -> datetime | None:
+        """The vendor's clock when it replied (the ``Date`` header), in whole seconds."""
+        return _parse_http_date(self.headers.get("Date", ""))
+
+
+_KEY_REFUSED = frozenset({401, 403})
+_SAYS_NOTHING = frozenset({408, 425})
+"""4xx in number, yet no refusal: the server gave up waiting, or does not want the request this early."""
+
+
+def read_reply(reply: Reply) -> dict[str, Any]:
+    """Return the JSON object that a reply carries.
+
+    Raises:
+        FlokitError: the one that the reply means.
+    """
+    status = reply.http_status
+    if 200 <= status < 300:
+        return _read_object(reply.body)
+    if status in _KEY_REFUSED:
+        raise FlokitDenied(f"FloKit refused the API key ({status}){_said(reply)}", http_status=status)
+    if status == 404:
+        raise FlokitMissing("FloKit has no such integration.")
+    if status == 429:
+        wait_s = _parse_retry_after(reply, default=DEFAULT_RETRY_AFTER_S)
+        raise FlokitRateLimited(
+            f"FloKit got too many requests and asks for {math.ceil(wait_s)} s of pause.", retry_after_s=wait_s
+        )
+    if 400 <= status < 500 and status not in _SAYS_NOTHING:
+        raise FlokitRefused(f"FloKit refused the request ({status}){_said(reply)}", http_status=status)
+    pause_s = _parse_retry_after(reply) if "Retry-After" in reply.headers else None
+    raise FlokitBadReply(f"FloKit answered with HTTP {status}{_said(reply)}", retry_after_s=pause_s)
+
+
+def _read_object(body: bytes) -> dict[str, Any]:
+    value = _decode_json(body)
+    if not isinstance(value, dict):
+        raise FlokitBadReply("FloKit sent an answer that cannot be read.")
+    return value
+
+
+def _decode_json(body: bytes) -> object:
+    """Return the JSON value, or None when there is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):  # ValueError also for broken UTF-8 and for numbers of 5,000 digits
+        return None
+
+
+def _said(reply: Reply) -> str:
+    """Return the end of a sentence: the vendor's own words, folded and clipped, or just a full stop."""
+    value = _decode_json(reply.body)
+    message = _parse_text(value.get("message"), MAX_SENTENCE_CHARS) if isinstance(value, dict) else None
+    return "." if message is None else f": {' '.join(message.split())}"
+
+
+def _parse_retry_after(reply: Reply, *, default: float = DEFAULT_RETRY_AFTER_S) -> float:
+    """Read ``Retry-After``, which is seconds or a date on the vendor's clock (RFC 9110, section 10.2.3)."""
+    text = reply.headers.get("Retry-After", "")
+    until, now = _parse_http_date(text), reply.vendor_at
+    try:
+        seconds = (until - now).total_seconds() if until and now else float(text)
+    except ValueError:
+        return default
+    # Also false for NaN.
+    return min(seconds, MAX_RETRY_AFTER_S) if seconds >= 0 else default
+
+
+def _parse_http_date(text: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError, TypeError, IndexError):  # the parser lets all of these out
+        return None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All integrations of the workspace, in FloKit's order.
+
+    ``vendor_at`` is the vendor's clock at the reply, ``as_of`` ours when the look began.
+    """
+
+    integrations: tuple[Integration, ...]
+    vendor_at: datetime | None = None
+    as_of: datetime = field(default_factory=_now, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One integration with its event counts; times as in ``Listing``."""
+
+    integration: Integration
+    vendor_at: datetime | None = None
+    as_of: datetime = field(default_factory=_now, compare=False)
+
+
+def parse_listing(body: Mapping[str, Any], vendor_at: datetime | None) -> Listing:
+    """Parse the reply of ``GET /v1/integrations``; entries without a usable id are dropped.
+
+    Raises:
+        FlokitBadReply: there is no list, or nothing in it can be used: "none" would be a lie.
+    """
+    entries = body.get("integrations")
+    if not isinstance(entries, list):
+        raise FlokitBadReply("FloKit sent an answer without a list of integrations.")
+    by_id: dict[str, Integration] = {}
+    for integration in map(parse_integration, entries):
+        if integration is not None:
+            by_id.setdefault(integration.id, integration)
+    if entries and not by_id:
+        raise FlokitBadReply("FloKit sent a list of integrations that cannot be read.")
+    return Listing(tuple(by_id.values()), vendor_at)
+
+
+def parse_detail(body: Mapping[str, Any], vendor_at: datetime | None, *, integration_id: str) -> Detail:
+    """Parse the reply of ``GET /v1/integrations/{id}``.
+
+    Raises:
+        FlokitBadReply: it does not describe the integration that was asked for.
+    """
+    integration = parse_integration(body.get("integration"))
+    if integration is None or integration.id != integration_id:
+        raise FlokitBadReply("FloKit sent an answer that does not describe this integration.")
+    return Detail(integration, vendor_at)
+
+
+def parse_integration(entry: object) -> Integration | None:
+    """Parse one integration; what is missing or odd becomes None or "unknown". None without a usable id."""
+    if not isinstance(entry, dict) or not is_usable_id(entry.get("id")):
+        return None
+    return Integration(
+        id=entry["id"],
+        type=_parse_text(entry.get("type"), MAX_WORD_CHARS) or "unknown",
+        status=_parse_text(entry.get("status"), MAX_WORD_CHARS) or "unknown",
+        last_synced_at=parse_at(entry.get("last_synced_at")),
+        error_message=_parse_text(entry.get("error_message"), MAX_ERROR_MESSAGE_CHARS),
+        stats=_parse_stats(entry.get("sync_stats")),
+    )
+
+
+def parse_at(value: object) -> datetime | None:
+    """Parse an ISO 8601 time; one without an offset is taken as UTC.
+
+    Years outside 1971 to 2199 are None: the zero times of Go (year 1) and Unix (1970) mean "never".
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return at if 1971 <= at.year <= 2199 else None
+
+
+def _parse_stats(value: object) -> SyncStats | None:
+    if not isinstance(value, dict):
+        return None
+    return SyncStats(
+        events_last_24h=_parse_count(value.get("events_last_24h")),
+        events_total=_parse_count(value.get("events_total")),
+        earliest_event_at=parse_at(value.get("earliest_event_at")),
+    )
+
+
+def _parse_count(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # Infinity and NaN are no integers.
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    return int(value) if 0 <= value <= MAX_COUNT else None
+
+
+_UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters but tab and newline, and lone surrogates: PostgreSQL refuses the one, UTF-8 the other."""
+
+
+def _parse_text(value: object, max_chars: int) -> str | None:
+    """Return a text that can be stored and sent, clipped; None when there is nothing to read."""
+    if not isinstance(value, str):
+        return None
+    # Cut first: a text of 5 MiB need not be searched through.
+    text = _UNSTORABLE.sub(" ", value[: max_chars + 1]).strip()
+    if len(text) > max_chars:
+        return f"{text[: max_chars - 1]}…"
+    return text or None
+
+
+def is_usable_id(value: object) -> bool:
+    """Say whether this can be the id of an integration or of a sync."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable()

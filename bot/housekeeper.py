@@ -1,0 +1,82 @@
+"""What one process does beside its work: say that it is alive, notice strangers on the socket, delete what is old."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from bot.core.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from bot.store.replicas import Replicas
+    from bot.store.retention import Retention
+
+log = structlog.get_logger(__name__)
+
+BEAT_S: Final = 5.0
+PURGE_EVERY: Final = timedelta(hours=1)
+
+
+class Housekeeper:
+    """Runs beside the workers, at its leisure.
+
+    Args:
+        replicas: who is alive.
+        retention: what deletes.
+        keep: how long what is finished is kept.
+        clock: the time now, aware.
+        connections: how many sockets Slack counts for this app, as it last said; None over HTTP.
+    """
+
+    def __init__(
+        self,
+        replicas: Replicas,
+        retention: Retention,
+        *,
+        keep: timedelta,
+        clock: Callable[[], datetime],
+        connections: Callable[[], int | None],
+    ) -> None:
+        self._replicas = replicas
+        self._retention = retention
+        self._keep = keep
+        self._clock = clock
+        self._connections = connections
+        self._warned_of = 0
+        self._purge_at = clock()
+
+    async def run(self) -> None:
+        """Keep house until cancelled."""
+        while True:
+            try:
+                await self.beat()
+            except StoreUnavailable as error:
+                log.warning("store_unavailable", worker="housekeeper", error=str(error))
+            await asyncio.sleep(BEAT_S)
+
+    async def beat(self) -> None:
+        """Do what is due now."""
+        self._compare(await self._replicas.note(self._clock()))
+        if self._clock() >= self._purge_at:
+            await self._purge()
+            self._purge_at = self._clock() + PURGE_EVERY
+
+    def _compare(self, alive: int) -> None:
+        """Warn, once for each number, when more sockets are open than there are replicas: some clicks go elsewhere."""
+        open_sockets = self._connections() or 0
+        if open_sockets > alive and open_sockets != self._warned_of:
+            log.warning("strange_connections", connections=open_sockets, replicas=alive)
+        self._warned_of = open_sockets if open_sockets > alive else 0
+
+    async def _purge(self) -> None:
+        before, deleted = self._clock() - self._keep, 0
+        while batch := await self._retention.purge(before):
+            deleted += batch
+        if deleted:
+            log.info("purged", rows=deleted)

@@ -1,0 +1,48 @@
+"""Who is alive: each process notes itself now and then."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import delete, func, select
+
+from bot.store.tables import replicas
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bot.store.database import Database
+
+ALIVE_S: Final = 40.0
+"""A process that has not been seen for this long is gone."""
+
+
+class Replicas:
+    """The processes that work on one database."""
+
+    def __init__(self, database: Database, owner: str) -> None:
+        self._database = database
+        self._owner = owner
+
+    async def note(self, now: datetime) -> int:
+        """Note that this process is alive, and count those that are."""
+        alive_since = now - timedelta(seconds=ALIVE_S)
+        async with self._database.begin() as connection:
+            await connection.execute(
+                self._database.insert(replicas)
+                .values(owner=self._owner, seen_at=now)
+                .on_conflict_do_update(index_elements=["owner"], set_={"seen_at": now})
+            )
+            await connection.execute(delete(replicas).where(replicas.c.seen_at < alive_since - timedelta(hours=1)))
+            return (
+                await connection.scalar(
+                    select(func.count()).select_from(replicas).where(replicas.c.seen_at >= alive_since)
+                )
+                or 0
+            )
+
+    async def leave(self) -> None:
+        """Forget this process."""
+        async with self._database.begin() as connection:
+            await connection.execute(delete(replicas).where(replicas.c.owner == self._owner))

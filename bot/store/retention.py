@@ -1,0 +1,69 @@
+"""What is finished is deleted after a while, in small batches, so that the database does not grow for ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import and_, delete, exists, select
+
+from bot.store.tables import audit, inbox, outbox, panels, runs, snapshots, threads
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Table
+
+    from bot.store.database import Database
+
+BATCH: Final = 200
+"""Rows of one transaction: few enough that clicks hardly wait for SQLite's one writer."""
+
+
+class Retention:
+    """Deletes what ended before a time; what is still to be looked at or to be told is never touched."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def purge(self, before: datetime) -> int:
+        """Delete one batch of each table; returns how many rows went, 0 when nothing is left to delete.
+
+        Threads, participants and messages of a run go with it.
+
+        Raises:
+            StoreUnavailable: the database is away; the batches before stay deleted.
+        """
+        return sum([await self._purge(table, finished) for table, finished in _finished(before)])
+
+    async def _purge(self, table: Table, finished: ColumnElement[bool]) -> int:
+        key = next(iter(table.primary_key.columns))
+        batch = select(key).where(finished).limit(BATCH).with_for_update(skip_locked=True)
+        async with self._database.begin() as connection:
+            deleted = await connection.execute(delete(table).where(key.in_(batch.scalar_subquery())))
+        return deleted.rowcount
+
+
+def _finished(before: datetime) -> list[tuple[Table, ColumnElement[bool]]]:
+    """List what may go, in an order in which nothing refers to what is gone."""
+    waiting = exists().where(
+        threads.c.run_id == runs.c.id, outbox.c.panel_id == threads.c.panel_id, outbox.c.due_at.is_not(None)
+    )
+    untold = exists().where(outbox.c.run_id == runs.c.id, outbox.c.due_at.is_not(None))
+    shown = exists().where(outbox.c.panel_id == panels.c.id, outbox.c.due_at.is_not(None))
+    followed = exists().where(threads.c.panel_id == panels.c.id)
+    return [
+        (runs, and_(runs.c.ended_at < before, runs.c.due_at.is_(None), ~untold, ~waiting)),
+        (panels, and_(panels.c.created_at < before, ~shown, ~followed)),
+        (
+            outbox,
+            and_(
+                outbox.c.created_at < before,
+                outbox.c.due_at.is_(None),
+                outbox.c.run_id.is_(None),
+                outbox.c.panel_id.is_(None),
+            ),
+        ),
+        (inbox, and_(inbox.c.received_at < before, inbox.c.due_at.is_(None))),
+        (audit, audit.c.at < before),
+        (snapshots, snapshots.c.as_of < before),
+    ]
