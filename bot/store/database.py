@@ -30,23 +30,37 @@ THREADS_END_WITHIN_S = 1.0
 CONNECT_S = 2.0
 """Slack waits three seconds for an ack: a silent server must be given up before."""
 
-AWAY_STATES = ("08", "40", "53", "57")
-"""Classes of SQLSTATE in which a server saves nothing for now: no connection, rolled back, full, starting or stopping.
+STATEMENT_S = 2.0
+"""No statement of a running bot takes long: a server that hangs must be given up while Slack still waits."""
+
+IDLE_IN_TRANSACTION_MS = 2000
+"""A process that stands still in the middle of a transaction holds rows locked: the server ends it, others go on."""
+
+AWAY_STATES = ("08", "25P03", "40", "53", "57")
+"""Classes of SQLSTATE in which a server saves nothing for now: no connection, we stood still, rolled back, full,
+starting or stopping.
 
 https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 
 class Database:
-    """The engine, and the one way to begin a transaction on it."""
+    """The engine, and the one way to begin a transaction on it.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: SQLAlchemy's URL.
+        statement_s: how long a statement on a server may take; None: for ever, as migrations need it.
+    """
+
+    def __init__(self, url: str, *, statement_s: float | None = STATEMENT_S) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine: AsyncEngine = create_async_engine(
             self.url,
             pool_pre_ping=not self.is_sqlite,
-            connect_args={"async_creator_fn": self._connect_sqlite} if self.is_sqlite else {"timeout": CONNECT_S},
+            connect_args={"async_creator_fn": self._connect_sqlite}
+            if self.is_sqlite
+            else {"timeout": CONNECT_S, "command_timeout": statement_s},
         )
         self._threads: weakref.WeakSet[Thread] = weakref.WeakSet()
         # SQLite has one writer. Waiting for it here is fair and wakes at once; its own busy handler sleeps and guesses.
@@ -54,11 +68,10 @@ class Database:
             asyncio.Lock() if self.is_sqlite else contextlib.nullcontext()
         )
         if self.is_sqlite:
-            self._prepare_sqlite()
-
-    def _prepare_sqlite(self) -> None:
-        event.listen(self.engine.sync_engine, "connect", _set_pragmas)
-        event.listen(self.engine.sync_engine, "begin", _begin_immediately)
+            event.listen(self.engine.sync_engine, "connect", _set_pragmas)
+            event.listen(self.engine.sync_engine, "begin", _begin_immediately)
+        elif statement_s is not None:
+            event.listen(self.engine.sync_engine, "connect", _limit_idling)
 
     def _connect_sqlite(self, *args: Any, **options: Any) -> aiosqlite.Connection:
         """Connect as SQLAlchemy would, and remember the thread that aiosqlite works in."""
@@ -136,6 +149,14 @@ def _set_pragmas(connection: Any, _record: object) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _limit_idling(connection: Any, _record: object) -> None:
+    """Say it in the session, not when connecting: PgBouncer refuses settings that it does not know."""
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}")
+    cursor.close()
+    connection.commit()
 
 
 def _begin_immediately(connection: Any) -> None:

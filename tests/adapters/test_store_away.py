@@ -9,10 +9,13 @@ import threading
 from contextlib import asynccontextmanager
 
 import pytest
+from sqlalchemy import select, update
 
 from bot.core.errors import StoreUnavailable
+from bot.store import database as database_module
 from bot.store.database import Database
 from bot.store.store import Store
+from bot.store.tables import runs
 
 STARTING_UP = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
 TOO_MANY = b"SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0\0"
@@ -155,6 +158,44 @@ async def test_server_stops_inside_a_transaction(postgres_server, postgres_url, 
         finally:
             await asyncio.to_thread(postgres_server.ensure_postgres_running)
         assert await click(store, make)
+
+
+async def _stand_still(database, claim):
+    """Hold all runs in a transaction until somebody else could claim one, then write."""
+    async with database.begin() as connection:
+        await connection.execute(select(runs).with_for_update())
+        async with asyncio.timeout(10):
+            while not await claim():
+                pass
+        await connection.execute(update(runs).values(phase="frozen"))
+
+
+@pytest.mark.postgres
+async def test_a_process_that_stands_still_is_thrown_out(postgres_url, make, click, monkeypatch):
+    """Frozen inside a transaction, it keeps its rows from others only for a moment, and then can save nothing."""
+    monkeypatch.setattr(database_module, "IDLE_IN_TRANSACTION_MS", 100)
+    frozen, awake = Database(postgres_url), Store(Database(postgres_url), owner="b")
+    try:
+        await click(awake, make)
+        with pytest.raises(StoreUnavailable):
+            await _stand_still(frozen, lambda: awake.claim_runs(make.clock.now, 1))
+        async with frozen.begin() as connection:
+            assert await connection.scalar(select(runs.c.phase)) != "frozen"
+    finally:
+        await frozen.close()
+        await awake.close()
+
+
+@pytest.mark.postgres
+async def test_a_server_that_hangs_is_given_up(postgres_url, monkeypatch):
+    """A statement that takes too long is no answer: Slack waits three seconds only."""
+    database = Database(postgres_url, statement_s=0.1)
+    try:
+        with pytest.raises(StoreUnavailable):
+            async with database.begin() as connection:
+                await connection.exec_driver_sql("SELECT pg_sleep(30)")
+    finally:
+        await database.close()
 
 
 async def test_missing_folder_is_made(tmp_path):

@@ -10,6 +10,7 @@ from collections import Counter
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
@@ -41,6 +42,11 @@ NO_FAULT_OF_OURS = {
 }
 """What Slack may answer to a bot that does everything right; every other code is a fault of the bot."""
 
+UNTOLD = """
+SELECT id FROM inbox WHERE due_at IS NOT NULL
+UNION ALL SELECT id FROM outbox WHERE due_at IS NOT NULL AND NOT (kind = 'progress' AND ts IS NOT NULL)
+"""
+
 QUICK = {
     "FOLLOW_UP_FIRST_LOOK_S": "0.1",
     "FOLLOW_UP_MAX_INTERVAL_S": "0.4",
@@ -65,6 +71,8 @@ class World:
         self.url = ""
         self._overrides = settings
         self.bot: BotProcess = BotProcess({}, folder)
+        self.others: list[BotProcess] = []
+        """Further replicas; the first one is ``bot``."""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -82,11 +90,16 @@ class World:
             "FLOKIT_API_KEY": READ_KEY,
             "FLOKIT_SYNC_API_KEY": WRITE_KEY,
             "FLOKIT_API_URL": self.flokit.url,
-            "DATABASE_URL": f"sqlite+aiosqlite:///{self.folder / 'flokit.db'}",
+            "DATABASE_URL": self.database_url,
             "PORT": "0",
             **QUICK,
             **self._overrides,
         }
+
+    @property
+    def database_url(self) -> str:
+        """Where everything is kept."""
+        return self._overrides.get("DATABASE_URL", f"sqlite+aiosqlite:///{self.folder / 'flokit.db'}")
 
     async def start_services(self) -> None:
         """Start the local Slack and the local FloKit."""
@@ -95,36 +108,39 @@ class World:
 
     async def close(self) -> None:
         """Take everything down."""
-        await self.bot.kill()
+        for bot in (self.bot, *self.others):
+            bot.signal(signal.SIGCONT)
+            await bot.kill()
         await self.slack.stop()
         await self.flokit.stop()
 
     async def start_bot(self) -> None:
         """Start the bot and wait until it is ready, whatever it was before."""
-        lines = len(self.log)
         self.bot = BotProcess(self.settings, self.folder)
-        await self.bot.start()
+        self.url = await self._start(self.bot)
+
+    async def start_another(self) -> BotProcess:
+        """Start one more replica on the same database, and wait until it is ready."""
+        folder = self.folder / f"replica-{len(self.others) + 2}"
+        folder.mkdir(exist_ok=True)
+        self.others.append(BotProcess(self.settings, folder))
+        await self._start(self.others[-1])
+        return self.others[-1]
+
+    async def _start(self, bot: BotProcess) -> str:
+        """Start a process, let Slack reach it, and return the address of its routes."""
+        lines = len(entries_of(bot.log))
+        await bot.start()
         async with asyncio.timeout(READY_WITHIN_S):
-            port = await self._port_after(lines)
-            self.url = f"http://127.0.0.1:{port}"
-            self.slack.request_url = f"{self.url}/slack/events" if self.mode == "http" else None
-            await self._ready()
-
-    async def _port_after(self, lines: int) -> int:
-        while True:
-            for entry in self.log[lines:]:
-                if entry.get("event") == "listening":
-                    return int(entry["port"])
-            if self.bot.process and self.bot.process.returncode is not None:
-                raise AssertionError(f"the bot ended:\n{self.bot.log}")
-            await asyncio.sleep(0.02)
-
-    async def _ready(self) -> None:
-        async with httpx.AsyncClient() as http:
-            while (await http.get(f"{self.url}/readyz")).status_code != 200:
-                await asyncio.sleep(0.02)
-        if self.mode == "socket":
-            await self.slack.wait_connected()
+            url = f"http://127.0.0.1:{await _port_after(bot, lines)}"
+            if self.mode == "http":
+                self.slack.request_url = f"{url}/slack/events"
+            async with httpx.AsyncClient() as http:
+                while (await http.get(f"{url}/readyz")).status_code != 200:
+                    await asyncio.sleep(0.02)
+            if self.mode == "socket":
+                await self.slack.wait_connected()
+        return url
 
     async def restart(self) -> None:
         """Kill the bot as a crash would, unless it is dead already, and start it again."""
@@ -156,14 +172,8 @@ class World:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """What the bot logged, line by line."""
-        entries = []
-        for line in self.bot.log.splitlines():
-            try:
-                entries.append(json.loads(line))
-            except ValueError:
-                entries.append({"event": line, "level": "raw"})
-        return entries
+        """What the replicas logged, line by line."""
+        return [entry for bot in (self.bot, *self.others) for entry in entries_of(bot.log)]
 
     # People
 
@@ -272,17 +282,21 @@ class World:
     async def settle(self) -> None:
         """Wait until everything that must be told is told; progress edits are no telling."""
         async with asyncio.timeout(SETTLED_WITHIN_S):
-            while self._untold():
+            while await self._untold():
                 await asyncio.sleep(0.02)
 
-    def _untold(self) -> list[tuple[str, ...]]:
+    async def _untold(self) -> list[Any]:
+        if self.database_url.startswith("postgresql"):
+            connection = await asyncpg.connect(self.database_url.replace("+asyncpg", ""))
+            try:
+                return await connection.fetch(UNTOLD)
+            finally:
+                await connection.close()
         path = self.folder / "flokit.db"
         if not path.exists():
             return []
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-            asked = database.execute("select id from inbox where due_at is not null").fetchall()
-            told = "select id from outbox where due_at is not null and not (kind = 'progress' and ts is not null)"
-            return asked + database.execute(told).fetchall()
+            return database.execute(UNTOLD).fetchall()
 
     def check_promises(self) -> None:
         """Whatever the scenario was about: Slack took every message, nothing is told twice, nothing leaks."""
@@ -318,7 +332,7 @@ class World:
     def _check_log(self) -> None:
         tokens = self.slack.installation.tokens
         for secret in (tokens.bot, tokens.app, tokens.signing_secret, READ_KEY, WRITE_KEY):
-            assert secret not in self.bot.log
+            assert not [bot for bot in (self.bot, *self.others) if secret in bot.log]
         errors = [
             entry
             for entry in self.log
@@ -327,6 +341,28 @@ class World:
             or (entry.get("level") in ("error", "critical") and str(entry.get("logger")).startswith("bot."))
         ]
         assert not [entry for entry in errors if entry.get("event") not in self.expected_errors], errors
+
+
+def entries_of(log: str) -> list[dict[str, Any]]:
+    """Read a log; a line that is no JSON is a raw event."""
+    entries = []
+    for line in log.splitlines():
+        try:
+            entries.append(json.loads(line))
+        except ValueError:
+            entries.append({"event": line, "level": "raw"})
+    return entries
+
+
+async def _port_after(bot: BotProcess, lines: int) -> int:
+    """Wait until a process says at which port it listens."""
+    while True:
+        for entry in entries_of(bot.log)[lines:]:
+            if entry.get("event") == "listening":
+                return int(entry["port"])
+        if bot.pid is None:
+            raise AssertionError(f"the bot ended:\n{bot.log}")
+        await asyncio.sleep(0.02)
 
 
 def buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -357,7 +393,7 @@ async def held_to_promises(world: World) -> AsyncIterator[World]:
     """Take a world down at the end; a scenario that passes must have kept the promises of all scenarios, too."""
     try:
         yield world
-        if world.bot.process and world.bot.process.returncode is None:
+        if any(bot.pid for bot in (world.bot, *world.others)):
             await world.settle()
         world.check_promises()
     finally:
