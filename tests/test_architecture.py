@@ -54,7 +54,8 @@ SLEEPS_ALLOWED = {
     # These ask another process again and again: there is nothing to be woken by.
     "tests/scenarios/conftest.py",
     "tests/scenarios/test_start.py",
-    # This lets a second pass, within which one look serves all who ask.
+    "tests/scenarios/test_replicas.py",
+    # This lets seconds pass, within which one look serves all who ask.
     "tests/scenarios/test_flokit_trouble.py",
 }
 """Test files that may sleep; each needs a reason."""

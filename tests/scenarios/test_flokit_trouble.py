@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -107,3 +108,24 @@ async def test_without_flokit_older_knowledge_is_shown_as_such(make_world):
             lambda: "FloKit can't be reached" in world.slack.message("C0DATA", panel["ts"])["text"], 10, "a warning"
         )
         assert ERROR in words(world.slack.message("C0DATA", panel["ts"]))
+        await world.restart()
+        again = await world.status()
+        assert "FloKit can't be reached" in again["text"]
+        assert ERROR in words(again)
+
+
+async def test_a_flokit_that_hangs_does_not_keep_people_waiting(make_world):
+    """A question is answered from what is known within three seconds, each time, and at once while FloKit is away."""
+    async with make_world() as world:
+        world.flokit.add("int_a", "stripe", status="error", error_message=ERROR)
+        await world.start_bot()
+        await world.status()
+        world.flokit.faults.add(Fault("hang", times=None))
+        await asyncio.sleep(3)  # a list this old is shown without asking
+        took = []
+        for _ in range(3):
+            began = time.monotonic()
+            assert "FloKit can't be reached" in (await world.status())["text"]
+            took.append(time.monotonic() - began)
+        assert max(took) < 4
+        assert len(world.flokit.requests) < 15
