@@ -22,7 +22,9 @@ LABEL org.opencontainers.image.title="flokit-bot" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=build /app/venv /app/venv
 COPY --from=build --chown=10001:10001 /data /data
+# HOME: the user has no name and so no home by itself, and Slack's SDK asks for one while it is imported.
 ENV PATH=/app/venv/bin:$PATH \
+    HOME=/app \
     PYTHONUNBUFFERED=1 \
     HOST=0.0.0.0 \
     PORT=3000 \

@@ -80,6 +80,7 @@ def broken_rules(stages: list[Stage]) -> list[str]:
         ),
         "the user is a number and not root": bool(re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", run.last("USER"))),
         "the data folder belongs to the user": f"--chown={run.last('USER')} /data" in " ".join(run.all("COPY")),
+        "it names a home, since its user has none": environment.get("HOME") == "/app",
         "the working directory is /app": run.last("WORKDIR") == "/app",
         "the data folder is a volume": run.last("VOLUME") == '["/data"]',
         "the database is a file in the volume": environment.get("DATABASE_URL", "")
