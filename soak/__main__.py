@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="a random one by default; it is printed")
     parser.add_argument("--replicas", type=int, default=3, help="on PostgreSQL; a SQLite file is for one process")
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
-    parser.add_argument("--kills", type=float, default=KILLS_PER_MINUTE, help="kill -9 a minute")
+    parser.add_argument("--kills", type=float, default=KILLS_PER_MINUTE, help="kill -9 a minute and replica")
     parser.add_argument("--clicks", type=float, default=CLICKS_PER_MINUTE, help="errands of people a minute")
     return parser
 

@@ -47,7 +47,8 @@ ERRORS_ALLOWED: Final = {
 LIBRARY_ERRORS_ALLOWED: Final = (("slack_bolt", "Failed to run a request listener: Cannot write to closing transport"),)
 """What the libraries log as errors, by logger and beginning, when a connection ends below them.
 
-- slack_bolt: the socket closed under an ack. Slack shows the click as failed, and the person clicks again.
+- The socket closed under an ack: Slack shows the click as failed, and the person clicks again.
+- Slack asked for a new socket and then refused to name one: the SDK's monitor tries again.
 """
 
 LATER: Final = "not_confirmed"
@@ -73,14 +74,25 @@ def check(evidence: Evidence) -> list[Violation]:
 
 def untold(evidence: Evidence) -> Iterator[str]:
     """Every accepted click has an outcome that mentions its person, in its thread or in their direct messages."""
-    by_user: dict[str, list[Telling]] = defaultdict(list)
-    for telling in evidence.tellings:
-        for user in telling.mentions:
-            by_user[user].append(telling)
-    for click in evidence.clicks:
-        if click.accepted and not _is_told(click, by_user[click.user]) and not lost_refusal(click, evidence.spans):
+    by_user = _by_user(evidence.tellings)
+    for click in untold_clicks(evidence):
+        if not may_be_refused(click, evidence.spans):
             yield f"{click} has no outcome; told elsewhere: {by_user[click.user]}"
     yield from _untold_roots(evidence.clicks, by_user)
+
+
+def untold_clicks(evidence: Evidence) -> list[Click]:
+    """Find the accepted clicks without an outcome, whatever the reason."""
+    by_user = _by_user(evidence.tellings)
+    return [click for click in evidence.clicks if click.accepted and not _is_told(click, by_user[click.user])]
+
+
+def _by_user(tellings: Iterable[Telling]) -> dict[str, list[Telling]]:
+    by_user: dict[str, list[Telling]] = defaultdict(list)
+    for telling in tellings:
+        for user in telling.mentions:
+            by_user[user].append(telling)
+    return by_user
 
 
 def _is_told(click: Click, tellings: Iterable[Telling]) -> bool:
@@ -119,7 +131,7 @@ def direct_of(user: str) -> str:
     return "D0" + user[1:]
 
 
-def lost_refusal(click: Click, spans: Iterable[Span]) -> bool:
+def may_be_refused(click: Click, spans: Iterable[Span]) -> bool:
     """Tell whether a press may have been refused without its person hearing of it.
 
     While the database is away a refusal is answered from memory, once: the one thing that is documented to be lost.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from soak.evidence import Call, Evidence, Post, Telling, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bot.sandbox.flokit import LocalFlokit
     from bot.sandbox.slack import LocalSlack
@@ -51,6 +53,27 @@ def collect(storm: Storm, fleet: Fleet | None, people: People) -> Evidence:
             evidence.spans += replica.spans
             evidence.log += replica.log
     return evidence
+
+
+def write_calls(storm: Storm, path: Path) -> None:
+    """Write what Slack and FloKit were asked, one JSON object a line, for whoever looks for a violation's cause."""
+    calls = [
+        *(
+            {"at": call.at, "slack": call.method, "args": call.args, "reply": call.response}
+            for call in storm.slack.calls
+        ),
+        *(
+            {
+                "at": one.at.timestamp(),
+                "flokit": f"{one.method} {one.path}",
+                "status": one.status,
+                "reply": one.response,
+            }
+            for one in storm.flokit.requests
+        ),
+    ]
+    lines = [json.dumps(call, ensure_ascii=False, default=str) for call in sorted(calls, key=lambda call: call["at"])]
+    path.write_text("\n".join(lines) + "\n")
 
 
 def _posts(flokit: LocalFlokit) -> Iterator[Post]:

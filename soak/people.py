@@ -96,7 +96,7 @@ class People:
     # errands
 
     async def _look_then_press(self) -> None:
-        """Ask for the status, and press Resync in what comes."""
+        """Ask for the status, and have somebody else press Resync in what comes: what each is told stays apart."""
         user, channel = self._somebody(), self._rng.choice(OPEN_CHANNELS)
         self._enter(user, channel)
         before = list(self._recent[channel])
@@ -104,7 +104,9 @@ class People:
         ack = await self._slack.command(user, channel, "status")
         ts = await self._newer_than(channel, before) if ack.ok else None
         if ts:
-            await self._press(user, channel, ts)
+            another = self._somebody()
+            self._enter(another, channel)
+            await self._press(another, channel, ts)
 
     async def _press_what_is_there(self) -> None:
         """Press Resync in a message that somebody asked for some time ago."""

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from soak.checker import WARM_UP, busiest_minute, is_lost, lost_refusal
+from soak.checker import WARM_UP, busiest_minute, is_lost, untold_clicks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,10 +104,10 @@ def _people(evidence: Evidence) -> dict[str, str]:
 
 def _clicks(evidence: Evidence) -> str:
     clicks = evidence.clicks
-    away = sum(lost_refusal(one, evidence.spans) for one in clicks)
     return (
-        f"{len(clicks)}: {sum(one.accepted for one in clicks)} accepted ({away} near a database that was away), "
-        f"{sum(not any(one.acks) for one in clicks)} not acked, {sum(bool(one.refusals) for one in clicks)} refused"
+        f"{len(clicks)}: {sum(one.accepted for one in clicks)} accepted, {sum(not any(one.acks) for one in clicks)} "
+        f"not acked, {sum(bool(one.refusals) for one in clicks)} refused in words; {len(untold_clicks(evidence))} "
+        "acked while the database was away, and the refusal lost"
     )
 
 

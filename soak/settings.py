@@ -12,8 +12,8 @@ Kind = Literal["sqlite", "postgresql"]
 REQUESTS_PER_MINUTE_OF_ONE: Final = 100
 """FloKit's documented limit; each replica keeps its own count of it."""
 
-KILLS_PER_MINUTE: Final = 36.0
-"""How often it is tried; who is starting, frozen or stopping is spared."""
+KILLS_PER_MINUTE: Final = 12.0
+"""How often it is tried for each replica; who is starting, frozen or stopping is spared."""
 
 CLICKS_PER_MINUTE: Final = 40.0
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from bot.sandbox.slack import LocalSlack
 from soak import checker
-from soak.collecting import collect
+from soak.collecting import collect, write_calls
 from soak.databases import make_database
 from soak.fleet import Fleet
 from soak.people import People
@@ -71,7 +71,7 @@ class Storm:
                 fleet,
                 self.database,
                 INTEGRATIONS,
-                kills_per_minute=self.settings.kills_per_minute,
+                kills_per_minute=self.settings.kills_per_minute * self.settings.replicas,
             )
             running = asyncio.create_task(fleet.run())
             try:
@@ -85,6 +85,7 @@ class Storm:
                 await fleet.close()
                 await _cancel(running)
             evidence = collect(self, fleet, people)
+            write_calls(self, self._folder / "calls.jsonl")
         return Result.of(self.settings, evidence, checker.check(evidence), weather.met, time.time() - began_at)
 
     @contextlib.asynccontextmanager

@@ -115,7 +115,7 @@ class Weather:
             (self._spoil_slack, 14.0),
             (self._drop_sockets, 2.0),
             (self._refresh_sockets, 1.0),
-            (self._restart_database, 2.5),
+            (self._restart_database, 1.5),
             (self._sync_by_schedule, 3.0),
             (self._replan_one, 20.0),
             (self._repair, 60.0 / REPAIRED_AFTER_S),
@@ -189,7 +189,7 @@ class Weather:
         self._flokit.faults.add(
             flokit_faults.Fault(
                 kind,
-                method=self._rng.choice(("*", "POST", "GET")),
+                method=self._rng.choice(("*", "*", "GET", "POST")),
                 times=self._rng.randint(1, 3),
                 retry_after=self._rng.choice(("1", "2", None)),
                 delay_s=self._rng.uniform(0.2, 2.5),

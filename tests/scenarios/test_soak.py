@@ -13,7 +13,7 @@ SHORT_MIN = 0.25
 
 async def test_one_process_on_sqlite_keeps_its_promises(tmp_path):
     """A bot on one file that is killed again and again tells every accepted click one true outcome."""
-    result = await Storm(Settings(SHORT_MIN, 7, "sqlite", 1, kills_per_minute=24), tmp_path).run()
+    result = await Storm(Settings(SHORT_MIN, 7, "sqlite", 1), tmp_path).run()
     assert result.violations == [], result.table
 
 
