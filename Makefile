@@ -4,14 +4,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+MINUTES ?= 1
+REPLICAS ?= 3
+DATABASE ?= both
+
 .DEFAULT_GOAL := run
-.PHONY: run test lint format picture lock clean
+.PHONY: run test soak lint format picture lock clean
 
 run: $(VENV)/run.stamp  ## connect to Slack when .env has its tokens, the sandbox otherwise
 	$(BIN)/flokit-bot run --or-sandbox
 
 test: $(VENV)/dev.stamp  ## all tests
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+soak: $(VENV)/dev.stamp  ## a storm: MINUTES=1 SEED= REPLICAS=3 DATABASE=both (sqlite, postgresql)
+	$(BIN)/python -m soak --minutes $(MINUTES) --replicas $(REPLICAS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/dev.stamp  ## what CI refuses
 	$(BIN)/ruff check

@@ -218,6 +218,8 @@ class SlackClient:
             raise SlackUnavailable(f"Slack answered HTTP {response.status}")
         if response.status >= 400 or '"ok":false' in text.replace(" ", ""):
             raise SlackOther("Slack refused the answer", code=text[:80])
+        if text.strip() != "ok" and '"ok":true' not in text.replace(" ", ""):
+            raise SlackUnavailable("Slack took the answer without saying so")  # a proxy's page, or half a reply
 
     def _posts_to(self, channel_id: str) -> Bucket:
         bucket = self._posts.get(channel_id)

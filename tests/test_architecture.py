@@ -246,6 +246,13 @@ def test_only_the_command_line_knows_the_sandbox():
     assert {part_of(module) for module in importers_of("bot.sandbox")} <= {"bot.cli", "bot.sandbox"}
 
 
+def test_the_soak_stands_outside():
+    """The soak uses nothing of the bot but its sandbox, and no module of the bot knows the soak."""
+    used = {name for path in (ROOT / "soak").glob("*.py") for name in imports_of(path) if name.startswith("bot.")}
+    assert {part_of(name) for name in used} == {"bot.sandbox"}
+    assert importers_of("soak") == set()
+
+
 def test_the_command_line_loads_the_sandbox_only_when_asked():
     """Importing the command line imports neither the sandbox nor the bot itself."""
     at_top = {

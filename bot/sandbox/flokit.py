@@ -21,7 +21,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from bot.sandbox.flokit_faults import Fault, Faults
-from bot.sandbox.flokit_sources import DEMO_PLANS, History, Plan, Source, demo_sources
+from bot.sandbox.flokit_sources import DEMO_PLANS, History, Plan, Source, Turn, demo_sources
 from bot.sandbox.loopback import require_loopback
 
 if TYPE_CHECKING:
@@ -125,6 +125,11 @@ class LocalFlokit:
     def __init__(self, *, clock: Callable[[], datetime] = _utc_now) -> None:
         self.keys: dict[str, Literal["read", "write"]] = {READ_KEY: "read", WRITE_KEY: "write"}
         self.requests: list[Request] = []
+        self.turns: list[Turn] = []
+        """What became of the integrations, the truth that tellings are held against; only ever appended to.
+
+        A sync's end is noticed, with its own time, when somebody looks: ``sources()`` looks at all.
+        """
         self.faults = Faults()
         self.down = False
         """Down: every connection is closed without a reply."""
@@ -163,7 +168,8 @@ class LocalFlokit:
 
     def add(self, integration_id: str, integration_type: str, **fields: Unpack[Fields]) -> None:
         """Add an integration, connected unless said otherwise; times are on FloKit's clock."""
-        self._histories[integration_id] = History(Source(integration_id, integration_type, **fields))
+        self._settle(integration_id)
+        self._put(Source(integration_id, integration_type, **fields))
         self._tell()
 
     def set(self, integration_id: str, **fields: Unpack[Fields]) -> None:
@@ -173,11 +179,14 @@ class LocalFlokit:
         history.source = replace(history.source, **fields)
         if "status" in fields:
             history.syncs.clear()
+        self.turns.append(Turn(integration_id, self._clock(), history.source))
         self._tell()
 
     def remove(self, integration_id: str) -> None:
         """Remove an integration: from now on it is a 404."""
-        del self._histories[integration_id]
+        self._settle(integration_id)
+        if self._histories.pop(integration_id, None) is not None:
+            self.turns.append(Turn(integration_id, self._clock(), None))
         self._tell()
 
     def plan(self, integration_id: str, plan: Plan) -> None:
@@ -220,15 +229,24 @@ class LocalFlokit:
 
     def demo(self) -> None:
         """Fill the workspace so that there is something to see and to repair; its own integrations begin anew."""
-        self._histories.update({source.id: History(source) for source in demo_sources(self._vendor_now)})
+        for source in demo_sources(self._vendor_now):
+            self._settle(source.id)
+            self._put(source)
         for integration_id, plan in DEMO_PLANS.items():
             self.plan(integration_id, plan)
 
     def _settle(self, integration_id: str) -> None:
         """Take over what the syncs that have ended left behind."""
         history = self._histories.get(integration_id)
-        if history is not None and not history.settle(self._clock(), self._skew):
+        turns = history.settle(self._clock(), self._skew) if history else []
+        self.turns += turns
+        if turns and turns[-1].source is None:
             del self._histories[integration_id]
+
+    def _put(self, source: Source) -> None:
+        """Begin an integration's history anew."""
+        self._histories[source.id] = History(source)
+        self.turns.append(Turn(source.id, self._clock(), source))
 
     # Who asked what.
 

@@ -71,6 +71,19 @@ class Fields(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What FloKit knew about an integration from ``at`` (our clock) on; ``source`` is None once it is gone.
+
+    ``ending`` is how the sync ended that brought it; None when somebody changed the integration.
+    """
+
+    integration_id: str
+    at: datetime
+    source: Source | None
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Sync:
     """One sync, from our clock's ``starts_at`` to its ``ends_at`` (None: never)."""
 
@@ -146,15 +159,18 @@ class History:
         self.syncs = deque(replace(sync, starts_at=min(sync.starts_at, now), ends_at=now) for sync in self.syncs)
         return some
 
-    def settle(self, now: datetime, skew: timedelta) -> bool:
-        """Put down what the syncs that have ended left behind; False when the integration is gone."""
+    def settle(self, now: datetime, skew: timedelta) -> list[Turn]:
+        """Put down what the syncs that have ended left behind, and return it; the last may be that nothing is left."""
+        turns: list[Turn] = []
         while self.syncs and self.syncs[0].has_ended(now):
             sync = self.syncs.popleft()
-            left = _ended(self.source, sync.plan, (sync.ends_at or now) + skew)
+            ended_at = sync.ends_at or now
+            left = _ended(self.source, sync.plan, ended_at + skew)
+            turns.append(Turn(self.source.id, ended_at, left, sync.plan.ending))
             if left is None:
-                return False
+                break
             self.source = left
-        return True
+        return turns
 
     def visible(self, now: datetime) -> Source:
         """Return what FloKit shows now, once settled."""

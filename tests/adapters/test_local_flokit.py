@@ -493,3 +493,26 @@ async def test_a_record_has_the_reply_that_was_sent() -> None:
     assert told == [False, True]
     assert noted.response == reply.json()
     assert noted.query == {"page": "1"}
+
+
+async def test_what_became_of_an_integration_is_kept() -> None:
+    """Each end of a sync stands in the record with its own time, however late somebody looks; so does each change."""
+    clock = Clock()
+    async with running(clock) as (flokit, caller):
+        flokit.plan("int_a", Plan(start_lag_s=1, duration_s=2, ending="failed", error_message="new error"))
+        await caller.sync()
+        flokit.plan("int_a", Plan(start_lag_s=0, duration_s=4, ending="vanish"))
+        await caller.sync()
+        clock.advance(3600)
+        flokit.sources()
+        flokit.add("int_a", "stripe")
+        flokit.remove("int_a")
+    shown = [(turn.at, turn.source.status if turn.source else None, turn.ending) for turn in flokit.turns]
+    later = NOON + timedelta(hours=1)
+    assert shown == [
+        (NOON, "error", None),
+        (NOON + timedelta(seconds=3), "error", "failed"),
+        (NOON + timedelta(seconds=7), None, "vanish"),
+        (later, "connected", None),
+        (later, None, None),
+    ]

@@ -378,6 +378,7 @@ async def test_used_up_response_url_is_refused(slack, client):
     [
         ("ratelimited", errors.SlackRateLimited),
         ("http_500", errors.SlackUnavailable),
+        ("garbage", errors.SlackUnavailable),
         ("hang", errors.SlackUnavailable),
         ("drop", errors.SlackUnavailable),
         ("error", errors.SlackOther),

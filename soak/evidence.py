@@ -1,0 +1,145 @@
+"""What was seen from outside while the storm went on: plain values for the checker. Times are Unix seconds.
+
+Nothing here asks the bot: clicks and tellings are Slack's, looks and turns are FloKit's, spans are the weather's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the replicas were told to do, as far as the checker must know it."""
+
+    grace_s: float
+    deadline_s: float
+    requests_per_minute: int
+    """How many requests FloKit may see in any 60 seconds, from all replicas together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """Somebody asked for a sync, by button or by command. Each click is by a person of its own, who is mentioned.
+
+    ``thread_ts`` is None where the bot posts the root itself: below a command, or in the person's direct messages.
+    """
+
+    user: str
+    channel: str
+    integration_id: str
+    at: float
+    thread_ts: str | None
+    acks: tuple[bool, ...]
+    """How each delivery of it was taken; a double click has two."""
+    refusals: tuple[str, ...] = ()
+    """The sentences that told this person that nothing was started."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether Slack got an ack that no refusal took back."""
+        return sum(self.acks) > len(self.refusals)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One message with the outcome of a run."""
+
+    channel: str
+    thread_ts: str
+    at: float
+    run_id: str
+    integration_id: str
+    outcome: str
+    finished_at: float
+    """Whole seconds, cut."""
+    mentions: frozenset[str] = frozenset()
+    versions: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One request to sync. ``status`` is None when it got no reply; ``is_usable`` when the reply says what it is."""
+
+    run_id: str
+    integration_id: str
+    at: float
+    status: int | None
+    is_usable: bool
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What an integration was from ``at`` on: FloKit's own record. ``status`` is None once it is gone.
+
+    ``ending`` is how the sync ended that brought it, None for changes by hand.
+    """
+
+    integration_id: str
+    at: float
+    status: str | None
+    ending: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Something that was wrong from ``began_at`` to ``ended_at``: a kill, a freeze, a database that was away."""
+
+    what: str
+    began_at: float
+    ended_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of Slack's Web API."""
+
+    method: str
+    error: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A process of the bot ended. ``ordered`` is the signal that was sent to it, "" when it ended by itself."""
+
+    replica: str
+    at: float
+    code: int
+    ordered: str
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The resident memory of one process of the bot."""
+
+    replica: str
+    pid: int
+    at: float
+    rss_mb: float
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All of it."""
+
+    rules: Rules
+    clicks: list[Click] = field(default_factory=list)
+    tellings: list[Telling] = field(default_factory=list)
+    outbox_ids: list[str] = field(default_factory=list)
+    """Of every message that carries one, once a message."""
+    posts: list[Post] = field(default_factory=list)
+    requests: list[float] = field(default_factory=list)
+    """When FloKit was asked anything."""
+    denials: list[float] = field(default_factory=list)
+    """When FloKit answered 401 or 403."""
+    turns: list[Turn] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    exits: list[Exit] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    log: list[dict[str, Any]] = field(default_factory=list)

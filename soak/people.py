@@ -1,0 +1,241 @@
+"""People who click: at random, in several channels, twice, and again. Each click is by a person of its own.
+
+That makes every outcome's mentions tell whose click it answers. Nobody here knows what the bot keeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from bot.sandbox.workspace import User
+from soak.evidence import Click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+    from bot.sandbox.slack import LocalSlack
+
+NAMES: Final = ("ana", "ben", "cleo", "dora", "emil", "fay")
+OPEN_CHANNELS: Final = ("C0DATA", "C1OPS", "C2GROWTH", "C3FINANCE")
+CLOSED_CHANNEL: Final = "G0CLOSED"
+"""A private channel without the bot: it answers there privately, and follows up in direct messages."""
+
+PANEL_WITHIN_S: Final = 6.0
+POLL_S: Final = 0.1
+REMEMBERED: Final = 12
+"""People press buttons of this many newest messages in a channel."""
+
+REFUSAL: Final = re.compile(
+    r"nothing was started|FloKit can.t be reached|refuses my API key|has no integration", re.IGNORECASE
+)
+"""The sentences that say that a click started nothing."""
+
+
+class People:
+    """Types and presses as told by ``rng``, and remembers each click."""
+
+    def __init__(self, slack: LocalSlack, rng: Random, integrations: Sequence[str], *, per_minute: float) -> None:
+        self._slack = slack
+        self._rng = rng
+        self._integrations = integrations
+        self._pause_s = 60.0 / per_minute
+        self._clicks: list[Click] = []
+        self._recent: dict[str, deque[str]] = {channel: deque(maxlen=REMEMBERED) for channel in OPEN_CHANNELS}
+        self._outcomes: deque[tuple[str, str]] = deque(maxlen=REMEMBERED)
+        self._busy: set[asyncio.Task[None]] = set()
+        self._count = 0
+        self.commands = 0
+        for channel in OPEN_CHANNELS:
+            slack.add_channel(channel, channel.lower(), members=(), bot_is_member=True)
+        slack.add_channel(CLOSED_CHANNEL, "closed", "private")
+        slack.subscribe(self._notice)
+
+    async def run(self) -> None:
+        """Begin an errand every now and then, until cancelled."""
+        errands = (
+            (self._look_then_press, 5),
+            (self._press_what_is_there, 5),
+            (self._type, 4),
+            (self._answer_an_outcome, 2),
+            (self._ask_in_private, 1),
+        )
+        while True:
+            await asyncio.sleep(self._rng.expovariate(1 / self._pause_s))
+            [errand] = self._rng.choices([one for one, _ in errands], [weight for _, weight in errands])
+            task = asyncio.create_task(errand())
+            self._busy.add(task)
+            task.add_done_callback(self._busy.discard)
+
+    async def finish(self) -> None:
+        """Let everybody finish what they began."""
+        while self._busy:
+            await asyncio.gather(*self._busy)
+
+    @property
+    def clicks(self) -> list[Click]:
+        """Every click, with what its person was told in private since."""
+        return [
+            Click(one.user, one.channel, one.integration_id, one.at, one.thread_ts, one.acks, self._refusals(one.user))
+            for one in self._clicks
+        ]
+
+    def _refusals(self, user: str) -> tuple[str, ...]:
+        direct = self._slack.workspace.open_im(user).id
+        said = [*self._slack.ephemerals(user), *self._slack.messages(direct)]
+        texts = [
+            str(one.get("text")) for one in said if not buttons(one) and "flokit_sync" not in str(one.get("metadata"))
+        ]
+        return tuple(text for text in texts if REFUSAL.search(text))
+
+    # errands
+
+    async def _look_then_press(self) -> None:
+        """Ask for the status, and have somebody else press Resync in what comes: what each is told stays apart."""
+        user, channel = self._somebody(), self._rng.choice(OPEN_CHANNELS)
+        self._enter(user, channel)
+        before = list(self._recent[channel])
+        self.commands += 1
+        ack = await self._slack.command(user, channel, "status")
+        ts = await self._newer_than(channel, before) if ack.ok else None
+        if ts:
+            another = self._somebody()
+            self._enter(another, channel)
+            await self._press(another, channel, ts)
+
+    async def _press_what_is_there(self) -> None:
+        """Press Resync in a message that somebody asked for some time ago."""
+        user, channel = self._somebody(), self._rng.choice(OPEN_CHANNELS)
+        self._enter(user, channel)
+        if self._recent[channel]:
+            await self._press(user, channel, self._rng.choice(list(self._recent[channel])))
+
+    async def _type(self) -> None:
+        """Type ``sync`` with an id."""
+        user, channel = self._somebody(), self._rng.choice(OPEN_CHANNELS)
+        await self._type_in(user, channel)
+
+    async def _type_in(self, user: str, channel: str) -> None:
+        self._enter(user, channel)
+        integration_id = self._rng.choice(self._integrations)
+        at = time.time()
+        ack = await self._slack.command(user, channel, f"sync {integration_id}")
+        self._clicks.append(Click(user, channel, integration_id, at, None, (ack.ok,)))
+
+    async def _answer_an_outcome(self) -> None:
+        """Press Try again or Keep watching below an outcome."""
+        if not self._outcomes:
+            return
+        user, (channel, ts) = self._somebody(), self._rng.choice(list(self._outcomes))
+        self._enter(user, channel)
+        message = self._slack.workspace.find(channel, ts)
+        offered = [button for button in buttons(message or {}) if button["action_id"].startswith("flokit_")]
+        if message is None or not offered:
+            return
+        button = self._rng.choice(offered)
+        if button["action_id"] == "flokit_try_again":
+            await self._click(user, channel, message, button)
+        else:
+            with contextlib.suppress(LookupError):
+                await self._slack.click(user, channel, ts, button["action_id"], value=button["value"])
+
+    async def _ask_in_private(self) -> None:
+        """Ask where the bot cannot post: by command, or by a button in the answer that only this person sees."""
+        user = self._somebody()
+        if self._rng.random() < 0.5:
+            await self._type_in(user, CLOSED_CHANNEL)
+            return
+        self._enter(user, CLOSED_CHANNEL)
+        self.commands += 1
+        ack = await self._slack.command(user, CLOSED_CHANNEL, "status")
+        until = time.monotonic() + PANEL_WITHIN_S
+        while ack.ok and time.monotonic() < until:
+            for message in self._slack.ephemerals(user):
+                offered = resyncs(message)
+                if offered:
+                    await self._click(user, CLOSED_CHANNEL, message, self._rng.choice(offered), ephemeral=True)
+                    return
+            await asyncio.sleep(POLL_S)
+
+    # pressing
+
+    async def _press(self, user: str, channel: str, ts: str) -> None:
+        message = self._slack.workspace.find(channel, ts)
+        offered = resyncs(message or {})
+        if message and offered:
+            await self._click(user, channel, message, self._rng.choice(offered))
+
+    async def _click(
+        self, user: str, channel: str, message: dict[str, Any], button: dict[str, Any], *, ephemeral: bool = False
+    ) -> None:
+        """Press a button that starts a sync, sometimes twice."""
+        integration_id = self._meant_by(button, message)
+        at = time.time()
+        presses = [
+            self._slack.click(
+                user, channel, message["ts"], button["action_id"], value=button["value"], ephemeral=ephemeral
+            )
+            for _ in range(2 if self._rng.random() < 0.2 else 1)
+        ]
+        taken = await asyncio.gather(*presses, return_exceptions=True)
+        acks = tuple(ack.ok for ack in taken if not isinstance(ack, BaseException))
+        thread_ts = None if ephemeral else message.get("thread_ts", message["ts"])
+        self._clicks.append(Click(user, channel, integration_id, at, thread_ts, acks))
+        unexpected = [one for one in taken if isinstance(one, BaseException) and not isinstance(one, LookupError)]
+        if unexpected:
+            raise unexpected[0]
+
+    def _meant_by(self, button: dict[str, Any], message: dict[str, Any]) -> str:
+        """Tell which integration a button is about, as its person reads it."""
+        said = (
+            f"{button['value']} {message.get('blocks')}" if button["action_id"].endswith("again") else button["value"]
+        )
+        return next(id_ for id_ in self._integrations if re.search(rf"\b{id_}\b", said))
+
+    async def _newer_than(self, channel: str, before: list[str]) -> str | None:
+        until = time.monotonic() + PANEL_WITHIN_S
+        while time.monotonic() < until:
+            newer = [ts for ts in self._recent[channel] if ts not in before]
+            if newer:
+                return newer[-1]
+            await asyncio.sleep(POLL_S)
+        return None
+
+    def _somebody(self) -> str:
+        self._count += 1
+        user = User(f"U{self._count:05d}", f"{self._rng.choice(NAMES)}-{self._count}")
+        self._slack.workspace.add_user(user)
+        return user.id
+
+    def _enter(self, user: str, channel: str) -> None:
+        self._slack.workspace.channels[channel].members.add(user)
+
+    def _notice(self, change: dict[str, Any]) -> None:
+        """Remember messages that one could press a button in."""
+        if change.get("type") != "message" or change["channel"] not in self._recent:
+            return
+        channel, message = change["channel"], change["message"]
+        if resyncs(message) and message["ts"] not in self._recent[channel]:
+            self._recent[channel].append(message["ts"])
+        elif any(button["action_id"].endswith(("try_again", "keep_watching")) for button in buttons(message)):
+            self._outcomes.append((channel, message["ts"]))
+
+
+def buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return all buttons of a message, in order."""
+    return [
+        element
+        for block in message.get("blocks") or []
+        for element in (block.get("accessory"), *block.get("elements", []))
+        if element and element.get("type") == "button"
+    ]
+
+
+def resyncs(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the buttons that start a sync."""
+    return [button for button in buttons(message) if button["action_id"].startswith("flokit_resync")]

@@ -1,0 +1,50 @@
+"""What a soak can be told, and what it tells the replicas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from soak.evidence import Rules
+
+Kind = Literal["sqlite", "postgresql"]
+
+REQUESTS_PER_MINUTE_OF_ONE: Final = 100
+"""FloKit's documented limit; each replica keeps its own count of it."""
+
+KILLS_PER_MINUTE: Final = 12.0
+"""How often it is tried for each replica; who is starting, frozen or stopping is spared."""
+
+CLICKS_PER_MINUTE: Final = 40.0
+
+"""How often people begin an errand; not each ends in a click on a sync."""
+
+GRACE_S: Final = 3.0
+DEADLINE_S: Final = 40.0
+
+QUICK: Final = {
+    "FOLLOW_UP_FIRST_LOOK_S": "0.5",
+    "FOLLOW_UP_MAX_INTERVAL_S": "2",
+    "FOLLOW_UP_GRACE_S": f"{GRACE_S:g}",
+    "FOLLOW_UP_DEADLINE_S": f"{DEADLINE_S:g}",
+    "LEASE_S": "2",
+    "LOG_FORMAT": "json",
+}
+"""Patience for a storm: the documented rules, twenty to fifty times as fast."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One soak. The first of several replicas is never killed, so that its memory can be watched."""
+
+    minutes: float
+    seed: int
+    kind: Kind
+    replicas: int
+    kills_per_minute: float = KILLS_PER_MINUTE
+    clicks_per_minute: float = CLICKS_PER_MINUTE
+
+    @property
+    def rules(self) -> Rules:
+        """What the checker must know of it."""
+        return Rules(GRACE_S, DEADLINE_S, self.replicas * REQUESTS_PER_MINUTE_OF_ONE)

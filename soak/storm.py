@@ -1,0 +1,150 @@
+"""One soak from start to end: services, fleet, people and weather, then fine weather until all is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
+from bot.sandbox.slack import LocalSlack
+from soak import checker
+from soak.collecting import collect, write_calls
+from soak.databases import make_database
+from soak.fleet import Fleet
+from soak.people import People
+from soak.report import Result
+from soak.settings import DEADLINE_S, QUICK
+from soak.weather import Weather
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from soak.databases import SharedDatabase
+    from soak.settings import Settings
+
+INTEGRATIONS: Final = {
+    "int_soak_revenuecat": "revenuecat",
+    "int_soak_stripe_eu": "stripe",
+    "int_soak_stripe_us": "stripe",
+    "int_soak_adjust": "adjust",
+    "int_soak_googleplay": "google_play",
+    "int_soak_warehouse": "warehouse",
+    "int_soak_adapty": "adapty",
+    "int_soak_appsflyer": "appsflyer",
+}
+READY_WITHIN_S: Final = 30.0
+TOLD_WITHIN_S: Final = DEADLINE_S + 60.0
+"""After the storm: a deadline for what was clicked last, and time for Slack's rates."""
+
+QUIET_S: Final = 5.0
+"""So long after all is told it is watched whether something is told again."""
+
+
+class Storm:
+    """The parts of one soak."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.slack = LocalSlack()
+        self.flokit = LocalFlokit()
+        self.flokit.budget_per_minute = settings.rules.requests_per_minute
+        self.database: SharedDatabase = make_database(settings.kind, folder)
+        self._folder = folder
+
+    async def run(self) -> Result:
+        """Let it rage, let it clear up, and judge."""
+        began_at = time.time()
+        async with self._services():
+            fleet = Fleet(self.settings.replicas, self._bot_settings, self._folder)
+            integrations = list(INTEGRATIONS)
+            people = People(
+                self.slack, self._random("people"), integrations, per_minute=self.settings.clicks_per_minute
+            )
+            weather = Weather(
+                self._random("weather"),
+                self.slack,
+                self.flokit,
+                fleet,
+                self.database,
+                INTEGRATIONS,
+                kills_per_minute=self.settings.kills_per_minute * self.settings.replicas,
+            )
+            running = asyncio.create_task(fleet.run())
+            try:
+                await self._until_connected()
+                await _for_a_while(self.settings.minutes * 60.0, people.run(), weather.run())
+                await weather.calm()
+                await people.finish()
+                await self._until_connected()
+                await self._until_told(people)
+            finally:
+                await fleet.close()
+                await _cancel(running)
+            evidence = collect(self, fleet, people)
+            write_calls(self, self._folder / "calls.jsonl")
+        return Result.of(self.settings, evidence, checker.check(evidence), weather.met, time.time() - began_at)
+
+    @contextlib.asynccontextmanager
+    async def _services(self) -> AsyncIterator[None]:
+        await self.slack.start()
+        await self.flokit.start()
+        try:
+            await self.database.start()
+            yield
+        finally:
+            await self.slack.stop()
+            await self.flokit.stop()
+            await self.database.stop()
+
+    @property
+    def _bot_settings(self) -> dict[str, str]:
+        tokens = self.slack.installation.tokens
+        return {
+            "SLACK_BOT_TOKEN": tokens.bot,
+            "SLACK_APP_TOKEN": tokens.app,
+            "SLACK_API_URL": self.slack.api_url,
+            "FLOKIT_API_KEY": READ_KEY,
+            "FLOKIT_SYNC_API_KEY": WRITE_KEY,
+            "FLOKIT_API_URL": self.flokit.url,
+            "DATABASE_URL": self.database.url,
+            "PORT": "0",
+            **QUICK,
+        }
+
+    def _random(self, part: str) -> Random:
+        """Give each part dice of its own, so that one's rolls do not move another's."""
+        return Random(f"{self.settings.seed}:{part}")  # noqa: S311 - a storm, no secret
+
+    async def _until_connected(self) -> None:
+        await self.slack.wait_for(
+            lambda: self.slack.connections >= self.settings.replicas, READY_WITHIN_S, "a socket of every replica"
+        )
+
+    async def _until_told(self, people: People) -> None:
+        """Wait until every accepted click has its outcome, or for long enough; then see what still comes."""
+        until = time.monotonic() + TOLD_WITHIN_S
+        while time.monotonic() < until:
+            if not any(checker.untold(collect(self, None, people))):
+                break
+            await asyncio.sleep(1.0)
+        await asyncio.sleep(QUIET_S)
+
+
+async def _for_a_while(seconds: float, *work: Any) -> None:
+    """Let endless work go on for some time; whatever it raises ends the soak."""
+    try:
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except TimeoutError:
+        return
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
