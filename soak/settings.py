@@ -9,14 +9,13 @@ from soak.evidence import Rules
 
 Kind = Literal["sqlite", "postgresql"]
 
-REQUESTS_PER_MINUTE_OF_ONE: Final = 100
-"""FloKit's documented limit; each replica keeps its own count of it."""
+REQUESTS_PER_MINUTE: Final = 100
+"""FloKit's documented limit, for all replicas together."""
 
 KILLS_PER_MINUTE: Final = 12.0
 """How often it is tried for each replica; who is starting, frozen or stopping is spared."""
 
 CLICKS_PER_MINUTE: Final = 40.0
-
 """How often people begin an errand; not each ends in a click on a sync."""
 
 GRACE_S: Final = 3.0
@@ -47,4 +46,4 @@ class Settings:
     @property
     def rules(self) -> Rules:
         """What the checker must know of it."""
-        return Rules(GRACE_S, DEADLINE_S, self.replicas * REQUESTS_PER_MINUTE_OF_ONE)
+        return Rules(GRACE_S, DEADLINE_S, REQUESTS_PER_MINUTE)
