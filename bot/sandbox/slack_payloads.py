@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bot.sandbox.slack_blocks import interactive_elements, options_of
+from bot.sandbox.slack_elements import interactive_elements, options_of
 from bot.sandbox.workspace import APP_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Channel, ChannelKind, Json, User
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from bot.sandbox.slack_blocks import interactive_elements, options_of
+from bot.sandbox.slack_elements import interactive_elements, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
