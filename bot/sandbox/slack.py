@@ -19,7 +19,7 @@ from bot.sandbox.loopback import require_loopback
 from bot.sandbox.slack_delivery import Ack, AckError, Courier, Envelope, EnvelopeKind, Route
 from bot.sandbox.slack_faults import Fault, Faults
 from bot.sandbox.slack_http import SignedHttp
-from bot.sandbox.slack_install import Installation, Tokens, Triggers
+from bot.sandbox.slack_install import HOME_TAB, Installation, Tokens, Triggers
 from bot.sandbox.slack_rates import Rates
 from bot.sandbox.slack_refusal import RefusalError
 from bot.sandbox.slack_response_url import Place, ResponseUrls
@@ -63,6 +63,8 @@ class LocalSlack:
         signing_secret: str = "sandbox-signing-secret",  # noqa: S107
         scopes: frozenset[str] = frozenset(BOT_SCOPES),
         clock: Clock = time.time,
+        *,
+        home_tab: bool = HOME_TAB,
     ) -> None:
         self._clock = clock
         self.workspace = Workspace(clock)
@@ -72,6 +74,7 @@ class LocalSlack:
             scopes,
             Triggers(clock),
             Views(self.workspace.tell),
+            home_tab,
         )
         self.faults = Faults()
         self.rates = Rates(clock)

@@ -122,8 +122,10 @@ class ViewActions:
         """Open App Home; the event is delivered in the background.
 
         Raises:
-            LookupError: there is no such person.
+            LookupError: there is no such person, or the app has no Home tab.
         """
+        if not self._app.home_tab:
+            raise LookupError("the app has no Home tab")
         person, workspace = self._user(user), self._app.workspace
         view, im = self.home(user), workspace.open_im(user)
         self._courier.start_event(payloads.home_opened_event(person, im, view, workspace.new_ts()))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import pytest_asyncio
+from slack_sdk.errors import SlackApiError
 from slack_sdk.models import blocks as sdk
 from slack_sdk.models.views import View
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.blocks import limits
+from bot.sandbox.slack import LocalSlack
 from bot.sandbox.slack_content import fill_in_ids, read_content
 from bot.sandbox.slack_refusal import RefusalError
 from bot.sandbox.validation import (
@@ -314,6 +318,40 @@ def test_wrong_blocks_are_refused_with_the_place(blocks, complaint):
     assert complaint in refused.value.reply()["response_metadata"]["messages"][0]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def slack():
+    """Run one stand-in for all: nothing of what is refused stays."""
+    slack = LocalSlack(home_tab=True)
+    slack.post_rate = (1000.0, 1000)
+    await slack.start()
+    try:
+        yield slack
+    finally:
+        await slack.stop()
+
+
+@pytest.fixture
+def client(slack):
+    """Return Slack's own client."""
+    return AsyncWebClient("xoxb-sandbox", base_url=slack.api_url)
+
+
+async def refusal(call):
+    """Return the code with which a call is refused."""
+    with pytest.raises(SlackApiError) as refused:
+        await call
+    return refused.value.response["error"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("blocks", [blocks for blocks, _ in REFUSED.values()], ids=REFUSED)
+async def test_wrong_blocks_are_refused_over_the_web_api(slack, client, blocks):
+    """From outside the code is the same, and nothing is posted."""
+    call = client.api_call("chat.postMessage", json={"channel": "C0DATA", "text": "x", "blocks": blocks})
+    assert await refusal(call) == "invalid_blocks"
+    assert slack.messages("C0DATA") == []
+
+
 @pytest.mark.parametrize("blocks", ["[{", {"type": "divider"}, 7, "[]x"])
 def test_blocks_that_are_no_list_have_their_own_code(blocks):
     """Blocks that are no array are ``invalid_blocks_format``."""
@@ -487,46 +525,55 @@ FORM = {**MODAL, "submit": plain("Save")}
 INPUT = {"type": "input", "label": plain(), "element": {"type": "plain_text_input", "action_id": "t"}}
 
 
-@pytest.mark.parametrize(
-    ("view", "complaint"),
-    [
-        ({**MODAL, "title": plain("x" * 25)}, "must be less than 25 characters"),
-        ({"type": "modal", "blocks": []}, "missing required field: title"),
-        ({"type": "modal", "title": plain()}, "missing required field: blocks"),
-        ({"type": "window"}, "unsupported type: window"),
-        ("{", "must provide an object"),
-        ({**MODAL, "blocks": [{"type": "divider"}] * 101}, "no more than 100 items allowed"),
-        ({**MODAL, "blocks": [table([CELL])]}, "unsupported type: table"),
-        ({**MODAL, "private_metadata": "x" * 3001}, "must be less than 3001 characters"),
-        ({**MODAL, "submit": plain("x" * 25)}, "must be less than 25 characters"),
-        ({**MODAL, "close": plain("x" * 25)}, "must be less than 25 characters"),
-        ({**MODAL, "title": mrkdwn()}, "unsupported type: mrkdwn"),
-        ({**MODAL, "title": plain("")}, "must be more than 0 characters"),
-        ({**MODAL, "callback_id": "x" * 256}, "must be less than 256 characters"),
-        ({**MODAL, "external_id": "x" * 256}, "must be less than 256 characters"),
-        ({**MODAL, "notify_on_close": "yes"}, "must provide a boolean"),
-        ({**MODAL, "blocks": [INPUT]}, "missing required field: submit"),
-        ({**MODAL, "blocks": {}}, "must provide an array"),
-        ({**MODAL, "state": {}}, "invalid additional property: state"),
-        ({"type": "home", "blocks": [], "title": plain()}, "invalid additional property: title"),
-        ({"type": "home", "blocks": [], "submit": plain()}, "invalid additional property: submit"),
-        ({"type": "home", "blocks": [{"type": "divider"}] * 101}, "no more than 100 items allowed"),
-        ({"type": "home", "blocks": [], "private_metadata": "x" * 3001}, "must be less than 3001 characters"),
-        ({"type": "home", "blocks": [asked({"type": "email_text_input"})]}, "unsupported type: email_text_input"),
-        ({"type": "home", "blocks": [actions({"type": "datetimepicker"})]}, "unsupported type: datetimepicker"),
-        ({"type": "home", "blocks": [{"type": "markdown", "text": "x"}]}, "unsupported type: markdown"),
-        ({**MODAL, "blocks": [actions(button(), button())]}, "action_id must be unique in its block: go"),
-        ({**MODAL, "blocks": [{"type": "divider", "block_id": "a"}] * 2}, "block_id must be unique: a"),
-        ({**MODAL, "private_metadata": {"run": 7}}, "must provide a string"),
-        ({**MODAL, "title": "Title"}, "must provide an object"),
-    ],
-)
+WRONG_VIEWS = [
+    ({**MODAL, "title": plain("x" * 25)}, "must be less than 25 characters"),
+    ({"type": "modal", "blocks": []}, "missing required field: title"),
+    ({"type": "modal", "title": plain()}, "missing required field: blocks"),
+    ({"type": "window"}, "unsupported type: window"),
+    ("{", "must provide an object"),
+    ({**MODAL, "blocks": [{"type": "divider"}] * 101}, "no more than 100 items allowed"),
+    ({**MODAL, "blocks": [table([CELL])]}, "unsupported type: table"),
+    ({**MODAL, "private_metadata": "x" * 3001}, "must be less than 3001 characters"),
+    ({**MODAL, "submit": plain("x" * 25)}, "must be less than 25 characters"),
+    ({**MODAL, "close": plain("x" * 25)}, "must be less than 25 characters"),
+    ({**MODAL, "title": mrkdwn()}, "unsupported type: mrkdwn"),
+    ({**MODAL, "title": plain("")}, "must be more than 0 characters"),
+    ({**MODAL, "callback_id": "x" * 256}, "must be less than 256 characters"),
+    ({**MODAL, "external_id": "x" * 256}, "must be less than 256 characters"),
+    ({**MODAL, "notify_on_close": "yes"}, "must provide a boolean"),
+    ({**MODAL, "blocks": [INPUT]}, "missing required field: submit"),
+    ({**MODAL, "blocks": {}}, "must provide an array"),
+    ({**MODAL, "state": {}}, "invalid additional property: state"),
+    ({"type": "home", "blocks": [], "title": plain()}, "invalid additional property: title"),
+    ({"type": "home", "blocks": [], "submit": plain()}, "invalid additional property: submit"),
+    ({"type": "home", "blocks": [{"type": "divider"}] * 101}, "no more than 100 items allowed"),
+    ({"type": "home", "blocks": [], "private_metadata": "x" * 3001}, "must be less than 3001 characters"),
+    ({"type": "home", "blocks": [asked({"type": "email_text_input"})]}, "unsupported type: email_text_input"),
+    ({"type": "home", "blocks": [actions({"type": "datetimepicker"})]}, "unsupported type: datetimepicker"),
+    ({"type": "home", "blocks": [{"type": "markdown", "text": "x"}]}, "unsupported type: markdown"),
+    ({**MODAL, "blocks": [actions(button(), button())]}, "action_id must be unique in its block: go"),
+    ({**MODAL, "blocks": [{"type": "divider", "block_id": "a"}] * 2}, "block_id must be unique: a"),
+    ({**MODAL, "private_metadata": {"run": 7}}, "must provide a string"),
+    ({**MODAL, "title": "Title"}, "must provide an object"),
+]
+
+
+@pytest.mark.parametrize(("view", "complaint"), WRONG_VIEWS)
 def test_wrong_views_are_refused(view, complaint):
     """A wrong view is ``invalid_arguments``, with the details."""
     with pytest.raises(RefusalError) as refused:
         check_view(view)
     assert refused.value.code == "invalid_arguments"
     assert complaint in refused.value.reply()["response_metadata"]["messages"][0]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("view", [view for view, _ in WRONG_VIEWS])
+async def test_wrong_views_are_refused_over_the_web_api(slack, client, view):
+    """From outside the code is the same, and nothing is opened."""
+    arguments = {"trigger_id": slack.installation.triggers.issue("UANA"), "view": view}
+    assert await refusal(client.api_call("views.open", json=arguments)) == "invalid_arguments"
+    assert slack.views.modal("UANA") is None
 
 
 def test_inputs_are_accepted_in_views():

@@ -400,7 +400,7 @@ HOME_VIEW = {
 @asynccontextmanager
 async def workspace_with_a_modal() -> AsyncIterator[tuple[str, list[dict]]]:
     """A local Slack with a small bot that has a Home tab and a modal; yields the address and what was submitted."""
-    slack, saved = LocalSlack(), []
+    slack, saved = LocalSlack(home_tab=True), []
     add_page(slack.app, slack, PAGE_FILES)
     await slack.start()
     client = AsyncWebClient(token="xoxb-sandbox", base_url=slack.api_url)

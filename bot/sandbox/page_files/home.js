@@ -28,7 +28,7 @@ export class HomePane {
     const { store } = this;
     const { channel, home = false } = store.place;
     const tabs = byId("app-tabs");
-    tabs.hidden = !store.isAppChannel(channel);
+    tabs.hidden = !store.homeTab || !store.isAppChannel(channel);
     byId("home").hidden = !home;
     byId("messages").hidden = home;
     byId("main-foot").hidden = home;

@@ -76,6 +76,7 @@
  * @property {{id: string, name: string}} team
  * @property {Bot} bot
  * @property {string} command
+ * @property {boolean} home_tab  Whether the app has one.
  * @property {User[]} users
  * @property {Channel[]} channels
  * @property {Record<string, Message[]>} messages
