@@ -192,6 +192,7 @@ class _Page:
             block_id=optional_text(asked, "block_id"),
             value=optional_text(asked, "value"),
             ephemeral=asked.get("ephemeral") is True,
+            values=_values(asked),
         )
         return _outcome(ack.error, CLICK_FAILURES)
 
