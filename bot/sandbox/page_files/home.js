@@ -6,6 +6,7 @@
 import { openHome } from "./api.js";
 import { renderBlocks } from "./blocks.js";
 import { byId, el } from "./dom.js";
+import { Form } from "./form.js";
 import { homeHref, hrefOf } from "./route.js";
 
 /**
@@ -15,6 +16,7 @@ import { homeHref, hrefOf } from "./route.js";
  */
 
 export class HomePane {
+  form = new Form();
   #signature = "";
   #opened = "";
 
@@ -48,6 +50,7 @@ export class HomePane {
 
   #content() {
     const view = this.store.home;
+    this.form.begin(`${this.store.me} ${view?.id}`);
     if (view?.blocks.length) return el("div", { class: "home-view content" }, renderBlocks(view.blocks, this.surroundings(view)));
     return el("p", { class: "gone" }, `${this.store.bot.name} shows nothing in its Home tab yet.`);
   }
