@@ -17,6 +17,7 @@ from bot import listeners
 from bot.core.blocks import outcome_message
 from bot.core.commands import COMMANDS, Action
 from bot.core.models import Outcome, Person, Phase, SyncRun
+from bot.sandbox.slack_install import HOME_TAB
 from bot.scopes import BOT_SCOPES
 from bot.settings import Settings, has_slack_tokens
 from bot.store.tables import metadata
@@ -165,6 +166,12 @@ def test_the_manifests_are_valid(name, version):
 def test_the_manifests_ask_for_the_scopes_that_are_needed(name):
     """Each manifest has exactly the scopes of bot/scopes.py."""
     assert manifest(name)["oauth_config"]["scopes"] == {"bot": list(BOT_SCOPES)}
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_the_sandbox_has_the_tabs_of_the_manifests(name):
+    """The app of the sandbox has a Home tab where the manifests enable one."""
+    assert manifest(name)["features"]["app_home"]["home_tab_enabled"] == HOME_TAB
 
 
 @pytest.mark.parametrize("name", MANIFESTS)

@@ -150,6 +150,7 @@ class _Page:
             "team": {"id": TEAM_ID, "name": TEAM_NAME},
             "bot": {"user_id": BOT_USER_ID, "name": BOT_NAME, "connected": connected},
             "command": self._command,
+            "home_tab": self._slack.installation.home_tab,
             "users": [{"id": user.id, "name": user.name, "is_bot": user.is_bot} for user in users],
             "channels": [describe_channel(channel) for channel in workspace.channels.values()],
             "messages": {channel: workspace.all_messages(channel) for channel in workspace.channels},
@@ -191,6 +192,7 @@ class _Page:
             block_id=optional_text(asked, "block_id"),
             value=optional_text(asked, "value"),
             ephemeral=asked.get("ephemeral") is True,
+            values=_values(asked),
         )
         return _outcome(ack.error, CLICK_FAILURES)
 

@@ -19,11 +19,13 @@ from bot.sandbox.loopback import require_loopback
 from bot.sandbox.slack_delivery import Ack, AckError, Courier, Envelope, EnvelopeKind, Route
 from bot.sandbox.slack_faults import Fault, Faults
 from bot.sandbox.slack_http import SignedHttp
-from bot.sandbox.slack_install import Installation, Tokens, Triggers
+from bot.sandbox.slack_install import HOME_TAB, Installation, Tokens, Triggers
+from bot.sandbox.slack_message_actions import MessageActions
 from bot.sandbox.slack_rates import Rates
 from bot.sandbox.slack_refusal import RefusalError
 from bot.sandbox.slack_response_url import Place, ResponseUrls
 from bot.sandbox.slack_socket import SocketMode
+from bot.sandbox.slack_use import Asked
 from bot.sandbox.slack_view_actions import ViewActions
 from bot.sandbox.slack_view_store import Views
 from bot.sandbox.slack_waiting import Changes
@@ -43,7 +45,9 @@ from bot.sandbox.workspace import (
 from bot.scopes import BOT_SCOPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bot.sandbox.slack_state import Values
 
 __all__ = ["Ack", "ApiCall", "Envelope", "Fault", "LocalSlack"]
 
@@ -63,6 +67,8 @@ class LocalSlack:
         signing_secret: str = "sandbox-signing-secret",  # noqa: S107
         scopes: frozenset[str] = frozenset(BOT_SCOPES),
         clock: Clock = time.time,
+        *,
+        home_tab: bool = HOME_TAB,
     ) -> None:
         self._clock = clock
         self.workspace = Workspace(clock)
@@ -72,6 +78,7 @@ class LocalSlack:
             scopes,
             Triggers(clock),
             Views(self.workspace.tell),
+            home_tab,
         )
         self.faults = Faults()
         self.rates = Rates(clock)
@@ -85,6 +92,7 @@ class LocalSlack:
         self.views = ViewActions(self.installation, self._courier)
         """What people do with modals and App Home."""
         self._response_urls = ResponseUrls(self.workspace, clock)
+        self._messages = MessageActions(self.installation, self._courier, self._new_response_url)
         self._web_api = WebApi(
             self.installation, self.faults, self.rates, self._response_urls, self._new_socket_url, self._note_record
         )
@@ -150,33 +158,25 @@ class LocalSlack:
         action_id: str,
         *,
         block_id: str | None = None,
-        value: str | None = None,
+        value: str | Sequence[str] | None = None,
         ephemeral: bool = False,
         raw_value: str | None = None,
+        values: Values | None = None,
     ) -> Ack:
-        """Use a button, a menu or a picker of a message.
+        """Use a button, a menu, a picker or an input of a message.
 
         Args:
-            value: which of several buttons, or the option chosen.
+            value: which of several buttons, or what was chosen, picked or written; several where the element takes
+                several.
             raw_value: sent instead of the button's own value.
+            values: what is filled in by now; where it tells of the element itself, ``value`` may be left out.
 
         Raises:
             LookupError: the person does not see such a message or such an element.
         """
         where = self._channel_of(user, channel)
-        message = self.workspace.find_ephemeral(user, ts) if ephemeral else self.workspace.find(channel, ts)
-        if message is None:
-            raise LookupError(f"{user} sees no message {ts} in {channel}")
-        block, element = payloads.find_element(message, action_id, block_id, value)
-        use = payloads.Use(block, element, value, raw_value)
-        click = payloads.Click(self.workspace.users[user], where, message, ephemeral, use)
-        payload = payloads.click_payload(
-            click,
-            self._new_response_url(Place(channel, user, ts, ephemeral)),
-            self.installation.triggers.issue(user),
-            self.workspace.new_ts(),
-        )
-        return await self._courier.deliver(Envelope(EnvelopeKind.INTERACTION, payload))
+        asked = Asked(action_id, block_id, value, values or {}, raw_value)
+        return await self._messages.click(self.workspace.users[user], where, ts, asked, ephemeral=ephemeral)
 
     async def say(self, user: str, channel: str, text: str, thread_ts: str | None = None) -> str:
         """Post as a person and return the ts; the events that follow are delivered in the background."""

@@ -6,7 +6,7 @@ import copy
 import secrets
 from typing import Final
 
-from bot.sandbox.slack_blocks import interactive_elements
+from bot.sandbox.slack_elements import interactive_elements
 from bot.sandbox.slack_refusal import RefusalError
 from bot.sandbox.validation import check_attachments, check_blocks, check_markdown_text, check_metadata, check_text
 from bot.sandbox.workspace import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID, Json

@@ -27,6 +27,10 @@ TRIGGER_LIFETIME_S: Final = 3.0
 """https://docs.slack.dev/interactivity/handling-user-interaction#modal_responses"""
 
 
+HOME_TAB: Final = False
+"""Whether the app has a Home tab: as the manifests say it."""
+
+
 class TokenKind(StrEnum):
     """What a token may be used for."""
 
@@ -108,6 +112,7 @@ class Installation:
     scopes: frozenset[str]
     triggers: Triggers
     views: Views
+    home_tab: bool = HOME_TAB
     url: str = ""
     warnings: list[str] = field(default_factory=list)
     """What Slack lets pass and a careful bot does not do."""

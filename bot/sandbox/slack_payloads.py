@@ -11,28 +11,17 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bot.sandbox.slack_blocks import interactive_elements, options_of
 from bot.sandbox.workspace import APP_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Channel, ChannelKind, Json, User
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+
+    from bot.sandbox.slack_use import Use
 
 VERIFICATION_TOKEN: Final = "sandbox-verification-token"  # noqa: S105 - Slack's deprecated token; nothing checks it
 
 CHANNEL_ALIASES: Final = {ChannelKind.IM: "directmessage", ChannelKind.PRIVATE: "privategroup"}
 """Slack hides the names of private conversations from slash commands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """Which element a person used, and how."""
-
-    block: Json
-    element: Json
-    chosen: str | None
-    """The value of the option or button, or the id picked; None when a button was meant without it."""
-    raw_value: str | None = None
-    """Overrides a button's value, as a tampering client would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +32,7 @@ class Click:
     channel: Channel
     message: Json
     ephemeral: bool
-    use: Use
+    used: Use
 
 
 def interaction(kind: str, user: User) -> Json:
@@ -97,9 +86,9 @@ def click_payload(click: Click, response_url: str, trigger_id: str, action_ts: s
         "container": container,
         "trigger_id": trigger_id,
         "channel": {"id": channel.id, "name": CHANNEL_ALIASES.get(channel.kind, channel.name)},
-        "state": {"values": {}},
+        "state": {"values": click.used.values},
         "response_url": response_url,
-        "actions": [action_of(click.use, action_ts)],
+        "actions": [click.used.action_at(action_ts)],
     }
     if not click.ephemeral:
         payload["message"] = {name: value for name, value in message.items() if name != "metadata"}
@@ -139,57 +128,3 @@ def message_events(message: Json, channel: Channel, scopes: frozenset[str]) -> I
         yield {"type": "message", "channel_type": "im", **event}
     elif f"<@{BOT_USER_ID}>" in message["text"] and "app_mentions:read" in scopes:
         yield {"type": "app_mention", **event}
-
-
-def find_element(shown: Json, action_id: str, block_id: str | None, value: str | None) -> tuple[Json, Json]:
-    """Return the block and the element that a click means.
-
-    Raises:
-        LookupError: nothing in the message or view fits.
-    """
-    for block in shown.get("blocks", []):
-        for element in interactive_elements(block):
-            if element["action_id"] == action_id and block_id in {None, block["block_id"]} and _takes(element, value):
-                return block, element
-    where = shown.get("ts") or shown["id"]
-    raise LookupError(f"no element with action_id {action_id!r} and value {value!r} in {where}")
-
-
-_CHOOSING: Final = frozenset({"overflow", "static_select", "radio_buttons"})
-_PICKING: Final[Mapping[str, str]] = {
-    "users_select": "selected_user",
-    "channels_select": "selected_channel",
-    "conversations_select": "selected_conversation",
-    "datepicker": "selected_date",
-    "timepicker": "selected_time",
-    "plain_text_input": "value",
-    "number_input": "value",
-    "email_text_input": "value",
-    "url_text_input": "value",
-}
-"""Under which name an action carries what was picked."""
-
-
-def _takes(element: Json, value: str | None) -> bool:
-    """Tell whether a click with that value can come from the element; a button may be meant without its value."""
-    if element["type"] == "button":
-        return value is None or value == element.get("value")
-    if element["type"] in _CHOOSING:
-        return any(option["value"] == value for option in options_of(element))
-    return element["type"] in _PICKING and value is not None
-
-
-def action_of(use: Use, action_ts: str) -> Json:
-    """Return the member of ``actions`` that tells what was used."""
-    element = use.element
-    kind = element["type"]
-    identity = {"action_id": element["action_id"], "block_id": use.block["block_id"]}
-    action: Json = {**identity, "type": kind, "action_ts": action_ts}
-    if kind in _CHOOSING:
-        chosen = next(option for option in options_of(element) if option["value"] == use.chosen)
-        return {**action, "selected_option": chosen}
-    if kind in _PICKING:
-        return {**action, _PICKING[kind]: use.chosen}
-    action["text"] = element["text"]
-    value = element.get("value") if use.raw_value is None else use.raw_value
-    return action if value is None else {**action, "value": value}

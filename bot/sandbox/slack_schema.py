@@ -148,6 +148,31 @@ def record(
     return check
 
 
+def typed(name: str, required: Mapping[str, Checker], optional: Mapping[str, Checker] | None = None) -> Checker:
+    """Check an object that has this ``type``."""
+    return record({"type": string(one_of=[name]), **required}, optional)
+
+
+def exactly_one(*names: str) -> Checker:
+    """Check that an object has one of these members, and not two."""
+
+    def check(value: object, pointer: str) -> Iterator[Problem]:
+        if isinstance(value, dict) and sum(name in value for name in names) != 1:
+            yield Problem(f"must provide exactly one of: {', '.join(names)}", pointer)
+
+    return check
+
+
+def nullable(checker: Checker) -> Checker:
+    """Check a value that may be null."""
+
+    def check(value: object, pointer: str) -> Iterator[Problem]:
+        if value is not None:
+            yield from checker(value, pointer)
+
+    return check
+
+
 def kinds(table: Mapping[str, Checker]) -> Checker:
     """Check an object by the rule that its ``type`` names."""
 

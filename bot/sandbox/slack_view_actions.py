@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from bot.sandbox import slack_view_payloads as payloads
 from bot.sandbox.slack_delivery import AckError, Envelope, EnvelopeKind
-from bot.sandbox.slack_payloads import Use, find_element
 from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.slack_view_state import read_values, wrong_inputs
+from bot.sandbox.slack_state import read_values, wrong_inputs
+from bot.sandbox.slack_use import Asked, use
 from bot.sandbox.validation import check_view
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bot.sandbox.slack_delivery import Ack, Courier
     from bot.sandbox.slack_install import Installation
-    from bot.sandbox.slack_view_state import Values
+    from bot.sandbox.slack_state import Values
     from bot.sandbox.workspace import Json, User
 
 
@@ -62,7 +64,7 @@ class ViewActions:
         view = self._modal(user, view_id)
         if view["submit"] is None:
             raise LookupError(f"view {view_id} has no submit button")
-        values = read_values(view, given or {})
+        values = read_values(view["blocks"], given or {}, view["state"]["values"])
         wrong = wrong_inputs(view, values)
         if wrong:
             return Submitted(errors=wrong)
@@ -94,25 +96,25 @@ class ViewActions:
         action_id: str,
         *,
         block_id: str | None = None,
-        value: str | None = None,
+        value: str | Sequence[str] | None = None,
         values: Values | None = None,
     ) -> Ack:
         """Use a button, a menu or a picker of the modal in front or of App Home.
 
         Args:
-            value: which of several buttons, or the option chosen.
-            values: what is filled in elsewhere in the view by now.
+            value: which of several buttons, or what was chosen, picked or written.
+            values: what is filled in by now; where it tells of the element itself, ``value`` may be left out.
 
         Raises:
             LookupError: the person does not see such a view or such an element.
         """
         view = self._app.views.seen_by(user, view_id)
-        block, element = find_element(view, action_id, block_id, value)
-        view = self._app.views.fill_in(view_id, read_values(view, values or {}))
+        used = use(view, Asked(action_id, block_id, value, values or {}), view["state"]["values"])
+        view = self._app.views.fill_in(view_id, used.values)
         payload = payloads.view_click_payload(
             self._user(user),
             view,
-            Use(block, element, value),
+            used,
             self._app.triggers.issue(user, view_id),
             self._app.workspace.new_ts(),
         )
@@ -122,8 +124,10 @@ class ViewActions:
         """Open App Home; the event is delivered in the background.
 
         Raises:
-            LookupError: there is no such person.
+            LookupError: there is no such person, or the app has no Home tab.
         """
+        if not self._app.home_tab:
+            raise LookupError("the app has no Home tab")
         person, workspace = self._user(user), self._app.workspace
         view, im = self.home(user), workspace.open_im(user)
         self._courier.start_event(payloads.home_opened_event(person, im, view, workspace.new_ts()))

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.sandbox.slack_payloads import Use, action_of, interaction
+from bot.sandbox.slack_payloads import interaction
 
 if TYPE_CHECKING:
+    from bot.sandbox.slack_use import Use
     from bot.sandbox.workspace import Channel, Json, User
 
 
@@ -25,14 +26,14 @@ def closed_payload(user: User, view: Json, *, is_cleared: bool) -> Json:
     return {**interaction("view_closed", user), "view": view, "is_cleared": is_cleared}
 
 
-def view_click_payload(user: User, view: Json, use: Use, trigger_id: str, action_ts: str) -> Json:
+def view_click_payload(user: User, view: Json, used: Use, trigger_id: str, action_ts: str) -> Json:
     """Return a ``block_actions`` payload from a view: it has no channel, no message and no ``response_url``."""
     return {
         **interaction("block_actions", user),
         "container": {"type": "view", "view_id": view["id"]},
         "trigger_id": trigger_id,
         "view": view,
-        "actions": [action_of(use, action_ts)],
+        "actions": [used.action_at(action_ts)],
     }
 
 

@@ -35,6 +35,8 @@ def publish_view(app: Installation, args: Arguments) -> Json:
     if user is None or user.is_bot:
         raise RefusalError.with_messages("invalid_arguments", ["invalid `user_id`"])
     view = _checked(args.value("view"), "home")
+    if not app.home_tab:
+        raise RefusalError("not_enabled")
     known = app.views.home(user.id)
     if known is not None:
         _check_hash(known, args)

@@ -11,25 +11,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.core.blocks import limits
-from bot.sandbox.slack_blocks import (
-    MARKDOWN_TEXT,
-    MARKDOWN_TOTAL,
-    MESSAGE_BLOCKS,
-    VIEW_BLOCKS,
-    VIEW_BYTES,
-    VIEWS,
-    interactive_elements,
-)
+from bot.sandbox.slack_blocks import BLOCKS, MARKDOWN_TEXT, MARKDOWN_TOTAL, VIEW_BYTES, VIEWS
+from bot.sandbox.slack_elements import Surface, interactive_elements
 from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.slack_schema import Checker, Problem, array, kinds
+from bot.sandbox.slack_schema import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST_ATTACHMENTS: Final = 100
-
-_MESSAGE: Final = array(kinds(MESSAGE_BLOCKS), fewest=0, most=limits.BLOCKS_PER_MESSAGE)
-_VIEW: Final = array(kinds(VIEW_BLOCKS), fewest=0, most=limits.BLOCKS_PER_VIEW)
 
 
 def check_text(text: object) -> None:
@@ -69,9 +59,9 @@ def check_blocks(blocks: object) -> None:
         raise RefusalError("msg_blocks_too_long")
 
 
-def block_problems(blocks: object, pointer: str = "/blocks", rule: Checker = _MESSAGE) -> list[Problem]:
+def block_problems(blocks: object, pointer: str = "/blocks", surface: Surface = Surface.MESSAGE) -> list[Problem]:
     """Return everything that is wrong with blocks, first as the table says, then across the message."""
-    problems = list(rule(blocks, pointer))
+    problems = list(BLOCKS[surface](blocks, pointer))
     if problems or not isinstance(blocks, list):
         return problems
     return [
@@ -83,7 +73,7 @@ def block_problems(blocks: object, pointer: str = "/blocks", rule: Checker = _ME
 
 
 def check_attachments(attachments: object) -> None:
-    """Check a message's attachments, Slack's older way to lay out a message, by their number only.
+    """Check a message's attachments, Slack's older way to lay out a message, by their number and their blocks.
 
     Raises:
         RefusalError: ``invalid_attachments`` or ``too_many_attachments``.
@@ -92,6 +82,13 @@ def check_attachments(attachments: object) -> None:
         raise RefusalError("invalid_attachments")
     if len(attachments) > MOST_ATTACHMENTS:
         raise RefusalError("too_many_attachments")
+    problems = [
+        problem
+        for index, attachment in enumerate(attachments)
+        for problem in block_problems(attachment.get("blocks", []), f"/attachments/{index}/blocks")
+    ]
+    if problems:
+        raise _explained("invalid_attachments", problems)
 
 
 def check_markdown_text(payload: dict[str, Any]) -> None:
@@ -169,7 +166,7 @@ def _view_problems(view: object) -> list[Problem]:
     problems = list(VIEWS(view, "/view"))
     if problems or not isinstance(view, dict):
         return problems
-    problems = block_problems(view["blocks"], "/view/blocks", _VIEW)
+    problems = block_problems(view["blocks"], "/view/blocks", Surface(view["type"]))
     return problems or list(_missing_submit(view))
 
 

@@ -500,13 +500,23 @@ async def test_reactions_and_statuses_are_kept():
         assert slack.workspace.statuses == {("C0DATA", ts): "resyncing…"}
 
 
-async def test_a_home_tab_is_replaced_whole(client):
+async def test_a_home_tab_is_replaced_whole():
     """A published view gets an id and a hash; a stale hash is refused."""
     view = {"type": "home", "blocks": [{"type": "divider"}]}
-    published = (await client.views_publish(user_id="UANA", view=view))["view"]
-    assert published["blocks"][0]["block_id"]
-    assert await refusal(client.views_publish(user_id="UANA", view=view, hash="old")) == "hash_conflict"
-    await client.views_publish(user_id="UANA", view=view, hash=published["hash"])
+    async with running(home_tab=True) as slack:
+        client = client_of(slack)
+        published = (await client.views_publish(user_id="UANA", view=view))["view"]
+        assert published["blocks"][0]["block_id"]
+        assert await refusal(client.views_publish(user_id="UANA", view=view, hash="old")) == "hash_conflict"
+        await client.views_publish(user_id="UANA", view=view, hash=published["hash"])
+
+
+async def test_an_app_without_a_home_tab_publishes_none(slack, client):
+    """Where the manifest enables no Home tab, publishing is ``not_enabled``, and nobody can open one."""
+    view = {"type": "home", "blocks": [{"type": "divider"}]}
+    assert await refusal(client.views_publish(user_id="UANA", view=view)) == "not_enabled"
+    with pytest.raises(LookupError, match="no Home tab"):
+        slack.views.open_home("UANA")
 
 
 async def test_a_trigger_opens_one_view_within_three_seconds():

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import pytest_asyncio
+from slack_sdk.errors import SlackApiError
 from slack_sdk.models import blocks as sdk
 from slack_sdk.models.views import View
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.blocks import limits
+from bot.sandbox.slack import LocalSlack
 from bot.sandbox.slack_content import fill_in_ids, read_content
 from bot.sandbox.slack_refusal import RefusalError
 from bot.sandbox.validation import (
@@ -59,6 +63,22 @@ def select(count=1, **members):
     return {"type": "static_select", "options": [option(value=str(n)) for n in range(count)], **members}
 
 
+def several(kind="multi_static_select", **members):
+    """Return a section with a multi-select."""
+    options = {"options": [option()]} if kind == "multi_static_select" else {}
+    return section(accessory={"type": kind, **options, **members})
+
+
+def asked(element, **members):
+    """Return an input block."""
+    return {"type": "input", "label": plain(), "element": element, **members}
+
+
+def boxes(**members):
+    """Return an actions block of checkboxes."""
+    return actions({"type": "checkboxes", "options": [option()], **members})
+
+
 def confirm(**members):
     """Return a confirm dialog."""
     return {"title": plain(), "text": mrkdwn(), "confirm": plain(), "deny": plain(), **members}
@@ -87,7 +107,18 @@ REFUSED = {
     "block without type": ([{}], "missing required field: type"),
     "type that is no string": ([{"type": 7}], "unsupported type: 7"),
     "unknown block": ([{"type": "carousel_3d"}], "unsupported type: carousel_3d"),
-    "input in a message": ([{"type": "input", "label": plain(), "element": select()}], "unsupported type: input"),
+    "email input in a message": ([asked({"type": "email_text_input"})], "unsupported type: email_text_input"),
+    "number input in a message": (
+        [asked({"type": "number_input", "is_decimal_allowed": True})],
+        "unsupported type: number_input",
+    ),
+    "link input in a message": ([asked({"type": "url_text_input"})], "unsupported type: url_text_input"),
+    "rich text input in a message": ([asked({"type": "rich_text_input"})], "unsupported type: rich_text_input"),
+    "button in an input": ([asked(button())], "unsupported type: button"),
+    "overflow in an input": ([asked(overflow(1))], "unsupported type: overflow"),
+    "input without label": ([{"type": "input", "element": select()}], "missing required field: label"),
+    "long hint": ([asked(select(), hint=plain("x" * 2001))], "must be less than 2001 characters"),
+    "dispatch that is no boolean": ([asked(select(), dispatch_action="yes")], "must provide a boolean"),
     "unknown member of a block": ([{"type": "divider", "colour": "red"}], "invalid additional property: colour"),
     "header without text": ([{"type": "header"}], "missing required field: text [json-pointer:/blocks/0]"),
     "empty header": ([{"type": "header", "text": plain("")}], "must be more than 0 characters"),
@@ -201,10 +232,59 @@ REFUSED = {
         "unsupported type: mrkdwn",
     ),
     "link in a select's option": ([actions(select(options=[{**option(), "url": "https://x.test"}]))], "property: url"),
-    "none of several": (
-        [actions({"type": "multi_static_select", "options": [option()], "max_selected_items": 0})],
-        "must be between 1 and 100",
+    "none of several": ([several(max_selected_items=0)], "must be between 1 and 100"),
+    "several among actions": (
+        [actions({"type": "multi_static_select", "options": [option()]})],
+        "unsupported type: multi_static_select",
     ),
+    "several people among actions": (
+        [actions({"type": "multi_users_select"})],
+        "unsupported type: multi_users_select",
+    ),
+    "101 options of several": ([several(options=[option()] * 101)], "no more than 100 items allowed"),
+    "several initial options that are not offered": (
+        [several(initial_options=[option(), option(value="w")])],
+        "initial option must be one of the options",
+    ),
+    "no initial people": ([several("multi_users_select", initial_users=[])], "no fewer than 1 items allowed"),
+    "one person as several": ([several("multi_users_select", initial_users="UANA")], "must provide an array"),
+    "one option for several": ([several(initial_option=option())], "invalid additional property: initial_option"),
+    "filter for nothing": ([several("multi_conversations_select", filter={})], "missing required field: include or"),
+    "filter for everything": (
+        [several("multi_conversations_select", filter={"include": ["all"]})],
+        "must be one of: im, mpim, private, public",
+    ),
+    "checkboxes without options": ([boxes(options=[])], "no fewer than 1 items allowed"),
+    "eleven checkboxes": (
+        [boxes(options=[option(value=str(n)) for n in range(11)])],
+        "no more than 10 items allowed",
+    ),
+    "long checkbox": ([boxes(options=[option(text="x" * 76)])], "must be less than 76 characters"),
+    "checkbox without value": ([boxes(options=[{"text": plain()}])], "missing required field: value"),
+    "one initial box": ([boxes(initial_option=option())], "invalid additional property: initial_option"),
+    "placeholder on checkboxes": ([boxes(placeholder=plain())], "invalid additional property: placeholder"),
+    "several initial radio buttons": (
+        [actions({"type": "radio_buttons", "options": [option()], "initial_options": [option()]})],
+        "invalid additional property: initial_options",
+    ),
+    "focus on a button": ([actions(button(focus_on_load=True))], "invalid additional property: focus_on_load"),
+    "focus on an overflow menu": (
+        [actions({**overflow(1), "focus_on_load": True})],
+        "invalid additional property: focus_on_load",
+    ),
+    "date and time beside a section": (
+        [section(accessory={"type": "datetimepicker"})],
+        "unsupported type: datetimepicker",
+    ),
+    "text input beside a section": (
+        [section(accessory={"type": "plain_text_input"})],
+        "unsupported type: plain_text_input",
+    ),
+    "deep list": (
+        [rich({"type": "rich_text_list", "style": "bullet", "indent": 9, "elements": []})],
+        "must be between 0 and 8",
+    ),
+    "thick border": ([rich({"type": "rich_text_quote", "border": 2, "elements": []})], "must be between 0 and 1"),
     "image of two sources": (
         [{"type": "image", "alt_text": "x", "image_url": "https://x.test/i.png", "slack_file": {"id": "F1"}}],
         "must provide exactly one of: image_url, slack_file",
@@ -238,6 +318,40 @@ def test_wrong_blocks_are_refused_with_the_place(blocks, complaint):
     assert complaint in refused.value.reply()["response_metadata"]["messages"][0]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def slack():
+    """Run one stand-in for all: nothing of what is refused stays."""
+    slack = LocalSlack(home_tab=True)
+    slack.post_rate = (1000.0, 1000)
+    await slack.start()
+    try:
+        yield slack
+    finally:
+        await slack.stop()
+
+
+@pytest.fixture
+def client(slack):
+    """Return Slack's own client."""
+    return AsyncWebClient("xoxb-sandbox", base_url=slack.api_url)
+
+
+async def refusal(call):
+    """Return the code with which a call is refused."""
+    with pytest.raises(SlackApiError) as refused:
+        await call
+    return refused.value.response["error"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("blocks", [blocks for blocks, _ in REFUSED.values()], ids=REFUSED)
+async def test_wrong_blocks_are_refused_over_the_web_api(slack, client, blocks):
+    """From outside the code is the same, and nothing is posted."""
+    call = client.api_call("chat.postMessage", json={"channel": "C0DATA", "text": "x", "blocks": blocks})
+    assert await refusal(call) == "invalid_blocks"
+    assert slack.messages("C0DATA") == []
+
+
 @pytest.mark.parametrize("blocks", ["[{", {"type": "divider"}, 7, "[]x"])
 def test_blocks_that_are_no_list_have_their_own_code(blocks):
     """Blocks that are no array are ``invalid_blocks_format``."""
@@ -265,6 +379,8 @@ def test_blocks_that_are_too_long_together_are_refused():
         ({"text": "x", "attachments": "x"}, "invalid_attachments"),
         ({"text": "x", "attachments": ["x"]}, "invalid_attachments"),
         ({"text": "x", "attachments": [{"text": "x"}] * 101}, "too_many_attachments"),
+        ({"text": "x", "attachments": [{"blocks": [{"type": "x"}]}]}, "invalid_attachments"),
+        ({"text": "x", "attachments": [{"blocks": [{"type": "divider"}] * 51}]}, "invalid_attachments"),
         ({"text": "x", "metadata": "{"}, "invalid_metadata_format"),
         ({"text": "x", "metadata": {}}, "invalid_metadata_format"),
         ({"text": "x", "metadata": {"event_type": "a"}}, "invalid_metadata_format"),
@@ -409,36 +525,55 @@ FORM = {**MODAL, "submit": plain("Save")}
 INPUT = {"type": "input", "label": plain(), "element": {"type": "plain_text_input", "action_id": "t"}}
 
 
-@pytest.mark.parametrize(
-    ("view", "complaint"),
-    [
-        ({**MODAL, "title": plain("x" * 25)}, "must be less than 25 characters"),
-        ({"type": "modal", "blocks": []}, "missing required field: title"),
-        ({"type": "modal", "title": plain()}, "missing required field: blocks"),
-        ({"type": "window"}, "unsupported type: window"),
-        ("{", "must provide an object"),
-        ({**MODAL, "blocks": [{"type": "divider"}] * 101}, "no more than 100 items allowed"),
-        ({**MODAL, "blocks": [table([CELL])]}, "unsupported type: table"),
-        ({**MODAL, "private_metadata": "x" * 3001}, "must be less than 3001 characters"),
-        ({**MODAL, "submit": plain("x" * 25)}, "must be less than 25 characters"),
-        ({**MODAL, "close": plain("x" * 25)}, "must be less than 25 characters"),
-        ({**MODAL, "title": mrkdwn()}, "unsupported type: mrkdwn"),
-        ({**MODAL, "title": plain("")}, "must be more than 0 characters"),
-        ({**MODAL, "callback_id": "x" * 256}, "must be less than 256 characters"),
-        ({**MODAL, "external_id": "x" * 256}, "must be less than 256 characters"),
-        ({**MODAL, "notify_on_close": "yes"}, "must provide a boolean"),
-        ({**MODAL, "blocks": [INPUT]}, "missing required field: submit"),
-        ({**MODAL, "blocks": {}}, "must provide an array"),
-        ({**MODAL, "state": {}}, "invalid additional property: state"),
-        ({"type": "home", "blocks": [], "title": plain()}, "invalid additional property: title"),
-    ],
-)
+WRONG_VIEWS = [
+    ({**MODAL, "title": plain("x" * 25)}, "must be less than 25 characters"),
+    ({"type": "modal", "blocks": []}, "missing required field: title"),
+    ({"type": "modal", "title": plain()}, "missing required field: blocks"),
+    ({"type": "window"}, "unsupported type: window"),
+    ("{", "must provide an object"),
+    ({**MODAL, "blocks": [{"type": "divider"}] * 101}, "no more than 100 items allowed"),
+    ({**MODAL, "blocks": [table([CELL])]}, "unsupported type: table"),
+    ({**MODAL, "private_metadata": "x" * 3001}, "must be less than 3001 characters"),
+    ({**MODAL, "submit": plain("x" * 25)}, "must be less than 25 characters"),
+    ({**MODAL, "close": plain("x" * 25)}, "must be less than 25 characters"),
+    ({**MODAL, "title": mrkdwn()}, "unsupported type: mrkdwn"),
+    ({**MODAL, "title": plain("")}, "must be more than 0 characters"),
+    ({**MODAL, "callback_id": "x" * 256}, "must be less than 256 characters"),
+    ({**MODAL, "external_id": "x" * 256}, "must be less than 256 characters"),
+    ({**MODAL, "notify_on_close": "yes"}, "must provide a boolean"),
+    ({**MODAL, "blocks": [INPUT]}, "missing required field: submit"),
+    ({**MODAL, "blocks": {}}, "must provide an array"),
+    ({**MODAL, "state": {}}, "invalid additional property: state"),
+    ({"type": "home", "blocks": [], "title": plain()}, "invalid additional property: title"),
+    ({"type": "home", "blocks": [], "submit": plain()}, "invalid additional property: submit"),
+    ({"type": "home", "blocks": [{"type": "divider"}] * 101}, "no more than 100 items allowed"),
+    ({"type": "home", "blocks": [], "private_metadata": "x" * 3001}, "must be less than 3001 characters"),
+    ({"type": "home", "blocks": [asked({"type": "email_text_input"})]}, "unsupported type: email_text_input"),
+    ({"type": "home", "blocks": [actions({"type": "datetimepicker"})]}, "unsupported type: datetimepicker"),
+    ({"type": "home", "blocks": [{"type": "markdown", "text": "x"}]}, "unsupported type: markdown"),
+    ({**MODAL, "blocks": [actions(button(), button())]}, "action_id must be unique in its block: go"),
+    ({**MODAL, "blocks": [{"type": "divider", "block_id": "a"}] * 2}, "block_id must be unique: a"),
+    ({**MODAL, "private_metadata": {"run": 7}}, "must provide a string"),
+    ({**MODAL, "title": "Title"}, "must provide an object"),
+]
+
+
+@pytest.mark.parametrize(("view", "complaint"), WRONG_VIEWS)
 def test_wrong_views_are_refused(view, complaint):
     """A wrong view is ``invalid_arguments``, with the details."""
     with pytest.raises(RefusalError) as refused:
         check_view(view)
     assert refused.value.code == "invalid_arguments"
     assert complaint in refused.value.reply()["response_metadata"]["messages"][0]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("view", [view for view, _ in WRONG_VIEWS])
+async def test_wrong_views_are_refused_over_the_web_api(slack, client, view):
+    """From outside the code is the same, and nothing is opened."""
+    arguments = {"trigger_id": slack.installation.triggers.issue("UANA"), "view": view}
+    assert await refusal(client.api_call("views.open", json=arguments)) == "invalid_arguments"
+    assert slack.views.modal("UANA") is None
 
 
 def test_inputs_are_accepted_in_views():
@@ -511,6 +646,22 @@ WRONG_INPUTS = {
         "focus_on_load can be true for one element only",
     ),
     "block_id twice": ([{**INPUT, "block_id": "a"}] * 2, "block_id must be unique: a"),
+    "bounds the wrong way": (
+        [asked({"type": "number_input", "is_decimal_allowed": True, "min_value": "10", "max_value": "9"})],
+        "min_value must not be more than max_value",
+    ),
+    "number that is none": (
+        [asked({"type": "number_input", "is_decimal_allowed": True, "initial_value": "ten"})],
+        "must be written as a number in quotes",
+    ),
+    "bound without quotes": (
+        [asked({"type": "number_input", "is_decimal_allowed": True, "min_value": 1})],
+        "must provide a string",
+    ),
+    "text where rich text belongs": (
+        [asked({"type": "rich_text_input", "initial_value": "x"})],
+        "must provide an object",
+    ),
 }
 
 

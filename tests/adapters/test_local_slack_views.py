@@ -100,7 +100,7 @@ def answers():
 @pytest_asyncio.fixture
 async def slack(answers, tmp_path):
     """Run a stand-in with the page and with a bot on a socket."""
-    slack = LocalSlack()
+    slack = LocalSlack(home_tab=True)
     add_page(slack.app, slack, tmp_path)
     await slack.start()
     handler = AsyncSocketModeHandler(new_app(slack, answers), "xapp-sandbox")

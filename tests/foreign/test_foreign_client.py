@@ -77,7 +77,7 @@ async def foreign_bot(folder, slack, mode):
 @pytest.fixture(params=["socket", "http"])
 async def slack(request, bot_folder):
     """A stand-in with the JavaScript bot, over each of Slack's two transports."""
-    slack = LocalSlack()
+    slack = LocalSlack(home_tab=True)
     await slack.start()
     try:
         async with foreign_bot(bot_folder, slack, request.param) as started:

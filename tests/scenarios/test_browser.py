@@ -400,7 +400,7 @@ HOME_VIEW = {
 @asynccontextmanager
 async def workspace_with_a_modal() -> AsyncIterator[tuple[str, list[dict]]]:
     """A local Slack with a small bot that has a Home tab and a modal; yields the address and what was submitted."""
-    slack, saved = LocalSlack(), []
+    slack, saved = LocalSlack(home_tab=True), []
     add_page(slack.app, slack, PAGE_FILES)
     await slack.start()
     client = AsyncWebClient(token="xoxb-sandbox", base_url=slack.api_url)
@@ -419,6 +419,16 @@ async def workspace_with_a_modal() -> AsyncIterator[tuple[str, list[dict]]]:
     async def _why(ack, body, client):
         await ack()
         await client.views_push(trigger_id=body["trigger_id"], view=WHY_VIEW)
+
+    @app.action("in")
+    async def _chosen(ack):
+        await ack()
+
+    @app.action("send")
+    async def _send(ack, body, client):
+        await ack()
+        saved.append(body["state"]["values"])
+        await client.chat_postMessage(channel=body["channel"]["id"], text="All is saved.")
 
     @app.view("digest")
     async def _save(ack, view):
@@ -477,4 +487,57 @@ async def test_a_modal_says_beside_the_field_what_is_wrong(browser, width, dark)
         assert [one["value"] for one in values["days"]["in"]["selected_options"]] == ["weekdays"]
         assert values["length"]["in"]["selected_option"]["value"] == "long"
         await keep_picture(page, f"home-{width}")
+        assert not page.complaints
+
+
+FORM_BLOCKS = [
+    {
+        "type": "section",
+        "block_id": "days",
+        "text": plain("When?"),
+        "accessory": {
+            "type": "checkboxes",
+            "action_id": "in",
+            "options": [option("weekdays"), option("weekends")],
+        },
+    },
+    {
+        "type": "actions",
+        "block_id": "row",
+        "elements": [
+            {"type": "radio_buttons", "action_id": "in", "options": [option("short"), option("long")]},
+            {"type": "button", "action_id": "send", "text": plain("Send")},
+        ],
+    },
+    asks("also", {"type": "multi_static_select", **CHOICES}),
+    {**asks("why", {"type": "plain_text_input"}), "dispatch_action": True},
+    asks("note", {"type": "plain_text_input"}),
+]
+
+
+async def test_a_message_can_be_filled_in(browser):
+    """Checkboxes, radio buttons, a multi-select and text in a message are told with the press of its button."""
+    async with workspace_with_a_modal() as (url, saved):
+        client = AsyncWebClient("xoxb-sandbox", base_url=f"{url}/api/")
+        posted = await client.chat_postMessage(channel="C0DATA", text="A form", blocks=FORM_BLOCKS)
+        page = await open_page(browser, f"{url}/#C0DATA")
+        message = page.get_by_test_id("messages").get_by_test_id("message").first
+        await message.get_by_label("weekends").check()
+        await message.get_by_label("long").check()
+        await message.get_by_label("Also").select_option(["stripe", "amplitude"])
+        await message.get_by_label("Why").fill("because")
+        await page.keyboard.press("Enter")
+        await message.get_by_label("Note").fill("please")
+        await client.chat_postMessage(channel="C0DATA", text="in its thread", thread_ts=posted["ts"])
+        await message.get_by_test_id("open-thread").first.wait_for()
+        await expect(message.get_by_label("Note")).to_have_value("please")  # it stays when the message is drawn anew
+        await expect(message.get_by_label("Note")).to_be_focused()
+        await keep_picture(page, "message-form")
+        await message.get_by_role("button", name="Send").click()
+        await expect(page.get_by_test_id("messages")).to_contain_text("All is saved.")
+        [values] = saved
+        assert [one["value"] for one in values["days"]["in"]["selected_options"]] == ["weekends"]
+        assert values["row"]["in"]["selected_option"]["value"] == "long"
+        assert [one["value"] for one in values["also"]["in"]["selected_options"]] == ["stripe", "amplitude"]
+        assert (values["why"]["in"]["value"], values["note"]["in"]["value"]) == ("because", "please")
         assert not page.complaints

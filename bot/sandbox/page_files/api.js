@@ -2,7 +2,10 @@
  * What the page asks of the server. Every answer is a value: `ok`, or a sentence for the person.
  */
 
-/** @typedef {{ok: boolean, error?: string, ts?: string, errors?: Record<string, string> | null}} Answer */
+/**
+ * @typedef {import("./types.js").Values} Values
+ * @typedef {{ok: boolean, error?: string, ts?: string, errors?: Record<string, string> | null}} Answer
+ */
 
 /** @param {{user: string, channel: string, text: string}} command  `text` as it was typed, with the command's name. */
 export function runCommand(command) {
@@ -16,21 +19,20 @@ export function say(message) {
 
 /**
  * @param {{user: string, channel: string, ts: string, ephemeral: boolean,
- *   block_id: string, action_id: string, value?: string}} click
+ *   block_id: string, action_id: string, value?: string, values?: Values}} click
  */
 export function click(click) {
   return post("/page/click", click);
 }
 
 /**
- * @param {{user: string, view_id: string, block_id: string, action_id: string, value?: string,
- *   values: Record<string, Record<string, object>>}} click
+ * @param {{user: string, view_id: string, block_id: string, action_id: string, value?: string, values: Values}} click
  */
 export function clickInView(click) {
   return post("/page/click", click);
 }
 
-/** @param {{user: string, view_id: string, values: Record<string, Record<string, object>>}} submission */
+/** @param {{user: string, view_id: string, values: Values}} submission */
 export function submitView(submission) {
   return post("/page/view_submit", submission);
 }

@@ -11,6 +11,7 @@ import { refreshMoments } from "./dates.js";
 import { askToConfirm } from "./dialog.js";
 import { byId } from "./dom.js";
 import { encodeText } from "./encode.js";
+import { Form } from "./form.js";
 import { HomePane } from "./home.js";
 import { Inspector } from "./inspector.js";
 import { Layout } from "./layout.js";
@@ -32,6 +33,7 @@ import { Tour } from "./tour.js";
  * @typedef {import("./state.js").Shown} Shown
  * @typedef {import("./types.js").Press} Press
  * @typedef {import("./types.js").Surroundings} Surroundings
+ * @typedef {import("./types.js").Values} Values
  */
 
 const MOMENTS_GROW_OLD_MS = 15_000;
@@ -44,6 +46,7 @@ const anywhere = {
   },
   userName: (id) => store.userName(id),
   channelName: (id) => store.channels.get(id)?.name,
+  form: new Form(),
   press: async () => {},
   confirm: (confirm, opener) => askToConfirm(confirm, opener, anywhere),
 };
@@ -198,24 +201,36 @@ async function sendMessage(text, thread) {
   return told(await say(thread ? { ...message, thread_ts: thread } : message));
 }
 
-/** @param {Shown} message @param {Press} press */
-async function press(message, press) {
+/** @param {Shown} message @param {Press} press @param {Values} values */
+async function press(message, press, values) {
   const channel = message.channel ?? store.place.channel;
   const ephemeral = Boolean(message.ephemeral);
-  const block_id = currentBlockId(store.find(channel, message.ts), press);
-  told(await click({ user: store.me, channel, ts: message.ts, ephemeral, ...press, block_id }));
+  const shown = store.find(channel, message.ts);
+  const block_id = currentBlockId(shown, press);
+  const ids = (shown?.blocks ?? []).map((block) => block.block_id);
+  const { action_id, value } = press;
+  const known = Object.fromEntries(Object.entries(withPress(values, { ...press, block_id })).filter(([id]) => ids.includes(id)));
+  told(await click({ user: store.me, channel, ts: message.ts, ephemeral, block_id, action_id, value, values: known }));
+}
+
+/** What is filled in, with what was just pressed. @param {Values} values @param {Press} press @returns {Values} */
+function withPress(values, { block_id, action_id, state }) {
+  return state ? { ...values, [block_id]: { ...values[block_id], [action_id]: state } } : values;
 }
 
 /** What stands in a modal or in the Home tab. @param {import("./types.js").View} view @returns {Surroundings} */
 function inView(view) {
+  const { form } = view.type === "modal" ? modal : home;
   return {
     me: store.me,
     userName: anywhere.userName,
     channelName: anywhere.channelName,
+    form,
     confirm: anywhere.confirm,
     press: async (press) => {
-      const values = view.type === "modal" ? modal.values() : {};
-      told(await clickInView({ user: store.me, view_id: view.id, ...press, values }));
+      const { block_id, action_id, value } = press;
+      const values = withPress(form.values(), press);
+      told(await clickInView({ user: store.me, view_id: view.id, block_id, action_id, value, values }));
     },
   };
 }
@@ -234,7 +249,7 @@ function showJson(message, channel) {
  */
 function currentBlockId(message, press) {
   const holders = (message?.blocks ?? []).filter((block) =>
-    [block.accessory, ...(block.elements ?? [])].some(
+    [block.accessory, block.element, ...(block.elements ?? [])].some(
       (element) =>
         element?.action_id === press.action_id && (element.type !== "button" || element.value === press.value),
     ),

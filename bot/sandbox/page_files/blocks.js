@@ -4,10 +4,11 @@
  */
 
 import { el, fragment, icon, safeLink } from "./dom.js";
-import { renderElement } from "./elements.js";
+import { dispatchFrom, renderElement } from "./elements.js";
+import { makeField } from "./inputs.js";
 import { renderMarkdown } from "./markdown.js";
 import { renderRichText } from "./rich_text.js";
-import { renderText } from "./text.js";
+import { plainText, renderText } from "./text.js";
 
 /**
  * @typedef {import("./types.js").Block} Block
@@ -15,7 +16,7 @@ import { renderText } from "./text.js";
  */
 
 /** @type {Record<string, (block: Block, around: Surroundings) => Node>} */
-const RENDERERS = { header, section, actions, context, divider, image, rich_text, table, markdown };
+const RENDERERS = { header, section, actions, context, divider, image, input, rich_text, table, markdown };
 
 /**
  * @param {Block[]} blocks
@@ -83,6 +84,29 @@ function image(block, around) {
 }
 
 /** @param {Block} block @param {Surroundings} around */
+function input(block, around) {
+  const { element } = block;
+  const { form } = around;
+  const id = form.idOf(block, element);
+  const field = makeField(element, { id, labelled: `${id}-label`, around, kept: form.keptOf(block, element) });
+  const error = el("p", { class: "field-error", id: `${id}-error`, hidden: true, data: { testid: "field-error" } });
+  if (field) {
+    field.control.setAttribute("aria-describedby", block.hint ? `${id}-hint ${id}-error` : `${id}-error`);
+    if (!block.optional) field.control.setAttribute("aria-required", "true");
+    form.add({ block, element, field, error });
+    if (block.dispatch_action) dispatchFrom(field, element, block, around);
+  }
+  return el(
+    "div",
+    { class: "block block-input", data: { blockId: block.block_id } },
+    el("label", { id: `${id}-label`, for: id }, plainText(block.label), block.optional && el("span", { class: "optional" }, " (optional)")),
+    field ? field.node : el("p", { class: "unknown" }, `(“${element.type}” is not shown here)`),
+    error,
+    block.hint && el("p", { class: "field-hint", id: `${id}-hint` }, plainText(block.hint)),
+  );
+}
+
+/** @param {Block} block @param {Surroundings} around */
 function rich_text(block, around) {
   return el("div", { class: "block block-rich-text mrkdwn" }, renderRichText(block, around));
 }
@@ -125,7 +149,7 @@ function unknown(block) {
 /** @param {Block} part @param {Block} block @param {Surroundings} around */
 function element(part, block, around) {
   if (part.type === "image") return picture(part, "thumbnail");
-  return renderElement(part, String(block.block_id ?? ""), around);
+  return renderElement(part, block, around);
 }
 
 /**

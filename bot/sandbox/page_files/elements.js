@@ -5,47 +5,68 @@
  */
 
 import { el, icon, safeLink } from "./dom.js";
-import { makeField } from "./inputs.js";
+import { isWritten, makeField, optionsOf } from "./inputs.js";
 import { openMenu } from "./menu.js";
 import { plainText } from "./text.js";
 
 /**
+ * @typedef {import("./inputs.js").Field} Field
  * @typedef {import("./types.js").Block} Block
  * @typedef {import("./types.js").Surroundings} Surroundings
  */
 
 /**
  * @param {Block} element
- * @param {string} blockId
+ * @param {Block} block
  * @param {Surroundings} around
  * @returns {Node}
  */
-export function renderElement(element, blockId, around) {
+export function renderElement(element, block, around) {
   switch (element.type) {
     case "button":
     case "workflow_button":
-      return button(element, blockId, around);
+      return button(element, block, around);
     case "overflow":
-      return overflow(element, blockId, around);
+      return overflow(element, block, around);
     case "static_select":
-      return select(element, blockId, around);
+      return select(element, block, around);
     default:
-      return field(element, blockId, around);
+      return field(element, block, around);
   }
 }
 
-/** @param {Block} element @param {string} blockId @param {Surroundings} around */
-function field(element, blockId, around) {
-  const made = makeField(element, { id: `${blockId}-${element.action_id}`, labelled: "", around });
+/** @param {Block} element @param {Block} block @param {Surroundings} around */
+function field(element, block, around) {
+  const { form } = around;
+  const made = makeField(element, { id: form.idOf(block, element), labelled: "", around, kept: form.keptOf(block, element) });
   if (!made) return el("span", { class: "unknown" }, `(“${element.type}” is not shown here)`);
   made.control.removeAttribute("aria-labelledby");
-  made.control.setAttribute("aria-label", plainText(element.placeholder) || "Choose");
-  made.node.addEventListener("change", () => void pressed(made.control, element, blockId, made.changed(), around));
+  made.control.setAttribute("aria-label", plainText(element.placeholder) || plainText(block.text) || "Choose");
+  form.add({ block, element, field: made, error: null });
+  made.node.addEventListener("change", () => void pressed(made.control, element, block, { state: made.read() }, around));
   return made.node;
 }
 
-/** @param {Block} element @param {string} blockId @param {Surroundings} around */
-function button(element, blockId, around) {
+/**
+ * Tells the app of what is filled in as its block wants it: each change, or what is written at Enter or letter by letter.
+ * https://docs.slack.dev/reference/block-kit/composition-objects/dispatch-action-configuration-object
+ * @param {Field} field @param {Block} element @param {Block} block @param {Surroundings} around
+ */
+export function dispatchFrom(field, element, block, around) {
+  const press = () => void pressed(field.control, element, block, { state: field.read() }, around);
+  if (!isWritten(element)) return field.node.addEventListener("change", press);
+  const wanted = element.dispatch_action_config?.trigger_actions_on ?? ["on_enter_pressed"];
+  if (wanted.includes("on_character_entered")) field.control.addEventListener("input", press);
+  if (!wanted.includes("on_enter_pressed") || element.multiline) return undefined;
+  return field.control.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    press();
+  });
+}
+
+/** @param {Block} element @param {Block} block @param {Surroundings} around */
+function button(element, block, around) {
   const style = ["primary", "danger"].includes(element.style) ? ` button-${element.style}` : "";
   const attributes = {
     class: `button${style}`,
@@ -53,7 +74,7 @@ function button(element, blockId, around) {
     data: { actionId: element.action_id ?? "", value: element.value ?? "" },
   };
   const press = (/** @type {Event} */ event) =>
-    void pressed(/** @type {HTMLElement} */ (event.currentTarget), element, blockId, element.value, around);
+    void pressed(/** @type {HTMLElement} */ (event.currentTarget), element, block, { value: element.value }, around);
   if (!element.url) return el("button", { ...attributes, type: "button", on: { click: press } }, plainText(element.text));
   const link = safeLink(String(element.url));
   if (!link) return el("button", { ...attributes, type: "button", disabled: true }, plainText(element.text));
@@ -65,8 +86,8 @@ function button(element, blockId, around) {
   return link;
 }
 
-/** @param {Block} element @param {string} blockId @param {Surroundings} around */
-function overflow(element, blockId, around) {
+/** @param {Block} element @param {Block} block @param {Surroundings} around */
+function overflow(element, block, around) {
   const opener = el(
     "button",
     {
@@ -84,31 +105,36 @@ function overflow(element, blockId, around) {
     value: String(option.value ?? ""),
     choose: () => {
       if (option.url) safeLink(String(option.url))?.click();
-      void pressed(opener, element, blockId, String(option.value ?? ""), around);
+      void pressed(opener, element, block, { value: String(option.value ?? "") }, around);
     },
   }));
   opener.addEventListener("click", () => openMenu(opener, options));
   return el("span", { class: "menu-anchor" }, opener);
 }
 
-/** @param {Block} element @param {string} blockId @param {Surroundings} around */
-function select(element, blockId, around) {
+/** @param {Block} element @param {Block} block @param {Surroundings} around */
+function select(element, block, around) {
   const name = plainText(element.placeholder) || "Choose";
-  const chosen = element.initial_option?.value;
+  const { form } = around;
+  const kept = form.keptOf(block, element);
+  const chosen = (kept ? kept.selected_option : element.initial_option)?.value;
   const option = (/** @type {Block} */ one) =>
     el("option", { value: one.value ?? "", selected: one.value === chosen }, plainText(one.text));
   const groups = (element.option_groups ?? []).map((/** @type {Block} */ group) =>
     el("optgroup", { label: plainText(group.label) }, ...(group.options ?? []).map(option)),
   );
-  const field = el(
+  const control = el(
     "select",
-    { class: "button select", "aria-label": name, data: { actionId: element.action_id ?? "" } },
+    { id: form.idOf(block, element), class: "button select", "aria-label": name, data: { actionId: element.action_id ?? "" } },
     chosen === undefined && el("option", { value: "", disabled: true, selected: true, hidden: true }, name),
     ...(element.options ?? []).map(option),
     ...groups,
   );
-  field.addEventListener("change", () => void pressed(field, element, blockId, field.value, around));
-  return field;
+  const pick = () => optionsOf(element).find(({ value }) => value === control.value) ?? null;
+  const read = () => ({ type: element.type, selected_option: pick() });
+  form.add({ block, element, field: { node: control, control, read, isEmpty: () => !pick() }, error: null });
+  control.addEventListener("change", () => void pressed(control, element, block, { state: read() }, around));
+  return control;
 }
 
 /**
@@ -116,17 +142,17 @@ function select(element, blockId, around) {
  * It stays focusable, so that whoever pressed it by keyboard is not thrown out.
  * @param {HTMLElement} control
  * @param {Block} element
- * @param {string} blockId
- * @param {string | undefined} value
+ * @param {Block} block
+ * @param {{value?: string, state?: Block}} told
  * @param {Surroundings} around
  */
-async function pressed(control, element, blockId, value, around) {
+async function pressed(control, element, block, told, around) {
   if (control.getAttribute("aria-busy") === "true") return;
   if (element.confirm && !(await around.confirm(element.confirm, control))) return;
   control.setAttribute("aria-busy", "true");
   control.setAttribute("aria-disabled", "true");
   try {
-    await around.press({ block_id: blockId, action_id: String(element.action_id ?? ""), value });
+    await around.press({ block_id: String(block.block_id ?? ""), action_id: String(element.action_id ?? ""), ...told });
   } finally {
     control.removeAttribute("aria-busy");
     control.removeAttribute("aria-disabled");

@@ -1,9 +1,9 @@
 /**
  * Finds an element again after the message that it stood in was drawn anew.
- * A button's block_id changes with every edit; what it does and where it stands do not.
+ * A button's block_id changes with every edit; what it does and where it stands do not. A field has an id.
  */
 
-/** @typedef {{root: string, ts: string, action: string, value: string, testid: string}} FocusKey */
+/** @typedef {{id: string, root: string, ts: string, action: string, value: string, testid: string}} FocusKey */
 
 /**
  * @param {Element | null} element
@@ -14,7 +14,7 @@ export function focusKey(element) {
   const root = message?.parentElement?.closest("[data-testid]");
   if (!(element instanceof HTMLElement) || !(message instanceof HTMLElement) || !(root instanceof HTMLElement)) return null;
   const { actionId = "", value = "", testid = "" } = element.dataset;
-  return { root: root.dataset.testid ?? "", ts: message.dataset.ts ?? "", action: actionId, value, testid };
+  return { id: element.id, root: root.dataset.testid ?? "", ts: message.dataset.ts ?? "", action: actionId, value, testid };
 }
 
 /**
@@ -22,6 +22,8 @@ export function focusKey(element) {
  * @returns {HTMLElement | null}
  */
 export function findFocus(key) {
+  const same = key.id && document.getElementById(key.id);
+  if (same) return same;
   const message = document.querySelector(
     `[data-testid="${CSS.escape(key.root)}"] [data-ts="${CSS.escape(key.ts)}"]`,
   );

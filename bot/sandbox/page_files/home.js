@@ -6,6 +6,7 @@
 import { openHome } from "./api.js";
 import { renderBlocks } from "./blocks.js";
 import { byId, el } from "./dom.js";
+import { Form } from "./form.js";
 import { homeHref, hrefOf } from "./route.js";
 
 /**
@@ -15,6 +16,7 @@ import { homeHref, hrefOf } from "./route.js";
  */
 
 export class HomePane {
+  form = new Form();
   #signature = "";
   #opened = "";
 
@@ -28,7 +30,7 @@ export class HomePane {
     const { store } = this;
     const { channel, home = false } = store.place;
     const tabs = byId("app-tabs");
-    tabs.hidden = !store.isAppChannel(channel);
+    tabs.hidden = !store.homeTab || !store.isAppChannel(channel);
     byId("home").hidden = !home;
     byId("messages").hidden = home;
     byId("main-foot").hidden = home;
@@ -48,6 +50,7 @@ export class HomePane {
 
   #content() {
     const view = this.store.home;
+    this.form.begin(`${this.store.me} ${view?.id}`);
     if (view?.blocks.length) return el("div", { class: "home-view content" }, renderBlocks(view.blocks, this.surroundings(view)));
     return el("p", { class: "gone" }, `${this.store.bot.name} shows nothing in its Home tab yet.`);
   }

@@ -1,5 +1,5 @@
 /**
- * Fields of Block Kit → DOM nodes with a value: what modals ask for.
+ * Fields of Block Kit → DOM nodes with a value: what messages, modals and Home tabs ask for.
  * https://docs.slack.dev/reference/block-kit/block-elements
  */
 
@@ -13,9 +13,8 @@ import { plainText, renderText } from "./text.js";
  * @typedef {object} Field
  * @property {HTMLElement} node
  * @property {HTMLElement} control  What gets the focus and the ARIA states.
- * @property {() => Block} read  The value as in `view.state.values`.
+ * @property {() => Block} read  The value as in `state.values`.
  * @property {() => boolean} isEmpty
- * @property {() => string | undefined} changed  What an action on it carries.
  *
  * @typedef {{id: string, labelled: string, around: Surroundings, kept?: Block}} Frame
  *   `labelled`: the id of the label; `kept`: the value before the view was drawn anew.
@@ -46,6 +45,11 @@ export function makeField(element, frame) {
   }
 }
 
+/** Whether one writes into it. @param {Block} element */
+export function isWritten(element) {
+  return Object.hasOwn(WRITTEN, element.type);
+}
+
 /** @param {Block} element @param {Frame} frame @returns {Field} */
 function written(element, { id, labelled, kept }) {
   const shared = {
@@ -66,7 +70,6 @@ function written(element, { id, labelled, kept }) {
     control,
     read: () => ({ type: element.type, value: control.value || null }),
     isEmpty: () => control.value.trim() === "",
-    changed: () => control.value,
   };
 }
 
@@ -80,7 +83,6 @@ function picked(element, { id, labelled, kept }) {
     control,
     read: () => ({ type: element.type, [name]: control.value || null }),
     isEmpty: () => control.value === "",
-    changed: () => control.value || undefined,
   };
 }
 
@@ -106,7 +108,6 @@ function chosen(element, { id, labelled, kept }) {
     control,
     read: () => (many ? { type: element.type, selected_options: picks() } : { type: element.type, selected_option: picks()[0] ?? null }),
     isEmpty: () => picks().length === 0,
-    changed: () => control.value || undefined,
   };
 }
 
@@ -131,12 +132,11 @@ function ticked(element, { id, labelled, around, kept }) {
     control,
     read: () => (many ? { type: element.type, selected_options: picks() } : { type: element.type, selected_option: picks()[0] ?? null }),
     isEmpty: () => picks().length === 0,
-    changed: () => picks()[0]?.value,
   };
 }
 
 /** @param {Block} element @returns {Block[]} */
-function optionsOf(element) {
+export function optionsOf(element) {
   return [...(element.options ?? []), ...(element.option_groups ?? []).flatMap((/** @type {Block} */ group) => group.options)];
 }
 

@@ -6,6 +6,7 @@
 import { dayOf, moment } from "./dates.js";
 import { el } from "./dom.js";
 import { keepingFocus } from "./focus.js";
+import { Form } from "./form.js";
 import { KeyedNodes } from "./keyed.js";
 import { renderMessage } from "./message.js";
 
@@ -17,6 +18,7 @@ import { renderMessage } from "./message.js";
  * @typedef {import("./state.js").Store} Store
  * @typedef {import("./types.js").Press} Press
  * @typedef {import("./types.js").Surroundings} Surroundings
+ * @typedef {import("./types.js").Values} Values
  */
 
 const NEAR_THE_BOTTOM_PX = 40;
@@ -24,6 +26,8 @@ const SAME_BREATH_S = 300;
 
 export class MessageList {
   #place = "";
+  /** What each person has filled in, by person and ts. @type {Map<string, Form>} */
+  #forms = new Map();
   #atBottom = true;
 
   /**
@@ -31,7 +35,7 @@ export class MessageList {
    * @param {HTMLElement} parts.scroller
    * @param {HTMLElement} parts.pill  The "new messages" button.
    * @param {Store} parts.store
-   * @param {(message: Shown, press: Press) => Promise<void>} parts.press
+   * @param {(message: Shown, press: Press, values: Values) => Promise<void>} parts.press
    * @param {Surroundings["confirm"]} parts.confirm
    * @param {(message: Shown, channel: string) => void} parts.showJson
    */
@@ -113,16 +117,28 @@ export class MessageList {
     return {
       key: message.ts,
       signature: JSON.stringify([message, frame, store.me]),
-      draw: () =>
-        renderMessage(message, frame, {
+      draw: () => {
+        const form = this.#formOf(message);
+        form.begin();
+        return renderMessage(message, frame, {
           me: store.me,
           userName: (id) => store.userName(id),
           channelName: (id) => store.channels.get(id)?.name,
-          press: (press) => this.press(message, press),
+          form,
+          press: (press) => this.press(message, press, form.values()),
           confirm: this.confirm,
           showJson: () => this.showJson(message, channel),
-        }),
+        });
+      },
     };
+  }
+
+  /** @param {Shown} message */
+  #formOf(message) {
+    const key = `${this.store.me} ${message.ts}`;
+    const form = this.#forms.get(key) ?? new Form();
+    this.#forms.set(key, form);
+    return form;
   }
 
   /** @param {string} id @returns {Person} */

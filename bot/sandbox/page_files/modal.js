@@ -5,18 +5,15 @@
 
 import { closeView, submitView } from "./api.js";
 import { renderBlocks } from "./blocks.js";
-import { byId, el } from "./dom.js";
-import { makeField } from "./inputs.js";
+import { byId } from "./dom.js";
+import { Form } from "./form.js";
 import { plainText } from "./text.js";
 
 /**
  * @typedef {import("./inputs.js").Field} Field
  * @typedef {import("./state.js").Store} Store
- * @typedef {import("./types.js").Block} Block
  * @typedef {import("./types.js").Surroundings} Surroundings
  * @typedef {import("./types.js").View} View
- *
- * @typedef {{block: Block, element: Block, field: Field, error: HTMLElement | null}} Asked  What a block asks for.
  */
 
 const REQUIRED = "Please complete this required field.";
@@ -25,10 +22,7 @@ export class Modal {
   /** @type {View | null} */
   #view = null;
   #signature = "";
-  /** @type {Asked[]} */
-  #asked = [];
-  /** What was filled in, by view, block and action; a view below another keeps it. @type {Map<string, Block>} */
-  #kept = new Map();
+  form = new Form();
   /** @type {HTMLElement | null} */
   #opener = null;
 
@@ -52,13 +46,11 @@ export class Modal {
     const view = this.store.modal;
     const signature = view ? JSON.stringify([this.store.me, view]) : "";
     if (signature === this.#signature) return;
-    this.#keep();
     const another = view?.id !== this.#view?.id;
     this.#signature = signature;
     this.#view = view;
     if (!view) {
-      this.#asked = [];
-      this.#kept.clear();
+      this.form.clear();
       this.dialog.close();
       if (this.#opener?.isConnected) this.#opener.focus({ preventScroll: true });
       return;
@@ -69,89 +61,27 @@ export class Modal {
       this.#opener = document.activeElement instanceof HTMLElement ? document.activeElement : null;
       this.dialog.showModal();
     }
-    if (another) (this.#asked[0]?.field ? focusIn(this.#asked[0].field) : byId("modal-x").focus());
+    if (another) (this.form.asked[0] ? focusIn(this.form.asked[0].field) : byId("modal-x").focus());
     else if (focused) document.getElementById(focused)?.focus();
   }
 
   /** @param {View} view */
   #draw(view) {
-    const around = this.surroundings(view);
-    this.#asked = [];
+    this.form.begin(view.id);
     byId("modal-title").textContent = plainText(view.title);
-    byId("modal-body").replaceChildren(...view.blocks.map((block, at) => this.#block(view, block, at, around)));
+    byId("modal-body").replaceChildren(renderBlocks(view.blocks, this.surroundings(view)));
     byId("modal-close").textContent = plainText(view.close) || "Cancel";
     byId("modal-submit").textContent = plainText(view.submit) || "Submit";
     byId("modal-submit").hidden = !view.submit;
     this.#say("");
   }
 
-  /** @param {View} view @param {Block} block @param {number} at @param {Surroundings} around */
-  #block(view, block, at, around) {
-    if (block.type === "input") return this.#input(view, block, at, around);
-    const node = el("div", {}, renderBlocks([block], around));
-    for (const element of [block.accessory, ...(block.elements ?? [])]) {
-      const spot = element?.action_id && node.querySelector(`[data-action-id="${CSS.escape(element.action_id)}"]`);
-      const field = spot && element.type !== "button" && this.#field(view, block, element, `modal-${at}-${element.action_id}`, "modal-title", around);
-      if (!field) continue;
-      field.node.addEventListener("change", () => {
-        void around.press({ block_id: block.block_id, action_id: element.action_id, value: field.changed() });
-      });
-      field.control.setAttribute("aria-label", plainText(element.placeholder) || plainText(block.text) || "Choose");
-      field.control.removeAttribute("aria-labelledby");
-      spot.replaceWith(field.node);
-      this.#asked.push({ block: { ...block, optional: true }, element, field, error: null });
-    }
-    return node;
-  }
-
-  /** @param {View} view @param {Block} block @param {number} at @param {Surroundings} around */
-  #input(view, block, at, around) {
-    const id = `modal-${at}`;
-    const field = this.#field(view, block, block.element, id, `${id}-label`, around);
-    const error = el("p", { class: "field-error", id: `${id}-error`, hidden: true, data: { testid: "field-error" } });
-    if (field) {
-      const about = [block.hint && `${id}-hint`, `${id}-error`].filter(Boolean).join(" ");
-      field.control.setAttribute("aria-describedby", about);
-      if (!block.optional) field.control.setAttribute("aria-required", "true");
-      this.#asked.push({ block, element: block.element, field, error });
-    }
-    return el(
-      "div",
-      { class: "block block-input", data: { blockId: block.block_id } },
-      el("label", { id: `${id}-label`, for: id }, plainText(block.label), block.optional && el("span", { class: "optional" }, " (optional)")),
-      field ? field.node : el("p", { class: "unknown" }, `(“${block.element?.type}” is not shown here)`),
-      error,
-      block.hint && el("p", { class: "field-hint", id: `${id}-hint` }, plainText(block.hint)),
-    );
-  }
-
-  /** @param {View} view @param {Block} block @param {Block} element @param {string} id @param {string} labelled @param {Surroundings} around */
-  #field(view, block, element, id, labelled, around) {
-    return makeField(element, { id, labelled, around, kept: this.#kept.get(keyOf(view, block, element)) });
-  }
-
-  /** What was filled in stays when the view is drawn anew, as in Slack while its ids stay. */
-  #keep() {
-    if (!this.#view) return;
-    for (const { block, element, field } of this.#asked) this.#kept.set(keyOf(this.#view, block, element), field.read());
-  }
-
-  /** What is filled in, as in `view.state.values`. */
-  values() {
-    /** @type {Record<string, Record<string, Block>>} */
-    const values = {};
-    for (const { block, element, field } of this.#asked) {
-      values[block.block_id] = { ...values[block.block_id], [element.action_id]: field.read() };
-    }
-    return values;
-  }
-
   async #submit() {
     const view = this.#view;
     if (!view) return;
-    const missing = this.#asked.filter(({ block, field }) => !block.optional && field.isEmpty());
+    const missing = this.form.asked.filter(({ block, field, error }) => error && !block.optional && field.isEmpty());
     if (this.#showErrors(Object.fromEntries(missing.map(({ block }) => [block.block_id, REQUIRED])))) return;
-    const answer = await this.#busy(() => submitView({ user: this.store.me, view_id: view.id, values: this.values() }));
+    const answer = await this.#busy(() => submitView({ user: this.store.me, view_id: view.id, values: this.form.values() }));
     if (this.#view?.id !== view.id) return;
     const shown = this.#showErrors(answer.errors ?? {});
     this.#say(answer.ok || shown ? "" : answer.error || "We had some trouble connecting. Try again?");
@@ -174,7 +104,7 @@ export class Modal {
    */
   #showErrors(errors) {
     let first = true;
-    for (const { block, field, error } of this.#asked) {
+    for (const { block, field, error } of this.form.asked) {
       if (!error) continue;
       const words = errors[block.block_id] ?? "";
       error.hidden = !words;
@@ -210,9 +140,4 @@ export class Modal {
 /** @param {Field} field */
 function focusIn({ control }) {
   (control.matches(".checks") ? (control.querySelector("input") ?? control) : control).focus();
-}
-
-/** @param {View} view @param {Block} block @param {Block} element */
-function keyOf(view, block, element) {
-  return [view.id, block.block_id, element.action_id].join(" ");
 }

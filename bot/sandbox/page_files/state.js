@@ -28,6 +28,8 @@ export class Store {
   /** @type {Bot} */
   bot = { user_id: "", name: "The app", connected: true };
   command = "";
+  /** Whether the app has a Home tab. */
+  homeTab = false;
   /** @type {Map<string, User>} */
   users = new Map();
   /** @type {Map<string, Channel>} */
@@ -187,7 +189,7 @@ export class Store {
   /** The place that was asked for, or else the first public channel with the bot. @param {Place} wanted @returns {Place} */
   nearestPlace(wanted) {
     const visible = this.visibleChannels();
-    const home = Boolean(wanted.home && this.isAppChannel(wanted.channel));
+    const home = Boolean(wanted.home && this.homeTab && this.isAppChannel(wanted.channel));
     if (visible.some((channel) => channel.id === wanted.channel)) return { ...wanted, home };
     const open = visible.filter((channel) => channel.kind === "public");
     const channel = open.find((candidate) => candidate.bot_is_member) ?? open[0] ?? visible[0];
@@ -268,6 +270,7 @@ export class Store {
     this.team = snapshot.team;
     this.bot = snapshot.bot;
     this.command = snapshot.command;
+    this.homeTab = snapshot.home_tab;
     this.users = new Map(snapshot.users.map((user) => [user.id, user]));
     this.channels = new Map(snapshot.channels.map((channel) => [channel.id, channel]));
     this.#messages = new Map(Object.entries(snapshot.messages).map(([id, messages]) => [id, byTs(messages)]));

@@ -29,6 +29,9 @@
  * A Block Kit block, block element or text object, as Slack documents them.
  * @typedef {Record<string, any>} Block
  *
+ * What is filled in, by block and action.
+ * @typedef {Record<string, Record<string, Block>>} Values
+ *
  * @typedef {{user_id: string, name: string, connected: boolean}} Bot
  *
  * @typedef {object} Plan  How an integration's next syncs go.
@@ -76,6 +79,7 @@
  * @property {{id: string, name: string}} team
  * @property {Bot} bot
  * @property {string} command
+ * @property {boolean} home_tab  Whether the app has one.
  * @property {User[]} users
  * @property {Channel[]} channels
  * @property {Record<string, Message[]>} messages
@@ -100,13 +104,15 @@
  * @typedef {object} Press  What somebody did with a block element.
  * @property {string} block_id
  * @property {string} action_id
- * @property {string} [value]  Left out where the element has none.
+ * @property {string} [value]  Of a button or a menu that keeps nothing; left out where it has none.
+ * @property {Block} [state]  Of an element that keeps a value: its part of `state.values`.
  *
  * What a renderer may ask of the page around it.
  * @typedef {object} Surroundings
  * @property {string} me
  * @property {(userId: string) => string} userName
  * @property {(channelId: string) => string | undefined} channelName
+ * @property {import("./form.js").Form} form
  * @property {(press: Press) => Promise<void>} press
  * @property {(confirm: Block, opener: HTMLElement) => Promise<boolean>} confirm
  * @property {() => void} [showJson]  Left out where there is nothing to show.

@@ -1,6 +1,7 @@
-"""What a person has filled in: from a view and the values typed to ``state.values``, or to what is still wrong.
+"""What a person has filled in: from blocks and the values typed to ``state.values``, or to what is still wrong.
 
-Pure. Sources: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload and
+Pure. Sources: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload,
+https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload and
 https://docs.slack.dev/reference/block-kit/block-elements.
 """
 
@@ -11,7 +12,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from bot.sandbox.slack_blocks import interactive_elements, options_of
+from bot.sandbox.slack_elements import interactive_elements, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,6 +38,7 @@ MEMBERS: Final[Mapping[str, str]] = {
     "datetimepicker": "selected_date_time",
     "checkboxes": "selected_options",
     "multi_static_select": "selected_options",
+    "multi_external_select": "selected_options",
     "multi_users_select": "selected_users",
     "multi_conversations_select": "selected_conversations",
     "multi_channels_select": "selected_channels",
@@ -48,28 +50,27 @@ LISTS: Final = frozenset({"selected_options", "selected_users", "selected_conver
 REQUIRED: Final = "Please complete this required field."
 
 
-def read_values(view: Json, given: Values) -> dict[str, dict[str, Json]]:
+def read_values(blocks: list[Json], given: Values, kept: Values) -> dict[str, dict[str, Json]]:
     """Return ``state.values``: for each element what was given, or kept, or its initial value.
 
     Raises:
-        LookupError: something was given for an element, or an option, that the view does not have.
+        LookupError: something was given for an element, or an option, that is not there.
     """
     values: dict[str, dict[str, Json]] = {}
-    kept = view["state"]["values"]
-    for block, element in _stateful(view):
+    for block, element in _stateful(blocks):
         block_id, action_id = block["block_id"], element["action_id"]
         known = given.get(block_id, {}).get(action_id) or kept.get(block_id, {}).get(action_id)
         values.setdefault(block_id, {})[action_id] = _value(element, known)
     unknown = [f"{block}/{action}" for block in given for action in given[block] if action not in values.get(block, {})]
     if unknown:
-        raise LookupError(f"the view has no input {unknown[0]}")
+        raise LookupError(f"there is no input {unknown[0]}")
     return values
 
 
 def wrong_inputs(view: Json, values: Values) -> dict[str, str]:
     """Return what Slack's own client complains about before it submits: a sentence for each input's block_id."""
     wrong = {}
-    for block, element in _stateful(view):
+    for block, element in _stateful(view["blocks"]):
         if block["type"] != "input":
             continue
         value = values[block["block_id"]][element["action_id"]][MEMBERS[element["type"]]]
@@ -79,8 +80,8 @@ def wrong_inputs(view: Json, values: Values) -> dict[str, str]:
     return wrong
 
 
-def _stateful(view: Json) -> Iterator[tuple[Json, Json]]:
-    for block in view["blocks"]:
+def _stateful(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
+    for block in blocks:
         for element in interactive_elements(block):
             if element["type"] in MEMBERS:
                 yield block, element
@@ -95,14 +96,19 @@ def _value(element: Json, known: Json | None) -> Json:
         value = known.get(member)
     if value in (None, "", []):
         return {"type": element["type"], member: [] if member in LISTS else None}
+    most = element.get("max_selected_items", math.inf)
+    if member in LISTS and len(value) > most:
+        raise LookupError(f"{element['action_id']} takes at most {most}")
     if member in {"selected_option", "selected_options"}:
         value = _chosen(element, value)
     return {"type": element["type"], member: value}
 
 
 def _chosen(element: Json, value: Any) -> Any:
-    """Return the options as the view has them: a person cannot choose another, nor change its text."""
+    """Return the options as the blocks have them: a person cannot choose another, nor change its text."""
     options = {option["value"]: option for option in options_of(element)}
+    if not options:  # the app itself offers them
+        return value
     try:
         if isinstance(value, list):
             return [options[option["value"]] for option in value]
