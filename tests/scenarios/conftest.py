@@ -117,30 +117,33 @@ class World:
     async def start_bot(self) -> None:
         """Start the bot and wait until it is ready, whatever it was before."""
         self.bot = BotProcess(self.settings, self.folder)
-        self.url = await self._start(self.bot)
+        self.url = await self._listening(self.bot)
+        await self._ready(self.url)
 
     async def start_another(self) -> BotProcess:
         """Start one more replica on the same database, and wait until it is ready."""
         folder = self.folder / f"replica-{len(self.others) + 2}"
         folder.mkdir(exist_ok=True)
         self.others.append(BotProcess(self.settings, folder))
-        await self._start(self.others[-1])
+        await self._ready(await self._listening(self.others[-1]))
         return self.others[-1]
 
-    async def _start(self, bot: BotProcess) -> str:
-        """Start a process, let Slack reach it, and return the address of its routes."""
+    async def _listening(self, bot: BotProcess) -> str:
+        """Start a process, and return the address of its routes; over HTTP, Slack sends there from now on."""
         lines = len(entries_of(bot.log))
         await bot.start()
         async with asyncio.timeout(READY_WITHIN_S):
             url = f"http://127.0.0.1:{await _port_after(bot, lines)}"
-            if self.mode == "http":
-                self.slack.request_url = f"{url}/slack/events"
-            async with httpx.AsyncClient() as http:
-                while (await http.get(f"{url}/readyz")).status_code != 200:
-                    await asyncio.sleep(0.02)
-            if self.mode == "socket":
-                await self.slack.wait_connected()
+        if self.mode == "http":
+            self.slack.request_url = f"{url}/slack/events"
         return url
+
+    async def _ready(self, url: str) -> None:
+        async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient() as http:
+            while (await http.get(f"{url}/readyz")).status_code != 200:
+                await asyncio.sleep(0.02)
+        if self.mode == "socket":
+            await self.slack.wait_connected()
 
     async def restart(self) -> None:
         """Kill the bot as a crash would, unless it is dead already, and start it again."""
