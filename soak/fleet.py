@@ -31,7 +31,7 @@ class Replica:
         self.exits: list[Exit] = []
         self.samples: list[Sample] = []
         self.spans: list[Span] = []
-        self._folder = folder
+        self._log_path = folder / "bot.log"
         self._ordered = ""
         self._ordered_at = 0.0
         self._frozen = False
@@ -40,14 +40,19 @@ class Replica:
 
     @property
     def is_up(self) -> bool:
-        """Whether it runs, and is neither frozen nor on its way out."""
-        return self.process.pid is not None and not self._ordered and not self._frozen
+        """Whether it works: a process that has not logged anything is still being loaded, and has nothing to lose."""
+        works = self.process.pid is not None and self._log_size > self._logged_before
+        return works and not self._ordered and not self._frozen
+
+    @property
+    def _log_size(self) -> int:
+        return self._log_path.stat().st_size if self._log_path.exists() else 0
 
     async def run(self) -> None:
         """Keep a process here until closed."""
         while not self._closing:
             self._ordered = ""
-            self._logged_before = len(self.process.log)
+            self._logged_before = self._log_size
             await self.process.start()
             code = await self.process.wait()
             now = time.time()
@@ -62,11 +67,8 @@ class Replica:
         return self._order(signal.SIGKILL)
 
     def terminate(self) -> bool:
-        """Ask it to stop; who does not stop in time is killed, and that is found.
-
-        A process that has not logged anything is still being loaded, and cannot know the signal yet.
-        """
-        if len(self.process.log) == self._logged_before or not self._order(signal.SIGTERM):
+        """Ask it to stop; who does not stop in time is killed, and that is found."""
+        if not self._order(signal.SIGTERM):
             return False
         asyncio.get_running_loop().call_later(STOPS_WITHIN_S, self._insist, self.process.pid)
         return True
@@ -101,7 +103,8 @@ class Replica:
         """Ask it to stop for good, and wait."""
         self._closing = True
         if not self.terminate():
-            self.kill()
+            self._ordered, self._ordered_at = "SIGKILL", time.time()
+            self.process.signal(signal.SIGKILL)
         await self.process.wait()
 
     def sample(self) -> None:

@@ -13,7 +13,7 @@ REQUESTS_PER_MINUTE: Final = 100
 """FloKit's documented limit, for all replicas together."""
 
 KILLS_PER_MINUTE: Final = 12.0
-"""How often it is tried for each replica; who is starting, frozen or stopping is spared."""
+"""How often it is tried for each replica; who is being loaded, frozen or stopping is spared."""
 
 CLICKS_PER_MINUTE: Final = 40.0
 """How often people begin an errand; not each ends in a click on a sync."""
