@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.sandbox.workspace import BOT_USER_ID
+from bot.sandbox.slack.workspace import BOT_USER_ID
 from soak.evidence import Call, Evidence, Post, Telling, Turn
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from bot.sandbox.workspace import User
+from bot.sandbox.slack.workspace import User
 from soak.evidence import Click
 
 if TYPE_CHECKING:

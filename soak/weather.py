@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.sandbox import flokit_faults, slack_faults
-from bot.sandbox.flokit_sources import Ending, Plan
+from bot.sandbox.flokit.sources import Ending, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -17,7 +17,7 @@ from bot import listeners
 from bot.core.blocks import outcome_message
 from bot.core.commands import COMMANDS, Action
 from bot.core.models import Outcome, Person, Phase, SyncRun
-from bot.sandbox.slack_install import HOME_TAB
+from bot.sandbox.slack.install import HOME_TAB
 from bot.scopes import BOT_SCOPES
 from bot.settings import Settings, has_slack_tokens
 from bot.store.tables import metadata

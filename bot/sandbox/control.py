@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final, TypeVar, get_args
 
-from bot.sandbox.flokit_sources import STRIPE_ERROR, Ending, Plan
+from bot.sandbox.flokit.sources import STRIPE_ERROR, Ending, Plan
 from bot.sandbox.page_requests import BadRequestError, optional_text, seconds, texts
 from bot.sandbox.weather import FlokitWeather, SlackWeather, set_flokit_weather, set_slack_weather
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
     from bot.sandbox.flokit import LocalFlokit
-    from bot.sandbox.flokit_sources import Source
+    from bot.sandbox.flokit.sources import Source
     from bot.sandbox.keeper import BotKeeper
     from bot.sandbox.slack import LocalSlack
-    from bot.sandbox.workspace import Json
+    from bot.sandbox.slack.workspace import Json
 
 LOOKS_EVERY_S: Final = 0.5
 """A sync begins and ends by the clock, and nobody is told: the panel looks."""

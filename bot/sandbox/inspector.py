@@ -11,16 +11,16 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.sandbox.flokit import Request
-from bot.sandbox.slack_delivery import Envelope
-from bot.sandbox.slack_faults import RESPONSE_URL
-from bot.sandbox.slack_web import ApiCall
+from bot.sandbox.slack.delivery import Envelope
+from bot.sandbox.slack.faults import RESPONSE_URL
+from bot.sandbox.slack.web import ApiCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bot.sandbox.flokit import LocalFlokit
     from bot.sandbox.slack import LocalSlack
-    from bot.sandbox.workspace import Json
+    from bot.sandbox.slack.workspace import Json
 
 KEPT: Final = 500
 SHOWN_AT_FIRST: Final = 200

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from bot.sandbox.page_requests import BadRequestError, answering, guarded, optional_text, texts
-from bot.sandbox.slack_delivery import AckError
-from bot.sandbox.workspace import (
+from bot.sandbox.slack.delivery import AckError
+from bot.sandbox.slack.workspace import (
     BOT_NAME,
     BOT_USER_ID,
     TEAM_ID,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bot.sandbox.control import ControlPanel
     from bot.sandbox.inspector import Inspector
     from bot.sandbox.slack import LocalSlack
-    from bot.sandbox.workspace import Json
+    from bot.sandbox.slack.workspace import Json
 
 COMMAND_FAILURES: Final = {
     AckError.TIMEOUT: "{command} failed because the app did not respond",

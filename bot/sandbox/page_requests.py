@@ -16,7 +16,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.sandbox.workspace import Json
+    from bot.sandbox.slack.workspace import Json
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from bot.sandbox import flokit_faults, slack_faults
-from bot.sandbox.slack_faults import ANY_METHOD
+from bot.sandbox.flokit import faults as flokit_faults
+from bot.sandbox.slack import faults as slack_faults
+from bot.sandbox.slack.faults import ANY_METHOD
 
 if TYPE_CHECKING:
     from bot.sandbox.flokit import LocalFlokit
-    from bot.sandbox.flokit_faults import FaultKind
+    from bot.sandbox.flokit.faults import FaultKind
     from bot.sandbox.slack import LocalSlack
 
 SLOW_S: Final = 5.0

@@ -31,8 +31,8 @@ from bot.core.models import Integration, SyncStats, TriggerAccepted
 from bot.flokit import SHARED_WITHIN_S, Detail, FlokitClient, Listing, Priority
 from bot.flokit.replies import MAX_BODY_BYTES, Reply, parse_at, parse_integration, parse_listing, read_reply
 from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
-from bot.sandbox.flokit_faults import Fault
-from bot.sandbox.flokit_sources import Plan
+from bot.sandbox.flokit.faults import Fault
+from bot.sandbox.flokit.sources import Plan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

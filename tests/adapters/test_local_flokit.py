@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
-from bot.sandbox.flokit_faults import Fault
-from bot.sandbox.flokit_sources import STRIPE_ERROR, Plan
+from bot.sandbox.flokit.faults import Fault
+from bot.sandbox.flokit.sources import STRIPE_ERROR, Plan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

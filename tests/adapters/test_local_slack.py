@@ -19,8 +19,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.sandbox.page import add_page
 from bot.sandbox.page_requests import SECURITY_HEADERS
 from bot.sandbox.slack import Fault, LocalSlack
-from bot.sandbox.slack_methods import METHODS
-from bot.sandbox.slack_web import CONNECTIONS_OPEN
+from bot.sandbox.slack.methods import METHODS
+from bot.sandbox.slack.web import CONNECTIONS_OPEN
 from bot.scopes import BOT_SCOPES
 
 REFERENCE = Path(__file__).parents[2].parent / "shared" / "slack-reference" / "methods"

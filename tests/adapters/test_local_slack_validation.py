@@ -11,9 +11,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.blocks import limits
 from bot.sandbox.slack import LocalSlack
-from bot.sandbox.slack_content import fill_in_ids, read_content
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.validation import (
+from bot.sandbox.slack.content import fill_in_ids, read_content
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.validation import (
     check_blocks,
     check_metadata,
     check_text,

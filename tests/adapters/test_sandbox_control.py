@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from bot.sandbox.control import ControlPanel
 from bot.sandbox.flokit import READ_KEY, LocalFlokit
-from bot.sandbox.flokit_sources import STRIPE_ERROR
+from bot.sandbox.flokit.sources import STRIPE_ERROR
 from bot.sandbox.inspector import Inspector
 from bot.sandbox.keeper import BotKeeper
 from bot.sandbox.page import add_page

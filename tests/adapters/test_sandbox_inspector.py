@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from bot.sandbox import inspector as inspecting
 from bot.sandbox.flokit import READ_KEY, LocalFlokit
-from bot.sandbox.flokit_faults import Fault as FlokitFault
+from bot.sandbox.flokit.faults import Fault as FlokitFault
 from bot.sandbox.inspector import BLOT, Inspector, blotted, clipped
 from bot.sandbox.page import add_page
 from bot.sandbox.slack import Fault, LocalSlack

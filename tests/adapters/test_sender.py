@@ -13,7 +13,8 @@ from sqlalchemy import select
 from bot.core.commands import Action
 from bot.core.errors import ClaimLost
 from bot.core.models import Message, Outcome, PanelKind
-from bot.sandbox.slack import BOT_SCOPES, Fault, LocalSlack
+from bot.sandbox.slack import Fault, LocalSlack
+from bot.scopes import BOT_SCOPES
 from bot.sender import AUTH_RETRY_S, Sender
 from bot.slack import SlackClient
 from bot.store.outbox import EDIT_EVERY_S, Address, OutboxKind

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from bot.sandbox.flokit_sources import Plan
-from bot.sandbox.workspace import BOT_USER_ID
+from bot.sandbox.flokit.sources import Plan
+from bot.sandbox.slack.workspace import BOT_USER_ID
 from tests.scenarios.conftest import buttons, running_world, words
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -6,8 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from bot.sandbox.flokit import READ_KEY
-from bot.sandbox.flokit_faults import Fault
-from bot.sandbox.flokit_sources import Plan
+from bot.sandbox.flokit.faults import Fault
+from bot.sandbox.flokit.sources import Plan
 from tests.scenarios.conftest import buttons, words
 
 OLD_ERROR = "The signing secret is wrong"

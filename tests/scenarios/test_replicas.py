@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from bot.core.budget import PER_MINUTE, Priority
-from bot.sandbox.flokit_sources import Plan
+from bot.sandbox.flokit.sources import Plan
 from bot.store.budget import SharedBudget
 from bot.store.database import Database
 from tests.conftest import new_postgres

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.sandbox.flokit_sources import Plan
+from bot.sandbox.flokit.sources import Plan
 from bot.sandbox.slack import Fault
 from tests.scenarios.conftest import words
 

@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 
 from bot.sandbox.child import BotProcess
-from bot.sandbox.flokit_sources import Plan
+from bot.sandbox.flokit.sources import Plan
 from bot.sandbox.slack import Fault
-from bot.sandbox.workspace import BOT_USER_ID
+from bot.sandbox.slack.workspace import BOT_USER_ID
 
 SECRETS = ("xoxb-secret-1", "wrong-app-token-2", "secret key 3")
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.sandbox.slack_payloads import interaction
+from bot.sandbox.slack.payloads import interaction
 
 if TYPE_CHECKING:
-    from bot.sandbox.slack_use import Use
-    from bot.sandbox.workspace import Channel, Json, User
+    from bot.sandbox.slack.use import Use
+    from bot.sandbox.slack.workspace import Channel, Json, User
 
 
 def submission_payload(user: User, view: Json, trigger_id: str) -> Json:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.workspace import Channel, ChannelKind, Clock, Workspace
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.workspace import Channel, ChannelKind, Clock, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.sandbox.slack_view_store import Views
+    from bot.sandbox.slack.view_store import Views
 
 SCOPE_FAMILY: Final[Mapping[ChannelKind, str]] = {
     ChannelKind.PUBLIC: "channels",

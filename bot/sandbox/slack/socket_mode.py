@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import WSMsgType, web
 
-from bot.sandbox.slack_delivery import ACK_TIMEOUT_S, Ack, AckError, Envelope, EnvelopeKind
-from bot.sandbox.workspace import APP_ID
+from bot.sandbox.slack.delivery import ACK_TIMEOUT_S, Ack, AckError, Envelope, EnvelopeKind
+from bot.sandbox.slack.workspace import APP_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.sandbox.workspace import Json
+    from bot.sandbox.slack.workspace import Json
 
 MOST_CONNECTIONS: Final = 10
 

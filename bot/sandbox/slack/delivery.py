@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from bot.sandbox.slack_payloads import event_payload
+from bot.sandbox.slack.payloads import event_payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from bot.sandbox.workspace import Clock, Json
+    from bot.sandbox.slack.workspace import Clock, Json
 
 ACK_TIMEOUT_S: Final = 3.0
 

@@ -6,10 +6,16 @@ import copy
 import secrets
 from typing import Final
 
-from bot.sandbox.slack_elements import interactive_elements
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.validation import check_attachments, check_blocks, check_markdown_text, check_metadata, check_text
-from bot.sandbox.workspace import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID, Json
+from bot.sandbox.slack.elements import interactive_elements
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.validation import (
+    check_attachments,
+    check_blocks,
+    check_markdown_text,
+    check_metadata,
+    check_text,
+)
+from bot.sandbox.slack.workspace import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID, Json
 
 NO_FALLBACK: Final = "This content can't be displayed."
 """What Slack puts into notifications when a message has blocks and no text."""

@@ -11,9 +11,9 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bot.sandbox.slack_content import BOT_AUTHOR, read_content
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.workspace import BOT_USER_ID, Clock, Json, Workspace
+from bot.sandbox.slack.content import BOT_AUTHOR, read_content
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.workspace import BOT_USER_ID, Clock, Json, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,14 +7,14 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.workspace import BOT_USER_ID, TEAM_ID, Channel, ChannelKind, Json
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.workspace import BOT_USER_ID, TEAM_ID, Channel, ChannelKind, Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.sandbox.slack_arguments import Arguments
-    from bot.sandbox.slack_install import Installation
+    from bot.sandbox.slack.arguments import Arguments
+    from bot.sandbox.slack.install import Installation
 
 REPLIES_DEFAULT: Final = 1000
 HISTORY_DEFAULT: Final = 100

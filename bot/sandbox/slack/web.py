@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from bot.sandbox.slack_arguments import Arguments
-from bot.sandbox.slack_faults import RESPONSE_URL, Fault, FaultKind
-from bot.sandbox.slack_install import TokenKind
-from bot.sandbox.slack_methods import METHODS, Method
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.slack_response_url import read_response
+from bot.sandbox.slack.arguments import Arguments
+from bot.sandbox.slack.faults import RESPONSE_URL, Fault, FaultKind
+from bot.sandbox.slack.install import TokenKind
+from bot.sandbox.slack.methods import METHODS, Method
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.response_url import read_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bot.sandbox.slack_faults import Faults
-    from bot.sandbox.slack_install import Installation
-    from bot.sandbox.slack_rates import Rates
-    from bot.sandbox.slack_response_url import ResponseUrls
-    from bot.sandbox.workspace import Json
+    from bot.sandbox.slack.faults import Faults
+    from bot.sandbox.slack.install import Installation
+    from bot.sandbox.slack.rates import Rates
+    from bot.sandbox.slack.response_url import ResponseUrls
+    from bot.sandbox.slack.workspace import Json
 
 CONNECTIONS_OPEN: Final = "apps.connections.open"
 POST_MESSAGE: Final = "chat.postMessage"

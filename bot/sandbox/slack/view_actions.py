@@ -8,20 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.sandbox import slack_view_payloads as payloads
-from bot.sandbox.slack_delivery import AckError, Envelope, EnvelopeKind
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.slack_state import read_values, wrong_inputs
-from bot.sandbox.slack_use import Asked, use
-from bot.sandbox.validation import check_view
+from bot.sandbox.slack import view_payloads as payloads
+from bot.sandbox.slack.delivery import AckError, Envelope, EnvelopeKind
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.state import read_values, wrong_inputs
+from bot.sandbox.slack.use import Asked, use
+from bot.sandbox.slack.validation import check_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.sandbox.slack_delivery import Ack, Courier
-    from bot.sandbox.slack_install import Installation
-    from bot.sandbox.slack_state import Values
-    from bot.sandbox.workspace import Json, User
+    from bot.sandbox.slack.delivery import Ack, Courier
+    from bot.sandbox.slack.install import Installation
+    from bot.sandbox.slack.state import Values
+    from bot.sandbox.slack.workspace import Json, User
 
 
 @dataclass(frozen=True, slots=True)

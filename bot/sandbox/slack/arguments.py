@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from bot.sandbox.workspace import Json
+    from bot.sandbox.slack.workspace import Json
 
 STRUCTURES: Final = frozenset({"blocks", "metadata", "view", "message", "attachments"})
 """Arguments that are JSON values; a form carries them as text."""

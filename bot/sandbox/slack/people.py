@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.workspace import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, TEAM_NAME, Json
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.workspace import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, TEAM_NAME, Json
 
 if TYPE_CHECKING:
-    from bot.sandbox.slack_arguments import Arguments
-    from bot.sandbox.slack_install import Installation
+    from bot.sandbox.slack.arguments import Arguments
+    from bot.sandbox.slack.install import Installation
 
 
 def api_test(_app: Installation, args: Arguments) -> Json:

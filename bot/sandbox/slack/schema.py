@@ -1,6 +1,6 @@
 """Small parts to describe JSON with: each checker yields what is wrong with a value, in Slack's words.
 
-Pure, and without knowledge of any block: Slack's table of blocks stands in ``slack_blocks``.
+Pure, and without knowledge of any block: Slack's table of blocks stands in ``blocks``.
 """
 
 from __future__ import annotations

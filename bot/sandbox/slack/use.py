@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.sandbox.slack_elements import interactive_elements, options_of
-from bot.sandbox.slack_state import LISTS, MEMBERS, read_values
+from bot.sandbox.slack.elements import interactive_elements, options_of
+from bot.sandbox.slack.state import LISTS, MEMBERS, read_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bot.sandbox.slack_state import Values
-    from bot.sandbox.workspace import Json
+    from bot.sandbox.slack.state import Values
+    from bot.sandbox.slack.workspace import Json
 
 
 @dataclass(frozen=True, slots=True)

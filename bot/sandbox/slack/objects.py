@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bot.core.blocks import limits
-from bot.sandbox.slack_schema import Checker, also, array, boolean, exactly_one, kinds, record, string, typed, url
+from bot.sandbox.slack.schema import Checker, also, array, boolean, exactly_one, kinds, record, string, typed, url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.sandbox.slack_delivery import Envelope, EnvelopeKind
-from bot.sandbox.slack_payloads import Click, click_payload
-from bot.sandbox.slack_response_url import Place
-from bot.sandbox.slack_use import use
+from bot.sandbox.slack.delivery import Envelope, EnvelopeKind
+from bot.sandbox.slack.payloads import Click, click_payload
+from bot.sandbox.slack.response_url import Place
+from bot.sandbox.slack.use import use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.sandbox.slack_delivery import Ack, Courier
-    from bot.sandbox.slack_install import Installation
-    from bot.sandbox.slack_state import Values
-    from bot.sandbox.slack_use import Asked
-    from bot.sandbox.workspace import Channel, User
+    from bot.sandbox.slack.delivery import Ack, Courier
+    from bot.sandbox.slack.install import Installation
+    from bot.sandbox.slack.state import Values
+    from bot.sandbox.slack.use import Asked
+    from bot.sandbox.slack.workspace import Channel, User
 
 
 class MessageActions:

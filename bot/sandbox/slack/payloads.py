@@ -11,12 +11,12 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bot.sandbox.workspace import APP_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Channel, ChannelKind, Json, User
+from bot.sandbox.slack.workspace import APP_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Channel, ChannelKind, Json, User
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bot.sandbox.slack_use import Use
+    from bot.sandbox.slack.use import Use
 
 VERIFICATION_TOKEN: Final = "sandbox-verification-token"  # noqa: S105 - Slack's deprecated token; nothing checks it
 

@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from bot.sandbox.slack_delivery import ACK_TIMEOUT_S, Ack, AckError, Envelope, EnvelopeKind
+from bot.sandbox.slack.delivery import ACK_TIMEOUT_S, Ack, AckError, Envelope, EnvelopeKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.sandbox.workspace import Clock, Json
+    from bot.sandbox.slack.workspace import Clock, Json
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"

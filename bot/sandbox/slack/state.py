@@ -12,12 +12,12 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from bot.sandbox.slack_elements import interactive_elements, options_of
+from bot.sandbox.slack.elements import interactive_elements, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bot.sandbox.workspace import Json
+    from bot.sandbox.slack.workspace import Json
 
     Values = Mapping[str, Mapping[str, Json]]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.sandbox.workspace import Clock
+    from bot.sandbox.slack.workspace import Clock
 
 PER_MINUTE: Final[Mapping[str, int]] = {"t1": 1, "t2": 20, "t3": 100, "t4": 200}
 """Slack promises at least 1, 20, 50 and 100 a minute and lets bursts pass: the stand-in allows t3 and t4 twice that."""

@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import aiohttp
 from aiohttp import web
 
-from bot.sandbox import slack_payloads as payloads
 from bot.sandbox.loopback import require_loopback
-from bot.sandbox.slack_delivery import Ack, AckError, Courier, Envelope, EnvelopeKind, Route
-from bot.sandbox.slack_faults import Fault, Faults
-from bot.sandbox.slack_http import SignedHttp
-from bot.sandbox.slack_install import HOME_TAB, Installation, Tokens, Triggers
-from bot.sandbox.slack_message_actions import MessageActions
-from bot.sandbox.slack_rates import Rates
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.slack_response_url import Place, ResponseUrls
-from bot.sandbox.slack_socket import SocketMode
-from bot.sandbox.slack_use import Asked
-from bot.sandbox.slack_view_actions import ViewActions
-from bot.sandbox.slack_view_store import Views
-from bot.sandbox.slack_waiting import Changes
-from bot.sandbox.slack_web import ApiCall, WebApi
-from bot.sandbox.workspace import (
+from bot.sandbox.slack import payloads
+from bot.sandbox.slack.delivery import Ack, AckError, Courier, Envelope, EnvelopeKind, Route
+from bot.sandbox.slack.faults import Faults
+from bot.sandbox.slack.install import HOME_TAB, Installation, Tokens, Triggers
+from bot.sandbox.slack.message_actions import MessageActions
+from bot.sandbox.slack.rates import Rates
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.response_url import Place, ResponseUrls
+from bot.sandbox.slack.signed_http import SignedHttp
+from bot.sandbox.slack.socket_mode import SocketMode
+from bot.sandbox.slack.use import Asked
+from bot.sandbox.slack.view_actions import ViewActions
+from bot.sandbox.slack.view_store import Views
+from bot.sandbox.slack.waiting import Changes
+from bot.sandbox.slack.web import ApiCall, WebApi
+from bot.sandbox.slack.workspace import (
     BOT_USER_ID,
     TEAM_ID,
     Channel,
@@ -47,9 +47,7 @@ from bot.scopes import BOT_SCOPES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from bot.sandbox.slack_state import Values
-
-__all__ = ["Ack", "ApiCall", "Envelope", "Fault", "LocalSlack"]
+    from bot.sandbox.slack.state import Values
 
 T = TypeVar("T")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from bot.sandbox.slack_content import BOT_AUTHOR, read_content
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.validation import check_update_text
-from bot.sandbox.workspace import BOT_USER_ID, Channel, Json
+from bot.sandbox.slack.content import BOT_AUTHOR, read_content
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.validation import check_update_text
+from bot.sandbox.slack.workspace import BOT_USER_ID, Channel, Json
 
 if TYPE_CHECKING:
-    from bot.sandbox.slack_arguments import Arguments
-    from bot.sandbox.slack_install import Installation
+    from bot.sandbox.slack.arguments import Arguments
+    from bot.sandbox.slack.install import Installation
 
 
 EMOJI_NAME: Final = re.compile(r"[\w'+-]{1,100}(::skin-tone-[2-6])?")

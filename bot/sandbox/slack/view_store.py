@@ -9,9 +9,9 @@ import copy
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from bot.sandbox.slack_content import fill_in_ids
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.workspace import APP_ID, BOT_ID, TEAM_ID, Json
+from bot.sandbox.slack.content import fill_in_ids
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.workspace import APP_ID, BOT_ID, TEAM_ID, Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.core.blocks import limits
-from bot.sandbox.slack_objects import (
+from bot.sandbox.slack.objects import (
     CHOICE,
     CONFIRM,
     CONVERSATION_FILTER,
@@ -21,8 +21,8 @@ from bot.sandbox.slack_objects import (
     STYLE,
     plain_only,
 )
-from bot.sandbox.slack_rich_text import RICH_TEXT
-from bot.sandbox.slack_schema import (
+from bot.sandbox.slack.rich_text import RICH_TEXT
+from bot.sandbox.slack.schema import (
     Checker,
     Problem,
     also,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bot.core.blocks import limits
-from bot.sandbox.slack_schema import Checker, array, between, boolean, integer, kinds, record, string, typed, url
+from bot.sandbox.slack.schema import Checker, array, between, boolean, integer, kinds, record, string, typed, url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bot.core.blocks import limits
-from bot.sandbox.slack_elements import ACCESSORIES, ACTIONS, IMAGE, INPUTS, Surface, image
-from bot.sandbox.slack_objects import either, mrkdwn, plain, plain_only
-from bot.sandbox.slack_rich_text import RICH_TEXT
-from bot.sandbox.slack_schema import Checker, anything, array, boolean, kinds, nullable, record, string, typed
+from bot.sandbox.slack.elements import ACCESSORIES, ACTIONS, IMAGE, INPUTS, Surface, image
+from bot.sandbox.slack.objects import either, mrkdwn, plain, plain_only
+from bot.sandbox.slack.rich_text import RICH_TEXT
+from bot.sandbox.slack.schema import Checker, anything, array, boolean, kinds, nullable, record, string, typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

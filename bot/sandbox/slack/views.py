@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.validation import check_view
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.validation import check_view
 
 if TYPE_CHECKING:
-    from bot.sandbox.slack_arguments import Arguments
-    from bot.sandbox.slack_install import Installation
-    from bot.sandbox.workspace import Json
+    from bot.sandbox.slack.arguments import Arguments
+    from bot.sandbox.slack.install import Installation
+    from bot.sandbox.slack.workspace import Json
 
 
 def open_view(app: Installation, args: Arguments) -> Json:

@@ -20,15 +20,15 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from bot.sandbox.flokit_faults import Fault, Faults
-from bot.sandbox.flokit_sources import DEMO_PLANS, History, Plan, Source, Turn, demo_sources
+from bot.sandbox.flokit.faults import Fault, Faults
+from bot.sandbox.flokit.sources import DEMO_PLANS, History, Plan, Source, Turn, demo_sources
 from bot.sandbox.loopback import require_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Unpack
 
-    from bot.sandbox.flokit_sources import Fields
+    from bot.sandbox.flokit.sources import Fields
 
 READ_KEY = "flo_sandbox_read"
 WRITE_KEY = "flo_sandbox_write"

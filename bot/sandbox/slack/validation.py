@@ -1,6 +1,6 @@
 """From a payload to the error code that Slack gives: text, blocks, metadata, views.
 
-Pure: the same payload gets the same answer. What blocks may hold stands in ``slack_blocks``; here are the rules about
+Pure: the same payload gets the same answer. What blocks may hold stands in ``blocks``; here are the rules about
 a message as a whole.
 """
 
@@ -11,10 +11,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.core.blocks import limits
-from bot.sandbox.slack_blocks import BLOCKS, MARKDOWN_TEXT, MARKDOWN_TOTAL, VIEW_BYTES, VIEWS
-from bot.sandbox.slack_elements import Surface, interactive_elements
-from bot.sandbox.slack_refusal import RefusalError
-from bot.sandbox.slack_schema import Problem
+from bot.sandbox.slack.blocks import BLOCKS, MARKDOWN_TEXT, MARKDOWN_TOTAL, VIEW_BYTES, VIEWS
+from bot.sandbox.slack.elements import Surface, interactive_elements
+from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.schema import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
