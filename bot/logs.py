@@ -17,6 +17,12 @@ SHORTEST_BLOTTED: Final = 6
 QUIET_LIBRARIES: Final = ("slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "alembic", "asyncio", "aiosqlite")
 
 
+# Without local variables: they hold people's words and, clipped so that they cannot be blotted out, keys.
+_traceback_as_dict: Final = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
+
 def configure_logging(format_: Literal["console", "json"], level: str, *, secrets: Sequence[str]) -> None:
     """Send all logs to stderr; ``secrets`` are blotted out wherever a library might have let one in."""
     shared: list[Any] = [
@@ -26,9 +32,10 @@ def configure_logging(format_: Literal["console", "json"], level: str, *, secret
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if format_ == "json":
-        last: list[Any] = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        last: list[Any] = [_traceback_as_dict, structlog.processors.JSONRenderer()]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        plain = structlog.dev.plain_traceback
+        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
