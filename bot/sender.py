@@ -23,6 +23,7 @@ from bot.core.errors import (
     SlackUnavailable,
 )
 from bot.core.models import Message
+from bot.slack import PACED
 from bot.store import codec
 from bot.store.outbox import Address, OutboxKind
 
@@ -169,7 +170,9 @@ class Sender:
 
     async def _remedy(self, item: OutboxItem, message: Message, error: SlackError) -> None:
         """Do what helps against a refusal; never the same thing again at once."""
-        log.warning("slack_refused", kind=item.kind, code=error.code, error=str(error), failures=item.failures)
+        our_own_pace = error.code == PACED
+        tell = log.debug if our_own_pace else log.warning
+        tell("slack_refused", kind=item.kind, code=error.code, error=str(error), failures=item.failures)
         match error:
             case SlackRateLimited(retry_after_s=seconds):
                 await self._later(item, seconds, in_doubt=item.in_doubt, failed=False)

@@ -57,6 +57,9 @@ MAX_RETRY_AFTER_S: Final = 120.0
 CHANNELS_PACED: Final = 10_000
 FIND_PAGES: Final = 10
 
+PACED: Final = "paced"
+"""The code of SlackRateLimited when Slack was not asked: it was not our turn yet."""
+
 _TYPED: Final = (
     SlackUnavailable,
     SlackNoAccess,
@@ -232,7 +235,7 @@ class SlackClient:
         while wait_s := bucket.take(leave=leave):
             waited_s += wait_s
             if waited_s > self._patience_s:  # others were faster, or it is held
-                raise SlackRateLimited("waiting for our turn", retry_after_s=wait_s, code="paced")
+                raise SlackRateLimited("waiting for our turn", retry_after_s=wait_s, code=PACED)
             await asyncio.sleep(wait_s)
 
     async def _call(self, call: Awaitable[Any], *, paced_by: Bucket | None = None) -> Any:
