@@ -170,9 +170,10 @@ class Sender:
 
     async def _remedy(self, item: OutboxItem, message: Message, error: SlackError) -> None:
         """Do what helps against a refusal; never the same thing again at once."""
-        our_own_pace = error.code == PACED
-        tell = log.debug if our_own_pace else log.warning
-        tell("slack_refused", kind=item.kind, code=error.code, error=str(error), failures=item.failures)
+        if error.code == PACED:
+            log.debug("waits_for_its_turn", kind=item.kind)
+        else:
+            log.warning("slack_refused", kind=item.kind, code=error.code, error=str(error), failures=item.failures)
         match error:
             case SlackRateLimited(retry_after_s=seconds):
                 await self._later(item, seconds, in_doubt=item.in_doubt, failed=False)
