@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-BEAT_S: Final = 5.0
+BEAT_S: Final = 10.0
 PURGE_EVERY: Final = timedelta(hours=1)
 
 
