@@ -44,11 +44,14 @@ ERRORS_ALLOWED: Final = {
 }
 """Error events of docs/operations.md that killing brings about, with the reason they must give."""
 
-LIBRARY_ERRORS_ALLOWED: Final = (("slack_bolt", "Failed to run a request listener: Cannot write to closing transport"),)
+LIBRARY_ERRORS_ALLOWED: Final = (
+    ("slack_bolt", "Failed to run a request listener: Cannot write to closing transport"),
+    ("slack_bolt", "Failed to connect (error: "),
+)
 """What the libraries log as errors, by logger and beginning, when a connection ends below them.
 
 - The socket closed under an ack: Slack shows the click as failed, and the person clicks again.
-- Slack asked for a new socket and then refused to name one: the SDK's monitor tries again.
+- Slack asked for a new socket and then refused to name one, or hung up: the SDK's monitor tries again.
 """
 
 LATER: Final = "not_confirmed"

@@ -32,7 +32,7 @@ REMEMBERED: Final = 12
 """People press buttons of this many newest messages in a channel."""
 
 REFUSAL: Final = re.compile(
-    r"nothing was started|FloKit can.t be reached|refuses my API key|has no integration", re.IGNORECASE
+    r"nothing was started|FloKit can.t be reached right now|refuses my API key|has no integration", re.IGNORECASE
 )
 """The sentences that say that a click started nothing."""
 

@@ -12,7 +12,7 @@ import aiosqlite
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from threading import Thread
 
-    from sqlalchemy import Table
+    from sqlalchemy import ExceptionContext, Table
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 BUSY_TIMEOUT_MS = 5000
@@ -70,8 +70,10 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _set_pragmas)
             event.listen(self.engine.sync_engine, "begin", _begin_immediately)
-        elif statement_s is not None:
-            event.listen(self.engine.sync_engine, "connect", _limit_idling)
+        else:
+            event.listen(self.engine.sync_engine, "handle_error", _drop_what_hangs)
+            if statement_s is not None:
+                event.listen(self.engine.sync_engine, "connect", _limit_idling)
 
     def _connect_sqlite(self, *args: Any, **options: Any) -> aiosqlite.Connection:
         """Connect as SQLAlchemy would, and remember the thread that aiosqlite works in."""
@@ -157,6 +159,13 @@ def _limit_idling(connection: Any, _record: object) -> None:
     cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}")
     cursor.close()
     connection.commit()
+
+
+def _drop_what_hangs(context: ExceptionContext) -> None:
+    """Throw away a connection whose statement was given up: it may still be at it, and must serve nobody else."""
+    if isinstance(context.original_exception, TimeoutError) or isinstance(context.sqlalchemy_exception, InternalError):
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
 
 
 def _begin_immediately(connection: Any) -> None:
