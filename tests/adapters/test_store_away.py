@@ -188,7 +188,7 @@ async def test_a_process_that_stands_still_is_thrown_out(postgres_url, make, cli
 
 @pytest.mark.postgres
 async def test_a_server_that_hangs_is_given_up(postgres_url):
-    """A statement that takes too long is no answer, for Slack waits three seconds; its connection serves nobody else."""
+    """A statement that takes too long is no answer: Slack waits three seconds. Its connection serves nobody else."""
     database = Database(postgres_url, statement_s=0.2)
     dropped = []
     event.listen(database.engine.sync_engine.pool, "invalidate", lambda *_: dropped.append(1))
