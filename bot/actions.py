@@ -109,6 +109,7 @@ class Actions:
 
         Raises:
             StoreUnavailable: nothing was saved, and nothing was started.
+            StoreInDoubt: it may have been saved, and then it will be done.
         """
         press = request.press
         if press and press.action in (Action.RESYNC, Action.TRY_AGAIN):

@@ -87,7 +87,11 @@ def untold(evidence: Evidence) -> Iterator[str]:
 def untold_clicks(evidence: Evidence) -> list[Click]:
     """Find the accepted clicks without an outcome, whatever the reason."""
     by_user = _by_user(evidence.tellings)
-    return [click for click in evidence.clicks if click.accepted and not _is_told(click, by_user[click.user])]
+    return [
+        click
+        for click in evidence.clicks
+        if click.accepted and not click.in_doubt and not _is_told(click, by_user[click.user])
+    ]
 
 
 def _by_user(tellings: Iterable[Telling]) -> dict[str, list[Telling]]:

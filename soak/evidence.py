@@ -35,6 +35,8 @@ class Click:
     """How each delivery of it was taken; a double click has two."""
     refusals: tuple[str, ...] = ()
     """The sentences that told this person that nothing was started."""
+    in_doubt: bool = False
+    """The person was told that nobody knows whether it was started."""
 
     @property
     def accepted(self) -> bool:

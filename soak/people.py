@@ -10,6 +10,7 @@ import contextlib
 import re
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.sandbox.slack.workspace import User
@@ -35,6 +36,9 @@ REFUSAL: Final = re.compile(
     r"nothing was started|FloKit can.t be reached right now|refuses my API key|has no integration", re.IGNORECASE
 )
 """The sentences that say that a click started nothing."""
+
+DOUBT: Final = re.compile(r"can.t tell yet whether it was started")
+"""The sentence that says that nobody knows."""
 
 
 class People:
@@ -80,18 +84,16 @@ class People:
     @property
     def clicks(self) -> list[Click]:
         """Every click, with what its person was told in private since."""
-        return [
-            Click(one.user, one.channel, one.integration_id, one.at, one.thread_ts, one.acks, self._refusals(one.user))
-            for one in self._clicks
-        ]
+        return [self._with_answers(one) for one in self._clicks]
 
-    def _refusals(self, user: str) -> tuple[str, ...]:
-        direct = self._slack.workspace.open_im(user).id
-        said = [*self._slack.ephemerals(user), *self._slack.messages(direct)]
+    def _with_answers(self, click: Click) -> Click:
+        direct = self._slack.workspace.open_im(click.user).id
+        said = [*self._slack.ephemerals(click.user), *self._slack.messages(direct)]
         texts = [
             str(one.get("text")) for one in said if not buttons(one) and "flokit_sync" not in str(one.get("metadata"))
         ]
-        return tuple(text for text in texts if REFUSAL.search(text))
+        refusals = tuple(text for text in texts if REFUSAL.search(text))
+        return replace(click, refusals=refusals, in_doubt=any(DOUBT.search(text) for text in texts))
 
     # errands
 

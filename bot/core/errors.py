@@ -22,7 +22,8 @@ BotError
 │   └── SlackOther               any other error code
 ├── IllegalObservation           an event that a run's phase does not know; nothing was changed
 ├── ClaimLost                    another replica took the work over; write nothing
-├── StoreUnavailable             the database cannot be reached
+├── StoreUnavailable             the database cannot be reached; nothing was saved
+│   └── StoreInDoubt             it went away while it committed: it may have been saved
 └── SettingsError                one sentence a line; exit code 78
 """
 
@@ -216,9 +217,13 @@ class ClaimLost(BotError):
 
 
 class StoreUnavailable(BotError):
-    """The database cannot be reached right now."""
+    """The database cannot be reached right now; nothing was saved."""
 
     retryable = True
+
+
+class StoreInDoubt(StoreUnavailable):
+    """The database went away while it committed: nobody knows yet whether that was saved."""
 
 
 class SettingsError(BotError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from bot.core import blocks
-from bot.core.errors import BotError, SlackError, StoreUnavailable
+from bot.core.errors import BotError, SlackError, StoreInDoubt, StoreUnavailable
 from bot.store.ids import new_id
 
 if TYPE_CHECKING:
@@ -24,12 +24,17 @@ log = structlog.get_logger(__name__)
 
 NOT_SAVED: Final = "I can't save this right now, so nothing was started. Please try again in a minute."
 
+IN_DOUBT: Final = (
+    "My database went away while I was saving this, so I can't tell yet whether it was started. If it was, you will be "
+    "told as soon as the database is back; if you hear nothing within a few minutes, please try again."
+)
+
 
 class Reception:
     """Takes requests from the listeners of one workspace.
 
     A refusal that cannot be saved is answered from memory: the only thing here that a crash may lose, and it says
-    that nothing was started.
+    that nothing was started, or that this is not known.
     """
 
     def __init__(self, actions: Actions, slack: SlackClient, *, team_id: str, clock: Callable[[], datetime]) -> None:
@@ -43,6 +48,9 @@ class Reception:
         """Save a request and return ""; when there is nothing to do, or to save it in, a sentence for the person."""
         try:
             return await self._actions.receive(request)
+        except StoreInDoubt as error:
+            log.warning("request_in_doubt", request_id=request.id, error=str(error))
+            return IN_DOUBT
         except StoreUnavailable as error:
             log.warning("request_not_saved", request_id=request.id, error=str(error))
             return NOT_SAVED

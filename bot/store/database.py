@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bot.core.errors import SettingsError, StoreUnavailable
+from bot.core.errors import SettingsError, StoreInDoubt, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -109,10 +109,18 @@ class Database:
 
         Raises:
             StoreUnavailable: the database cannot be reached; nothing was saved.
+            StoreInDoubt: it went away while it committed; what the block did may be saved.
         """
-        with _reachable():
-            async with self._writer, self.engine.begin() as connection:
-                yield connection
+        committing = False
+        try:
+            with _reachable():
+                async with self._writer, self.engine.begin() as connection:
+                    yield connection
+                    committing = True
+        except StoreUnavailable as error:
+            if committing:
+                raise StoreInDoubt("the database went away while it was saving this") from error
+            raise
 
     async def check(self) -> None:
         """Ask the database for an answer.

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from bot.actions import Actions
 from bot.core.commands import Action, Press
-from bot.core.errors import FlokitNotSent, StoreUnavailable
+from bot.core.errors import FlokitNotSent, StoreInDoubt, StoreUnavailable
 from bot.core.models import Patience
 from bot.core.requests import RequestKind
 from bot.listeners import buttons, commands, events
 from bot.listeners.payloads import first_action, parse_command_payload, parse_message_event, parse_press_payload
-from bot.listeners.reception import NOT_SAVED, Reception
+from bot.listeners.reception import IN_DOUBT, NOT_SAVED, Reception
 from bot.slack import SlackClient
 from bot.store import codec
 from bot.store.snapshots import Snapshots
@@ -273,6 +273,18 @@ async def test_command_while_the_store_is_away(closed):
     ack = Ack()
     await commands.on_command(ack, command_body(), closed)
     assert ack.calls == [{"text": NOT_SAVED, "response_type": "ephemeral"}]
+
+
+async def test_command_while_the_store_goes_away(reception, sqlite_store):
+    """When nobody knows whether a command was saved, its person is told just that."""
+
+    async def in_doubt(*_, **__):
+        raise StoreInDoubt("gone")
+
+    sqlite_store.add_request = in_doubt
+    ack = Ack()
+    await commands.on_command(ack, command_body(), reception)
+    assert ack.calls == [{"text": IN_DOUBT, "response_type": "ephemeral"}]
 
 
 async def test_press_while_the_store_is_away(closed, local_slack):

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import event, select, update
 
-from bot.core.errors import StoreUnavailable
+from bot.core.errors import StoreInDoubt, StoreUnavailable
 from bot.store import database as database_module
 from bot.store.database import Database
 from bot.store.store import Store
@@ -200,6 +200,26 @@ async def test_a_server_that_hangs_is_given_up(postgres_url):
         await database.check()
     finally:
         await database.close()
+
+
+async def test_only_a_lost_commit_is_in_doubt(database_url, make, click):
+    """Before the commit nothing was saved, for sure; while it runs nobody knows."""
+    database = Database(database_url)
+    store = Store(database, owner="a")
+    try:
+        await click(store, make)
+        for moment, error in (("begin", StoreUnavailable), ("commit", StoreInDoubt)):
+            event.listen(database.engine.sync_engine, moment, _hang_up)
+            with pytest.raises(StoreUnavailable) as caught:
+                await store.add_request(make.command())
+            assert type(caught.value) is error
+            event.remove(database.engine.sync_engine, moment, _hang_up)
+    finally:
+        await store.close()
+
+
+def _hang_up(_connection):
+    raise ConnectionResetError
 
 
 async def test_missing_folder_is_made(tmp_path):

@@ -4,8 +4,8 @@ import pytest
 
 from bot.actions import TOO_LATE
 from bot.core.blocks import access_lost_message, flokit_away_message, not_found_message
-from bot.listeners.reception import NOT_SAVED
-from soak.people import REFUSAL, buttons, resyncs
+from bot.listeners.reception import IN_DOUBT, NOT_SAVED
+from soak.people import DOUBT, REFUSAL, buttons, resyncs
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,13 @@ from soak.people import REFUSAL, buttons, resyncs
 def test_a_refusal_is_understood(sentence):
     """Each sentence with which the bot starts nothing counts as a refusal."""
     assert REFUSAL.search(sentence)
+
+
+def test_a_doubt_is_no_refusal():
+    """That nobody knows whether a sync was started is understood as just that."""
+    assert DOUBT.search(IN_DOUBT)
+    assert not REFUSAL.search(IN_DOUBT)
+    assert not DOUBT.search(NOT_SAVED)
 
 
 def test_a_hint_is_no_refusal():
