@@ -8,8 +8,9 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from bot.sandbox import flokit_faults, slack_faults
+from bot.sandbox.flokit import faults as flokit_faults
 from bot.sandbox.flokit.sources import Ending, Plan
+from bot.sandbox.slack import faults as slack_faults
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
