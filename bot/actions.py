@@ -23,24 +23,29 @@ from bot.core.commands import (
     Press,
     ShowCommand,
     StatusCommand,
+    SubscribeCommand,
+    SubscriptionsCommand,
     SyncCommand,
+    UnsubscribeCommand,
     filter_integrations,
     parse_command,
     parse_mention,
     resolve,
 )
 from bot.core.errors import FlokitDenied, FlokitError, FlokitMissing
-from bot.core.models import Integration, Panel, PanelKind
+from bot.core.models import Integration
+from bot.core.panels import Panel, PanelKind
 from bot.core.requests import RequestKind
 from bot.flokit import SHARED_WITHIN_S, Priority
 from bot.store.ids import new_id
-from bot.store.outbox import Address
+from bot.store.outbox import answer_address
 from bot.store.store import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from bot.alerts import Alerts
     from bot.core.models import Message, Patience
     from bot.core.requests import Request
     from bot.flokit import FlokitClient
@@ -85,6 +90,7 @@ class Actions:
         store: Store,
         flokit: FlokitClient,
         snapshots: Snapshots,
+        alerts: Alerts,
         *,
         patience: Patience,
         clock: Callable[[], datetime],
@@ -98,6 +104,7 @@ class Actions:
         self._command = command
         self._bot_user_id = bot_user_id
         self._snapshots = snapshots
+        self._alerts = alerts
         self._last_known: _Known | None = None
         self._saved: _Known | None = None
 
@@ -153,6 +160,12 @@ class Actions:
                 await self._show(request, target)
             case SyncCommand(target=target):
                 await self._sync(request, target)
+            case SubscribeCommand(words=words):
+                await self._alerts.subscribe(request, words, (await self._look()).integrations)
+            case UnsubscribeCommand(words=words):
+                await self._alerts.unsubscribe(request, words, (await self._look()).integrations)
+            case SubscriptionsCommand():
+                await self._alerts.show(request, await self._known_at_best())
             case HelpCommand():
                 await self._note(request, blocks.help_message(command, command=self._command))
 
@@ -162,6 +175,10 @@ class Actions:
                 await self._add_detail(request, press.integration_id)
             case Action.REFRESH | Action.PREVIOUS_PAGE | Action.NEXT_PAGE:
                 await self._redraw(request, press)
+            case Action.SNOOZE | Action.END_SNOOZE:
+                await self._alerts.snooze(request, press)
+            case Action.UNSUBSCRIBE:
+                await self._alerts.press_unsubscribe(request, press, await self._known_at_best())
             case _:
                 log.error("press_not_answered", action=press.action)
                 await self._store.finish_request(request.id)
@@ -247,6 +264,13 @@ class Actions:
         self._last_known = _Known(listing.integrations, listing.as_of)
         await self._remember(self._last_known)
         return self._last_known
+
+    async def _known_at_best(self) -> tuple[Integration, ...]:
+        """Return what is known for names' sake; nothing at all is good enough."""
+        try:
+            return (await self._look()).integrations
+        except FlokitError:
+            return ()
 
     async def _remember(self, known: _Known) -> None:
         """Keep what FloKit said for other replicas and after a restart; the same again only now and then."""
@@ -338,31 +362,12 @@ class Actions:
     # Answers
 
     async def _add_panel(self, request: Request, panel: Panel) -> None:
-        await self._store.add_panel(request, panel, _answer_address(request), self._clock())
+        await self._store.add_panel(request, panel, answer_address(request), self._clock())
 
     async def _note(self, request: Request, message: Message) -> None:
         """Answer only the person who asked, where Slack lets us; in a thread or a direct message, there."""
-        origin = request.origin
-        address = _answer_address(request)
-        if request.kind is not RequestKind.MENTION and origin.response_url:
-            address = replace(address, ephemeral=True)
+        address = answer_address(request, private=True)
         await self._store.add_note(request, message, address, self._clock())
-
-
-def _answer_address(request: Request) -> Address:
-    """Where an answer goes: the channel of a command, the thread of a mention, the thread below a clicked message."""
-    origin = request.origin
-    thread_ts = origin.thread_ts
-    if request.kind is RequestKind.PRESS:
-        thread_ts = origin.thread_ts or origin.message_ts
-    return Address(
-        team_id=origin.team_id,
-        channel_id=origin.channel_id,
-        thread_ts=None if origin.ephemeral else thread_ts,
-        user_id=origin.person.id,
-        response_url=origin.response_url,
-        ephemeral=origin.ephemeral,
-    )
 
 
 def _panel(kind: PanelKind, known: _Known, shown: Sequence[Integration], *, query: str = "") -> Panel:

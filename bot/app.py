@@ -4,58 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 import socket
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
-from slack_bolt.async_app import AsyncApp
-from slack_bolt.authorization import AuthorizeResult
 
-from bot import listeners
-from bot.actions import Actions
 from bot.core.errors import SettingsError, SlackAuthLost, SlackError, StoreUnavailable
-from bot.flokit import FlokitClient
-from bot.follower import Follower
 from bot.health import Health
 from bot.housekeeper import Housekeeper
-from bot.listeners.reception import Reception
-from bot.responder import Responder
-from bot.sender import Sender
 from bot.settings import Mode
 from bot.slack import SlackClient
 from bot.slack_socket import SlackSocket
 from bot.store import schema
-from bot.store.budget import SharedBudget
 from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.replicas import Replicas
 from bot.store.retention import Retention
-from bot.store.snapshots import Snapshots
 from bot.store.store import Store
+from bot.store.timers import Timers
 from bot.web import SLACK_PATH, WebServer
-from bot.worker import Worker
+from bot.workspace import build_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from slack_bolt.async_app import AsyncApp
 
     from bot.settings import Settings
     from bot.slack import Identity
+    from bot.worker import Worker
+    from bot.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-RUN_SLOTS: Final = 32
-MESSAGE_SLOTS: Final = 16
-REQUEST_SLOTS: Final = 16
 DATABASE_RETRY_S: Final = 1.0
 RELEASE_WITHIN_S: Final = 3.0
-LOOK_SHARE: Final = 0.8
 SEND_SHARE: Final = 0.4
-"""Shares of the lease that one call to FloKit and to Slack may take: a claim outlives its calls."""
+"""The share of the lease that one call to Slack may take: a claim outlives its calls."""
 
 
 def now_utc() -> datetime:
@@ -66,12 +55,14 @@ def now_utc() -> datetime:
 class Bot:
     """One process of the bot, from start to stop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = now_utc) -> None:
         self._settings = settings
+        self._clock = clock
         self._stop = asyncio.Event()
         self._database = Database(settings.database_url)
         owner = f"{socket.gethostname()}:{new_id('bot')}"
         self._store = Store(self._database, owner=owner, lease_s=settings.lease_s)
+        self._timers = Timers(self._database, owner=owner, lease_s=settings.lease_s)
         self._slack = SlackClient(
             settings.slack_bot_token.get_secret_value(),
             api_url=settings.slack_web_api_url,
@@ -178,119 +169,44 @@ class Bot:
             pass
 
     async def _work(self, identity: Identity) -> None:
+        workspace = build_workspace(
+            self._settings,
+            identity,
+            database=self._database,
+            store=self._store,
+            timers=self._timers,
+            slack=self._slack,
+            clock=self._clock,
+        )
         try:
-            async with contextlib.aclosing(self._make_flokit(identity.team_id)) as flokit:
-                await self._work_with(flokit, identity)
+            async with contextlib.aclosing(workspace.flokit):
+                await self._work_in(workspace, identity)
         finally:
             await self._release()
 
-    async def _work_with(self, flokit: FlokitClient, identity: Identity) -> None:
-        command = self._settings.flokit_command
-        actions = Actions(
-            self._store,
-            flokit,
-            Snapshots(self._database, identity.team_id),
-            patience=self._settings.patience,
-            clock=now_utc,
-            command=command,
-            bot_user_id=identity.bot_user_id,
-        )
-        sender = Sender(self._store, self._slack, clock=now_utc, bot_user_id=identity.bot_user_id, command=command)
-        self._health.sender = sender
-        bolt = self._make_bolt(identity, Reception(actions, self._slack, team_id=identity.team_id, clock=now_utc))
-        workers = self._make_workers(Responder(actions), Follower(self._store, flokit, clock=now_utc), sender)
+    async def _work_in(self, workspace: Workspace, identity: Identity) -> None:
+        self._health.sender = workspace.sender
         async with asyncio.TaskGroup() as group:  # a loop that dies ends the process: it never goes quiet
-            for worker in workers:
+            for worker in workspace.workers:
                 group.create_task(worker.run())
             background = [group.create_task(self._make_housekeeper().run())]
-            if way_in := self._open_way_in(group, bolt):
+            background.append(group.create_task(workspace.watcher.run()))
+            if way_in := self._open_way_in(group, workspace.bolt):
                 background.append(way_in)
             log.info("started", team_id=identity.team_id, team=identity.team, mode=self._settings.mode)
             await self._stop.wait()
             for task in background:
                 task.cancel()
-            await self._hand_over(workers)
-
-    def _make_flokit(self, team_id: str) -> FlokitClient:
-        settings = self._settings
-        return FlokitClient(
-            api_url=settings.flokit_api_url,
-            look_key=settings.flokit_api_key.get_secret_value(),
-            sync_key=settings.sync_key.get_secret_value(),
-            timeout_s=min(8.0, settings.lease_s * LOOK_SHARE),
-            budget=SharedBudget(self._database, team_id, clock=now_utc),
-            max_pause_s=settings.follow_up_max_interval_s,
-        )
+            await self._hand_over(workspace.workers)
 
     def _make_housekeeper(self) -> Housekeeper:
         return Housekeeper(
             self._replicas,
             Retention(self._database),
             keep=timedelta(days=self._settings.retention_days),
-            clock=now_utc,
+            clock=self._clock,
             connections=lambda: self._health.socket.connections if self._health.socket else None,
         )
-
-    def _make_bolt(self, identity: Identity, reception: Reception) -> AsyncApp:
-        async def authorize(**_: Any) -> AuthorizeResult:
-            # The one seam for many workspaces: today there is one, and who we are in it is known since the start.
-            return AuthorizeResult(
-                enterprise_id=None,
-                team_id=identity.team_id,
-                bot_token=self._settings.slack_bot_token.get_secret_value(),
-                bot_id=identity.bot_id,
-                bot_user_id=identity.bot_user_id,
-            )
-
-        secret = self._settings.slack_signing_secret
-        bolt = AsyncApp(
-            logger=logging.getLogger("slack_bolt"),
-            client=self._slack.web,
-            authorize=authorize,
-            signing_secret=secret.get_secret_value() if secret else "",
-            process_before_response=True,  # the ack leaves with the listener's return: ten times sooner
-            request_verification_enabled=self._settings.mode is Mode.HTTP,
-        )
-
-        @bolt.middleware
-        async def introduce(context: dict[str, Any], next_: Any) -> None:
-            context["reception"] = reception
-            await next_()
-
-        listeners.register(bolt, command=self._settings.flokit_command)
-        return bolt
-
-    def _make_workers(self, responder: Responder, follower: Follower, sender: Sender) -> list[Worker[Any]]:
-        store = self._store
-        return [
-            Worker(
-                "responder",
-                claim=store.claim_requests,
-                work=responder.answer,
-                next_due_at=store.next_request_at,
-                bell=store.requests_rang,
-                clock=now_utc,
-                slots=REQUEST_SLOTS,
-            ),
-            Worker(
-                "follower",
-                claim=store.claim_runs,
-                work=follower.follow,
-                next_due_at=store.next_run_at,
-                bell=store.runs_rang,
-                clock=now_utc,
-                slots=RUN_SLOTS,
-            ),
-            Worker(
-                "sender",
-                claim=store.claim_outbox,
-                work=sender.send,
-                next_due_at=store.next_message_at,
-                bell=store.outbox_rang,
-                clock=now_utc,
-                slots=MESSAGE_SLOTS,
-            ),
-        ]
 
     def _open_way_in(self, group: asyncio.TaskGroup, bolt: AsyncApp) -> asyncio.Task[None] | None:
         """Let Slack reach us: through a socket that is kept open, or through the HTTP route."""
@@ -301,7 +217,7 @@ class Bot:
         self._health.socket = SlackSocket(bolt, app_token.get_secret_value())
         return group.create_task(self._health.socket.keep_open())
 
-    async def _hand_over(self, workers: list[Worker[Any]]) -> None:
+    async def _hand_over(self, workers: Sequence[Worker[Any]]) -> None:
         """Take nothing new, and finish what is in hand."""
         log.info("stopping")
         self._health.sender = None
@@ -316,11 +232,12 @@ class Bot:
         try:
             async with asyncio.timeout(RELEASE_WITHIN_S):
                 await self._store.release()
+                await self._timers.release(self._clock())
                 await self._replicas.leave()
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("not_released", error=str(error))
 
 
-def build(settings: Settings) -> Bot:
+def build(settings: Settings, *, clock: Callable[[], datetime] = now_utc) -> Bot:
     """Put a bot together; nothing is asked or opened until it runs."""
-    return Bot(settings)
+    return Bot(settings, clock=clock)

@@ -16,6 +16,9 @@ SHORTEST_BLOTTED: Final = 6
 
 QUIET_LIBRARIES: Final = ("slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "alembic", "asyncio", "aiosqlite")
 
+SILENCED: Final = ("sqlalchemy.pool",)
+"""Reports as an error that a connection to a database that is gone could not be closed; the store says that it is gone."""
+
 
 # Without local variables: they hold people's words and, clipped so that they cannot be blotted out, keys.
 _traceback_as_dict: Final = structlog.processors.ExceptionRenderer(
@@ -54,6 +57,8 @@ def configure_logging(format_: Literal["console", "json"], level: str, *, secret
     root.setLevel(level)
     for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel("WARNING" if level == "INFO" else level)
+    for name in SILENCED:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:

@@ -5,14 +5,16 @@ A post that may have gone out is looked for before it is repeated; each refusal 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
 from bot.core import blocks
 from bot.core.errors import (
+    ClaimLost,
     SlackArchived,
     SlackAuthLost,
     SlackError,
@@ -23,12 +25,13 @@ from bot.core.errors import (
     SlackUnavailable,
 )
 from bot.core.models import Message
+from bot.core.subscriptions import PauseReason
 from bot.slack import PACED
 from bot.store import codec
 from bot.store.outbox import Address, OutboxKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from bot.slack import SlackClient
@@ -48,8 +51,16 @@ MAX_REFUSALS: Final = 3
 _REDRAWN: Final = frozenset({OutboxKind.PROGRESS, OutboxKind.PANEL})
 """What changes after it was posted: found after a doubt, it may be out of date."""
 
+SETTLED_AFTER_LOOKS: Final = 20
+SETTLED_LOOK_S: Final = 0.5
+"""How often, and how many seconds apart, is looked what became of a message that another process took over."""
+
 CLOCK_TOLERANCE_S: Final = 3600.0
 """Slack's clock may differ from ours: a doubtful post is looked for from this much earlier."""
+
+
+OnClosed: TypeAlias = "Callable[[str, PauseReason], Awaitable[None]]"
+"""Called with a channel that can no longer be posted in, when what was to be posted is what it subscribed to."""
 
 
 class Sender:
@@ -62,12 +73,14 @@ class Sender:
         *,
         clock: Callable[[], datetime],
         bot_user_id: str,
+        on_closed: OnClosed,
         command: str = "/flokit",
     ) -> None:
         self._store = store
         self._slack = slack
         self._clock = clock
         self._bot_user_id = bot_user_id
+        self._on_closed = on_closed
         self._command = command
         self.auth_lost = ""
         """Slack's error code while it refuses our token: readiness tells."""
@@ -109,6 +122,8 @@ class Sender:
                 return blocks.panel_message(*drawn, now, command=self._command)
             case OutboxKind.NOTE:
                 return codec.load_message(item.data or "")
+            case OutboxKind.NEWS:
+                return blocks.bulletin_message(codec.load_bulletin(item.data or ""), now)
 
     # Showing
 
@@ -143,8 +158,27 @@ class Sender:
         if message.metadata is None:
             metadata: dict[str, object] = {"event_type": MESSAGE_EVENT, "event_payload": {"outbox_id": item.id}}
             message = replace(message, metadata=metadata)
-        ts = await self._slack.post(channel_id, message, thread_ts=item.thread_ts)
-        await self._store.mark_posted(item, channel_id, ts, self._clock())
+        ts = await self._slack.post(
+            channel_id, message, thread_ts=item.thread_ts, in_time=lambda: self._clock() < item.lease_until
+        )
+        try:
+            await self._store.mark_posted(item, channel_id, ts, self._clock())
+        except ClaimLost:
+            await self._take_back(item, channel_id, ts)
+            raise
+
+    async def _take_back(self, item: OutboxItem, channel_id: str, ts: str) -> None:
+        """This process stood still while it posted, and another took over: if that posted, too, ours must go."""
+        for _ in range(SETTLED_AFTER_LOOKS):
+            recorded = await self._store.load_ts(item.id)
+            if recorded:
+                break
+            await asyncio.sleep(SETTLED_LOOK_S)
+        else:
+            return  # nobody posted it since: it will be found, and recorded
+        if recorded != ts:
+            log.warning("taken_back", ts=ts, recorded=recorded)
+            await self._slack.delete(channel_id, ts)
 
     async def _settle_doubt(self, item: OutboxItem, channel_id: str) -> bool:
         """Look whether an earlier attempt did post the message; False when it must be posted now."""
@@ -183,9 +217,15 @@ class Sender:
                 self.auth_lost = error.code
                 await self._later(item, AUTH_RETRY_S, in_doubt=item.in_doubt)
             case SlackMessageGone() if item.ts:
-                await self._store.give_up(item)  # an edit only: what matters is told in a message of its own
+                # An edit only: what matters is told in a message of its own. The message of an incident is posted anew.
+                if not await self._store.post_alert_anew(item, self._clock()):
+                    await self._store.give_up(item)
             case SlackMessageGone() if item.thread_ts:
                 await self._leave_thread(item)
+            case SlackNoAccess() | SlackArchived() if item.is_unasked:
+                await self._store.give_up(item)
+                archived = isinstance(error, SlackArchived)
+                await self._on_closed(item.channel_id or "", PauseReason.ARCHIVED if archived else PauseReason.REMOVED)
             case SlackNoAccess() | SlackArchived():
                 await self._go_direct(item, message)
             case SlackRefusedContent() if message.blocks:

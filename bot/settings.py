@@ -7,11 +7,12 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.core.errors import SettingsError
+from bot.core.incidents import Rules
 from bot.core.models import Patience
 
 
@@ -71,6 +72,19 @@ def _check_secret(value: SecretStr) -> SecretStr:
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise PydanticCustomError("secret", "must be plain letters, digits and signs, without spaces or line ends")
     return value
+
+
+def _parse_hours(value: Any) -> Any:
+    """Read ``stripe=12, adjust=48``."""
+    if not isinstance(value, str):
+        return value
+    hours = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        found = re.fullmatch(r"([a-z_]+)\s*=\s*(\d{1,5}(?:\.\d+)?)", part)
+        if found is None or float(found[2]) == 0:
+            raise PydanticCustomError("hours", "must name hours by type, such as stripe=12, app_store_connect=96")
+        hours[found[1]] = float(found[2])
+    return hours
 
 
 _NO_MODE = (
@@ -135,6 +149,13 @@ class Settings(DatabaseSettings):
     follow_up_max_interval_s: Seconds = Field(30.0, description="the longest time between two looks")
     follow_up_grace_s: Seconds = Field(60.0, description="how long FloKit may show an old state after a start")
     follow_up_deadline_s: Seconds = Field(1800.0, description="when to say that no result could be confirmed")
+    watch_interval_s: Seconds = Field(60.0, description="how often a workspace with subscriptions is looked at")
+    watch_confirm_s: Seconds = Field(5.0, description="how far apart two looks are that open an incident")
+    flapping_opens: int = Field(3, ge=2, le=100, description="so many incidents of one integration are one message")
+    flapping_window_s: Seconds = Field(3600.0, description="… when they open within this time")
+    stale_after_hours: Annotated[dict[str, float], NoDecode, BeforeValidator(_parse_hours)] = Field(
+        {}, description="hours without a success that are too many, by type: `stripe=12, adjust=48`"
+    )
     lease_s: Seconds = Field(10.0, description="how long a replica's claim on work holds")
     retention_days: float = Field(90.0, ge=1, le=36500, description="how many days finished work is kept")
     log_format: Literal["console", "json"] = Field("console", description="console or json")
@@ -159,6 +180,16 @@ class Settings(DatabaseSettings):
             max_interval_s=self.follow_up_max_interval_s,
             grace_s=self.follow_up_grace_s,
             deadline_s=self.follow_up_deadline_s,
+        )
+
+    @property
+    def rules(self) -> Rules:
+        """What counts as an incident."""
+        return Rules(
+            confirm_s=self.watch_confirm_s,
+            flapping_opens=self.flapping_opens,
+            flapping_window_s=self.flapping_window_s,
+            stale_after_s={type_: hours * 3600 for type_, hours in self.stale_after_hours.items()},
         )
 
     @property

@@ -118,13 +118,29 @@ class SlackClient:
             scopes=_granted_scopes(response.headers),
         )
 
+    async def fetch_zone(self, user_id: str) -> str:
+        """Ask which time zone a person lives in, as an IANA name; "" when Slack does not say."""
+        response = await self._call(self.web.users_info(user=user_id))
+        user = response.get("user") or {}
+        zone = user.get("tz") if isinstance(user, dict) else None
+        return zone if isinstance(zone, str) else ""
+
     async def check_app_token(self, app_token: str) -> None:
         """Ask Slack for a socket's address, without opening the socket."""
         await self._call(self.web.apps_connections_open(app_token=app_token))
 
-    async def post(self, channel_id: str, message: Message, *, thread_ts: str | None = None) -> str:
-        """Post a message and return its ts."""
+    async def post(
+        self,
+        channel_id: str,
+        message: Message,
+        *,
+        thread_ts: str | None = None,
+        in_time: Callable[[], bool] = lambda: True,
+    ) -> str:
+        """Post a message when it is its turn, if it is still ``in_time`` then, and return its ts."""
         await self._pace(self._posts_to(channel_id))
+        if not in_time():
+            raise SlackRateLimited("our turn came too late", retry_after_s=0.0, code=PACED)
         response = await self._call(
             self.web.chat_postMessage(
                 channel=channel_id,
@@ -132,6 +148,7 @@ class SlackClient:
                 blocks=list(message.blocks) or None,
                 metadata=message.metadata,
                 thread_ts=thread_ts,
+                reply_broadcast=True if message.broadcast and thread_ts else None,
                 unfurl_links=False,
                 unfurl_media=False,
             ),
@@ -147,6 +164,10 @@ class SlackClient:
             self.web.chat_update(channel=channel_id, ts=ts, text=text, blocks=list(message.blocks)),
             paced_by=self._updates,
         )
+
+    async def delete(self, channel_id: str, ts: str) -> None:
+        """Take a message of ours back."""
+        await self._call(self.web.chat_delete(channel=channel_id, ts=ts))
 
     async def open_direct(self, user_id: str) -> str:
         """Open the direct message with a person and return its channel."""

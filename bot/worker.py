@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-    from bot.store.store import Bell
+    from bot.store.bell import Bell
 
 log = structlog.get_logger(__name__)
 

@@ -45,6 +45,25 @@ class SyncCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class SubscribeCommand:
+    """Have this channel told; ``words`` are read by `bot.core.subscribe_words`."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeCommand:
+    """End what this channel is told; ``words`` as above."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionsCommand:
+    """Show what this channel is told."""
+
+
+@dataclass(frozen=True, slots=True)
 class HelpCommand:
     """Show the commands, and first what was wrong with the text, if anything was."""
 
@@ -56,7 +75,15 @@ class HelpCommand:
     """The name of the command that was typed without its integration."""
 
 
-Command: TypeAlias = StatusCommand | ShowCommand | SyncCommand | HelpCommand
+Command: TypeAlias = (
+    StatusCommand
+    | ShowCommand
+    | SyncCommand
+    | SubscribeCommand
+    | UnsubscribeCommand
+    | SubscriptionsCommand
+    | HelpCommand
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +116,24 @@ COMMANDS: Final = (
         ("sync stripe", "sync 4j7stripe"),
     ),
     CommandDoc(
+        "subscribe",
+        "subscribe [integration|type|all] [news] [digest 09:00 weekdays]",
+        "Tell this channel by itself: failing, stale, disconnected, recovered; and a digest at a time of day.",
+        ("subscribe all", "subscribe stripe failing, recovered", "subscribe all digest 09:00 weekdays"),
+    ),
+    CommandDoc(
+        "unsubscribe",
+        "unsubscribe [integration|type|all] [digest]",
+        "End what this channel is told by itself.",
+        ("unsubscribe stripe",),
+    ),
+    CommandDoc(
+        "subscriptions",
+        "subscriptions",
+        "Show what this channel is told by itself.",
+        ("subscriptions",),
+    ),
+    CommandDoc(
         "help",
         "help",
         "Show the commands. An integration is named by its type, its id, or the ending of its id.",
@@ -106,6 +151,9 @@ _WORDS: Final = {
     "details": "show",
     "detail": "show",
     "info": "show",
+    "subs": "subscriptions",
+    "watch": "subscribe",
+    "unwatch": "unsubscribe",
     "commands": "help",
     "?": "help",
 }
@@ -131,7 +179,7 @@ def parse_command(text: str) -> Command:
     name = _WORDS.get(first) or _WORDS.get(first.strip(_WRAPPING))
     if name is None:
         return _without_command(" ".join(words))
-    return _with_command(name, " ".join(words[1:]).strip(_WRAPPING))
+    return _with_command(name, " ".join(words[1:]))
 
 
 def parse_mention(text: str, bot_user_id: str) -> Command:
@@ -146,8 +194,15 @@ def parse_mention(text: str, bot_user_id: str) -> Command:
 
 
 def _with_command(name: str, rest: str) -> Command:
+    if name == "subscribe":
+        return SubscribeCommand(rest)
+    if name == "unsubscribe":
+        return UnsubscribeCommand(rest)
+    rest = rest.strip(_WRAPPING)
     if name == "status":
         return StatusCommand(rest)
+    if name == "subscriptions":
+        return SubscriptionsCommand()
     if name == "help":
         return HelpCommand()
     if not rest:
@@ -181,6 +236,9 @@ class Action(StrEnum):
     KEEP_WATCHING = "flokit_keep_watching"
     PREVIOUS_PAGE = "flokit_previous_page"
     NEXT_PAGE = "flokit_next_page"
+    SNOOZE = "flokit_snooze"
+    END_SNOOZE = "flokit_end_snooze"
+    UNSUBSCRIBE = "flokit_unsubscribe"
 
 
 ACTION_PATTERN: Final = re.compile(r"^flokit_")
@@ -204,6 +262,9 @@ class Press:
     panel_id: str = ""
     run_id: str = ""
     page: int = 0
+    subscription_id: str = ""
+    choice: str = ""
+    """What was chosen from a menu."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +282,20 @@ _NEEDED_ID: Final = {
     Action.REFRESH: "panel_id",
     Action.PREVIOUS_PAGE: "panel_id",
     Action.NEXT_PAGE: "panel_id",
+    Action.SNOOZE: "panel_id",
+    Action.END_SNOOZE: "panel_id",
+    Action.UNSUBSCRIBE: "subscription_id",
 }
+
+
+_IDS: Final = {
+    "i": "integration_id",
+    "p": "panel_id",
+    "r": "run_id",
+    "s": "subscription_id",
+    "c": "choice",
+}
+"""The fields of a press that stand in a button's value as they are."""
 
 
 def is_usable_id(text: str) -> bool:
@@ -235,7 +309,7 @@ def press_value(press: Press) -> str:
     Raises:
         ValueError: An id is not usable, or the one that the action needs is missing: see `is_usable_id`.
     """
-    ids = {"i": press.integration_id, "p": press.panel_id, "r": press.run_id}
+    ids = {key: getattr(press, field) for key, field in _IDS.items()}
     if not getattr(press, _NEEDED_ID[press.action]) or not all(is_usable_id(id_) for id_ in ids.values() if id_):
         raise ValueError(f"no button can be made of {press!r}")
     fields: dict[str, object] = {"v": PRESS_VERSION, **{key: id_ for key, id_ in ids.items() if id_}}
@@ -278,10 +352,10 @@ def _press_fields(value: object) -> dict[str, object] | None:
 
 def _press(action: Action, fields: dict[str, object]) -> Press | None:
     page = fields.get("n", 0)
-    integration_id, panel_id, run_id = (_press_id(fields.get(key, "")) for key in ("i", "p", "r"))
-    if integration_id is None or panel_id is None or run_id is None or type(page) is not int or page < 0:
+    ids = {field: _press_id(fields.get(key, "")) for key, field in _IDS.items()}
+    if None in ids.values() or type(page) is not int or page < 0:
         return None
-    press = Press(action, integration_id, panel_id, run_id, page)
+    press = Press(action, page=page, **{field: id_ for field, id_ in ids.items() if id_})
     return press if getattr(press, _NEEDED_ID[action]) else None
 
 

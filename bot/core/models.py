@@ -239,44 +239,6 @@ class Decision:
     tell: tuple[Telling, ...] = ()
 
 
-class PanelKind(StrEnum):
-    """The kinds of message that carry buttons and are redrawn in place."""
-
-    STATUS = "status"
-    DETAIL = "detail"
-    SYNC = "sync"
-    """The message that ``/flokit sync`` posts: one integration's row, and the root of its follow-up."""
-    CHOOSE_SYNC = "choose_sync"
-    """``/flokit sync <type>`` matched several: one Resync button each."""
-    CHOOSE_DETAIL = "choose_detail"
-    """``/flokit show <type>`` matched several: one Details button each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """A message of ours that shows integrations, with what it showed: it can be redrawn without asking FloKit.
-
-    ``as_of`` is when FloKit was asked. ``stale_reason`` is set when FloKit could not be asked and older
-    knowledge is shown.
-    """
-
-    id: str
-    kind: PanelKind
-    integrations: tuple[Integration, ...]
-    as_of: datetime
-    query: str = ""
-    page: int = 0
-    stale_reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RowRun:
-    """The newest run of an integration since its panel was drawn: it overrides the row."""
-
-    run: SyncRun
-    joined_by: tuple[Person, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
     """What Slack is given: ``text`` for notifications and screen readers, ``blocks`` as plain JSON values."""
@@ -284,3 +246,5 @@ class Message:
     text: str
     blocks: tuple[dict[str, object], ...] = ()
     metadata: dict[str, object] | None = None
+    broadcast: bool = False
+    """Show a reply in the channel, too."""

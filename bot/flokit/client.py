@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -59,6 +59,7 @@ from bot.flokit.replies import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
+    from bot.core.models import Integration
     from bot.flokit.budget import Budget
 
 _T = TypeVar("_T")
@@ -152,6 +153,9 @@ class KeyCheck:
         return bool(looked & synced) if looked and synced else None
 
 
+OnSeen: TypeAlias = "Callable[[tuple[Integration, ...], datetime, bool], None]"
+
+
 class FlokitClient:
     """FloKit's v1 API for one workspace.
 
@@ -166,6 +170,9 @@ class FlokitClient:
         transport: the seam for tests.
         clock: seconds that only grow.
         jitter: a number from 0 to 1 that spreads retries.
+        now: the time, aware.
+        on_seen: told of every look that brought something: what was seen, when FloKit was asked, and whether that is
+            all that there is.
     """
 
     def __init__(
@@ -181,7 +188,11 @@ class FlokitClient:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        now: Callable[[], datetime] = _now,
+        on_seen: OnSeen | None = None,
     ) -> None:
+        self._now = now
+        self._on_seen = on_seen
         self.budget = budget or LocalBudget(clock=clock)
         self._circuit = Circuit(clock, max_pause_s=max_pause_s)
         self._api_url = api_url.rstrip("/")
@@ -295,18 +306,24 @@ class FlokitClient:
             return error
 
     async def _get_listing(self, key: str, priority: Priority) -> Listing:
-        as_of = _now()
+        as_of = self._now()
         try:
             body, vendor_at = await self._ask(priority, "GET", INTEGRATIONS_PATH, key)
         except FlokitMissing as error:
             # A missing list is a wrong address. "Missing" would say of every integration that it was removed.
             raise FlokitBadReply("There is no FloKit API at this address; check FLOKIT_API_URL.") from error
-        return replace(parse_listing(body, vendor_at), as_of=as_of)
+        listing = replace(parse_listing(body, vendor_at), as_of=as_of)
+        if self._on_seen:
+            self._on_seen(listing.integrations, as_of, True)
+        return listing
 
     async def _get_detail(self, path: str, integration_id: str, priority: Priority) -> Detail:
-        as_of = _now()
+        as_of = self._now()
         body, vendor_at = await self._ask(priority, "GET", path, self._look_key)
-        return replace(parse_detail(body, vendor_at, integration_id=integration_id), as_of=as_of)
+        detail = replace(parse_detail(body, vendor_at, integration_id=integration_id), as_of=as_of)
+        if self._on_seen:
+            self._on_seen((detail.integration,), as_of, False)
+        return detail
 
     async def _ask(
         self, priority: Priority, method: str, path: str, key: str, headers: Mapping[str, str] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.core.commands import UnreadablePress, parse_press
-from bot.listeners.payloads import first_action, parse_press_payload
+from bot.listeners.payloads import first_action, parse_press_payload, value_of
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncAck
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 async def on_press(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
     """Save what was pressed, then ack."""
     action = first_action(body)
-    press = parse_press(action.get("action_id"), action.get("value"))
+    press = parse_press(action.get("action_id"), value_of(action))
     readable = None if isinstance(press, UnreadablePress) else press
     request = parse_press_payload(body, reception.team_id, reception.clock(), readable)
     if request:

@@ -76,6 +76,11 @@ def first_action(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return first if isinstance(first, Mapping) else {}
 
 
+def value_of(action: Mapping[str, Any]) -> object:
+    """Read the value of a button, or of the option that was chosen from a menu."""
+    return _map(action, "selected_option").get("value") or action.get("value")
+
+
 def event_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Read the event in its envelope."""
     return _map(body, "event")

@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, case, exists, func, literal, or_, select, update
 
 from bot.core.models import Telling
+from bot.core.requests import RequestKind
 from bot.store.ids import new_id
-from bot.store.tables import outbox, threads
+from bot.store.tables import alerts, incidents, outbox, runs, threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import ColumnElement, Row, Update
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.core.requests import Request
 
 EDIT_EVERY_S: Final = 2.0
 """A progress reply is edited at most this often: ``slack-rules.md``, Rates."""
@@ -38,9 +41,17 @@ class OutboxKind(StrEnum):
     NOTE = "note"
     """A message that is rendered already: answers to one person."""
     PROGRESS = "progress"
+    NEWS = "news"
+    """A reply in the thread of an incident."""
 
 
-_PRIORITY: Final = {OutboxKind.OUTCOME: 0, OutboxKind.NOTE: 1, OutboxKind.PANEL: 1, OutboxKind.PROGRESS: 2}
+_PRIORITY: Final = {
+    OutboxKind.OUTCOME: 0,
+    OutboxKind.NOTE: 1,
+    OutboxKind.PANEL: 1,
+    OutboxKind.NEWS: 1,
+    OutboxKind.PROGRESS: 2,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,11 @@ class OutboxItem:
     created_at: datetime
     lease_until: datetime
 
+    @property
+    def is_unasked(self) -> bool:
+        """It is what a channel subscribed to: nobody waits for it."""
+        return self.user_id is None and self.channel_id is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -85,6 +101,28 @@ class Address:
     ephemeral: bool = False
 
 
+def answer_address(request: Request, *, private: bool = False) -> Address:
+    """Where an answer goes: the channel of a command, the thread of a mention, the thread below a clicked message.
+
+    Args:
+        request: what is answered.
+        private: show it only to the person who asked, where Slack lets us; in a thread or a direct message, there.
+    """
+    origin = request.origin
+    thread_ts = origin.thread_ts
+    if request.kind is RequestKind.PRESS:
+        thread_ts = origin.thread_ts or origin.message_ts
+    only_them = private and request.kind is not RequestKind.MENTION and origin.response_url is not None
+    return Address(
+        team_id=origin.team_id,
+        channel_id=origin.channel_id,
+        thread_ts=None if origin.ephemeral else thread_ts,
+        user_id=origin.person.id,
+        response_url=origin.response_url,
+        ephemeral=origin.ephemeral or only_them,
+    )
+
+
 async def add_row(
     connection: AsyncConnection,
     kind: OutboxKind,
@@ -94,6 +132,7 @@ async def add_row(
     run_id: str | None = None,
     thread_id: str | None = None,
     panel_id: str | None = None,
+    alert_id: str | None = None,
     data: str | None = None,
     seq: int = 0,
     waits: bool = False,
@@ -108,8 +147,9 @@ async def add_row(
             priority=_PRIORITY[kind],
             run_id=run_id,
             thread_id=thread_id,
-            seq=seq if thread_id else 0,
+            seq=seq,
             panel_id=panel_id,
+            alert_id=alert_id,
             data=data,
             channel_id=address.channel_id,
             thread_ts=address.thread_ts,
@@ -156,6 +196,7 @@ async def tell(
     if Telling.ROW in tellings:
         shown = {thread.panel_id for thread in run_threads if thread.panel_id}
         shown.update(await _panels_in_threads(connection, run_id))
+        shown.update(await _alerts_about(connection, run_id))
         await bump_panels(connection, sorted(shown), now)
 
 
@@ -166,6 +207,20 @@ async def _panels_in_threads(connection: AsyncConnection, run_id: str) -> Sequen
         select(outbox.c.panel_id)
         .join(threads, and_(threads.c.channel_id == outbox.c.channel_id, same_message))
         .where(threads.c.run_id == run_id, outbox.c.panel_id.is_not(None), outbox.c.sent_version > 0)
+    )
+    return (await connection.scalars(query)).all()
+
+
+async def _alerts_about(connection: AsyncConnection, run_id: str) -> Sequence[str]:
+    """Find the messages of the open incident that a run may repair: they show that it is under way."""
+    query = (
+        select(alerts.c.id)
+        .join(incidents, incidents.c.id == alerts.c.incident_id)
+        .join(
+            runs,
+            and_(runs.c.team_id == incidents.c.team_id, runs.c.integration_id == incidents.c.integration_id),
+        )
+        .where(runs.c.id == run_id, incidents.c.closed_at.is_(None))
     )
     return (await connection.scalars(query)).all()
 
@@ -199,15 +254,14 @@ async def _add_outcome(connection: AsyncConnection, thread: Row[Any], run_data: 
 
 
 def in_turn() -> ColumnElement[bool]:
-    """Let a reply through only when no earlier one of its thread is still to be posted; an edit always."""
+    """Let a reply through only when no earlier one of its story is still to be posted; an edit always."""
     earlier = outbox.alias()
-    blocked = exists().where(
-        earlier.c.thread_id == outbox.c.thread_id,
-        earlier.c.seq < outbox.c.seq,
-        earlier.c.ts.is_(None),
-        earlier.c.due_at.is_not(None),
-    )
-    return or_(outbox.c.ts.is_not(None), ~blocked)
+    before = and_(earlier.c.seq < outbox.c.seq, earlier.c.ts.is_(None), earlier.c.due_at.is_not(None))
+    blocked = [
+        exists().where(earlier.c.thread_id == outbox.c.thread_id, before),
+        exists().where(earlier.c.alert_id == outbox.c.alert_id, before),
+    ]
+    return or_(outbox.c.ts.is_not(None), and_(*(~each for each in blocked)))
 
 
 async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s: float, limit: int) -> list[OutboxItem]:
@@ -286,7 +340,8 @@ def sent_values(item: OutboxItem, now: datetime) -> dict[str, Any]:
 async def place_thread(
     connection: AsyncConnection, panel_id: str, channel_id: str, root_ts: str, now: datetime
 ) -> None:
-    """The root of a follow-up is posted: its replies know where to go now, and are due."""
+    """The root of a story is posted: its replies know where to go now, and are due."""
+    await _place_alert(connection, panel_id, channel_id, root_ts, now)
     waiting = select(threads.c.id).where(threads.c.panel_id == panel_id, threads.c.thread_ts.is_(None))
     waiting_ids = list((await connection.scalars(waiting.with_for_update())).all())
     if not waiting_ids:
@@ -303,4 +358,31 @@ async def place_thread(
         update(outbox)
         .where(outbox.c.thread_id.in_(waiting_ids))
         .values(channel_id=channel_id, thread_ts=root_ts, due_at=now)
+    )
+
+
+async def _place_alert(
+    connection: AsyncConnection, panel_id: str, channel_id: str, root_ts: str, now: datetime
+) -> None:
+    placed = await connection.execute(update(alerts).where(alerts.c.id == panel_id).values(root_ts=root_ts))
+    if placed.rowcount:
+        await connection.execute(
+            update(outbox)
+            .where(outbox.c.alert_id == panel_id, outbox.c.ts.is_(None), outbox.c.sent_version == 0)
+            .values(channel_id=channel_id, thread_ts=root_ts, due_at=now)
+        )
+
+
+async def add_news(connection: AsyncConnection, alert: Row[Any], data: str, now: datetime) -> None:
+    """Add a reply to an incident's thread, after those that are there or on their way."""
+    last_seq = await connection.scalar(select(func.max(outbox.c.seq)).where(outbox.c.alert_id == alert.id))
+    await add_row(
+        connection,
+        OutboxKind.NEWS,
+        Address(alert.team_id, alert.channel_id, alert.root_ts),
+        now,
+        alert_id=alert.id,
+        data=data,
+        seq=(last_seq or 0) + 1,
+        waits=alert.root_ts is None,
     )

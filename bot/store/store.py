@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -12,12 +11,14 @@ from sqlalchemy import case, func, or_, select, update
 
 from bot.core import outcome
 from bot.core.errors import ClaimLost
-from bot.core.models import Decision, Integration, Message, Panel, Patience, RowRun, SyncRun
-from bot.store import codec, outbox, runs
+from bot.core.panels import Panel, RowRun
+from bot.store import alerts, codec, inbox, outbox, runs
+from bot.store.bell import Bell
 from bot.store.ids import new_id
 from bot.store.outbox import Address, OutboxItem, OutboxKind
 from bot.store.runs import RunClaim
-from bot.store.tables import UtcTime, audit, inbox, panels, threads
+from bot.store.tables import UtcTime, audit, panels, threads
+from bot.store.tables import inbox as requests
 from bot.store.tables import outbox as outbox_table
 from bot.store.tables import runs as runs_table
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from bot.core.models import Person
+    from bot.core.models import Decision, Integration, Message, Patience, Person, SyncRun
     from bot.core.requests import Origin, Request
     from bot.store.database import Database
 
@@ -70,26 +71,6 @@ class ProgressView:
     joined_here: bool
 
 
-class Bell:
-    """Wakes a loop in this process when the store has work for it; other replicas find it by looking."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def ring(self) -> None:
-        """Wake whoever waits, or the next who will."""
-        self._event.set()
-
-    async def wait(self, timeout_s: float) -> None:
-        """Return when the bell rings, or after ``timeout_s``."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._event.wait()
-        except TimeoutError:
-            pass
-        self._event.clear()
-
-
 class Store:
     """All that is shared between restarts and replicas. ``owner`` names this process in its leases."""
 
@@ -114,46 +95,32 @@ class Store:
     async def add_request(self, request: Request) -> bool:
         """Save a request to be answered, leased to this process; False when it was delivered before."""
         async with self._database.begin() as connection:
-            fresh = await self._note_request(connection, request, codec.dump_request(request), request.received_at)
+            fresh = await inbox.note(
+                connection, self._database, request, codec.dump_request(request), request.received_at
+            )
         if fresh:
             self.requests_rang.ring()
         return fresh
 
-    async def _note_request(
-        self, connection: AsyncConnection, request: Request, data: str | None, due_at: datetime | None
-    ) -> bool:
-        inserted = await connection.execute(
-            self._database.insert(inbox)
-            .values(
-                id=request.id,
-                team_id=request.origin.team_id,
-                data=data,
-                received_at=request.received_at,
-                due_at=due_at,
-            )
-            .on_conflict_do_nothing()
-        )
-        return inserted.rowcount == 1
-
     async def claim_requests(self, now: datetime, limit: int) -> list[RequestClaim]:
         """Take requests that wait for an answer."""
         due = (
-            select(inbox.c.id)
-            .where(inbox.c.due_at <= now, or_(inbox.c.lease_until.is_(None), inbox.c.lease_until <= now))
-            .order_by(inbox.c.due_at)
+            select(requests.c.id)
+            .where(requests.c.due_at <= now, or_(requests.c.lease_until.is_(None), requests.c.lease_until <= now))
+            .order_by(requests.c.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
         async with self._database.begin() as connection:
             rows = await connection.execute(
-                update(inbox)
-                .where(inbox.c.id.in_(due.scalar_subquery()))
+                update(requests)
+                .where(requests.c.id.in_(due.scalar_subquery()))
                 .values(
                     lease_owner=self._owner,
                     lease_until=now + timedelta(seconds=self.lease_s),
-                    attempts=inbox.c.attempts + 1,
+                    attempts=requests.c.attempts + 1,
                 )
-                .returning(inbox.c.id, inbox.c.data, inbox.c.attempts)
+                .returning(requests.c.id, requests.c.data, requests.c.attempts)
             )
             return codec.read_claimed(rows, lambda row: RequestClaim(codec.load_request(row.data), row.attempts))
 
@@ -164,23 +131,14 @@ class Store:
             ClaimLost: another replica answered it; the same holds for all that answers a request.
         """
         async with self._database.begin() as connection:
-            await self._finish_request(connection, request_id)
-
-    async def _finish_request(self, connection: AsyncConnection, request_id: str) -> None:
-        finished = await connection.execute(
-            update(inbox)
-            .where(inbox.c.id == request_id, inbox.c.due_at.is_not(None))
-            .values(due_at=None, data=None, lease_until=None)
-        )
-        if finished.rowcount != 1 and await connection.scalar(select(inbox.c.id).where(inbox.c.id == request_id)):
-            raise ClaimLost(f"request {request_id} was answered already")
+            await inbox.finish(connection, request_id)
 
     async def retry_request(self, request_id: str, due_at: datetime) -> None:
         """Give a request back, to be answered later."""
         async with self._database.begin() as connection:
             await connection.execute(
-                update(inbox)
-                .where(inbox.c.id == request_id, inbox.c.due_at.is_not(None))
+                update(requests)
+                .where(requests.c.id == request_id, requests.c.due_at.is_not(None))
                 .values(due_at=due_at, lease_until=None)
             )
 
@@ -190,14 +148,14 @@ class Store:
         """Answer a request with a message that is never edited."""
         async with self._database.begin() as connection:
             await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(message))
-            await self._finish_request(connection, request.id)
+            await inbox.finish(connection, request.id)
         self.outbox_rang.ring()
 
     async def add_panel(self, request: Request, panel: Panel, address: Address, now: datetime) -> None:
         """Answer a request with a panel."""
         async with self._database.begin() as connection:
             await self._add_panel(connection, panel, address, now)
-            await self._finish_request(connection, request.id)
+            await inbox.finish(connection, request.id)
         self.outbox_rang.ring()
 
     async def _add_panel(self, connection: AsyncConnection, panel: Panel, address: Address, now: datetime) -> None:
@@ -214,7 +172,7 @@ class Store:
             if origin.ephemeral and origin.response_url:
                 await self._renew_response_url(connection, panel.id, origin.response_url, now)
             await outbox.bump_panels(connection, [panel.id], now)
-            await self._finish_request(connection, request.id)
+            await inbox.finish(connection, request.id)
         self.outbox_rang.ring()
 
     async def _renew_response_url(
@@ -290,6 +248,13 @@ class Store:
             await self._write_held(connection, item, values)
         self.outbox_rang.ring()
 
+    async def load_ts(self, outbox_id: str) -> str | None:
+        """Tell which message in Slack is recorded for a row; None when none is."""
+        query = select(outbox_table.c.ts).where(outbox_table.c.id == outbox_id)
+        async with self._database.begin() as connection:
+            ts: str | None = await connection.scalar(query)
+        return ts
+
     async def mark_shown(self, item: OutboxItem, now: datetime, *, ephemeral: bool = False) -> None:
         """Record that a version is shown where no ts tells: an edit, or a message by response_url."""
         async with self._database.begin() as connection:
@@ -337,6 +302,25 @@ class Store:
             )
         self.outbox_rang.ring()
 
+    async def post_alert_anew(self, item: OutboxItem, now: datetime) -> bool:
+        """Let a new message, in the thread of the old one, show an incident that can no longer be edited.
+
+        Returns:
+            False when the message is no incident's; nothing was changed then.
+        """
+        async with self._database.begin() as connection:
+            panel = await alerts.load_panel(connection, item.panel_id) if item.panel_id else None
+            if panel is None or panel.incident is None:
+                return False
+            await self._write_held(
+                connection, item, {"panel_id": None, "due_at": None, "sent_version": item.version, "lease_until": None}
+            )
+            await alerts.save_panel(connection, replace(panel, mention=""))  # once is enough
+            address = Address(item.team_id, item.channel_id, item.thread_ts or item.ts)
+            await outbox.add_row(connection, OutboxKind.PANEL, address, now, panel_id=panel.id)
+        self.outbox_rang.ring()
+        return True
+
     async def give_up(self, item: OutboxItem) -> None:
         """Stop trying to show a message."""
         values: dict[str, object] = {
@@ -382,7 +366,7 @@ class Store:
         """
         origin = request.origin
         async with self._database.begin() as connection:
-            if request.press and not await self._note_request(connection, request, None, None):
+            if request.press and not await inbox.note(connection, self._database, request, None, None):
                 return None
             run, joined = await self._open_or_join(connection, origin, integration, now, patience)
             await runs.add_participant(connection, self._database, run.id, origin.person, now)
@@ -401,7 +385,7 @@ class Store:
             await outbox.tell(connection, run.id, outcome.STARTED, "", now, ended=False)
             await self._add_audit(connection, origin, action, run, "joined" if joined else "started", now)
             if not request.press:
-                await self._finish_request(connection, request.id)
+                await inbox.finish(connection, request.id)
         self.runs_rang.ring()
         self.outbox_rang.ring()
         return Opened(run, joined, told_here)
@@ -448,7 +432,7 @@ class Store:
         """Give a run that was not confirmed one more deadline, unless there is nothing left to watch."""
         origin = request.origin
         async with self._database.begin() as connection:
-            if not await self._note_request(connection, request, None, None):
+            if not await inbox.note(connection, self._database, request, None, None):
                 return Kept.REPEATED
             query = select(runs_table.c.data).where(runs_table.c.id == run_id, runs_table.c.team_id == origin.team_id)
             data = await connection.scalar(query.with_for_update())
@@ -507,14 +491,14 @@ class Store:
     async def release(self) -> None:
         """Give back all that this process holds, so that another goes on at once."""
         async with self._database.begin() as connection:
-            for table in (runs_table, outbox_table, inbox):
+            for table in (runs_table, outbox_table, requests):
                 await connection.execute(
                     update(table).where(table.c.lease_owner == self._owner).values(lease_owner=None, lease_until=None)
                 )
 
     async def next_request_at(self) -> datetime | None:
         """Tell when the next request can be claimed."""
-        return await self._next_at(inbox)
+        return await self._next_at(requests)
 
     async def next_run_at(self) -> datetime | None:
         """Tell when the next run can be claimed."""

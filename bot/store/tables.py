@@ -140,7 +140,8 @@ outbox = Table(
     Column("thread_id", Text, ForeignKey("threads.id", ondelete="CASCADE")),
     Column("seq", Integer, nullable=False, default=0, comment="order of the posts within a thread"),
     Column("panel_id", Text, ForeignKey("panels.id", ondelete="CASCADE")),
-    Column("data", Text, comment="a SyncRun (outcome) or a Message (note)"),
+    Column("alert_id", Text, comment="a reply in an incident's thread"),
+    Column("data", Text, comment="a SyncRun (outcome), a Message (note) or a Bulletin (news)"),
     Column("channel_id", Text),
     Column("thread_ts", Text),
     Column("user_id", Text, comment="whom to write to directly when there is no channel to post in"),
@@ -170,6 +171,7 @@ outbox = Table(
     Index("outbox_of_panel", "panel_id"),
     Index("outbox_of_message", "channel_id", "ts"),
     Index("outbox_of_thread", "channel_id", "thread_ts"),
+    Index("outbox_of_alert", "alert_id"),
 )
 
 inbox = Table(
@@ -222,6 +224,86 @@ budget = Table(
     Column("slot", Integer, primary_key=True, autoincrement=False),
     Column("free_at", UtcTime, nullable=False, comment="when one more request may go to FloKit"),
     Column("held", Boolean, nullable=False, comment="FloKit asked for this pause"),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("data", Text, nullable=False, comment="core.subscriptions.Subscription"),
+    Column("created_at", UtcTime, nullable=False),
+    Index("subscriptions_of_channel", "team_id", "channel_id"),
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("team_id", Text, primary_key=True),
+    Column("integration_id", Text, primary_key=True),
+    Column("data", Text, nullable=False, comment="core.incidents.Watched, without its incident"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team_id", Text, nullable=False),
+    Column("integration_id", Text, nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("closed_at", UtcTime),
+    Column("data", Text, nullable=False, comment="core.incidents.Incident"),
+    # One open incident per integration, held by the database.
+    Index(
+        "incidents_one_open",
+        "team_id",
+        "integration_id",
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+    Index("incidents_opened", "team_id", "opened_at"),
+    Index("incidents_closed", "closed_at"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Text, primary_key=True, comment="also the id of the panel that is its message"),
+    Column("team_id", Text, nullable=False),
+    Column("incident_id", Text, ForeignKey("incidents.id", ondelete="CASCADE"), nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("root_ts", Text, comment="where its story stands; NULL until its message is posted"),
+    Column("snoozed_by", Text, comment="who wants quiet; the rest of it is in the panel"),
+    UniqueConstraint("incident_id", "channel_id", name="alerts_once"),
+    Index("alerts_in_channel", "team_id", "channel_id"),
+)
+
+timers = Table(
+    "timers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("due_at", UtcTime, comment="when to act; while it is claimed, when the claim ends; NULL: never"),
+    Column("owner", Text, comment="who holds it"),
+    Column("version", Integer, nullable=False, default=0, comment="fences a late writer off"),
+    Index(
+        "timers_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+)
+
+homes = Table(
+    "homes",
+    metadata,
+    Column("team_id", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("opened_at", UtcTime, nullable=False),
 )
 
 replicas = Table(

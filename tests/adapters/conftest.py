@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 
 from bot.core.commands import Action, Press
-from bot.core.models import Decision, Integration, Outcome, Panel, PanelKind, Patience, Person, Phase, Telling
+from bot.core.models import Decision, Integration, Outcome, Patience, Person, Phase, Telling
+from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request, RequestKind
 from bot.sandbox.slack import LocalSlack
 from bot.store.database import Database

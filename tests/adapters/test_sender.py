@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from bot.core.commands import Action
 from bot.core.errors import ClaimLost
-from bot.core.models import Message, Outcome, PanelKind
+from bot.core.models import Message, Outcome
+from bot.core.panels import PanelKind
 from bot.sandbox.slack import Fault, LocalSlack
 from bot.scopes import BOT_SCOPES
 from bot.sender import AUTH_RETRY_S, Sender
@@ -33,7 +34,12 @@ class Bench:
 
     def __init__(self, store, slack, client, clock, make):
         self.store, self.slack, self.client, self.clock, self.make = store, slack, client, clock, make
-        self.sender = Sender(store, client, clock=clock, bot_user_id="UFLOKIT")
+        self.closed = []
+        self.sender = Sender(store, client, clock=clock, bot_user_id="UFLOKIT", on_closed=self.note_closed)
+
+    async def note_closed(self, channel_id, reason):
+        """Take note of a channel in which a subscription can no longer be served."""
+        self.closed.append((channel_id, reason))
 
     async def send_due(self):
         """Send what is due now, in the store's order, and tell how many pieces that were."""
@@ -348,6 +354,42 @@ async def test_taken_over_post_is_not_recorded_twice(bench, click, root):
     with pytest.raises(ClaimLost):
         await bench.sender.send(item)
     assert len(bench.slack.messages("C0DATA", root)) == 1
+
+
+async def test_process_that_stood_still_takes_its_late_post_back(bench, click, root):
+    """A post that goes out although another process took over and posted, too, is deleted again."""
+    await start_at(bench, click, root)
+    (item,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    whole = bench.client.post
+
+    async def frozen_post(*args, in_time, **options):
+        assert in_time()
+        bench.clock.advance(10)
+        bench.client.post = whole
+        (taken,) = await bench.store.claim_outbox(bench.clock.now, 1)
+        await bench.sender.send(taken)
+        return await whole(*args, **options)
+
+    bench.client.post = frozen_post
+    with pytest.raises(ClaimLost):
+        await bench.sender.send(item)
+    (reply,) = bench.slack.messages("C0DATA", root)
+    assert await bench.store.load_ts(item.id) == reply["ts"]
+
+
+async def test_post_whose_turn_comes_after_the_lease_is_left_to_others(bench, click, root):
+    """A sender that waits for its turn until its lease is over posts nothing."""
+    await start_at(bench, click, root)
+    (item,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    whole = bench.client.post
+
+    async def late_post(*args, **options):
+        bench.clock.advance(10)
+        return await whole(*args, **options)
+
+    bench.client.post = late_post
+    await bench.sender.send(item)
+    assert bench.slack.messages("C0DATA", root) == []
 
 
 @pytest.mark.parametrize(("left_s", "posts"), [(0.0, 0), (0.5, 0), (0.61, 1)])

@@ -10,7 +10,7 @@ import pytest
 
 from bot import worker as worker_module
 from bot.core.errors import ClaimLost, StoreUnavailable
-from bot.store.store import Bell
+from bot.store.bell import Bell
 from bot.worker import Worker
 
 

@@ -15,19 +15,8 @@ from hypothesis import strategies as st
 from bot.core import blocks
 from bot.core.blocks import limits
 from bot.core.commands import HelpCommand
-from bot.core.models import (
-    Integration,
-    Message,
-    Outcome,
-    Panel,
-    PanelKind,
-    Person,
-    Phase,
-    RowRun,
-    Status,
-    SyncRun,
-    SyncStats,
-)
+from bot.core.models import Integration, Message, Outcome, Person, Phase, Status, SyncRun, SyncStats
+from bot.core.panels import Panel, PanelKind, RowRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,18 +11,8 @@ import pytest
 from bot.core.blocks import panel_message
 from bot.core.blocks.text import date
 from bot.core.commands import Action, Press, parse_press, resolve
-from bot.core.models import (
-    Integration,
-    Message,
-    Outcome,
-    Panel,
-    PanelKind,
-    Person,
-    Phase,
-    RowRun,
-    SyncRun,
-    SyncStats,
-)
+from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
+from bot.core.panels import Panel, PanelKind, RowRun
 
 NOW = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)
 FRESH = NOW - timedelta(hours=1)

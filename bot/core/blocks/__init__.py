@@ -4,6 +4,7 @@ Nothing here asks, decides or sends. Every message stays inside the limits of `b
 FloKit or a person wrote: untrusted text is clipped, escaped, and put where Slack parses nothing.
 """
 
+from bot.core.blocks.incident import bulletin_message
 from bot.core.blocks.notices import (
     access_lost_message,
     flokit_away_message,
@@ -16,18 +17,31 @@ from bot.core.blocks.notices import (
 from bot.core.blocks.outcome import OUTCOME_EVENT, outcome_message
 from bot.core.blocks.panels import panel_message
 from bot.core.blocks.progress import PROGRESS_EVENT, progress_message
+from bot.core.blocks.subscriptions import (
+    paused_message,
+    resumed_message,
+    subscribed_message,
+    subscriptions_message,
+    unsubscribed_message,
+)
 
 __all__ = [
     "OUTCOME_EVENT",
     "PROGRESS_EVENT",
     "access_lost_message",
+    "bulletin_message",
     "flokit_away_message",
     "help_message",
     "not_found_message",
     "nothing_matches_message",
     "outcome_message",
     "panel_message",
+    "paused_message",
     "plain_message",
     "progress_message",
+    "resumed_message",
+    "subscribed_message",
+    "subscriptions_message",
+    "unsubscribed_message",
     "with_invite_hint",
 ]

@@ -10,13 +10,14 @@ from bot.core.blocks.rows import Room, Row, row_of, row_text
 from bot.core.blocks.states import by_urgency
 from bot.core.blocks.status import QUERY_CHARS, stale_note, stale_words
 from bot.core.blocks.text import counted, vendor_line
-from bot.core.models import Message, PanelKind
+from bot.core.models import Message
+from bot.core.panels import PanelKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from bot.core.models import Panel, RowRun
+    from bot.core.panels import Panel, RowRun
 
 
 def choose_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> Message:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from bot.core.models import Panel, RowRun
+    from bot.core.panels import Panel, RowRun
 
 ERROR_CHARS: Final = 1500
 NUMBER_CHARS: Final = 24

@@ -15,7 +15,7 @@ from bot.core.blocks.text import clean, clip, escape
 from bot.core.commands import Action, Press, is_usable_id, press_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from bot.core.blocks.names import Name
     from bot.core.models import Integration
@@ -91,6 +91,13 @@ def button(label: str, press: Press, *, about: str = "") -> Block:
     if about:
         element["accessibility_label"] = clip(f"{label} {about}", limits.ACCESSIBILITY_LABEL)
     return element
+
+
+def press_select(placeholder: str, choices: Mapping[str, Press]) -> Block:
+    """A menu whose choices are presses of one action, by what they are called."""
+    options = [{"text": plain(text), "value": press_value(press)} for text, press in choices.items()]
+    action = next(iter(choices.values())).action
+    return {"type": "static_select", "action_id": action.value, "placeholder": plain(placeholder), "options": options}
 
 
 def resync_button(integration: Integration, name: Name, panel_id: str = "") -> Block | None:

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from bot.core.blocks.choose import choose_message
 from bot.core.blocks.detail import detail_message, sync_message
+from bot.core.blocks.incident import incident_message
 from bot.core.blocks.status import status_message
-from bot.core.models import PanelKind
+from bot.core.panels import PanelKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from bot.core.models import Message, Panel, RowRun
+    from bot.core.models import Message
+    from bot.core.panels import Panel, RowRun
 
 
 def panel_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime, *, command: str = "/flokit") -> Message:
@@ -27,3 +29,5 @@ def panel_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime, *, co
             return sync_message(panel, runs, now)
         case PanelKind.CHOOSE_SYNC | PanelKind.CHOOSE_DETAIL:
             return choose_message(panel, runs, now)
+        case PanelKind.INCIDENT:
+            return incident_message(panel, runs)

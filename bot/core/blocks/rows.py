@@ -12,11 +12,13 @@ from bot.core.blocks.names import Name, name_of
 from bot.core.blocks.runs import row_line
 from bot.core.blocks.states import State, state_now, state_of
 from bot.core.blocks.text import date
-from bot.core.models import Integration, Outcome, Panel, RowRun, Status
+from bot.core.models import Integration, Outcome, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from bot.core.panels import Panel, RowRun
 
 
 class Room(IntEnum):

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from bot.core.models import Person, RowRun, SyncRun
+    from bot.core.models import Person, SyncRun
+    from bot.core.panels import RowRun
 
 
 JOINERS_IN_ROW: Final = 2

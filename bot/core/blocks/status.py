@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from bot.core.models import Integration, Panel, RowRun
+    from bot.core.models import Integration
+    from bot.core.panels import Panel, RowRun
 
 QUERY_CHARS: Final = 40
 REASON_CHARS: Final = 100

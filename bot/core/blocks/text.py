@@ -109,6 +109,16 @@ def mention(person: Person) -> str:
     return vendor_line(person.name, PERSON_CHARS) or "someone"
 
 
+def mention_group(whom: str) -> str:
+    """Mention everybody who is there (``here``) or a user group, by its id; "" for anything else.
+
+    Source: https://docs.slack.dev/messaging/formatting-message-text#mentioning-groups
+    """
+    if whom == "here":
+        return "<!here>"
+    return f"<!subteam^{whom}>" if _SLACK_ID.fullmatch(whom) else ""
+
+
 def person_name(person: Person) -> str:
     """Name a person without notifying them, where a name is known."""
     return vendor_line(person.name, PERSON_CHARS) or mention(person)

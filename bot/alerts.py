@@ -1,0 +1,241 @@
+"""What people can do about alerts: subscribe a channel, end that, see it, snooze; and what becomes of a closed channel.
+
+Nothing here is sent: answers are saved, and the sender shows them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from bot.core import blocks
+from bot.core.advice import KNOWN_TYPES, display_name
+from bot.core.alerts import Snooze
+from bot.core.commands import Action, Ambiguous, Found, NotFound, resolve
+from bot.core.digest_time import next_digest_at
+from bot.core.models import Integration
+from bot.core.subscribe_words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
+from bot.core.subscriptions import ALL, Subscription
+from bot.store.ids import new_id
+from bot.store.outbox import answer_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bot.core.commands import Press
+    from bot.core.models import Message
+    from bot.core.requests import Request
+    from bot.core.subscriptions import PauseReason
+    from bot.store.incidents import Incidents
+    from bot.store.store import Store
+    from bot.store.subscriptions import Subscriptions
+    from bot.store.timers import TimerClaim
+    from bot.zones import Zones
+
+log = structlog.get_logger(__name__)
+
+TOMORROW_AT: Final = time(9)
+_HOURS: Final = {"1h": 1, "4h": 4}
+
+
+class Alerts:
+    """What people can do about the alerts of one workspace."""
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        incidents: Incidents,
+        store: Store,
+        zones: Zones,
+        *,
+        clock: Callable[[], datetime],
+        command: str,
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._incidents = incidents
+        self._store = store
+        self._zones = zones
+        self._clock = clock
+        self._command = command
+
+    # Subscriptions
+
+    async def subscribe(self, request: Request, text: str, known: Sequence[Integration]) -> None:
+        """Subscribe the channel that a request came from to what its text says."""
+        wish = parse_subscribe(text, command=self._command)
+        if isinstance(wish, Unclear):
+            await self._note(request, blocks.plain_message(wish.sentence))
+            return
+        target = self._target(wish.target_text, known)
+        if not isinstance(target, str):
+            await self._note(request, target)
+            return
+        await self.add(request, target, wish, known)
+
+    async def add(self, request: Request, target: str, wish: Wish, known: Sequence[Integration]) -> None:
+        """Subscribe the channel that a request came from."""
+        origin, now = request.origin, self._clock()
+        digest = wish.digest
+        if digest and not digest.zone:
+            digest = replace(digest, zone=await self._zones.of(origin.person.id))
+        subscription = Subscription(
+            id=new_id("sub"),
+            team_id=origin.team_id,
+            channel_id=origin.channel_id,
+            created_by=origin.person,
+            created_at=now,
+            target=target,
+            news=wish.news,
+            digest=digest,
+            style=wish.style,
+            mention=wish.mention,
+        )
+        message = blocks.subscribed_message(subscription, self._named(target, known), command=self._command)
+        digest_at = next_digest_at(digest, now) if digest else None
+        await self._subscriptions.add(request, subscription, message, answer_address(request), digest_at, now)
+        log.info("subscribed", subscription_id=subscription.id, channel_id=origin.channel_id, target=target)
+
+    async def unsubscribe(self, request: Request, text: str, known: Sequence[Integration]) -> None:
+        """End what a text says of the channel's subscriptions; all of them when there is only one."""
+        ending = parse_unsubscribe(text, command=self._command)
+        if isinstance(ending, Unclear):
+            await self._note(request, blocks.plain_message(ending.sentence))
+            return
+        there = await self._subscriptions.of_channel(request.origin.channel_id)
+        meant = self._meant(ending, there, known)
+        if not isinstance(meant, list):
+            await self._note(request, meant)
+            return
+        await self._end(request, meant, known, digest_only=ending.digest_only)
+
+    async def press_unsubscribe(self, request: Request, press: Press, known: Sequence[Integration]) -> None:
+        """End the one subscription whose button was pressed."""
+        there = await self._subscriptions.of_channel(request.origin.channel_id)
+        meant = [one for one in there if one.id == press.subscription_id]
+        if meant:
+            await self._end(request, meant, known, digest_only=False)
+        else:
+            await self._note(request, blocks.plain_message("This subscription is gone already."))
+
+    async def _end(
+        self, request: Request, meant: list[Subscription], known: Sequence[Integration], *, digest_only: bool
+    ) -> None:
+        names = [self._named(one.target, known) for one in meant]
+        message = blocks.unsubscribed_message(request.origin.person, names, digest_only=digest_only)
+        kept = [replace(one, digest=None) for one in meant if digest_only and one.news]
+        address = answer_address(request)
+        await self._subscriptions.remove(request, meant, kept, message, address, self._clock())
+        log.info("unsubscribed", channel_id=request.origin.channel_id, count=len(meant))
+
+    def _meant(
+        self, ending: Ending, there: Sequence[Subscription], known: Sequence[Integration]
+    ) -> list[Subscription] | Message:
+        if ending.digest_only:
+            there = [one for one in there if one.digest]
+        if not there:
+            return blocks.plain_message("This channel has no subscription to end.")
+        if not ending.target_text:
+            if len(there) == 1:
+                return list(there)
+            names = ", ".join(self._named(one.target, known) for one in there)
+            return blocks.plain_message(
+                f"This channel has several subscriptions: {names}. Say which one ends, or “all”: "
+                f"{self._command} unsubscribe all."
+            )
+        if ending.target_text == ALL:
+            return list(there)
+        target = self._target(ending.target_text, known)
+        if not isinstance(target, str):
+            return target
+        meant = [one for one in there if one.target == target]
+        return meant or blocks.plain_message(f"This channel has no subscription to {self._named(target, known)}.")
+
+    async def show(self, request: Request, known: Sequence[Integration]) -> None:
+        """Show the subscriptions of the channel that a request came from."""
+        there = await self._subscriptions.of_channel(request.origin.channel_id)
+        rows = [(one, self._named(one.target, known)) for one in there]
+        await self._note(request, blocks.subscriptions_message(rows, self._clock(), command=self._command))
+
+    def _target(self, text: str, known: Sequence[Integration]) -> str | Message:
+        """Find what a person means by a target: everything, a type, or one integration."""
+        if text == ALL:
+            return ALL
+        key = "".join(char for char in text.casefold() if char.isalnum())
+        for type_ in {*KNOWN_TYPES, *(one.type for one in known)}:
+            if key in ("".join(filter(str.isalnum, name.casefold())) for name in (type_, display_name(type_))):
+                return type_
+        match resolve(text, known):
+            case Found(integration=integration):
+                return integration.id
+            case Ambiguous(matches=matches):
+                return blocks.not_found_message(text, matches, command=self._command)
+            case NotFound(nearest=nearest):
+                return blocks.not_found_message(text, nearest, command=self._command)
+
+    def _named(self, target: str, known: Sequence[Integration]) -> str:
+        if target == ALL:
+            return "all integrations"
+        one = next((integration for integration in known if integration.id == target), None)
+        if one:
+            return f"{display_name(one.type)} ({one.id})"
+        if target in KNOWN_TYPES or any(integration.type == target for integration in known):
+            return f"every {display_name(target)} integration"
+        return target
+
+    # Closed channels
+
+    async def pause(self, channel_id: str, reason: PauseReason) -> None:
+        """Let the subscriptions of a channel that is closed to us rest, and tell those who made them."""
+        paused = await self._subscriptions.pause(
+            channel_id,
+            reason,
+            lambda one: blocks.paused_message(one, self._named(one.target, ()), command=self._command),
+            self._clock(),
+        )
+        if paused:
+            log.warning("subscriptions_paused", channel_id=channel_id, reason=reason, count=paused)
+
+    async def resume(self, channel_id: str) -> None:
+        """Wake the subscriptions of a channel up that is open to us again."""
+        now = self._clock()
+        resumed = await self._subscriptions.resume(
+            channel_id,
+            lambda them: blocks.resumed_message([self._named(one.target, ()) for one in them]),
+            lambda one: next_digest_at(one.digest, now) if one.digest else None,
+            now,
+        )
+        if resumed:
+            log.info("subscriptions_resumed", channel_id=channel_id, count=resumed)
+
+    # Snoozing
+
+    async def snooze(self, request: Request, press: Press) -> None:
+        """Begin or end the snooze of an incident in the channel of its message."""
+        snooze = None
+        if press.action is Action.SNOOZE:
+            snooze = Snooze(request.origin.person, await self._until(press.choice, request.origin.person.id))
+        if not await self._incidents.snooze(request, press.panel_id, snooze, self._clock()):
+            await self._note(request, blocks.plain_message("This incident is over: there is nothing to snooze."))
+
+    async def _until(self, choice: str, user_id: str) -> datetime | None:
+        """Return when a chosen snooze ends; None: with the incident."""
+        now = self._clock()
+        if choice in _HOURS:
+            return now + timedelta(hours=_HOURS[choice])
+        if choice != "tomorrow":
+            return None
+        zone = ZoneInfo(await self._zones.of(user_id))
+        tomorrow = now.astimezone(zone).date() + timedelta(days=1)
+        return datetime.combine(tomorrow, TOMORROW_AT, tzinfo=zone).astimezone(UTC)
+
+    async def end_snooze(self, claim: TimerClaim) -> None:
+        """End a snooze whose time has come."""
+        await self._incidents.end_snooze(claim, self._clock())
+
+    async def _note(self, request: Request, message: Message) -> None:
+        address = answer_address(request, private=True)
+        await self._store.add_note(request, message, address, self._clock())

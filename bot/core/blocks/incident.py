@@ -1,0 +1,178 @@
+"""An incident in a channel: its one message, edited for as long as it lasts, and the few replies in its thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.advice import RECONNECT, display_name
+from bot.core.alerts import Word
+from bot.core.blocks.elements import (
+    Block,
+    actions,
+    button,
+    checks,
+    context,
+    details_button,
+    press_select,
+    quoted,
+    resync_button,
+    section,
+)
+from bot.core.blocks.names import ID_SHOWN, Name
+from bot.core.blocks.runs import row_line
+from bot.core.blocks.text import clip, code, counted, date, duration, escape, mention, mention_group, one_line
+from bot.core.commands import Action, Press
+from bot.core.incidents import Incident, Trouble
+from bot.core.models import Message, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from bot.core.alerts import Bulletin, Snooze
+    from bot.core.panels import Panel, RowRun
+
+ERROR_CHARS: Final = 500
+ERROR_IN_TEXT_CHARS: Final = 150
+CHECKS_SHOWN: Final = 3
+
+SNOOZES: Final = {
+    "1h": "for 1 hour",
+    "4h": "for 4 hours",
+    "tomorrow": "until tomorrow 9:00",
+    "recovered": "until it has recovered",
+}
+"""The choices of the Snooze menu; the keys stand in its values."""
+
+_SIGNS: Final = {
+    Trouble.FAILING: ("❌", "is failing"),
+    Trouble.DISCONNECTED: ("🔌", "is disconnected"),
+    Trouble.STALE: ("🕰️", "is connected, but stale"),
+}
+
+
+def incident_message(panel: Panel, runs: Mapping[str, RowRun]) -> Message:
+    """Show how an incident stands in one channel."""
+    incident = panel.incident
+    if incident is None:
+        text = "I no longer know this incident."
+        return Message(text, (section(text),))
+    name = Name(display_name(incident.integration.type))
+    if not incident.is_open:
+        return _over(incident, name)
+    emoji, words = _SIGNS[incident.trouble]
+    run = runs.get(incident.integration.id)
+    run_line = row_line(run, panel.as_of) if run else ""
+    lines = [f"{emoji} {name.mrkdwn} {words}", _since(incident), _now(incident), run_line]
+    whom = f"{mention_group(panel.mention)} " if panel.mention else ""
+    blocks = [
+        section(f"{whom}{chr(10).join(line for line in lines if line)}"),
+        *quoted(incident.failure.error_message or "", ERROR_CHARS),
+        *_advice(incident),
+        context(_about(incident, panel.snooze)),
+        *_buttons(panel, incident, name),
+    ]
+    return Message(f"{whom}{emoji} {name.text} {words}. {_in_short(incident)}", tuple(blocks))
+
+
+def bulletin_message(bulletin: Bulletin, now: datetime) -> Message:
+    """Say one thing in the thread of an incident."""
+    incident = bulletin.incident
+    name = Name(display_name(incident.integration.type))
+    emoji, words = _SIGNS[incident.trouble]
+    match bulletin.word:
+        case Word.RECOVERED | Word.GONE:
+            headline, quote = _ending(incident, name), ""
+        case Word.SNOOZE_ENDED:
+            headline = f"⏰ The snooze has ended: {name.mrkdwn} still {words}, {_for(incident, now)}"
+            quote = ""
+        case Word.CHANGED:
+            headline = f"{emoji} {name.mrkdwn} {words} now, which is another failure than before"
+            quote = incident.failure.error_message or ""
+    text = headline.replace("*", "")
+    return Message(
+        f"{text}. {_in_short(incident) if quote else ''}".strip(),
+        (section(headline), *quoted(quote, ERROR_CHARS)),
+        broadcast=bulletin.broadcast,
+    )
+
+
+def _over(incident: Incident, name: Name) -> Message:
+    headline = _ending(incident, name)
+    closed_at = incident.closed_at or incident.seen_at
+    _, words = _SIGNS[incident.trouble]
+    was = f"It {words.replace('is ', 'was ', 1)} from {date(incident.opened_at)} to {date(closed_at)}"
+    error = clip(one_line(incident.failure.error_message or ""), ERROR_IN_TEXT_CHARS)
+    blocks = (
+        section(headline),
+        *quoted(error, ERROR_CHARS),
+        context(f"{was}{_count(incident)} · {code(incident.integration.id, ID_SHOWN)}"),
+    )
+    return Message(f"{headline.replace('*', '')}.", blocks)
+
+
+def _ending(incident: Incident, name: Name) -> str:
+    closed_at = incident.closed_at or incident.seen_at
+    lasted = duration((closed_at - incident.opened_at).total_seconds())
+    if incident.gone:
+        return f"❔ {name.mrkdwn} is no longer in FloKit, {lasted} after this began"
+    if incident.flapping:
+        return f"✅ {name.mrkdwn} has settled: no failure for a while, {lasted} after this began"
+    by = f", resync by {mention(incident.repaired_by)}" if incident.repaired_by else ""
+    return f"✅ {name.mrkdwn} recovered after {lasted}{by}"
+
+
+def _since(incident: Incident) -> str:
+    success = incident.failure.last_synced_at
+    last = f"last success {date(success)}" if success else "no success yet"
+    return f"Seen since {date(incident.opened_at)} · {last}"
+
+
+def _now(incident: Incident) -> str:
+    """Say what is different at the moment; "" while the trouble simply lasts."""
+    if incident.flapping:
+        count = f"🔁 It comes and goes: {counted(incident.opens, 'time')} within an hour, so I keep to this one message"
+        return f"{count}. Fine since {date(incident.quiet_since)}" if incident.quiet_since else count
+    if incident.integration.status == Status.SYNCING:
+        return "⏳ A sync is under way"
+    if incident.quiet_since:
+        return f"No trouble is shown since {date(incident.quiet_since)}, but no new success proves it yet"
+    return ""
+
+
+def _for(incident: Incident, now: datetime) -> str:
+    return f"for {duration((now - incident.opened_at).total_seconds())}"
+
+
+def _count(incident: Incident) -> str:
+    return f" · failed {counted(incident.repeats + 1, 'time')}" if incident.repeats else ""
+
+
+def _about(incident: Incident, snooze: Snooze | None) -> str:
+    parts = [f"As of {date(incident.seen_at)}{_count(incident)}", code(incident.integration.id, ID_SHOWN)]
+    if snooze:
+        until = f"until {date(snooze.until)}" if snooze.until else "until it has recovered"
+        parts.append(f"💤 snoozed by {mention(snooze.by)} {until}: another failure would still be told")
+    return " · ".join(parts)
+
+
+def _advice(incident: Incident) -> list[Block]:
+    if incident.trouble is Trouble.DISCONNECTED:
+        return [section(f"Reconnect it in {RECONNECT}; a resync alone does not.")]
+    return [checks(incident.integration.type, CHECKS_SHOWN)]
+
+
+def _in_short(incident: Incident) -> str:
+    """Say in a notification what a reader would look for first."""
+    error = escape(clip(one_line(incident.failure.error_message or ""), ERROR_IN_TEXT_CHARS))
+    return " ".join(part for part in (error, f"({escape(clip(incident.integration.id, ID_SHOWN))})") if part)
+
+
+def _buttons(panel: Panel, incident: Incident, name: Name) -> list[Block]:
+    integration = incident.integration
+    if panel.snooze:
+        quiet = button("End snooze", Press(Action.END_SNOOZE, panel_id=panel.id))
+    else:
+        choices = {text: Press(Action.SNOOZE, panel_id=panel.id, choice=choice) for choice, text in SNOOZES.items()}
+        quiet = press_select("Snooze …", choices)
+    return actions(resync_button(integration, name, panel.id), details_button(integration, name), quiet)

@@ -1,0 +1,107 @@
+"""Answers about subscriptions: made, ended, listed, resting, awake again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.blocks.elements import Block, actions, button, context, section
+from bot.core.blocks.text import clip, code, counted, escape, listed, mention, one_line
+from bot.core.commands import Action, Press
+from bot.core.digest_time import describe, next_digest_at
+from bot.core.models import Message
+from bot.core.subscriptions import News, PauseReason, Style
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bot.core.models import Person
+    from bot.core.subscriptions import Subscription
+
+NAME_CHARS: Final = 120
+COMMAND_CHARS: Final = 80
+LISTED: Final = 20
+
+_NEWS_ORDER: Final = (News.FAILING, News.STALE, News.DISCONNECTED, News.RECOVERED)
+
+_REASONS: Final = {
+    PauseReason.ARCHIVED: "the channel is archived",
+    PauseReason.REMOVED: "I can no longer post there",
+}
+
+
+def wish_in_words(subscription: Subscription) -> str:
+    """Say what a subscription tells: "failing, recovered; digest weekdays at 09:00 (Europe/Berlin)"."""
+    parts = [", ".join(news.value for news in _NEWS_ORDER if news in subscription.news)]
+    if subscription.digest:
+        parts.append(f"digest {escape(describe(subscription.digest))}")
+    if subscription.style is Style.BROADCAST:
+        parts.append("failures within an incident are shown in the channel, too")
+    if subscription.mention:
+        parts.append("mentions @here" if subscription.mention == "here" else "mentions a user group")
+    return "; ".join(part for part in parts if part)
+
+
+def subscribed_message(subscription: Subscription, name: str, *, command: str) -> Message:
+    """Confirm a subscription in its channel, for everybody to see."""
+    shown = escape(clip(one_line(name), NAME_CHARS))
+    lead = f"🔔 {mention(subscription.created_by)} subscribed this channel to {shown}"
+    how = (
+        "An incident is one message here, which I edit until it is over. "
+        f"{code(f'{command} subscriptions', COMMAND_CHARS)} shows what is subscribed, "
+        f"{code(f'{command} unsubscribe', COMMAND_CHARS)} ends it."
+    )
+    return Message(f"{lead}: {wish_in_words(subscription)}.", (section(f"{lead}:\n{wish_in_words(subscription)}"), context(how)))
+
+
+def unsubscribed_message(person: Person, names: Sequence[str], *, digest_only: bool) -> Message:
+    """Say in the channel what is no longer told there."""
+    what = "the digest of " if digest_only else ""
+    shown = listed(names, lambda name: escape(clip(one_line(name), NAME_CHARS)))
+    text = f"🔕 {mention(person)} ended {what}this channel's subscription to {shown}."
+    return Message(text, (section(text),))
+
+
+def subscriptions_message(rows: Sequence[tuple[Subscription, str]], now: datetime, *, command: str) -> Message:
+    """List a channel's subscriptions, each with a button that ends it."""
+    if not rows:
+        example = code(f"{command} subscribe all", COMMAND_CHARS)
+        text = f"This channel has no subscriptions. {example} tells it what fails and what recovers."
+        return Message(text, (section(text),))
+    lead = f"This channel has {counted(len(rows), 'subscription')}."
+    shown = [block for subscription, name in rows[:LISTED] for block in _row(subscription, name, now)]
+    hidden = len(rows) - LISTED
+    more = [context(f"and {hidden:,} more")] if hidden > 0 else []
+    return Message(lead, (section(lead), *shown, *more))
+
+
+def _row(subscription: Subscription, name: str, now: datetime) -> list[Block]:
+    shown = escape(clip(one_line(name), NAME_CHARS))
+    lines = [f"*{shown}*", wish_in_words(subscription)]
+    if subscription.paused:
+        lines.append(f"⏸️ paused: {_REASONS[subscription.paused]}")
+    elif subscription.digest:
+        at = next_digest_at(subscription.digest, now)
+        lines.append(f"next digest <!date^{int(at.timestamp())}^{{date_short_pretty}} at {{time}}|{at:%Y-%m-%d %H:%M} UTC>")
+    lines.append(f"by {mention(subscription.created_by)}")
+    end = button("Unsubscribe", Press(Action.UNSUBSCRIBE, subscription_id=subscription.id), about=name)
+    return [section("\n".join(lines)), *actions(end)]
+
+
+def paused_message(subscription: Subscription, name: str, *, command: str) -> Message:
+    """Tell the person who made a subscription that it rests, and what would wake it."""
+    shown = escape(clip(one_line(name), NAME_CHARS))
+    reason = _REASONS[subscription.paused or PauseReason.REMOVED]
+    text = (
+        f"⏸️ Your subscription of <#{subscription.channel_id}> to {shown} is paused: {reason}. Nothing is told there until "
+        f"I can post again: then it goes on by itself. To move it, type {code(f'{command} subscribe', COMMAND_CHARS)} "
+        "in another channel."
+    )
+    return Message(text, (section(text),))
+
+
+def resumed_message(names: Sequence[str]) -> Message:
+    """Say in a channel that its subscriptions are awake again."""
+    shown = listed(names, lambda name: escape(clip(one_line(name), NAME_CHARS)))
+    text = f"▶️ I can post here again, so this channel's subscriptions go on: {shown}."
+    return Message(text, (section(text),))

@@ -1,0 +1,56 @@
+"""Messages of ours that carry buttons and are redrawn in place, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 - the store reads these annotations at run time
+from enum import StrEnum
+
+from bot.core.alerts import Snooze  # noqa: TC001 - as above
+from bot.core.incidents import Incident  # noqa: TC001 - as above
+from bot.core.models import Integration, Person, SyncRun  # noqa: TC001 - as above
+
+
+class PanelKind(StrEnum):
+    """The kinds of message that carry buttons and are redrawn in place."""
+
+    STATUS = "status"
+    DETAIL = "detail"
+    SYNC = "sync"
+    """The message that ``/flokit sync`` posts: one integration's row, and the root of its follow-up."""
+    CHOOSE_SYNC = "choose_sync"
+    """``/flokit sync <type>`` matched several: one Resync button each."""
+    CHOOSE_DETAIL = "choose_detail"
+    """``/flokit show <type>`` matched several: one Details button each."""
+    INCIDENT = "incident"
+    """An incident in one channel: the root of its story."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A message of ours that shows integrations, with what it showed: it can be redrawn without asking FloKit.
+
+    ``as_of`` is when FloKit was asked. ``stale_reason`` is set when FloKit could not be asked and older
+    knowledge is shown.
+    """
+
+    id: str
+    kind: PanelKind
+    integrations: tuple[Integration, ...]
+    as_of: datetime
+    query: str = ""
+    page: int = 0
+    stale_reason: str = ""
+    incident: Incident | None = None
+    """What an incident's message shows, beside its one integration."""
+    snooze: Snooze | None = None
+    mention: str = ""
+    """Whom an incident's message mentions when it is posted: see ``Subscription.mention``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowRun:
+    """The newest run of an integration since its panel was drawn: it overrides the row."""
+
+    run: SyncRun
+    joined_by: tuple[Person, ...] = ()

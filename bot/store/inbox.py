@@ -1,0 +1,51 @@
+"""Requests by the id of their delivery: each counts once. Functions here work inside the caller's transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from bot.core.errors import ClaimLost
+from bot.store.tables import inbox
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.core.requests import Request
+    from bot.store.database import Database
+
+
+async def note(
+    connection: AsyncConnection, database: Database, request: Request, data: str | None, due_at: datetime | None
+) -> bool:
+    """Note a delivery, to be answered at ``due_at`` or, when that is None, answered now; False when it came before."""
+    inserted = await connection.execute(
+        database.insert(inbox)
+        .values(
+            id=request.id,
+            team_id=request.origin.team_id,
+            data=data,
+            received_at=request.received_at,
+            due_at=due_at,
+        )
+        .on_conflict_do_nothing()
+    )
+    return inserted.rowcount == 1
+
+
+async def finish(connection: AsyncConnection, request_id: str) -> None:
+    """Note that a request is answered. Its id stays, so that a late redelivery is recognised.
+
+    Raises:
+        ClaimLost: another replica answered it.
+    """
+    finished = await connection.execute(
+        update(inbox)
+        .where(inbox.c.id == request_id, inbox.c.due_at.is_not(None))
+        .values(due_at=None, data=None, lease_until=None)
+    )
+    if finished.rowcount != 1 and await connection.scalar(select(inbox.c.id).where(inbox.c.id == request_id)):
+        raise ClaimLost(f"request {request_id} was answered already")

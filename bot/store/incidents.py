@@ -1,0 +1,232 @@
+"""Incidents: every look at FloKit is weighed against what was known, and what follows is saved with what to tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import or_, select, update
+
+from bot.core.alerts import Bulletin, Snooze, Word
+from bot.core.incidents import Rules, RunNews, Sighting, Verdict, Watched, observe, trouble_of
+from bot.core.models import Outcome
+from bot.store import alerts, codec, inbox, outbox, runs, subscriptions, timers
+from bot.store.ids import new_id
+from bot.store.tables import alerts as alerts_table
+from bot.store.tables import incidents, sightings
+from bot.store.timers import TimerKind
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.core.incidents import Incident
+    from bot.core.models import Integration, SyncRun
+    from bot.core.requests import Request
+    from bot.core.subscriptions import Subscription
+    from bot.store.bell import Bell
+    from bot.store.database import Database
+    from bot.store.timers import TimerClaim
+
+RUNS_COUNT_FOR: Final = timedelta(days=1)
+"""An older sync has nothing to do with what is seen now."""
+
+_FAILURES: Final = frozenset({Outcome.FAILED, Outcome.FAILED_AGAIN, Outcome.DISCONNECTED})
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTogether:
+    """What one look at FloKit brought. ``whole`` is set when it shows all integrations that there are."""
+
+    integrations: tuple[Integration, ...]
+    at: datetime
+    whole: bool
+
+
+class Incidents:
+    """The incidents of one workspace."""
+
+    def __init__(self, database: Database, team_id: str, *, rules: Rules, outbox_rang: Bell, timers_rang: Bell) -> None:
+        self._database = database
+        self._team_id = team_id
+        self._rules = rules
+        self._outbox_rang = outbox_rang
+        self._timers_rang = timers_rang
+
+    async def observe(self, look: SeenTogether, now: datetime) -> list[Verdict]:
+        """Weigh a look, and save what follows from it; returns a verdict for each integration that is known."""
+        async with self._database.begin() as connection:
+            verdicts = await self._weigh(connection, look)
+            told = [verdict for verdict in verdicts if verdict.change]
+            wanted = await subscriptions.load_all(connection, self._team_id)
+            for verdict in told:
+                await self._tell(connection, verdict, wanted, now)
+            await self._look_again(connection, verdicts, wanted)
+        if told:
+            self._outbox_rang.ring()
+        self._timers_rang.ring()
+        return verdicts
+
+    async def _weigh(self, connection: AsyncConnection, look: SeenTogether) -> list[Verdict]:
+        seen = {integration.id: integration for integration in look.integrations}
+        known = await self._load(connection, None if look.whole else list(seen))
+        ids = sorted({*seen, *known})
+        befores = [known.get(id_) or Watched(id_, first_seen_at=look.at) for id_ in ids]
+        concerned = [one.integration_id for one in befores if self._may_matter(one, seen.get(one.integration_id), look)]
+        newest = await runs.newest_since(connection, self._team_id, concerned, look.at - RUNS_COUNT_FOR)
+        verdicts = []
+        for before in befores:
+            integration_id = before.integration_id
+            run = newest.get(integration_id)
+            sighting = Sighting(look.at, seen.get(integration_id), _news_of(run) if run else None)
+            verdict = observe(before, sighting, self._rules, team_id=self._team_id, incident_id=new_id("inc"))
+            await self._save(connection, before, verdict, is_new=integration_id not in known)
+            verdicts.append(verdict)
+        return verdicts
+
+    def _may_matter(self, before: Watched, seen: Integration | None, look: SeenTogether) -> bool:
+        """Tell whether a resync of it can make a difference."""
+        if before.incident or seen is None:
+            return before.incident is not None
+        return trouble_of(seen, look.at, before.first_seen_at, self._rules) is not None
+
+    async def _load(self, connection: AsyncConnection, ids: list[str] | None) -> dict[str, Watched]:
+        """Read what is known of all integrations, or of some, and hold it still."""
+        open_ones = select(incidents.c.data).where(
+            incidents.c.team_id == self._team_id, incidents.c.closed_at.is_(None)
+        )
+        known = select(sightings.c.integration_id, sightings.c.data).where(sightings.c.team_id == self._team_id)
+        if ids is not None:
+            known = known.where(sightings.c.integration_id.in_(ids))
+        rows = (await connection.execute(known.order_by(sightings.c.integration_id).with_for_update())).all()
+        current = [codec.load_incident(data) for data in (await connection.scalars(open_ones)).all()]
+        by_integration = {incident.integration.id: incident for incident in current}
+        return {
+            row.integration_id: codec.load_watched(row.data, by_integration.get(row.integration_id)) for row in rows
+        }
+
+    async def _save(self, connection: AsyncConnection, before: Watched, verdict: Verdict, *, is_new: bool) -> None:
+        after = verdict.watched
+        if is_new or _gist(after) != _gist(before):
+            values = {"data": codec.dump_watched(after)}
+            added = self._database.insert(sightings).values(
+                team_id=self._team_id, integration_id=after.integration_id, **values
+            )
+            await connection.execute(
+                added.on_conflict_do_update(index_elements=["team_id", "integration_id"], set_=values)
+            )
+        incident = verdict.incident or after.incident
+        if incident and incident != before.incident:
+            await self._save_incident(connection, incident, is_new=before.incident is None)
+
+    async def _save_incident(self, connection: AsyncConnection, incident: Incident, *, is_new: bool) -> None:
+        values = {"data": codec.dump_incident(incident), "closed_at": incident.closed_at}
+        if is_new:
+            await connection.execute(
+                incidents.insert().values(
+                    id=incident.id,
+                    team_id=self._team_id,
+                    integration_id=incident.integration.id,
+                    opened_at=incident.opened_at,
+                    **values,
+                )
+            )
+        else:
+            await connection.execute(update(incidents).where(incidents.c.id == incident.id).values(**values))
+
+    async def _tell(
+        self, connection: AsyncConnection, verdict: Verdict, wanted: list[Subscription], now: datetime
+    ) -> None:
+        if verdict.incident is None or verdict.change is None:
+            return
+        since = verdict.incident.opened_at
+        integration_id = verdict.incident.integration.id
+        newest = await runs.newest_since(connection, self._team_id, [integration_id], since)
+        run = newest.get(integration_id)
+        await alerts.tell(
+            connection, self._database, verdict.incident, verdict.change, wanted, run.id if run else "", now
+        )
+
+    async def _look_again(
+        self, connection: AsyncConnection, verdicts: list[Verdict], wanted: list[Subscription]
+    ) -> None:
+        """Have what is not believed yet looked at a second time, where anybody wants to know."""
+        times = [verdict.look_again_at for verdict in verdicts if verdict.look_again_at]
+        if times and any(one.paused is None for one in wanted):
+            await timers.put(connection, self._database, TimerKind.WATCH, self._team_id, self._team_id, min(times))
+
+    async def open_ones(self) -> list[Incident]:
+        """Read the open incidents, the oldest first."""
+        return await self.since(None)
+
+    async def since(self, at: datetime | None) -> list[Incident]:
+        """Read the incidents that were open at any time since ``at`` (None: that are open now), the oldest first."""
+        query = select(incidents.c.data).where(incidents.c.team_id == self._team_id)
+        still_open = incidents.c.closed_at.is_(None)
+        query = query.where(still_open if at is None else or_(still_open, incidents.c.closed_at > at))
+        async with self._database.begin() as connection:
+            rows = (await connection.scalars(query.order_by(incidents.c.opened_at))).all()
+        return [codec.load_incident(data) for data in rows]
+
+    # Snoozing
+
+    async def snooze(self, request: Request, alert_id: str, snooze: Snooze | None, now: datetime) -> bool:
+        """Begin or end a snooze on somebody's wish; False when the incident is over or not known."""
+        async with self._database.begin() as connection:
+            await inbox.finish(connection, request.id)
+            panel = await alerts.load_panel(connection, alert_id)
+            if panel is None or panel.incident is None or not panel.incident.is_open:
+                return False
+            await alerts.save_panel(connection, replace(panel, snooze=snooze))
+            await timers.drop(connection, TimerKind.SNOOZE, alert_id)
+            if snooze and snooze.until:
+                await timers.put(connection, self._database, TimerKind.SNOOZE, self._team_id, alert_id, snooze.until)
+            await outbox.bump_panels(connection, [alert_id], now)
+        self._outbox_rang.ring()
+        self._timers_rang.ring()
+        return True
+
+    async def end_snooze(self, claim: TimerClaim, now: datetime) -> None:
+        """End a snooze whose time has come, and say so once when the incident is still open."""
+        async with self._database.begin() as connection:
+            await timers.finish(connection, claim, None)
+            panel = await alerts.load_panel(connection, claim.subject)
+            if panel is None or panel.snooze is None or panel.incident is None:
+                return
+            await alerts.save_panel(connection, replace(panel, snooze=None))
+            await outbox.bump_panels(connection, [panel.id], now)
+            alert = (await connection.execute(select(alerts_table).where(alerts_table.c.id == claim.subject))).first()
+            if alert and panel.incident.is_open:
+                bulletin = Bulletin(panel.incident, Word.SNOOZE_ENDED)
+                await outbox.add_news(connection, alert, codec.dump_bulletin(bulletin), now)
+        self._outbox_rang.ring()
+
+    async def snoozed_by(self, user_id: str) -> list[Incident]:
+        """Read the open incidents that a person snoozed somewhere."""
+        query = (
+            select(incidents.c.data)
+            .join(alerts_table, alerts_table.c.incident_id == incidents.c.id)
+            .where(
+                alerts_table.c.team_id == self._team_id,
+                alerts_table.c.snoozed_by == user_id,
+                incidents.c.closed_at.is_(None),
+            )
+        )
+        async with self._database.begin() as connection:
+            rows = (await connection.scalars(query)).all()
+        return [codec.load_incident(data) for data in dict.fromkeys(rows)]
+
+
+def _gist(watched: Watched) -> Watched:
+    """What is worth a write: that nothing changed until a later moment is not."""
+    return replace(watched, seen_at=None, fine_at=None, incident=None)
+
+
+def _news_of(run: SyncRun) -> RunNews:
+    return RunNews(
+        run_id=run.id,
+        starter=run.requested_by,
+        ended_at=run.ended_at if run.outcome else None,
+        succeeded=run.outcome is Outcome.SUCCEEDED,
+        failed_as=run.last_seen if run.outcome in _FAILURES else None,
+    )

@@ -1,0 +1,201 @@
+"""Subscriptions: what each channel wants to be told without asking. Saved with all that follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from bot.store import codec, inbox, outbox, timers
+from bot.store.alerts import drop_unposted, raise_open_incidents
+from bot.store.outbox import Address, OutboxKind
+from bot.store.tables import subscriptions
+from bot.store.timers import TimerKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.core.models import Message
+    from bot.core.requests import Request
+    from bot.core.subscriptions import PauseReason, Subscription
+    from bot.store.bell import Bell
+    from bot.store.database import Database
+    from bot.store.timers import TimerClaim
+
+
+async def load_all(connection: AsyncConnection, team_id: str, channel_id: str | None = None) -> list[Subscription]:
+    """Read the subscriptions of a workspace or of one channel, the oldest first."""
+    query = select(subscriptions.c.data).where(subscriptions.c.team_id == team_id)
+    if channel_id is not None:
+        query = query.where(subscriptions.c.channel_id == channel_id)
+    rows = await connection.scalars(query.order_by(subscriptions.c.created_at))
+    return [codec.load_subscription(data) for data in rows.all()]
+
+
+class Subscriptions:
+    """The subscriptions of one workspace."""
+
+    def __init__(self, database: Database, team_id: str, *, outbox_rang: Bell, timers_rang: Bell) -> None:
+        self._database = database
+        self._team_id = team_id
+        self._outbox_rang = outbox_rang
+        self._timers_rang = timers_rang
+
+    async def of_channel(self, channel_id: str) -> list[Subscription]:
+        """Read the subscriptions of a channel, the oldest first."""
+        async with self._database.begin() as connection:
+            return await load_all(connection, self._team_id, channel_id)
+
+    async def all(self) -> list[Subscription]:
+        """Read all subscriptions, the oldest first."""
+        async with self._database.begin() as connection:
+            return await load_all(connection, self._team_id)
+
+    async def load(self, subscription_id: str) -> Subscription | None:
+        """Read one subscription; None when it is gone."""
+        query = select(subscriptions.c.data).where(subscriptions.c.id == subscription_id)
+        async with self._database.begin() as connection:
+            data = await connection.scalar(query)
+        return codec.load_subscription(data) if data else None
+
+    async def add(
+        self,
+        request: Request,
+        subscription: Subscription,
+        confirmation: Message,
+        address: Address,
+        digest_at: datetime | None,
+        now: datetime,
+    ) -> None:
+        """Save a subscription, in place of the channel's earlier one for the same target, and confirm it.
+
+        What is wrong already is shown at once; from now on somebody looks.
+
+        Raises:
+            ClaimLost: another replica answered the request.
+        """
+        async with self._database.begin() as connection:
+            for earlier in await load_all(connection, self._team_id, subscription.channel_id):
+                if earlier.target == subscription.target:
+                    await self._forget(connection, earlier)
+            await self._insert(connection, subscription)
+            await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(confirmation))
+            await self._begin(connection, subscription, digest_at, now)
+            await inbox.finish(connection, request.id)
+        self._ring()
+
+    async def _begin(
+        self, connection: AsyncConnection, subscription: Subscription, digest_at: datetime | None, now: datetime
+    ) -> None:
+        """Have somebody look, and send the digest; show what is wrong already."""
+        await timers.put(connection, self._database, TimerKind.WATCH, self._team_id, self._team_id, now)
+        if digest_at:
+            await timers.put(connection, self._database, TimerKind.DIGEST, self._team_id, subscription.id, digest_at)
+        in_channel = await load_all(connection, self._team_id, subscription.channel_id)
+        await raise_open_incidents(connection, self._database, self._team_id, subscription.channel_id, in_channel, now)
+
+    async def remove(
+        self,
+        request: Request,
+        gone: Iterable[Subscription],
+        kept: Iterable[Subscription],
+        answer: Message,
+        address: Address,
+        now: datetime,
+    ) -> None:
+        """Forget subscriptions, keep what is ``kept`` of them (without a digest), and say so."""
+        async with self._database.begin() as connection:
+            for subscription in gone:
+                await self._forget(connection, subscription)
+            for subscription in kept:
+                await self._insert(connection, subscription)
+            await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(answer))
+            await inbox.finish(connection, request.id)
+        self._ring()
+
+    async def _insert(self, connection: AsyncConnection, subscription: Subscription) -> None:
+        await connection.execute(
+            subscriptions.insert().values(
+                id=subscription.id,
+                team_id=self._team_id,
+                channel_id=subscription.channel_id,
+                data=codec.dump_subscription(subscription),
+                created_at=subscription.created_at,
+            )
+        )
+
+    async def _forget(self, connection: AsyncConnection, subscription: Subscription) -> None:
+        await connection.execute(subscriptions.delete().where(subscriptions.c.id == subscription.id))
+        await timers.drop(connection, TimerKind.DIGEST, subscription.id)
+
+    async def pause(
+        self, channel_id: str, reason: PauseReason, tell: Callable[[Subscription], Message], now: datetime
+    ) -> int:
+        """Let a channel's subscriptions rest, and tell each person who made one, directly.
+
+        Returns:
+            How many were paused; 0 when all of them rest already.
+        """
+        async with self._database.begin() as connection:
+            awake = [one for one in await load_all(connection, self._team_id, channel_id) if one.paused is None]
+            for subscription in awake:
+                await self._save(connection, replace(subscription, paused=reason))
+                await timers.drop(connection, TimerKind.DIGEST, subscription.id)
+                person = Address(self._team_id, user_id=subscription.created_by.id)
+                data = codec.dump_message(tell(subscription))
+                await outbox.add_row(connection, OutboxKind.NOTE, person, now, data=data)
+            await drop_unposted(connection, self._team_id, channel_id)
+        self._ring()
+        return len(awake)
+
+    async def resume(
+        self,
+        channel_id: str,
+        tell: Callable[[list[Subscription]], Message],
+        next_digest_at: Callable[[Subscription], datetime | None],
+        now: datetime,
+    ) -> int:
+        """Wake a channel's subscriptions up, and say so in the channel; returns how many rested."""
+        async with self._database.begin() as connection:
+            resting = [one for one in await load_all(connection, self._team_id, channel_id) if one.paused]
+            for subscription in resting:
+                await self._save(connection, replace(subscription, paused=None))
+            if resting:
+                data = codec.dump_message(tell(resting))
+                await outbox.add_row(connection, OutboxKind.NOTE, Address(self._team_id, channel_id), now, data=data)
+            for subscription in resting:
+                await self._begin(connection, subscription, next_digest_at(subscription), now)
+        self._ring()
+        return len(resting)
+
+    async def add_digest(
+        self, claim: TimerClaim, subscription: Subscription, message: Message | None, next_at: datetime, now: datetime
+    ) -> None:
+        """Send a digest, unless it is skipped, and note when the next one is due, in one transaction.
+
+        Raises:
+            ClaimLost: another replica sent it.
+        """
+        async with self._database.begin() as connection:
+            await timers.finish(connection, claim, next_at)
+            await self._save(connection, subscription)
+            if message:
+                address = Address(self._team_id, subscription.channel_id)
+                data = codec.dump_message(message)
+                await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=data)
+        self._ring()
+
+    async def _save(self, connection: AsyncConnection, subscription: Subscription) -> None:
+        await connection.execute(
+            update(subscriptions)
+            .where(subscriptions.c.id == subscription.id)
+            .values(data=codec.dump_subscription(subscription))
+        )
+
+    def _ring(self) -> None:
+        self._outbox_rang.ring()
+        self._timers_rang.ring()

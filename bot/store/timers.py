@@ -1,0 +1,160 @@
+"""Scheduled work, claimed by row: it happens once among all replicas, and after a crash somebody does it anew.
+
+A timer's ``due_at`` is moved ahead by the lease when it is claimed. Whoever asks for it meanwhile moves it back, and
+it is then due again when the work in hand is done: nothing that was asked for is forgotten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlalchemy import case, func, literal, or_, select, update
+
+from bot.core.errors import ClaimLost
+from bot.store.bell import Bell
+from bot.store.tables import timers
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.store.database import Database
+
+
+class TimerKind(StrEnum):
+    """What is to be done; ``subject`` says for what or whom."""
+
+    WATCH = "watch"
+    """Look at all integrations of a workspace; the subject is the workspace."""
+    SNOOZE = "snooze"
+    """End the snooze of an alert."""
+    DIGEST = "digest"
+    """Send the digest of a subscription."""
+    HOME = "home"
+    """Draw a person's App Home."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerClaim:
+    """A timer that this process alone may act on until ``held_until``. ``due_at`` is what it was due at."""
+
+    kind: TimerKind
+    team_id: str
+    subject: str
+    held_until: datetime
+    version: int
+
+    @property
+    def id(self) -> str:
+        """The timer's row."""
+        return timer_id(self.kind, self.subject)
+
+
+def timer_id(kind: TimerKind, subject: str) -> str:
+    """Name the row of a timer."""
+    return f"{kind}:{subject}"
+
+
+async def put(
+    connection: AsyncConnection, database: Database, kind: TimerKind, team_id: str, subject: str, due_at: datetime
+) -> None:
+    """Have something done at a time, or earlier when it is due earlier; ring the bell after the commit."""
+    earliest = case(
+        (or_(timers.c.due_at.is_(None), timers.c.due_at > due_at), literal(due_at, timers.c.due_at.type)),
+        else_=timers.c.due_at,
+    )
+    await connection.execute(
+        database.insert(timers)
+        .values(
+            id=timer_id(kind, subject),
+            team_id=team_id,
+            kind=kind,
+            subject=subject,
+            due_at=due_at,
+            owner=None,
+            version=0,
+        )
+        .on_conflict_do_update(index_elements=["id"], set_={"due_at": earliest})
+    )
+
+
+async def drop(connection: AsyncConnection, kind: TimerKind, subject: str) -> None:
+    """Forget a timer; whoever acts on it just now writes nothing more."""
+    await connection.execute(timers.delete().where(timers.c.id == timer_id(kind, subject)))
+
+
+async def finish(connection: AsyncConnection, claim: TimerClaim, next_due_at: datetime | None) -> None:
+    """Note that the work of a claim is done, and when it is due again; what was asked for meanwhile stays due.
+
+    Raises:
+        ClaimLost: another replica took it over.
+    """
+    untouched = timers.c.due_at == claim.held_until
+    finished = await connection.execute(
+        update(timers)
+        .where(timers.c.id == claim.id, timers.c.version == claim.version)
+        .values(
+            owner=None,
+            due_at=case((untouched, literal(next_due_at, timers.c.due_at.type)), else_=timers.c.due_at),
+        )
+    )
+    if finished.rowcount != 1:
+        raise ClaimLost(f"timer {claim.id} was taken over")
+
+
+class Timers:
+    """The timers of all workspaces. ``owner`` names this process."""
+
+    def __init__(self, database: Database, *, owner: str, lease_s: float) -> None:
+        self._database = database
+        self._owner = owner
+        self._lease_s = lease_s
+        self.rang = Bell()
+
+    async def claim(self, now: datetime, limit: int) -> list[TimerClaim]:
+        """Take timers that are due, in one statement."""
+        held_until = now + timedelta(seconds=self._lease_s)
+        due = (
+            select(timers.c.id)
+            .where(timers.c.due_at <= now)
+            .order_by(timers.c.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        async with self._database.begin() as connection:
+            rows = await connection.execute(
+                update(timers)
+                .where(timers.c.id.in_(due.scalar_subquery()))
+                .values(owner=self._owner, due_at=held_until, version=timers.c.version + 1)
+                .returning(timers)
+            )
+            return [
+                TimerClaim(TimerKind(row.kind), row.team_id, row.subject, row.due_at, row.version) for row in rows.all()
+            ]
+
+    async def put(self, kind: TimerKind, team_id: str, subject: str, due_at: datetime) -> None:
+        """Have something done at a time, or earlier when it is due earlier."""
+        async with self._database.begin() as connection:
+            await put(connection, self._database, kind, team_id, subject, due_at)
+        self.rang.ring()
+
+    async def finish(self, claim: TimerClaim, next_due_at: datetime | None) -> None:
+        """Note that the work of a claim is done; see the function of the same name."""
+        async with self._database.begin() as connection:
+            await finish(connection, claim, next_due_at)
+        self.rang.ring()
+
+    async def next_at(self) -> datetime | None:
+        """Tell when the next timer is due."""
+        async with self._database.begin() as connection:
+            earliest: datetime | None = await connection.scalar(
+                select(func.min(timers.c.due_at, type_=timers.c.due_at.type))
+            )
+        return earliest
+
+    async def release(self, now: datetime) -> None:
+        """Give back all that this process holds, so that another goes on at once."""
+        async with self._database.begin() as connection:
+            await connection.execute(update(timers).where(timers.c.owner == self._owner).values(owner=None, due_at=now))

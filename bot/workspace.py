@@ -1,0 +1,179 @@
+"""The parts that serve one Slack workspace, put together: the one seam for many of them. Starting is ``bot.app``'s."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+
+from bot import listeners
+from bot.actions import Actions
+from bot.alerts import Alerts
+from bot.flokit import FlokitClient
+from bot.follower import Follower
+from bot.listeners.reception import Reception
+from bot.responder import Responder
+from bot.sender import Sender
+from bot.settings import Mode
+from bot.store.budget import SharedBudget
+from bot.store.incidents import Incidents
+from bot.store.snapshots import Snapshots
+from bot.store.subscriptions import Subscriptions
+from bot.store.timers import TimerKind
+from bot.watcher import Watcher
+from bot.worker import Worker
+from bot.zones import Zones
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from bot.settings import Settings
+    from bot.slack import Identity, SlackClient
+    from bot.store.database import Database
+    from bot.store.store import Store
+    from bot.store.timers import TimerClaim, Timers
+
+RUN_SLOTS: Final = 32
+MESSAGE_SLOTS: Final = 16
+REQUEST_SLOTS: Final = 16
+TIMER_SLOTS: Final = 8
+LOOK_SHARE: Final = 0.8
+"""The share of the lease that one call to FloKit may take: a claim outlives its calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What ``bot.app`` starts and stops."""
+
+    bolt: AsyncApp
+    flokit: FlokitClient
+    sender: Sender
+    watcher: Watcher
+    workers: tuple[Worker[Any], ...]
+
+
+def build_workspace(
+    settings: Settings,
+    identity: Identity,
+    *,
+    database: Database,
+    store: Store,
+    timers: Timers,
+    slack: SlackClient,
+    clock: Callable[[], datetime],
+) -> Workspace:
+    """Put the parts of one workspace together; nothing is asked or opened until they run."""
+    team_id, command = identity.team_id, settings.flokit_command
+    rings = {"outbox_rang": store.outbox_rang, "timers_rang": timers.rang}
+    subscriptions = Subscriptions(database, team_id, **rings)
+    incidents = Incidents(database, team_id, rules=settings.rules, **rings)
+    snapshots = Snapshots(database, team_id)
+    watcher = Watcher(incidents, subscriptions, timers, team_id=team_id, every_s=settings.watch_interval_s, clock=clock)
+    flokit = FlokitClient(
+        api_url=settings.flokit_api_url,
+        look_key=settings.flokit_api_key.get_secret_value(),
+        sync_key=settings.sync_key.get_secret_value(),
+        timeout_s=min(8.0, settings.lease_s * LOOK_SHARE),
+        budget=SharedBudget(database, team_id, clock=clock),
+        max_pause_s=settings.follow_up_max_interval_s,
+        now=clock,
+        on_seen=watcher.note,
+    )
+    alerts = Alerts(subscriptions, incidents, store, Zones(slack), clock=clock, command=command)
+    actions = Actions(
+        store,
+        flokit,
+        snapshots,
+        alerts,
+        patience=settings.patience,
+        clock=clock,
+        command=command,
+        bot_user_id=identity.bot_user_id,
+    )
+    sender = Sender(
+        store, slack, clock=clock, bot_user_id=identity.bot_user_id, on_closed=alerts.pause, command=command
+    )
+    handlers: dict[TimerKind, Callable[[TimerClaim], Awaitable[None]]] = {
+        TimerKind.WATCH: partial(watcher.look, flokit),
+        TimerKind.SNOOZE: alerts.end_snooze,
+    }
+    reception = Reception(actions, slack, team_id=team_id, clock=clock)
+    return Workspace(
+        bolt=_make_bolt(settings, identity, slack, reception),
+        flokit=flokit,
+        sender=sender,
+        watcher=watcher,
+        workers=(
+            Worker(
+                "responder",
+                claim=store.claim_requests,
+                work=Responder(actions).answer,
+                next_due_at=store.next_request_at,
+                bell=store.requests_rang,
+                clock=clock,
+                slots=REQUEST_SLOTS,
+            ),
+            Worker(
+                "follower",
+                claim=store.claim_runs,
+                work=Follower(store, flokit, clock=clock).follow,
+                next_due_at=store.next_run_at,
+                bell=store.runs_rang,
+                clock=clock,
+                slots=RUN_SLOTS,
+            ),
+            Worker(
+                "sender",
+                claim=store.claim_outbox,
+                work=sender.send,
+                next_due_at=store.next_message_at,
+                bell=store.outbox_rang,
+                clock=clock,
+                slots=MESSAGE_SLOTS,
+            ),
+            Worker(
+                "timer",
+                claim=timers.claim,
+                work=lambda claim: handlers[claim.kind](claim),
+                next_due_at=timers.next_at,
+                bell=timers.rang,
+                clock=clock,
+                slots=TIMER_SLOTS,
+            ),
+        ),
+    )
+
+
+def _make_bolt(settings: Settings, identity: Identity, slack: SlackClient, reception: Reception) -> AsyncApp:
+    async def authorize(**_: Any) -> AuthorizeResult:
+        # Today there is one workspace, and who we are in it is known since the start.
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=identity.team_id,
+            bot_token=settings.slack_bot_token.get_secret_value(),
+            bot_id=identity.bot_id,
+            bot_user_id=identity.bot_user_id,
+        )
+
+    secret = settings.slack_signing_secret
+    bolt = AsyncApp(
+        logger=logging.getLogger("slack_bolt"),
+        client=slack.web,
+        authorize=authorize,
+        signing_secret=secret.get_secret_value() if secret else "",
+        process_before_response=True,  # the ack leaves with the listener's return: ten times sooner
+        request_verification_enabled=settings.mode is Mode.HTTP,
+    )
+
+    @bolt.middleware
+    async def introduce(context: dict[str, Any], next_: Any) -> None:
+        context["reception"] = reception
+        await next_()
+
+    listeners.register(bolt, command=settings.flokit_command)
+    return bolt
