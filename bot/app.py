@@ -36,6 +36,7 @@ from bot.store.retention import Retention
 from bot.store.snapshots import Snapshots
 from bot.store.store import Store
 from bot.web import SLACK_PATH, WebServer
+from bot.webhooks import make_receiver
 from bot.worker import Worker
 
 if TYPE_CHECKING:
@@ -80,7 +81,11 @@ class Bot:
         self._replicas = Replicas(self._database, owner)
         self._health = Health(self._store)
         self._web = WebServer(
-            self._health, host=settings.host, port=settings.port, takes_slack=settings.mode is Mode.HTTP
+            self._health,
+            host=settings.host,
+            port=settings.port,
+            takes_slack=settings.mode is Mode.HTTP,
+            webhooks=make_receiver(settings, clock=now_utc),
         )
 
     def stop(self) -> None:
