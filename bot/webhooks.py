@@ -52,7 +52,7 @@ KEY_HEADER: Final = "x-webhook-secret"
 ID_HEADERS: Final = ("x-webhook-id", "webhook-id", "x-delivery-id", "idempotency-key")
 """Where senders of webhooks put the id of a delivery, which they keep when they deliver it again."""
 
-_SIGNATURE_PREFIX: Final = re.compile(r"sha256=|v[01]=", re.IGNORECASE)
+_SIGNATURE_PREFIX: Final = re.compile(r"^(?:sha256=|v[01]=)", re.IGNORECASE)
 _UNIX_TIME: Final = re.compile(r"[0-9]{1,13}(\.[0-9]{1,9})?")
 _FIRST_MILLISECONDS: Final = 1e11
 """A number from here on counts milliseconds: as seconds it would be the year 5138."""
@@ -148,7 +148,7 @@ def _is_signed(secret: bytes, signature: str, body: bytes, timestamp: str | None
 
 def _decode_signature(text: str) -> bytes:
     """Return the digest that a signature is, hex or base64, with or without a prefix; b"" when it is neither."""
-    bare = _SIGNATURE_PREFIX.sub("", text.strip(), count=1)
+    bare = _SIGNATURE_PREFIX.sub("", text.strip())
     try:
         return bytes.fromhex(bare) if len(bare) == 64 else base64.b64decode(bare, validate=True)
     except (ValueError, binascii.Error):

@@ -120,6 +120,7 @@ def test_the_secret_in_the_path_is_accepted():
         {SIGNATURE: BASE64.rstrip("=")},
         {SIGNATURE: f"sha512={HEX}"},
         {SIGNATURE: f"sha256=v1={HEX}"},
+        {SIGNATURE: f"{HEX[:32]}v1={HEX[32:]}"},
         {SIGNATURE: digest(BODY + b" ").hex()},
         {SIGNATURE: digest(b"").hex()},
         {SIGNATURE: SECRET},
