@@ -17,7 +17,6 @@ from bot.core.advice import KNOWN_TYPES, display_name
 from bot.core.alerts import Snooze
 from bot.core.commands import Action, Ambiguous, Found, NotFound, resolve
 from bot.core.digest_time import next_digest_at
-from bot.core.models import Integration
 from bot.core.subscribe_words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
 from bot.core.subscriptions import ALL, Subscription
 from bot.store.ids import new_id
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bot.core.commands import Press
-    from bot.core.models import Message
+    from bot.core.models import Integration, Message
     from bot.core.requests import Request
     from bot.core.subscriptions import PauseReason
     from bot.store.incidents import Incidents

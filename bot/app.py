@@ -25,6 +25,7 @@ from bot.store.retention import Retention
 from bot.store.store import Store
 from bot.store.timers import Timers
 from bot.web import SLACK_PATH, WebServer
+from bot.webhooks import make_receiver
 from bot.workspace import build_workspace
 
 if TYPE_CHECKING:
@@ -71,7 +72,11 @@ class Bot:
         self._replicas = Replicas(self._database, owner)
         self._health = Health(self._store)
         self._web = WebServer(
-            self._health, host=settings.host, port=settings.port, takes_slack=settings.mode is Mode.HTTP
+            self._health,
+            host=settings.host,
+            port=settings.port,
+            takes_slack=settings.mode is Mode.HTTP,
+            webhooks=make_receiver(settings, clock=clock),
         )
 
     def stop(self) -> None:
@@ -186,6 +191,7 @@ class Bot:
 
     async def _work_in(self, workspace: Workspace, identity: Identity) -> None:
         self._health.sender = workspace.sender
+        self._web.on_hint = workspace.watcher.hint
         async with asyncio.TaskGroup() as group:  # a loop that dies ends the process: it never goes quiet
             for worker in workspace.workers:
                 group.create_task(worker.run())
@@ -222,6 +228,7 @@ class Bot:
         log.info("stopping")
         self._health.sender = None
         self._web.bolt = None
+        self._web.on_hint = None
         if self._health.socket:
             await self._health.socket.close()
         for worker in workers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bot.core.errors import FlokitError, SlackError, SlackUnavailable, StoreUnavailable
 from bot.flokit import FlokitClient
@@ -16,8 +16,14 @@ from bot.store.database import Database
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pydantic import SecretStr
+
     from bot.flokit import Listing
     from bot.settings import Settings
+
+
+LONG_ENOUGH: Final = 16
+"""Characters of a webhook secret: the route is open to the world, and to any number of guesses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,18 @@ async def check(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     async for finding in _check_flokit(settings):
         yield finding
+    if settings.flokit_webhook_secret:
+        yield _check_webhook_secret(settings.flokit_webhook_secret)
     yield await _check_database(settings)
+
+
+def _check_webhook_secret(secret: SecretStr) -> Finding:
+    if len(secret.get_secret_value()) < LONG_ENOUGH:
+        return Finding(
+            is_fine=False,
+            text="FLOKIT_WEBHOOK_SECRET: is short, and anybody may guess at it; make one with: openssl rand -hex 32",
+        )
+    return Finding(is_fine=True, text="FLOKIT_WEBHOOK_SECRET: set, so POST /webhooks/flokit is open to who knows it")
 
 
 async def _check_slack(settings: Settings) -> AsyncIterator[Finding]:

@@ -136,6 +136,7 @@ def _load() -> Settings:
             settings.slack_signing_secret,
             settings.flokit_api_key,
             settings.flokit_sync_api_key,
+            settings.flokit_webhook_secret,
         )
         if secret
     ]

@@ -87,14 +87,25 @@ def _parse_hours(value: Any) -> Any:
     return hours
 
 
+def _check_header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", value):  # a token: RFC 9110, section 5.6.2
+        raise PydanticCustomError("header", "must be the name of an HTTP header, without a colon: X-FloKit-Signature")
+    return value
+
+
 _NO_MODE = (
     "SLACK_APP_TOKEN or SLACK_SIGNING_SECRET: one is needed beside SLACK_BOT_TOKEN; "
     "the first for Socket Mode, the second for HTTP."
+)
+_ONE_HEADER = (
+    "FLOKIT_WEBHOOK_SIGNATURE_HEADER, FLOKIT_WEBHOOK_TIMESTAMP_HEADER: "
+    "must be two different headers; one cannot carry both."
 )
 
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 BotToken = Annotated[SecretStr, AfterValidator(_check_secret), AfterValidator(_check_bot_token)]
 AppToken = Annotated[SecretStr, AfterValidator(_check_secret), AfterValidator(_check_app_token)]
+Header = Annotated[str, AfterValidator(_check_header)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600, allow_inf_nan=False)]
 
@@ -142,8 +153,17 @@ class Settings(DatabaseSettings):
         None, description="a read-write key to sync with; without it the first key is used"
     )
     flokit_api_url: Url = Field("https://api.flokit.ai", description="API base")
+    flokit_webhook_secret: Secret | None = Field(
+        None, description="opens POST /webhooks/flokit to whoever knows it; without it there is no such route"
+    )
+    flokit_webhook_signature_header: Header = Field(
+        "X-FloKit-Signature", description="the header that carries a webhook's HMAC-SHA256"
+    )
+    flokit_webhook_timestamp_header: Header | None = Field(
+        None, description="the header that carries a webhook's time; with it, old deliveries are refused"
+    )
     flokit_command: Annotated[str, AfterValidator(_check_command)] = Field("/flokit", description="slash command")
-    host: str = Field("127.0.0.1", description="address of health, readiness and Slack over HTTP")
+    host: str = Field("127.0.0.1", description="address of health, readiness, webhooks and Slack over HTTP")
     port: int = Field(3000, ge=0, le=65535, description="its port; 0 takes a free one and logs it")
     follow_up_first_look_s: Seconds = Field(2.0, description="seconds until the first look at a started sync")
     follow_up_max_interval_s: Seconds = Field(30.0, description="the longest time between two looks")
@@ -165,6 +185,13 @@ class Settings(DatabaseSettings):
     def _check_mode(self) -> Settings:
         if not self.slack_app_token and not self.slack_signing_secret:
             raise PydanticCustomError("mode", _NO_MODE)
+        return self
+
+    @model_validator(mode="after")
+    def _check_webhook_headers(self) -> Settings:
+        timestamp_header = self.flokit_webhook_timestamp_header
+        if timestamp_header and timestamp_header.lower() == self.flokit_webhook_signature_header.lower():
+            raise PydanticCustomError("webhook_headers", _ONE_HEADER)
         return self
 
     @property

@@ -1,35 +1,71 @@
-"""The HTTP routes: ``/livez``, ``/readyz`` and, in HTTP mode, ``/slack/events``. There are no others."""
+"""The HTTP routes: ``/livez``, ``/readyz``, in HTTP mode ``/slack/events``, with a secret ``/webhooks/flokit``.
+
+There are no others. A webhook is answered from memory: it waits neither for the database nor for FloKit.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 
+from bot.core.errors import WebhookRefused
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from slack_bolt.async_app import AsyncApp
 
     from bot.health import Health
+    from bot.webhooks import WebhookReceiver
+
+log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 SLACK_PATH: Final = "/slack/events"
 
+MAX_WEBHOOK_BYTES: Final = 64 * 1024
+WEBHOOK_BODY_WITHIN_S: Final = 5.0
+WEBHOOK_PATH: Final = "/webhooks/flokit"
+WEBHOOK_KEYED_PATH: Final = "/webhooks/flokit/{secret}"
+
 
 class WebServer:
-    """Serves the routes on one address; Slack's requests wait for ``bolt`` to be set."""
+    """Serves the routes on one address; Slack's requests wait for ``bolt`` to be set, webhooks for ``on_hint``."""
 
-    def __init__(self, health: Health, *, host: str, port: int, takes_slack: bool) -> None:
+    def __init__(
+        self,
+        health: Health,
+        *,
+        host: str,
+        port: int,
+        takes_slack: bool,
+        webhooks: WebhookReceiver | None = None,
+        webhook_body_within_s: float = WEBHOOK_BODY_WITHIN_S,
+    ) -> None:
         self._health = health
         self._host = host
         self._port = port
+        self._webhook_body_within_s = webhook_body_within_s
         self.bolt: AsyncApp | None = None
+        self.on_hint: Callable[[], None] | None = None
+        """What a new webhook calls. It must return at once."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         if takes_slack:
             app.router.add_post(SLACK_PATH, self._slack)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=3.0)
+        if webhooks:
+            self._webhooks = webhooks
+            app.router.add_post(WEBHOOK_PATH, self._webhook)
+            app.router.add_post(WEBHOOK_KEYED_PATH, self._webhook)
+        # Signatures are of the bytes that were sent: nothing is unpacked.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=3.0, auto_decompress=False)
 
     async def start(self) -> int:
         """Listen, and return the port: the one asked for, or a free one for 0.
@@ -63,3 +99,42 @@ class WebServer:
         except Exception:  # noqa: BLE001 - Bolt parses before it verifies: anybody's body comes this far
             return web.json_response({"error": "this is no request of Slack's"}, status=400)
         return await to_aiohttp_response(await self.bolt.async_dispatch(bolt_request))
+
+    async def _webhook(self, request: web.Request) -> web.Response:
+        try:
+            body = await self._read_webhook(request)
+            path_secret = request.match_info.get("secret", "")
+            hint = self._webhooks.verify(request.headers.items(), body, path_secret=path_secret)
+        except WebhookRefused as refused:
+            log.info("webhook_refused", reason=str(refused))
+            return web.json_response({"error": str(refused)}, status=refused.http_status)
+        if self.on_hint is None:  # whoever sent it delivers it again
+            return web.json_response({"error": "starting"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+        if not self._webhooks.take(hint, self.on_hint):
+            return web.json_response({"status": "duplicate"})
+        return web.json_response({"status": "accepted"}, status=HTTPStatus.ACCEPTED)
+
+    async def _read_webhook(self, request: web.Request) -> bytes:
+        """Read a body of bounded size in bounded time, whatever its headers promise.
+
+        Raises:
+            WebhookRefused: it is too large, too slow or broken.
+        """
+        _check_size(request.content_length or 0)
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._webhook_body_within_s):
+                while len(body) <= MAX_WEBHOOK_BYTES and (chunk := await request.content.readany()):
+                    body += chunk
+        except TimeoutError:
+            raise WebhookRefused("The body came too slowly.", http_status=HTTPStatus.REQUEST_TIMEOUT) from None
+        except (web.RequestPayloadError, HttpProcessingError, ConnectionError):
+            raise WebhookRefused("The body is broken.", http_status=HTTPStatus.BAD_REQUEST) from None
+        _check_size(len(body))
+        return bytes(body)
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_WEBHOOK_BYTES:
+        sentence = f"The body is over {MAX_WEBHOOK_BYTES} bytes."
+        raise WebhookRefused(sentence, http_status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)

@@ -17,7 +17,7 @@ LAYERS = (
     ("ground", {"bot", "bot.settings", "bot.scopes", "bot.logs", "bot.pacing"}),
     ("adapters", {"bot.flokit", "bot.slack", "bot.slack_socket", "bot.store"}),
     ("application", {"bot.actions", "bot.responder", "bot.follower", "bot.sender", "bot.worker", "bot.housekeeper"}),
-    ("entrances", {"bot.listeners", "bot.web", "bot.health"}),
+    ("entrances", {"bot.listeners", "bot.web", "bot.webhooks", "bot.health"}),
     ("assembly", {"bot.app", "bot.check"}),
     ("sandbox", {"bot.sandbox"}),
     ("command line", {"bot.cli", "bot.__main__"}),
@@ -28,6 +28,7 @@ SIDEWAYS = {
     ("bot.settings", "bot"),
     ("bot.responder", "bot.actions"),
     ("bot.web", "bot.health"),
+    ("bot.web", "bot.webhooks"),
     ("bot.__main__", "bot.cli"),
 }
 """The imports within a layer, each on purpose."""

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
-from bot import listeners
+from bot import listeners, web
 from bot.core.blocks import outcome_message
 from bot.core.commands import COMMANDS, Action
 from bot.core.models import Outcome, Person, Phase, SyncRun
@@ -21,7 +21,6 @@ from bot.sandbox.slack.install import HOME_TAB
 from bot.scopes import BOT_SCOPES
 from bot.settings import Settings, has_slack_tokens
 from bot.store.tables import metadata
-from bot.web import SLACK_PATH
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT.parent / "shared" / "slack-reference"
@@ -135,7 +134,7 @@ def test_the_readme_explains_every_button():
 def test_the_readme_lists_the_routes():
     """The README's table of routes has exactly the routes that are served."""
     served = {
-        SLACK_PATH if isinstance(call.args[0], ast.Name) else call.args[0].value
+        getattr(web, call.args[0].id) if isinstance(call.args[0], ast.Name) else call.args[0].value
         for call in calls(ROOT / "bot" / "web.py", "add_get", "add_post")
     }
     listed = {plain(row[0]) for row in rows(section(README, "The command line")) if row[0].startswith("`/")}
@@ -247,7 +246,7 @@ def test_only_the_http_manifest_names_an_address():
     assert "request_url" not in json.dumps(socket)
     assert http["settings"]["socket_mode_enabled"] is False
     addresses = re.findall(r'"(?:request_)?url": "([^"]+)"', json.dumps(http))
-    assert addresses == [f"https://flokit-bot.example.com{SLACK_PATH}"] * 3
+    assert addresses == [f"https://flokit-bot.example.com{web.SLACK_PATH}"] * 3
 
 
 def test_the_manifests_differ_in_the_mode_only():

@@ -38,6 +38,8 @@ DUMMIES = {
     "SLACK_SIGNING_SECRET": "dummy",
     "FLOKIT_API_KEY": "dummy",
     "FLOKIT_SYNC_API_KEY": "dummy",
+    "FLOKIT_WEBHOOK_SECRET": "dummy-of-16-chars",
+    "FLOKIT_WEBHOOK_TIMESTAMP_HEADER": "X-FloKit-Timestamp",
 }
 """What somebody fills in."""
 

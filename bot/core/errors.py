@@ -24,6 +24,7 @@ BotError
 ├── ClaimLost                    another replica took the work over; write nothing
 ├── StoreUnavailable             the database cannot be reached; nothing was saved
 │   └── StoreInDoubt             it went away while it committed: it may have been saved
+├── WebhookRefused               a delivery that is not taken; http_status
 └── SettingsError                one sentence a line; exit code 78
 """
 
@@ -224,6 +225,14 @@ class StoreUnavailable(BotError):
 
 class StoreInDoubt(StoreUnavailable):
     """The database went away while it committed: nobody knows yet whether that was saved."""
+
+
+class WebhookRefused(BotError):
+    """A delivery to our webhook that is not taken. The sentence names the rule that it broke, never a secret."""
+
+    def __init__(self, sentence: str, *, http_status: int = 401) -> None:
+        super().__init__(sentence)
+        self.http_status = http_status
 
 
 class SettingsError(BotError):

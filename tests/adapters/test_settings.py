@@ -63,6 +63,9 @@ def test_defaults(load):
     assert settings.lease_s == 10
     assert (settings.log_format, settings.log_level) == ("console", "INFO")
     assert settings.sync_key.get_secret_value() == "fk_hidden"
+    assert settings.flokit_webhook_secret is None
+    assert settings.flokit_webhook_signature_header == "X-FloKit-Signature"
+    assert settings.flokit_webhook_timestamp_header is None
 
 
 def test_sync_key_of_its_own(load):
@@ -114,6 +117,12 @@ WRONG = [
     ("FLOKIT_API_KEY", "hidden hidden"),
     ("FLOKIT_API_KEY", "hidden“"),
     ("FLOKIT_SYNC_API_KEY", "hidden\r"),
+    ("FLOKIT_WEBHOOK_SECRET", "long enough but hidden"),
+    ("FLOKIT_WEBHOOK_SIGNATURE_HEADER", "X-Signature:"),
+    ("FLOKIT_WEBHOOK_SIGNATURE_HEADER", "X Signature"),
+    ("FLOKIT_WEBHOOK_SIGNATURE_HEADER", "X-Signätur"),
+    ("FLOKIT_WEBHOOK_TIMESTAMP_HEADER", "X-Time\r\nX-Hidden"),
+    ("FLOKIT_WEBHOOK_TIMESTAMP_HEADER", "X" * 65),
     ("SLACK_API_URL", "slack.com"),
     ("SLACK_API_URL", "ftp://slack.com"),
     ("FLOKIT_API_URL", "https://"),
@@ -148,6 +157,13 @@ def test_wrong_settings(load, name, value):
     assert problem.endswith(".")
 
 
+def test_one_header_for_two_things_is_refused(load):
+    """A webhook's signature and its time cannot stand in the same header, however it is written."""
+    (problem,) = refused(load, FLOKIT_WEBHOOK_TIMESTAMP_HEADER="x-flokit-signature")
+    assert "FLOKIT_WEBHOOK_SIGNATURE_HEADER" in problem
+    assert "FLOKIT_WEBHOOK_TIMESTAMP_HEADER" in problem
+
+
 def test_all_problems_at_once(load):
     """Whoever has several settings wrong reads of all of them in one go."""
     problems = refused(load, FLOKIT_API_KEY=None, PORT="x", LOG_FORMAT="xml")
@@ -179,7 +195,9 @@ def test_any_token_means_slack(environment, name):
 
 def test_secrets_stay_hidden(load):
     """Neither the settings' text nor their dump shows a secret."""
-    settings = load(SLACK_SIGNING_SECRET="s-hidden", FLOKIT_SYNC_API_KEY="k-hidden")
+    settings = load(
+        SLACK_SIGNING_SECRET="s-hidden", FLOKIT_SYNC_API_KEY="k-hidden", FLOKIT_WEBHOOK_SECRET="w-hidden-w-hidden"
+    )
     assert "hidden" not in f"{settings} {settings!r} {settings.model_dump()}"
     secrets = [name for name, value in settings if isinstance(value, SecretStr)]
     assert set(secrets) == {
@@ -188,6 +206,7 @@ def test_secrets_stay_hidden(load):
         "slack_signing_secret",
         "flokit_api_key",
         "flokit_sync_api_key",
+        "flokit_webhook_secret",
     }
 
 

@@ -51,7 +51,9 @@ def subscribed_message(subscription: Subscription, name: str, *, command: str) -
         f"{code(f'{command} subscriptions', COMMAND_CHARS)} shows what is subscribed, "
         f"{code(f'{command} unsubscribe', COMMAND_CHARS)} ends it."
     )
-    return Message(f"{lead}: {wish_in_words(subscription)}.", (section(f"{lead}:\n{wish_in_words(subscription)}"), context(how)))
+    return Message(
+        f"{lead}: {wish_in_words(subscription)}.", (section(f"{lead}:\n{wish_in_words(subscription)}"), context(how))
+    )
 
 
 def unsubscribed_message(person: Person, names: Sequence[str], *, digest_only: bool) -> Message:
@@ -82,7 +84,9 @@ def _row(subscription: Subscription, name: str, now: datetime) -> list[Block]:
         lines.append(f"⏸️ paused: {_REASONS[subscription.paused]}")
     elif subscription.digest:
         at = next_digest_at(subscription.digest, now)
-        lines.append(f"next digest <!date^{int(at.timestamp())}^{{date_short_pretty}} at {{time}}|{at:%Y-%m-%d %H:%M} UTC>")
+        lines.append(
+            f"next digest <!date^{int(at.timestamp())}^{{date_short_pretty}} at {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
+        )
     lines.append(f"by {mention(subscription.created_by)}")
     end = button("Unsubscribe", Press(Action.UNSUBSCRIBE, subscription_id=subscription.id), about=name)
     return [section("\n".join(lines)), *actions(end)]
