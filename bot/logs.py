@@ -17,7 +17,7 @@ SHORTEST_BLOTTED: Final = 6
 QUIET_LIBRARIES: Final = ("slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "alembic", "asyncio", "aiosqlite")
 
 SILENCED: Final = ("sqlalchemy.pool",)
-"""Reports as an error that a connection to a database that is gone could not be closed; the store says that it is gone."""
+"""It reports as an error that a connection to a database that is gone could not be closed; the store tells of that."""
 
 
 # Without local variables: they hold people's words and, clipped so that they cannot be blotted out, keys.

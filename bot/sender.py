@@ -168,7 +168,7 @@ class Sender:
             raise
 
     async def _take_back(self, item: OutboxItem, channel_id: str, ts: str) -> None:
-        """This process stood still while it posted, and another took over: if that posted, too, ours must go."""
+        """Take back what we posted after standing still: another took over meanwhile, and may have posted, too."""
         for _ in range(SETTLED_AFTER_LOOKS):
             recorded = await self._store.load_ts(item.id)
             if recorded:

@@ -184,7 +184,7 @@ def _parse_time(text: str) -> datetime | None:
 
 
 def _identify(headers: Mapping[str, str], body: bytes, *, timestamp: str | None, now: datetime) -> str:
-    """Name a delivery by its own id, or else by its time and body; without either, by its body and about when it came."""
+    """Name a delivery by its own id, or by its time and body; without either, by its body and about when it came."""
     given = next((headers[name] for name in ID_HEADERS if headers.get(name)), None)
     sent = timestamp or f"about {now.timestamp() // SAME_BODY_S:.0f}"
     named = b"body:%b.%b" % (_encode(sent), body) if given is None else b"id:" + _encode(given)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bot.core.advice import KNOWN_TYPES, display_name, is_stale
 from bot.core.models import Integration, Status
+from bot.core.typed import SMART_QUOTES, WRAPPING, unescape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -159,24 +160,16 @@ _WORDS: Final = {
 }
 """Every word that starts a command, with the command it means."""
 
-_WRAPPING: Final = " \t\r\n\"'`<>.,;:!?…"
-"""What people and keyboards put around a name: quotes, backticks, the brackets of the usage, the row's "…"."""
-
-_SMART_QUOTES: Final = {
-    **dict.fromkeys(map(ord, "“”„«»"), '"'),
-    **dict.fromkeys((0x2018, 0x2019, 0x201A), "'"),  # single ones, which look like other characters
-}
-
 NOT_UNDERSTOOD_CHARS: Final = 100
 
 
 def parse_command(text: str) -> Command:
     """Read the text of a slash command; whatever is no command becomes the help that suggests one."""
-    words = text.translate(_SMART_QUOTES).split()
+    words = text.translate(SMART_QUOTES).split()
     if not words:
         return StatusCommand()
     first = words[0].casefold()
-    name = _WORDS.get(first) or _WORDS.get(first.strip(_WRAPPING))
+    name = _WORDS.get(first) or _WORDS.get(first.strip(WRAPPING))
     if name is None:
         return _without_command(" ".join(words))
     return _with_command(name, " ".join(words[1:]))
@@ -189,8 +182,7 @@ def parse_mention(text: str, bot_user_id: str) -> Command:
     https://docs.slack.dev/messaging/formatting-message-text
     """
     without_bot = re.sub(rf"<@{re.escape(bot_user_id)}(\|[^>]*)?>", " ", text)
-    plain = without_bot.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    return parse_command(plain.lstrip(" \t\r\n:,-"))
+    return parse_command(unescape(without_bot).lstrip(" \t\r\n:,-"))
 
 
 def _with_command(name: str, rest: str) -> Command:
@@ -198,7 +190,7 @@ def _with_command(name: str, rest: str) -> Command:
         return SubscribeCommand(rest)
     if name == "unsubscribe":
         return UnsubscribeCommand(rest)
-    rest = rest.strip(_WRAPPING)
+    rest = rest.strip(WRAPPING)
     if name == "status":
         return StatusCommand(rest)
     if name == "subscriptions":
@@ -211,7 +203,7 @@ def _with_command(name: str, rest: str) -> Command:
 
 
 def _without_command(text: str) -> Command:
-    bare = text.strip(_WRAPPING)
+    bare = text.strip(WRAPPING)
     if bare.casefold() in _FILTERS or _key(bare) in _KNOWN_TYPE_KEYS:
         return StatusCommand(bare)
     return HelpCommand(not_understood=text[:NOT_UNDERSTOOD_CHARS], suggestion=_nearest_command(text))
@@ -400,7 +392,7 @@ def resolve(target: str, integrations: Sequence[Integration]) -> Resolution:
 
     Customers have several integrations of one type (iOS and Android apps are separate), so a type is never guessed.
     """
-    wanted = target.translate(_SMART_QUOTES).strip(_WRAPPING)
+    wanted = target.translate(SMART_QUOTES).strip(WRAPPING)
     for matches in (
         [one for one in integrations if one.id == wanted],
         [one for one in integrations if one.id.casefold() == wanted.casefold()],
@@ -469,7 +461,7 @@ def filter_integrations(query: str, integrations: Sequence[Integration], now: da
     An exact id or type is taken as just that. Otherwise every word must hold: as one of the filter words
     (``failing``, ``stale``, a status), or by occurring in what FloKit says about the integration.
     """
-    wanted = query.translate(_SMART_QUOTES).strip(_WRAPPING)
+    wanted = query.translate(SMART_QUOTES).strip(WRAPPING)
     exact = [one for one in integrations if wanted and one.id == wanted] or _of_type(wanted, integrations)
     if exact:
         return tuple(exact)

@@ -51,9 +51,8 @@ def subscribed_message(subscription: Subscription, name: str, *, command: str) -
         f"{code(f'{command} subscriptions', COMMAND_CHARS)} shows what is subscribed, "
         f"{code(f'{command} unsubscribe', COMMAND_CHARS)} ends it."
     )
-    return Message(
-        f"{lead}: {wish_in_words(subscription)}.", (section(f"{lead}:\n{wish_in_words(subscription)}"), context(how))
-    )
+    wish = wish_in_words(subscription)
+    return Message(f"{lead}: {wish}.", (section(f"{lead}:\n{wish}"), context(how)))
 
 
 def unsubscribed_message(person: Person, names: Sequence[str], *, digest_only: bool) -> Message:
@@ -97,9 +96,9 @@ def paused_message(subscription: Subscription, name: str, *, command: str) -> Me
     shown = escape(clip(one_line(name), NAME_CHARS))
     reason = _REASONS[subscription.paused or PauseReason.REMOVED]
     text = (
-        f"⏸️ Your subscription of <#{subscription.channel_id}> to {shown} is paused: {reason}. Nothing is told there until "
-        f"I can post again: then it goes on by itself. To move it, type {code(f'{command} subscribe', COMMAND_CHARS)} "
-        "in another channel."
+        f"⏸️ Your subscription of <#{subscription.channel_id}> to {shown} is paused: {reason}. Nothing is told there "
+        "until I can post again: then it goes on by itself. To move it, type "
+        f"{code(f'{command} subscribe', COMMAND_CHARS)} in another channel."
     )
     return Message(text, (section(text),))
 
