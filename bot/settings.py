@@ -173,8 +173,8 @@ class Settings(DatabaseSettings):
     watch_confirm_s: Seconds = Field(5.0, description="how far apart two looks are that open an incident")
     flapping_opens: int = Field(3, ge=2, le=100, description="so many incidents of one integration are one message")
     flapping_window_s: Seconds = Field(3600.0, description="… when they open within this time")
-    stale_after_hours: Annotated[dict[str, float], NoDecode, BeforeValidator(_parse_hours)] = Field(
-        {}, description="hours without a success that are too many, by type: `stripe=12, adjust=48`"
+    stale_after_hours: Annotated[dict[str, float] | None, NoDecode, BeforeValidator(_parse_hours)] = Field(
+        None, description="hours without a success that are too many, by type: `stripe=12, adjust=48`"
     )
     lease_s: Seconds = Field(10.0, description="how long a replica's claim on work holds")
     retention_days: float = Field(90.0, ge=1, le=36500, description="how many days finished work is kept")
@@ -216,7 +216,7 @@ class Settings(DatabaseSettings):
             confirm_s=self.watch_confirm_s,
             flapping_opens=self.flapping_opens,
             flapping_window_s=self.flapping_window_s,
-            stale_after_s={type_: hours * 3600 for type_, hours in self.stale_after_hours.items()},
+            stale_after_s={type_: hours * 3600 for type_, hours in (self.stale_after_hours or {}).items()},
         )
 
     @property

@@ -16,9 +16,22 @@ LAYERS = (
     ("core", {"bot.core"}),
     ("ground", {"bot", "bot.settings", "bot.scopes", "bot.logs", "bot.pacing"}),
     ("adapters", {"bot.flokit", "bot.slack", "bot.slack_socket", "bot.store"}),
-    ("application", {"bot.actions", "bot.responder", "bot.follower", "bot.sender", "bot.worker", "bot.housekeeper"}),
+    (
+        "application",
+        {
+            "bot.actions",
+            "bot.alerts",
+            "bot.follower",
+            "bot.housekeeper",
+            "bot.responder",
+            "bot.sender",
+            "bot.watcher",
+            "bot.worker",
+            "bot.zones",
+        },
+    ),
     ("entrances", {"bot.listeners", "bot.web", "bot.webhooks", "bot.health"}),
-    ("assembly", {"bot.app", "bot.check"}),
+    ("assembly", {"bot.app", "bot.check", "bot.workspace"}),
     ("sandbox", {"bot.sandbox"}),
     ("command line", {"bot.cli", "bot.__main__"}),
 )
@@ -26,6 +39,9 @@ LAYERS = (
 
 SIDEWAYS = {
     ("bot.settings", "bot"),
+    ("bot.actions", "bot.alerts"),
+    ("bot.alerts", "bot.zones"),
+    ("bot.app", "bot.workspace"),
     ("bot.responder", "bot.actions"),
     ("bot.web", "bot.health"),
     ("bot.web", "bot.webhooks"),

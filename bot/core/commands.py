@@ -118,13 +118,13 @@ COMMANDS: Final = (
     ),
     CommandDoc(
         "subscribe",
-        "subscribe [integration|type|all] [news] [digest 09:00 weekdays]",
-        "Tell this channel by itself: failing, stale, disconnected, recovered; and a digest at a time of day.",
+        "subscribe [what] [news] [digest 09:00 weekdays]",
+        "Tell this channel by itself. What: all, a type, an integration. News: failing, stale, disconnected, recovered.",
         ("subscribe all", "subscribe stripe failing, recovered", "subscribe all digest 09:00 weekdays"),
     ),
     CommandDoc(
         "unsubscribe",
-        "unsubscribe [integration|type|all] [digest]",
+        "unsubscribe [what] [digest]",
         "End what this channel is told by itself.",
         ("unsubscribe stripe",),
     ),
@@ -238,8 +238,8 @@ ACTION_PATTERN: Final = re.compile(r"^flokit_")
 
 PRESS_VERSION: Final = 1
 
-PRESS_CHARS: Final = 1000
-"""The longest value of a button: three ids of `ID_CHARS`, even if all of it had to be escaped. Slack allows 2000."""
+PRESS_CHARS: Final = 1100
+"""The longest value of a button: five ids of `ID_CHARS`, even if all of it had to be escaped. Slack allows 2000."""
 
 ID_CHARS: Final = 100
 """The longest id that a button carries; documented ones have about 25 characters."""

@@ -82,6 +82,10 @@ class Flokit:
     fetch_integration = fetch_integrations
 
 
+class NoAlerts:
+    """Nobody subscribes here."""
+
+
 class Ack:
     """Notes what an ack carried, and what was saved when it came."""
 
@@ -107,7 +111,9 @@ async def slack(local_slack):
 def reception(sqlite_store, slack, clock):
     """Take requests into a store."""
     snapshots = Snapshots(sqlite_store._database, TEAM)
-    actions = Actions(sqlite_store, Flokit(), snapshots, patience=Patience(), clock=clock, bot_user_id="UFLOKIT")
+    actions = Actions(
+        sqlite_store, Flokit(), snapshots, NoAlerts(), patience=Patience(), clock=clock, bot_user_id="UFLOKIT"
+    )
     return Reception(actions, slack, team_id=TEAM, clock=clock)
 
 

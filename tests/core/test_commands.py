@@ -134,10 +134,19 @@ def test_a_long_text_is_not_repeated_whole():
 # --- presses ---------------------------------------------------------------------------------------------------
 
 usable_ids = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=ID_CHARS)
-presses = st.builds(Press, st.sampled_from(Action), usable_ids, usable_ids, usable_ids, st.integers(0, 10_000))
+presses = st.builds(
+    Press,
+    st.sampled_from(Action),
+    usable_ids,
+    usable_ids,
+    usable_ids,
+    st.integers(0, 10_000),
+    usable_ids,
+    st.just("") | usable_ids,
+)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("viprn") | st.text(), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("viprnsc") | st.text(), inner),
     max_leaves=8,
 )
 
@@ -163,7 +172,7 @@ def test_a_value_holds_no_more_than_ids_and_a_version():
 @pytest.mark.parametrize("action", Action)
 def test_an_action_id_may_carry_a_suffix(action):
     """Where a block holds an action twice, a suffix keeps the ids apart and changes nothing."""
-    press = Press(action, "int_1", "panel", "run")
+    press = Press(action, "int_1", "panel", "run", subscription_id="sub")
     assert parse_press(f"{action.value}:1", press_value(press)) == press
 
 

@@ -32,7 +32,11 @@ async def board(tmp_path):
 
 def incidents(world, channel="C0DATA"):
     """Return the messages of incidents in a channel."""
-    return [message for message in world.slack.messages(channel) if "flokit_snooze" in words(message) or "recovered after" in words(message)]
+    return [
+        message
+        for message in world.slack.messages(channel)
+        if "flokit_snooze" in words(message) or "recovered after" in words(message)
+    ]
 
 
 async def incident(world, part, channel="C0DATA"):
