@@ -119,7 +119,7 @@ COMMANDS: Final = (
     CommandDoc(
         "subscribe",
         "subscribe [what] [news] [digest 09:00 weekdays]",
-        "Tell this channel by itself. What: all, a type, an integration. News: failing, stale, disconnected, recovered.",
+        "Tell this channel by itself. What: all, a type, or one. News: failing, stale, disconnected, recovered.",
         ("subscribe all", "subscribe stripe failing, recovered", "subscribe all digest 09:00 weekdays"),
     ),
     CommandDoc(
