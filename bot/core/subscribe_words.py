@@ -17,12 +17,12 @@ from bot.core.digest_time import WEEKDAYS
 from bot.core.subscriptions import ALL, DigestTime, News, Style
 from bot.core.time_words import DAY_WORDS, read_days, read_time
 from bot.core.typed import SMART_QUOTES, WRAPPING, unescape
-from bot.core.zones import parse_zone
+from bot.core.zones import parse_zone, zones_called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-TEXT_CHARS: Final = 1000
+TEXT_CHARS: Final = 500
 """More than this is no wish that a person typed."""
 
 SHOWN_CHARS: Final = 60
@@ -152,7 +152,7 @@ class _Word:
 
 
 def _split(text: str) -> tuple[_Word, ...]:
-    plain = unescape(text[:TEXT_CHARS]).translate(SMART_QUOTES)
+    plain = unescape(text).translate(SMART_QUOTES)
     for pattern, typed in _SPECIALS:
         plain = pattern.sub(typed, plain)
     plain = re.sub("[\u2010-\u2015]", "-", plain)
@@ -188,6 +188,8 @@ class _Reading:
 
 
 def _read(text: str) -> _Reading:
+    if len(text) > TEXT_CHARS:
+        return _Reading(puzzles=["That is too long for a subscription."])
     reading = _Reading()
     words = _split(text)
     reading.digest_only = _says_digest_only(words)
@@ -292,9 +294,9 @@ def _zone_of(words: Sequence[_Word]) -> tuple[str, int]:
     """Find the zone that words begin with, and how many of them it has; cities have up to three."""
     for count in range(min(3, len(words)), 0, -1):
         if all(word.key for word in words[:count]):
-            found = parse_zone(" ".join(word.text for word in words[:count]))
-            if isinstance(found, str):
-                return found, count
+            zones = zones_called(" ".join(word.text for word in words[:count]))
+            if len(zones) == 1:
+                return zones[0], count
     return "", 0
 
 

@@ -35,18 +35,21 @@ class UnknownZone:
 
 
 def parse_zone(text: str) -> str | UnknownZone:
-    """Find the one zone that a person means: by its name in any case, or by its last part, which is a city."""
+    """Find the one zone that a person means: see `zones_called`."""
+    zones = zones_called(text)
+    if len(zones) == 1:
+        return zones[0]
+    shown = " ".join(text[:ZONE_CHARS].split())
+    if zones:
+        return UnknownZone(f"“{shown}” is the end of several time zones: {', '.join(zones)}.")
+    return UnknownZone(f"“{shown}” is no time zone that I know. {_hint(_key(text[:ZONE_CHARS]))}")
+
+
+def zones_called(text: str) -> tuple[str, ...]:
+    """List the zones of that name, in any case: exactly one, or all whose last part, which is a city, it is."""
     key = _key(text[:ZONE_CHARS])
     name = _names().get(key)
-    if name:
-        return name
-    cities = _cities().get(key, ())
-    if len(cities) == 1:
-        return cities[0]
-    shown = " ".join(text[:ZONE_CHARS].split())
-    if cities:
-        return UnknownZone(f"“{shown}” is the end of several time zones: {', '.join(cities)}.")
-    return UnknownZone(f"“{shown}” is no time zone that I know. {_hint(key)}")
+    return (name,) if name else _cities().get(key, ())
 
 
 def zone_info(name: str) -> ZoneInfo:

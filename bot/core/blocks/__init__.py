@@ -4,6 +4,7 @@ Nothing here asks, decides or sends. Every message stays inside the limits of `b
 FloKit or a person wrote: untrusted text is clipped, escaped, and put where Slack parses nothing.
 """
 
+from bot.core.blocks.digest import digest_message
 from bot.core.blocks.incident import bulletin_message
 from bot.core.blocks.notices import (
     access_lost_message,
@@ -30,6 +31,7 @@ __all__ = [
     "PROGRESS_EVENT",
     "access_lost_message",
     "bulletin_message",
+    "digest_message",
     "flokit_away_message",
     "help_message",
     "not_found_message",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from bot.core.digests import Digest
     from bot.core.models import Integration
     from bot.core.panels import Panel, RowRun
 
@@ -37,17 +38,17 @@ def status_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime, *, c
     return Message(f"{stale_words(panel)}{lead}{rest}", (*above, *shown, *below))
 
 
-def stale_words(panel: Panel) -> str:
+def stale_words(known: Panel | Digest) -> str:
     """Say that older knowledge is shown, and why, as the beginning of a text; "" when FloKit was asked."""
-    if not panel.stale_reason:
+    if not known.stale_reason:
         return ""
-    reason = vendor_line(panel.stale_reason.rstrip("."), REASON_CHARS)
-    return f"FloKit can't be reached ({reason}): this is what I knew at {date(panel.as_of)}. "
+    reason = vendor_line(known.stale_reason.rstrip("."), REASON_CHARS)
+    return f"FloKit can't be reached ({reason}): this is what I knew at {date(known.as_of)}. "
 
 
-def stale_note(panel: Panel) -> list[Block]:
+def stale_note(known: Panel | Digest) -> list[Block]:
     """Show `stale_words` as a block, where there is something to say."""
-    words = stale_words(panel)
+    words = stale_words(known)
     return [context(f"⚠️ {words.strip()}")] if words else []
 
 

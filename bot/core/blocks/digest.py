@@ -1,0 +1,161 @@
+"""The digest: what went wrong since the last one, how everything is now, and the slowest syncs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.advice import display_name, is_stale
+from bot.core.blocks.elements import Block, context, details_button, header, section
+from bot.core.blocks.names import name_of
+from bot.core.blocks.paging import fit_rows
+from bot.core.blocks.rows import Room, Row, row_text
+from bot.core.blocks.runs import duration_s
+from bot.core.blocks.states import by_urgency, state_of, tally
+from bot.core.blocks.status import stale_note, stale_words
+from bot.core.blocks.text import clip, code, counted, date, duration, escape, listed, one_line, person_name
+from bot.core.digest_time import describe, next_digest_at
+from bot.core.incidents import Trouble
+from bot.core.models import Integration, Message, Status
+from bot.core.subscriptions import ALL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bot.core.blocks.names import Name
+    from bot.core.digests import Digest
+    from bot.core.incidents import Incident
+    from bot.core.models import SyncRun
+
+INCIDENTS_SHOWN: Final = 6
+ROWS_SHOWN: Final = 5
+SLOWEST_SHOWN: Final = 3
+
+TARGET_CHARS: Final = 60
+COMMAND_CHARS: Final = 80
+
+_TROUBLES: Final = {
+    Trouble.FAILING: ("❌", "failing", "failed"),
+    Trouble.DISCONNECTED: ("🔌", "disconnected", "was disconnected"),
+    Trouble.STALE: ("🕰️", "stale", "was stale"),
+}
+"""Emoji, and what an integration is while it lasts and was afterwards."""
+
+
+def digest_message(digest: Digest, now: datetime, *, command: str) -> Message:
+    """Tell a channel how everything is, and what happened since the last digest."""
+    lead = _lead(digest)
+    covered = digest.covered
+    troubled = [one for one in sorted(covered, key=by_urgency) if _needs_attention(one, now)]
+    above = [header(_title(digest)), *stale_note(digest), section(f"*{lead}*"), *_incidents(digest, now)]
+    state = section(_state(covered))
+    below = [*_more_rows(troubled, command), *_slowest(digest, now), context(_footer(digest, now, command))]
+    rows = [Row(one, name_of(one, digest.integrations)) for one in troubled[:ROWS_SHOWN]]
+    shown = fit_rows(rows, lambda row, room: _row(row, now, room), [*above, state, *below])
+    text = f"{stale_words(digest)}FloKit digest: {lead} {_state(covered)}{_still_open(digest)}"
+    return Message(text, (*above, state, *shown, *below))
+
+
+def _title(digest: Digest) -> str:
+    target = digest.subscription.target
+    if target == ALL:
+        return "FloKit digest"
+    one = next((one for one in digest.integrations if one.id == target), None)
+    if one:
+        return f"FloKit digest: {name_of(one, digest.integrations).plain}"
+    if digest.covered:
+        return f"FloKit digest: {display_name(target)}"
+    return f"FloKit digest: {clip(one_line(target), TARGET_CHARS)}"
+
+
+def _lead(digest: Digest) -> str:
+    """Say in one sentence what happened since the last digest."""
+    told, since = digest.told, date(digest.since)
+    if not told:
+        new = " new" if any(state_of(one.status).needs_attention for one in digest.covered) else ""
+        return f"Nothing{new} failed since {since}."
+    opened = sum(one.opened_at > digest.since for one in told)
+    still_open = sum(one.is_open for one in told)
+    new = counted(opened, "new incident") if opened else "no new incident"
+    states = ((still_open, "still open"), (len(told) - still_open, "over"))
+    rest = ", ".join(f"{count:,} {words}" for count, words in states if count)
+    return f"{new[0].upper()}{new[1:]} since {since}: {rest}."
+
+
+def _still_open(digest: Digest) -> str:
+    still_open = [one for one in digest.told if one.is_open]
+    if not still_open:
+        return ""
+    return f" Still open: {listed(still_open, lambda one: _name(one.integration, digest).text)}."
+
+
+def _state(covered: Sequence[Integration]) -> str:
+    return f"Now: {tally(covered)}." if covered else "FloKit shows no integrations that this is about."
+
+
+# --- what happened ---------------------------------------------------------------------------------------------
+
+
+def _incidents(digest: Digest, now: datetime) -> list[Block]:
+    lines = [_incident_line(one, digest, now) for one in digest.told[:INCIDENTS_SHOWN]]
+    hidden = len(digest.told) - len(lines)
+    lines += [f"and {hidden:,} more"] if hidden > 0 else []
+    return [section("\n".join(lines))] if lines else []
+
+
+def _incident_line(incident: Incident, digest: Digest, now: datetime) -> str:
+    name = _name(incident.integration, digest).mrkdwn
+    emoji, lasting, past = _TROUBLES[incident.trouble]
+    began = date(incident.opened_at)
+    lasted = duration(((incident.closed_at or now) - incident.opened_at).total_seconds())
+    if incident.is_open:
+        return f"{emoji} {name} {lasting} since {began}, for {lasted}"
+    if incident.gone:
+        return f"❔ {name} {past} {began}, and is no longer in FloKit"
+    by = f", resync by {person_name(incident.repaired_by)}" if incident.repaired_by else ""
+    return f"✅ {name} {past} {began}, recovered after {lasted}{by}"
+
+
+def _slowest(digest: Digest, now: datetime) -> list[Block]:
+    slowest = sorted(digest.synced, key=lambda run: duration_s(run, now), reverse=True)[:SLOWEST_SHOWN]
+    if not slowest:
+        return []
+    title = "Slowest sync" if len(slowest) == 1 else "Slowest syncs"
+    return [section(f"{title}: {listed(slowest, lambda run: _run_words(run, digest, now))}")]
+
+
+def _run_words(run: SyncRun, digest: Digest, now: datetime) -> str:
+    name = _name(Integration(run.integration_id, run.integration_type), digest)
+    return f"{name.mrkdwn} {duration(duration_s(run, now))} (by {person_name(run.requested_by)})"
+
+
+def _name(integration: Integration, digest: Digest) -> Name:
+    return name_of(integration, digest.integrations)
+
+
+# --- how it is now ---------------------------------------------------------------------------------------------
+
+
+def _needs_attention(integration: Integration, now: datetime) -> bool:
+    is_late = integration.status == Status.CONNECTED and is_stale(integration, now)
+    return is_late or state_of(integration.status).needs_attention
+
+
+def _row(row: Row, now: datetime, room: Room) -> list[Block]:
+    return [section(row_text(row, now), details_button(row.integration, row.name) if room >= Room.BUTTON else None)]
+
+
+def _more_rows(troubled: Sequence[Integration], command: str) -> list[Block]:
+    hidden = len(troubled) - ROWS_SHOWN
+    if hidden <= 0:
+        return []
+    return [context(f"and {hidden:,} more: {code(f'{command} status', COMMAND_CHARS)}")]
+
+
+def _footer(digest: Digest, now: datetime, command: str) -> str:
+    parts = [f"As of {date(digest.as_of)}"]
+    due = digest.subscription.digest
+    if due:
+        parts.append(f"Next digest {date(next_digest_at(due, now))}: {escape(describe(due))}")
+    parts.append(f"{code(f'{command} unsubscribe digest', COMMAND_CHARS)} ends it")
+    return " · ".join(parts)

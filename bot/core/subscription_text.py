@@ -1,0 +1,67 @@
+"""A subscription in words: for people, and as the command that makes the same one again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.digest_time import DAY_NAMES, describe
+from bot.core.subscribe_words import HERE, Wish, parse_subscribe
+from bot.core.subscriptions import ALL, News, PauseReason, Style
+
+if TYPE_CHECKING:
+    from bot.core.subscriptions import DigestTime, Subscription
+
+_PAUSED: Final = {
+    PauseReason.ARCHIVED: "paused: the channel is archived",
+    PauseReason.REMOVED: "paused: I am not in the channel",
+}
+
+
+def describe_subscription(subscription: Subscription, name: str) -> str:
+    """Say in plain words what a channel is told, and about what: ``name`` is what its target is called."""
+    about = "everything" if subscription.target == ALL else name
+    parts = (
+        f"{about}: {_news(subscription.news) or 'no news'}",
+        f"digest {describe(subscription.digest)}" if subscription.digest else "",
+        "failures are broadcast to the channel" if subscription.style is Style.BROADCAST else "",
+        _mentions(subscription.mention),
+        _PAUSED[subscription.paused] if subscription.paused else "",
+    )
+    return "; ".join(part for part in parts if part)
+
+
+def as_command(subscription: Subscription) -> str:
+    """Write what follows ``subscribe`` in the command that makes this subscription."""
+    parts = (
+        _news(subscription.news) or "digest only",
+        _target(subscription.target),
+        _digest(subscription.digest) if subscription.digest else "",
+        subscription.style,
+        f"mention {_mention(subscription.mention)}" if subscription.mention else "",
+    )
+    return " ".join(part for part in parts if part)
+
+
+def _news(news: frozenset[News]) -> str:
+    return ", ".join(one for one in News if one in news)
+
+
+def _mentions(mention: str) -> str:
+    if not mention:
+        return ""
+    return "mentions @here" if mention == HERE else "mentions a user group"
+
+
+def _mention(mention: str) -> str:
+    return "@here" if mention == HERE else f"<!subteam^{mention}>"
+
+
+def _target(target: str) -> str:
+    """Write a target so that it is read as one: in quotes where it would mean something else."""
+    reads_as_name = target[:1].isalpha() and parse_subscribe(target) == Wish(target)
+    return target if reads_as_name else f'"{target}"'
+
+
+def _digest(digest: DigestTime) -> str:
+    days = ",".join(DAY_NAMES[day].lower() for day in sorted(digest.weekdays))
+    return f"digest {digest.at:%H:%M} {days} zone {digest.zone}"

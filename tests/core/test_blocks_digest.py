@@ -1,0 +1,317 @@
+"""The digest: what a channel reads at the chosen time."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.core.blocks import digest_message, limits
+from bot.core.blocks.text import date
+from bot.core.commands import Action, parse_press
+from bot.core.digest_time import WEEKDAYS
+from bot.core.digests import Digest
+from bot.core.incidents import Incident, Trouble
+from bot.core.models import Integration, Message, Outcome, Person, Status, SyncRun
+from bot.core.subscriptions import ALL, DigestTime, Subscription
+from bot.sandbox.slack.validation import check_blocks, check_update_text
+
+NOW = datetime(2024, 3, 15, 8, 0, tzinfo=UTC)
+SINCE = NOW - timedelta(days=1)
+FRESH = NOW - timedelta(hours=1)
+NEXT = datetime(2024, 3, 18, 8, 0, tzinfo=UTC)
+ANA = Person("U1", "ana")
+
+STRIPE = Integration("int_4j7stripe", "stripe", "error", FRESH, "Webhook signature verification failed")
+IOS = Integration("int_4j7appsios1", "appsflyer", "connected", FRESH)
+ANDROID = Integration("int_4j7appsand1", "appsflyer", "connected", NOW - timedelta(days=9))
+WAREHOUSE = Integration("int_4j7wh", "warehouse", "disconnected", None)
+ADAPTY = Integration("int_4j7adapty", "adapty", "connected", FRESH)
+WORKSPACE = (ADAPTY, STRIPE, IOS, ANDROID, WAREHOUSE)
+
+SUBSCRIPTION = Subscription("sub_1", "T1", "C1", ANA, SINCE, digest=DigestTime(time(9), WEEKDAYS, "Europe/Berlin"))
+CALM = Digest(SUBSCRIPTION, (ADAPTY, IOS), NOW, SINCE)
+
+
+def incident(integration: Integration, opened_h: float, closed_h: float | None = None, **fields: Any) -> Incident:
+    """Make an incident that opened, and maybe closed, so many hours ago."""
+    return Incident(
+        id=f"inc_{integration.id}_{opened_h}",
+        team_id="T1",
+        integration=integration,
+        seen_at=NOW,
+        trouble=fields.pop("trouble", Trouble.FAILING),
+        failure=integration,
+        opened_at=NOW - timedelta(hours=opened_h),
+        closed_at=None if closed_h is None else NOW - timedelta(hours=closed_h),
+        **fields,
+    )
+
+
+def synced(integration: Integration, took_s: float, ended_h: float = 2, **fields: Any) -> SyncRun:
+    """Make a sync that succeeded so many hours ago."""
+    ended_at = NOW - timedelta(hours=ended_h)
+    run = SyncRun("run", "T1", integration.id, integration.type, ended_at - timedelta(seconds=took_s), ANA)
+    return replace(run, **{"ended_at": ended_at, "outcome": Outcome.SUCCEEDED, **fields})
+
+
+def shown(digest: Digest) -> list[str]:
+    """Collect the texts of a digest's blocks from the top to the bottom."""
+    return [
+        element["text"]
+        for block in message_of(digest).blocks
+        for element in ([block["text"]] if "text" in block else block["elements"])
+    ]
+
+
+def message_of(digest: Digest) -> Message:
+    """Make the message of a digest."""
+    return digest_message(digest, NOW, command="/fk")
+
+
+def test_a_calm_digest_is_short():
+    """When nothing failed that is one line, with how everything is and when the next digest comes."""
+    weekdays = "weekdays at 09:00 (Europe/Berlin)"
+    assert shown(CALM) == [
+        "FloKit digest",
+        f"*Nothing failed since {date(SINCE)}.*",
+        "Now: 2 connected.",
+        f"As of {date(NOW)} · Next digest {date(NEXT)}: {weekdays} · `/fk unsubscribe digest` ends it",
+    ]
+    assert message_of(CALM).text == f"FloKit digest: Nothing failed since {date(SINCE)}. Now: 2 connected."
+
+
+def test_what_failed_is_told_open_first():
+    """Incidents that are open come first, then those that ended, with how long they lasted and who repaired them."""
+    digest = replace(
+        CALM,
+        integrations=WORKSPACE,
+        incidents=(
+            incident(IOS, 5, 3, repaired_by=ANA),
+            incident(STRIPE, 2),
+            incident(WAREHOUSE, 30, trouble=Trouble.DISCONNECTED),
+            incident(ADAPTY, 20, 19.5, trouble=Trouble.STALE),
+            incident(replace(ADAPTY, id="int_gone", type="adjust"), 10, 9, gone=True),
+        ),
+    )
+    lead, lines = shown(digest)[1:3]
+    at = {hours: date(NOW - timedelta(hours=hours)) for hours in (2, 5, 10, 20, 30)}
+    assert lead == f"*4 new incidents since {date(SINCE)}: 2 still open, 3 over.*"
+    assert lines.split("\n") == [
+        f"❌ *Stripe* failing since {at[2]}, for 2 h",
+        f"🔌 *Warehouse* disconnected since {at[30]}, for 1 d 6 h",
+        f"✅ *AppsFlyer* `…ios1` failed {at[5]}, recovered after 2 h, resync by ana",
+        f"❔ *Adjust* failed {at[10]}, and is no longer in FloKit",
+        f"✅ *Adapty* was stale {at[20]}, recovered after 30 min",
+    ]
+    assert message_of(digest).text == (
+        f"FloKit digest: 4 new incidents since {date(SINCE)}: 2 still open, 3 over. "
+        "Now: 1 failing, 1 disconnected, 3 connected. Still open: Stripe, Warehouse."
+    )
+
+
+def test_an_old_incident_is_not_new():
+    """An incident that opened before the last digest and is still open is told as that."""
+    digest = replace(CALM, integrations=WORKSPACE, incidents=(incident(STRIPE, 48),))
+    assert shown(digest)[1] == f"*No new incident since {date(SINCE)}: 1 still open.*"
+
+
+def test_what_was_told_before_is_not_told_again():
+    """Incidents and syncs that ended before the last digest are left out."""
+    digest = replace(CALM, incidents=(incident(IOS, 48, 30),), runs=(synced(IOS, 60, ended_h=30),))
+    assert shown(digest) == shown(CALM)
+
+
+def test_a_failure_without_an_incident_is_not_denied():
+    """While something is failing it is never said that nothing failed."""
+    digest = replace(CALM, integrations=WORKSPACE)
+    assert shown(digest)[1] == f"*Nothing new failed since {date(SINCE)}.*"
+
+
+def test_what_needs_attention_has_a_row_with_details():
+    """Failing, disconnected and stale integrations have a row each, with one button: Details."""
+    message = message_of(replace(CALM, integrations=WORKSPACE))
+    rows: list[Any] = [block for block in message.blocks if "accessory" in block]
+    presses = [parse_press(row["accessory"]["action_id"], row["accessory"]["value"]) for row in rows]
+    assert [(press.action, press.integration_id) for press in presses] == [
+        (Action.DETAILS, STRIPE.id),
+        (Action.DETAILS, WAREHOUSE.id),
+        (Action.DETAILS, ANDROID.id),
+    ]
+    assert rows[2]["text"]["text"].startswith("*AppsFlyer* `…and1`\n✅ connected, but stale · last success")
+
+
+def test_many_rows_and_incidents_are_counted():
+    """Beyond some rows and incidents only their number is told, with the command that shows them."""
+    crowd = tuple(replace(STRIPE, id=f"int_{index:03}") for index in range(500))
+    digest = replace(CALM, integrations=crowd, incidents=tuple(incident(one, 2) for one in crowd))
+    texts = shown(digest)
+    assert texts[2].endswith("and 494 more")
+    assert "and 495 more: `/fk status`" in texts
+
+
+def test_the_slowest_syncs_are_told():
+    """The three syncs that took longest are told with who started them, the slowest first; others do not count."""
+    digest = replace(
+        CALM,
+        runs=(
+            synced(IOS, 60),
+            synced(ADAPTY, 3700),
+            synced(IOS, 50),
+            synced(IOS, 80),
+            synced(IOS, 9000, outcome=Outcome.FAILED),
+            synced(IOS, 9000, outcome=None, ended_at=None),
+        ),
+    )
+    assert shown(digest)[3] == (
+        "Slowest syncs: *Adapty* 1 h 1 min (by ana), *AppsFlyer* 1 min 20 s (by ana), *AppsFlyer* 1 min (by ana)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "title", "state"),
+    [
+        (ALL, "FloKit digest", "Now: 1 failing, 1 disconnected, 3 connected."),
+        ("appsflyer", "FloKit digest: AppsFlyer", "Now: 2 connected."),
+        (IOS.id, "FloKit digest: AppsFlyer …ios1", "Now: 1 connected."),
+        ("int_gone", "FloKit digest: int_gone", "FloKit shows no integrations that this is about."),
+    ],
+)
+def test_a_digest_is_about_its_target(target, title, state):
+    """A digest says what it is about, and tells nothing of the rest."""
+    digest = Digest(
+        replace(SUBSCRIPTION, target=target),
+        WORKSPACE,
+        NOW,
+        SINCE,
+        incidents=() if target == ALL else (incident(STRIPE, 2),),
+        runs=() if target == ALL else (synced(STRIPE, 60),),
+    )
+    texts = shown(digest)
+    assert texts[0] == title
+    assert state in texts
+    assert target == ALL or "Stripe" not in str(texts)
+
+
+def test_older_knowledge_is_called_that():
+    """When FloKit could not be asked, the digest says why and from when its knowledge is."""
+    digest = replace(CALM, as_of=FRESH, stale_reason="no <answer> in 10 s.")
+    note = f"FloKit can't be reached (no &lt;answer&gt; in 10 s): this is what I knew at {date(FRESH)}."
+    assert shown(digest)[1] == f"⚠️ {note}"
+    assert message_of(digest).text.startswith(note)
+
+
+def test_a_digest_that_ended_meanwhile_names_no_next():
+    """Without a digest time no next digest is promised."""
+    assert "Next digest" not in str(shown(replace(CALM, subscription=replace(SUBSCRIPTION, digest=None))))
+
+
+# --- whatever FloKit and people write --------------------------------------------------------------------------
+
+ATTACKS = (
+    "<!channel> <@UEVIL> <https://evil.example|Nice>",
+    "& < > " * 500,
+    "```*_~`" * 300,
+    "🦊" * 5000,
+    "\ud800",
+    "",
+)
+TRUSTED = re.compile(r"<@(?!UEVIL>)[A-Z0-9]{2,30}>|<!date\^\d+\^\{date_short_pretty\} at \{time\}\|[\d: -]+ UTC>")
+
+texts = st.sampled_from(ATTACKS) | st.text(max_size=30)
+times = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+people = st.builds(Person, st.sampled_from(["U1", "W2ABC"]) | texts, texts)
+integrations = st.builds(
+    Integration,
+    st.sampled_from(["int_1", '"' * 100, "y" * 5000]) | texts,
+    st.sampled_from(["stripe", "app_store_connect"]) | texts,
+    st.sampled_from([*Status]) | texts,
+    st.none() | times,
+    st.none() | texts,
+)
+incidents = st.builds(
+    Incident,
+    id=st.just("inc_1"),
+    team_id=st.just("T1"),
+    integration=integrations,
+    seen_at=times,
+    trouble=st.sampled_from(Trouble),
+    failure=integrations,
+    opened_at=times,
+    closed_at=st.none() | times,
+    gone=st.booleans(),
+    repaired_by=st.none() | people,
+)
+runs = st.builds(
+    SyncRun,
+    id=st.just("run_1"),
+    team_id=st.just("T1"),
+    integration_id=texts,
+    integration_type=texts,
+    requested_at=times,
+    requested_by=people,
+    outcome=st.just(Outcome.SUCCEEDED),
+    ended_at=times,
+)
+digests = st.builds(
+    Digest,
+    st.builds(replace, st.just(SUBSCRIPTION), target=st.just(ALL) | st.just(ALL) | texts),
+    st.lists(integrations, max_size=15).map(tuple),
+    times,
+    times,
+    st.lists(incidents, max_size=12).map(tuple),
+    st.lists(runs, max_size=5).map(tuple),
+    texts,
+)
+
+
+def assert_slack_takes(message: Message) -> None:
+    """Hold a message against what the stand-in for Slack takes, the bot's budget, and the markup that is ours."""
+    check_blocks(list(message.blocks))
+    check_update_text(message.text)
+    written = json.dumps(message.blocks)
+    assert len(written) <= limits.BLOCKS_BUDGET_CHARS
+    parsed = [found["text"] for found in objects(message.blocks) if found.get("type") == "mrkdwn"]
+    for text in (message.text, *parsed):
+        assert not set(TRUSTED.sub("", text)) & set("<>"), text
+        assert not re.search("&(?!amp;|lt;|gt;)", text), text
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Collect all JSON objects in a value."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [*([value] if isinstance(value, dict) else []), *(found for one in inner for found in objects(one))]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(digests)
+def test_slack_takes_every_digest(digest):
+    """Every digest is inside Slack's limits and parses nothing untrusted."""
+    assert_slack_takes(digest_message(digest, NOW, command="/flokit"))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("count", [1, 8, 500])
+def test_a_digest_full_of_one_attack_is_taken(attack, count):
+    """A digest of up to 500 integrations on which every text is the same attack stays inside the limits."""
+    person = Person(attack, attack)
+    crowd = tuple(
+        Integration(f"{index:03}{attack}"[:100], attack or "stripe", ("error", "disconnected", attack)[index % 3])
+        for index in range(count)
+    )
+    digest = Digest(
+        SUBSCRIPTION,
+        crowd,
+        NOW,
+        SINCE,
+        tuple(incident(one, 5, 1 if index % 2 else None, repaired_by=person) for index, one in enumerate(crowd)),
+        tuple(replace(synced(one, 99), requested_by=person) for one in crowd),
+        attack,
+    )
+    assert_slack_takes(digest_message(digest, NOW, command="/flokit"))

@@ -1,0 +1,306 @@
+"""What people type to subscribe and unsubscribe, and what they are told when it is unclear."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.core.digest_time import DAILY, WEEKDAYS, WEEKEND
+from bot.core.models import Person
+from bot.core.subscribe_words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
+from bot.core.subscription_text import as_command, describe_subscription
+from bot.core.subscriptions import ALL, DigestTime, News, PauseReason, Style, Subscription
+
+FAILING, STALE, DISCONNECTED, RECOVERED = News
+NINE = DigestTime(time(9), WEEKDAYS, "")
+
+
+def due(at: str, weekdays: frozenset[int] = WEEKDAYS, zone: str = "") -> Wish:
+    """Wish for everything with a digest."""
+    return Wish(digest=DigestTime(time.fromisoformat(at), weekdays, zone))
+
+
+def about(target: str, *news: News) -> Wish:
+    """Wish for some news of one target."""
+    return Wish(target, frozenset(news or News))
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("", Wish()),
+        ("all", Wish()),
+        ("everything", Wish()),
+        ("alerts", Wish()),
+        ("stripe", about("stripe")),
+        ("for stripe", about("stripe")),
+        ("<Stripe> failing", about("Stripe", FAILING)),
+        ("failing stripe", about("stripe", FAILING)),
+        ("int_01hx4j7stripe STALE", about("int_01hx4j7stripe", STALE)),
+        ("…ios1 failing", about("ios1", FAILING)),
+        ("App Store Connect stale, recovered", about("App Store Connect", STALE, RECOVERED)),
+        ("“App Store Connect” failing", about("App Store Connect", FAILING)),
+        ("failing,stale;disconnected", about(ALL, FAILING, STALE, DISCONNECTED)),
+        ("tell me when stripe fails", about("stripe", FAILING)),
+        ("notify us about everything that is failing", about(ALL, FAILING)),
+        ("everything except stale", about(ALL, FAILING, DISCONNECTED, RECOVERED)),
+        ("stripe, no recovered", about("stripe", FAILING, STALE, DISCONNECTED)),
+        ('"failing" failing', about("failing", FAILING)),
+    ],
+)
+def test_a_text_names_what_and_which_news(text, wish):
+    """Target and news are read in any order and case; without news all of them are meant."""
+    assert parse_subscribe(text) == wish
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("digest", due("09:00")),
+        ("digest at 9am", due("09:00")),
+        ("digest 9", due("09:00")),
+        ("digest 0930", due("09:30")),
+        ("9:30", due("09:30")),
+        ("9.30", due("09:30")),
+        ("9h30", due("09:30")),
+        ("21:00", due("21:00")),
+        ("9 p.m.", due("21:00")),
+        ("9 PM", due("21:00")),
+        ("12am", due("00:00")),
+        ("12:15pm", due("12:15")),
+        ("digest at noon", due("12:00")),
+        ("digest at 17 o'clock", due("17:00")),
+        ("every day", due("09:00", DAILY)),
+        ("daily digest", due("09:00", DAILY)),
+        ("each morning at 8", due("08:00", DAILY)),
+        ("weekdays", due("09:00")),
+        ("every weekday morning 8:30", due("08:30")),
+        ("business days 10:00", due("10:00")),
+        ("weekends", due("09:00", WEEKEND)),
+        ("digest weekly", due("09:00", frozenset({0}))),
+        ("digest 09:00 mon,wed,fri", due("09:00", frozenset({0, 2, 4}))),
+        ("Mondays and Thursdays", due("09:00", frozenset({0, 3}))),
+        ("mon/wed 10:00", due("10:00", frozenset({0, 2}))),
+        ("mon-fri", due("09:00")),
+        ("mon \u2013 fri", due("09:00")),
+        ("monday to wednesday", due("09:00", frozenset({0, 1, 2}))),
+        ("fri-mon 8", due("08:00", frozenset({4, 5, 6, 0}))),
+        ("digest zone europe/berlin", due("09:00", zone="Europe/Berlin")),
+        ("digest 09:00 in New York daily", due("09:00", DAILY, "America/New_York")),
+        ("time zone Lord Howe, digest", due("09:00", zone="Australia/Lord_Howe")),
+        ("weekdays at 09:00 (Europe/Berlin)", due("09:00", zone="Europe/Berlin")),
+        ("digest UTC", due("09:00", zone="UTC")),
+        ("no digest", Wish()),
+    ],
+)
+def test_a_text_names_a_digest(text, wish):
+    """Times, days and zones are read as people type them; what is missing is 09:00, weekdays, their own zone."""
+    assert parse_subscribe(text) == wish
+
+
+@pytest.mark.parametrize("text", ["digest only", "only a digest", "just the digest", "all digest only 9 weekdays"])
+def test_a_digest_alone_must_be_said(text):
+    """Only "digest only" leaves the news out."""
+    assert parse_subscribe(text) == Wish(news=frozenset(), digest=NINE)
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("broadcast", Wish(style=Style.BROADCAST)),
+        ("thread only", Wish()),
+        ("mention @here", Wish(mention="here")),
+        ("ping here", Wish(mention="here")),
+        ("stripe <!here>.", replace(about("stripe"), mention="here")),
+        ("mention <!here", Wish(mention="here")),
+        ("mention the <!subteam^S123|@oncall>", Wish(mention="S123")),
+        ("&lt;!subteam^S123&gt;", Wish(mention="S123")),
+        ("!subteam^S123|@oncall> failing", replace(about(ALL, FAILING), mention="S123")),
+        ("mention nobody", Wish()),
+        ("no mentions", Wish()),
+    ],
+)
+def test_a_text_names_style_and_mention(text, wish):
+    """Style and mention are read as Slack writes them and as people type them."""
+    assert parse_subscribe(text) == wish
+
+
+def test_everything_at_once():
+    """All parts stand beside each other, in any order."""
+    wanted = Wish(
+        "app store connect",
+        frozenset({FAILING, STALE}),
+        DigestTime(time(21), frozenset({0, 2}), "Asia/Kolkata"),
+        Style.BROADCAST,
+        "S123",
+    )
+    assert wanted == parse_subscribe(
+        "app store connect failing, stale digest 21:00 mon,wed zone Asia/Kolkata broadcast mention <!subteam^S123|@g>"
+    )
+    assert wanted == parse_subscribe(
+        "BROADCAST <!subteam^S123> Zone asia/kolkata stale, digest Mon Wed at 9pm; failing for app store connect"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("@channel", "I never mention everybody in a channel"),
+        ("stripe mention everyone", "I never mention everybody in a channel"),
+        ("<!everyone>", "I never mention everybody in a channel"),
+        ("mention", "Mention whom?"),
+        ("mention <@U123|ana>", "I mention nobody alone"),
+        ("mention @oncall", "I cannot tell who “@oncall” is"),
+        ("mention stripe", "I cannot tell who “stripe” is"),
+        ("@here <!subteam^S123>", "I can mention @here or one user group"),
+        ("failng", "I do not know “failng”: did you mean “failing”?"),
+        ("stripe discnnected", "I do not know “discnnected”: did you mean “disconnected”?"),
+        ("digset 9:00", "I do not know “digset”: did you mean “digest”?"),
+        (
+            "stripe, revenuecat",
+            "I take one integration at a time, or all, and read two names: “stripe” and “revenuecat”",
+        ),
+        ("stripe failing pls", "I take one integration at a time"),
+        ("digest 25:00", "“25:00” is no time of day"),
+        ("digest 13:60pm", "“13:60pm” is no time of day"),
+        ("digest 9:00 and 10:00", "One digest a day"),
+        ("digest zone Europe/Belrin", "“Europe/Belrin” is no time zone that I know. The nearest: Europe/Berlin"),
+        ("digest zone", "Which time zone?"),
+        ("digest 9:00 UTC zone Berlin", "Name one time zone, not Europe/Berlin and UTC."),
+        ("zone Europe/Berlin", "A time zone is for the digest"),
+        ("broadcast thread", "Thread or broadcast"),
+        ("digest only, failing", "“Digest only” is without other news"),
+        ("failing, not failing", "That leaves nothing to tell."),
+        ("not stripe", "I do not understand “not stripe”"),
+        ("stripe " * 100, "That is too long"),
+        ("stripe #general", "A subscription is for the channel in which it is typed"),
+    ],
+)
+def test_an_unclear_text_gets_a_sentence(text, sentence):
+    """What is no wish is answered by what is wrong, and an example."""
+    unclear = parse_subscribe(text, command="/fk")
+    assert isinstance(unclear, Unclear)
+    assert unclear.sentence.startswith(sentence)
+    assert "Example: /fk subscribe " in unclear.sentence
+
+
+def test_the_example_is_understood():
+    """The example that an unclear text is answered with is a wish itself."""
+    unclear = parse_subscribe("@channel")
+    assert isinstance(unclear, Unclear)
+    assert isinstance(parse_subscribe(unclear.sentence.partition("subscribe ")[2]), Wish)
+
+
+@pytest.mark.parametrize(
+    ("text", "ending"),
+    [
+        ("", Ending()),
+        ("all", Ending(ALL)),
+        ("from everything", Ending(ALL)),
+        ("stripe", Ending("stripe")),
+        ("App Store Connect digest", Ending("App Store Connect", digest_only=True)),
+        ("all digests", Ending(ALL, digest_only=True)),
+        ("digest", Ending("", digest_only=True)),
+    ],
+)
+def test_a_text_names_what_ends(text, ending):
+    """Unsubscribing names a target, or only its digest."""
+    assert parse_unsubscribe(text) == ending
+
+
+@pytest.mark.parametrize("text", ["stripe failing", "stripe, revenuecat", "all broadcast", "digset"])
+def test_an_unclear_ending_gets_a_sentence(text):
+    """What names no one thing to end is answered by a sentence with an example."""
+    unclear = parse_unsubscribe(text)
+    assert isinstance(unclear, Unclear)
+    assert unclear.sentence.endswith("Example: /flokit unsubscribe stripe digest")
+
+
+FRAGMENTS = (
+    'all stripe failing no not digest only at 9 99 25:00 9am 9pm mon-fri every day zone utc "x" " , - < > ( … / ٣ mon- '
+    "mention @here @x <!subteam^S1> &lt; -fri time in"
+)
+fragments = st.lists(st.sampled_from(FRAGMENTS.split()) | st.text(max_size=5)).map(" ".join)
+
+
+@settings(deadline=None)
+@given(st.text() | fragments)
+def test_any_text_gets_an_answer(text):
+    """Any text is a wish or a sentence of bearable length, never an error."""
+    for answer in (parse_subscribe(text), parse_unsubscribe(text)):
+        assert isinstance(answer, Wish | Ending | Unclear)
+        assert not isinstance(answer, Unclear) or len(answer.sentence) < 500
+
+
+# --- and back to text ------------------------------------------------------------------------------------------
+
+SUBSCRIPTION = Subscription("sub_1", "T1", "C1", Person("U1"), datetime(2024, 3, 15, tzinfo=UTC))
+BERLIN = DigestTime(time(9), WEEKDAYS, "Europe/Berlin")
+
+clock_times = st.builds(time, st.integers(0, 23), st.integers(0, 59))
+digests = st.none() | st.builds(
+    DigestTime,
+    clock_times,
+    st.frozensets(st.integers(0, 6), min_size=1),
+    st.sampled_from(["Europe/Berlin", "America/Argentina/Buenos_Aires", "UTC", "GMT+0", "CET"]),
+)
+targets = (
+    st.sampled_from(
+        [ALL, "stripe", "app_store_connect", "int_01hx4j7stripe", "failing", "week", "at", "9", "am", "UTC"]
+    )
+    | st.from_regex(r"[A-Za-z0-9_.:/@#-]{1,100}", fullmatch=True)
+    | st.from_regex(r"[a-z]{1,9}( [a-z]{1,9}){0,2}", fullmatch=True)
+)
+subscriptions = st.builds(
+    Subscription,
+    st.just("sub_1"),
+    st.just("T1"),
+    st.just("C1"),
+    st.just(Person("U1")),
+    st.just(SUBSCRIPTION.created_at),
+    targets,
+    st.frozensets(st.sampled_from(News)),
+    digests,
+    st.sampled_from(Style),
+    st.sampled_from(["", "here", "S123", "SABC"]),
+).filter(lambda one: one.news or one.digest)
+
+
+@settings(deadline=None)
+@given(subscriptions)
+def test_a_subscription_can_be_typed_again(subscription):
+    """The command made from a subscription is read as the same wish, also after its ends were stripped."""
+    wish = Wish(subscription.target, subscription.news, subscription.digest, subscription.style, subscription.mention)
+    command = as_command(subscription)
+    assert parse_subscribe(command) == wish
+    assert parse_subscribe(command.strip("<>\"'")) == wish
+
+
+@pytest.mark.parametrize(
+    ("subscription", "words"),
+    [
+        (
+            replace(SUBSCRIPTION, digest=BERLIN),
+            "everything: failing, stale, disconnected, recovered; digest weekdays at 09:00 (Europe/Berlin)",
+        ),
+        (
+            replace(SUBSCRIPTION, target="stripe", news=frozenset({RECOVERED, FAILING}), style=Style.BROADCAST),
+            "Stripe: failing, recovered; failures are broadcast to the channel",
+        ),
+        (
+            replace(SUBSCRIPTION, target="int_1", news=frozenset(), digest=BERLIN, mention="S1"),
+            "Stripe: no news; digest weekdays at 09:00 (Europe/Berlin); mentions a user group",
+        ),
+        (
+            replace(SUBSCRIPTION, mention="here", news=frozenset({FAILING}), paused=PauseReason.ARCHIVED),
+            "everything: failing; mentions @here; paused: the channel is archived",
+        ),
+    ],
+)
+def test_a_subscription_is_described_in_words(subscription, words):
+    """A subscription is said in plain words, with all that differs from the usual."""
+    assert describe_subscription(subscription, "Stripe") == words
