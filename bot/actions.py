@@ -6,8 +6,7 @@ saved, and the sender shows them.
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -36,7 +35,8 @@ from bot.core.errors import FlokitDenied, FlokitError, FlokitMissing
 from bot.core.models import Integration
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import RequestKind
-from bot.flokit import SHARED_WITHIN_S, Priority
+from bot.flokit import SHARED_WITHIN_S
+from bot.knowledge import Known
 from bot.store.ids import new_id
 from bot.store.outbox import answer_address
 from bot.store.store import Kept
@@ -48,17 +48,10 @@ if TYPE_CHECKING:
     from bot.alerts import Alerts
     from bot.core.models import Message, Patience
     from bot.core.requests import Request
-    from bot.flokit import FlokitClient
-    from bot.store.snapshots import Snapshots
+    from bot.knowledge import Knowledge
     from bot.store.store import Store
 
 log = structlog.get_logger(__name__)
-
-PATIENCE_S: Final = 2.5
-"""How long a person's look may take before older knowledge is shown."""
-
-SAVED_AGAIN_AFTER: Final = timedelta(seconds=30)
-"""What has not changed is saved again after this time: a later "as of" is worth a write, but not every second."""
 
 REQUEST_LIVES: Final = timedelta(minutes=25)
 """An older request is not acted on any more: its response_url is about to end, and the world has moved."""
@@ -73,23 +66,13 @@ _NOTHING_TO_WATCH: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """The integrations as FloKit showed them at ``as_of``; ``stale_reason`` is set when it could not be asked now."""
-
-    integrations: tuple[Integration, ...]
-    as_of: datetime
-    stale_reason: str = ""
-
-
 class Actions:
     """What people can do, for one workspace."""
 
     def __init__(
         self,
         store: Store,
-        flokit: FlokitClient,
-        snapshots: Snapshots,
+        knowledge: Knowledge,
         alerts: Alerts,
         *,
         patience: Patience,
@@ -98,15 +81,12 @@ class Actions:
         bot_user_id: str = "",
     ) -> None:
         self._store = store
-        self._flokit = flokit
+        self._knowledge = knowledge
         self._patience = patience
         self._clock = clock
         self._command = command
         self._bot_user_id = bot_user_id
-        self._snapshots = snapshots
         self._alerts = alerts
-        self._last_known: _Known | None = None
-        self._saved: _Known | None = None
 
     async def receive(self, request: Request) -> str:
         """Save what was asked, before Slack is answered; a start is done at once, the rest soon.
@@ -161,11 +141,11 @@ class Actions:
             case SyncCommand(target=target):
                 await self._sync(request, target)
             case SubscribeCommand(words=words):
-                await self._alerts.subscribe(request, words, (await self._look()).integrations)
+                await self._alerts.subscribe(request, words, (await self._knowledge.look()).integrations)
             case UnsubscribeCommand(words=words):
-                await self._alerts.unsubscribe(request, words, (await self._look()).integrations)
+                await self._alerts.unsubscribe(request, words, (await self._knowledge.look()).integrations)
             case SubscriptionsCommand():
-                await self._alerts.show(request, await self._known_at_best())
+                await self._alerts.show(request, await self._knowledge.names())
             case HelpCommand():
                 await self._note(request, blocks.help_message(command, command=self._command))
 
@@ -178,7 +158,7 @@ class Actions:
             case Action.SNOOZE | Action.END_SNOOZE:
                 await self._alerts.snooze(request, press)
             case Action.UNSUBSCRIBE:
-                await self._alerts.press_unsubscribe(request, press, await self._known_at_best())
+                await self._alerts.press_unsubscribe(request, press, await self._knowledge.names())
             case _:
                 log.error("press_not_answered", action=press.action)
                 await self._store.finish_request(request.id)
@@ -186,7 +166,7 @@ class Actions:
     # Status and detail
 
     async def _show_status(self, request: Request, query: str) -> None:
-        known = await self._look()
+        known = await self._knowledge.look()
         matching = filter_integrations(query, known.integrations, self._clock())
         if query and not matching:
             message = blocks.nothing_matches_message(query, known.integrations, self._clock(), command=self._command)
@@ -195,7 +175,7 @@ class Actions:
         await self._add_panel(request, _panel(PanelKind.STATUS, known, matching, query=query))
 
     async def _show(self, request: Request, target: str) -> None:
-        known = await self._look()
+        known = await self._knowledge.look()
         match resolve(target, known.integrations):
             case Found(integration=integration):
                 await self._add_detail(request, integration.id)
@@ -206,7 +186,7 @@ class Actions:
 
     async def _add_detail(self, request: Request, integration_id: str) -> None:
         try:
-            known = await self._look_at(integration_id)
+            known = await self._knowledge.look_at(integration_id)
         except FlokitMissing:
             await self._note(request, blocks.not_found_message(integration_id, (), command=self._command))
             return
@@ -228,7 +208,7 @@ class Actions:
         """Look anew at what a panel shows. When FloKit cannot be asked, the panel says so and keeps what it knew."""
         try:
             if panel.kind is PanelKind.STATUS:
-                known = await self._look(max_age_s=SHARED_WITHIN_S)
+                known = await self._knowledge.look(max_age_s=SHARED_WITHIN_S)
                 shown = filter_integrations(panel.query, known.integrations, self._clock())
             else:
                 known = await self._look_again(panel)
@@ -237,70 +217,20 @@ class Actions:
             return replace(panel, stale_reason=str(error))
         return replace(panel, integrations=shown, as_of=known.as_of, stale_reason=known.stale_reason)
 
-    async def _look_again(self, panel: Panel) -> _Known:
+    async def _look_again(self, panel: Panel) -> Known:
         if len(panel.integrations) != 1:
-            known = await self._look(max_age_s=SHARED_WITHIN_S)
+            known = await self._knowledge.look(max_age_s=SHARED_WITHIN_S)
             ids = {integration.id for integration in panel.integrations}
             return replace(known, integrations=tuple(one for one in known.integrations if one.id in ids))
         try:
-            return await self._look_at(panel.integrations[0].id)
+            return await self._knowledge.look_at(panel.integrations[0].id)
         except FlokitMissing:
-            return _Known((), self._clock())
-
-    async def _look(self, *, max_age_s: float | None = None) -> _Known:
-        """Ask for all integrations; older knowledge is better than none when FloKit does not answer in time."""
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                listing = await self._flokit.fetch_integrations(
-                    priority=Priority.CLICK, max_age_s=max_age_s, patience_s=PATIENCE_S
-                )
-        except FlokitDenied:
-            raise
-        except (FlokitError, TimeoutError) as error:
-            last_known = await self._recall()
-            if last_known is None:
-                raise error if isinstance(error, FlokitError) else _no_answer() from error
-            return replace(last_known, stale_reason=str(error) or "no answer in time")
-        self._last_known = _Known(listing.integrations, listing.as_of)
-        await self._remember(self._last_known)
-        return self._last_known
-
-    async def _known_at_best(self) -> tuple[Integration, ...]:
-        """Return what is known for names' sake; nothing at all is good enough."""
-        try:
-            return (await self._look()).integrations
-        except FlokitError:
-            return ()
-
-    async def _remember(self, known: _Known) -> None:
-        """Keep what FloKit said for other replicas and after a restart; the same again only now and then."""
-        saved = self._saved
-        if saved and saved.integrations == known.integrations and known.as_of - saved.as_of < SAVED_AGAIN_AFTER:
-            return
-        await self._snapshots.save(known.integrations, known.as_of)
-        self._saved = known
-
-    async def _recall(self) -> _Known | None:
-        """Return the newest that is known; another replica may know more."""
-        saved = await self._snapshots.load()
-        if saved and (self._last_known is None or saved[1] > self._last_known.as_of):
-            return _Known(*saved)
-        return self._last_known
-
-    async def _look_at(self, integration_id: str) -> _Known:
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                detail = await self._flokit.fetch_integration(
-                    integration_id, priority=Priority.CLICK, patience_s=PATIENCE_S
-                )
-        except TimeoutError as error:
-            raise _no_answer() from error
-        return _Known((detail.integration,), detail.as_of)
+            return Known((), self._clock())
 
     # Syncs
 
     async def _sync(self, request: Request, target: str) -> None:
-        known = await self._look()
+        known = await self._knowledge.look()
         match resolve(target, known.integrations):
             case Found(integration=integration):
                 await self._start_typed(request, known, integration)
@@ -309,7 +239,7 @@ class Actions:
             case NotFound(nearest=nearest):
                 await self._note(request, blocks.not_found_message(target, nearest, command=self._command))
 
-    async def _start_typed(self, request: Request, known: _Known, integration: Integration) -> None:
+    async def _start_typed(self, request: Request, known: Known, integration: Integration) -> None:
         """Start or join a sync in the thread it was asked in, or under a message of its own."""
         root = None if request.origin.thread_ts else _panel(PanelKind.SYNC, known, (integration,))
         await self._start(request, integration, root=root)
@@ -328,15 +258,15 @@ class Actions:
         else:
             await self._start(request, integration, panel_id=press.panel_id or None)
 
-    async def _known_to(self, press: Press) -> _Known:
+    async def _known_to(self, press: Press) -> Known:
         """What the pressed message knew; FloKit is not asked before the ack."""
         panel = await self._store.load_panel(press.panel_id) if press.panel_id else None
         if panel:
-            return _Known(panel.integrations, panel.as_of)
+            return Known(panel.integrations, panel.as_of)
         run = await self._store.load_run(press.run_id) if press.run_id else None
         if run and run.last_seen and run.last_seen_at:
-            return _Known((run.last_seen,), run.last_seen_at)
-        return _Known((), self._clock())
+            return Known((run.last_seen,), run.last_seen_at)
+        return Known((), self._clock())
 
     async def _start(
         self, request: Request, integration: Integration, *, panel_id: str | None = None, root: Panel | None = None
@@ -370,9 +300,5 @@ class Actions:
         await self._store.add_note(request, message, address, self._clock())
 
 
-def _panel(kind: PanelKind, known: _Known, shown: Sequence[Integration], *, query: str = "") -> Panel:
+def _panel(kind: PanelKind, known: Known, shown: Sequence[Integration], *, query: str = "") -> Panel:
     return Panel(new_id("pnl"), kind, tuple(shown), known.as_of, query=query, stale_reason=known.stale_reason)
-
-
-def _no_answer() -> FlokitError:
-    return FlokitError(f"FloKit did not answer within {PATIENCE_S:g} s.")

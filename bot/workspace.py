@@ -13,8 +13,10 @@ from slack_bolt.authorization import AuthorizeResult
 from bot import listeners
 from bot.actions import Actions
 from bot.alerts import Alerts
+from bot.digests import Digests
 from bot.flokit import FlokitClient
 from bot.follower import Follower
+from bot.knowledge import Knowledge
 from bot.listeners.reception import Reception
 from bot.responder import Responder
 from bot.sender import Sender
@@ -72,7 +74,6 @@ def build_workspace(
     rings = {"outbox_rang": store.outbox_rang, "timers_rang": timers.rang}
     subscriptions = Subscriptions(database, team_id, **rings)
     incidents = Incidents(database, team_id, rules=settings.rules, **rings)
-    snapshots = Snapshots(database, team_id)
     watcher = Watcher(incidents, subscriptions, timers, team_id=team_id, every_s=settings.watch_interval_s, clock=clock)
     flokit = FlokitClient(
         api_url=settings.flokit_api_url,
@@ -84,11 +85,11 @@ def build_workspace(
         now=clock,
         on_seen=watcher.note,
     )
+    knowledge = Knowledge(flokit, Snapshots(database, team_id))
     alerts = Alerts(subscriptions, incidents, store, Zones(slack), clock=clock, command=command)
     actions = Actions(
         store,
-        flokit,
-        snapshots,
+        knowledge,
         alerts,
         patience=settings.patience,
         clock=clock,
@@ -98,9 +99,11 @@ def build_workspace(
     sender = Sender(
         store, slack, clock=clock, bot_user_id=identity.bot_user_id, on_closed=alerts.pause, command=command
     )
+    digests = Digests(subscriptions, incidents, store, timers, knowledge, clock=clock, command=command)
     handlers: dict[TimerKind, Callable[[TimerClaim], Awaitable[None]]] = {
         TimerKind.WATCH: partial(watcher.look, flokit),
         TimerKind.SNOOZE: alerts.end_snooze,
+        TimerKind.DIGEST: digests.send,
     }
     reception = Reception(actions, slack, team_id=team_id, clock=clock)
     return Workspace(

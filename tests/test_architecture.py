@@ -22,7 +22,9 @@ LAYERS = (
             "bot.actions",
             "bot.alerts",
             "bot.follower",
+            "bot.digests",
             "bot.housekeeper",
+            "bot.knowledge",
             "bot.responder",
             "bot.sender",
             "bot.watcher",
@@ -40,6 +42,8 @@ LAYERS = (
 SIDEWAYS = {
     ("bot.settings", "bot"),
     ("bot.actions", "bot.alerts"),
+    ("bot.actions", "bot.knowledge"),
+    ("bot.digests", "bot.knowledge"),
     ("bot.alerts", "bot.zones"),
     ("bot.app", "bot.workspace"),
     ("bot.responder", "bot.actions"),

@@ -46,6 +46,14 @@ def next_digest_at(digest: DigestTime, after: datetime) -> datetime:
     raise ValueError(f"a digest needs days: {digest!r}")
 
 
+def last_digest_at(digest: DigestTime, now: datetime) -> datetime | None:
+    """Return the newest time up to ``now`` at which the digest was due; None when that is more than a week ago."""
+    due_at, following = None, next_digest_at(digest, now - timedelta(days=8))
+    while following <= now:
+        due_at, following = following, next_digest_at(digest, following)
+    return due_at
+
+
 def _instant(digest: DigestTime, day: date, zone: ZoneInfo) -> datetime:
     # With fold=0 a time that exists twice is the first one, and one in a gap is read with the offset before it, which
     # moves it forward: https://docs.python.org/3/library/zoneinfo.html#using-zoneinfo

@@ -69,6 +69,8 @@ class Subscription:
     mention: str = ""
     """``here``, or the id of a user group: mentioned once in each incident; "" mentions nobody."""
     paused: PauseReason | None = None
+    digested_at: datetime | None = None
+    """When the last digest was sent."""
 
     def covers(self, integration: Integration) -> bool:
         """Tell whether it is about this integration."""

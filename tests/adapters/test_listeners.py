@@ -14,6 +14,7 @@ from bot.core.commands import Action, Press
 from bot.core.errors import FlokitNotSent, StoreInDoubt, StoreUnavailable
 from bot.core.models import Patience
 from bot.core.requests import RequestKind
+from bot.knowledge import Knowledge
 from bot.listeners import buttons, commands, events
 from bot.listeners.payloads import first_action, parse_command_payload, parse_message_event, parse_press_payload
 from bot.listeners.reception import IN_DOUBT, NOT_SAVED, Reception
@@ -110,9 +111,14 @@ async def slack(local_slack):
 @pytest.fixture
 def reception(sqlite_store, slack, clock):
     """Take requests into a store."""
-    snapshots = Snapshots(sqlite_store._database, TEAM)
+    knowledge = Knowledge(Flokit(), Snapshots(sqlite_store._database, TEAM))
     actions = Actions(
-        sqlite_store, Flokit(), snapshots, NoAlerts(), patience=Patience(), clock=clock, bot_user_id="UFLOKIT"
+        sqlite_store,
+        knowledge,
+        NoAlerts(),
+        patience=Patience(),
+        clock=clock,
+        bot_user_id="UFLOKIT",
     )
     return Reception(actions, slack, team_id=TEAM, clock=clock)
 
