@@ -216,8 +216,12 @@ class Settings(DatabaseSettings):
             confirm_s=self.watch_confirm_s,
             flapping_opens=self.flapping_opens,
             flapping_window_s=self.flapping_window_s,
-            stale_after_s={type_: hours * 3600 for type_, hours in (self.stale_after_hours or {}).items()},
         )
+
+    @property
+    def stale_after_s(self) -> dict[str, float]:
+        """How old the last success may be, in seconds, for the types for which that is set."""
+        return {type_: hours * 3600 for type_, hours in (self.stale_after_hours or {}).items()}
 
     @property
     def sync_key(self) -> SecretStr:

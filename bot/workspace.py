@@ -82,6 +82,7 @@ def build_workspace(
         timeout_s=min(8.0, settings.lease_s * LOOK_SHARE),
         budget=SharedBudget(database, team_id, clock=clock),
         max_pause_s=settings.follow_up_max_interval_s,
+        stale_after_s=settings.stale_after_s,
         now=clock,
         on_seen=watcher.note,
     )

@@ -40,6 +40,7 @@ DUMMIES = {
     "FLOKIT_SYNC_API_KEY": "dummy",
     "FLOKIT_WEBHOOK_SECRET": "dummy-of-16-chars",
     "FLOKIT_WEBHOOK_TIMESTAMP_HEADER": "X-FloKit-Timestamp",
+    "STALE_AFTER_HOURS": "stripe=12",
 }
 """What somebody fills in."""
 

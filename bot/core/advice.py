@@ -133,9 +133,11 @@ def things_to_check(type_: str) -> tuple[str, ...]:
     return known.checks if known else _UNKNOWN_CHECKS
 
 
-def stale_after_s(type_: str) -> int:
+def stale_after_s(integration: Integration) -> float:
     """Return how old the last success may be, in seconds, before it is worth a look."""
-    known = _TYPES.get(type_)
+    if integration.stale_after_s is not None:
+        return integration.stale_after_s
+    known = _TYPES.get(integration.type)
     return known.stale_after_s if known else _DAY_S
 
 
@@ -143,4 +145,4 @@ def is_stale(integration: Integration, now: datetime) -> bool:
     """Tell whether the last success is older than this type's should be; without a known one, it is."""
     if integration.last_synced_at is None:
         return True
-    return (now - integration.last_synced_at).total_seconds() > stale_after_s(integration.type)
+    return (now - integration.last_synced_at).total_seconds() > stale_after_s(integration)

@@ -23,16 +23,12 @@ FloKit being away is no sighting at all. Nothing here waits, asks, or knows who 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from bot.core.advice import stale_after_s
 from bot.core.models import Integration, Person, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Trouble(StrEnum):
@@ -66,16 +62,6 @@ class Rules:
     flapping_opens: int = 3
     """So many incidents within the window, and the last one becomes the one rolling message."""
     flapping_window_s: float = 3600.0
-    stale_after_s: Mapping[str, float] = field(default_factory=dict)
-    """Per type, instead of the table in ``core.advice``."""
-
-    def overdue(self, integration: Integration, now: datetime, first_seen_at: datetime) -> bool:
-        """Tell whether the last success (or, before the first one, the first sight) is too long ago."""
-        last = integration.last_synced_at or first_seen_at
-        allowed_s = self.stale_after_s.get(integration.type, stale_after_s(integration.type))
-        if integration.status == Status.SYNCING:
-            allowed_s *= 2  # the success that is missing may be on its way; one that never ends is told all the same
-        return (now - last).total_seconds() > allowed_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +182,7 @@ def observe(watched: Watched, sighting: Sighting, rules: Rules, *, team_id: str,
         incident_id: the id for a new incident, should one open.
     """
     if watched.seen_at is not None and sighting.at <= watched.seen_at:
-        return Verdict(_dated(watched, sighting, rules))
+        return Verdict(_dated(watched, sighting))
     if sighting.integration is None:
         return _gone(watched, sighting)
     if watched.incident is None:
@@ -204,13 +190,22 @@ def observe(watched: Watched, sighting: Sighting, rules: Rules, *, team_id: str,
     return _with_incident(watched, watched.incident, sighting, sighting.integration, rules)
 
 
-def trouble_of(integration: Integration, at: datetime, first_seen_at: datetime, rules: Rules) -> Trouble | None:
+def trouble_of(integration: Integration, at: datetime, first_seen_at: datetime) -> Trouble | None:
     """Tell what is wrong with an integration; None when nothing is."""
     if integration.status == Status.ERROR:
         return Trouble.FAILING
     if integration.status == Status.DISCONNECTED:
         return Trouble.DISCONNECTED
-    return Trouble.STALE if rules.overdue(integration, at, first_seen_at) else None
+    return Trouble.STALE if _is_overdue(integration, at, first_seen_at) else None
+
+
+def _is_overdue(integration: Integration, at: datetime, first_seen_at: datetime) -> bool:
+    """Tell whether the last success (or, before the first one, the first sight) is too long ago."""
+    last = integration.last_synced_at or first_seen_at
+    allowed_s = stale_after_s(integration)
+    if integration.status == Status.SYNCING:
+        allowed_s *= 2  # the success that is missing may be on its way; one that never ends is told all the same
+    return (at - last).total_seconds() > allowed_s
 
 
 def same_failure(one: Integration, other: Integration) -> bool:
@@ -226,12 +221,12 @@ def _gist(integration: Integration) -> str:
 # --- no incident -----------------------------------------------------------------------------------------------
 
 
-def _dated(watched: Watched, late: Sighting, rules: Rules) -> Watched:
+def _dated(watched: Watched, late: Sighting) -> Watched:
     """A look that began before one that was seen already changes nothing but the date of a suspicion."""
     suspicion = watched.suspicion
     if late.integration is None:
         return watched
-    trouble = trouble_of(late.integration, late.at, watched.first_seen_at, rules)
+    trouble = trouble_of(late.integration, late.at, watched.first_seen_at)
     if trouble is None and late.integration.status != Status.SYNCING:
         if suspicion and suspicion.first_at < late.at:
             suspicion = replace(suspicion, first_at=suspicion.last_at)
@@ -259,7 +254,7 @@ def _without_incident(
 ) -> Verdict:
     at = sighting.at
     now_seen = replace(watched, seen=seen, seen_at=at)
-    trouble = trouble_of(seen, at, watched.first_seen_at, rules)
+    trouble = trouble_of(seen, at, watched.first_seen_at)
     if trouble is None:
         if seen.status == Status.SYNCING:
             return Verdict(now_seen)
@@ -314,7 +309,7 @@ def _with_incident(
     watched: Watched, incident: Incident, sighting: Sighting, seen: Integration, rules: Rules
 ) -> Verdict:
     at = sighting.at
-    trouble = trouble_of(seen, at, watched.first_seen_at, rules)
+    trouble = trouble_of(seen, at, watched.first_seen_at)
     if trouble is Trouble.STALE and incident.trouble is not Trouble.STALE:
         trouble = None  # it no longer fails; that no success followed yet is what QUIET says
     seen_now = replace(incident, integration=seen, seen_at=at)

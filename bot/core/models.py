@@ -40,6 +40,8 @@ class Integration:
     last_synced_at: datetime | None = None
     error_message: str | None = None
     stats: SyncStats | None = None
+    stale_after_s: float | None = None
+    """How old its last success may be, where somebody set that; None: what ``core.advice`` says of its type."""
 
 
 class Outcome(StrEnum):

@@ -6,26 +6,27 @@ from typing import TYPE_CHECKING, Final
 
 from bot.core.digest_time import DAY_NAMES, describe
 from bot.core.subscribe_words import HERE, Wish, parse_subscribe
-from bot.core.subscriptions import ALL, News, PauseReason, Style
+from bot.core.subscriptions import News, PauseReason, Style
 
 if TYPE_CHECKING:
     from bot.core.subscriptions import DigestTime, Subscription
 
-_PAUSED: Final = {
-    PauseReason.ARCHIVED: "paused: the channel is archived",
-    PauseReason.REMOVED: "paused: I am not in the channel",
+PAUSED: Final = {
+    PauseReason.ARCHIVED: "the channel is archived",
+    PauseReason.REMOVED: "I can no longer post there",
 }
+"""Why a subscription rests."""
 
 
-def describe_subscription(subscription: Subscription, name: str) -> str:
-    """Say in plain words what a channel is told, and about what: ``name`` is what its target is called."""
-    about = "everything" if subscription.target == ALL else name
+def describe_wish(subscription: Subscription) -> str:
+    """Say in plain words what a channel is told; about what, its target says."""
     parts = (
-        f"{about}: {_news(subscription.news) or 'no news'}",
+        _news(subscription.news),
         f"digest {describe(subscription.digest)}" if subscription.digest else "",
-        "failures are broadcast to the channel" if subscription.style is Style.BROADCAST else "",
+        "another failure within an incident is shown in the channel, too"
+        if subscription.style is Style.BROADCAST
+        else "",
         _mentions(subscription.mention),
-        _PAUSED[subscription.paused] if subscription.paused else "",
     )
     return "; ".join(part for part in parts if part)
 

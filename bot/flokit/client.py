@@ -170,6 +170,7 @@ class FlokitClient:
         transport: the seam for tests.
         clock: seconds that only grow.
         jitter: a number from 0 to 1 that spreads retries.
+        stale_after_s: seconds without a success that are too many, by type, where that is set.
         now: the time, aware.
         on_seen: told of every look that brought something: what was seen, when FloKit was asked, and whether that is
             all that there is.
@@ -188,9 +189,11 @@ class FlokitClient:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        stale_after_s: Mapping[str, float] | None = None,
         now: Callable[[], datetime] = _now,
         on_seen: OnSeen | None = None,
     ) -> None:
+        self._stale_after_s = stale_after_s or {}
         self._now = now
         self._on_seen = on_seen
         self.budget = budget or LocalBudget(clock=clock)
@@ -312,7 +315,8 @@ class FlokitClient:
         except FlokitMissing as error:
             # A missing list is a wrong address. "Missing" would say of every integration that it was removed.
             raise FlokitBadReply("There is no FloKit API at this address; check FLOKIT_API_URL.") from error
-        listing = replace(parse_listing(body, vendor_at), as_of=as_of)
+        listing = parse_listing(body, vendor_at)
+        listing = replace(listing, as_of=as_of, integrations=tuple(map(self._with_limit, listing.integrations)))
         if self._on_seen:
             self._on_seen(listing.integrations, as_of, True)
         return listing
@@ -320,10 +324,16 @@ class FlokitClient:
     async def _get_detail(self, path: str, integration_id: str, priority: Priority) -> Detail:
         as_of = self._now()
         body, vendor_at = await self._ask(priority, "GET", path, self._look_key)
-        detail = replace(parse_detail(body, vendor_at, integration_id=integration_id), as_of=as_of)
+        detail = parse_detail(body, vendor_at, integration_id=integration_id)
+        detail = replace(detail, as_of=as_of, integration=self._with_limit(detail.integration))
         if self._on_seen:
             self._on_seen((detail.integration,), as_of, False)
         return detail
+
+    def _with_limit(self, integration: Integration) -> Integration:
+        """Note how old its last success may be, where that is set for its type."""
+        limit_s = self._stale_after_s.get(integration.type)
+        return integration if limit_s is None else replace(integration, stale_after_s=limit_s)
 
     async def _ask(
         self, priority: Priority, method: str, path: str, key: str, headers: Mapping[str, str] | None = None

@@ -88,7 +88,7 @@ class Incidents:
         """Tell whether a resync of it can make a difference."""
         if before.incident or seen is None:
             return before.incident is not None
-        return trouble_of(seen, look.at, before.first_seen_at, self._rules) is not None
+        return trouble_of(seen, look.at, before.first_seen_at) is not None
 
     async def _load(self, connection: AsyncConnection, ids: list[str] | None) -> dict[str, Watched]:
         """Read what is known of all integrations, or of some, and hold it still."""

@@ -69,17 +69,17 @@ def test_there_is_always_something_to_check(type_):
 
 def test_apple_may_be_three_days_late():
     """App Store Connect is not stale after a weekend: its data lags up to two business days."""
-    assert stale_after_s("app_store_connect") >= timedelta(days=3).total_seconds()
+    assert stale_after_s(Integration("int_1", "app_store_connect")) >= timedelta(days=3).total_seconds()
 
 
 def test_revenuecat_may_miss_a_poll():
     """RevenueCat is polled every 6 h and is not stale after one missed poll."""
-    assert stale_after_s("revenuecat") > timedelta(hours=12).total_seconds()
+    assert stale_after_s(Integration("int_1", "revenuecat")) > timedelta(hours=12).total_seconds()
 
 
 def test_an_unknown_type_is_stale_after_a_day():
     """Without a documented freshness a success may be a day old."""
-    assert stale_after_s("something_new") == timedelta(days=1).total_seconds()
+    assert stale_after_s(Integration("int_1", "something_new")) == timedelta(days=1).total_seconds()
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,11 @@ def test_stale_means_older_than_the_type_allows(age, stale):
 def test_never_synced_is_stale():
     """An integration without a known success is stale."""
     assert is_stale(Integration("int_1", "stripe"), NOW)
+
+
+def test_a_limit_that_somebody_set_counts_more_than_the_type():
+    """An integration with a limit of its own is stale after that."""
+    last = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    one = Integration("int_1", "app_store_connect", "connected", last, stale_after_s=60)
+    assert is_stale(one, last + timedelta(seconds=61))
+    assert not is_stale(one, last + timedelta(seconds=59))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bot.core.blocks.elements import Block, actions, button, context, section
-from bot.core.blocks.text import clip, code, counted, escape, listed, mention, one_line
+from bot.core.blocks.text import clip, code, counted, date, escape, listed, mention, one_line
 from bot.core.commands import Action, Press
-from bot.core.digest_time import describe, next_digest_at
+from bot.core.digest_time import next_digest_at
 from bot.core.models import Message
-from bot.core.subscriptions import News, PauseReason, Style
+from bot.core.subscription_text import PAUSED, describe_wish
+from bot.core.subscriptions import PauseReason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,25 +23,6 @@ NAME_CHARS: Final = 120
 COMMAND_CHARS: Final = 80
 LISTED: Final = 20
 
-_NEWS_ORDER: Final = (News.FAILING, News.STALE, News.DISCONNECTED, News.RECOVERED)
-
-_REASONS: Final = {
-    PauseReason.ARCHIVED: "the channel is archived",
-    PauseReason.REMOVED: "I can no longer post there",
-}
-
-
-def wish_in_words(subscription: Subscription) -> str:
-    """Say what a subscription tells: "failing, recovered; digest weekdays at 09:00 (Europe/Berlin)"."""
-    parts = [", ".join(news.value for news in _NEWS_ORDER if news in subscription.news)]
-    if subscription.digest:
-        parts.append(f"digest {escape(describe(subscription.digest))}")
-    if subscription.style is Style.BROADCAST:
-        parts.append("failures within an incident are shown in the channel, too")
-    if subscription.mention:
-        parts.append("mentions @here" if subscription.mention == "here" else "mentions a user group")
-    return "; ".join(part for part in parts if part)
-
 
 def subscribed_message(subscription: Subscription, name: str, *, command: str) -> Message:
     """Confirm a subscription in its channel, for everybody to see."""
@@ -51,7 +33,7 @@ def subscribed_message(subscription: Subscription, name: str, *, command: str) -
         f"{code(f'{command} subscriptions', COMMAND_CHARS)} shows what is subscribed, "
         f"{code(f'{command} unsubscribe', COMMAND_CHARS)} ends it."
     )
-    wish = wish_in_words(subscription)
+    wish = escape(describe_wish(subscription))
     return Message(f"{lead}: {wish}.", (section(f"{lead}:\n{wish}"), context(how)))
 
 
@@ -78,14 +60,11 @@ def subscriptions_message(rows: Sequence[tuple[Subscription, str]], now: datetim
 
 def _row(subscription: Subscription, name: str, now: datetime) -> list[Block]:
     shown = escape(clip(one_line(name), NAME_CHARS))
-    lines = [f"*{shown}*", wish_in_words(subscription)]
+    lines = [f"*{shown}*", escape(describe_wish(subscription))]
     if subscription.paused:
-        lines.append(f"⏸️ paused: {_REASONS[subscription.paused]}")
+        lines.append(f"⏸️ paused: {PAUSED[subscription.paused]}")
     elif subscription.digest:
-        at = next_digest_at(subscription.digest, now)
-        lines.append(
-            f"next digest <!date^{int(at.timestamp())}^{{date_short_pretty}} at {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
-        )
+        lines.append(f"next digest {date(next_digest_at(subscription.digest, now))}")
     lines.append(f"by {mention(subscription.created_by)}")
     end = button("Unsubscribe", Press(Action.UNSUBSCRIBE, subscription_id=subscription.id), about=name)
     return [section("\n".join(lines)), *actions(end)]
@@ -94,7 +73,7 @@ def _row(subscription: Subscription, name: str, now: datetime) -> list[Block]:
 def paused_message(subscription: Subscription, name: str, *, command: str) -> Message:
     """Tell the person who made a subscription that it rests, and what would wake it."""
     shown = escape(clip(one_line(name), NAME_CHARS))
-    reason = _REASONS[subscription.paused or PauseReason.REMOVED]
+    reason = PAUSED[subscription.paused or PauseReason.REMOVED]
     text = (
         f"⏸️ Your subscription of <#{subscription.channel_id}> to {shown} is paused: {reason}. Nothing is told there "
         "until I can post again: then it goes on by itself. To move it, type "
