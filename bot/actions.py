@@ -109,6 +109,9 @@ class Actions:
 
     async def answer(self, request: Request) -> None:
         """Do what a saved request asks for, and save the answer."""
+        if request.kind is RequestKind.CHANNEL:  # as true later as it was then
+            await self._alerts.follow_channel(request)
+            return
         if self._clock() - request.received_at > REQUEST_LIVES:
             await self._note(request, blocks.plain_message(TOO_LATE))
             return
@@ -124,6 +127,9 @@ class Actions:
 
     async def apologise(self, request: Request, error_id: str) -> None:
         """Answer a request that an unexpected error ended; the id is in the log."""
+        if request.kind is RequestKind.CHANNEL:  # nobody waits for an answer
+            await self._store.finish_request(request.id)
+            return
         sentence = f"Something went wrong on my side, and it is logged under {error_id}. Nothing was started."
         await self._note(request, blocks.plain_message(sentence))
 

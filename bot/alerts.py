@@ -17,8 +17,9 @@ from bot.core.advice import KNOWN_TYPES, display_name
 from bot.core.alerts import Snooze
 from bot.core.commands import Action, Ambiguous, Found, NotFound, resolve
 from bot.core.digest_time import next_digest_at
+from bot.core.requests import ChannelNews
 from bot.core.subscribe_words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
-from bot.core.subscriptions import ALL, Subscription
+from bot.core.subscriptions import ALL, PauseReason, Subscription
 from bot.store.ids import new_id
 from bot.store.outbox import answer_address
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from bot.core.commands import Press
     from bot.core.models import Integration, Message
     from bot.core.requests import Request
-    from bot.core.subscriptions import PauseReason
     from bot.store.incidents import Incidents
     from bot.store.store import Store
     from bot.store.subscriptions import Subscriptions
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 TOMORROW_AT: Final = time(9)
+_PAUSES: Final[dict[str, PauseReason]] = {ChannelNews.ARCHIVED: PauseReason.ARCHIVED}
 _HOURS: Final = {"1h": 1, "4h": 4}
 
 
@@ -186,6 +187,15 @@ class Alerts:
         return target
 
     # Closed channels
+
+    async def follow_channel(self, request: Request) -> None:
+        """Do what follows from a channel being opened or closed."""
+        channel_id = request.origin.channel_id
+        if request.text == ChannelNews.OPEN:
+            await self.resume(channel_id)
+        else:
+            await self.pause(channel_id, _PAUSES.get(request.text, PauseReason.REMOVED))
+        await self._store.finish_request(request.id)
 
     async def pause(self, channel_id: str, reason: PauseReason) -> None:
         """Let the subscriptions of a channel that is closed to us rest, and tell those who made them."""

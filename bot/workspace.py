@@ -106,7 +106,7 @@ def build_workspace(
         TimerKind.SNOOZE: alerts.end_snooze,
         TimerKind.DIGEST: digests.send,
     }
-    reception = Reception(actions, slack, team_id=team_id, clock=clock)
+    reception = Reception(actions, slack, team_id=team_id, bot_user_id=identity.bot_user_id, clock=clock)
     return Workspace(
         bolt=_make_bolt(settings, identity, slack, reception),
         flokit=flokit,

@@ -19,6 +19,17 @@ class RequestKind(StrEnum):
     """An @mention, or a direct message."""
     PRESS = "press"
     """A button."""
+    CHANNEL = "channel"
+    """Nobody asked: a channel opened or closed. The text is a `ChannelNews`."""
+
+
+class ChannelNews(StrEnum):
+    """What happened to a channel that may have subscriptions."""
+
+    ARCHIVED = "archived"
+    REMOVED = "removed"
+    OPEN = "open"
+    """It can be posted in again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bot.core.commands import ACTION_PATTERN
-from bot.listeners import buttons, commands, events
+from bot.listeners import buttons, channels, commands, events
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -20,5 +20,7 @@ def register(app: AsyncApp, *, command: str) -> None:
     app.command(command)(commands.on_command)
     app.event("app_mention")(events.on_mention)
     app.event("message")(events.on_message)
+    for event in channels.NEWS:
+        app.event(event)(channels.on_change)
     app.action(ACTION_PATTERN)(buttons.on_press)
     app.action(re.compile(""))(buttons.on_unknown)

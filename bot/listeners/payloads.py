@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.core.commands import Press
+    from bot.core.requests import ChannelNews
 
 
 def parse_command_payload(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
@@ -67,6 +68,16 @@ def parse_message_event(body: Mapping[str, Any], team_id: str, now: datetime) ->
         thread_ts = thread_ts or _text(event, "ts") or None
     origin = Origin(team_id, Person(user_id), channel_id, thread_ts=thread_ts)
     return Request(event_id, RequestKind.MENTION, origin, now, text=_text(event, "text"))
+
+
+def parse_channel_event(body: Mapping[str, Any], team_id: str, now: datetime, news: ChannelNews) -> Request | None:
+    """Read what happened to a channel; some events name it by its id, some by an object."""
+    event = _map(body, "event")
+    event_id, channel_id = _text(body, "event_id"), _text(event, "channel") or _text(_map(event, "channel"), "id")
+    if not (event_id and channel_id):
+        return None
+    origin = Origin(team_id, Person(_text(event, "user")), channel_id)
+    return Request(event_id, RequestKind.CHANNEL, origin, now, text=news)
 
 
 def first_action(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -37,10 +37,19 @@ class Reception:
     that nothing was started, or that this is not known.
     """
 
-    def __init__(self, actions: Actions, slack: SlackClient, *, team_id: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        actions: Actions,
+        slack: SlackClient,
+        *,
+        team_id: str,
+        bot_user_id: str,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._actions = actions
         self._slack = slack
         self.team_id = team_id
+        self.bot_user_id = bot_user_id
         self.clock = clock
         self._answers: set[asyncio.Task[None]] = set()
 

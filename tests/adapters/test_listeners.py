@@ -120,7 +120,7 @@ def reception(sqlite_store, slack, clock):
         clock=clock,
         bot_user_id="UFLOKIT",
     )
-    return Reception(actions, slack, team_id=TEAM, clock=clock)
+    return Reception(actions, slack, team_id=TEAM, bot_user_id="UFLOKIT", clock=clock)
 
 
 @pytest.fixture
