@@ -128,17 +128,5 @@ def _migrate(_options: argparse.Namespace) -> int:
 
 def _load() -> Settings:
     settings = load_settings()
-    secrets = [
-        secret.get_secret_value()
-        for secret in (
-            settings.slack_bot_token,
-            settings.slack_app_token,
-            settings.slack_signing_secret,
-            settings.flokit_api_key,
-            settings.flokit_sync_api_key,
-            settings.flokit_webhook_secret,
-        )
-        if secret
-    ]
-    configure_logging(settings.log_format, settings.log_level, secrets=secrets)
+    configure_logging(settings.log_format, settings.log_level, secrets=settings.secrets)
     return settings

@@ -195,6 +195,12 @@ class Settings(DatabaseSettings):
         return self
 
     @property
+    def secrets(self) -> list[str]:
+        """What must not be seen anywhere."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+
+    @property
     def mode(self) -> Mode:
         """Socket Mode when there is an app token, HTTP otherwise."""
         return Mode.SOCKET if self.slack_app_token else Mode.HTTP

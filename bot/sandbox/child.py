@@ -16,6 +16,8 @@ from bot.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bot.sandbox.clock import WorldClock
+
 PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 STOPS_WITHIN_S: Final = 10.0
 
@@ -26,11 +28,13 @@ class BotProcess:
     Args:
         settings: names and values of the documented settings.
         folder: its working directory; the log is ``bot.log`` in it.
+        clock: what it takes for the time, instead of the real time.
     """
 
-    def __init__(self, settings: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, settings: Mapping[str, str], folder: Path, *, clock: WorldClock | None = None) -> None:
         self._settings = dict(settings)
         self._folder = folder
+        self._program = ("bot.sandbox.bot_with_clock", str(clock.path.resolve())) if clock else ("bot", "run")
         self.process: asyncio.subprocess.Process | None = None
 
     def use(self, settings: Mapping[str, str]) -> None:
@@ -57,8 +61,7 @@ class BotProcess:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "bot",
-                "run",
+                *self._program,
                 cwd=self._folder,
                 env={**inherited, "PYTHONPATH": search_path, **self._settings},
                 stdin=asyncio.subprocess.DEVNULL,

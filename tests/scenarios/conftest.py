@@ -8,6 +8,7 @@ import signal
 import sqlite3
 from collections import Counter
 from contextlib import asynccontextmanager, closing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -16,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from bot.sandbox.child import BotProcess
+from bot.sandbox.clock import WorldClock
 from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from bot.sandbox.slack import LocalSlack
 
@@ -64,13 +66,14 @@ class World:
     def __init__(self, folder: Path, *, mode: str = "socket", **settings: str) -> None:
         self.folder = folder
         self.mode = mode
-        self.slack = LocalSlack()
-        self.flokit = LocalFlokit()
+        self.clock = WorldClock(folder / "clock")
+        self.slack = LocalSlack(clock=self.clock.time)
+        self.flokit = LocalFlokit(clock=self.clock.now)
         self.expected_errors: set[str] = set()
         """Events that the bot may log as errors in this test."""
         self.url = ""
         self._overrides = settings
-        self.bot: BotProcess = BotProcess({}, folder)
+        self.bot: BotProcess = BotProcess({}, folder, clock=self.clock)
         self.others: list[BotProcess] = []
         """Further replicas; the first one is ``bot``."""
 
@@ -116,7 +119,7 @@ class World:
 
     async def start_bot(self) -> None:
         """Start the bot and wait until it is ready, whatever it was before."""
-        self.bot = BotProcess(self.settings, self.folder)
+        self.bot = BotProcess(self.settings, self.folder, clock=self.clock)
         self.url = await self._listening(self.bot)
         await self._ready(self.url)
 
@@ -124,7 +127,7 @@ class World:
         """Start one more replica on the same database, and wait until it is ready."""
         folder = self.folder / f"replica-{len(self.others) + 2}"
         folder.mkdir(exist_ok=True)
-        self.others.append(BotProcess(self.settings, folder))
+        self.others.append(BotProcess(self.settings, folder, clock=self.clock))
         await self._ready(await self._listening(self.others[-1]))
         return self.others[-1]
 
@@ -167,6 +170,11 @@ class World:
             for end in ends:
                 end()
         await self.bot.wait()
+
+    async def move_clock(self, **parts: float) -> None:
+        """Move the whole world's clock ahead, by parts of a timedelta; the bot notices it within two seconds."""
+        self.clock.move(timedelta(**parts))
+        self.slack.note_change()
 
     async def get(self, path: str) -> httpx.Response:
         """Ask one of the bot's own routes."""

@@ -68,7 +68,6 @@ class LocalSlack:
         *,
         home_tab: bool = HOME_TAB,
     ) -> None:
-        self._clock = clock
         self.workspace = Workspace(clock)
         self.installation = Installation(
             self.workspace,
@@ -376,7 +375,7 @@ class LocalSlack:
         if self.request_url is None or self._session is None:
             return self._sockets
         secret = self.installation.tokens.signing_secret
-        return SignedHttp(self.request_url, secret, self._session, self._clock)
+        return SignedHttp(self.request_url, secret, self._session)
 
     def _note_record(self, record: ApiCall | Envelope) -> None:
         for listener in self._record_listeners:

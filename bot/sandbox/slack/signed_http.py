@@ -20,26 +20,28 @@ from bot.sandbox.slack.delivery import ACK_TIMEOUT_S, Ack, AckError, Envelope, E
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.sandbox.slack.workspace import Clock, Json
+    from bot.sandbox.slack.workspace import Json
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 
 
 class SignedHttp:
-    """Slack's HTTP delivery: form or JSON to the app's request URL, signed with the signing secret."""
+    """Slack's HTTP delivery: form or JSON to the app's request URL, signed with the signing secret.
 
-    def __init__(self, url: str, signing_secret: str, session: aiohttp.ClientSession, clock: Clock) -> None:
+    The signature has the real time, also where the world's clock was moved: the app's framework compares it with that.
+    """
+
+    def __init__(self, url: str, signing_secret: str, session: aiohttp.ClientSession) -> None:
         self._url = url
         self._signing_secret = signing_secret
         self._session = session
-        self._clock = clock
 
     async def deliver(self, envelope: Envelope) -> Ack:
         """POST the envelope; any 2xx is an ack."""
         envelope.via = "http"
         body, content_type = _encode(envelope)
-        headers = {"Content-Type": content_type, **_sign(body, self._signing_secret, int(self._clock()))}
+        headers = {"Content-Type": content_type, **_sign(body, self._signing_secret, int(time.time()))}
         if envelope.retry_attempt:
             headers["X-Slack-Retry-Num"] = str(envelope.retry_attempt)
             headers["X-Slack-Retry-Reason"] = envelope.retry_reason

@@ -1,0 +1,59 @@
+"""The clock of the sandbox's world: the real time, moved ahead by as much as a file says.
+
+Every process of the world reads the same file, so that all of them move together. The clock never goes back.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class WorldClock:
+    """The time in one world.
+
+    Args:
+        path: the file with the seconds to add; without it the time is the real one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._version = (0, 0)
+        self._moved_s = 0.0
+
+    @property
+    def moved_s(self) -> float:
+        """How far the clock is ahead of the real time; asking costs a look at the file's date."""
+        try:
+            stat = self.path.stat()
+        except FileNotFoundError:
+            return self._moved_s
+        version = stat.st_mtime_ns, stat.st_ino
+        if version != self._version:
+            self._moved_s = max(self._moved_s, float(self.path.read_text()))
+            self._version = version
+        return self._moved_s
+
+    def now(self) -> datetime:
+        """Read the clock."""
+        return datetime.now(UTC) + timedelta(seconds=self.moved_s)
+
+    def time(self) -> float:
+        """Read the clock, in Unix seconds."""
+        return time.time() + self.moved_s
+
+    def move(self, by: timedelta) -> None:
+        """Move the whole world's clock ahead.
+
+        Raises:
+            ValueError: that would be backwards: what is saved would stand in the future.
+        """
+        if by < timedelta(0):
+            raise ValueError("the clock only goes forwards")
+        written = self.path.with_name(f"{self.path.name}.new")
+        written.write_text(repr(self.moved_s + by.total_seconds()))
+        written.replace(self.path)  # whoever reads meanwhile sees the old one or the new one

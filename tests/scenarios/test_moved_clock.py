@@ -1,0 +1,40 @@
+"""A world whose clock is moved: what would take hours is seen at once, by the same bot."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.sandbox.flokit.sources import Plan
+
+
+async def test_patience_ends_by_the_moved_clock(make_world):
+    """A sync that never ends is given up half an hour later, which is at once when the clock is moved."""
+    async with make_world(FOLLOW_UP_DEADLINE_S="1800") as world:
+        world.flokit.add("int_stuck", "stripe", last_synced_at=world.clock.now() - timedelta(hours=1))
+        world.flokit.plan("int_stuck", Plan(start_lag_s=0, ending="stuck"))
+        await world.start_bot()
+        root = await world.resync("int_stuck")
+        await world.slack.wait_for(lambda: world.flokit.posts("int_stuck"), what="a sync")
+        await world.move_clock(minutes=31)
+        [outcome] = await world.outcomes(root)
+        assert outcome["outcome"] == "not_confirmed"
+
+
+async def test_all_replicas_and_both_services_move(make_world):
+    """Messages of every replica and FloKit's replies are of the same, later day."""
+    async with make_world() as world:
+        world.flokit.add("int_a", "adjust", last_synced_at=world.clock.now())
+        await world.start_bot()
+        await world.start_another()
+        await world.move_clock(days=2)
+        later = (world.clock.now() - timedelta(minutes=1)).timestamp()
+        for _ in range(4):
+            panel = await world.status()
+            assert float(panel["ts"]) > later
+            assert all(entry > later for entry in dates_in(panel["blocks"])[-1:])
+        assert world.flokit.requests[-1].at.timestamp() > later
+
+
+def dates_in(blocks):
+    """Return the Unix times of all date tokens, the newest last."""
+    return sorted(int(part.split("^")[0]) for part in str(blocks).split("<!date^")[1:])
