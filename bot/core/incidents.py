@@ -321,7 +321,7 @@ def _with_incident(
     if trouble is None:
         changed = incident.quiet_since is None
         quiet = replace(seen_now, quiet_since=incident.quiet_since or at)
-        return _kept(watched, quiet, Change.QUIET if changed else None)
+        return _kept(replace(watched, fine_at=at), quiet, Change.QUIET if changed else None)
     return _still_troubled(watched, incident, seen_now, trouble, rules)
 
 
@@ -341,7 +341,8 @@ def _recovered(watched: Watched, incident: Incident, sighting: Sighting, rules: 
         calm_since = incident.quiet_since or at
         if (at - calm_since).total_seconds() < rules.flapping_window_s:
             changed = incident.quiet_since is None
-            return _kept(watched, replace(incident, quiet_since=calm_since), Change.CALM if changed else None)
+            calm = replace(incident, quiet_since=calm_since)
+            return _kept(replace(watched, fine_at=at), calm, Change.CALM if changed else None)
     run = sighting.run
     repaired_by = run.starter if run and run.repaired(incident) else None
     closed = replace(incident, closed_at=at, repaired_by=repaired_by)
