@@ -8,10 +8,13 @@ BOT_SCOPES: Final = {
     "app_mentions:read": "hear mentions, which work in threads where slash commands do not",
     "channels:history": "look in a thread whether an outcome was posted already, after a crash",
     "channels:join": "read a public channel where it posted uninvited, when that look is needed",
+    "channels:read": "hear that a public channel was archived or deleted, that it was removed or invited",
     "chat:write": "post and edit its own messages",
     "chat:write.public": "answer a command in a public channel without being invited first",
     "commands": "the slash command",
     "groups:history": "the same look as channels:history, in private channels",
+    "groups:read": "the same as channels:read, in private channels that it was invited to",
     "im:history": "hear direct messages, and the same look there",
     "im:write": "open a direct message when it cannot post where it was asked",
+    "users:read": "know a person's time zone",
 }

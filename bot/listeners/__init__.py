@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bot.core.commands import ACTION_PATTERN
-from bot.listeners import buttons, channels, commands, events
+from bot.listeners import buttons, channels, commands, events, home
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -22,5 +22,6 @@ def register(app: AsyncApp, *, command: str) -> None:
     app.event("message")(events.on_message)
     for event in channels.NEWS:
         app.event(event)(channels.on_change)
+    app.event("app_home_opened")(home.on_opened)
     app.action(ACTION_PATTERN)(buttons.on_press)
     app.action(re.compile(""))(buttons.on_unknown)

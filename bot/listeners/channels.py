@@ -18,6 +18,7 @@ NEWS: Final = {
     "channel_left": ChannelNews.REMOVED,
     "channel_unarchive": ChannelNews.OPEN,
     "group_archive": ChannelNews.ARCHIVED,
+    "group_deleted": ChannelNews.ARCHIVED,
     "group_left": ChannelNews.REMOVED,
     "group_unarchive": ChannelNews.OPEN,
     "member_joined_channel": ChannelNews.OPEN,

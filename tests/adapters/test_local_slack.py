@@ -513,6 +513,7 @@ async def test_a_home_tab_is_replaced_whole():
 
 async def test_an_app_without_a_home_tab_publishes_none(slack, client):
     """Where the manifest enables no Home tab, publishing is ``not_enabled``, and nobody can open one."""
+    slack.installation.home_tab = False
     view = {"type": "home", "blocks": [{"type": "divider"}]}
     assert await refusal(client.views_publish(user_id="UANA", view=view)) == "not_enabled"
     with pytest.raises(LookupError, match="no Home tab"):

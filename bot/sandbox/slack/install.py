@@ -27,8 +27,26 @@ TRIGGER_LIFETIME_S: Final = 3.0
 """https://docs.slack.dev/interactivity/handling-user-interaction#modal_responses"""
 
 
-HOME_TAB: Final = False
+HOME_TAB: Final = True
 """Whether the app has a Home tab: as the manifests say it."""
+
+SUBSCRIPTIONS: Final = frozenset(
+    {
+        "app_home_opened",
+        "app_mention",
+        "channel_archive",
+        "channel_deleted",
+        "channel_left",
+        "channel_unarchive",
+        "group_archive",
+        "group_deleted",
+        "group_left",
+        "group_unarchive",
+        "member_joined_channel",
+        "message.im",
+    }
+)
+"""The events that the app is sent: as the manifests say it."""
 
 
 class TokenKind(StrEnum):
@@ -113,9 +131,14 @@ class Installation:
     triggers: Triggers
     views: Views
     home_tab: bool = HOME_TAB
+    subscriptions: frozenset[str] = SUBSCRIPTIONS
     url: str = ""
     warnings: list[str] = field(default_factory=list)
     """What Slack lets pass and a careful bot does not do."""
+
+    def hears(self, subscription: str, scope: str = "") -> bool:
+        """Tell whether the app is sent an event: it subscribes to it, and has the scope that it needs, if any."""
+        return subscription in self.subscriptions and (not scope or scope in self.scopes)
 
     def require_any(self, *scopes: str) -> None:
         """Refuse unless one of the scopes was granted.

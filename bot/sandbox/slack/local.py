@@ -16,9 +16,10 @@ from aiohttp import web
 
 from bot.sandbox.loopback import require_loopback
 from bot.sandbox.slack import payloads
+from bot.sandbox.slack.channel_actions import ChannelActions
 from bot.sandbox.slack.delivery import Ack, AckError, Courier, Envelope, EnvelopeKind, Route
 from bot.sandbox.slack.faults import Faults
-from bot.sandbox.slack.install import HOME_TAB, Installation, Tokens, Triggers
+from bot.sandbox.slack.install import HOME_TAB, SUBSCRIPTIONS, Installation, Tokens, Triggers
 from bot.sandbox.slack.message_actions import MessageActions
 from bot.sandbox.slack.rates import Rates
 from bot.sandbox.slack.refusal import RefusalError
@@ -32,6 +33,7 @@ from bot.sandbox.slack.waiting import Changes
 from bot.sandbox.slack.web import ApiCall, WebApi
 from bot.sandbox.slack.workspace import (
     BOT_USER_ID,
+    HOME_ZONE,
     TEAM_ID,
     Channel,
     ChannelKind,
@@ -67,6 +69,7 @@ class LocalSlack:
         clock: Clock = time.time,
         *,
         home_tab: bool = HOME_TAB,
+        subscriptions: frozenset[str] = SUBSCRIPTIONS,
     ) -> None:
         self.workspace = Workspace(clock)
         self.installation = Installation(
@@ -76,6 +79,7 @@ class LocalSlack:
             Triggers(clock),
             Views(self.workspace.tell),
             home_tab,
+            subscriptions,
         )
         self.faults = Faults()
         self.rates = Rates(clock)
@@ -88,6 +92,7 @@ class LocalSlack:
         self._courier = Courier(self._route, self._note_record, clock)
         self.views = ViewActions(self.installation, self._courier)
         """What people do with modals and App Home."""
+        self._channels = ChannelActions(self.installation, self._courier)
         self._response_urls = ResponseUrls(self.workspace, clock)
         self._messages = MessageActions(self.installation, self._courier, self._new_response_url)
         self._web_api = WebApi(
@@ -138,7 +143,7 @@ class LocalSlack:
         place = Place(channel, user)
         payload = payloads.command_payload(
             self.workspace.users[user],
-            self._channel_of(user, channel),
+            self._open_channel_of(user, channel),
             command,
             text,
             self._new_response_url(place),
@@ -177,14 +182,14 @@ class LocalSlack:
 
     async def say(self, user: str, channel: str, text: str, thread_ts: str | None = None) -> str:
         """Post as a person and return the ts; the events that follow are delivered in the background."""
-        where = self._channel_of(user, channel)
+        where = self._open_channel_of(user, channel)
         if thread_ts is not None and self.workspace.find(channel, thread_ts) is None:
             raise LookupError(f"no message {thread_ts} in {channel}")
         message: Json = {"user": user, "team": TEAM_ID, "text": text}
         if thread_ts is not None:
             message["thread_ts"] = thread_ts
         stored = self.workspace.post(channel, message)
-        for event in payloads.message_events(stored, where, self.installation.scopes):
+        for event in payloads.message_events(stored, where, self.installation):
             self._courier.start_event(event)
         return str(stored["ts"])
 
@@ -192,11 +197,31 @@ class LocalSlack:
         """Deliver any event and return the first ack; what is not acked comes again, as from Slack."""
         return await self._courier.deliver_event(event)
 
+    def archive(self, channel: str, user: str = "UANA") -> None:
+        """Archive a channel: nobody can post there any more, and the app hears of it."""
+        self._channels.archive(channel, user)
+
+    def unarchive(self, channel: str, user: str = "UANA") -> None:
+        """Bring an archived channel back."""
+        self._channels.unarchive(channel, user)
+
+    def delete_channel(self, channel: str, user: str = "UANA") -> None:
+        """Delete a channel with all that was said there."""
+        self._channels.delete(channel, user)
+
+    def remove_bot(self, channel: str, user: str = "UANA") -> None:
+        """Remove the bot from a channel."""
+        self._channels.remove_bot(channel, user)
+
+    def invite_bot(self, channel: str, user: str = "UANA") -> None:
+        """Invite the bot into a channel."""
+        self._channels.invite_bot(channel, user)
+
     # what happens to the workspace
 
-    def add_user(self, user_id: str, name: str) -> None:
-        """Add a person."""
-        self.workspace.add_user(User(user_id, name))
+    def add_user(self, user_id: str, name: str, zone: str = HOME_ZONE) -> None:
+        """Add a person, who lives in a time zone."""
+        self.workspace.add_user(User(user_id, name, zone=zone))
 
     def add_channel(
         self,
@@ -210,11 +235,6 @@ class LocalSlack:
         """Add a conversation."""
         everybody = {*members, BOT_USER_ID} if bot_is_member else set(members)
         self.workspace.add_channel(Channel(channel_id, name, ChannelKind(kind), everybody))
-
-    def archive(self, channel: str) -> None:
-        """Archive a channel: nobody can post there any more."""
-        self.workspace.channels[channel].is_archived = True
-        self.workspace.tell_channel(self.workspace.channels[channel])
 
     def delete_message(self, channel: str, ts: str) -> None:
         """Delete a message, as an admin can."""
@@ -352,6 +372,12 @@ class LocalSlack:
         where = self.workspace.channels.get(channel)
         if where is None or user not in where.members:
             raise LookupError(f"{user} is not in {channel}")
+        return where
+
+    def _open_channel_of(self, user: str, channel: str) -> Channel:
+        where = self._channel_of(user, channel)
+        if where.is_archived:
+            raise LookupError(f"#{where.name} is archived: nobody can write there.")
         return where
 
     def _new_socket_url(self) -> str:

@@ -16,6 +16,7 @@ from bot.sandbox.slack.workspace import APP_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_I
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bot.sandbox.slack.install import Installation
     from bot.sandbox.slack.use import Use
 
 VERIFICATION_TOKEN: Final = "sandbox-verification-token"  # noqa: S105 - Slack's deprecated token; nothing checks it
@@ -118,13 +119,13 @@ def event_payload(event: Json, event_time: int) -> Json:
     }
 
 
-def message_events(message: Json, channel: Channel, scopes: frozenset[str]) -> Iterator[Json]:
-    """Yield the events that a person's message sets off, of those the bot subscribes to and has the scopes for."""
+def message_events(message: Json, channel: Channel, app: Installation) -> Iterator[Json]:
+    """Yield the events that a person's message sets off, of those that the app hears."""
     if not channel.bot_is_member:
         return
     shared: Json = {name: message[name] for name in ("user", "text", "ts", "thread_ts", "team") if name in message}
     event: Json = {**shared, "channel": channel.id, "event_ts": message["ts"]}
-    if channel.kind is ChannelKind.IM and "im:history" in scopes:
+    if channel.kind is ChannelKind.IM and app.hears("message.im", "im:history"):
         yield {"type": "message", "channel_type": "im", **event}
-    elif f"<@{BOT_USER_ID}>" in message["text"] and "app_mentions:read" in scopes:
+    elif f"<@{BOT_USER_ID}>" in message["text"] and app.hears("app_mention", "app_mentions:read"):
         yield {"type": "app_mention", **event}

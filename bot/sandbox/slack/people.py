@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from bot.sandbox.slack.refusal import RefusalError
 from bot.sandbox.slack.workspace import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, TEAM_NAME, Json
@@ -10,6 +12,15 @@ from bot.sandbox.slack.workspace import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, T
 if TYPE_CHECKING:
     from bot.sandbox.slack.arguments import Arguments
     from bot.sandbox.slack.install import Installation
+
+ZONE_LABELS: Final = {
+    "CET": "Central European Time",
+    "CEST": "Central European Summer Time",
+    "EST": "Eastern Standard Time",
+    "EDT": "Eastern Daylight Time",
+    "IST": "India Standard Time",
+}
+"""What Slack calls the zones that the people here live in; others go by their letters."""
 
 
 def api_test(_app: Installation, args: Arguments) -> Json:
@@ -38,6 +49,8 @@ def user_info(app: Installation, args: Arguments) -> Json:
     user = app.workspace.users.get(args.text("user"))
     if user is None:
         raise RefusalError("user_not_found")
+    there = datetime.fromtimestamp(app.workspace.now(), ZoneInfo(user.zone))
+    offset, letters = there.utcoffset(), there.tzname() or user.zone
     described: Json = {
         "id": user.id,
         "team_id": TEAM_ID,
@@ -45,9 +58,9 @@ def user_info(app: Installation, args: Arguments) -> Json:
         "real_name": user.name.title(),
         "deleted": False,
         "is_bot": user.is_bot,
-        "tz": "Europe/Berlin",
-        "tz_label": "Central European Time",
-        "tz_offset": 3600,
+        "tz": user.zone,
+        "tz_label": ZONE_LABELS.get(letters, letters),
+        "tz_offset": int(offset.total_seconds()) if offset else 0,
         "profile": {"display_name": user.name, "real_name": user.name.title()},
     }
     return {"user": described}

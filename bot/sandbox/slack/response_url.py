@@ -87,6 +87,8 @@ class ResponseUrls:
         Raises:
             RefusalError: what is wrong with the message.
         """
+        if place.channel_id not in self._workspace.channels:
+            raise RefusalError("channel_not_found")
         if payload.get("delete_original") and place.original_ts:
             self._delete_original(place)
             return

@@ -121,7 +121,7 @@ class ViewActions:
         return await self._courier.deliver(Envelope(EnvelopeKind.INTERACTION, payload))
 
     def open_home(self, user: str) -> None:
-        """Open App Home; the event is delivered in the background.
+        """Open App Home; the app is told in the background, if it wants to hear that.
 
         Raises:
             LookupError: there is no such person, or the app has no Home tab.
@@ -129,6 +129,8 @@ class ViewActions:
         if not self._app.home_tab:
             raise LookupError("the app has no Home tab")
         person, workspace = self._user(user), self._app.workspace
+        if not self._app.hears("app_home_opened"):
+            return
         view, im = self.home(user), workspace.open_im(user)
         self._courier.start_event(payloads.home_opened_event(person, im, view, workspace.new_ts()))
 

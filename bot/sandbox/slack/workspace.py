@@ -25,6 +25,9 @@ BOT_USER_ID: Final = "UFLOKIT"
 BOT_ID: Final = "BFLOKIT"
 BOT_NAME: Final = "FloKit"
 
+HOME_ZONE: Final = "Europe/Berlin"
+"""Where people live unless said otherwise."""
+
 
 class ChannelKind(StrEnum):
     """Slack's four kinds of conversation."""
@@ -37,11 +40,12 @@ class ChannelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person or a bot user."""
+    """A person or a bot user; ``zone`` is the IANA name of their time zone."""
 
     id: str
     name: str
     is_bot: bool = False
+    zone: str = HOME_ZONE
 
 
 @dataclass(slots=True)
@@ -115,6 +119,11 @@ class Workspace:
     def tell_channel(self, channel: Channel) -> None:
         """Say that a channel changed."""
         self.tell({"type": "channel", "channel": describe_channel(channel)})
+
+    def delete_channel(self, channel_id: str) -> None:
+        """Remove a conversation and its messages."""
+        del self.channels[channel_id], self._versions[channel_id]
+        self.tell({"type": "channel_deleted", "channel": channel_id})
 
     def open_im(self, user_id: str) -> Channel:
         """Return the direct message of a person and the bot, making it when there is none."""
@@ -259,17 +268,22 @@ def describe_channel(channel: Channel) -> Json:
         "kind": channel.kind.value,
         "members": sorted(channel.members),
         "bot_is_member": channel.bot_is_member,
+        "is_archived": channel.is_archived,
     }
 
 
 def fill_with_defaults(workspace: Workspace) -> None:
     """Add the people and channels that the demo and the scenario tests know by name."""
     workspace.add_user(User(BOT_USER_ID, BOT_NAME, is_bot=True))
-    people = {"UANA": "ana", "UBEN": "ben", "UCLEO": "cleo"}
-    for user_id, name in people.items():
-        workspace.add_user(User(user_id, name))
-        workspace.open_im(user_id)
-    everybody = set(people)
+    people = (
+        User("UANA", "ana"),
+        User("UBEN", "ben", zone="America/New_York"),
+        User("UCLEO", "cleo", zone="Asia/Kolkata"),
+    )
+    for person in people:
+        workspace.add_user(person)
+        workspace.open_im(person.id)
+    everybody = {person.id for person in people}
     for channel in (
         Channel("C0DATA", "data-syncs", ChannelKind.PUBLIC, {*everybody, BOT_USER_ID}),
         Channel("C0GENERAL", "general", ChannelKind.PUBLIC, set(everybody)),
