@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bot.alerts import Alerts
     from bot.core.models import Message, Patience
     from bot.core.requests import Request
+    from bot.home import HomeDrawer
     from bot.knowledge import Knowledge
     from bot.store.store import Store
 
@@ -74,6 +75,7 @@ class Actions:
         store: Store,
         knowledge: Knowledge,
         alerts: Alerts,
+        homes: HomeDrawer,
         *,
         patience: Patience,
         clock: Callable[[], datetime],
@@ -87,6 +89,7 @@ class Actions:
         self._command = command
         self._bot_user_id = bot_user_id
         self._alerts = alerts
+        self._homes = homes
 
     async def receive(self, request: Request) -> str:
         """Save what was asked, before Slack is answered; a start is done at once, the rest soon.
@@ -112,6 +115,9 @@ class Actions:
         if request.kind is RequestKind.CHANNEL:  # as true later as it was then
             await self._alerts.follow_channel(request)
             return
+        if request.kind is RequestKind.HOME:
+            await self._homes.open(request)
+            return
         if self._clock() - request.received_at > REQUEST_LIVES:
             await self._note(request, blocks.plain_message(TOO_LATE))
             return
@@ -127,7 +133,7 @@ class Actions:
 
     async def apologise(self, request: Request, error_id: str) -> None:
         """Answer a request that an unexpected error ended; the id is in the log."""
-        if request.kind is RequestKind.CHANNEL:  # nobody waits for an answer
+        if request.kind in (RequestKind.CHANNEL, RequestKind.HOME):  # nobody waits for an answer
             await self._store.finish_request(request.id)
             return
         sentence = f"Something went wrong on my side, and it is logged under {error_id}. Nothing was started."
@@ -161,6 +167,8 @@ class Actions:
                 await self._add_detail(request, press.integration_id)
             case Action.REFRESH | Action.PREVIOUS_PAGE | Action.NEXT_PAGE:
                 await self._redraw(request, press)
+            case Action.REFRESH_HOME:
+                await self._homes.open(request)
             case Action.SNOOZE | Action.END_SNOOZE:
                 await self._alerts.snooze(request, press)
             case Action.UNSUBSCRIBE:

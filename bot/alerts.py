@@ -114,10 +114,9 @@ class Alerts:
 
     async def press_unsubscribe(self, request: Request, press: Press, known: Sequence[Integration]) -> None:
         """End the one subscription whose button was pressed."""
-        there = await self._subscriptions.of_channel(request.origin.channel_id)
-        meant = [one for one in there if one.id == press.subscription_id]
+        meant = await self._subscriptions.load(press.subscription_id)
         if meant:
-            await self._end(request, meant, known, digest_only=False)
+            await self._end(request, [meant], known, digest_only=False)
         else:
             await self._note(request, blocks.plain_message("This subscription is gone already."))
 
@@ -127,7 +126,10 @@ class Alerts:
         names = [self._named(one.target, known) for one in meant]
         message = blocks.unsubscribed_message(request.origin.person, names, digest_only=digest_only)
         kept = [replace(one, digest=None) for one in meant if digest_only and one.news]
-        address = answer_address(request)
+        # In the channel that it is about, wherever the button was: everybody there should know.
+        address = replace(answer_address(request), channel_id=meant[0].channel_id)
+        if not request.origin.channel_id:
+            address = replace(address, user_id=None)
         await self._subscriptions.remove(request, meant, kept, message, address, self._clock())
         log.info("unsubscribed", channel_id=request.origin.channel_id, count=len(meant))
 

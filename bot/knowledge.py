@@ -65,6 +65,11 @@ class Knowledge:
         await self._remember(self._last_known)
         return self._last_known
 
+    async def last(self, max_age_s: float, now: datetime) -> Known | None:
+        """Return what is known without asking, unless it is older than that."""
+        known = await self._recall()
+        return known if known and now - known.as_of < timedelta(seconds=max_age_s) else None
+
     async def look_at(self, integration_id: str) -> Known:
         """Ask for one integration, with its event counts.
 

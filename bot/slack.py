@@ -165,6 +165,10 @@ class SlackClient:
             paced_by=self._updates,
         )
 
+    async def publish_home(self, user_id: str, view: dict[str, object]) -> None:
+        """Show a person their App Home."""
+        await self._call(self.web.views_publish(user_id=user_id, view=view))
+
     async def delete(self, channel_id: str, ts: str) -> None:
         """Take a message of ours back."""
         await self._call(self.web.chat_delete(channel=channel_id, ts=ts))

@@ -16,12 +16,14 @@ from bot.alerts import Alerts
 from bot.digests import Digests
 from bot.flokit import FlokitClient
 from bot.follower import Follower
+from bot.home import HomeDrawer
 from bot.knowledge import Knowledge
 from bot.listeners.reception import Reception
 from bot.responder import Responder
 from bot.sender import Sender
 from bot.settings import Mode
 from bot.store.budget import SharedBudget
+from bot.store.homes import Homes
 from bot.store.incidents import Incidents
 from bot.store.snapshots import Snapshots
 from bot.store.subscriptions import Subscriptions
@@ -88,10 +90,22 @@ def build_workspace(
     )
     knowledge = Knowledge(flokit, Snapshots(database, team_id))
     alerts = Alerts(subscriptions, incidents, store, Zones(slack), clock=clock, command=command)
+    homes = HomeDrawer(
+        Homes(database, team_id, timers_rang=timers.rang),
+        subscriptions,
+        incidents,
+        store,
+        timers,
+        knowledge,
+        slack,
+        clock=clock,
+        command=command,
+    )
     actions = Actions(
         store,
         knowledge,
         alerts,
+        homes,
         patience=settings.patience,
         clock=clock,
         command=command,
@@ -105,6 +119,7 @@ def build_workspace(
         TimerKind.WATCH: partial(watcher.look, flokit),
         TimerKind.SNOOZE: alerts.end_snooze,
         TimerKind.DIGEST: digests.send,
+        TimerKind.HOME: homes.draw,
     }
     reception = Reception(actions, slack, team_id=team_id, bot_user_id=identity.bot_user_id, clock=clock)
     return Workspace(

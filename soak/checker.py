@@ -47,6 +47,7 @@ ERRORS_ALLOWED: Final = {
 LIBRARY_ERRORS_ALLOWED: Final = (
     ("slack_bolt", "Failed to run a request listener: Cannot write to closing transport"),
     ("slack_bolt", "Failed to connect (error: "),
+    ("slack_bolt", "Failed to run message listeners: , session: "),
 )
 """What the libraries log as errors, by logger and beginning, when a connection ends below them.
 

@@ -135,7 +135,7 @@ def test_the_readme_lists_the_commands():
 def test_the_readme_explains_every_button():
     """Each button that people see has its row in the README."""
     named = {cells[0].lower().replace(" ", "_") for cells in rows(section(README, "Commands")) if "`" not in cells[0]}
-    paging = {Action.PREVIOUS_PAGE, Action.NEXT_PAGE}
+    paging = {Action.PREVIOUS_PAGE, Action.NEXT_PAGE, Action.REFRESH_HOME}  # the last is called Refresh, too
     assert named == {action.removeprefix("flokit_") for action in Action if action not in paging}
 
 

@@ -231,6 +231,7 @@ class Action(StrEnum):
     SNOOZE = "flokit_snooze"
     END_SNOOZE = "flokit_end_snooze"
     UNSUBSCRIBE = "flokit_unsubscribe"
+    REFRESH_HOME = "flokit_refresh_home"
 
 
 ACTION_PATTERN: Final = re.compile(r"^flokit_")
@@ -277,6 +278,7 @@ _NEEDED_ID: Final = {
     Action.SNOOZE: "panel_id",
     Action.END_SNOOZE: "panel_id",
     Action.UNSUBSCRIBE: "subscription_id",
+    Action.REFRESH_HOME: "choice",
 }
 
 

@@ -19,6 +19,8 @@ class RequestKind(StrEnum):
     """An @mention, or a direct message."""
     PRESS = "press"
     """A button."""
+    HOME = "home"
+    """The App Home was opened."""
     CHANNEL = "channel"
     """Nobody asked: a channel opened or closed. The text is a `ChannelNews`."""
 
@@ -36,6 +38,7 @@ class ChannelNews(StrEnum):
 class Origin:
     """Who asked, and where.
 
+    ``channel_id`` is "" in the App Home, which is no conversation: what follows from there comes as a direct message.
     ``thread_ts`` is the root of the thread it was asked in, ``message_ts`` the message whose button was pressed.
     ``ephemeral`` is set when only that person sees that message: it has no thread, and only ``response_url``
     (5 uses within 30 minutes) can change it.

@@ -1,13 +1,20 @@
-"""App Home. So far the event is only acked."""
+"""The App Home."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from bot.listeners.payloads import parse_home_event
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncAck
 
+    from bot.listeners.reception import Reception
 
-async def on_opened(ack: AsyncAck) -> None:
-    """Ack that somebody opened the bot's Home or Messages tab."""
+
+async def on_opened(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+    """Save that somebody opened theirs, then ack; it is drawn soon."""
+    request = parse_home_event(body, reception.team_id, reception.clock())
+    if request:
+        await reception.take(request)
     await ack()

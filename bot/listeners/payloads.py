@@ -35,7 +35,7 @@ def parse_press_payload(body: Mapping[str, Any], team_id: str, now: datetime, pr
     message = _map(body, "message")
     trigger_id, user_id = _text(body, "trigger_id"), _text(user, "id")
     channel_id = _text(channel, "id") or _text(container, "channel_id")
-    if not (trigger_id and user_id and channel_id):
+    if not (trigger_id and user_id and (channel_id or container.get("type") == "view")):
         return None
     person = Person(user_id, _text(user, "username") or _text(user, "name"))
     message_ts = _text(container, "message_ts") or _text(message, "ts") or None
@@ -68,6 +68,15 @@ def parse_message_event(body: Mapping[str, Any], team_id: str, now: datetime) ->
         thread_ts = thread_ts or _text(event, "ts") or None
     origin = Origin(team_id, Person(user_id), channel_id, thread_ts=thread_ts)
     return Request(event_id, RequestKind.MENTION, origin, now, text=_text(event, "text"))
+
+
+def parse_home_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
+    """Read that somebody opened the App Home; its other tab is a direct message."""
+    event = _map(body, "event")
+    event_id, user_id = _text(body, "event_id"), _text(event, "user")
+    if not (event_id and user_id) or event.get("tab") != "home":
+        return None
+    return Request(event_id, RequestKind.HOME, Origin(team_id, Person(user_id), ""), now)
 
 
 def parse_channel_event(body: Mapping[str, Any], team_id: str, now: datetime, news: ChannelNews) -> Request | None:

@@ -11,10 +11,10 @@ from sqlalchemy import or_, select, update
 from bot.core.alerts import Bulletin, Snooze, Word
 from bot.core.incidents import Rules, RunNews, Sighting, Verdict, Watched, observe, trouble_of
 from bot.core.models import Outcome
-from bot.store import alerts, codec, inbox, outbox, runs, subscriptions, timers
+from bot.store import alerts, codec, homes, inbox, outbox, runs, subscriptions, timers
 from bot.store.ids import new_id
 from bot.store.tables import alerts as alerts_table
-from bot.store.tables import incidents, sightings
+from bot.store.tables import incidents, panels, sightings
 from bot.store.timers import TimerKind
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from bot.core.incidents import Incident
     from bot.core.models import Integration, SyncRun
+    from bot.core.panels import Panel
     from bot.core.requests import Request
     from bot.core.subscriptions import Subscription
     from bot.store.bell import Bell
@@ -182,6 +183,7 @@ class Incidents:
             if snooze and snooze.until:
                 await timers.put(connection, self._database, TimerKind.SNOOZE, self._team_id, alert_id, snooze.until)
             await outbox.bump_panels(connection, [alert_id], now)
+            await homes.changed(connection, self._team_id, now)
         self._outbox_rang.ring()
         self._timers_rang.ring()
         return True
@@ -195,17 +197,19 @@ class Incidents:
                 return
             await alerts.save_panel(connection, replace(panel, snooze=None))
             await outbox.bump_panels(connection, [panel.id], now)
+            await homes.changed(connection, self._team_id, now)
             alert = (await connection.execute(select(alerts_table).where(alerts_table.c.id == claim.subject))).first()
             if alert and panel.incident.is_open:
                 bulletin = Bulletin(panel.incident, Word.SNOOZE_ENDED)
                 await outbox.add_news(connection, alert, codec.dump_bulletin(bulletin), now)
         self._outbox_rang.ring()
 
-    async def snoozed_by(self, user_id: str) -> list[Incident]:
-        """Read the open incidents that a person snoozed somewhere."""
+    async def snoozed_by(self, user_id: str) -> list[Panel]:
+        """Read the messages of open incidents that a person keeps quiet."""
         query = (
-            select(incidents.c.data)
-            .join(alerts_table, alerts_table.c.incident_id == incidents.c.id)
+            select(panels.c.data)
+            .join(alerts_table, alerts_table.c.id == panels.c.id)
+            .join(incidents, alerts_table.c.incident_id == incidents.c.id)
             .where(
                 alerts_table.c.team_id == self._team_id,
                 alerts_table.c.snoozed_by == user_id,
@@ -214,7 +218,7 @@ class Incidents:
         )
         async with self._database.begin() as connection:
             rows = (await connection.scalars(query)).all()
-        return [codec.load_incident(data) for data in dict.fromkeys(rows)]
+        return [codec.load_panel(data) for data in rows]
 
 
 def _gist(watched: Watched) -> Watched:

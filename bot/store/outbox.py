@@ -15,6 +15,7 @@ from sqlalchemy import and_, case, exists, func, literal, or_, select, update
 
 from bot.core.models import Telling
 from bot.core.requests import RequestKind
+from bot.store import homes
 from bot.store.ids import new_id
 from bot.store.tables import alerts, incidents, outbox, runs, threads
 
@@ -109,6 +110,8 @@ def answer_address(request: Request, *, private: bool = False) -> Address:
         private: show it only to the person who asked, where Slack lets us; in a thread or a direct message, there.
     """
     origin = request.origin
+    if not origin.channel_id:
+        return Address(origin.team_id, user_id=origin.person.id)
     thread_ts = origin.thread_ts
     if request.kind is RequestKind.PRESS:
         thread_ts = origin.thread_ts or origin.message_ts
@@ -193,6 +196,8 @@ async def tell(
     if Telling.OUTCOME in tellings:
         for thread in run_threads:
             await _add_outcome(connection, thread, run_data, now)
+    if Telling.ROW in tellings and run_threads:
+        await homes.changed(connection, run_threads[0].team_id, now)
     if Telling.ROW in tellings:
         shown = {thread.panel_id for thread in run_threads if thread.panel_id}
         shown.update(await _panels_in_threads(connection, run_id))

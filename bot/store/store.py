@@ -456,6 +456,13 @@ class Store:
             data = await connection.scalar(select(runs_table.c.data).where(runs_table.c.id == run_id))
         return codec.load_run(data) if data else None
 
+    async def active_runs(self, team_id: str) -> list[SyncRun]:
+        """Read the runs that are being followed, the oldest first."""
+        query = select(runs_table.c.data).where(runs_table.c.team_id == team_id, runs_table.c.outcome.is_(None))
+        async with self._database.begin() as connection:
+            rows = (await connection.scalars(query.order_by(runs_table.c.requested_at))).all()
+        return [codec.load_run(data) for data in rows]
+
     async def runs_ended_since(self, team_id: str, at: datetime) -> list[SyncRun]:
         """Read the runs that ended since a time."""
         query = select(runs_table.c.data).where(runs_table.c.team_id == team_id, runs_table.c.ended_at > at)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from bot.store import codec, inbox, outbox, timers
+from bot.store import codec, homes, inbox, outbox, timers
 from bot.store.alerts import drop_unposted, raise_open_incidents
 from bot.store.outbox import Address, OutboxKind
 from bot.store.tables import subscriptions
@@ -85,6 +85,7 @@ class Subscriptions:
             await self._insert(connection, subscription)
             await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(confirmation))
             await self._begin(connection, subscription, digest_at, now)
+            await homes.changed(connection, self._team_id, now)
             await inbox.finish(connection, request.id)
         self._ring()
 
@@ -114,6 +115,7 @@ class Subscriptions:
             for subscription in kept:
                 await self._insert(connection, subscription)
             await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(answer))
+            await homes.changed(connection, self._team_id, now)
             await inbox.finish(connection, request.id)
         self._ring()
 
@@ -149,6 +151,7 @@ class Subscriptions:
                 data = codec.dump_message(tell(subscription))
                 await outbox.add_row(connection, OutboxKind.NOTE, person, now, data=data)
             await drop_unposted(connection, self._team_id, channel_id)
+            await homes.changed(connection, self._team_id, now)
         self._ring()
         return len(awake)
 
@@ -169,6 +172,7 @@ class Subscriptions:
                 await outbox.add_row(connection, OutboxKind.NOTE, Address(self._team_id, channel_id), now, data=data)
             for subscription in resting:
                 await self._begin(connection, subscription, next_digest_at(subscription), now)
+            await homes.changed(connection, self._team_id, now)
         self._ring()
         return len(resting)
 

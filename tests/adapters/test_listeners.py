@@ -87,6 +87,10 @@ class NoAlerts:
     """Nobody subscribes here."""
 
 
+class NoHomes:
+    """Nobody opens the App Home here."""
+
+
 class Ack:
     """Notes what an ack carried, and what was saved when it came."""
 
@@ -116,6 +120,7 @@ def reception(sqlite_store, slack, clock):
         sqlite_store,
         knowledge,
         NoAlerts(),
+        NoHomes(),
         patience=Patience(),
         clock=clock,
         bot_user_id="UFLOKIT",

@@ -5,6 +5,7 @@ FloKit or a person wrote: untrusted text is clipped, escaped, and put where Slac
 """
 
 from bot.core.blocks.digest import digest_message
+from bot.core.blocks.home import Home, home_view
 from bot.core.blocks.incident import bulletin_message
 from bot.core.blocks.notices import (
     access_lost_message,
@@ -29,11 +30,13 @@ from bot.core.blocks.subscriptions import (
 __all__ = [
     "OUTCOME_EVENT",
     "PROGRESS_EVENT",
+    "Home",
     "access_lost_message",
     "bulletin_message",
     "digest_message",
     "flokit_away_message",
     "help_message",
+    "home_view",
     "not_found_message",
     "nothing_matches_message",
     "outcome_message",

@@ -51,6 +51,11 @@ _SIGNS: Final = {
 }
 
 
+def trouble_words(trouble: Trouble) -> tuple[str, str]:
+    """Return the emoji of a trouble, and what an integration is that has it."""
+    return _SIGNS[trouble]
+
+
 def incident_message(panel: Panel, runs: Mapping[str, RowRun]) -> Message:
     """Show how an incident stands in one channel."""
     incident = panel.incident

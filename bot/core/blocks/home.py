@@ -1,0 +1,167 @@
+"""The App Home: everything there is, for one person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from bot.core.advice import display_name
+from bot.core.blocks.elements import (
+    Block,
+    actions,
+    button,
+    context,
+    details_button,
+    header,
+    quoted,
+    resync_button,
+    section,
+)
+from bot.core.blocks.incident import trouble_words
+from bot.core.blocks.names import Name, name_of
+from bot.core.blocks.runs import who
+from bot.core.blocks.states import by_urgency, state_now, state_of, tally
+from bot.core.blocks.text import clip, code, counted, date, escape, one_line, vendor_line
+from bot.core.commands import Action, Press
+from bot.core.digest_time import next_digest_at
+from bot.core.subscription_text import PAUSED, describe_wish
+from bot.core.subscriptions import ALL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from bot.core.incidents import Incident
+    from bot.core.models import Integration, SyncRun
+    from bot.core.panels import Panel
+    from bot.core.subscriptions import Subscription
+
+_T = TypeVar("_T")
+
+ROWS_SHOWN: Final = 15
+OTHERS_SHOWN: Final = 8
+"""Of running syncs, incidents, snoozes and subscriptions each. With everything there are at most 80 blocks."""
+
+ERROR_CHARS: Final = 150
+REASON_CHARS: Final = 100
+COMMAND_CHARS: Final = 60
+TARGET_CHARS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What one person's App Home shows. ``snoozed`` are the messages of incidents that they keep quiet."""
+
+    integrations: tuple[Integration, ...]
+    as_of: datetime
+    stale_reason: str = ""
+    runs: tuple[SyncRun, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    snoozed: tuple[Panel, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
+
+
+def home_view(home: Home, now: datetime, *, command: str) -> dict[str, object]:
+    """Draw an App Home: https://docs.slack.dev/reference/views/home-tab-views."""
+    refresh = button("Refresh", Press(Action.REFRESH_HOME, choice="home"))
+    blocks = [
+        header("FloKit"),
+        section(f"*{_lead(home)}*", refresh),
+        context(_as_of(home)),
+        *_part("Running syncs", home.runs, lambda run: [section(_run(run))]),
+        *_part("Open incidents", home.incidents, lambda incident: [section(_incident(incident))]),
+        *_part("Snoozed by you", home.snoozed, _snoozed),
+        *_integrations(home, now, command),
+        *_subscriptions(home, now, command),
+    ]
+    return {"type": "home", "blocks": blocks}
+
+
+def _part(title: str, things: Sequence[_T], show: Callable[[_T], list[Block]]) -> list[Block]:
+    if not things:
+        return []
+    shown = [block for thing in things[:OTHERS_SHOWN] for block in show(thing)]
+    hidden = len(things) - OTHERS_SHOWN
+    more = [context(f"and {hidden:,} more")] if hidden > 0 else []
+    return [header(title), *shown, *more]
+
+
+def _lead(home: Home) -> str:
+    if not home.integrations:
+        return "FloKit shows no integrations." if not home.stale_reason else "FloKit can't be reached."
+    troubled = [one for one in home.integrations if state_of(one.status).needs_attention]
+    if not troubled:
+        return f"Nothing needs attention: {tally(home.integrations)}."
+    verb = "needs" if len(troubled) == 1 else "need"
+    there = counted(len(home.integrations), "integration")
+    return f"{len(troubled):,} of {there} {verb} attention: {tally(home.integrations)}."
+
+
+def _as_of(home: Home) -> str:
+    if not home.stale_reason:
+        return f"As of {date(home.as_of)}"
+    reason = vendor_line(home.stale_reason.rstrip("."), REASON_CHARS)
+    return f"⚠️ FloKit can't be reached ({reason}): this is what I knew at {date(home.as_of)}"
+
+
+def _run(run: SyncRun) -> str:
+    name = Name(display_name(run.integration_type))
+    return f"⏳ {name.mrkdwn}: sync {who(run, ())}, {date(run.requested_at)}"
+
+
+def _incident(incident: Incident) -> str:
+    emoji, words = trouble_words(incident.trouble)
+    name = Name(display_name(incident.integration.type))
+    since = f"since {date(incident.opened_at)}"
+    return f"{emoji} {name.mrkdwn} {words} {since} · {code(incident.integration.id, TARGET_CHARS)}"
+
+
+def _snoozed(panel: Panel) -> list[Block]:
+    if panel.incident is None or panel.snooze is None:
+        return []
+    until = f"until {date(panel.snooze.until)}" if panel.snooze.until else "until it has recovered"
+    name = Name(display_name(panel.incident.integration.type))
+    end = button("End snooze", Press(Action.END_SNOOZE, panel_id=panel.id), about=name.plain)
+    return [section(f"💤 {name.mrkdwn} {until}", end)]
+
+
+def _integrations(home: Home, now: datetime, command: str) -> list[Block]:
+    if not home.integrations:
+        return []
+    rows = sorted(home.integrations, key=by_urgency)
+    shown = [block for one in rows[:ROWS_SHOWN] for block in _row(one, home.integrations, now)]
+    hidden = len(rows) - ROWS_SHOWN
+    more = [context(f"and {hidden:,} more: {code(f'{command} status', COMMAND_CHARS)}")] if hidden > 0 else []
+    return [header("Integrations"), *shown, *more]
+
+
+def _row(integration: Integration, among: Sequence[Integration], now: datetime) -> list[Block]:
+    name = name_of(integration, among)
+    at = integration.last_synced_at
+    success = f"last success {date(at)}" if at else "no success yet"
+    text = f"{name.mrkdwn}\n{state_now(integration, now).label} · {success}"
+    if not state_of(integration.status).needs_attention:
+        return [section(text, details_button(integration, name))]
+    buttons = actions(resync_button(integration, name), details_button(integration, name))
+    return [section(text), *quoted(integration.error_message or "", ERROR_CHARS), *buttons]
+
+
+def _subscriptions(home: Home, now: datetime, command: str) -> list[Block]:
+    if not home.subscriptions:
+        hint = f"In a channel, {code(f'{command} subscribe all', COMMAND_CHARS)} makes it a live board."
+        return [header("Your subscriptions"), context(hint)]
+    return _part("Your subscriptions", home.subscriptions, lambda one: _subscription(one, now))
+
+
+def _subscription(subscription: Subscription, now: datetime) -> list[Block]:
+    target = "everything" if subscription.target == ALL else subscription.target
+    lines = [
+        f"<#{subscription.channel_id}>: {escape(clip(one_line(target), TARGET_CHARS))}",
+        escape(describe_wish(subscription)),
+    ]
+    if subscription.paused:
+        lines.append(f"⏸️ paused: {PAUSED[subscription.paused]}")
+    elif subscription.digest:
+        lines.append(f"next digest {date(next_digest_at(subscription.digest, now))}")
+    end = button("Unsubscribe", Press(Action.UNSUBSCRIBE, subscription_id=subscription.id), about=target)
+    return [section("\n".join(lines), end)]

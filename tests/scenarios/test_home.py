@@ -1,0 +1,104 @@
+"""The App Home: everything for one person, drawn when they open it and when something it shows has changed."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest_asyncio
+
+from bot.sandbox.flokit.sources import Plan
+from tests.scenarios.conftest import running_world, words
+
+WATCHFUL = {"WATCH_INTERVAL_S": "0.3", "WATCH_CONFIRM_S": "0.2"}
+
+
+@pytest_asyncio.fixture
+async def world(tmp_path):
+    """A world with a failing Stripe and a healthy Adjust."""
+    async with running_world(tmp_path, **WATCHFUL) as world:
+        last = datetime.now(UTC) - timedelta(minutes=5)
+        world.flokit.add(
+            "int_stripe", "stripe", status="error", error_message="The secret is wrong", last_synced_at=last
+        )
+        world.flokit.add("int_adjust", "adjust", status="connected", last_synced_at=last)
+        await world.start_bot()
+        yield world
+
+
+def shown(world, user="UANA"):
+    """Return all that can be read in a person's App Home."""
+    return json.dumps(world.slack.views.home(user), ensure_ascii=False)
+
+
+async def home(world, part, user="UANA"):
+    """Wait until a person's App Home says ``part``."""
+    await world.slack.wait_for(lambda: part in shown(world, user), 10, f"a home with {part!r}")
+    return world.slack.views.home(user)
+
+
+async def press(world, view, action_id, part, user="UANA"):
+    """Press the button of a home whose value mentions ``part``."""
+    elements = [
+        element
+        for block in view["blocks"]
+        for element in [block.get("accessory"), *block.get("elements", [])]
+        if element and element.get("action_id") == action_id and part in element["value"]
+    ]
+    ack = await world.slack.views.click(user, view["id"], action_id, value=elements[0]["value"])
+    assert ack.ok, world.bot.log
+
+
+async def test_home_shows_everything_when_it_is_opened(world):
+    """Whoever opens it sees what fails, with FloKit's words, and what is fine."""
+    world.slack.views.open_home("UANA")
+    await home(world, "1 of 2 integrations needs attention")
+    assert "The secret is wrong" in shown(world)
+    assert "Adjust" in shown(world)
+
+
+async def test_resync_from_home_is_told_directly(world):
+    """A Resync pressed in App Home is followed in a direct message, and App Home shows it while it runs."""
+    world.flokit.plan("int_stripe", Plan(0.2, 3.0, "succeeded"))
+    world.slack.views.open_home("UANA")
+    view = await home(world, "int_stripe")
+    await press(world, view, "flokit_resync", "int_stripe")
+    root = await world.direct_root("UANA")
+    await home(world, "Running syncs")
+    [outcome] = await world.outcomes(root["ts"], channel=root["channel"])
+    assert outcome["outcome"] == "succeeded"
+    await home(world, "Nothing needs attention")
+
+
+async def test_home_changes_with_what_it_shows(world):
+    """An incident, a snooze and a subscription appear in an App Home that is open, and go again."""
+    world.slack.views.open_home("UANA")
+    await home(world, "int_stripe")
+    await world.status("subscribe all")
+    await home(world, "Open incidents")
+    view = await home(world, "<#C0DATA>: everything")
+    message = next(one for one in world.slack.messages("C0DATA") if "flokit_snooze" in words(one))
+    menu = next(
+        element
+        for block in message["blocks"]
+        for element in block.get("elements", [])
+        if element.get("action_id") == "flokit_snooze"
+    )
+    ack = await world.slack.click("UANA", "C0DATA", message["ts"], "flokit_snooze", value=menu["options"][0]["value"])
+    assert ack.ok
+    view = await home(world, "Snoozed by you")
+    await press(world, view, "flokit_end_snooze", "pnl_")
+    await world.slack.wait_for(lambda: "Snoozed by you" not in shown(world), 10, "no snooze")
+    view = await home(world, "<#C0DATA>: everything")
+    await press(world, view, "flokit_unsubscribe", "sub_")
+    await world.slack.wait_for(lambda: "<#C0DATA>: everything" not in shown(world), 10, "no subscription")
+    assert "ended this channel's subscription" in words(world.slack.messages("C0DATA")[-1])
+
+
+async def test_details_from_home_come_directly(world):
+    """Details pressed in App Home are a direct message."""
+    world.slack.views.open_home("UANA")
+    view = await home(world, "int_adjust")
+    await press(world, view, "flokit_details", "int_adjust")
+    root = await world.direct_root("UANA")
+    assert "Adjust" in words(root)
