@@ -52,7 +52,7 @@ LIBRARY_ERRORS_ALLOWED: Final = (
 """What the libraries log as errors, by logger and beginning, when a connection ends below them.
 
 - The socket closed under an ack: Slack shows the click as failed, and the person clicks again.
-- Slack asked for a new socket and then refused to name one, or hung up: the SDK's monitor tries again.
+- Slack asked for a new socket and then refused to name one, hung up or did not answer: the SDK's monitor tries again.
 """
 
 LATER: Final = "not_confirmed"
