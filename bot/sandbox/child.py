@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -36,6 +37,7 @@ class BotProcess:
         self._folder = folder
         self._program = ("bot.sandbox.bot_with_clock", str(clock.path.resolve())) if clock else ("bot", "run")
         self.process: asyncio.subprocess.Process | None = None
+        self._logged_before = 0
 
     def use(self, settings: Mapping[str, str]) -> None:
         """Start it with these settings from now on."""
@@ -52,8 +54,18 @@ class BotProcess:
         path = self._folder / "bot.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    @property
+    def address(self) -> str:
+        """Where the routes of the process that runs are, as it logs it; "" until it listens."""
+        if self.pid is None:
+            return ""
+        lines = self.log.encode()[self._logged_before :].splitlines()
+        found = [re.search(rb"http://[\d.]+:\d+", line) for line in lines if b"listening" in line]
+        return found[-1][0].decode() if found and found[-1] else ""
+
     async def start(self) -> None:
         """Start the process; it is not ready yet when this returns."""
+        self._logged_before = len(self.log.encode())
         ours = {name.upper() for name in Settings.model_fields}
         inherited = {name: value for name, value in os.environ.items() if name.upper() not in ours}
         search_path = os.pathsep.join(filter(None, (str(PACKAGE_ROOT), inherited.get("PYTHONPATH"))))

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def until_morning(now: datetime) -> timedelta:
+    """Return the time until tomorrow 08:59 UTC, a minute before many digests."""
+    morning = (now + timedelta(days=1)).replace(hour=8, minute=59, second=0, microsecond=0)
+    return morning - now
+
+
 class WorldClock:
     """The time in one world.
 

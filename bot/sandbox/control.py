@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar, get_args
 
+from bot.sandbox.clock import until_morning
 from bot.sandbox.flokit.sources import STRIPE_ERROR, Ending, Plan
+from bot.sandbox.flokit.unrest import Unrest
 from bot.sandbox.page_requests import BadRequestError, optional_text, seconds, texts
 from bot.sandbox.weather import FlokitWeather, SlackWeather, set_flokit_weather, set_slack_weather
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from datetime import datetime
     from enum import StrEnum
 
+    from bot.sandbox.clock import WorldClock
     from bot.sandbox.flokit import LocalFlokit
     from bot.sandbox.flokit.sources import Source
+    from bot.sandbox.flokit.webhooks import Webhooks
     from bot.sandbox.keeper import BotKeeper
     from bot.sandbox.slack import LocalSlack
     from bot.sandbox.slack.workspace import Json
@@ -31,27 +37,52 @@ ENDINGS: Final[tuple[Ending, ...]] = get_args(Ending)
 STATUSES: Final = ("connected", "error", "disconnected")
 """What an integration can be put to; ``syncing`` for ever is an action of its own."""
 
+CLOCK_STEPS: Final[Mapping[str, Callable[[datetime], timedelta]]] = {
+    "hour": lambda _now: timedelta(hours=1),
+    "six_hours": lambda _now: timedelta(hours=6),
+    "day": lambda _now: timedelta(days=1),
+    "morning": until_morning,
+}
+"""How far the clock can be moved at once."""
+
 
 class ControlPanel:
     """State and actions of the panel.
 
     Args:
         keeper: None where the bot is no child process, as in most tests.
+        clock: the world's; None where it cannot be moved.
+        webhooks: None where there is nobody to send them to.
     """
 
-    def __init__(self, slack: LocalSlack, flokit: LocalFlokit, keeper: BotKeeper | None = None) -> None:
+    def __init__(
+        self,
+        slack: LocalSlack,
+        flokit: LocalFlokit,
+        keeper: BotKeeper | None = None,
+        *,
+        clock: WorldClock | None = None,
+        webhooks: Webhooks | None = None,
+    ) -> None:
         self._slack = slack
         self._flokit = flokit
         self._keeper = keeper
+        self._clock = clock
+        self._webhooks = webhooks
+        self._unrest = Unrest(flokit)
         self._flokit_weather = FlokitWeather.FINE
         self._slack_weather = SlackWeather.FINE
         self._changed = asyncio.Event()
         self._actions: dict[str, Callable[[Json], Awaitable[None]]] = {
             "integration": self._set_integration,
+            "repair": self._repair,
             "stuck": self._get_stuck,
             "finish": self._finish,
             "vanish": self._vanish,
             "plan": self._plan,
+            "unrest": self._begin_or_end_unrest,
+            "webhook": self._send_webhook,
+            "move_clock": self._move_clock,
             "flokit_weather": self._set_flokit_weather,
             "slack_weather": self._set_slack_weather,
             "drop_socket": self._drop_socket,
@@ -68,6 +99,8 @@ class ControlPanel:
         return {
             "bot": self._bot(),
             "integrations": [self._describe(source) for source in self._flokit.sources()],
+            "unrest": self._unrest.is_on,
+            "clock_moved_s": self._clock.moved_s if self._clock else 0.0,
             "weather": {"flokit": self._flokit_weather.value, "slack": self._slack_weather.value},
         }
 
@@ -97,6 +130,10 @@ class ControlPanel:
             if state != last:
                 last = state
                 tell({"type": "control", "control": state})
+
+    async def close(self) -> None:
+        """End what goes on by itself."""
+        await self._unrest.end()
 
     def _note(self) -> None:
         """Let every ``watch`` look at once."""
@@ -148,6 +185,9 @@ class ControlPanel:
         message = (optional_text(asked, "error_message") or STRIPE_ERROR) if status == "error" else None
         self._flokit.set(integration_id, status=status, error_message=message)
 
+    async def _repair(self, asked: Json) -> None:
+        self._flokit.repair(self._integration(asked))
+
     async def _get_stuck(self, asked: Json) -> None:
         self._flokit.get_stuck(self._integration(asked))
 
@@ -170,6 +210,28 @@ class ControlPanel:
         )
         self._flokit.plan(integration_id, plan)
 
+    async def _begin_or_end_unrest(self, asked: Json) -> None:
+        if self._unrest.is_on:
+            await self._unrest.end()
+        else:
+            self._unrest.begin(seconds(asked, "seconds"), self._note)
+
+    async def _send_webhook(self, _asked: Json) -> None:
+        """Say that something fails: of an integration that does, if there is one."""
+        sources = sorted(self._flokit.sources(), key=lambda source: source.status != "error")
+        if self._webhooks is None or not sources:
+            raise BadRequestError("There is nothing to send here, or nobody to send it to.")
+        problem = await self._webhooks.send(sources[0])
+        if problem:
+            raise BadRequestError(problem)
+
+    async def _move_clock(self, asked: Json) -> None:
+        if self._clock is None:
+            raise BadRequestError("This world's clock cannot be moved.")
+        step = _one_of(asked, "step", CLOCK_STEPS)
+        self._clock.move(CLOCK_STEPS[step](self._clock.now()))
+        self._slack.note_change()
+
     async def _set_flokit_weather(self, asked: Json) -> None:
         self._flokit_weather = _member(asked, "weather", FlokitWeather)
         set_flokit_weather(self._flokit, self._flokit_weather)
@@ -190,6 +252,7 @@ class ControlPanel:
             raise BadRequestError("The bot does not run at the moment.")
 
     async def _reset(self, _asked: Json) -> None:
+        await self._unrest.end()
         self._flokit_weather, self._slack_weather = FlokitWeather.FINE, SlackWeather.FINE
         set_flokit_weather(self._flokit, self._flokit_weather)
         set_slack_weather(self._slack, self._slack_weather)

@@ -71,6 +71,7 @@ def add_page(
         "view_submit": page.view_submit,
         "view_close": page.view_close,
         "home": page.home,
+        "channel": page.channel,
         "control": page.control,
     }
     for name, act in actions.items():
@@ -135,7 +136,9 @@ class _Page:
             yield
 
     async def close(self, _app: web.Application) -> None:
-        """Close the live feeds, so that the server need not wait for them."""
+        """Close the live feeds, so that the server need not wait for them, and what the panel began."""
+        if self._panel is not None:
+            await self._panel.close()
         for socket in tuple(self._sockets):
             await socket.close()
 
@@ -224,6 +227,20 @@ class _Page:
         """Open the bot's App Home."""
         [user] = texts(asked, "user")
         self._slack.views.open_home(user)
+        return {"ok": True, "error": ""}
+
+    async def channel(self, asked: Json) -> Json:
+        """Archive a channel or bring it back, remove the bot or invite it."""
+        user, channel, action = texts(asked, "user", "channel", "action")
+        acts = {
+            "archive": self._slack.archive,
+            "unarchive": self._slack.unarchive,
+            "remove_bot": self._slack.remove_bot,
+            "invite_bot": self._slack.invite_bot,
+        }
+        if action not in acts:
+            raise BadRequestError(f"There is no action {action}.")
+        acts[action](channel, user)
         return {"ok": True, "error": ""}
 
     async def control(self, asked: Json) -> Json:

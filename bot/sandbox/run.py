@@ -10,12 +10,15 @@ from typing import Final
 
 from bot.core.errors import SettingsError
 from bot.sandbox.child import BotProcess
+from bot.sandbox.clock import WorldClock
 from bot.sandbox.control import ControlPanel
 from bot.sandbox.flokit import LocalFlokit
+from bot.sandbox.flokit.webhooks import SIGNATURE_HEADER, Webhooks
 from bot.sandbox.inspector import Inspector
 from bot.sandbox.keeper import BotKeeper
 from bot.sandbox.page import add_page
 from bot.sandbox.slack import LocalSlack
+from bot.web import WEBHOOK_PATH
 
 PAGE_FILES: Final = Path(__file__).parent / "page_files"
 READY_WITHIN_S: Final = 30.0
@@ -26,8 +29,11 @@ PATIENCE: Final = {
     "FOLLOW_UP_MAX_INTERVAL_S": "3",
     "FOLLOW_UP_GRACE_S": "10",
     "FOLLOW_UP_DEADLINE_S": "60",
+    "WATCH_INTERVAL_S": "10",
     "LEASE_S": "5",
 }
+
+WEBHOOK_SECRET: Final = "sandbox-webhook-secret"  # noqa: S105 - a made-up secret of the stand-in
 
 WELCOME: Final = """
   The sandbox runs: a local Slack, a local FloKit, and the real bot between them.
@@ -54,6 +60,8 @@ def bot_settings(slack: LocalSlack, flokit: LocalFlokit, folder: Path) -> dict[s
         "FLOKIT_SYNC_API_KEY": keys["write"],
         "FLOKIT_API_URL": flokit.url,
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'flokit.db'}",
+        "FLOKIT_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "FLOKIT_WEBHOOK_SIGNATURE_HEADER": SIGNATURE_HEADER,
         "PORT": "0",
         **PATIENCE,
     }
@@ -68,14 +76,16 @@ async def run_sandbox(*, port: int) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    slack, flokit = LocalSlack(), LocalFlokit()
-    flokit.demo()
-    inspector = Inspector(slack, flokit)
     with tempfile.TemporaryDirectory(prefix="flokit-sandbox-") as temporary:
         folder = Path(temporary)
-        bot = BotProcess({}, folder)
+        clock = WorldClock(folder / "clock")
+        slack, flokit = LocalSlack(clock=clock.time), LocalFlokit(clock=clock.now)
+        flokit.demo()
+        inspector = Inspector(slack, flokit)
+        bot = BotProcess({}, folder, clock=clock)
         keeper = BotKeeper(bot)
-        panel = ControlPanel(slack, flokit, keeper)
+        webhooks = Webhooks(lambda: bot.address and f"{bot.address}{WEBHOOK_PATH}", WEBHOOK_SECRET)
+        panel = ControlPanel(slack, flokit, keeper, clock=clock, webhooks=webhooks)
         add_page(slack.app, slack, PAGE_FILES, panel=panel, inspector=inspector)
         await flokit.start()
         try:

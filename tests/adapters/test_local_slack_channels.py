@@ -13,6 +13,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.sandbox.page import add_page
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.slack.install import SUBSCRIPTIONS
 from bot.scopes import BOT_SCOPES
@@ -199,3 +200,38 @@ async def test_zones_are_for_apps_that_may_read_people():
         client = AsyncWebClient("xoxb-sandbox", base_url=slack.api_url)
         with pytest.raises(SlackApiError, match="missing_scope"):
             await client.users_info(user="UANA")
+
+
+async def test_the_page_opens_and_closes_channels(tmp_path):
+    """The page archives, brings back, removes and invites as the acting person; what cannot be done is a sentence."""
+    slack = LocalSlack()
+    slack.event_retry_delays_s = ()
+    add_page(slack.app, slack, tmp_path)
+    await slack.start()
+    try:
+        async with aiohttp.ClientSession(slack.url) as session:
+
+            async def act(action, **asked):
+                asked = {"user": "UBEN", "channel": "C0DATA", "action": action, **asked}
+                async with session.post("/page/channel", json=asked) as reply:
+                    return reply.status, (await reply.json())["error"]
+
+            channel = slack.workspace.channels["C0DATA"]
+            for action, archived, member in (
+                ("archive", True, True),
+                ("unarchive", False, True),
+                ("remove_bot", False, False),
+                ("invite_bot", False, True),
+            ):
+                assert await act(action) == (200, "")
+                assert (channel.is_archived, channel.bot_is_member) == (archived, member)
+            assert await act("invite_bot") == (400, "The bot is in #data-syncs already.")
+            assert await act("explode") == (400, "There is no action explode.")
+        assert [envelope.payload["event"]["type"] for envelope in slack.envelopes] == [
+            "channel_archive",
+            "channel_unarchive",
+            "channel_left",
+            "member_joined_channel",
+        ]
+    finally:
+        await slack.stop()

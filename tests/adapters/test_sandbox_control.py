@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 import httpx
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
+from bot.sandbox.clock import WorldClock
 from bot.sandbox.control import ControlPanel
 from bot.sandbox.flokit import READ_KEY, LocalFlokit
 from bot.sandbox.flokit.sources import STRIPE_ERROR
+from bot.sandbox.flokit.unrest import MOST_BROKEN, Unrest
+from bot.sandbox.flokit.webhooks import SIGNATURE_HEADER, Webhooks
 from bot.sandbox.inspector import Inspector
 from bot.sandbox.keeper import BotKeeper
 from bot.sandbox.page import add_page
@@ -21,6 +30,7 @@ from bot.sandbox.slack import LocalSlack
 
 STRIPE = "int_01hx4j7stripe"
 REVENUECAT = "int_01hx4j7revenuecat"
+SECRET = "a-secret-of-the-test"
 
 
 class MortalProcess:
@@ -48,6 +58,20 @@ class MortalProcess:
         self._ended.set()
 
 
+class Listener:
+    """What stands where the bot takes webhooks."""
+
+    def __init__(self):
+        self.url = ""
+        self.status = 202
+        self.taken = []
+
+    async def take(self, request):
+        """Keep a delivery, and answer as ordered."""
+        self.taken.append((dict(request.headers), await request.read()))
+        return web.Response(status=self.status, text="as ordered")
+
+
 @dataclass
 class World:
     """What a test turns knobs of."""
@@ -56,6 +80,8 @@ class World:
     flokit: LocalFlokit
     process: MortalProcess
     keeper: BotKeeper
+    clock: WorldClock
+    listener: Listener
     session: aiohttp.ClientSession
 
     async def act(self, action, **asked):
@@ -94,16 +120,19 @@ class World:
 @asynccontextmanager
 async def running(tmp_path, *, child=True):
     """Run both stand-ins with a page and a control panel."""
-    slack, flokit, process = LocalSlack(), LocalFlokit(), MortalProcess()
+    clock, listener, process = WorldClock(tmp_path / "clock"), Listener(), MortalProcess()
+    slack, flokit = LocalSlack(clock=clock.time), LocalFlokit(clock=clock.now)
     flokit.demo()
     keeper = BotKeeper(process, restart_pause_s=0)
-    panel = ControlPanel(slack, flokit, keeper if child else None)
+    more = {"clock": clock, "webhooks": Webhooks(lambda: listener.url, SECRET)} if child else {}
+    panel = ControlPanel(slack, flokit, keeper if child else None, **more)
+    slack.app.router.add_post("/hooks", listener.take)
     add_page(slack.app, slack, tmp_path, panel=panel, inspector=Inspector(slack, flokit))
     await flokit.start()
     await slack.start()
     keeping = asyncio.create_task(keeper.run())
     async with aiohttp.ClientSession(slack.url) as session:
-        yield World(slack, flokit, process, keeper, session)
+        yield World(slack, flokit, process, keeper, clock, listener, session)
     keeping.cancel()
     await slack.stop()
     await flokit.stop()
@@ -227,6 +256,118 @@ async def test_slacks_weather_meets_every_call(world, weather, status):
         assert reply.status == 200
 
 
+async def test_a_repaired_integration_proves_it(world):
+    """Repaired, an integration is connected without an error, with a success newer than any before."""
+    before = datetime.now(UTC)
+    await world.done("repair", id=STRIPE)
+    source = world.flokit.source(STRIPE)
+    assert (source.status, source.error_message) == ("connected", None)
+    assert source.last_synced_at >= before
+
+
+async def test_unrest_begins_and_ends_with_a_click(world):
+    """Integrations fail at random until the second click, which repairs what is broken and nothing else."""
+    before = {source.id: source.status for source in world.flokit.sources()}
+    async with world.feed() as (control, until):
+        assert not control["unrest"]
+        await world.done("unrest", seconds=600)
+        raging = await until(lambda control: control["unrest"])
+        assert {one["id"]: one["status"] for one in raging["integrations"]} != before
+        await world.done("unrest", seconds=600)
+        calm = await until(lambda control: not control["unrest"])
+    assert {one["id"]: one["status"] for one in calm["integrations"]} == before
+
+
+@pytest.mark.parametrize("how", ["time", "reset"])
+async def test_unrest_ends_by_itself(world, how):
+    """After its time, and with a reset, everything is as well as before."""
+    async with world.feed() as (_, until):
+        await world.done("unrest", seconds=0.2 if how == "time" else 600)
+        await until(lambda control: control["unrest"])
+        if how == "reset":
+            await world.done("reset")
+        calm = await until(lambda control: not control["unrest"])
+    assert sum(one["status"] == "error" for one in calm["integrations"]) == 2
+
+
+def test_unrest_is_repeatable_and_bounded():
+    """The same seed breaks the same things, never too many at once, and what was failing anyway stays as it is."""
+    seen = []
+    for _ in range(2):
+        flokit = LocalFlokit(clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        flokit.demo()
+        unrest, seen_here = Unrest(flokit, seed=11), []
+        for _ in range(60):
+            unrest.change()
+            failing = {source.id for source in flokit.sources() if source.status == "error"}
+            assert 0 <= len(failing) - 2 <= MOST_BROKEN
+            assert flokit.source(STRIPE).error_message == STRIPE_ERROR
+            seen_here.append(failing)
+        seen.append(seen_here)
+    assert seen[0] == seen[1]
+    assert len({frozenset(failing) for failing in seen[0]}) > 5
+
+
+def test_unrest_leaves_what_others_repaired():
+    """What somebody else repaired, or removed, is not repaired again."""
+    flokit = LocalFlokit()
+    flokit.add("int_a", "stripe")
+    unrest = Unrest(flokit)
+    unrest.change()
+    assert flokit.source("int_a").status == "error"
+    flokit.set("int_a", status="disconnected", error_message=None)
+    unrest.change()
+    assert flokit.source("int_a").status == "disconnected"
+    flokit.remove("int_a")
+    unrest.change()
+    assert not flokit.sources()
+
+
+async def test_a_webhook_is_signed_and_about_what_fails(world):
+    """The delivery names an integration that fails, under the HMAC of its bytes, and each has its own id."""
+    world.listener.url = f"{world.slack.url}/hooks"
+    await world.done("webhook")
+    await world.done("webhook")
+    (headers, body), (_, again) = world.listener.taken
+    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    assert headers[SIGNATURE_HEADER] == f"sha256={signature}"
+    event = json.loads(body)
+    assert (event["type"], event["data"]["integration_id"]) == ("integration.error", STRIPE)
+    assert json.loads(again)["id"] != event["id"]
+
+
+async def test_a_webhook_that_is_not_taken_is_told(world):
+    """A bot that refuses, that is not there or does not listen is told in a sentence."""
+    assert (await world.act("webhook"))[1]["error"] == "The bot does not listen at the moment."
+    world.listener.url, world.listener.status = f"{world.slack.url}/hooks", 401
+    assert (await world.act("webhook"))[1]["error"] == "The bot answered HTTP 401: as ordered"
+    world.listener.url = "http://127.0.0.1:1/hooks"
+    assert "could not be reached" in (await world.act("webhook"))[1]["error"]
+
+
+@pytest.mark.parametrize(("step", "hours"), [("hour", 1), ("six_hours", 6), ("day", 24)])
+async def test_the_worlds_clock_moves(world, step, hours):
+    """One click moves Slack and FloKit alike, and the panel shows by how much."""
+    async with world.feed() as (control, until):
+        assert control["clock_moved_s"] == 0
+        await world.done("move_clock", step=step)
+        assert (await until(lambda control: control["clock_moved_s"]))["clock_moved_s"] == hours * 3600
+    reply = await world.ask_flokit()
+    later = datetime.now(UTC) + timedelta(hours=hours, minutes=-1)
+    assert parsedate_to_datetime(reply.headers["Date"]) > later
+    assert float(await world.slack.say("UANA", "C0DATA", "hello")) > later.timestamp()
+
+
+async def test_the_clock_moves_to_tomorrow_morning(world):
+    """From whenever it is, the click leads to 08:59 UTC of the next day."""
+    for _ in range(2):
+        today = world.clock.now()
+        await world.done("move_clock", step="morning")
+        now = world.clock.now()
+        assert (now.hour, now.minute) == (8, 59)
+        assert now.date() == (today + timedelta(days=1)).date()
+
+
 async def test_a_killed_bot_is_started_again(world):
     """The process ends at once, and the panel counts its restart and shows its new pid."""
     async with world.feed() as (_, until):
@@ -274,6 +415,12 @@ async def test_the_bots_socket_is_dropped(world):
         {"action": "integration", "id": STRIPE, "status": "error", "error_message": 7},
         {"action": "stuck", "id": "int_nothing"},
         {"action": "vanish", "id": "int_nothing"},
+        {"action": "repair", "id": "int_nothing"},
+        {"action": "unrest"},
+        {"action": "unrest", "seconds": 3601},
+        {"action": "webhook"},
+        {"action": "move_clock"},
+        {"action": "move_clock", "step": "back"},
         {"action": "plan", "id": STRIPE, "ending": "magic", "start_lag_s": 0, "duration_s": 1},
         {"action": "plan", "id": STRIPE, "ending": "failed", "start_lag_s": -1, "duration_s": 1},
         {"action": "plan", "id": STRIPE, "ending": "failed", "start_lag_s": 0, "duration_s": "long"},

@@ -182,6 +182,10 @@ class LocalFlokit:
         self.turns.append(Turn(integration_id, self._clock(), history.source))
         self._tell()
 
+    def repair(self, integration_id: str) -> None:
+        """Let an integration work again, whatever it was: connected, with a success of this moment."""
+        self.set(integration_id, status="connected", error_message=None, last_synced_at=self._vendor_now)
+
     def remove(self, integration_id: str) -> None:
         """Remove an integration: from now on it is a 404."""
         self._settle(integration_id)

@@ -1,0 +1,36 @@
+"""``flokit-bot sandbox`` without its page: what the control panel does to the real bot."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from tests.scenarios.test_browser import running_sandbox, turn
+
+
+async def test_alerts_can_be_tried_in_the_sandbox():
+    """The bot takes the panel's webhook, also after a restart, and answers on the day that the panel moved it to."""
+    async with running_sandbox() as url, aiohttp.ClientSession(url) as session:
+        await turn(url, action="webhook")
+        async with session.ws_connect("/page/live") as feed:
+            first = await feed.receive_json(timeout=10)
+            await turn(url, action="kill_bot")
+            await heard(feed, lambda told: told["type"] == "control" and not told["control"]["bot"]["connected"])
+            await heard(feed, lambda told: told["type"] == "control" and told["control"]["bot"]["connected"])
+            await turn(url, action="webhook")
+            await turn(url, action="move_clock", step="day")
+            typed = {"user": "UANA", "channel": "C0DATA", "text": "/flokit status"}
+            async with session.post("/page/command", json=typed) as answer:
+                assert (await answer.json())["ok"]
+            answer = await heard(feed, lambda told: told["type"] == "message")
+    assert first["control"]["clock_moved_s"] == 0
+    as_of = [int(part.split("^")[0]) for part in str(answer["message"]["blocks"]).split("<!date^")[1:]]
+    assert abs(max(as_of) - float(answer["message"]["ts"])) < 60
+    assert float(answer["message"]["ts"]) - first["log"][0]["at"] > 23 * 3600
+
+
+async def heard(feed, fits):
+    """Return the next message of the live feed that fits."""
+    while True:
+        told = await feed.receive_json(timeout=20)
+        if fits(told):
+            return told
