@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -139,6 +139,10 @@ class Actions:
         sentence = f"Something went wrong on my side, and it is logged under {error_id}. Nothing was started."
         await self._note(request, blocks.plain_message(sentence))
 
+    async def preview(self, view: dict[str, Any]) -> None:
+        """Show in the form before a person what its choices would have told."""
+        await self._alerts.preview(view)
+
     async def _answer_text(self, request: Request) -> None:
         command = (
             parse_mention(request.text, self._bot_user_id)
@@ -152,6 +156,8 @@ class Actions:
                 await self._show(request, target)
             case SyncCommand(target=target):
                 await self._sync(request, target)
+            case SubscribeCommand(words="") if request.kind is RequestKind.COMMAND:
+                await self._alerts.offer(request, await self._knowledge.last_names(self._clock()))
             case SubscribeCommand(words=words):
                 await self._alerts.subscribe(request, words, (await self._knowledge.look()).integrations)
             case UnsubscribeCommand(words=words):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -15,9 +15,11 @@ import structlog
 from bot.core import blocks
 from bot.core.advice import KNOWN_TYPES, display_name
 from bot.core.alerts import Snooze
-from bot.core.commands import Action, Ambiguous, Found, NotFound, resolve
+from bot.core.commands import Action, Ambiguous, Found, HelpCommand, NotFound, resolve
 from bot.core.digest_time import next_digest_at
+from bot.core.errors import SlackError
 from bot.core.requests import ChannelNews
+from bot.core.subscribe_form import LOOKED_BACK, would_have_told
 from bot.core.subscribe_words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
 from bot.core.subscriptions import ALL, PauseReason, Subscription
 from bot.store.ids import new_id
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from bot.core.commands import Press
     from bot.core.models import Integration, Message
     from bot.core.requests import Request
+    from bot.slack import SlackClient
     from bot.store.incidents import Incidents
     from bot.store.store import Store
     from bot.store.subscriptions import Subscriptions
@@ -51,6 +54,7 @@ class Alerts:
         incidents: Incidents,
         store: Store,
         zones: Zones,
+        slack: SlackClient,
         *,
         clock: Callable[[], datetime],
         command: str,
@@ -59,6 +63,7 @@ class Alerts:
         self._incidents = incidents
         self._store = store
         self._zones = zones
+        self._slack = slack
         self._clock = clock
         self._command = command
 
@@ -75,6 +80,32 @@ class Alerts:
             await self._note(request, target)
             return
         await self.add(request, target, wish, known)
+
+    async def offer(self, request: Request, known: Sequence[Integration]) -> None:
+        """Open the form; a command that is answered too late for that gets the words that can be typed."""
+        now, person = self._clock(), request.origin.person
+        told = would_have_told(None, await self._incidents.since(now - LOOKED_BACK), now)
+        view = blocks.subscribe_form(request.origin.channel_id, await self._zones.of(person.id), known, told, now)
+        try:
+            await self._slack.open_view(request.id, view)
+        except SlackError as error:
+            log.info("form_not_opened", code=error.code, error=str(error))
+            await self._note(request, blocks.help_message(HelpCommand(), command=self._command))
+            return
+        await self._store.finish_request(request.id)
+
+    async def preview(self, view: dict[str, Any]) -> None:
+        """Show in a form what its choices would have told.
+
+        Raises:
+            SlackError: it cannot be shown; the person may have closed the form.
+            StoreUnavailable: it is not known.
+        """
+        now = self._clock()
+        told = would_have_told(view.get("values"), await self._incidents.since(now - LOOKED_BACK), now)
+        await self._slack.update_view(
+            str(view["id"]), blocks.with_preview(view, told, now), str(view.get("hash") or "")
+        )
 
     async def add(self, request: Request, target: str, wish: Wish, known: Sequence[Integration]) -> None:
         """Subscribe the channel that a request came from."""

@@ -24,6 +24,10 @@ SAVED_AGAIN_AFTER: Final = timedelta(seconds=30)
 """What has not changed is saved again after this time: a later "as of" is worth a write, but not every second."""
 
 
+NAMES_LAST_S: Final = 24 * 3600.0
+"""Integrations come and go seldom: a list to choose from need not be newer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """The integrations as FloKit showed them at ``as_of``; ``stale_reason`` is set when it could not be asked now."""
@@ -69,6 +73,11 @@ class Knowledge:
         """Return what is known without asking, unless it is older than that."""
         known = await self._recall()
         return known if known and now - known.as_of < timedelta(seconds=max_age_s) else None
+
+    async def last_names(self, now: datetime) -> tuple[Integration, ...]:
+        """Return the integrations as they were known within a day, without asking where that is possible."""
+        known = await self.last(NAMES_LAST_S, now)
+        return known.integrations if known else await self.names()
 
     async def look_at(self, integration_id: str) -> Known:
         """Ask for one integration, with its event counts.

@@ -169,6 +169,14 @@ class SlackClient:
         """Show a person their App Home."""
         await self._call(self.web.views_publish(user_id=user_id, view=view))
 
+    async def open_view(self, trigger_id: str, view: dict[str, object]) -> None:
+        """Open a modal for whoever caused the trigger, which lives for three seconds."""
+        await self._call(self.web.views_open(trigger_id=trigger_id, view=view))
+
+    async def update_view(self, view_id: str, view: dict[str, object], hash_: str) -> None:
+        """Redraw a modal, unless somebody did since ``hash_``."""
+        await self._call(self.web.views_update(view_id=view_id, view=view, hash=hash_ or None))
+
     async def delete(self, channel_id: str, ts: str) -> None:
         """Take a message of ours back."""
         await self._call(self.web.chat_delete(channel=channel_id, ts=ts))

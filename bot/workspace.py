@@ -89,7 +89,7 @@ def build_workspace(
         on_seen=watcher.note,
     )
     knowledge = Knowledge(flokit, Snapshots(database, team_id))
-    alerts = Alerts(subscriptions, incidents, store, Zones(slack), clock=clock, command=command)
+    alerts = Alerts(subscriptions, incidents, store, Zones(slack), slack, clock=clock, command=command)
     homes = HomeDrawer(
         Homes(database, team_id, timers_rang=timers.rang),
         subscriptions,

@@ -19,6 +19,8 @@ class RequestKind(StrEnum):
     """An @mention, or a direct message."""
     PRESS = "press"
     """A button."""
+    FORM = "form"
+    """A form was sent. The text is what could have been typed instead."""
     HOME = "home"
     """The App Home was opened."""
     CHANNEL = "channel"

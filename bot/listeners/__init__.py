@@ -9,7 +9,8 @@ import re
 from typing import TYPE_CHECKING
 
 from bot.core.commands import ACTION_PATTERN
-from bot.listeners import buttons, channels, commands, events, home
+from bot.core.subscribe_form import CALLBACK_ID, action_id
+from bot.listeners import buttons, channels, commands, events, home, views
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -23,5 +24,7 @@ def register(app: AsyncApp, *, command: str) -> None:
     for event in channels.NEWS:
         app.event(event)(channels.on_change)
     app.event("app_home_opened")(home.on_opened)
+    app.view(CALLBACK_ID)(views.on_submit)
+    app.action(re.compile(f"^{action_id('')}"))(views.on_choice)
     app.action(ACTION_PATTERN)(buttons.on_press)
     app.action(re.compile(""))(buttons.on_unknown)

@@ -70,6 +70,24 @@ def parse_message_event(body: Mapping[str, Any], team_id: str, now: datetime) ->
     return Request(event_id, RequestKind.MENTION, origin, now, text=_text(event, "text"))
 
 
+def view_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a view, with its ``values`` beside its other members."""
+    view = _map(body, "view")
+    return {**view, "values": _map(view, "state").get("values")}
+
+
+def parse_submission(
+    body: Mapping[str, Any], team_id: str, now: datetime, channel_id: str, text: str
+) -> Request | None:
+    """Read that a form was sent, which says what could have been typed in a channel."""
+    user, view = _map(body, "user"), _map(body, "view")
+    request_id, user_id = _text(body, "trigger_id") or _text(view, "id"), _text(user, "id")
+    if not (request_id and user_id):
+        return None
+    person = Person(user_id, _text(user, "username") or _text(user, "name"))
+    return Request(request_id, RequestKind.FORM, Origin(team_id, person, channel_id), now, text=text)
+
+
 def parse_home_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
     """Read that somebody opened the App Home; its other tab is a direct message."""
     event = _map(body, "event")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -73,6 +73,20 @@ class Reception:
         task = asyncio.create_task(self._answer(request, blocks.plain_message(sentence)))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
+
+    def preview_soon(self, view: dict[str, Any]) -> None:
+        """Show what a form would have told; nothing is lost when that fails."""
+        task = asyncio.create_task(self._preview(view))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+
+    async def _preview(self, view: dict[str, Any]) -> None:
+        try:
+            await self._actions.preview(view)
+        except BotError as error:
+            log.info("preview_not_shown", error=str(error))
+        except Exception:
+            log.exception("preview_failed")
 
     async def _answer(self, request: Request, message: Message) -> None:
         origin = request.origin

@@ -19,6 +19,7 @@ from bot.core.blocks.notices import (
 from bot.core.blocks.outcome import OUTCOME_EVENT, outcome_message
 from bot.core.blocks.panels import panel_message
 from bot.core.blocks.progress import PROGRESS_EVENT, progress_message
+from bot.core.blocks.subscribe_form import subscribe_form, with_preview
 from bot.core.blocks.subscriptions import (
     paused_message,
     resumed_message,
@@ -45,8 +46,10 @@ __all__ = [
     "plain_message",
     "progress_message",
     "resumed_message",
+    "subscribe_form",
     "subscribed_message",
     "subscriptions_message",
     "unsubscribed_message",
     "with_invite_hint",
+    "with_preview",
 ]

@@ -154,7 +154,7 @@ def _count(incident: Incident) -> str:
 
 
 def _about(incident: Incident, snooze: Snooze | None) -> str:
-    parts = [f"As of {date(incident.seen_at)}{_count(incident)}", code(incident.integration.id, ID_SHOWN)]
+    parts = [f"Last change {date(incident.seen_at)}{_count(incident)}", code(incident.integration.id, ID_SHOWN)]
     if snooze:
         until = f"until {date(snooze.until)}" if snooze.until else "until it has recovered"
         parts.append(f"💤 snoozed by {mention(snooze.by)} {until}: another failure would still be told")

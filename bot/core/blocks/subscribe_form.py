@@ -1,0 +1,155 @@
+"""The form behind ``/flokit subscribe``, with a preview of what it would have told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.advice import display_name
+from bot.core.blocks import limits
+from bot.core.blocks.elements import Block, context, plain, section
+from bot.core.blocks.incident import trouble_words
+from bot.core.blocks.names import name_of
+from bot.core.blocks.text import clip, counted, date, duration, escape, listed
+from bot.core.commands import is_usable_id
+from bot.core.subscribe_form import (
+    CALLBACK_ID,
+    DAYS,
+    DAYS_OFFERED,
+    MENTION,
+    NEWS,
+    NO_DIGEST,
+    NOBODY,
+    PREVIEW,
+    STYLE,
+    TIME,
+    WHAT,
+    action_id,
+    write_metadata,
+)
+from bot.core.subscriptions import ALL, News, Style
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from bot.core.incidents import Incident
+    from bot.core.models import Integration
+
+PREVIEWED: Final = 4
+
+_NEWS: Final[dict[str, str]] = {
+    News.FAILING: "failing: FloKit shows an error",
+    News.STALE: "stale: connected, but no success for too long",
+    News.DISCONNECTED: "disconnected: must be reconnected in FloKit",
+    News.RECOVERED: "recovered: a reply when it is over",
+}
+_STYLES: Final[dict[str, str]] = {
+    Style.THREAD: "only in the thread of the incident",
+    Style.BROADCAST: "another failure within an incident in the channel, too",
+}
+_KEPT: Final = ("type", "callback_id", "private_metadata", "title", "submit", "close")
+"""The members of a view that Slack sends and takes back as they are."""
+
+_MENTIONS: Final = {NOBODY: "nobody", "here": "@here, once in each incident"}
+
+
+def subscribe_form(
+    channel_id: str, zone: str, integrations: Sequence[Integration], told: Sequence[Incident], now: datetime
+) -> dict[str, object]:
+    """Draw the form as it is opened: everything is chosen, so that one click is enough.
+
+    Args:
+        channel_id: which channel is to be told.
+        zone: the person's time zone, which a digest goes by.
+        integrations: what can be chosen.
+        told: the incidents of the last days that the choices would have told.
+        now: the time.
+    """
+    what = _targets(integrations)
+    blocks = [
+        section(f"What shall <#{channel_id}> be told by itself?"),
+        _input(WHAT, "About what", _menu(what, ALL), dispatch=True),
+        _input(NEWS, "News", {"type": "checkboxes", **_options(_NEWS, *_NEWS)}, dispatch=True, optional=True),
+        _input(DAYS, "Digest", _menu(DAYS_OFFERED, NO_DIGEST)),
+        _input(TIME, f"Time of the digest ({zone})", {"type": "timepicker", "initial_time": "09:00"}),
+        _input(STYLE, "What happens within an incident", {"type": "radio_buttons", **_option(_STYLES, Style.THREAD)}),
+        _input(MENTION, "Mention", _menu(_MENTIONS, NOBODY)),
+        preview_block(told, now),
+    ]
+    return {
+        "type": "modal",
+        "callback_id": CALLBACK_ID,
+        "private_metadata": write_metadata(channel_id),
+        "title": plain("Subscribe"),
+        "submit": plain("Subscribe"),
+        "close": plain("Cancel"),
+        "blocks": blocks,
+    }
+
+
+def preview_block(told: Sequence[Incident], now: datetime) -> Block:
+    """Say what the choices would have told in the last days."""
+    if told:
+        words = f"In the last 7 days this would have told of {counted(len(told), 'incident')}: "
+        text = words + listed(list(told), lambda one: _incident(one, now), most=PREVIEWED) + "."
+    else:
+        text = (
+            "In the last 7 days I saw nothing that this would have told. I look by myself only while a channel is "
+            "subscribed; what people's own looks showed is counted, too."
+        )
+    return {**context(text), "block_id": PREVIEW}
+
+
+def with_preview(view: Mapping[str, object], told: Sequence[Incident], now: datetime) -> dict[str, object]:
+    """Draw the form that a person has before them with another preview; what they filled in stays."""
+    blocks = view.get("blocks")
+    kept = [block for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else []
+    return {
+        **{key: view[key] for key in _KEPT if key in view},
+        "blocks": [preview_block(told, now) if block.get("block_id") == PREVIEW else block for block in kept],
+    }
+
+
+def _incident(incident: Incident, now: datetime) -> str:
+    _, words = trouble_words(incident.trouble)
+    lasted = duration(((incident.closed_at or now) - incident.opened_at).total_seconds())
+    name = escape(display_name(incident.integration.type))
+    return f"{name} {words.removeprefix('is ')} {date(incident.opened_at)} for {lasted}"
+
+
+def _targets(integrations: Sequence[Integration]) -> dict[str, str]:
+    types = dict.fromkeys(one.type for one in integrations if is_usable_id(one.type))
+    choices = {ALL: "everything"} | {type_: f"every {display_name(type_)}" for type_ in types}
+    for one in integrations:
+        if is_usable_id(one.id):
+            choices.setdefault(one.id, f"{name_of(one, integrations).plain} ({one.id})")
+    return dict(list(choices.items())[: limits.SELECT_OPTIONS])
+
+
+def _input(block_id: str, label: str, element: Block, *, dispatch: bool = False, optional: bool = False) -> Block:
+    return {
+        "type": "input",
+        "block_id": block_id,
+        "label": plain(label),
+        "element": {**element, "action_id": action_id(block_id)},
+        **({"dispatch_action": True} if dispatch else {}),
+        **({"optional": True} if optional else {}),
+    }
+
+
+def _menu(choices: Mapping[str, str], chosen: str) -> Block:
+    return {"type": "static_select", **_option(choices, chosen)}
+
+
+def _option(choices: Mapping[str, str], chosen: str) -> Block:
+    options = _all(choices)
+    return {"options": list(options.values()), "initial_option": options[chosen]}
+
+
+def _options(choices: Mapping[str, str], *chosen: str) -> Block:
+    options = _all(choices)
+    return {"options": list(options.values()), "initial_options": [options[one] for one in chosen]}
+
+
+def _all(choices: Mapping[str, str]) -> dict[str, Block]:
+    return {value: {"text": plain(clip(text, limits.OPTION_TEXT)), "value": value} for value, text in choices.items()}

@@ -1,0 +1,36 @@
+"""The form behind ``/flokit subscribe``: what is chosen in it, and that it is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.core.subscribe_form import WHAT, Wrong, read_form
+from bot.listeners.payloads import parse_submission, view_of
+
+if TYPE_CHECKING:
+    from slack_bolt.async_app import AsyncAck
+
+    from bot.listeners.reception import Reception
+
+
+async def on_submit(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+    """Save what a form says, then ack; what is wrong stands below its input, and the form stays open."""
+    view = view_of(body)
+    form = read_form(view.get("values"), view.get("private_metadata"))
+    if isinstance(form, Wrong):
+        await ack(response_action="errors", errors=dict(form.errors))
+        return
+    request = parse_submission(body, reception.team_id, reception.clock(), form.channel_id, f"subscribe {form.words}")
+    refusal = await reception.take(request) if request else ""
+    if refusal:
+        await ack(response_action="errors", errors={WHAT: refusal})
+    else:
+        await ack()
+
+
+async def on_choice(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+    """Ack a choice; the form's preview follows."""
+    view = view_of(body)
+    if view.get("id"):
+        reception.preview_soon(view)
+    await ack()
