@@ -144,8 +144,8 @@ class Subscriptions:
         """
         async with self._database.begin() as connection:
             awake = [one for one in await load_all(connection, self._team_id, channel_id) if one.paused is None]
-            for subscription in awake:
-                await self._save(connection, replace(subscription, paused=reason))
+            for subscription in (replace(one, paused=reason) for one in awake):
+                await self._save(connection, subscription)
                 await timers.drop(connection, TimerKind.DIGEST, subscription.id)
                 person = Address(self._team_id, user_id=subscription.created_by.id)
                 data = codec.dump_message(tell(subscription))

@@ -40,6 +40,7 @@ NO_FAULT_OF_OURS = {
     "is_archived",
     "is_inactive",
     "message_not_found",
+    "cant_update_message",
     "token_revoked",
 }
 """What Slack may answer to a bot that does everything right; every other code is a fault of the bot."""

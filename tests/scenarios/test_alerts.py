@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest_asyncio
 
 from bot.sandbox.flokit.sources import Plan
+from bot.sandbox.slack.faults import Fault
 from tests.scenarios.conftest import running_world, words
 
 ERROR = "The signing secret is wrong"
@@ -32,11 +36,8 @@ async def board(tmp_path):
 
 def incidents(world, channel="C0DATA"):
     """Return the messages of incidents in a channel."""
-    return [
-        message
-        for message in world.slack.messages(channel)
-        if "flokit_snooze" in words(message) or "recovered after" in words(message)
-    ]
+    signs = ("flokit_snooze", "flokit_end_snooze", "recovered after")
+    return [one for one in world.slack.messages(channel) if any(sign in words(one) for sign in signs)]
 
 
 async def incident(world, part, channel="C0DATA"):
@@ -85,3 +86,224 @@ async def test_resync_from_the_incident_stands_in_its_thread(board):
     await board.settle()
     assert "recovered after" not in "".join(map(words, board.slack.messages("C0DATA", message["ts"])))
     assert len(incidents(board)) == 1
+
+
+async def test_another_failure_is_told_in_the_thread(board):
+    """What fails in another way while an incident is open is one reply; the message shows the new error."""
+    fail(board)
+    message = await incident(board, ERROR)
+    fail(board, error="The account was closed")
+    await incident(board, "The account was closed")
+    await board.reply(message["ts"], "another failure than before")
+    board.flokit.set("int_stripe", status="disconnected", error_message=None)
+    await incident(board, "is disconnected")
+    await board.settle()
+    assert len(board.slack.messages("C0DATA", message["ts"])) == 2
+    assert len(incidents(board)) == 1
+
+
+async def test_failure_that_a_resync_told_is_not_told_again(board):
+    """A resync that fails is told in its thread; nothing else is posted there, and the recovery is a reply to it."""
+    board.flokit.plan("int_stripe", Plan(0.1, 0.5, "failed", error_message=ERROR))
+    root = await board.resync("int_stripe")
+    [outcome] = await board.outcomes(root)
+    assert outcome["outcome"] == "failed"
+    other = board.channel("C0OTHER")
+    await board.status("subscribe all", channel=other)
+    await incident(board, "is failing", other)
+    assert incidents(board) == []
+    repair(board)
+    await board.reply(root, "recovered after")
+    await incident(board, "recovered after", other)
+    assert incidents(board) == []
+
+
+async def test_channels_are_told_what_each_asked_for(board):
+    """A channel that asked for another integration, or other news, is told nothing of this one."""
+    stale, adjust = board.channel("C0STALE"), board.channel("C0ADJUST")
+    await board.status("subscribe all stale", channel=stale)
+    await board.status("subscribe adjust failing", channel=adjust)
+    fail(board)
+    await incident(board, "is failing")
+    fail(board, "int_adjust")
+    await incident(board, "is failing", adjust)
+    await board.settle()
+    assert len(incidents(board)) == 2
+    assert len(incidents(board, adjust)) == 1
+    assert incidents(board, stale) == []
+
+
+async def snooze(world, message, choice, channel="C0DATA"):
+    """Choose from the Snooze menu of an incident."""
+    shown = world.slack.message(channel, message["ts"])
+    value = next(
+        option["value"]
+        for block in shown["blocks"]
+        for element in block.get("elements", [])
+        if element.get("action_id") == "flokit_snooze"
+        for option in element["options"]
+        if choice in option["value"]
+    )
+    ack = await world.slack.click("UANA", channel, message["ts"], "flokit_snooze", value=value)
+    assert ack.ok, world.bot.log
+
+
+async def test_snooze_ends_by_itself_and_says_so_once(board):
+    """A snooze of an hour is over after an hour: one reply says that it still fails."""
+    fail(board)
+    message = await incident(board, "is failing")
+    await snooze(board, message, "1h")
+    await incident(board, "snoozed by <@UANA>")
+    await board.move_clock(minutes=61)
+    await board.reply(message["ts"], "The snooze has ended")
+    await board.slack.wait_for(lambda: "snoozed by" not in words(incidents(board)[0]), 10, "no snooze")
+    await board.settle()
+    assert len(board.slack.messages("C0DATA", message["ts"])) == 1
+
+
+async def test_snoozed_incident_that_recovers_stays_quiet(board):
+    """A recovery of a snoozed incident is seen in its message, and nothing is said."""
+    fail(board)
+    message = await incident(board, "is failing")
+    await snooze(board, message, "recovered")
+    await incident(board, "snoozed by <@UANA>")
+    repair(board)
+    await incident(board, "recovered after")
+    await board.settle()
+    assert board.slack.messages("C0DATA", message["ts"]) == []
+
+
+async def test_another_failure_breaks_a_snooze(board):
+    """What fails in another way is told, although the first failure is snoozed."""
+    fail(board)
+    message = await incident(board, "is failing")
+    await snooze(board, message, "4h")
+    await incident(board, "snoozed by <@UANA>")
+    fail(board, error="The account was closed")
+    await board.reply(message["ts"], "another failure than before")
+    await board.slack.wait_for(lambda: "snoozed by" not in words(incidents(board)[0]), 10, "no snooze")
+
+
+async def test_stale_is_told(board):
+    """An integration without a success for too long is an incident although FloKit calls it connected."""
+    await board.move_clock(hours=25)
+    message = await incident(board, "is connected, but stale")
+    board.flokit.set("int_stripe", last_synced_at=board.clock.now())
+    board.flokit.set("int_adjust", last_synced_at=board.clock.now())
+    await board.slack.wait_for(
+        lambda: all("recovered after" in words(one) for one in incidents(board)), 10, "both recovered"
+    )
+    assert message["ts"] in {one["ts"] for one in incidents(board)}
+
+
+async def test_flapping_rolls_in_one_message(board):
+    """What fails again and again within an hour is told as a message of its own only so many times."""
+    for number in range(1, 6):
+        fail(board)
+        await board.slack.wait_for(
+            lambda number=number: (
+                len(incidents(board)) >= min(number, 3)
+                and "flokit_snooze" in words(incidents(board)[-1])
+                and "Fine since" not in words(incidents(board)[-1])
+            ),
+            10,
+            f"failure {number}",
+        )
+        board.flokit.set("int_stripe", status="connected", error_message=None, last_synced_at=just_now())
+        await board.slack.wait_for(
+            lambda: any(sign in words(incidents(board)[-1]) for sign in ("recovered after", "Fine since")),
+            10,
+            "it fine",
+        )
+    await board.settle()
+    assert len(incidents(board)) == 3
+    assert "5 times within an hour" in words(incidents(board)[-1])
+
+
+async def test_restart_in_the_middle_of_an_incident(board):
+    """An incident that opened before a crash is the same one afterwards."""
+    fail(board)
+    message = await incident(board, "is failing")
+    await board.bot.kill()
+    repair(board)
+    await board.start_bot()
+    done = await incident(board, "recovered after")
+    assert done["ts"] == message["ts"]
+    assert len(incidents(board)) == 1
+
+
+async def test_killed_while_it_posts_an_incident(board):
+    """An incident whose post was under way in a crash stands in the channel once."""
+    fail(board)
+    await board.killed_at(lambda: incidents(board))
+    await board.start_bot()
+    repair(board)
+    await incident(board, "recovered after")
+    await board.settle()
+    assert len(incidents(board)) == 1
+
+
+async def test_message_that_cannot_be_edited_is_posted_anew_in_its_thread(board):
+    """When Slack takes no edit of an incident's message any more, a reply in its thread shows how things stand."""
+    fail(board)
+    message = await incident(board, "is failing")
+    board.slack.faults.add(Fault("chat.update", "error", code="cant_update_message"))
+    repair(board)
+    await board.reply(message["ts"], "It was failing from")
+    await board.settle()
+
+
+async def test_storm_of_webhooks(tmp_path):
+    """Five hundred webhooks make the bot look at most once a second, and tell one incident."""
+    secret = "a-secret-of-the-sender"
+    settings = {"WATCH_INTERVAL_S": "600", "WATCH_CONFIRM_S": "0.5", "FLOKIT_WEBHOOK_SECRET": secret}
+    async with running_world(tmp_path, **settings) as world:
+        world.flokit.add("int_stripe", "stripe", status="connected", last_synced_at=just_now())
+        await world.start_bot()
+        await world.status("subscribe all")
+        await world.slack.wait_for(lambda: world.flokit.requests, 10, "the first look")
+        fail(world)
+        began, before = time.monotonic(), len(world.flokit.requests)
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {secret}"}) as http:
+            for batch in range(10):
+                answers = await asyncio.gather(
+                    *(
+                        http.post(f"{world.url}/webhooks/flokit", json={"type": "integration.error", "n": [batch, n]})
+                        for n in range(50)
+                    )
+                )
+                assert {answer.status_code for answer in answers} == {202}
+        await incident(world, "is failing")
+        await world.settle()
+        looks = len(world.flokit.requests) - before
+        assert looks <= time.monotonic() - began + 3  # one to begin with, and one to confirm
+        assert len(incidents(world)) == 1
+
+
+async def test_archived_channel_rests_and_goes_on(board):
+    """An archived channel is told nothing, whoever subscribed it is told so once, and it goes on afterwards."""
+    other = board.channel("C0OTHER")
+    await board.status("subscribe all", channel=other, user="UBEN")
+    board.slack.archive(other, "UCLEO")
+    root = await board.direct_root("UBEN")
+    assert "the channel is archived" in words(root)
+    fail(board)
+    await incident(board, "is failing")
+    await board.settle()
+    assert incidents(board, other) == []
+    board.slack.unarchive(other, "UCLEO")
+    await incident(board, "is failing", other)
+    assert len(board.slack.messages(root["channel"])) == 1
+
+
+async def test_removed_from_a_private_channel(board):
+    """A channel that the bot was removed from rests even when no event told so, and goes on when it is invited."""
+    board.slack.add_channel("G0SECRET", "secret", "private", members=("UANA", "UBEN"), bot_is_member=True)
+    await board.status("subscribe all", channel="G0SECRET", user="UBEN")
+    board.slack.remove_bot("G0SECRET", "UANA")
+    root = await board.direct_root("UBEN")
+    assert "I can no longer post there" in words(root)
+    fail(board)
+    await incident(board, "is failing")
+    board.slack.invite_bot("G0SECRET", "UANA")
+    await incident(board, "is failing", "G0SECRET")
