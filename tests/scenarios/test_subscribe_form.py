@@ -76,7 +76,9 @@ async def test_preview_follows_the_choices(world):
 async def test_form_that_asks_for_nothing_stays_open(world):
     """Without news and without a digest, a sentence below the input says what is missing."""
     view = await form(world)
-    submitted = await world.slack.views.submit("UANA", view["id"], {"news": {"subscribe_news": {"selected_options": []}}})
+    submitted = await world.slack.views.submit(
+        "UANA", view["id"], {"news": {"subscribe_news": {"selected_options": []}}}
+    )
     assert "nothing to tell" in submitted.errors["news"]
     assert world.slack.views.modal("UANA")
 
