@@ -385,6 +385,8 @@ WHY_VIEW = {
     "close": plain("Back"),
     "blocks": [{"type": "section", "text": plain("Because nobody looks every day.")}],
 }
+
+
 HOME_VIEW = {
     "type": "home",
     "blocks": [
@@ -395,6 +397,21 @@ HOME_VIEW = {
         },
     ],
 }
+
+
+def preview_view(said: str) -> dict:
+    """Return the modal that comes after the first, with what was written there so far."""
+    word = {"type": "plain_text_input", "action_id": "word"}
+    return {
+        "type": "modal",
+        "callback_id": "preview",
+        "title": plain("Preview"),
+        "submit": plain("Done"),
+        "blocks": [
+            {"type": "section", "text": plain(f"It says {said}.")},
+            {"type": "input", "block_id": "word", "label": plain("Word"), "element": word, "dispatch_action": True},
+        ],
+    }
 
 
 @asynccontextmanager
@@ -437,7 +454,20 @@ async def workspace_with_a_modal() -> AsyncIterator[tuple[str, list[dict]]]:
             await ack(response_action="errors", errors={"name": "There is a digest of this name."})
             return
         saved.append(values)
+        if values["name"]["in"]["value"] == "previewed":
+            await ack(response_action="update", view=preview_view("nothing"))
+            return
         await ack()
+
+    @app.action("word")
+    async def _word(ack, body, client):
+        await ack()
+        said = body["view"]["state"]["values"]["word"]["word"]["value"]
+        await client.views_update(view_id=body["view"]["id"], view=preview_view(said))
+
+    @app.view("preview")
+    async def _done(ack):
+        await ack(response_action="clear")
 
     handler = AsyncSocketModeHandler(app, "xapp-sandbox")
     await handler.connect_async()
@@ -490,6 +520,27 @@ async def test_a_modal_says_beside_the_field_what_is_wrong(browser, width, dark)
         assert not page.complaints
 
 
+async def test_a_modal_is_replaced_changes_as_one_types_and_is_cleared(browser):
+    """A submission is answered with another modal; Enter in a field changes it in place; the last answer clears all."""
+    async with workspace_with_a_modal() as (url, _saved):
+        page = await open_page(browser, f"{url}/#D0ANA")
+        await page.get_by_test_id("home-tab").click()
+        await page.get_by_test_id("home").get_by_role("button", name="Set up a digest").click()
+        modal = page.get_by_test_id("modal")
+        await modal.get_by_role("textbox", name="Name").fill("previewed")
+        await modal.get_by_label("Integration").select_option("stripe")
+        await page.get_by_test_id("modal-submit").click()
+        await expect(modal).to_contain_text("It says nothing.")
+        await modal.get_by_label("Word").fill("hello")
+        await page.keyboard.press("Enter")
+        await expect(modal).to_contain_text("It says hello.")
+        await expect(modal.get_by_label("Word")).to_have_value("hello")
+        await expect(modal.get_by_label("Word")).to_be_focused()
+        await page.get_by_test_id("modal-submit").click()
+        await expect(modal).to_be_hidden()
+        assert not page.complaints
+
+
 FORM_BLOCKS = [
     {
         "type": "section",
@@ -524,7 +575,8 @@ async def test_a_message_can_be_filled_in(browser):
         message = page.get_by_test_id("messages").get_by_test_id("message").first
         await message.get_by_label("weekends").check()
         await message.get_by_label("long").check()
-        await message.get_by_label("Also").select_option(["stripe", "amplitude"])
+        for name in ("stripe", "amplitude"):
+            await message.get_by_role("group", name="Also").get_by_label(name).check()
         await message.get_by_label("Why").fill("because")
         await page.keyboard.press("Enter")
         await message.get_by_label("Note").fill("please")
@@ -540,4 +592,55 @@ async def test_a_message_can_be_filled_in(browser):
         assert values["row"]["in"]["selected_option"]["value"] == "long"
         assert [one["value"] for one in values["also"]["in"]["selected_options"]] == ["stripe", "amplitude"]
         assert (values["why"]["in"]["value"], values["note"]["in"]["value"]) == ("because", "please")
+        assert not page.complaints
+
+
+async def test_alerts_are_tried_from_the_panel(browser):
+    """A webhook, a failure that is fixed, and a later day are one click each; the page goes by the moved clock."""
+    async with running_sandbox() as url:
+        page = await open_page(browser, url, dark=True)
+        await type_in(page, "/flokit status")
+        await page.get_by_test_id("control-open").click()
+        panel = page.get_by_test_id("control")
+        await panel.get_by_test_id("control-webhook").click()
+        await expect(page.get_by_test_id("control-said")).to_have_text("The bot took the webhook.")
+        stripe = panel.get_by_test_id("control-integration").filter(has_text="stripe")
+        await stripe.locator("summary").click()
+        await stripe.get_by_test_id("control-fix").click()
+        await expect(stripe.locator("summary")).to_contain_text("connected")
+        unrest = panel.get_by_test_id("control-unrest")
+        await unrest.click()
+        await expect(unrest).to_have_text("Stop failing")
+        await unrest.click()
+        await expect(unrest).to_have_text("Fail at random")
+        await panel.locator("summary", has_text="The world's clock").click()
+        await panel.get_by_test_id("control-clock-day").click()
+        await expect(panel.get_by_test_id("control-clock")).to_contain_text("24 hours ahead")
+        await keep_picture(page, "panel")
+        await type_in(page, "/flokit help")
+        days = page.get_by_test_id("messages").locator(".day")
+        await expect(days).to_have_text(["Yesterday", "Today"])
+        assert not page.complaints
+
+
+async def test_channels_close_and_open_by_their_menu(browser):
+    """By the menu of a channel its app is removed and invited, and it is archived and brought back."""
+    async with workspace_with_a_modal() as (url, _saved):
+        page = await open_page(browser, f"{url}/#C0DATA")
+
+        async def choose(name):
+            await page.get_by_test_id("channel-menu").click()
+            await page.get_by_role("menuitem", name=name).click()
+
+        await choose("Remove FloKit")
+        await expect(page.locator("#channel-about")).to_have_text("3 people · FloKit is not in this channel")
+        await choose("Invite FloKit")
+        await expect(page.locator("#channel-about")).to_have_text("3 people and FloKit")
+        await choose("Archive the channel")
+        await expect(page.get_by_test_id("archived")).to_be_visible()
+        await expect(page.get_by_test_id("composer")).to_be_hidden()
+        await choose("Bring the channel back")
+        await expect(page.get_by_test_id("composer")).to_be_visible()
+        await page.goto(f"{url}/#D0ANA")
+        await expect(page.get_by_test_id("channel-menu")).to_be_hidden()
         assert not page.complaints

@@ -47,6 +47,11 @@ export function openHome(opened) {
   return post("/page/home", opened);
 }
 
+/** @param {{user: string, channel: string, action: "archive" | "unarchive" | "remove_bot" | "invite_bot"}} order */
+export function changeChannel(order) {
+  return post("/page/channel", order);
+}
+
 /** @param {{action: string, [name: string]: unknown}} order  One of the control panel's. */
 export function control(order) {
   return post("/page/control", order);

@@ -3,11 +3,11 @@
  * person does goes to the server.
  */
 
-import { click, clickInView, runCommand, say } from "./api.js";
+import { changeChannel, click, clickInView, runCommand, say } from "./api.js";
 import { ChannelPane } from "./channel.js";
 import { Composer } from "./composer.js";
 import { ControlPanel } from "./control.js";
-import { refreshMoments } from "./dates.js";
+import { moveClock, refreshMoments } from "./dates.js";
 import { askToConfirm } from "./dialog.js";
 import { byId } from "./dom.js";
 import { encodeText } from "./encode.js";
@@ -73,7 +73,7 @@ const threadComposer = new Composer({
 });
 
 const sidebar = new Sidebar(store, actAs);
-const channelPane = new ChannelPane({ store, list: channelList, composer });
+const channelPane = new ChannelPane({ store, list: channelList, composer, change: async (order) => void told(await changeChannel(order)) });
 const threadPane = new ThreadPane({ store, list: threadList, composer: threadComposer });
 const layout = new Layout(() => {
   location.hash = hrefOf(store.place.channel);
@@ -94,6 +94,8 @@ const live = new Live("/page/live", {
   event: (event) => {
     store.apply(event);
     if (event.type === "state") settle();
+    if (event.type === "channel_deleted") go();
+    if (event.type === "state" || event.type === "control") keepTime();
   },
   online: (online) => store.setOnline(online),
 });
@@ -105,7 +107,10 @@ addEventListener("hashchange", () => go());
 addEventListener("online", () => live.retryNow());
 document.addEventListener("visibilitychange", () => !document.hidden && live.retryNow());
 byId("banner-retry").addEventListener("click", () => live.retryNow());
-setInterval(() => refreshMoments(document), MOMENTS_GROW_OLD_MS);
+setInterval(() => {
+  refreshMoments(document);
+  controlPanel.render();
+}, MOMENTS_GROW_OLD_MS);
 live.connect();
 
 function render() {
@@ -140,6 +145,12 @@ function settle() {
   const me = readActingAs(store.people().map((user) => user.id));
   if (me !== store.me) store.actAs(me);
   go();
+}
+
+/** The world's clock may have been moved. */
+function keepTime() {
+  moveClock(store.control?.clock_moved_s ?? 0);
+  refreshMoments(document);
 }
 
 /** Goes where the location says, or to the nearest place there is. */

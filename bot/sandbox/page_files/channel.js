@@ -4,6 +4,7 @@
 
 import { byId, el, icon } from "./dom.js";
 import { dayLine, isNewDay } from "./list.js";
+import { openMenu } from "./menu.js";
 import { hrefOf } from "./route.js";
 import { signOf } from "./sidebar.js";
 
@@ -13,14 +14,18 @@ import { signOf } from "./sidebar.js";
  * @typedef {import("./list.js").MessageList} MessageList
  * @typedef {import("./state.js").Store} Store
  * @typedef {import("./types.js").Channel} Channel
+ * @typedef {import("./api.js").changeChannel} changeChannel
  */
 
 export class ChannelPane {
-  /** @param {{store: Store, list: MessageList, composer: Composer}} parts */
-  constructor({ store, list, composer }) {
+  /** @param {{store: Store, list: MessageList, composer: Composer, change: (order: Parameters<typeof changeChannel>[0]) => Promise<void>}} parts */
+  constructor({ store, list, composer, change }) {
     this.store = store;
     this.list = list;
     this.composer = composer;
+    this.change = change;
+    const opener = byId("channel-menu");
+    opener.addEventListener("click", () => openMenu(opener, this.#choices()));
   }
 
   render() {
@@ -34,6 +39,9 @@ export class ChannelPane {
       el("span", {}, store.channelName(channel)),
     );
     byId("channel-about").textContent = this.#about(channel);
+    byId("channel-menu-anchor").hidden = channel.kind !== "public" && channel.kind !== "private";
+    byId("composer").hidden = channel.is_archived;
+    byId("archived").hidden = !channel.is_archived;
     byId("messages").setAttribute("aria-label", `Messages in ${title}`);
     this.composer.setPlace(`${store.me} ${channel.id}`, `Message ${title}`);
 
@@ -45,7 +53,7 @@ export class ChannelPane {
       const href = message.ephemeral ? null : hrefOf(channel.id, message.ts);
       items.push(this.list.message(message, roots[at - 1], href, channel.id));
     });
-    if (roots.length === 0) items.push(this.#welcome(channel));
+    if (roots.length === 0 && !channel.is_archived) items.push(this.#welcome(channel));
     this.list.show(`${store.me} ${channel.id}`, items);
   }
 
@@ -54,8 +62,27 @@ export class ChannelPane {
     const { bot } = this.store;
     if (channel.kind === "im") return channel.members.includes(bot.user_id) ? "Direct message with the app" : "Direct message";
     const people = channel.members.filter((id) => id !== bot.user_id).length;
+    if (channel.is_archived) return "Archived: nobody can write here";
     const count = `${people} ${people === 1 ? "person" : "people"}`;
     return channel.bot_is_member ? `${count} and ${bot.name}` : `${count} · ${bot.name} is not in this channel`;
+  }
+
+  /** What can be done to the channel. @returns {import("./menu.js").MenuOption[]} */
+  #choices() {
+    const { store } = this;
+    const channel = store.channels.get(store.place.channel);
+    if (!channel) return [];
+    const choice = (/** @type {Parameters<typeof changeChannel>[0]["action"]} */ action, /** @type {string} */ label) => ({
+      label,
+      value: action,
+      choose: () => void this.change({ user: store.me, channel: channel.id, action }),
+    });
+    if (channel.is_archived) return [choice("unarchive", "Bring the channel back")];
+    const { name } = store.bot;
+    return [
+      channel.bot_is_member ? choice("remove_bot", `Remove ${name}`) : choice("invite_bot", `Invite ${name}`),
+      choice("archive", "Archive the channel"),
+    ];
   }
 
   /**

@@ -4,6 +4,7 @@
  */
 
 import { control as order } from "./api.js";
+import { formatMoment, nowUnix } from "./dates.js";
 import { byId, el } from "./dom.js";
 import { KeyedNodes } from "./keyed.js";
 
@@ -48,6 +49,16 @@ const ENDINGS = [
   ["ignored", "is accepted, and nothing happens"],
 ];
 
+/** @type {readonly [string, string, string][]} The step, the button, what should happen. */
+const CLOCK_STEPS = [
+  ["hour", "+1 hour", "Snoozes and patience of an hour end."],
+  ["six_hours", "+6 hours", "No sync runs meanwhile: what was synced grows old, and may be told as overdue."],
+  ["day", "+1 day", "The same, and a digest that was missed by more than an hour is not sent any more."],
+  ["morning", "To 08:59", "Tomorrow 08:59 UTC: a digest of 09:00 UTC comes within a minute."],
+];
+
+const UNREST_S = 120;
+
 let ids = 0;
 
 export class ControlPanel {
@@ -62,6 +73,15 @@ export class ControlPanel {
     this.botStatus = el("p", { class: "panel-status", data: { testid: "control-bot" } });
     const integrations = el("div", { class: "integrations" });
     this.integrations = new KeyedNodes(integrations);
+    this.clock = el("p", { class: "panel-status", data: { testid: "control-clock" } });
+    const unrest = this.#act(
+      "Fail at random",
+      `For ${UNREST_S / 60} minutes, or until a second click, integrations fail and recover. A subscribed channel gets one message each, which turns green; at the end all is repaired.`,
+      { action: "unrest", seconds: UNREST_S },
+      () => (this.store.control?.unrest ? "It is over, all that broke is repaired." : "Something fails now."),
+      { data: { testid: "control-unrest" } },
+    );
+    this.unrest = /** @type {HTMLButtonElement} */ (unrest.querySelector("button"));
     this.absent = el("p", { class: "panel-note", hidden: true }, "This sandbox has nothing to control.");
     this.content = el(
       "div",
@@ -74,6 +94,13 @@ export class ControlPanel {
         this.#act("Drop socket", "Slack hangs up. The bot connects again by itself; what was saved is still told, once.", { action: "drop_socket" }, "The socket is cut.", { data: { testid: "control-drop" } }),
       ),
       group("Integrations", true, integrations),
+      group(
+        "Alerts",
+        true,
+        unrest,
+        this.#act("Send a webhook", "FloKit says “integration.error”, signed. The bot looks at once, and tells only what is true.", { action: "webhook" }, "The bot took the webhook.", { data: { testid: "control-webhook" } }),
+      ),
+      group("The world's clock", false, this.clock, ...CLOCK_STEPS.map(([step, name, says]) => this.#act(name, says, { action: "move_clock", step }, "The clock is moved; the bot notices within two seconds.", { data: { testid: `control-clock-${step}` } }))),
       group("FloKit's weather", false, this.#choices("flokit", "FloKit's weather", FLOKIT_WEATHER)),
       group("Slack's weather", false, this.#choices("slack", "Slack's weather", SLACK_WEATHER)),
       this.#act("Start over", "The demo's integrations as they were, and fine weather. Messages stay.", { action: "reset" }, "As it was in the beginning.", { data: { testid: "control-reset" } }),
@@ -89,6 +116,9 @@ export class ControlPanel {
     if (!control) return;
     const words = botWords(control);
     if (this.botStatus.textContent !== words) this.botStatus.textContent = words;
+    const time = clockWords(control);
+    if (this.clock.textContent !== time) this.clock.textContent = time;
+    this.unrest.textContent = control.unrest ? "Stop failing" : "Fail at random";
     this.integrations.show(control.integrations.map((one) => ({ key: one.id, signature: one.type, draw: () => this.#integration(one) })));
     for (const one of control.integrations) {
       const status = this.#status.get(one.id);
@@ -127,11 +157,12 @@ export class ControlPanel {
       { class: "integration", data: { testid: "control-integration", id } },
       el("summary", {}, el("span", { class: "integration-name" }, name), status, el("span", { class: "integration-id" }, id)),
       el("label", { class: "labelled" }, el("span", {}, "Error message"), message),
-      act("Make it fail", "FloKit shows it as failing, with this message; Refresh a status message to see it.", () => ({ action: "integration", id, status: "error", error_message: message.value }), "fails now."),
+      act("Make it fail", "FloKit shows it as failing, with this message. A channel that subscribed is told within half a minute; a status message shows it after Refresh.", () => ({ action: "integration", id, status: "error", error_message: message.value }), "fails now."),
+      act("Fix", "It works again, with a fresh success: whoever was told of the failure is told that it is over.", () => ({ action: "repair", id }), "works again."),
       act("Get stuck", "It stays syncing for ever. Who watches it is told that nothing is confirmed, and can keep watching.", () => ({ action: "stuck", id }), "is stuck."),
       act("Finish now", "A sync that is under way ends at once, as it was planned.", () => ({ action: "finish", id }), "its sync has ended."),
       act("Disconnect", "It needs reconnecting in FloKit; a watched sync is told as disconnected.", () => ({ action: "integration", id, status: "disconnected" }), "is disconnected."),
-      act("Reconnect", "It is connected, without an error.", () => ({ action: "integration", id, status: "connected" }), "is connected."),
+      act("Reconnect", "It is connected, without an error and without a new success: nothing proves that it works.", () => ({ action: "integration", id, status: "connected" }), "is connected."),
       act("Vanish", "FloKit knows it no more (404); a watched sync is told as gone.", () => ({ action: "vanish", id }), "is gone."),
       el(
         "fieldset",
@@ -171,15 +202,16 @@ export class ControlPanel {
    * @param {string} label
    * @param {string} says  What should happen.
    * @param {Order | (() => Order)} what
-   * @param {string} done
+   * @param {string | (() => string)} done  Asked before the order is sent.
    * @param {Record<string, unknown>} [attributes]
    */
   #act(label, says, what, done, attributes = {}) {
     const id = `act-${(ids += 1)}`;
     const send = async () => {
+      const well = typeof done === "function" ? done() : done;
       const answer = await order(typeof what === "function" ? what() : what);
       const said = byId("control-said");
-      said.textContent = answer.ok ? done : answer.error || "That did not work.";
+      said.textContent = answer.ok ? well : answer.error || "That did not work.";
       said.classList.toggle("refused", !answer.ok);
     };
     return el(
@@ -199,6 +231,12 @@ function group(title, open, ...children) {
 /** @param {string} label @param {number} value */
 function seconds(label, value) {
   return el("input", { class: "input", type: "number", min: 0, max: 600, step: "any", value, "aria-label": label });
+}
+
+/** @param {Control} control */
+function clockWords({ clock_moved_s }) {
+  if (!clock_moved_s) return "It shows the real time, and only goes forwards.";
+  return `It is ${formatMoment(nowUnix(), "{date_long}, {time}")}: ${Math.round(clock_moved_s / 360) / 10} hours ahead.`;
 }
 
 /** @param {Control} control */

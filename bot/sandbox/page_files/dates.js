@@ -14,6 +14,19 @@ const ZONE = new Intl.DateTimeFormat("en", { timeZoneName: "short" });
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 const HALF_A_YEAR_MS = 183 * 86_400_000;
 
+/** How far the sandbox's clock is ahead of this machine's. */
+let moved_s = 0;
+
+/** @param {number} seconds */
+export function moveClock(seconds) {
+  moved_s = seconds;
+}
+
+/** The sandbox's time, in Unix seconds. */
+export function nowUnix() {
+  return Date.now() / 1000 + moved_s;
+}
+
 /** @type {Record<string, (date: Date, now: Date) => string>} */
 const TOKENS = {
   date_num: (date) => `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`,
@@ -36,7 +49,7 @@ const TOKENS = {
  * @param {Date} [now]
  * @returns {string | null}  Null when this is not a moment or the format has no known token.
  */
-export function formatMoment(unix, format, now = new Date()) {
+export function formatMoment(unix, format, now = new Date(nowUnix() * 1000)) {
   const date = new Date(unix * 1000);
   if (Number.isNaN(date.getTime())) return null;
   let known = false;

@@ -35,8 +35,8 @@ export function makeField(element, frame) {
   if (Object.hasOwn(PICKED, element.type)) return picked(element, frame);
   switch (element.type) {
     case "static_select":
-    case "multi_static_select":
       return chosen(element, frame);
+    case "multi_static_select":
     case "checkboxes":
     case "radio_buttons":
       return ticked(element, frame);
@@ -88,34 +88,29 @@ function picked(element, { id, labelled, kept }) {
 
 /** @param {Block} element @param {Frame} frame @returns {Field} */
 function chosen(element, { id, labelled, kept }) {
-  const many = element.type === "multi_static_select";
-  const start = kept ? (many ? kept.selected_options : [kept.selected_option]) : (element.initial_options ?? [element.initial_option]);
-  const values = valuesOf(start);
+  const values = valuesOf([kept ? kept.selected_option : element.initial_option]);
   const option = (/** @type {Block} */ one) =>
     el("option", { value: one.value, selected: values.includes(one.value) }, plainText(one.text));
   const control = el(
     "select",
-    { id, class: "input", multiple: many, size: many ? Math.min(optionsOf(element).length, 6) : null, "aria-labelledby": labelled, data: { actionId: element.action_id ?? "" } },
-    !many && el("option", { value: "" }, plainText(element.placeholder) || "Choose"),
+    { id, class: "input select", "aria-labelledby": labelled, data: { actionId: element.action_id ?? "" } },
+    el("option", { value: "" }, plainText(element.placeholder) || "Choose"),
     ...(element.options ?? []).map(option),
     ...(element.option_groups ?? []).map((/** @type {Block} */ group) =>
       el("optgroup", { label: plainText(group.label) }, ...group.options.map(option)),
     ),
   );
-  const picks = () => optionsOf(element).filter(({ value }) => [...control.selectedOptions].some((one) => one.value === value));
-  return {
-    node: control,
-    control,
-    read: () => (many ? { type: element.type, selected_options: picks() } : { type: element.type, selected_option: picks()[0] ?? null }),
-    isEmpty: () => picks().length === 0,
-  };
+  const pick = () => optionsOf(element).find(({ value }) => value === control.value) ?? null;
+  return { node: control, control, read: () => ({ type: element.type, selected_option: pick() }), isEmpty: () => !pick() };
 }
 
 /** @param {Block} element @param {Frame} frame @returns {Field} */
 function ticked(element, { id, labelled, around, kept }) {
-  const many = element.type === "checkboxes";
+  const many = element.type !== "radio_buttons";
   const start = kept ? (kept.selected_options ?? [kept.selected_option]) : (element.initial_options ?? [element.initial_option]);
   const values = valuesOf(start);
+  // A menu of many is a list of boxes here: no key needs to be held while one clicks.
+  const boxed = element.type === "multi_static_select";
   const rows = optionsOf(element).map((one, at) => {
     const input = el("input", { type: many ? "checkbox" : "radio", name: id, value: one.value, checked: values.includes(one.value), id: `${id}-${at}` });
     const words = el("span", {}, renderText(one.text, around), one.description && el("span", { class: "field-hint" }, renderText(one.description, around)));
@@ -123,8 +118,8 @@ function ticked(element, { id, labelled, around, kept }) {
   });
   const control = el(
     "div",
-    { id, class: "checks", role: many ? "group" : "radiogroup", tabindex: "-1", "aria-labelledby": labelled, data: { actionId: element.action_id ?? "" } },
-    ...rows.map(({ row }) => row),
+    { id, class: boxed ? "checks boxed" : "checks", role: many ? "group" : "radiogroup", tabindex: "-1", "aria-labelledby": labelled, data: { actionId: element.action_id ?? "" } },
+    ...(boxed ? grouped(element, rows) : rows.map(({ row }) => row)),
   );
   const picks = () => rows.filter(({ input }) => input.checked).map(({ one }) => one);
   return {
@@ -133,6 +128,15 @@ function ticked(element, { id, labelled, around, kept }) {
     read: () => (many ? { type: element.type, selected_options: picks() } : { type: element.type, selected_option: picks()[0] ?? null }),
     isEmpty: () => picks().length === 0,
   };
+}
+
+/**
+ * Rows under the names of their groups.
+ * @param {Block} element @param {{one: Block, row: HTMLElement}[]} rows
+ */
+function grouped(element, rows) {
+  const names = new Map((element.option_groups ?? []).map((/** @type {Block} */ group) => [group.options[0], plainText(group.label)]));
+  return rows.flatMap(({ one, row }) => (names.has(one) ? [el("p", { class: "checks-name" }, names.get(one)), row] : [row]));
 }
 
 /** @param {Block} element @returns {Block[]} */

@@ -55,13 +55,14 @@ export class Sidebar {
       el(
         "a",
         {
-          class: unread ? "row unread" : "row",
+          class: ["row", unread && "unread", channel.is_archived && "is-archived"].filter(Boolean).join(" "),
           href: hrefOf(channel.id),
           "aria-current": current ? "page" : null,
           data: { testid: `channel-${channel.id}` },
         },
         channel.kind === "im" ? presence(withBot ? store.bot.connected : null) : icon(signOf(channel)),
         el("span", { class: "row-name" }, store.channelName(channel)),
+        channel.is_archived && el("span", { class: "visually-hidden" }, " (archived)"),
         channel.kind === "private" && el("span", { class: "visually-hidden" }, " (private)"),
         withBot && el("span", { class: "app-badge" }, "APP"),
         withBot && el("span", { class: "visually-hidden" }, store.bot.connected ? " (connected)" : " (away)"),

@@ -108,6 +108,9 @@ export class Store {
       case "channel":
         this.channels.set(event.channel.id, event.channel);
         break;
+      case "channel_deleted":
+        this.channels.delete(event.channel);
+        break;
       case "control":
         this.control = event.control;
         break;

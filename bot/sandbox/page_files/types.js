@@ -10,6 +10,7 @@
  * @property {"public" | "private" | "im" | "mpim"} kind
  * @property {string[]} members
  * @property {boolean} bot_is_member
+ * @property {boolean} is_archived
  *
  * @typedef {{name: string, count?: number, users?: string[]}} Reaction
  *
@@ -52,6 +53,8 @@
  * @property {{running: boolean, connected: boolean, pid: number | null, restarts: number}} bot
  * @property {Integration[]} integrations
  * @property {{flokit: string, slack: string}} weather
+ * @property {boolean} unrest  Whether integrations fail at random.
+ * @property {number} clock_moved_s  How far the world's clock is ahead.
  *
  * @typedef {object} Entry  One thing that the inspector saw.
  * @property {number} id
@@ -96,6 +99,7 @@
  *   | {type: "ephemeral_deleted", user: string, ts: string}
  *   | {type: "bot", connected: boolean}
  *   | {type: "channel", channel: Channel}
+ *   | {type: "channel_deleted", channel: string}
  *   | {type: "control", control: Control}
  *   | {type: "log", entry: Entry}
  *   | {type: "view", user: string, view: View | null, replaces: string | null}
