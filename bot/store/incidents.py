@@ -108,7 +108,13 @@ class Incidents:
 
     async def _save(self, connection: AsyncConnection, before: Watched, verdict: Verdict, *, is_new: bool) -> None:
         after = verdict.watched
-        if is_new or _gist(after) != _gist(before):
+        if after.seen is None and not is_new:  # it is gone: should it come back, it begins anew
+            await connection.execute(
+                sightings.delete().where(
+                    sightings.c.team_id == self._team_id, sightings.c.integration_id == after.integration_id
+                )
+            )
+        elif is_new or _gist(after) != _gist(before):
             values = {"data": codec.dump_watched(after)}
             added = self._database.insert(sightings).values(
                 team_id=self._team_id, integration_id=after.integration_id, **values

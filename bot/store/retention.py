@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, delete, exists, select
 
-from bot.store.tables import audit, inbox, outbox, panels, runs, snapshots, threads
+from bot.store.tables import (
+    alerts,
+    audit,
+    inbox,
+    incidents,
+    outbox,
+    panels,
+    runs,
+    snapshots,
+    threads,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,9 +61,14 @@ def _finished(before: datetime) -> list[tuple[Table, ColumnElement[bool]]]:
     untold = exists().where(outbox.c.run_id == runs.c.id, outbox.c.due_at.is_not(None))
     shown = exists().where(outbox.c.panel_id == panels.c.id, outbox.c.due_at.is_not(None))
     followed = exists().where(threads.c.panel_id == panels.c.id)
+    alerting = exists().where(alerts.c.id == panels.c.id)
+    untold_news = exists().where(
+        outbox.c.alert_id == alerts.c.id, alerts.c.incident_id == incidents.c.id, outbox.c.due_at.is_not(None)
+    )
     return [
         (runs, and_(runs.c.ended_at < before, runs.c.due_at.is_(None), ~untold, ~waiting)),
-        (panels, and_(panels.c.created_at < before, ~shown, ~followed)),
+        (incidents, and_(incidents.c.closed_at < before, ~untold_news)),
+        (panels, and_(panels.c.created_at < before, ~shown, ~followed, ~alerting)),
         (
             outbox,
             and_(

@@ -217,7 +217,7 @@ async def test_flapping_rolls_in_one_message(board):
         )
     await board.settle()
     assert len(incidents(board)) == 3
-    assert "5 times within an hour" in words(incidents(board)[-1])
+    assert "5 failures in a short time" in words(incidents(board)[-1])
 
 
 async def test_restart_in_the_middle_of_an_incident(board):

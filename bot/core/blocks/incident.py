@@ -20,7 +20,18 @@ from bot.core.blocks.elements import (
 )
 from bot.core.blocks.names import ID_SHOWN, Name
 from bot.core.blocks.runs import row_line
-from bot.core.blocks.text import clip, code, counted, date, duration, escape, mention, mention_group, one_line
+from bot.core.blocks.text import (
+    clip,
+    code,
+    counted,
+    date,
+    duration,
+    escape,
+    mention,
+    mention_group,
+    one_line,
+    vendor_line,
+)
 from bot.core.commands import Action, Press
 from bot.core.incidents import Incident, Trouble
 from bot.core.models import Message, Status
@@ -35,6 +46,7 @@ if TYPE_CHECKING:
 ERROR_CHARS: Final = 500
 ERROR_IN_TEXT_CHARS: Final = 150
 CHECKS_SHOWN: Final = 3
+STATUS_CHARS: Final = 24
 
 SNOOZES: Final = {
     "1h": "for 1 hour",
@@ -65,10 +77,10 @@ def incident_message(panel: Panel, runs: Mapping[str, RowRun]) -> Message:
     name = Name(display_name(incident.integration.type))
     if not incident.is_open:
         return _over(incident, name)
-    emoji, words = _SIGNS[incident.trouble]
+    emoji, words = _head(incident)
     run = runs.get(incident.integration.id)
     run_line = row_line(run, panel.as_of) if run else ""
-    lines = [f"{emoji} {name.mrkdwn} {words}", _since(incident), _now(incident), run_line]
+    lines = [f"{emoji} {name.mrkdwn} {words}", _now(incident), _since(incident), run_line]
     whom = f"{mention_group(panel.mention)} " if panel.mention else ""
     blocks = [
         section(f"{whom}{chr(10).join(line for line in lines if line)}"),
@@ -133,16 +145,26 @@ def _since(incident: Incident) -> str:
     return f"Seen since {date(incident.opened_at)} · {last}"
 
 
-def _now(incident: Incident) -> str:
-    """Say what is different at the moment; "" while the trouble simply lasts."""
+def _head(incident: Incident) -> tuple[str, str]:
+    """Return the emoji and the words for how an open incident stands."""
     if incident.flapping:
-        count = f"🔁 It comes and goes: {counted(incident.opens, 'time')} within an hour, so I keep to this one message"
-        return f"{count}. Fine since {date(incident.quiet_since)}" if incident.quiet_since else count
-    if incident.integration.status == Status.SYNCING:
-        return "⏳ A sync is under way"
+        return "🔁", f"comes and goes: {counted(incident.opens, 'failure')} in a short time"
     if incident.quiet_since:
-        return f"No trouble is shown since {date(incident.quiet_since)}, but no new success proves it yet"
-    return ""
+        return "🟡", "shows no trouble any more, but nothing proves it yet"
+    return _SIGNS[incident.trouble]
+
+
+def _now(incident: Incident) -> str:
+    """Say what is so at this moment; "" while the trouble simply lasts."""
+    if incident.flapping:
+        _, words = _SIGNS[incident.trouble]
+        fine = f"Fine since {date(incident.quiet_since)}" if incident.quiet_since else f"Right now it {words}"
+        return f"{fine}. I keep to this one message until it has settled"
+    if incident.quiet_since:
+        return (
+            f"FloKit shows it as {vendor_line(incident.integration.status, STATUS_CHARS)}; a new success will prove it"
+        )
+    return "⏳ A sync is under way" if incident.integration.status == Status.SYNCING else ""
 
 
 def _for(incident: Incident, now: datetime) -> str:

@@ -1,0 +1,259 @@
+"""Incidents in the store: weighed once whoever looks, told in each channel once, kept for as long as they matter."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import select
+
+from bot.core.alerts import Snooze, Word
+from bot.core.incidents import Change, Rules
+from bot.core.models import Integration, Message, Person
+from bot.core.requests import Origin, Request, RequestKind
+from bot.core.subscriptions import PauseReason, Subscription
+from bot.store import codec
+from bot.store.bell import Bell
+from bot.store.database import Database
+from bot.store.incidents import Incidents, SeenTogether
+from bot.store.outbox import Address, OutboxKind
+from bot.store.retention import Retention
+from bot.store.subscriptions import Subscriptions
+from bot.store.tables import alerts, incidents, metadata, outbox, panels, sightings
+from bot.store.timers import TimerKind, Timers
+from tests.adapters.conftest import TEAM
+
+RULES = Rules(confirm_s=5)
+ANA = Person("UANA", "ana")
+HELLO = Message("hello")
+
+
+class Replica:
+    """One process: its store, its incidents and its subscriptions, with the time in the test's hands."""
+
+    def __init__(self, database_url, clock, name):
+        self.database = Database(database_url)
+        self.clock = clock
+        self.timers = Timers(self.database, owner=name, lease_s=10)
+        rings = {"outbox_rang": Bell(), "timers_rang": Bell()}
+        self.incidents = Incidents(self.database, TEAM, rules=RULES, **rings)
+        self.subscriptions = Subscriptions(self.database, TEAM, **rings)
+
+    async def see(self, *integrations, whole=True):
+        """Weigh a look of this moment, and return what changed."""
+        look = SeenTogether(integrations, self.clock.now, whole)
+        verdicts = await self.incidents.observe(look, self.clock.now)
+        return [verdict.change for verdict in verdicts if verdict.change]
+
+    async def open(self, *integrations):
+        """See the same twice, far enough apart."""
+        await self.see(*integrations)
+        self.clock.advance(5)
+        return await self.see(*integrations)
+
+    async def rows(self, table, *conditions):
+        """Read a table."""
+        async with self.database.begin() as connection:
+            return (await connection.execute(select(table).where(*conditions))).all()
+
+    async def messages(self, kind, channel="C0DATA"):
+        """Read the rows of the outbox of one kind in a channel."""
+        return await self.rows(outbox, outbox.c.kind == kind, outbox.c.channel_id == channel)
+
+
+@pytest_asyncio.fixture
+async def replicas(database_url, clock):
+    """Two processes on one database."""
+    made = [Replica(database_url, clock, f"replica-{number}") for number in range(2)]
+    yield made
+    for replica in made:
+        await replica.database.close()
+
+
+@pytest.fixture
+def one(replicas):
+    """The first of two processes."""
+    return replicas[0]
+
+
+@pytest.fixture
+def seen(clock):
+    """Return integrations as FloKit shows them."""
+    last = clock.now - timedelta(minutes=5)
+    fine = Integration("int_1", "stripe", "connected", last)
+    return {
+        "fine": fine,
+        "failing": replace(fine, status="error", error_message="no"),
+        "other": replace(fine, status="error", error_message="the account was closed"),
+    }
+
+
+async def subscribe(replica, store, make, channel="C0DATA", **wishes):
+    """Subscribe a channel, as a saved request does."""
+    request = make.command("subscribe all", channel=channel)
+    await store.add_request(request)
+    subscription = Subscription(f"sub_{channel}", TEAM, channel, ANA, replica.clock.now, **wishes)
+    address = Address(TEAM, channel, user_id="UANA")
+    await replica.subscriptions.add(request, subscription, HELLO, address, None, replica.clock.now)
+    return subscription
+
+
+async def test_replicas_that_see_the_same_open_one_incident(replicas, store, make, seen, clock):
+    """However many weigh the same look at the same moment, there is one incident, one alert and one message."""
+    await subscribe(replicas[0], store, make)
+    for _ in range(3):
+        await asyncio.gather(*(replica.see(seen["failing"]) for replica in replicas * 4))
+        clock.advance(5)
+    [incident] = await replicas[0].incidents.open_ones()
+    assert incident.failure == seen["failing"]
+    assert len(await replicas[0].rows(alerts)) == 1
+    assert len(await replicas[0].messages(OutboxKind.PANEL)) == 1
+
+
+async def test_an_incident_reads_back_as_it_was(one, seen, clock):
+    """What is known of an incident survives the process."""
+    assert await one.open(seen["failing"]) == [Change.OPENED]
+    assert await one.see(seen["failing"]) == []
+    clock.advance(60)
+    recovered = replace(seen["fine"], last_synced_at=clock.now)
+    assert await one.see(recovered) == [Change.RECOVERED]
+    assert await one.incidents.open_ones() == []
+    [incident] = await one.incidents.since(clock.now - timedelta(hours=1))
+    assert (incident.closed_at, incident.integration) == (clock.now, recovered)
+
+
+async def test_a_look_at_one_says_nothing_of_the_others(one, seen, clock):
+    """An integration that a look did not ask for is not gone; one that is missing in a whole list is."""
+    await one.open(seen["failing"], Integration("int_2", "adjust", "connected", clock.now))
+    clock.advance(10)
+    assert await one.see(seen["failing"], whole=False) == []
+    assert len(await one.rows(sightings)) == 2
+    clock.advance(10)
+    assert await one.see(Integration("int_2", "adjust", "connected", clock.now)) == [Change.GONE]
+    assert len(await one.rows(sightings)) == 1
+
+
+async def test_what_is_not_believed_yet_is_looked_at_again(one, store, make, seen, clock):
+    """A suspicion has a look scheduled where anybody is subscribed, and none where nobody is."""
+    await one.see(seen["failing"])
+    assert await one.timers.next_at() is None
+    await subscribe(one, store, make)
+    [claim] = await one.timers.claim(clock.now, 5)
+    await one.timers.finish(claim, None)
+    clock.advance(1)
+    await one.see(seen["failing"])
+    assert await one.timers.next_at() == clock.now + timedelta(seconds=4)
+
+
+async def test_the_same_again_is_not_written(one, seen, clock):
+    """A look that shows what is known writes nothing."""
+    await one.see(seen["fine"])
+    before = await one.rows(sightings)
+    clock.advance(60)
+    await one.see(seen["fine"])
+    assert await one.rows(sightings) == before
+
+
+async def test_a_new_subscriber_is_shown_what_is_wrong(one, store, make, seen):
+    """A channel that subscribes while something fails has the incident's message at once, and only once."""
+    await one.open(seen["failing"])
+    assert await one.rows(alerts) == []
+    await subscribe(one, store, make)
+    assert len(await one.messages(OutboxKind.PANEL)) == 1
+    await subscribe(one, store, make)
+    assert len(await one.messages(OutboxKind.PANEL)) == 1
+
+
+async def test_replies_wait_for_the_message_and_keep_their_order(one, store, make, seen, clock):
+    """What is to be said in a thread whose root is not posted yet waits for it; then the first goes first."""
+    await subscribe(one, store, make)
+    await one.open(seen["failing"])
+    clock.advance(1)
+    assert await one.see(seen["other"]) == [Change.CHANGED]
+    clock.advance(1)
+    assert await one.see(replace(seen["fine"], last_synced_at=clock.now)) == [Change.RECOVERED]
+    items = {item.kind: item for item in await store.claim_outbox(clock.now, 10)}
+    assert OutboxKind.NEWS not in items
+    await store.mark_posted(items[OutboxKind.PANEL], "C0DATA", "1.1", clock.now)
+    said = []
+    while items := await store.claim_outbox(clock.now, 10):
+        for item in items:
+            if item.kind is OutboxKind.NEWS:
+                assert (item.channel_id, item.thread_ts) == ("C0DATA", "1.1")
+                said.append(codec.load_bulletin(item.data).word)
+            await store.mark_posted(item, "C0DATA", f"1.{len(said) + 1}", clock.now)
+    assert said == [Word.CHANGED, Word.RECOVERED]
+
+
+def press(make, clock, number=1):
+    """Make a request that nobody answered yet."""
+    return Request(f"press-{number}", RequestKind.PRESS, Origin(TEAM, ANA, "C0DATA"), clock.now)
+
+
+async def test_a_snooze_ends_once(one, replicas, store, make, seen, clock):
+    """A snooze whose time has come is ended by one replica, with one reply."""
+    await subscribe(one, store, make)
+    await one.open(seen["failing"])
+    [alert] = await one.rows(alerts)
+    request = press(make, clock)
+    await store.add_request(request)
+    until = clock.now + timedelta(hours=1)
+    assert await one.incidents.snooze(request, alert.id, Snooze(ANA, until), clock.now)
+    assert [panel.snooze.until for panel in await one.incidents.snoozed_by("UANA")] == [until]
+    clock.advance(3600)
+    claims = [claim for replica in replicas for claim in await replica.timers.claim(clock.now, 5)]
+    [ending] = [claim for claim in claims if claim.kind is TimerKind.SNOOZE]
+    await one.incidents.end_snooze(ending, clock.now)
+    assert await one.incidents.snoozed_by("UANA") == []
+    assert len(await one.messages(OutboxKind.NEWS)) == 1
+
+
+async def test_an_incident_that_is_over_cannot_be_snoozed(one, store, make, seen, clock):
+    """Snoozing what is over changes nothing, and says so."""
+    await subscribe(one, store, make)
+    await one.open(seen["failing"])
+    [alert] = await one.rows(alerts)
+    clock.advance(60)
+    await one.see(replace(seen["fine"], last_synced_at=clock.now))
+    request = press(make, clock)
+    await store.add_request(request)
+    assert not await one.incidents.snooze(request, alert.id, Snooze(ANA), clock.now)
+
+
+async def test_a_closed_channel_rests_and_goes_on(one, store, make, seen, clock):
+    """A pause tells whoever subscribed once; after it, an incident that could not be shown is shown."""
+    await subscribe(one, store, make)
+    await one.open(seen["failing"])
+    assert await one.subscriptions.pause("C0DATA", PauseReason.ARCHIVED, lambda _: HELLO, clock.now) == 1
+    assert await one.subscriptions.pause("C0DATA", PauseReason.ARCHIVED, lambda _: HELLO, clock.now) == 0
+    assert len(await one.rows(outbox, outbox.c.user_id == "UANA", outbox.c.channel_id.is_(None))) == 1
+    assert await one.messages(OutboxKind.PANEL) == []
+    assert await one.subscriptions.resume("C0DATA", lambda _: HELLO, lambda _: None, clock.now) == 1
+    assert len(await one.messages(OutboxKind.PANEL)) == 1
+    [subscription] = await one.subscriptions.of_channel("C0DATA")
+    assert subscription.paused is None
+
+
+async def test_what_is_over_is_deleted_after_its_time(one, store, make, seen, clock):
+    """A closed incident goes with its alerts and messages; an open one stays, however old."""
+    await subscribe(one, store, make)
+    await one.open(seen["failing"])
+    for _ in range(3):
+        for item in await store.claim_outbox(clock.now, 10):
+            await store.mark_posted(item, "C0DATA", f"1.{item.id}", clock.now)
+    clock.advance(200 * 86400)
+    while await Retention(one.database).purge(clock.now - timedelta(days=90)):
+        pass
+    assert len(await one.rows(incidents)) == len(await one.rows(alerts)) == len(await one.rows(panels)) == 1
+    await one.see(replace(seen["fine"], last_synced_at=clock.now))
+    for _ in range(3):
+        for item in await store.claim_outbox(clock.now, 10):
+            await store.mark_posted(item, "C0DATA", item.ts or f"1.{item.id}", clock.now)
+    clock.advance(91 * 86400)
+    while await Retention(one.database).purge(clock.now - timedelta(days=90)):
+        pass
+    kept = {table.name for table in metadata.sorted_tables if await one.rows(table)}
+    assert kept == {"subscriptions", "sightings", "timers"}
