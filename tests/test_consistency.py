@@ -233,6 +233,10 @@ class RegisterRecorder:
         self.actions.append(pattern)
         return lambda listener: listener
 
+    def view(self, _callback_id):
+        """Take a modal: those are not in the manifests."""
+        return lambda listener: listener
+
 
 @needs_reference
 @pytest.mark.parametrize("name", MANIFESTS)
