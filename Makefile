@@ -25,10 +25,10 @@ lint: $(VENV)/dev.stamp  ## what CI refuses
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-picture: $(VENV)/dev.stamp  ## take the README's picture anew (needs chromium)
-	$(BIN)/pytest tests/scenarios/test_browser.py -k main_job
+picture: $(VENV)/dev.stamp  ## take the README's pictures anew (needs chromium)
+	$(BIN)/pytest tests/scenarios/test_browser.py -k 'main_job or incident'
 	mkdir -p docs/images
-	cp artifacts/thread.png docs/images/thread.png
+	cp artifacts/thread.png artifacts/incident.png docs/images/
 
 format: $(VENV)/dev.stamp  ## let the formatter have its way
 	$(BIN)/ruff check --fix

@@ -623,6 +623,25 @@ async def test_alerts_are_tried_from_the_panel(browser):
         assert not page.complaints
 
 
+async def test_an_incident_is_one_message_from_start_to_end(browser):
+    """A subscribed channel is told what fails; Resync there repairs it, and the message says so in place."""
+    async with running_sandbox() as url:
+        page = await open_page(browser, url)
+        await type_in(page, "/flokit subscribe google play digest 09:00 weekdays")
+        messages = page.get_by_test_id("messages").get_by_test_id("message")
+        await expect(messages.last).to_contain_text("Google Play is failing", timeout=20_000)
+        await keep_picture(page, "incident-open")
+        await resync_of(page, "Google Play").click()
+        await page.get_by_test_id("dialog-confirm").click()
+        await messages.last.get_by_test_id("open-thread").click()
+        await expect(page.get_by_test_id("thread")).to_contain_text("Google Play synced in", timeout=40_000)
+        await expect(messages.last).to_contain_text("Google Play recovered after", timeout=20_000)
+        await expect(page.get_by_test_id("thread")).to_contain_text("finished after")
+        await expect(messages).to_have_count(2)
+        await keep_picture(page, "incident")
+        assert not page.complaints
+
+
 async def test_channels_close_and_open_by_their_menu(browser):
     """By the menu of a channel its app is removed and invited, and it is archived and brought back."""
     async with workspace_with_a_modal() as (url, _saved):
