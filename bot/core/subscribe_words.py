@@ -141,6 +141,9 @@ Source: https://docs.slack.dev/messaging/formatting-message-text
 
 _SUBTEAM: Final = re.compile(r"@subteam\^([A-Z0-9]{2,30})")
 
+_GROUP_ID: Final = re.compile(r"S[A-Z0-9]{6,29}")
+"""A user group's id, which Slack shows with the group: a slash command gets a typed ``@group`` as mere text."""
+
 _NEVER_ALL: Final = "I never mention everybody in a channel: I can mention @here, or a user group."
 
 
@@ -323,8 +326,9 @@ def _take_mention(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_W
     taken = len(rest) - len(whom) + 1
     key = whom[0].key
     subteam = _SUBTEAM.fullmatch(whom[0].text) if key else None
-    if subteam:
-        reading.mention.add(subteam[1])
+    group_id = _GROUP_ID.fullmatch(whom[0].text) if asked and key else None
+    if subteam or group_id:
+        reading.mention.add(subteam[1] if subteam else whom[0].text)
     elif key == "@here" or (asked and key == HERE):
         reading.mention.add(HERE)
     elif key.removeprefix("@") in _WHOLE_CHANNEL and (asked or key.startswith("@")):
@@ -335,8 +339,8 @@ def _take_mention(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_W
         reading.puzzles.append("I mention nobody alone: I can mention @here, or a user group.")
     elif asked or (key.startswith("@") and key != "@"):
         reading.puzzles.append(
-            f"I cannot tell who “{_shown(whom[0].text)}” is: I can mention @here, or a user group that you choose "
-            "from the list which Slack offers while you type."
+            f"I cannot tell who “{_shown(whom[0].text)}” is: I can mention @here, or a user group by its id, "
+            "which Slack offers to copy in the group's profile."
         )
     else:
         return 0

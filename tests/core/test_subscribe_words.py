@@ -304,3 +304,8 @@ def test_a_subscription_can_be_typed_again(subscription):
 def test_a_subscription_is_described_in_words(subscription, words):
     """A subscription is said in plain words, with all that differs from the usual."""
     assert describe_wish(subscription) == words
+
+
+def test_a_user_group_may_be_named_by_its_id():
+    """A slash command gets a typed group as mere text, so its id does, too."""
+    assert parse_subscribe("all mention S0ONCALL1") == Wish(mention="S0ONCALL1")
