@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.blocks import digest_message, limits
+from bot.core.blocks import digest_message
 from bot.core.blocks.text import date
 from bot.core.commands import Action, parse_press
 from bot.core.digest_time import WEEKDAYS
 from bot.core.digests import Digest
 from bot.core.incidents import Incident, Trouble
-from bot.core.models import Integration, Message, Outcome, Person, Status, SyncRun
+from bot.core.models import Integration, Message, Outcome, Person, SyncRun
 from bot.core.subscriptions import ALL, DigestTime, Subscription
-from bot.sandbox.slack.validation import check_blocks, check_update_text
+from tests.core.hostile import (
+    ATTACKS,
+    assert_no_markup_of_others,
+    assert_slack_takes,
+    hostile,
+    incidents,
+    integrations,
+    moments,
+    runs,
+    texts,
+)
 
 NOW = datetime(2024, 3, 15, 8, 0, tzinfo=UTC)
 SINCE = NOW - timedelta(days=1)
@@ -214,86 +222,25 @@ def test_a_digest_that_ended_meanwhile_names_no_next():
 
 # --- whatever FloKit and people write --------------------------------------------------------------------------
 
-ATTACKS = (
-    "<!channel> <@UEVIL> <https://evil.example|Nice>",
-    "& < > " * 500,
-    "```*_~`" * 300,
-    "🦊" * 5000,
-    "\ud800",
-    "",
-)
-TRUSTED = re.compile(r"<@(?!UEVIL>)[A-Z0-9]{2,30}>|<!date\^\d+\^\{date_short_pretty\} at \{time\}\|[\d: -]+ UTC>")
-
-texts = st.sampled_from(ATTACKS) | st.text(max_size=30)
-times = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-people = st.builds(Person, st.sampled_from(["U1", "W2ABC"]) | texts, texts)
-integrations = st.builds(
-    Integration,
-    st.sampled_from(["int_1", '"' * 100, "y" * 5000]) | texts,
-    st.sampled_from(["stripe", "app_store_connect"]) | texts,
-    st.sampled_from([*Status]) | texts,
-    st.none() | times,
-    st.none() | texts,
-)
-incidents = st.builds(
-    Incident,
-    id=st.just("inc_1"),
-    team_id=st.just("T1"),
-    integration=integrations,
-    seen_at=times,
-    trouble=st.sampled_from(Trouble),
-    failure=integrations,
-    opened_at=times,
-    closed_at=st.none() | times,
-    gone=st.booleans(),
-    repaired_by=st.none() | people,
-)
-runs = st.builds(
-    SyncRun,
-    id=st.just("run_1"),
-    team_id=st.just("T1"),
-    integration_id=texts,
-    integration_type=texts,
-    requested_at=times,
-    requested_by=people,
-    outcome=st.just(Outcome.SUCCEEDED),
-    ended_at=times,
-)
 digests = st.builds(
     Digest,
     st.builds(replace, st.just(SUBSCRIPTION), target=st.just(ALL) | st.just(ALL) | texts),
     st.lists(integrations, max_size=15).map(tuple),
-    times,
-    times,
+    moments,
+    moments,
     st.lists(incidents, max_size=12).map(tuple),
     st.lists(runs, max_size=5).map(tuple),
     texts,
 )
 
 
-def assert_slack_takes(message: Message) -> None:
-    """Hold a message against what the stand-in for Slack takes, the bot's budget, and the markup that is ours."""
-    check_blocks(list(message.blocks))
-    check_update_text(message.text)
-    written = json.dumps(message.blocks)
-    assert len(written) <= limits.BLOCKS_BUDGET_CHARS
-    parsed = [found["text"] for found in objects(message.blocks) if found.get("type") == "mrkdwn"]
-    for text in (message.text, *parsed):
-        assert not set(TRUSTED.sub("", text)) & set("<>"), text
-        assert not re.search("&(?!amp;|lt;|gt;)", text), text
-
-
-def objects(value: Any) -> list[dict[str, Any]]:
-    """Collect all JSON objects in a value."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return [*([value] if isinstance(value, dict) else []), *(found for one in inner for found in objects(one))]
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@hostile
 @given(digests)
 def test_slack_takes_every_digest(digest):
     """Every digest is inside Slack's limits and parses nothing untrusted."""
-    assert_slack_takes(digest_message(digest, NOW, command="/flokit"))
+    message = digest_message(digest, NOW, command="/flokit")
+    assert_slack_takes(message)
+    assert_no_markup_of_others(message)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -314,4 +261,6 @@ def test_a_digest_full_of_one_attack_is_taken(attack, count):
         tuple(replace(synced(one, 99), requested_by=person) for one in crowd),
         attack,
     )
-    assert_slack_takes(digest_message(digest, NOW, command="/flokit"))
+    message = digest_message(digest, NOW, command="/flokit")
+    assert_slack_takes(message)
+    assert_no_markup_of_others(message)

@@ -1,0 +1,148 @@
+"""What a hostile world may send, and what Slack takes: for the tests of every message and view."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from bot.core.blocks import limits
+from bot.core.incidents import Incident, Trouble
+from bot.core.models import Integration, Message, Outcome, Person, Phase, Status, SyncRun, SyncStats
+from bot.sandbox.slack.validation import check_blocks, check_metadata, check_update_text, check_view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)
+
+ATTACKS = (
+    "<!channel> <!here> <@UEVIL> <https://evil.example|Nice name> <!subteam^S1>",
+    "& < > " * 500,
+    "&" * 20_000,
+    "```*_~`" * 300,
+    "🦊" * 5_000,
+    "مرحبا" * 2_000,
+    "\u202eevil\u2066",
+    "a\0b\r\n\x1b[31m",
+    "\ud800",
+    '"\\' * 3_000,
+    "\n" * 50,
+    "",
+    " ",
+)
+TRUSTED = re.compile(
+    r"<@(?!UEVIL>)[A-Z0-9]{2,30}>|<#C0OURS>"
+    r"|<!date\^\d+\^\{date_short_pretty\} at \{time\}\|\d{4}-\d\d-\d\d \d\d:\d\d UTC>"
+)
+"""The only markup that may stand in a text: mentions of people who clicked, channels, and times."""
+
+# --- values ----------------------------------------------------------------------------------------------------
+
+texts = st.sampled_from(ATTACKS) | st.text(max_size=30)
+ids = st.sampled_from(["int_1", "int_2", "x" * 100, '"' * 100, "y" * 5000]) | texts
+times = st.none() | st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+counts = st.none() | st.integers()
+integrations = st.builds(
+    Integration,
+    ids,
+    st.sampled_from(["stripe", "app_store_connect"]) | texts,
+    st.sampled_from([*Status]) | texts,
+    times,
+    st.none() | texts,
+    st.none() | st.builds(SyncStats, counts, counts, times),
+)
+people = st.builds(Person, st.sampled_from(["U1", "W2ABC"]) | texts, texts)
+runs = st.builds(
+    SyncRun,
+    id=st.just("run_1"),
+    team_id=st.just("T1"),
+    integration_id=ids,
+    integration_type=texts,
+    requested_at=st.just(NOW),
+    requested_by=people,
+    phase=st.sampled_from(Phase),
+    baseline=st.none() | integrations,
+    attempts=st.integers(0, 3),
+    accepted_at=st.none() | st.just(NOW),
+    last_seen=st.none() | integrations,
+    last_seen_at=st.none() | st.just(NOW + timedelta(seconds=5)),
+    syncing_since=st.none() | st.just(NOW),
+    idle_since=st.none() | st.just(NOW),
+    unreachable_since=st.none() | st.just(NOW),
+    unreachable_reason=texts,
+    typical_s=st.none() | st.floats(0, 1e6),
+    outcome=st.none() | st.sampled_from(Outcome),
+    reason=texts,
+    ended_at=st.none() | st.just(NOW + timedelta(seconds=80)),
+    keep_until=st.none() | st.just(NOW),
+    late_until=st.none() | st.just(NOW),
+)
+moments = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+incidents = st.builds(
+    Incident,
+    id=st.just("inc_1"),
+    team_id=st.just("T1"),
+    integration=integrations,
+    seen_at=moments,
+    trouble=st.sampled_from(Trouble),
+    failure=integrations,
+    opened_at=moments,
+    repeats=st.integers(0, 10**6),
+    quiet_since=st.none() | moments,
+    flapping=st.booleans(),
+    opens=st.integers(1, 10**6),
+    closed_at=st.none() | moments,
+    gone=st.booleans(),
+    repaired_by=st.none() | people,
+)
+
+hostile = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+# --- what Slack takes ------------------------------------------------------------------------------------------
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Walk all JSON objects in a value."""
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        yield from objects(inner)
+
+
+def assert_slack_takes(message: Message) -> None:
+    """Hold a message against what the stand-in for Slack takes, and against the bot's own budget."""
+    check_blocks(list(message.blocks))
+    check_update_text(message.text)
+    assert message.text
+    assert len(json.dumps(message.blocks)) <= limits.BLOCKS_BUDGET_CHARS
+    if message.metadata is not None:
+        check_metadata(message.metadata)
+    assert not any("block_id" in block for block in message.blocks)
+
+
+def assert_no_markup_of_others(message: Message) -> None:
+    """Find nothing but our own markup where Slack parses text."""
+    assert_only_our_markup([message.text, *parsed(message.blocks)])
+
+
+def assert_view_is_taken(view: dict[str, Any]) -> None:
+    """Hold a modal or an App Home against what the stand-in takes, and find only our own markup in it."""
+    check_view(json.loads(json.dumps(view)))
+    assert_only_our_markup(parsed(view["blocks"]))
+
+
+def parsed(blocks: Any) -> list[str]:
+    """Collect the texts in which Slack parses mentions and links."""
+    return [one["text"] for one in objects(blocks) if one.get("type") == "mrkdwn"]
+
+
+def assert_only_our_markup(texts_: list[str]) -> None:
+    """Find no mention, link or broken entity that is not ours."""
+    for text in texts_:
+        assert not set(TRUSTED.sub("", text)) & set("<>"), text
+        assert not re.search("&(?!amp;|lt;|gt;)", text), text
