@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from bot.core import blocks
+from bot.core.audit import Deed
 from bot.core.commands import (
     Action,
     Ambiguous,
@@ -59,6 +60,8 @@ REQUEST_LIVES: Final = timedelta(minutes=25)
 
 TOO_LATE: Final = "I was away when you asked for this, and it is too old to act on now: nothing was started. Ask again."
 
+
+_DEEDS: Final = {Action.RESYNC: Deed.RESYNC, Action.TRY_AGAIN: Deed.TRY_AGAIN}
 
 _NOTHING_TO_WATCH: Final = {
     Kept.ENDED: "This sync has its outcome already: there is nothing left to watch.",
@@ -296,7 +299,7 @@ class Actions:
             integration,
             self._clock(),
             patience=self._patience,
-            action=request.press.action if request.press else "sync",
+            action=_DEEDS[request.press.action] if request.press else Deed.SYNC,
             panel_id=panel_id,
             root=root,
         )

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import or_, select, update
 
 from bot.core.alerts import Bulletin, Snooze, Word
+from bot.core.audit import NOBODY, AuditEntry, Deed, of_origin, snooze_result
 from bot.core.incidents import Rules, RunNews, Sighting, Verdict, Watched, observe, trouble_of
 from bot.core.models import Outcome
-from bot.store import alerts, codec, homes, inbox, outbox, runs, subscriptions, timers
+from bot.core.requests import Origin
+from bot.store import alerts, audit, codec, homes, inbox, outbox, runs, subscriptions, timers
 from bot.store.ids import new_id
 from bot.store.tables import alerts as alerts_table
 from bot.store.tables import incidents, panels, sightings
@@ -185,6 +187,7 @@ class Incidents:
             if panel is None or panel.incident is None or not panel.incident.is_open:
                 return False
             await alerts.save_panel(connection, replace(panel, snooze=snooze))
+            await audit.add(connection, _entry(panel.incident, request.origin, snooze, now))
             await timers.drop(connection, TimerKind.SNOOZE, alert_id)
             if snooze and snooze.until:
                 await timers.put(connection, self._database, TimerKind.SNOOZE, self._team_id, alert_id, snooze.until)
@@ -203,8 +206,10 @@ class Incidents:
                 return
             await alerts.save_panel(connection, replace(panel, snooze=None))
             await outbox.bump_panels(connection, [panel.id], now)
-            await homes.changed(connection, self._team_id, now)
             alert = (await connection.execute(select(alerts_table).where(alerts_table.c.id == claim.subject))).first()
+            by_itself = Origin(self._team_id, NOBODY, alert.channel_id if alert else "")
+            await audit.add(connection, _entry(panel.incident, by_itself, None, now))
+            await homes.changed(connection, self._team_id, now)
             if alert and panel.incident.is_open:
                 bulletin = Bulletin(panel.incident, Word.SNOOZE_ENDED)
                 await outbox.add_news(connection, alert, codec.dump_bulletin(bulletin), now)
@@ -230,6 +235,17 @@ class Incidents:
 def _gist(watched: Watched) -> Watched:
     """What is worth a write: that nothing changed until a later moment is not."""
     return replace(watched, seen_at=None, fine_at=None, incident=None)
+
+
+def _entry(incident: Incident, origin: Origin, snooze: Snooze | None, now: datetime) -> AuditEntry:
+    """Describe that somebody, or the time, began or ended a snooze."""
+    by_itself = "its time was over" if origin.person == NOBODY else ""
+    return replace(
+        of_origin(origin, Deed.SNOOZE if snooze else Deed.END_SNOOZE, now),
+        integration_id=incident.integration.id,
+        integration_type=incident.integration.type,
+        result=snooze_result(snooze) if snooze else by_itself,
+    )
 
 
 def _news_of(run: SyncRun) -> RunNews:

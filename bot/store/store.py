@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, func, or_, select, update
 
 from bot.core import outcome
+from bot.core.audit import Deed, of_origin, of_outcome
 from bot.core.errors import ClaimLost
 from bot.core.panels import Panel, RowRun
-from bot.store import alerts, codec, inbox, outbox, runs
+from bot.store import alerts, audit, codec, inbox, outbox, runs
 from bot.store.bell import Bell
 from bot.store.ids import new_id
 from bot.store.outbox import Address, OutboxItem, OutboxKind
 from bot.store.runs import RunClaim
-from bot.store.tables import UtcTime, audit, panels, threads
+from bot.store.tables import UtcTime, panels, threads
 from bot.store.tables import inbox as requests
 from bot.store.tables import outbox as outbox_table
 from bot.store.tables import runs as runs_table
@@ -383,7 +384,7 @@ class Store:
             if root and told_here:
                 await self._add_panel(connection, root, _root_address(origin), now)
             await outbox.tell(connection, run.id, outcome.STARTED, "", now, ended=False)
-            await self._add_audit(connection, origin, action, run, "joined" if joined else "started", now)
+            await audit.add(connection, of_origin(origin, action, now, run, "joined" if joined else "started"))
             if not request.press:
                 await inbox.finish(connection, request.id)
         self.runs_rang.ring()
@@ -412,22 +413,6 @@ class Store:
                 return opened.run, False
         raise ClaimLost("other replicas keep opening runs for this integration")
 
-    async def _add_audit(
-        self, connection: AsyncConnection, origin: Origin, action: str, run: SyncRun, result: str, now: datetime
-    ) -> None:
-        await connection.execute(
-            audit.insert().values(
-                team_id=origin.team_id,
-                at=now,
-                user_id=origin.person.id,
-                channel_id=origin.channel_id,
-                action=action,
-                integration_id=run.integration_id,
-                run_id=run.id,
-                result=result,
-            )
-        )
-
     async def keep_watching(self, request: Request, run_id: str, now: datetime) -> Kept:
         """Give a run that was not confirmed one more deadline, unless there is nothing left to watch."""
         origin = request.origin
@@ -445,7 +430,9 @@ class Store:
             if decision.run == run:
                 return Kept.ENDED
             await runs.write(connection, decision, now)
-            await self._add_audit(connection, origin, "keep_watching", run, decision.run.phase, now)
+            until = decision.run.keep_until
+            result = f"until {until:%Y-%m-%d %H:%M} UTC" if until else ""
+            await audit.add(connection, of_origin(origin, Deed.KEEP_WATCHING, now, run, result))
         self.runs_rang.ring()
         self.outbox_rang.ring()
         return Kept.WATCHED
@@ -497,6 +484,7 @@ class Store:
             )
             if written.rowcount != 1:
                 raise ClaimLost(f"run {run.id} was taken over")
+            await audit.add(connection, of_outcome(claim.run, run, now))
             await outbox.tell(connection, run.id, decision.tell, values["data"], now, ended=not run.is_active)
         if decision.tell:
             self.outbox_rang.ring()

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from bot.store import codec, homes, inbox, outbox, timers
+from bot.core.audit import NOBODY, Deed, of_subscription
+from bot.core.subscription_text import PAUSED
+from bot.store import audit, codec, homes, inbox, outbox, timers
 from bot.store.alerts import drop_unposted, raise_open_incidents
 from bot.store.outbox import Address, OutboxKind
 from bot.store.tables import subscriptions
 from bot.store.timers import TimerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -83,6 +85,8 @@ class Subscriptions:
                 if earlier.target == subscription.target:
                     await self._forget(connection, earlier)
             await self._insert(connection, subscription)
+            entry = of_subscription(subscription, Deed.SUBSCRIBE, request.origin.person, now)
+            await audit.add(connection, entry)
             await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(confirmation))
             await self._begin(connection, subscription, digest_at, now)
             await homes.changed(connection, self._team_id, now)
@@ -102,8 +106,8 @@ class Subscriptions:
     async def remove(
         self,
         request: Request,
-        gone: Iterable[Subscription],
-        kept: Iterable[Subscription],
+        gone: Sequence[Subscription],
+        kept: Sequence[Subscription],
         answer: Message,
         address: Address,
         now: datetime,
@@ -114,6 +118,11 @@ class Subscriptions:
                 await self._forget(connection, subscription)
             for subscription in kept:
                 await self._insert(connection, subscription)
+            remains = {subscription.id for subscription in kept}
+            for subscription in gone:
+                result = "the digest only" if subscription.id in remains else "all of it"
+                entry = of_subscription(subscription, Deed.UNSUBSCRIBE, request.origin.person, now, result)
+                await audit.add(connection, entry)
             await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(answer))
             await homes.changed(connection, self._team_id, now)
             await inbox.finish(connection, request.id)
@@ -147,6 +156,7 @@ class Subscriptions:
             for subscription in (replace(one, paused=reason) for one in awake):
                 await self._save(connection, subscription)
                 await timers.drop(connection, TimerKind.DIGEST, subscription.id)
+                await audit.add(connection, of_subscription(subscription, Deed.PAUSE, NOBODY, now, PAUSED[reason]))
                 person = Address(self._team_id, user_id=subscription.created_by.id)
                 data = codec.dump_message(tell(subscription))
                 await outbox.add_row(connection, OutboxKind.NOTE, person, now, data=data)
@@ -167,6 +177,7 @@ class Subscriptions:
             resting = [one for one in await load_all(connection, self._team_id, channel_id) if one.paused]
             for subscription in resting:
                 await self._save(connection, replace(subscription, paused=None))
+                await audit.add(connection, of_subscription(subscription, Deed.RESUME, NOBODY, now))
             if resting:
                 data = codec.dump_message(tell(resting))
                 await outbox.add_row(connection, OutboxKind.NOTE, Address(self._team_id, channel_id), now, data=data)

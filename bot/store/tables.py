@@ -206,7 +206,13 @@ audit = Table(
     Column("integration_id", Text, nullable=False, default=""),
     Column("run_id", Text, nullable=False, default=""),
     Column("result", Text, nullable=False, default=""),
+    Column("user_name", Text, nullable=False, server_default=text("''"), comment="as Slack delivered it; may be empty"),
+    Column("integration_type", Text, nullable=False, server_default=text("''")),
+    Column("decision", Text, nullable=False, server_default=text("'allowed'"), comment="core.audit.Ruling"),
+    Column("rule", Text, nullable=False, server_default=text("''"), comment="what decided"),
     Index("audit_at", "at"),
+    Index("audit_of_integration", "team_id", "integration_id"),
+    Index("audit_of_person", "team_id", "user_id"),
 )
 
 snapshots = Table(

@@ -22,7 +22,7 @@ from bot.store.incidents import Incidents, SeenTogether
 from bot.store.outbox import Address, OutboxKind
 from bot.store.retention import Retention
 from bot.store.subscriptions import Subscriptions
-from bot.store.tables import alerts, incidents, metadata, outbox, panels, sightings
+from bot.store.tables import alerts, audit, incidents, metadata, outbox, panels, sightings
 from bot.store.timers import TimerKind, Timers
 from tests.adapters.conftest import TEAM
 
@@ -209,6 +209,25 @@ async def test_a_snooze_ends_once(one, replicas, store, make, seen, clock):
     await one.incidents.end_snooze(ending, clock.now)
     assert await one.incidents.snoozed_by("UANA") == []
     assert len(await one.messages(OutboxKind.NEWS)) == 1
+
+
+async def test_snoozes_are_audited(one, store, make, seen, clock):
+    """Who keeps an incident quiet and for how long stands in the audit, and that its time was over, by nobody."""
+    await subscribe(one, store, make)
+    await one.open(seen["failing"])
+    [alert] = await one.rows(alerts)
+    request = press(make, clock)
+    await store.add_request(request)
+    await one.incidents.snooze(request, alert.id, Snooze(ANA, clock.now + timedelta(hours=1)), clock.now)
+    clock.advance(3600)
+    [ending] = [claim for claim in await one.timers.claim(clock.now, 5) if claim.kind is TimerKind.SNOOZE]
+    await one.incidents.end_snooze(ending, clock.now)
+    acts = [(row.action, row.user_id, row.channel_id, row.integration_id, row.result) for row in await one.rows(audit)]
+    failing = seen["failing"].id
+    assert acts[1:] == [
+        ("snooze", "UANA", "C0DATA", failing, "until 2026-03-01 13:00 UTC"),
+        ("end_snooze", "", "C0DATA", failing, "its time was over"),
+    ]
 
 
 async def test_an_incident_that_is_over_cannot_be_snoozed(one, store, make, seen, clock):

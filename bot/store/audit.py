@@ -1,0 +1,128 @@
+"""The audit: rows are added within the transaction of the act, and read.
+
+Nothing here changes or deletes one: a trigger refuses every UPDATE, and `bot.store.retention` deletes what is too old.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import or_, select
+
+from bot.core.audit import AuditEntry, AuditFilter, Ruling
+from bot.core.models import Person
+from bot.store.tables import audit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.store.database import Database
+
+BATCH: Final = 500
+"""Entries that an export reads in one transaction: few enough that clicks hardly wait for SQLite's one writer."""
+
+FIRST_ACTION_PREFIX: Final = "flokit_"
+"""The first revisions wrote the ``action_id`` of the button."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Some entries, the newest first, and whether there are older ones."""
+
+    entries: tuple[AuditEntry, ...]
+    has_more: bool
+
+
+async def add(connection: AsyncConnection, entry: AuditEntry | None) -> None:
+    """Write an entry in the caller's transaction; None writes nothing."""
+    if entry is None:
+        return
+    await connection.execute(
+        audit.insert().values(
+            team_id=entry.team_id,
+            at=entry.at,
+            user_id=entry.person.id,
+            user_name=entry.person.name,
+            channel_id=entry.channel_id,
+            action=entry.action,
+            integration_id=entry.integration_id,
+            integration_type=entry.integration_type,
+            run_id=entry.run_id,
+            decision=entry.decision,
+            rule=entry.rule,
+            result=entry.result,
+        )
+    )
+
+
+async def load(
+    connection: AsyncConnection,
+    team_id: str | None,
+    wanted: AuditFilter,
+    *,
+    limit: int,
+    offset: int = 0,
+    before_id: int | None = None,
+) -> list[AuditEntry]:
+    """Read entries, the newest first; ``team_id`` None reads those of every workspace."""
+    query = select(audit).order_by(audit.c.id.desc()).limit(limit).offset(offset)
+    if team_id is not None:
+        query = query.where(audit.c.team_id == team_id)
+    if before_id is not None:
+        query = query.where(audit.c.id < before_id)
+    if wanted.since:
+        query = query.where(audit.c.at >= wanted.since)
+    if wanted.person_id:
+        query = query.where(audit.c.user_id == wanted.person_id)
+    if wanted.integration_ids or wanted.integration_type:
+        named = audit.c.integration_id.in_(wanted.integration_ids)
+        of_type = audit.c.integration_type == wanted.integration_type
+        query = query.where(or_(named, of_type) if wanted.integration_type else named)
+    return [_read(row) for row in (await connection.execute(query)).all()]
+
+
+def _read(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(
+        row.at,
+        row.team_id,
+        Person(row.user_id, row.user_name),
+        row.channel_id,
+        row.action.removeprefix(FIRST_ACTION_PREFIX),
+        integration_id=row.integration_id,
+        integration_type=row.integration_type,
+        run_id=row.run_id,
+        decision=Ruling(row.decision),
+        rule=row.rule,
+        result=row.result,
+        id=row.id,
+    )
+
+
+class Audit:
+    """The audit as those read it who look: the bot for one workspace, the command line for all."""
+
+    def __init__(self, database: Database, team_id: str | None = None) -> None:
+        self._database = database
+        self._team_id = team_id
+
+    async def page(self, wanted: AuditFilter, *, number: int, size: int) -> AuditPage:
+        """Read one page, counted from 0."""
+        async with self._database.begin() as connection:
+            found = await load(connection, self._team_id, wanted, limit=size + 1, offset=number * size)
+        return AuditPage(tuple(found[:size]), len(found) > size)
+
+    async def stream(self, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
+        """Read all entries, the newest first, never more than a batch at a time."""
+        before_id: int | None = None
+        while True:
+            async with self._database.begin() as connection:
+                batch = await load(connection, self._team_id, wanted, limit=BATCH, before_id=before_id)
+            for entry in batch:
+                yield entry
+            if len(batch) < BATCH:
+                return
+            before_id = batch[-1].id
