@@ -14,11 +14,14 @@ import structlog
 from bot.core.errors import SettingsError, SlackAuthLost, SlackError, StoreUnavailable
 from bot.health import Health
 from bot.housekeeper import Housekeeper
+from bot.metrics import Metrics, Scraper, SocketState
+from bot.pulse import feel_pulse
 from bot.settings import Mode
 from bot.slack import SlackClient
 from bot.slack_socket import SlackSocket
 from bot.store import schema
 from bot.store.database import Database
+from bot.store.gauges import read_gauges
 from bot.store.ids import new_id
 from bot.store.replicas import Replicas
 from bot.store.retention import Retention
@@ -64,19 +67,23 @@ class Bot:
         owner = f"{socket.gethostname()}:{new_id('bot')}"
         self._store = Store(self._database, owner=owner, lease_s=settings.lease_s)
         self._timers = Timers(self._database, owner=owner, lease_s=settings.lease_s)
+        self._telemetry = Metrics()
         self._slack = SlackClient(
             settings.slack_bot_token.get_secret_value(),
             api_url=settings.slack_web_api_url,
             timeout_s=min(8.0, settings.lease_s * SEND_SHARE),
+            telemetry=self._telemetry,
         )
         self._replicas = Replicas(self._database, owner)
-        self._health = Health(self._store)
+        self._health = Health(self._database)
         self._web = WebServer(
             self._health,
             host=settings.host,
             port=settings.port,
             takes_slack=settings.mode is Mode.HTTP,
             webhooks=make_receiver(settings, clock=clock),
+            scraper=self._make_scraper(),
+            telemetry=self._telemetry,
         )
 
     def stop(self) -> None:
@@ -182,6 +189,7 @@ class Bot:
             timers=self._timers,
             slack=self._slack,
             clock=self._clock,
+            telemetry=self._telemetry,
         )
         try:
             async with contextlib.aclosing(workspace.flokit):
@@ -191,12 +199,14 @@ class Bot:
 
     async def _work_in(self, workspace: Workspace, identity: Identity) -> None:
         self._health.sender = workspace.sender
+        self._health.workers = workspace.workers
         self._web.on_hint = workspace.watcher.hint
         async with asyncio.TaskGroup() as group:  # a loop that dies ends the process: it never goes quiet
             for worker in workspace.workers:
                 group.create_task(worker.run())
             background = [group.create_task(self._make_housekeeper().run())]
             background.append(group.create_task(workspace.watcher.run()))
+            background.append(group.create_task(feel_pulse(self._telemetry)))
             if way_in := self._open_way_in(group, workspace.bolt):
                 background.append(way_in)
             log.info("started", team_id=identity.team_id, team=identity.team, mode=self._settings.mode)
@@ -204,6 +214,20 @@ class Bot:
             for task in background:
                 task.cancel()
             await self._hand_over(workspace.workers)
+
+    def _make_scraper(self) -> Scraper:
+        return Scraper(
+            self._telemetry,
+            read_waiting=lambda: read_gauges(self._database, self._clock()),
+            read_problems=self._health.findings,
+            read_socket=self._read_socket,
+        )
+
+    async def _read_socket(self) -> SocketState | None:
+        socket = self._health.socket
+        if socket is None:
+            return None
+        return SocketState(not await socket.problem(), socket.age_s, max(socket.greetings - 1, 0))
 
     def _make_housekeeper(self) -> Housekeeper:
         return Housekeeper(
@@ -227,6 +251,7 @@ class Bot:
         """Take nothing new, and finish what is in hand."""
         log.info("stopping")
         self._health.sender = None
+        self._health.workers = ()
         self._web.bolt = None
         self._web.on_hint = None
         if self._health.socket:

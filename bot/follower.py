@@ -36,6 +36,7 @@ from bot.core.models import (
 )
 from bot.core.outcome import attempt, decide, postpone
 from bot.flokit import SHARED_WITHIN_S, Priority
+from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from bot.flokit import FlokitClient
     from bot.store.runs import RunClaim
     from bot.store.store import Store
+    from bot.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +53,10 @@ log = structlog.get_logger(__name__)
 class Follower:
     """Acts on one claimed run at a time, as often as the worker hands it one."""
 
-    def __init__(self, store: Store, flokit: FlokitClient, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, flokit: FlokitClient, *, clock: Callable[[], datetime], telemetry: Telemetry = SILENT
+    ) -> None:
+        self._telemetry = telemetry
         self._store = store
         self._flokit = flokit
         self._clock = clock
@@ -93,8 +98,11 @@ class Follower:
 
     async def _save(self, claim: RunClaim, decision: Decision) -> None:
         await self._store.save(claim, decision, self._clock())
-        if decision.run.outcome and decision.run.outcome is not claim.run.outcome:
-            log.info("sync_ended", outcome=decision.run.outcome)
+        run = decision.run
+        if run.outcome and run.outcome is not claim.run.outcome:
+            log.info("sync_ended", outcome=run.outcome)
+            took = (run.ended_at or self._clock()) - run.requested_at
+            self._telemetry.run_ended(run.outcome, run.integration_type, took.total_seconds())
 
     # FloKit's answers as observations
 

@@ -1,39 +1,66 @@
-"""Is the bot ready? Every answer carries its reasons."""
+"""Is the bot alive, and is it ready? Every answer carries its reasons."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from bot.core.errors import StoreUnavailable
+from bot.store import schema
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bot.sender import Sender
     from bot.slack_socket import SlackSocket
-    from bot.store.store import Store
+    from bot.store.database import Database
+    from bot.worker import Worker
+
+STUCK_AFTER_S: Final = 60.0
+"""A worker turns every two seconds, also while the database is away; the longest wait within a turn is five."""
+
+ANSWER_WITHIN_S: Final = 3.0
+"""How long a probe waits for the database; Kubernetes is told to wait for four."""
 
 
 @dataclass
 class Health:
-    """Gathers what readiness depends on; parts are filled in as the bot starts, and taken out as it stops."""
+    """Gathers what health depends on; parts are filled in as the bot starts, and taken out as it stops."""
 
-    store: Store
+    database: Database
     sender: Sender | None = None
     """None until Slack has told us who we are."""
     socket: SlackSocket | None = None
     """None in HTTP mode."""
+    workers: Sequence[Worker[Any]] = field(default=())
+    """Those that must turn."""
+
+    def stuck(self) -> dict[str, str]:
+        """Name the workers that stopped turning, with the reason; a stuck event loop cannot answer at all."""
+        still = {worker.name: worker.still_for_s for worker in self.workers}
+        return {name: f"has not turned for {s:.0f} s" for name, s in still.items() if s > STUCK_AFTER_S}
 
     async def problems(self) -> dict[str, str]:
         """Name what keeps the bot from being ready; empty when it is."""
-        found = {"database": await self._database(), "slack": await self._slack()}
-        return {part: problem for part, problem in found.items() if problem}
+        return {part: problem for part, problem in (await self.findings()).items() if problem}
 
-    async def _database(self) -> str:
+    async def findings(self) -> dict[str, str]:
+        """Say of each part that readiness depends on what is wrong with it; "" when nothing is."""
+        return {**await self._database(), "slack": await self._slack()}
+
+    async def _database(self) -> dict[str, str]:
         try:
-            await self.store.check()
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                revision = await schema.current(self.database)
         except StoreUnavailable as error:
-            return str(error)
-        return ""
+            return {"database": str(error), "migrations": ""}
+        except TimeoutError:
+            return {"database": f"the database did not answer within {ANSWER_WITHIN_S:g} s", "migrations": ""}
+        if revision == schema.head():
+            return {"database": "", "migrations": ""}
+        found = f"revision {revision}" if revision else "no revision"
+        return {"database": "", "migrations": f"the tables are at {found}, this version needs {schema.head()}"}
 
     async def _slack(self) -> str:
         if self.sender is None:

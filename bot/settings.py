@@ -163,7 +163,7 @@ class Settings(DatabaseSettings):
         None, description="the header that carries a webhook's time; with it, old deliveries are refused"
     )
     flokit_command: Annotated[str, AfterValidator(_check_command)] = Field("/flokit", description="slash command")
-    host: str = Field("127.0.0.1", description="address of health, readiness, webhooks and Slack over HTTP")
+    host: str = Field("127.0.0.1", description="address of health, readiness, metrics, webhooks and Slack over HTTP")
     port: int = Field(3000, ge=0, le=65535, description="its port; 0 takes a free one and logs it")
     follow_up_first_look_s: Seconds = Field(2.0, description="seconds until the first look at a started sync")
     follow_up_max_interval_s: Seconds = Field(30.0, description="the longest time between two looks")

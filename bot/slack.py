@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,11 +31,13 @@ from bot.core.errors import (
     SlackUnavailable,
 )
 from bot.pacing import Bucket
+from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from bot.core.models import Message
+    from bot.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +71,17 @@ _TYPED: Final = (
     SlackRefusedContent,
     SlackAuthLost,
 )
+_WORD_OF_CLASS: Final = {
+    SlackUnavailable: "unavailable",
+    SlackRateLimited: "rate_limited",
+    SlackNoAccess: "no_access",
+    SlackArchived: "archived",
+    SlackMessageGone: "gone",
+    SlackRefusedContent: "refused_content",
+    SlackAuthLost: "auth_lost",
+}
+"""How a refusal is counted."""
+
 _CLASS_OF_CODE: Final = {code: error for error in _TYPED for code in error.codes}
 
 
@@ -92,13 +106,17 @@ class SlackClient:
         api_url: str = AsyncWebClient.BASE_URL,
         timeout_s: float = 8.0,
         clock: Callable[[], float] = time.monotonic,
+        telemetry: Telemetry = SILENT,
     ) -> None:
+        self._telemetry = telemetry
         self._patience_s = min(PATIENCE_S, timeout_s / 2)
         self.longest_call_s = self._patience_s + timeout_s
         """What one call may take, its turn included: whoever holds a lease must not begin it later."""
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s))
         # The SDK's default handler sends a request again when the connection breaks: that would post twice.
-        self.web = AsyncWebClient(token=token, base_url=api_url, session=self._session, retry_handlers=[])
+        self.web = _ObservedWebClient(
+            telemetry, token=token, base_url=api_url, session=self._session, retry_handlers=[]
+        )
         self._clock = clock
         self._updates = Bucket(UPDATES_PER_S, UPDATES_BURST, clock)
         self._posts: LRUCache[str, Bucket] = LRUCache(CHANNELS_PACED)
@@ -243,6 +261,10 @@ class SlackClient:
             "response_type": "ephemeral",
             "replace_original": replace,
         }
+        with _reported(self._telemetry, "response_url"):
+            await self._send_response(response_url, body)
+
+    async def _send_response(self, response_url: str, body: dict[str, Any]) -> None:
         try:
             async with self._session.post(response_url, json=body) as response:
                 text = await response.text()
@@ -283,6 +305,39 @@ class SlackClient:
         except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError, ValueError, AttributeError) as error:
             # AttributeError: the SDK takes any JSON for an object.
             raise SlackUnavailable("Slack did not answer") from error
+
+
+class _ObservedWebClient(AsyncWebClient):
+    """The SDK's client, with each call reported under the name of its method."""
+
+    def __init__(self, telemetry: Telemetry, **options: Any) -> None:
+        super().__init__(**options)
+        self._telemetry = telemetry
+
+    async def api_call(self, api_method: str, **options: Any) -> Any:
+        """Call a method of the Web API."""
+        with _reported(self._telemetry, api_method):
+            return await super().api_call(api_method, **options)
+
+
+@contextmanager
+def _reported(telemetry: Telemetry, method: str) -> Iterator[None]:
+    """Report one call: how it went, in one of a few words, and how long it took."""
+    began_at, result = time.monotonic(), "unavailable"
+    try:
+        with telemetry.tracer.span(f"slack {method}", outward=True):
+            yield
+            result = "ok"
+    except SlackApiError as error:
+        result = _WORD_OF_CLASS.get(type(_typed(error)), "other")
+        raise
+    except SlackError as error:
+        result = _WORD_OF_CLASS.get(type(error), "other")
+        raise
+    finally:
+        took_s = time.monotonic() - began_at
+        telemetry.called_slack(method, result, took_s)
+        log.debug("slack.call", method=method, result=result, ms=round(took_s * 1000))
 
 
 def _typed(error: SlackApiError) -> SlackError:

@@ -41,6 +41,10 @@ class SlackSocket:
         """The session on which Slack has said hello: from then on it delivers."""
         self.connections: int | None = None
         """How many sockets of this app are open, as Slack said when this one was opened."""
+        self.greeted_at: float | None = None
+        """When Slack said hello the last time, as seconds of the clock."""
+        self.greetings = 0
+        """How often it did."""
 
     async def keep_open(self) -> None:
         """Open the socket, and open another whenever it is broken for good; runs until cancelled."""
@@ -59,6 +63,11 @@ class SlackSocket:
         handler, self._handler = self._handler, None
         if handler:
             await handler.close_async()  # type: ignore[no-untyped-call]
+
+    @property
+    def age_s(self) -> float | None:
+        """Tell how long ago Slack said hello; None before."""
+        return None if self.greeted_at is None else self._clock() - self.greeted_at
 
     async def problem(self) -> str:
         """Say what keeps Slack from reaching us; "" when nothing does."""
@@ -80,6 +89,8 @@ class SlackSocket:
     async def _note_hello(self, client: Any, message: dict[str, Any], _raw: str | None = None) -> None:
         if message.get("type") == "hello":
             self._greeted = client.current_session
+            self.greeted_at = self._clock()
+            self.greetings += 1
             count = message.get("num_connections")
             self.connections = count if isinstance(count, int) else None
             log.info("connected", connections=self.connections)

@@ -1,4 +1,4 @@
-"""The HTTP routes: ``/livez``, ``/readyz``, in HTTP mode ``/slack/events``, with a secret ``/webhooks/flokit``.
+"""The HTTP routes: health, metrics, in HTTP mode ``/slack/events``, with a secret ``/webhooks/flokit``.
 
 There are no others. A webhook is answered from memory: it waits neither for the database nor for FloKit.
 """
@@ -15,6 +15,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 
 from bot.core.errors import WebhookRefused
+from bot.metrics import CONTENT_TYPE
+from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
 
     from bot.health import Health
+    from bot.metrics import Scraper
+    from bot.telemetry import Telemetry
     from bot.webhooks import WebhookReceiver
 
 log = structlog.get_logger(__name__)
@@ -47,8 +51,11 @@ class WebServer:
         takes_slack: bool,
         webhooks: WebhookReceiver | None = None,
         webhook_body_within_s: float = WEBHOOK_BODY_WITHIN_S,
+        scraper: Scraper | None = None,
+        telemetry: Telemetry = SILENT,
     ) -> None:
         self._health = health
+        self._telemetry = telemetry
         self._host = host
         self._port = port
         self._webhook_body_within_s = webhook_body_within_s
@@ -58,6 +65,9 @@ class WebServer:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
+        if scraper:
+            self._scraper = scraper
+            app.router.add_get("/metrics", self._metrics)
         if takes_slack:
             app.router.add_post(SLACK_PATH, self._slack)
         if webhooks:
@@ -82,12 +92,17 @@ class WebServer:
         await self._runner.cleanup()
 
     async def _livez(self, _request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
+        stuck = self._health.stuck()
+        body = {"status": "stuck", "problems": stuck} if stuck else {"status": "ok"}
+        return web.json_response(body, status=HTTPStatus.SERVICE_UNAVAILABLE if stuck else HTTPStatus.OK)
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         problems = await self._health.problems()
         body = {"status": "not ready" if problems else "ready", "problems": problems}
         return web.json_response(body, status=503 if problems else 200)
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=await self._scraper.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _slack(self, request: web.Request) -> web.Response:
         if self.bolt is None:
@@ -106,12 +121,16 @@ class WebServer:
             path_secret = request.match_info.get("secret", "")
             hint = self._webhooks.verify(request.headers.items(), body, path_secret=path_secret)
         except WebhookRefused as refused:
+            self._telemetry.webhook("refused")
             log.info("webhook_refused", reason=str(refused))
             return web.json_response({"error": str(refused)}, status=refused.http_status)
         if self.on_hint is None:  # whoever sent it delivers it again
+            self._telemetry.webhook("starting")
             return web.json_response({"error": "starting"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
         if not self._webhooks.take(hint, self.on_hint):
+            self._telemetry.webhook("duplicate")
             return web.json_response({"status": "duplicate"})
+        self._telemetry.webhook("accepted")
         return web.json_response({"status": "accepted"}, status=HTTPStatus.ACCEPTED)
 
     async def _read_webhook(self, request: web.Request) -> bytes:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import structlog
 
 from bot.core.errors import ClaimLost, StoreUnavailable
+from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from bot.store.bell import Bell
+    from bot.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +44,7 @@ class Worker(Generic[T]):
         bell: rung in this process when there may be new work.
         clock: the time now, aware.
         slots: how many pieces at a time.
+        telemetry: what claims lost and faults are reported to.
     """
 
     def __init__(
@@ -53,8 +57,11 @@ class Worker(Generic[T]):
         bell: Bell,
         clock: Callable[[], datetime],
         slots: int,
+        telemetry: Telemetry = SILENT,
     ) -> None:
-        self._name = name
+        self.name = name
+        self._telemetry = telemetry
+        self._turned_at = time.monotonic()
         self._claim = claim
         self._work = work
         self._next_due_at = next_due_at
@@ -69,10 +76,16 @@ class Worker(Generic[T]):
         self._stopping = True
         self._bell.ring()
 
+    @property
+    def still_for_s(self) -> float:
+        """Tell for how long it has not turned; it does every few seconds, with or without work."""
+        return time.monotonic() - self._turned_at
+
     async def run(self) -> None:
         """Work until stopped."""
         try:
             while not self._stopping:
+                self._turned_at = time.monotonic()
                 await self._turn()
             if self._in_hand:
                 await asyncio.wait(self._in_hand, timeout=FINISH_WITHIN_S)
@@ -90,7 +103,7 @@ class Worker(Generic[T]):
             if not claimed:
                 await self._bell.wait(await self._sleep_s())
         except StoreUnavailable as error:
-            log.warning("store_unavailable", worker=self._name, error=str(error))
+            log.warning("store_unavailable", worker=self.name, error=str(error))
             await asyncio.sleep(AWAY_S)
 
     def _put_down(self, task: asyncio.Task[None]) -> None:
@@ -121,8 +134,10 @@ class Worker(Generic[T]):
         try:
             await self._work(piece)
         except ClaimLost as error:
-            log.info("claim_lost", worker=self._name, error=str(error))
+            self._telemetry.claim_lost(self.name)
+            log.info("claim_lost", worker=self.name, error=str(error))
         except StoreUnavailable as error:
-            log.warning("store_unavailable", worker=self._name, error=str(error))
+            log.warning("store_unavailable", worker=self.name, error=str(error))
         except Exception:
-            log.exception("work_failed", worker=self._name)
+            self._telemetry.fault("worker")
+            log.exception("work_failed", worker=self.name)

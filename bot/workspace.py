@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 
 from bot import listeners
@@ -18,6 +17,7 @@ from bot.flokit import FlokitClient
 from bot.follower import Follower
 from bot.home import HomeDrawer
 from bot.knowledge import Knowledge
+from bot.listeners.observed import ObservedApp
 from bot.listeners.reception import Reception
 from bot.responder import Responder
 from bot.sender import Sender
@@ -36,11 +36,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
+    from slack_bolt.async_app import AsyncApp
+
     from bot.settings import Settings
     from bot.slack import Identity, SlackClient
     from bot.store.database import Database
     from bot.store.store import Store
     from bot.store.timers import TimerClaim, Timers
+    from bot.telemetry import Telemetry
 
 RUN_SLOTS: Final = 32
 MESSAGE_SLOTS: Final = 16
@@ -70,6 +73,7 @@ def build_workspace(
     timers: Timers,
     slack: SlackClient,
     clock: Callable[[], datetime],
+    telemetry: Telemetry,
 ) -> Workspace:
     """Put the parts of one workspace together; nothing is asked or opened until they run."""
     team_id, command = identity.team_id, settings.flokit_command
@@ -87,6 +91,7 @@ def build_workspace(
         stale_after_s=settings.stale_after_s,
         now=clock,
         on_seen=watcher.note,
+        telemetry=telemetry,
     )
     knowledge = Knowledge(flokit, Snapshots(database, team_id))
     alerts = Alerts(subscriptions, incidents, store, Zones(slack), slack, clock=clock, command=command)
@@ -121,9 +126,11 @@ def build_workspace(
         TimerKind.DIGEST: digests.send,
         TimerKind.HOME: homes.draw,
     }
-    reception = Reception(actions, slack, team_id=team_id, bot_user_id=identity.bot_user_id, clock=clock)
+    reception = Reception(
+        actions, slack, team_id=team_id, bot_user_id=identity.bot_user_id, clock=clock, telemetry=telemetry
+    )
     return Workspace(
-        bolt=_make_bolt(settings, identity, slack, reception),
+        bolt=_make_bolt(settings, identity, slack, reception, telemetry),
         flokit=flokit,
         sender=sender,
         watcher=watcher,
@@ -136,15 +143,17 @@ def build_workspace(
                 bell=store.requests_rang,
                 clock=clock,
                 slots=REQUEST_SLOTS,
+                telemetry=telemetry,
             ),
             Worker(
                 "follower",
                 claim=store.claim_runs,
-                work=Follower(store, flokit, clock=clock).follow,
+                work=Follower(store, flokit, clock=clock, telemetry=telemetry).follow,
                 next_due_at=store.next_run_at,
                 bell=store.runs_rang,
                 clock=clock,
                 slots=RUN_SLOTS,
+                telemetry=telemetry,
             ),
             Worker(
                 "sender",
@@ -154,6 +163,7 @@ def build_workspace(
                 bell=store.outbox_rang,
                 clock=clock,
                 slots=MESSAGE_SLOTS,
+                telemetry=telemetry,
             ),
             Worker(
                 "timer",
@@ -163,12 +173,15 @@ def build_workspace(
                 bell=timers.rang,
                 clock=clock,
                 slots=TIMER_SLOTS,
+                telemetry=telemetry,
             ),
         ),
     )
 
 
-def _make_bolt(settings: Settings, identity: Identity, slack: SlackClient, reception: Reception) -> AsyncApp:
+def _make_bolt(
+    settings: Settings, identity: Identity, slack: SlackClient, reception: Reception, telemetry: Telemetry
+) -> AsyncApp:
     async def authorize(**_: Any) -> AuthorizeResult:
         # Today there is one workspace, and who we are in it is known since the start.
         return AuthorizeResult(
@@ -180,7 +193,8 @@ def _make_bolt(settings: Settings, identity: Identity, slack: SlackClient, recep
         )
 
     secret = settings.slack_signing_secret
-    bolt = AsyncApp(
+    bolt = ObservedApp(
+        telemetry,
         logger=logging.getLogger("slack_bolt"),
         client=slack.web,
         authorize=authorize,

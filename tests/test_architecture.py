@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     ("core", {"bot.core"}),
-    ("ground", {"bot", "bot.settings", "bot.scopes", "bot.logs", "bot.pacing"}),
+    ("ground", {"bot", "bot.settings", "bot.scopes", "bot.logs", "bot.pacing", "bot.telemetry", "bot.pulse"}),
     ("adapters", {"bot.flokit", "bot.slack", "bot.slack_socket", "bot.store"}),
     (
         "application",
@@ -33,7 +33,7 @@ LAYERS = (
             "bot.zones",
         },
     ),
-    ("entrances", {"bot.listeners", "bot.web", "bot.webhooks", "bot.health"}),
+    ("entrances", {"bot.listeners", "bot.web", "bot.webhooks", "bot.health", "bot.metrics"}),
     ("assembly", {"bot.app", "bot.check", "bot.workspace"}),
     ("sandbox", {"bot.sandbox"}),
     ("command line", {"bot.cli", "bot.__main__"}),
@@ -51,6 +51,8 @@ SIDEWAYS = {
     ("bot.app", "bot.workspace"),
     ("bot.responder", "bot.actions"),
     ("bot.web", "bot.health"),
+    ("bot.web", "bot.metrics"),
+    ("bot.pulse", "bot.telemetry"),
     ("bot.web", "bot.webhooks"),
     ("bot.__main__", "bot.cli"),
 }
@@ -258,6 +260,11 @@ def test_slacks_errors_stay_in_the_slack_client():
     """Only the Slack client reads slack_sdk's exceptions; the stand-in for Slack may."""
     outside = {module for module in importers_of("slack_sdk.errors") if part_of(module) != "bot.sandbox"}
     assert outside == {"bot.slack"}
+
+
+def test_prometheus_stays_in_the_metrics():
+    """Only one module knows the Prometheus client: the parts report, and do not know to whom."""
+    assert importers_of("prometheus_client") == {"bot.metrics"}
 
 
 def test_sqlalchemy_stays_in_the_store():

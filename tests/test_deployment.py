@@ -25,7 +25,9 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "manifests" / "kubernetes"
 KUSTOMIZATION = "kustomization.yaml"
 EXAMPLE = "secret.example.yaml"
-FILES = sorted(path.name for path in FOLDER.glob("*.yaml") if path.name not in {KUSTOMIZATION, "secret.yaml"})
+POD_MONITOR = "podmonitor.example.yaml"
+NOT_OURS = {KUSTOMIZATION, POD_MONITOR, "secret.yaml"}
+FILES = sorted(path.name for path in FOLDER.glob("*.yaml") if path.name not in NOT_OURS)
 WORKLOADS = ("deployment.yaml", "migrate-job.yaml")
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 """The oldest Kubernetes that deployment.yaml says it runs on, and the newest that the checker knows."""
@@ -219,6 +221,20 @@ def test_only_liveness_restarts():
     assert {probe["port"] for probe in probes.values()} <= {port["name"] for port in only["ports"]}
     (port,) = manifest("service.yaml")["spec"]["ports"]
     assert port["targetPort"] in {port["name"] for port in only["ports"]}
+
+
+def test_prometheus_finds_the_pods_either_way():
+    """The annotations and the PodMonitor lead to /metrics on the bot's own port and Pods."""
+    template = manifest("deployment.yaml")["spec"]["template"]["metadata"]
+    (port,) = container("deployment.yaml")["ports"]
+    monitor = manifest(POD_MONITOR)["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    annotations = template["annotations"]
+    assert annotations["prometheus.io/scrape"] == "true"
+    assert annotations["prometheus.io/port"] == str(port["containerPort"])
+    assert annotations["prometheus.io/path"] == endpoint["path"] == "/metrics"
+    assert endpoint["port"] == port["name"]
+    assert monitor["selector"]["matchLabels"].items() <= template["labels"].items()
 
 
 @pytest.mark.parametrize("name", WORKLOADS)

@@ -87,6 +87,11 @@ Command: TypeAlias = (
 )
 
 
+def command_name(command: Command) -> str:
+    """Name a command by the word that is typed for it."""
+    return type(command).__name__.removesuffix("Command").lower()
+
+
 @dataclass(frozen=True, slots=True)
 class CommandDoc:
     """One command as people read it; the help message, the README and the manifest are all made from this."""

@@ -42,6 +42,7 @@ from bot.core.errors import (
 )
 from bot.core.models import TriggerAccepted
 from bot.flokit.budget import LocalBudget
+from bot.flokit.calls import reported
 from bot.flokit.circuit import LONGEST_PAUSE_S, Circuit
 from bot.flokit.looks import SharedLooks
 from bot.flokit.replies import (
@@ -55,12 +56,14 @@ from bot.flokit.replies import (
     parse_listing,
     read_reply,
 )
+from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
     from bot.core.models import Integration
     from bot.flokit.budget import Budget
+    from bot.telemetry import Telemetry
 
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
@@ -128,6 +131,12 @@ def _integration_path(integration_id: str) -> str:
     return f"{INTEGRATIONS_PATH}/{quote(integration_id, safe='')}"
 
 
+def _operation(method: str, path: str) -> str:
+    if method == "POST":
+        return "sync"
+    return "list" if path == INTEGRATIONS_PATH else "show"
+
+
 def _usable_key(key: str) -> str:
     # h11 puts an illegal header value into its error text, so a key with a line break must never get that far.
     if not (key and key.isascii() and key.isprintable() and " " not in key):
@@ -174,6 +183,7 @@ class FlokitClient:
         now: the time, aware.
         on_seen: told of every look that brought something: what was seen, when FloKit was asked, and whether that is
             all that there is.
+        telemetry: what every call is reported to.
     """
 
     def __init__(
@@ -192,10 +202,12 @@ class FlokitClient:
         stale_after_s: Mapping[str, float] | None = None,
         now: Callable[[], datetime] = _now,
         on_seen: OnSeen | None = None,
+        telemetry: Telemetry = SILENT,
     ) -> None:
         self._stale_after_s = stale_after_s or {}
         self._now = now
         self._on_seen = on_seen
+        self._telemetry = telemetry
         self.budget = budget or LocalBudget(clock=clock)
         self._circuit = Circuit(clock, max_pause_s=max_pause_s)
         self._api_url = api_url.rstrip("/")
@@ -339,7 +351,7 @@ class FlokitClient:
         self, priority: Priority, method: str, path: str, key: str, headers: Mapping[str, str] | None = None
     ) -> tuple[dict[str, Any], datetime | None]:
         """Ask once, when circuit and budget allow it; return the reply's JSON object and the vendor's clock."""
-        with self._circuit.asking(priority):
+        with reported(self._telemetry, _operation(method, path), priority), self._circuit.asking(priority):
             await self.budget.take(priority)
             reply = await self._exchange(method, path, key, headers)
             try:

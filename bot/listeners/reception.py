@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from bot.core import blocks
+from bot.core.commands import command_name, parse_command, parse_mention
 from bot.core.errors import BotError, SlackError, StoreInDoubt, StoreUnavailable
+from bot.core.requests import RequestKind
 from bot.store.ids import new_id
+from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from bot.core.models import Message
     from bot.core.requests import Request
     from bot.slack import SlackClient
+    from bot.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +49,9 @@ class Reception:
         team_id: str,
         bot_user_id: str,
         clock: Callable[[], datetime],
+        telemetry: Telemetry = SILENT,
     ) -> None:
+        self._telemetry = telemetry
         self._actions = actions
         self._slack = slack
         self.team_id = team_id
@@ -55,6 +61,7 @@ class Reception:
 
     async def take(self, request: Request) -> str:
         """Save a request and return ""; when there is nothing to do, or to save it in, a sentence for the person."""
+        self._count(request)
         try:
             return await self._actions.receive(request)
         except StoreInDoubt as error:
@@ -64,9 +71,18 @@ class Reception:
             log.warning("request_not_saved", request_id=request.id, error=str(error))
             return NOT_SAVED
         except Exception:
+            self._telemetry.fault("listener")
             error_id = new_id("err")
             log.exception("request_not_taken", request_id=request.id, error_id=error_id)
             return f"Something went wrong on my side, and it is logged under {error_id}. Nothing was started."
+
+    def _count(self, request: Request) -> None:
+        if request.press:
+            self._telemetry.asked(button=request.press.action)
+        elif request.kind is RequestKind.MENTION:
+            self._telemetry.asked(command=command_name(parse_mention(request.text, self.bot_user_id)))
+        elif request.kind in (RequestKind.COMMAND, RequestKind.FORM):
+            self._telemetry.asked(command=command_name(parse_command(request.text)))
 
     def answer_soon(self, request: Request, sentence: str) -> None:
         """Say a sentence to the person after the ack, where the ack itself cannot carry it."""
@@ -86,6 +102,7 @@ class Reception:
         except BotError as error:
             log.info("preview_not_shown", error=str(error))
         except Exception:
+            self._telemetry.fault("listener")
             log.exception("preview_failed")
 
     async def _answer(self, request: Request, message: Message) -> None:

@@ -1,0 +1,54 @@
+"""What the client reports of each call: its operation, and how it went, in one of a few words."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from bot.core.errors import (
+    FlokitAway,
+    FlokitBadReply,
+    FlokitBudgetSpent,
+    FlokitDenied,
+    FlokitError,
+    FlokitMissing,
+    FlokitNoReply,
+    FlokitNotSent,
+    FlokitRateLimited,
+    FlokitRefused,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bot.core.budget import Priority
+    from bot.telemetry import Telemetry
+
+_RESULTS: Final = {
+    FlokitAway: "away",
+    FlokitNotSent: "not_sent",
+    FlokitNoReply: "no_reply",
+    FlokitBadReply: "bad_reply",
+    FlokitBudgetSpent: "budget_spent",
+    FlokitRateLimited: "rate_limited",
+    FlokitDenied: "denied",
+    FlokitMissing: "missing",
+    FlokitRefused: "refused",
+}
+"""``away`` and ``budget_spent``: FloKit was not asked. ``given_up``: neither, or nobody waits for it any more."""
+
+
+@contextmanager
+def reported(telemetry: Telemetry, operation: str, priority: Priority) -> Iterator[None]:
+    """Report one call, however it ends."""
+    began_at, result = time.monotonic(), "given_up"
+    try:
+        with telemetry.tracer.span(f"flokit {operation}", outward=True):
+            yield
+            result = "ok"
+    except FlokitError as error:
+        result = _RESULTS.get(type(error), "other")
+        raise
+    finally:
+        telemetry.called_flokit(operation, result, time.monotonic() - began_at, priority=priority.name.lower())

@@ -1,0 +1,224 @@
+"""What is counted in the database and along the way, and that a scrape never hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+
+import httpx
+import pytest
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.request.async_request import AsyncBoltRequest
+
+from bot.core.errors import FlokitError, StoreUnavailable
+from bot.core.models import Message
+from bot.flokit import FlokitClient
+from bot.health import STUCK_AFTER_S, Health
+from bot.listeners.observed import ObservedApp, kind_of
+from bot.metrics import Metrics, Scraper
+from bot.store import schema
+from bot.store.database import Database
+from bot.store.gauges import Readings, read_gauges
+from bot.store.outbox import answer_address
+from bot.store.replicas import Replicas
+from bot.telemetry import Telemetry
+
+NOTHING = {"outbox": {}, "outbox_oldest_s": 0, "inbox": 0, "inbox_oldest_s": 0, "runs": {}, "runs_oldest_s": 0}
+
+
+class Notebook(Telemetry):
+    """Remembers the calls that were reported."""
+
+    def __init__(self):
+        super().__init__()
+        self.flokit, self.slack = [], []
+
+    def called_flokit(self, operation, result, seconds, *, priority):
+        """Note a call of FloKit."""
+        self.flokit.append((operation, result, priority))
+
+    def answered_slack(self, kind, result, seconds):
+        """Note a request of Slack's."""
+        self.slack.append((kind, result))
+
+
+def at(now, **later):
+    """Return a moment after now."""
+    return now + timedelta(**later)
+
+
+async def ask(client, call):
+    """Make a call, whatever comes of it."""
+    with contextlib.suppress(FlokitError):
+        await call(client)
+
+
+def scraper(metrics, **changes):
+    """Return a scraper for which everything is fine, but for the changes."""
+
+    async def waiting():
+        return Readings(**NOTHING, incidents=0, subscriptions=0, replicas=1, budget_left=100)
+
+    async def problems():
+        return {"database": ""}
+
+    async def socket():
+        return None
+
+    fine = {"read_waiting": waiting, "read_problems": problems, "read_socket": socket, "within_s": 5}
+    return Scraper(metrics, **(fine | changes))
+
+
+async def hangs():
+    """Never answer."""
+    await asyncio.Event().wait()
+
+
+async def is_away():
+    """Be away."""
+    raise StoreUnavailable("away")
+
+
+@pytest.mark.parametrize("read", [hangs, is_away])
+async def test_a_scrape_comes_without_the_database(read):
+    """A database that hangs or is away costs its gauges, not the answer."""
+    text = (await scraper(Metrics(), read_waiting=read, within_s=0.05).text()).decode()
+    assert "flokit_bot_database_up 0.0" in text
+    assert "flokit_bot_outbox_depth" not in text
+    assert "flokit_bot_build_info" in text
+
+
+async def test_a_scrape_says_what_is_not_ready():
+    """Each part that readiness depends on is 1 or 0."""
+
+    async def problems():
+        return {"database": "", "slack": "deaf"}
+
+    text = (await scraper(Metrics(), read_problems=problems).text()).decode()
+    assert 'flokit_bot_ready{part="database"} 1.0' in text
+    assert 'flokit_bot_ready{part="slack"} 0.0' in text
+
+
+@pytest.mark.parametrize(
+    ("status", "result"),
+    [(200, "ok"), (401, "denied"), (404, "bad_reply"), (429, "rate_limited"), (500, "bad_reply"), (418, "refused")],
+)
+async def test_calls_of_flokit_are_reported_by_result(status, result):
+    """A list is one call, with how it went and for whom it was."""
+    notebook = Notebook()
+    reply = httpx.Response(status, json={"integrations": []})
+    transport = httpx.MockTransport(lambda _request: reply)
+    client = FlokitClient(
+        api_url="https://flokit.test", look_key="k", sync_key="k", transport=transport, telemetry=notebook
+    )
+    await ask(client, lambda flokit: flokit.fetch_integrations(patience_s=0))
+    await client.aclose()
+    expected = "missing" if status == 404 else result
+    assert notebook.flokit == [("list", expected, "click")]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"command": "/flokit", "text": ""}, "command"),
+        ({"type": "block_actions"}, "button"),
+        ({"type": "view_submission"}, "view"),
+        ({"type": "event_callback"}, "event"),
+        ({"type": "evil"}, "other"),
+        ({"type": ["evil"]}, "other"),
+        ({}, "other"),
+        ([], "other"),
+    ],
+)
+def test_a_request_of_slacks_has_one_of_five_kinds(body, kind):
+    """Whatever comes, the label is one of five words."""
+    assert kind_of(body) == kind
+
+
+async def test_every_request_is_reported_with_its_answer():
+    """An ack and a refusal are told apart, and both are timed."""
+
+    async def authorize(**_):
+        return AuthorizeResult(enterprise_id=None, team_id="T1", bot_token="xoxb-x", bot_id="B1", bot_user_id="U1")
+
+    notebook = Notebook()
+    app = ObservedApp(notebook, authorize=authorize, signing_secret="s", process_before_response=True)
+
+    @app.command("/flokit")
+    async def on_command(ack):
+        await ack()
+
+    body = {"command": "/flokit", "team_id": "T1", "user_id": "U1", "channel_id": "C1", "text": ""}
+    await app.async_dispatch(AsyncBoltRequest(body=body, mode="socket_mode"))
+    await app.async_dispatch(AsyncBoltRequest(body="command=/flokit", mode="http"))
+    assert notebook.slack == [("command", "acked"), ("command", "refused")]
+
+
+# --- what waits in the database ----------------------------------------------------------------------------------
+
+
+async def test_nothing_waits_in_an_empty_database(store, clock):
+    """A new database shows zeros, and the whole budget."""
+    assert await read_gauges(store._database, clock()) == Readings(
+        **NOTHING, incidents=0, subscriptions=0, replicas=0, budget_left=100
+    )
+
+
+async def test_what_waits_is_counted_with_its_age(store, make, click, clock):
+    """Messages by kind, requests and runs by phase, each with the age of the oldest."""
+    await click(store, make)
+    clock.advance(5)
+    asked = make.command()
+    await store.add_request(asked)
+    await Replicas(store._database, "a").note(clock())
+    readings = await read_gauges(store._database, at(clock(), seconds=7))
+    assert readings.outbox == {"progress": 1}
+    assert (readings.outbox_oldest_s, readings.inbox, readings.inbox_oldest_s) == (12, 1, 7)
+    assert (readings.runs, readings.runs_oldest_s, readings.replicas) == ({"baseline": 1}, 12, 1)
+
+
+async def test_what_is_shown_waits_no_more(store, make, clock):
+    """A message that Slack shows is neither counted nor old."""
+    asked = make.command()
+    await store.add_request(asked)
+    await store.add_note(asked, Message("hello"), answer_address(asked), clock())
+    (item,) = await store.claim_outbox(clock(), 5)
+    await store.mark_posted(item, "C0DATA", "1.000001", clock())
+    readings = await read_gauges(store._database, at(clock(), seconds=60))
+    assert (readings.outbox, readings.outbox_oldest_s, readings.inbox) == ({}, 0, 0)
+
+
+# --- health ------------------------------------------------------------------------------------------------------
+
+
+class Still:
+    """A worker that has not turned for so long."""
+
+    def __init__(self, still_for_s):
+        self.name, self.still_for_s = "follower", still_for_s
+
+
+@pytest.mark.parametrize(("still_for_s", "is_stuck"), [(2.0, False), (STUCK_AFTER_S + 1, True)])
+def test_a_worker_that_stopped_turning_is_stuck(still_for_s, is_stuck):
+    """A worker that has not turned for a minute is named, with how long."""
+    health = Health(Database("sqlite+aiosqlite://"), workers=[Still(still_for_s)])
+    assert health.stuck() == ({"follower": "has not turned for 61 s"} if is_stuck else {})
+
+
+async def test_tables_that_somebody_migrated_are_not_ready(store):
+    """Readiness tells when the tables are not at this version's revision any more."""
+    health = Health(store._database)
+    assert (await health.findings())["migrations"] == ""
+    async with store._database.begin() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    problem = (await health.problems())["migrations"]
+    assert problem == f"the tables are at revision 9999, this version needs {schema.head()}"
+
+
+async def test_an_unreachable_database_is_one_problem(tmp_path):
+    """Readiness names the database when it cannot be reached, and says nothing of migrations then."""
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'nowhere' / 'x.db'}")
+    problems = await Health(database).problems()
+    await database.close()
+    assert set(problems) == {"database", "slack"}
