@@ -4,12 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-MINUTES ?= 1
+MINUTES ?=
 REPLICAS ?= 3
 DATABASE ?= both
 
 .DEFAULT_GOAL := run
-.PHONY: run test soak lint format picture lock clean
+.PHONY: run test soak bench lint format picture lock clean
 
 run: $(VENV)/run.stamp  ## connect to Slack when .env has its tokens, the sandbox otherwise
 	$(BIN)/flokit-bot run --or-sandbox
@@ -18,7 +18,10 @@ test: $(VENV)/dev.stamp  ## all tests
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 soak: $(VENV)/dev.stamp  ## a storm: MINUTES=1 SEED= REPLICAS=3 DATABASE=both (sqlite, postgresql)
-	$(BIN)/python -m soak --minutes $(MINUTES) --replicas $(REPLICAS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m soak --minutes $(or $(MINUTES),1) --replicas $(REPLICAS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
+
+bench: $(VENV)/dev.stamp  ## what is measured, against what: ROWS=acks,delay (all by default; guard is CI's) MINUTES=4 FULL=1
+	$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FULL),--full)
 
 lint: $(VENV)/dev.stamp  ## what CI refuses
 	$(BIN)/ruff check

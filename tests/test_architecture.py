@@ -284,6 +284,11 @@ def test_the_soak_stands_outside():
     assert importers_of("soak") == set()
 
 
+def test_the_benchmark_stands_outside():
+    """No module of the bot knows the benchmark."""
+    assert importers_of("benchmarks") == set()
+
+
 def test_the_command_line_loads_the_sandbox_only_when_asked():
     """Importing the command line imports neither the sandbox nor the bot itself."""
     at_top = {

@@ -1,0 +1,69 @@
+"""``python -m benchmarks``: measure, print the table, write ``benchmarks/results.json``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.options import Options
+from benchmarks.report import MISSED, machine, table, write
+from benchmarks.rows import acks, throughput
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from benchmarks.report import Row
+
+QUICK_MINUTES: Final = 4.0
+RESULTS: Final = Path(__file__).parent / "results.json"
+
+ROWS: Final[dict[str, Callable[[Options], Awaitable[list[Row]]]]] = {
+    "acks": acks.measure,
+    "throughput": throughput.measure,
+}
+GUARDS: Final[tuple[Callable[[Options], Awaitable[list[Row]]], ...]] = (acks.guard,)
+"""What CI holds, with generous margins: ``guard`` among the rows."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure as told; 1 when a guarded ratio is broken."""
+    told = _parser().parse_args(arguments)
+    options = Options(scale=5.0 if told.full else told.minutes / QUICK_MINUTES, full=told.full)
+    names = [name for name in told.rows.split(",") if name] or list(ROWS)
+    about = machine()
+    rows = asyncio.run(_measure(names, options))
+    print(table(rows))
+    missed, broken = [row for row in rows if row.verdict == MISSED], [row for row in rows if row.guarded is False]
+    print(f"\n{len(rows)} rows, {len(missed)} goals missed, {len(broken)} guards broken")
+    if told.output:
+        write(told.output, rows, about)
+    for row in broken:
+        print(f"BROKEN: {row.what}: {row.measured}")
+    return int(bool(broken))
+
+
+async def _measure(names: Sequence[str], options: Options) -> list[Row]:
+    rows: list[Row] = []
+    for name in names:
+        began_at = time.monotonic()
+        for measure in GUARDS if name == "guard" else (ROWS[name],):
+            rows += await measure(options)
+        print(f"{name}: {time.monotonic() - began_at:.0f} s", file=sys.stderr, flush=True)
+    return rows
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rows", default="", help=f"some of {', '.join(ROWS)}, or guard; all by default")
+    parser.add_argument("--minutes", type=float, default=QUICK_MINUTES, help="about how long; more is more rounds")
+    parser.add_argument("--full", action="store_true", help="the sizes of docs/performance.md; half an hour")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""A FloKit for the benchmark, in a process of its own: every reply takes 50 ms, every call is counted by its key.
+
+``GET /calls`` tells the counts. It checks nothing: what the real one refuses is the sandbox's business.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+TYPES = ("stripe", "revenuecat", "adjust", "appsflyer", "adapty", "google_play", "app_store_connect", "warehouse")
+BEFORE = "2026-01-01T00:00:00Z"
+
+
+class Flokit:
+    """Integrations that sync for a fixed time and then succeed; it has any that is asked for by name."""
+
+    def __init__(self, *, latency_s: float, integrations: int, sync_s: float) -> None:
+        self._latency_s = latency_s
+        self._sync_s = sync_s
+        self._types = {f"int_{number:05d}": TYPES[number % len(TYPES)] for number in range(integrations)}
+        self._ends_at: dict[tuple[str, str], float] = {}
+        self._calls: dict[str, Counter[str]] = {}
+
+    def application(self) -> web.Application:
+        """Return the routes."""
+        application = web.Application()
+        application.router.add_get("/calls", self._tell_calls)
+        application.router.add_get("/v1/integrations", self._list)
+        application.router.add_get("/v1/integrations/{id}", self._one)
+        application.router.add_post("/v1/integrations/{id}/sync", self._sync)
+        return application
+
+    async def _tell_calls(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._calls)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        key = await self._note(request, "list")
+        return web.json_response({"integrations": [self._shown(key, id_) for id_ in self._types]})
+
+    async def _one(self, request: web.Request) -> web.Response:
+        key = await self._note(request, "detail")
+        shown = self._shown(key, request.match_info["id"])
+        return web.json_response({"integration": {**shown, "sync_stats": {"events_total": 1000}}})
+
+    async def _sync(self, request: web.Request) -> web.Response:
+        key = await self._note(request, "sync")
+        self._ends_at[key, request.match_info["id"]] = time.time() + self._sync_s
+        return web.json_response({"status": "ok", "sync_id": f"sync_{time.monotonic_ns()}"})
+
+    async def _note(self, request: web.Request, what: str) -> str:
+        key = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        self._calls.setdefault(key, Counter())[what] += 1
+        await asyncio.sleep(self._latency_s)
+        return key
+
+    def _shown(self, key: str, id_: str) -> dict[str, Any]:
+        ends_at = self._ends_at.get((key, id_))
+        syncing = ends_at is not None and time.time() < ends_at
+        last = BEFORE if ends_at is None or syncing else datetime.fromtimestamp(ends_at, UTC).isoformat()
+        status = "syncing" if syncing else "connected"
+        return {
+            "id": id_,
+            "type": self._types.get(id_, TYPES[0]),
+            "status": status,
+            "last_synced_at": last,
+            "error_message": None,
+        }
+
+
+async def _main(told: argparse.Namespace) -> None:
+    flokit = Flokit(latency_s=told.latency_s, integrations=told.integrations, sync_s=told.sync_s)
+    runner = web.AppRunner(flokit.application(), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", told.port).start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--latency-s", type=float, default=0.05)
+    parser.add_argument("--integrations", type=int, default=20)
+    parser.add_argument("--sync-s", type=float, default=600.0)
+    asyncio.run(_main(parser.parse_args()))

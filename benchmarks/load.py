@@ -1,0 +1,79 @@
+"""Load: one after another for the idle case, at a fixed rate for the rest; late answers do not slow the rate down."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import count
+from typing import TYPE_CHECKING, Final, Literal
+
+from bot.core.commands import Action, Press, press_value
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from benchmarks.slack import LoadSlack
+
+Kind = Literal["command", "click"]
+PAUSE_S: Final = 0.1
+"""Between two deliveries of the idle case: long enough for the work of the first to settle."""
+
+
+class Hand:
+    """Types and clicks; each delivery comes from another channel, each click is about another integration."""
+
+    def __init__(self, slack: LoadSlack, *, is_bot: bool, text: str = "status") -> None:
+        self._slack = slack
+        self._is_bot = is_bot
+        self._text = text
+        self._numbers = count(1)
+
+    async def deliver(self, kind: Kind) -> float:
+        """Deliver one; return the seconds until its ack."""
+        number = next(self._numbers)
+        channel = f"C{number:08d}"
+        if kind == "command":
+            return await self._slack.command(self._text, channel=channel)
+        integration_id = f"int_{number % 1000:05d}"
+        value = press_value(Press(Action.RESYNC, integration_id=integration_id)) if self._is_bot else integration_id
+        return await self._slack.click(Action.RESYNC, value, channel=channel, ts=f"{1_700_000_000 + number}.000100")
+
+
+async def one_by_one(deliver: Callable[[], Awaitable[float]], samples: int) -> list[float]:
+    """Deliver when the last one was acked and a moment has passed."""
+    taken = []
+    for _ in range(samples):
+        await asyncio.sleep(PAUSE_S)
+        taken.append(await deliver())
+    return taken
+
+
+async def at_rate(deliver: Callable[[], Awaitable[float]], per_s: float, seconds: float) -> list[float]:
+    """Deliver at a fixed rate, whether earlier ones are acked or not. How late we began counts as waiting."""
+    began_at = time.perf_counter()
+
+    async def one(due_at: float) -> float:
+        late_s = max(0.0, time.perf_counter() - due_at)
+        return late_s + await deliver()
+
+    tasks = []
+    for number in range(int(per_s * seconds)):
+        due_at = began_at + number / per_s
+        pause_s = due_at - time.perf_counter()
+        if pause_s > 0:
+            await asyncio.sleep(pause_s)
+        tasks.append(asyncio.create_task(one(due_at)))
+    return list(await asyncio.gather(*tasks))
+
+
+async def at_once(deliver: Callable[[], Awaitable[float]], many: int, hands: int) -> float:
+    """Deliver as fast as ``hands`` pairs of hands can; return the deliveries a second."""
+    left = iter(range(many))
+
+    async def work() -> None:
+        for _ in left:
+            await deliver()
+
+    began_at = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(hands)))
+    return many / (time.perf_counter() - began_at)

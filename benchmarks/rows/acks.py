@@ -1,0 +1,148 @@
+"""How soon Slack is answered, idle and under load: ours, the framework's own limit, and both naive bots."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.arithmetic import Spread, paired_ratio, percentile
+from benchmarks.load import Hand, at_once, at_rate, one_by_one
+from benchmarks.report import Row
+from benchmarks.subjects import BOT, ECHO, FLOOR, FLOOR_FAST, NAIVE, NAIVE_ASYNC, running, running_flokit
+
+if TYPE_CHECKING:
+    from benchmarks.load import Kind
+    from benchmarks.options import Options
+    from benchmarks.subjects import Subject
+
+PER_S: Final = 200.0
+SUBJECTS: Final = (FLOOR, FLOOR_FAST, BOT, NAIVE, NAIVE_ASYNC)
+KINDS: Final[tuple[Kind, ...]] = ("command", "click")
+WARM_UP: Final = 5
+IDLE_SAMPLES: Final = 20
+LOADED_S: Final = 2.0
+SETTLES_S: Final = 0.5
+"""Between the commands and the clicks, so that the ones do not wait for the others."""
+
+OF_FLOOR: Final = 2.0
+OF_DEFAULT: Final = 0.2
+P99_S: Final = 0.1
+GUARD_OF_FLOOR: Final = 8.0
+GUARD_OF_DEFAULT: Final = 0.8
+
+_Taken = dict[tuple[str, str, str], list[list[float]]]
+"""By subject, kind and state: for each round the seconds until the acks."""
+
+
+async def measure(options: Options) -> list[Row]:
+    """Measure both ways to Slack."""
+    rows = [*await _ceiling()]
+    for http in (False, True):
+        taken: _Taken = defaultdict(list)
+        for number in range(options.rounds(2)):
+            await _round(options, taken, http=http, number=number)
+        way = "HTTP" if http else "Socket Mode"
+        for kind in KINDS:
+            rows += [_idle_row(taken, kind, way), _loaded_row(taken, kind, way)]
+    return rows
+
+
+async def guard(_options: Options) -> list[Row]:
+    """Measure the idle acks only, against the framework's two modes."""
+    taken: _Taken = defaultdict(list)
+    async with running_flokit() as flokit_url, contextlib.AsyncExitStack() as stack:
+        subjects = [await stack.enter_async_context(running(name, flokit_url)) for name in (FLOOR, FLOOR_FAST, BOT)]
+        for _ in range(3):
+            for subject in subjects:
+                await _idle(subject, taken, 20)
+    return [_idle_row(taken, kind, "Socket Mode") for kind in KINDS]
+
+
+async def _ceiling() -> list[Row]:
+    rates = {}
+    for http in (False, True):
+        async with running(ECHO, "", http=http) as subject:
+            hand = Hand(subject.slack, is_bot=False)
+            await at_once(partial(hand.deliver, "command"), 200, 8)
+            rates["HTTP" if http else "Socket Mode"] = await at_once(partial(hand.deliver, "command"), 2000, 16)
+    shown = ", ".join(f"{way} {rate:.0f}/s" for way, rate in rates.items())
+    return [Row("the load generator's own ceiling, against a program that only echoes", shown, values=rates)]
+
+
+async def _round(options: Options, taken: _Taken, *, http: bool, number: int) -> None:
+    """One round: every subject anew, one after the other, each round in another order."""
+    order = SUBJECTS[number % len(SUBJECTS) :] + SUBJECTS[: number % len(SUBJECTS)]
+    async with running_flokit() as flokit_url:
+        for name in order:
+            async with running(name, flokit_url, http=http) as subject:
+                await _idle(subject, taken, IDLE_SAMPLES)
+                hand = Hand(subject.slack, is_bot=name == BOT)
+                for kind in KINDS:
+                    seconds = options.seconds(LOADED_S)
+                    taken[name, kind, "loaded"].append(await at_rate(partial(hand.deliver, kind), PER_S, seconds))
+                    await asyncio.sleep(SETTLES_S)
+
+
+async def _idle(subject: Subject, taken: _Taken, samples: int) -> None:
+    hand = Hand(subject.slack, is_bot=subject.name == BOT)
+    for kind in KINDS:
+        await one_by_one(partial(hand.deliver, kind), WARM_UP)
+        taken[subject.name, kind, "idle"].append(await one_by_one(partial(hand.deliver, kind), samples))
+
+
+def _medians(taken: _Taken, name: str, kind: str, state: str) -> list[float]:
+    return [percentile(samples, 0.5) for samples in taken[name, kind, state]]
+
+
+def _idle_row(taken: _Taken, kind: str, way: str) -> Row:
+    ours = _medians(taken, BOT, kind, "idle")
+    of_default = paired_ratio(ours, _medians(taken, FLOOR, kind, "idle"))
+    of_floor = paired_ratio(ours, _medians(taken, FLOOR_FAST, kind, "idle"))
+    return Row(
+        f"ack of a {kind}, idle, {way}: p50 / p99",
+        f"{_by_subject(taken, kind, 'idle')}; {of_floor.shown(digits=2)}x the fast floor, "
+        f"{of_default.shown(digits=2)}x the default floor",
+        goal="p50 ≤ 2x the best floor, ≤ 0.2x Bolt's default",
+        is_met=of_floor.median <= OF_FLOOR and of_default.median <= OF_DEFAULT,
+        guarded=of_floor.median <= GUARD_OF_FLOOR and of_default.median <= GUARD_OF_DEFAULT,
+        values={"of_floor": of_floor.median, "of_default": of_default.median, **_values(taken, kind, "idle")},
+    )
+
+
+def _loaded_row(taken: _Taken, kind: str, way: str) -> Row:
+    p99 = Spread.of([percentile(samples, 0.99) for samples in taken[BOT, kind, "loaded"]])
+    return Row(
+        f"ack of a {kind} at {PER_S:.0f}/s, {way}: p50 / p99",
+        _by_subject(taken, kind, "loaded"),
+        goal="p99 < 100 ms",
+        is_met=p99.median < P99_S,
+        values=_values(taken, kind, "loaded"),
+    )
+
+
+def _by_subject(taken: _Taken, kind: str, state: str) -> str:
+    parts = []
+    for name in SUBJECTS:
+        if rounds := taken.get((name, kind, state)):
+            p50 = Spread.of([percentile(samples, 0.5) for samples in rounds])
+            p99 = Spread.of([percentile(samples, 0.99) for samples in rounds])
+            parts.append(f"{name} {p50.median * 1000:.1f} / {p99.median * 1000:.1f} ms")
+    return ", ".join(parts)
+
+
+def _values(taken: _Taken, kind: str, state: str) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            "p50_ms": 1000 * percentile(_all(taken[name, kind, state]), 0.5),
+            "p99_ms": 1000 * percentile(_all(taken[name, kind, state]), 0.99),
+        }
+        for name in SUBJECTS
+        if taken.get((name, kind, state))
+    }
+
+
+def _all(rounds: list[list[float]]) -> list[float]:
+    return [one for samples in rounds for one in samples]

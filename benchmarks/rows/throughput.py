@@ -1,0 +1,63 @@
+"""How many commands a second one core serves: the processor time that each takes, from delivery to answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.arithmetic import Spread, paired_ratio
+from benchmarks.load import Hand, at_rate
+from benchmarks.report import Row
+from benchmarks.subjects import BOT, FLOOR, FLOOR_FAST, NAIVE, NAIVE_ASYNC, running, running_flokit
+
+if TYPE_CHECKING:
+    from benchmarks.options import Options
+    from benchmarks.slack import LoadSlack
+
+PER_S: Final = 60.0
+SECONDS: Final = 3.0
+SUBJECTS: Final = (FLOOR, FLOOR_FAST, BOT, NAIVE, NAIVE_ASYNC)
+ANSWERS_WITHIN_S: Final = 20.0
+
+
+async def measure(options: Options) -> list[Row]:
+    """Measure the processor time of ``/flokit status`` with a warm cache, answered, and acked only."""
+    per_s: dict[str, list[float]] = {name: [] for name in SUBJECTS}
+    async with running_flokit(integrations=8) as flokit_url:
+        for _ in range(options.rounds(2)):
+            for name in SUBJECTS:
+                per_s[name].append(await _one(name, flokit_url, options.seconds(SECONDS)))
+    ratio = paired_ratio(per_s[BOT], per_s[FLOOR])
+    shown = ", ".join(f"{name} {Spread.of(rates).shown(digits=0)}" for name, rates in per_s.items())
+    return [
+        Row(
+            "commands a second and core, `/flokit status`, answered (the floors only ack)",
+            f"{shown}; {ratio.shown(digits=2)} of the floor",
+            goal="≥ 0.6 of the floor",
+            is_met=ratio.median >= 0.6,
+            values={"of_floor": ratio.median, **{name: Spread.of(rates).median for name, rates in per_s.items()}},
+        )
+    ]
+
+
+async def _one(name: str, flokit_url: str, seconds: float) -> float:
+    async with running(name, flokit_url) as subject:
+        hand = Hand(subject.slack, is_bot=name == BOT)
+        deliver = partial(hand.deliver, "command")
+        answers = name not in (FLOOR, FLOOR_FAST)
+        await at_rate(deliver, 20, 1.0)
+        await _until_answered(subject.slack, 20 if answers else 0)
+        began, posted = subject.process.use(), len(subject.slack.posts)
+        many = len(await at_rate(deliver, PER_S, seconds))
+        await _until_answered(subject.slack, posted + many if answers else 0)
+        return many / (subject.process.use().cpu_s - began.cpu_s)
+
+
+async def _until_answered(slack: LoadSlack, many: int) -> None:
+    until = time.monotonic() + ANSWERS_WITHIN_S
+    while len(slack.posts) < many:
+        if time.monotonic() > until:
+            raise TimeoutError(f"{len(slack.posts)} of {many} answers")
+        await asyncio.sleep(0.02)

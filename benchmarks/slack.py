@@ -1,0 +1,213 @@
+"""A lean Slack that makes the load: it says yes to every call, delivers payloads, and measures when they are acked.
+
+It checks nothing, so that it is not what is measured; its own ceiling is a row of the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIGNING_SECRET: Final = "benchmark-signing-secret"
+BOT_TOKEN: Final = "xoxb-benchmark"
+APP_TOKEN: Final = "xapp-benchmark"
+TEAM_ID: Final = "T0BENCH"
+ACK_TIMEOUT_S: Final = 3.0
+
+_IDENTITY: Final = {
+    "ok": True,
+    "team_id": TEAM_ID,
+    "team": "Benchmark",
+    "user_id": "U0BOT",
+    "user": "flokit",
+    "bot_id": "B0BOT",
+    "url": "https://benchmark.slack.com/",
+}
+
+
+class LoadSlack:
+    """The Slack of one app: its Web API, its socket, and the people who type and click.
+
+    Args:
+        app_url: where the app takes Slack's requests over HTTP; "" in Socket Mode.
+    """
+
+    def __init__(self, app_url: str = "") -> None:
+        self._app_url = app_url
+        self._ids = count(1)
+        self._ts = count(1)
+        self._socket: web.WebSocketResponse | None = None
+        self._waiting: dict[str, asyncio.Future[float]] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._runner: web.AppRunner | None = None
+        self.connected = asyncio.Event()
+        self.url = ""
+        self.calls = 0
+        self.posts: list[tuple[float, str]] = []
+        """When a message was posted, and in which channel."""
+        self.on_call: Callable[[str, dict[str, Any], str, float], None] | None = None
+        """Called with method, arguments, the ts that was answered, and the time."""
+
+    async def start(self) -> None:
+        """Listen on a free port."""
+        application = web.Application()
+        application.router.add_post("/api/{method}", self._call)
+        application.router.add_get("/socket", self._serve_socket)
+        application.router.add_post("/response", self._respond)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"127.0.0.1:{self._runner.addresses[0][1]}"
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._session:
+            await self._session.close()
+        if self._socket:
+            await self._socket.close()
+        if self._runner:
+            await self._runner.cleanup()
+
+    @property
+    def api_url(self) -> str:
+        """The base of its Web API."""
+        return f"http://{self.url}/api/"
+
+    async def command(self, text: str, *, channel: str, user: str = "UANA") -> float:
+        """Type a command; return the seconds until its ack."""
+        number = next(self._ids)
+        body = {
+            "token": "t",
+            "team_id": TEAM_ID,
+            "team_domain": "benchmark",
+            "channel_id": channel,
+            "channel_name": "data",
+            "user_id": user,
+            "user_name": "ana",
+            "command": "/flokit",
+            "text": text,
+            "api_app_id": "A0BENCH",
+            "is_enterprise_install": "false",
+            "response_url": f"http://{self.url}/response",
+            "trigger_id": f"trigger.{number}",
+        }
+        return await self._deliver("slash_commands", body, urlencode)
+
+    async def click(self, action_id: str, value: str, *, channel: str, ts: str, user: str = "UANA") -> float:
+        """Press a button; return the seconds until its ack."""
+        number = next(self._ids)
+        body: dict[str, Any] = {
+            "type": "block_actions",
+            "user": {"id": user, "username": "ana", "name": "ana", "team_id": TEAM_ID},
+            "api_app_id": "A0BENCH",
+            "token": "t",
+            "team": {"id": TEAM_ID, "domain": "benchmark"},
+            "enterprise": None,
+            "is_enterprise_install": False,
+            "container": {"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": False},
+            "trigger_id": f"trigger.{number}",
+            "channel": {"id": channel, "name": "data"},
+            "state": {"values": {}},
+            "response_url": f"http://{self.url}/response",
+            "actions": [
+                {"type": "button", "action_id": action_id, "block_id": "b", "value": value, "action_ts": f"{number}.0"}
+            ],
+            "message": {"type": "message", "ts": ts, "user": "U0BOT", "text": "Integrations", "blocks": []},
+        }
+        return await self._deliver("interactive", body, lambda press: urlencode({"payload": json.dumps(press)}))
+
+    async def _deliver(self, kind: str, body: dict[str, Any], encode: Callable[[dict[str, Any]], str]) -> float:
+        if self._app_url:
+            return await self._deliver_http(encode(body))
+        if self._socket is None:
+            raise ConnectionError("no app is connected")
+        envelope_id = f"envelope-{next(self._ids)}"
+        acked: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._waiting[envelope_id] = acked
+        frame = {"envelope_id": envelope_id, "type": kind, "payload": body, "accepts_response_payload": True}
+        text = json.dumps(frame)
+        began_at = time.perf_counter()
+        try:
+            async with asyncio.timeout(ACK_TIMEOUT_S):
+                await self._socket.send_str(text)
+                return await acked - began_at
+        except TimeoutError:
+            return ACK_TIMEOUT_S
+        finally:
+            del self._waiting[envelope_id]
+
+    async def _deliver_http(self, body: str) -> float:
+        timestamp = str(int(time.time()))
+        signed = hmac.new(SIGNING_SECRET.encode(), f"v0:{timestamp}:{body}".encode(), hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Slack-Request-Timestamp": timestamp,
+            "X-Slack-Signature": f"v0={signed}",
+        }
+        assert self._session is not None
+        began_at = time.perf_counter()
+        try:
+            timeout = aiohttp.ClientTimeout(total=ACK_TIMEOUT_S)
+            async with self._session.post(self._app_url, data=body, headers=headers, timeout=timeout) as reply:
+                await reply.read()
+                if reply.status != 200:
+                    raise ConnectionError(f"the app answered {reply.status}: {(await reply.text())[:200]}")
+        except TimeoutError:
+            return ACK_TIMEOUT_S
+        return time.perf_counter() - began_at
+
+    async def _serve_socket(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self._socket = socket
+        await socket.send_json({"type": "hello", "num_connections": 1, "connection_info": {"app_id": "A0BENCH"}})
+        self.connected.set()
+        async for message in socket:
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                continue
+            at = time.perf_counter()
+            try:
+                frame = json.loads(message.data)
+            except ValueError:
+                continue  # the SDK's ping is no JSON
+            acked = self._waiting.get(frame.get("envelope_id", ""))
+            if acked and not acked.done():
+                acked.set_result(at)
+        self.connected.clear()
+        return socket
+
+    async def _call(self, request: web.Request) -> web.Response:
+        at = time.perf_counter()
+        self.calls += 1
+        method = request.match_info["method"]
+        if method == "auth.test":
+            return web.json_response(_IDENTITY, headers={"x-oauth-scopes": "chat:write"})
+        if method == "apps.connections.open":
+            return web.json_response({"ok": True, "url": f"ws://{self.url}/socket"})
+        if request.content_type == "application/json":
+            arguments = json.loads(await request.read())
+        else:
+            arguments = dict(await request.post())
+        ts = str(arguments.get("ts") or f"{1_700_000_000 + next(self._ts)}.000100")
+        channel = arguments.get("channel", "")
+        if method == "chat.postMessage":
+            self.posts.append((at, channel))
+        if self.on_call:
+            self.on_call(method, arguments, ts, at)
+        return web.json_response({"ok": True, "channel": channel, "ts": ts, "message": {}, "user": {}})
+
+    async def _respond(self, _request: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
