@@ -19,6 +19,20 @@ QUIET_LIBRARIES: Final = ("slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpco
 SILENCED: Final = ("sqlalchemy.pool",)
 """It reports as an error that a connection to a database that is gone could not be closed; the store tells of that."""
 
+SOCKET_REPORTS: Final = (
+    "Failed to run a request listener: Cannot write to closing transport",
+    "Failed to run message listeners: ",
+    "Failed to connect (error: ",
+    "Failed to retrieve WSS URL: ",
+    "Failed to check the current session ",
+    "Failed to receive or enqueue a message: ",
+)
+"""How the SDK's errors about a socket begin that closed under it, or that Slack did not renew at once.
+
+None is a fault of ours: the SDK tries again, and `bot.slack_socket` rebuilds what it does not mend. (Listeners that
+raise are reported with other words: the second of these is written only when a new socket cannot be opened.)
+"""
+
 
 # Without local variables: they hold people's words and, clipped so that they cannot be blotted out, keys.
 _traceback_as_dict: Final = structlog.processors.ExceptionRenderer(
@@ -51,6 +65,7 @@ def configure_logging(format_: Literal["console", "json"], level: str, *, secret
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_is_worth_reading)
+    handler.addFilter(_weigh_socket_reports)
     handler.setFormatter(_Blotting(formatter, secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -64,6 +79,13 @@ def configure_logging(format_: Literal["console", "json"], level: str, *, secret
 def _is_worth_reading(record: logging.LogRecord) -> bool:
     """Bolt warns twice that it ignores SLACK_BOT_TOKEN: that is on purpose, ``app.py`` hands it the client."""
     return not (record.name.startswith("slack_bolt") and "`token`" in str(record.msg))
+
+
+def _weigh_socket_reports(record: logging.LogRecord) -> bool:
+    """Make a warning of what the SDK reports about its socket as an error, without the traceback of its insides."""
+    if record.name.startswith("slack_bolt") and record.getMessage().startswith(SOCKET_REPORTS):
+        record.levelno, record.levelname, record.exc_info, record.exc_text = logging.WARNING, "WARNING", None, None
+    return record.levelno >= logging.getLogger().level
 
 
 class _Blotting(logging.Formatter):

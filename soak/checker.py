@@ -44,17 +44,6 @@ ERRORS_ALLOWED: Final = {
 }
 """Error events of docs/operations.md that killing brings about, with the reason they must give."""
 
-LIBRARY_ERRORS_ALLOWED: Final = (
-    ("slack_bolt", "Failed to run a request listener: Cannot write to closing transport"),
-    ("slack_bolt", "Failed to connect (error: "),
-    ("slack_bolt", "Failed to run message listeners: , session: "),
-)
-"""What the libraries log as errors, by logger and beginning, when a connection ends below them.
-
-- The socket closed under an ack: Slack shows the click as failed, and the person clicks again.
-- Slack asked for a new socket and then refused to name one, hung up or did not answer: the SDK's monitor tries again.
-"""
-
 LATER: Final = "not_confirmed"
 SUCCESSES: Final = frozenset({"succeeded", "hidden"})
 FAILURES: Final = frozenset({"failed", "failed_same"})
@@ -372,7 +361,7 @@ def refused_by_slack(evidence: Evidence) -> Iterator[str]:
 
 
 def errors_in_log(evidence: Evidence) -> Iterator[str]:
-    """No log holds an error of the bot, or anybody's traceback."""
+    """No log holds an error or a traceback, the bot's or a library's."""
     yield from (str(entry)[:2000] for entry in evidence.log if is_fault(entry))
 
 
@@ -381,15 +370,7 @@ def is_fault(entry: dict[str, Any]) -> bool:
     event = str(entry.get("event"))
     if event in ERRORS_ALLOWED and entry.get("reason") == ERRORS_ALLOWED[event]:
         return False
-    if any(entry.get("logger") == logger and event.startswith(begins) for logger, begins in LIBRARY_ERRORS_ALLOWED):
-        return False
-    is_ours = str(entry.get("logger")).startswith("bot.")
-    return (
-        "exception" in entry
-        or "Traceback" in event
-        or entry.get("level") == "raw"
-        or (is_ours and entry.get("level") in ("error", "critical"))
-    )
+    return "exception" in entry or "Traceback" in event or entry.get("level") in ("raw", "error", "critical")
 
 
 def ended_by_itself(evidence: Evidence) -> Iterator[str]:

@@ -19,6 +19,12 @@ log = structlog.get_logger("bot.test")
 def fail(words, key):
     raise RuntimeError(f"it broke after {len(words + key)} characters")
 
+bolt = logging.getLogger("slack_bolt.AsyncApp")
+try:
+    raise RuntimeError("status: 500")
+except RuntimeError as error:
+    bolt.exception(f"Failed to run message listeners: {error}, session: s_1")
+    bolt.exception(f"Failed to run a request listener: {error}, session: s_1")
 log.info("called", key=f"Bearer {sys.argv[2]}!")
 try:
     fail("what " + "ana " + "wrote", "Bearer " + sys.argv[2])
@@ -55,5 +61,11 @@ def test_secrets_are_blotted_out(format_):
 def test_json_is_one_object_a_line():
     """Each line of the JSON format can be read by a machine, a traceback included."""
     lines = [json.loads(line) for line in written("json").splitlines()]
-    assert [line["event"] for line in lines] == ["called", "work_failed", "hm\ntwo lines"]
-    assert lines[1]["exception"][0]["exc_type"] == "RuntimeError"
+    assert [line["event"] for line in lines][2:] == ["called", "work_failed", "hm\ntwo lines"]
+    assert lines[3]["exception"][0]["exc_type"] == "RuntimeError"
+
+
+def test_a_socket_that_the_sdk_mends_is_no_error():
+    """What the SDK reports about its socket is a warning in one line; a listener that fails stays an error."""
+    lines = [json.loads(line) for line in written("json").splitlines()]
+    assert [(line["level"], "exception" in line) for line in lines[:2]] == [("warning", False), ("error", True)]
