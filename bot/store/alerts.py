@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from bot.core.alerts import react, wish_of
 from bot.core.incidents import Change, Incident
 from bot.core.panels import Panel, PanelKind
-from bot.store import codec, homes, outbox
+from bot.store import codec, outbox
 from bot.store.ids import new_id
 from bot.store.outbox import Address, OutboxKind
 from bot.store.tables import alerts, incidents, panels, threads
@@ -48,12 +48,12 @@ async def tell(
         now: the time.
     """
     wishes = _wishes(subscriptions, incident)
-    standing = await _of_incident(connection, incident.id)
+    standing = await _of_incident(connection, incident.id) if change is not Change.OPENED else ()
     for alert in standing:
         told_by_run = await _stands_in_thread(connection, run_id, alert)
         await _tell_again(connection, alert, incident, change, wishes.get(alert.channel_id), told_by_run, now)
-    await outbox.bump_panels(connection, [alert.id for alert in standing], now)
-    await homes.changed(connection, incident.team_id, now)
+    if standing:
+        await outbox.bump_panels(connection, [alert.id for alert in standing], now)
     if incident.is_open and change in (Change.OPENED, Change.CHANGED):
         known = {alert.channel_id for alert in standing}
         for channel_id, wish in wishes.items():

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select, update
 
 from bot.core.alerts import Bulletin, Snooze, Word
 from bot.core.audit import NOBODY, AuditEntry, Deed, of_origin, snooze_result
-from bot.core.incidents import Rules, RunNews, Sighting, Verdict, Watched, observe, trouble_of
+from bot.core.incidents import Change, Rules, RunNews, Sighting, Verdict, Watched, observe, trouble_of
 from bot.core.models import Outcome
 from bot.core.requests import Origin
 from bot.store import alerts, audit, codec, homes, inbox, outbox, runs, subscriptions, timers
@@ -20,6 +20,8 @@ from bot.store.tables import incidents, panels, sightings
 from bot.store.timers import TimerKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.core.incidents import Incident
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 RUNS_COUNT_FOR: Final = timedelta(days=1)
 """An older sync has nothing to do with what is seen now."""
+
+TOGETHER: Final = 50
+"""So many integrations of a look are weighed in one transaction: a click waits for one of them at most."""
 
 _FAILURES: Final = frozenset({Outcome.FAILED, Outcome.FAILED_AGAIN, Outcome.DISCONNECTED})
 
@@ -57,23 +62,40 @@ class Incidents:
         self._timers_rang = timers_rang
 
     async def observe(self, look: SeenTogether, now: datetime) -> list[Verdict]:
-        """Weigh a look, and save what follows from it; returns a verdict for each integration that is known."""
+        """Weigh a look, and save what follows from it; returns a verdict for each integration that is known.
+
+        What is said of one integration is saved as a whole; of many, some at a time: whoever clicks meanwhile must
+        not wait for all of them.
+        """
+        ids = sorted({*(one.id for one in look.integrations), *(await self._known_ids() if look.whole else ())})
+        verdicts: list[Verdict] = []
+        for start in range(0, len(ids), TOGETHER):
+            verdicts += await self._observe(look, ids[start : start + TOGETHER], now)
+        return verdicts
+
+    async def _known_ids(self) -> Sequence[str]:
+        query = select(sightings.c.integration_id).where(sightings.c.team_id == self._team_id)
         async with self._database.begin() as connection:
-            verdicts = await self._weigh(connection, look)
+            return (await connection.scalars(query)).all()
+
+    async def _observe(self, look: SeenTogether, ids: list[str], now: datetime) -> list[Verdict]:
+        async with self._database.begin() as connection:
+            verdicts = await self._weigh(connection, look, ids)
             told = [verdict for verdict in verdicts if verdict.change]
             wanted = await subscriptions.load_all(connection, self._team_id)
             for verdict in told:
                 await self._tell(connection, verdict, wanted, now)
+            if told:
+                await homes.changed(connection, self._team_id, now)
             await self._look_again(connection, verdicts, wanted)
         if told:
             self._outbox_rang.ring()
         self._timers_rang.ring()
         return verdicts
 
-    async def _weigh(self, connection: AsyncConnection, look: SeenTogether) -> list[Verdict]:
+    async def _weigh(self, connection: AsyncConnection, look: SeenTogether, ids: list[str]) -> list[Verdict]:
         seen = {integration.id: integration for integration in look.integrations}
-        known = await self._load(connection, None if look.whole else list(seen))
-        ids = sorted({*seen, *known})
+        known = await self._load(connection, ids)
         befores = [known.get(id_) or Watched(id_, first_seen_at=look.at) for id_ in ids]
         concerned = [one.integration_id for one in befores if self._may_matter(one, seen.get(one.integration_id), look)]
         newest = await runs.newest_since(connection, self._team_id, concerned, look.at - RUNS_COUNT_FOR)
@@ -93,14 +115,16 @@ class Incidents:
             return before.incident is not None
         return trouble_of(seen, look.at, before.first_seen_at) is not None
 
-    async def _load(self, connection: AsyncConnection, ids: list[str] | None) -> dict[str, Watched]:
-        """Read what is known of all integrations, or of some, and hold it still."""
+    async def _load(self, connection: AsyncConnection, ids: list[str]) -> dict[str, Watched]:
+        """Read what is known of some integrations, and hold it still."""
         open_ones = select(incidents.c.data).where(
-            incidents.c.team_id == self._team_id, incidents.c.closed_at.is_(None)
+            incidents.c.team_id == self._team_id,
+            incidents.c.integration_id.in_(ids),
+            incidents.c.closed_at.is_(None),
         )
-        known = select(sightings.c.integration_id, sightings.c.data).where(sightings.c.team_id == self._team_id)
-        if ids is not None:
-            known = known.where(sightings.c.integration_id.in_(ids))
+        known = select(sightings.c.integration_id, sightings.c.data).where(
+            sightings.c.team_id == self._team_id, sightings.c.integration_id.in_(ids)
+        )
         rows = (await connection.execute(known.order_by(sightings.c.integration_id).with_for_update())).all()
         current = [codec.load_incident(data) for data in (await connection.scalars(open_ones)).all()]
         by_integration = {incident.integration.id: incident for incident in current}
@@ -148,13 +172,12 @@ class Incidents:
     ) -> None:
         if verdict.incident is None or verdict.change is None:
             return
-        since = verdict.incident.opened_at
-        integration_id = verdict.incident.integration.id
-        newest = await runs.newest_since(connection, self._team_id, [integration_id], since)
-        run = newest.get(integration_id)
-        await alerts.tell(
-            connection, self._database, verdict.incident, verdict.change, wanted, run.id if run else "", now
-        )
+        incident = verdict.incident
+        run: SyncRun | None = None
+        if verdict.change is not Change.OPENED:  # no thread of a run tells what has only just opened
+            ids = [incident.integration.id]
+            run = (await runs.newest_since(connection, self._team_id, ids, incident.opened_at)).get(ids[0])
+        await alerts.tell(connection, self._database, incident, verdict.change, wanted, run.id if run else "", now)
 
     async def _look_again(
         self, connection: AsyncConnection, verdicts: list[Verdict], wanted: list[Subscription]

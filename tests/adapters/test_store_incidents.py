@@ -18,9 +18,10 @@ from bot.core.subscriptions import PauseReason, Subscription
 from bot.store import codec
 from bot.store.bell import Bell
 from bot.store.database import Database
-from bot.store.incidents import Incidents, SeenTogether
+from bot.store.incidents import TOGETHER, Incidents, SeenTogether
 from bot.store.outbox import Address, OutboxKind
 from bot.store.retention import Retention
+from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
 from bot.store.tables import alerts, audit, incidents, metadata, outbox, panels, sightings
 from bot.store.timers import TimerKind, Timers
@@ -99,6 +100,30 @@ async def subscribe(replica, store, make, channel="C0DATA", **wishes):
     address = Address(TEAM, channel, user_id="UANA")
     await replica.subscriptions.add(request, subscription, HELLO, address, None, replica.clock.now)
     return subscription
+
+
+async def test_many_integrations_do_not_block_whoever_clicks(one, seen, make, clock):
+    """However many a look shows, a click is saved between their incidents, not after all of them."""
+    many = [replace(seen["failing"], id=f"int_{number:03}") for number in range(10 * TOGETHER)]
+    await one.see(*many)
+    clock.advance(5)
+    store, saved = Store(one.database, owner="replica-0", lease_s=10), 0
+    weighing = asyncio.create_task(one.see(*many))
+    while not weighing.done():
+        await store.add_request(make.command("status"))
+        saved += 1
+    assert len(await weighing) == len(many)
+    assert saved > 1
+    assert len(await one.incidents.open_ones()) == len(many)
+
+
+async def test_what_is_gone_is_forgotten_among_many(one, seen, clock):
+    """An integration that a whole look no longer shows is gone, wherever in the alphabet it stood."""
+    many = [replace(seen["failing"], id=f"int_{number:03}") for number in range(2 * TOGETHER)]
+    await one.open(*many)
+    clock.advance(60)
+    assert await one.see(*many[1:-1]) == [Change.GONE, Change.GONE]
+    assert len(await one.incidents.open_ones()) == len(many) - 2
 
 
 async def test_replicas_that_see_the_same_open_one_incident(replicas, store, make, seen, clock):
