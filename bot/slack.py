@@ -58,7 +58,8 @@ PATIENCE_S: Final = 1.5
 DEFAULT_RETRY_AFTER_S: Final = 5.0
 MAX_RETRY_AFTER_S: Final = 120.0
 CHANNELS_PACED: Final = 10_000
-FIND_PAGES: Final = 10
+FIND_PAGES: Final = 40
+"""A page is asked to hold 200 messages; Slack may give fewer, down to 15: https://docs.slack.dev/apis/web-api/rate-limits"""
 
 PACED: Final = "paced"
 """The code of SlackRateLimited when Slack was not asked: it was not our turn yet."""
@@ -216,7 +217,8 @@ class SlackClient:
             channel_id: the channel.
             thread_ts: the thread's root; None looks at the channel itself.
             outbox_id: what the message's metadata carries.
-            since_s: Unix seconds of Slack's clock before which it cannot have been posted; a thread is read whole.
+            since_s: Unix seconds of Slack's clock before which it cannot have been posted. A thread is read whole; a
+                channel's newest messages always, however wrong one of the clocks is, and older ones down to there.
 
         Returns:
             Its ts, or None when it is not there.
@@ -232,17 +234,18 @@ class SlackClient:
     async def _search(self, channel_id: str, thread_ts: str | None, outbox_id: str, since_s: float) -> str | None:
         cursor: str | None = None
         for _ in range(FIND_PAGES):
-            response = await self._call(self._page_of(channel_id, thread_ts, since_s, cursor))
-            for message in response.get("messages") or []:
+            response = await self._call(self._page_of(channel_id, thread_ts, cursor))
+            messages = response.get("messages") or []
+            for message in messages:
                 metadata = message.get("metadata") or {}
                 if (metadata.get("event_payload") or {}).get("outbox_id") == outbox_id:
                     return str(message["ts"])
             cursor = (response.get("response_metadata") or {}).get("next_cursor")
-            if not cursor:
+            if not cursor or (thread_ts is None and messages and float(messages[-1]["ts"]) < since_s):
                 break
         return None
 
-    def _page_of(self, channel_id: str, thread_ts: str | None, since_s: float, cursor: str | None) -> Awaitable[Any]:
+    def _page_of(self, channel_id: str, thread_ts: str | None, cursor: str | None) -> Awaitable[Any]:
         common: dict[str, Any] = {
             "channel": channel_id,
             "include_all_metadata": True,
@@ -251,7 +254,7 @@ class SlackClient:
         }
         if thread_ts:
             return self.web.conversations_replies(ts=thread_ts, **common)
-        return self.web.conversations_history(oldest=f"{since_s:.6f}", **common)
+        return self.web.conversations_history(**common)
 
     async def respond(self, response_url: str, message: Message, *, replace: bool = False) -> None:
         """Answer one person through the response_url of their command or press."""

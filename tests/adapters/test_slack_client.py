@@ -320,14 +320,24 @@ async def test_message_is_found_on_a_later_page(slack, client):
 
 
 async def test_older_messages_are_not_looked_at(slack, client):
-    """What was posted before the message can have been is left out."""
+    """A channel is read down to where the message cannot have been posted yet, and no further."""
     ts = await client.post("C0DATA", tagged("msg_1"))
+    for n in range(250):
+        slack.workspace.post("C0DATA", {"user": "UANA", "text": str(n)})
+    newest = float(slack.messages("C0DATA")[-1]["ts"])
+    assert await client.find("C0DATA", None, "msg_1", since_s=newest) is None
+    assert calls(slack, "conversations.history") == 1
     assert await client.find("C0DATA", None, "msg_1", since_s=float(ts) - 1) == ts
-    assert await client.find("C0DATA", None, "msg_1", since_s=float(ts) + 1) is None
+
+
+async def test_wrong_clocks_hide_no_message(client):
+    """Among a channel's newest messages it is found, however far Slack's clock is behind ours."""
+    ts = await client.post("C0DATA", tagged("msg_1"))
+    assert await client.find("C0DATA", None, "msg_1", since_s=float(ts) + 1e8) == ts
 
 
 async def test_endless_channel_is_not_read_for_ever(slack, client):
-    """After ten pages the look ends: telling twice is better than never."""
+    """After FIND_PAGES pages the look ends: telling twice is better than never."""
     for n in range(200 * FIND_PAGES + 1):
         slack.workspace.post("C0DATA", {"user": "UANA", "text": str(n)})
     assert await client.find("C0DATA", None, "msg_1", since_s=0) is None
