@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bot.flokit import FlokitClient
     from bot.store.snapshots import Snapshots
 
-PATIENCE_S: Final = 2.5
+PATIENCE_S: Final = 2.0
 """How long a person's look may take before older knowledge is shown."""
 
 SAVED_AGAIN_AFTER: Final = timedelta(seconds=30)

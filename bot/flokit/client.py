@@ -70,7 +70,7 @@ _log = structlog.get_logger(__name__)
 
 INTEGRATIONS_PATH = "/v1/integrations"
 
-PERSON_PATIENCE_S = 2.5
+PERSON_PATIENCE_S = 2.0
 """How long a look for a person is tried again before they are told that FloKit could not be asked."""
 PERSON_ATTEMPTS = 3
 SHARED_WITHIN_S = 1.0
@@ -235,7 +235,7 @@ class FlokitClient:
         Args:
             priority: whose look this is.
             max_age_s: a look that began less than this ago is shared; None: ``cache_s``.
-            patience_s: how long to go on trying again; None: 2.5 s for a click, not at all for the rest.
+            patience_s: how long to go on trying again; None: 2 s for a click, not at all for the rest.
         """
 
         def start() -> Coroutine[Any, Any, Listing]:
