@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from bot.listeners.payloads import event_of, parse_message_event
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from slack_bolt.async_app import AsyncAck
 
     from bot.listeners.reception import Reception
@@ -14,18 +16,22 @@ if TYPE_CHECKING:
 
 async def on_mention(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
     """Save a mention, then ack. In a direct message Slack sends both events: the other one counts."""
-    event = event_of(body)
-    if not str(event.get("channel", "")).startswith("D"):
+    if not _is_direct(event_of(body)):
         await _take(body, reception)
     await ack()
 
 
 async def on_message(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
     """Save a direct message, then ack; messages in channels are for us only when they mention us."""
-    event = event_of(body)
-    if event.get("channel_type") == "im":
+    if _is_direct(event_of(body)):
         await _take(body, reception)
     await ack()
+
+
+def _is_direct(event: Mapping[str, Any]) -> bool:
+    """Tell whether this was said to the bot alone; an app_mention does not name the type of its channel."""
+    kind = event.get("channel_type")
+    return kind == "im" if kind else str(event.get("channel", "")).startswith("D")
 
 
 async def _take(body: dict[str, Any], reception: Reception) -> None:

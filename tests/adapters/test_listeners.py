@@ -268,6 +268,16 @@ async def test_direct_message_is_saved_before_its_ack(reception, sqlite_store, c
     assert claim.request.kind is RequestKind.MENTION
 
 
+async def test_direct_message_without_a_channel_type(reception, sqlite_store, clock):
+    """Where Slack does not name the channel's type its id does; the mention in it is not a second request."""
+    body = event_body(channel_type=None)
+    await events.on_message(Ack(), body, reception)
+    mention = {**event_body(type="app_mention", channel_type=None), "event_id": "Ev2"}
+    await events.on_mention(Ack(), mention, reception)
+    (claim,) = await sqlite_store.claim_requests(clock.now, 5)
+    assert claim.request.origin.channel_id == "D0ANA"
+
+
 async def test_channel_talk_is_left_alone(reception, sqlite_store):
     """A message in a channel that does not mention the bot is acked and not saved."""
     ack = Ack(sqlite_store)
