@@ -183,6 +183,17 @@ def test_half_a_slack_set_up_is_no_reason_for_the_sandbox(tmp_path):
     assert "SLACK_BOT_TOKEN: is missing" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["run", "migrate"])
+@pytest.mark.parametrize("name", [".", "notes.txt"])
+def test_no_database_is_named(tmp_path, command, name):
+    """A folder or another program's file in place of the database is one sentence and 78; the file stays as it is."""
+    (tmp_path / "notes.txt").write_text("no database, but somebody's notes")
+    done = call(tmp_path, command, **COMPLETE, PORT="0", DATABASE_URL=f"sqlite+aiosqlite:///{tmp_path}/{name}")
+    assert (done.returncode, len(done.stderr.splitlines())) == (SETTINGS, 1)
+    assert done.stderr.startswith("DATABASE_URL: ")
+    assert (tmp_path / "notes.txt").read_text() == "no database, but somebody's notes"
+
+
 # --- migrate -----------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,9 @@ STATEMENT_S = 2.0
 
 IDLE_IN_TRANSACTION_MS = 2000
 """A process that stands still in the middle of a transaction holds rows locked: the server ends it, others go on."""
+
+SQLITE_MAGIC = b"SQLite format 3\0"
+"""What every SQLite file begins with, once anything is in it: https://www.sqlite.org/fileformat.html"""
 
 AWAY_STATES = ("08", "25P03", "40", "53", "57")
 """Classes of SQLSTATE in which a server saves nothing for now: no connection, we stood still, rolled back, full,
@@ -93,15 +97,18 @@ class Database:
         """Make the folder that the file of an embedded database goes into.
 
         Raises:
-            SettingsError: it cannot be made.
+            SettingsError: it cannot be made, or what is there is no database that can be written.
         """
         if self.file is None:
             return
+        problem = ""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
+            problem = _problem_of(self.file)
         except OSError as error:
-            reason = f"the folder {self.file.parent} cannot be made ({error.strerror}); choose another"
-            raise SettingsError([f"DATABASE_URL: {reason}."]) from error
+            problem = f"the folder {self.file.parent} cannot be made ({error.strerror})"
+        if problem:
+            raise SettingsError([f"DATABASE_URL: {problem}; choose another."])
 
     @contextlib.asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -145,6 +152,19 @@ class Database:
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """Begin an INSERT that knows ``ON CONFLICT`` in this database's dialect."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+
+def _problem_of(file: Path) -> str:
+    """Say why a file cannot be an embedded database; "" when it can, or is still to be made."""
+    if file.is_dir():
+        return f"{file} is a folder, not a file"
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        return f"{file} must not be written"
+    if file.exists():
+        with file.open("rb") as opened:
+            if opened.read(len(SQLITE_MAGIC)) not in (b"", SQLITE_MAGIC):
+                return f"{file} is no SQLite database"
+    return ""
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:
