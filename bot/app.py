@@ -16,7 +16,7 @@ from bot.health import Health
 from bot.housekeeper import Housekeeper
 from bot.metrics import Metrics, Scraper, SocketState
 from bot.pulse import feel_pulse
-from bot.settings import Mode
+from bot.settings import Mode, wants_traces
 from bot.slack import SlackClient
 from bot.slack_socket import SlackSocket
 from bot.store import schema
@@ -27,6 +27,7 @@ from bot.store.replicas import Replicas
 from bot.store.retention import Retention
 from bot.store.store import Store
 from bot.store.timers import Timers
+from bot.telemetry import Tracer
 from bot.web import SLACK_PATH, WebServer
 from bot.webhooks import make_receiver
 from bot.workspace import build_workspace
@@ -67,7 +68,7 @@ class Bot:
         owner = f"{socket.gethostname()}:{new_id('bot')}"
         self._store = Store(self._database, owner=owner, lease_s=settings.lease_s)
         self._timers = Timers(self._database, owner=owner, lease_s=settings.lease_s)
-        self._telemetry = Metrics()
+        self._telemetry = Metrics(_make_tracer())
         self._slack = SlackClient(
             settings.slack_bot_token.get_secret_value(),
             api_url=settings.slack_web_api_url,
@@ -99,7 +100,7 @@ class Bot:
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, self.stop)
         async with contextlib.AsyncExitStack() as parts:  # closed in reverse, whatever happens to the others
-            for close in (self._store.close, self._slack.aclose, self._web.stop):
+            for close in (self._close_traces, self._store.close, self._slack.aclose, self._web.stop):
                 parts.push_async_callback(close)
             self._database.make_folder()
             await self._listen()
@@ -108,6 +109,9 @@ class Bot:
             if identity:
                 await self._work(identity)
         log.info("stopped")
+
+    async def _close_traces(self) -> None:
+        await asyncio.to_thread(self._telemetry.tracer.close)
 
     async def _prepare_database(self) -> None:
         """Bring the embedded database up to date; a shared one is only changed by ``flokit-bot migrate``.
@@ -268,6 +272,19 @@ class Bot:
                 await self._replicas.leave()
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("not_released", error=str(error))
+
+
+def _make_tracer() -> Tracer:
+    """Make what the environment asks for; without OpenTelemetry nothing is imported, and nothing traced."""
+    if not wants_traces():
+        return Tracer()
+    try:
+        from bot.traces import make_tracer  # noqa: PLC0415 - it is an extra
+
+        return make_tracer()
+    except ImportError as error:
+        log.warning("traces_not_made", missing=error.name)
+        return Tracer()
 
 
 def build(settings: Settings, *, clock: Callable[[], datetime] = now_utc) -> Bot:

@@ -17,6 +17,7 @@ from bot.core.errors import (
     FlokitRateLimited,
     FlokitRefused,
     FlokitUnreachable,
+    StoreUnavailable,
 )
 from bot.core.models import (
     Decision,
@@ -34,14 +35,16 @@ from bot.core.models import (
     TriggerReply,
     Unreachable,
 )
-from bot.core.outcome import attempt, decide, postpone
+from bot.core.outcome import attempt, decide, postpone, stumble
 from bot.flokit import SHARED_WITHIN_S, Priority
-from bot.telemetry import SILENT
+from bot.store.ids import new_id
+from bot.telemetry import SILENT, following
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from bot.core.models import Observation
     from bot.flokit import FlokitClient
     from bot.store.runs import RunClaim
     from bot.store.store import Store
@@ -65,11 +68,24 @@ class Follower:
     async def follow(self, claim: RunClaim) -> None:
         """Take a run one step further and save what follows from it."""
         self._in_hand += 1
+        run = claim.run
         try:
-            with structlog.contextvars.bound_contextvars(run_id=claim.run.id, integration_id=claim.run.integration_id):
-                await self._step(claim)
+            with following(self._telemetry, "follow", run.cause, run_id=run.id, integration_id=run.integration_id):
+                await self._step_safely(claim)
         finally:
             self._in_hand -= 1
+
+    async def _step_safely(self, claim: RunClaim) -> None:
+        """Take the step; a fault of ours is shown with its id, and must not end the watch."""
+        try:
+            await self._step(claim)
+        except (StoreUnavailable, ClaimLost):
+            raise
+        except Exception:
+            error_id = new_id("err")
+            self._telemetry.fault("run")
+            log.exception("run_failed", error_id=error_id)
+            await self._save(claim, stumble(claim.run, error_id, self._clock()))
 
     async def _step(self, claim: RunClaim) -> None:
         run = claim.run
@@ -78,7 +94,7 @@ class Follower:
         except FlokitBudgetSpent as error:
             await self._save(claim, postpone(run, error.retry_after_s or 1.0, str(error), self._clock()))
             return
-        decision = decide(run, seen, self._clock())
+        decision = self._decide(run, seen)
         if decision.run.outcome is Outcome.SUCCEEDED:
             decision = await self._with_statistics(run, decision)
         if decision.run.phase is Phase.TRIGGER:
@@ -94,7 +110,13 @@ class Follower:
             raise ClaimLost("the lease ended before the POST")
         reply = await self._trigger(attempted)
         log.info("sync_triggered", reply=type(reply).__name__, attempt=attempted.attempts)
-        return claim, decide(attempted, reply, self._clock())
+        return claim, self._decide(attempted, reply)
+
+    def _decide(self, run: SyncRun, observation: Observation) -> Decision:
+        with self._telemetry.tracer.span("decide", about={"observation": type(observation).__name__}):
+            decision = decide(run, observation, self._clock())
+            self._telemetry.tracer.note(phase=decision.run.phase, outcome=decision.run.outcome)
+            return decision
 
     async def _save(self, claim: RunClaim, decision: Decision) -> None:
         await self._store.save(claim, decision, self._clock())

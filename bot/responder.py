@@ -8,11 +8,13 @@ import structlog
 
 from bot.core.errors import ClaimLost, StoreUnavailable
 from bot.store.ids import new_id
+from bot.telemetry import SILENT, following
 
 if TYPE_CHECKING:
     from bot.actions import Actions
     from bot.core.requests import Request
     from bot.store.store import RequestClaim
+    from bot.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -22,27 +24,31 @@ MAX_ATTEMPTS: Final = 3
 class Responder:
     """Does saved requests; one that fails unexpectedly is apologised for, under an id that is in the log."""
 
-    def __init__(self, actions: Actions) -> None:
+    def __init__(self, actions: Actions, *, telemetry: Telemetry = SILENT) -> None:
         self._actions = actions
+        self._telemetry = telemetry
 
     async def answer(self, claim: RequestClaim) -> None:
         """Answer one request."""
         request = claim.request
-        with structlog.contextvars.bound_contextvars(
-            request_id=request.id, user_id=request.origin.person.id, channel_id=request.origin.channel_id
+        origin = request.origin
+        with following(
+            self._telemetry, "answer", request.cause, user_id=origin.person.id, channel_id=origin.channel_id
         ):
             if claim.attempts > MAX_ATTEMPTS:
-                await self._apologise(request, "the process ended each time while this was being answered")
+                reason = "the process ended each time while this was being answered"
+                await self._apologise(request, new_id("err"), reason)
                 return
             try:
                 await self._actions.answer(request)
             except (StoreUnavailable, ClaimLost):
                 raise
             except Exception:
-                log.exception("request_failed")
-                await self._apologise(request, "see the traceback before this line")
+                error_id = new_id("err")
+                self._telemetry.fault("request")
+                log.exception("request_failed", error_id=error_id)
+                await self._apologise(request, error_id, "see the traceback before this line")
 
-    async def _apologise(self, request: Request, reason: str) -> None:
-        error_id = new_id("err")
+    async def _apologise(self, request: Request, error_id: str, reason: str) -> None:
         log.error("request_given_up", error_id=error_id, reason=reason)
         await self._actions.apologise(request, error_id)

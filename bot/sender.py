@@ -23,12 +23,15 @@ from bot.core.errors import (
     SlackRateLimited,
     SlackRefusedContent,
     SlackUnavailable,
+    StoreUnavailable,
 )
 from bot.core.models import Message
 from bot.core.subscriptions import PauseReason
 from bot.slack import PACED
 from bot.store import codec
+from bot.store.ids import new_id
 from bot.store.outbox import Address, OutboxKind
+from bot.telemetry import SILENT, following
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from bot.slack import SlackClient
     from bot.store.outbox import OutboxItem
     from bot.store.store import Store
+    from bot.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +52,7 @@ RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 AUTH_RETRY_S: Final = 60.0
 MAX_REFUSALS: Final = 3
+MAX_FAULTS: Final = 3
 _REDRAWN: Final = frozenset({OutboxKind.PROGRESS, OutboxKind.PANEL})
 """What changes after it was posted: found after a doubt, it may be out of date."""
 
@@ -75,7 +80,9 @@ class Sender:
         bot_user_id: str,
         on_closed: OnClosed,
         command: str = "/flokit",
+        telemetry: Telemetry = SILENT,
     ) -> None:
+        self._telemetry = telemetry
         self._store = store
         self._slack = slack
         self._clock = clock
@@ -88,16 +95,39 @@ class Sender:
     async def send(self, item: OutboxItem) -> None:
         """Show one row's newest version."""
         with structlog.contextvars.bound_contextvars(outbox_id=item.id, run_id=item.run_id, channel_id=item.channel_id):
-            message = await self._render(item)
-            if message is None:
-                await self._store.give_up(item)
-                return
             try:
-                await self._show(item, message)
-                if item.ts or not item.ephemeral:  # a response_url works without the token
-                    self.auth_lost = ""
-            except SlackError as error:
-                await self._remedy(item, message, error)
+                message = await self._render(item)
+                if message is None:
+                    await self._store.give_up(item)
+                    return
+                with following(self._telemetry, "show", message.cause, outbox_id=item.id, kind=item.kind):
+                    await self._show_or_remedy(item, message)
+            except (StoreUnavailable, ClaimLost):
+                raise
+            except Exception:
+                error_id = new_id("err")
+                self._telemetry.fault("message")
+                log.exception("message_failed", error_id=error_id, kind=item.kind)
+                await self._survive(item, error_id)
+
+    async def _show_or_remedy(self, item: OutboxItem, message: Message) -> None:
+        try:
+            await self._show(item, message)
+            if item.ts or not item.ephemeral:  # a response_url works without the token
+                self.auth_lost = ""
+        except SlackError as error:
+            await self._remedy(item, message, error)
+
+    async def _survive(self, item: OutboxItem, error_id: str) -> None:
+        """Try again after a fault of ours; when that does not help, the id of the fault is shown instead."""
+        if item.failures + 1 < MAX_FAULTS:
+            await self._later(item, _pause_s(item), in_doubt=item.ts is None)
+            return
+        sentence = (
+            f"Something went wrong on my side while I wrote this message, and it is logged under {error_id}. "
+            f"Type {self._command} status to see how things stand."
+        )
+        await self._show_or_remedy(item, blocks.plain_message(sentence))
 
     # Rendering
 
@@ -109,17 +139,19 @@ class Sender:
                 view = await self._store.load_progress(item)
                 if view is None or (not view.run.is_active and item.ts is None and not item.in_doubt):
                     return None  # it ended before its progress was posted: the outcome says it all
-                return blocks.progress_message(
+                progress = blocks.progress_message(
                     view.run, view.joined_by, now, outbox_id=item.id, joined_here=view.joined_here
                 )
+                return replace(progress, cause=view.run.cause)
             case OutboxKind.OUTCOME:
                 view = await self._store.load_outcome(item)
-                return blocks.outcome_message(view.run, view.joined_by, now, outbox_id=item.id)
+                ended = blocks.outcome_message(view.run, view.joined_by, now, outbox_id=item.id)
+                return replace(ended, cause=view.run.cause)
             case OutboxKind.PANEL:
                 drawn = await self._store.load_panel_view(item.panel_id or "")
                 if drawn is None:
                     return None
-                return blocks.panel_message(*drawn, now, command=self._command)
+                return replace(blocks.panel_message(*drawn, now, command=self._command), cause=drawn[0].cause)
             case OutboxKind.NOTE:
                 return codec.load_message(item.data or "")
             case OutboxKind.NEWS:

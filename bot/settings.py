@@ -131,6 +131,25 @@ def has_slack_tokens() -> bool:
     return any((tokens.slack_bot_token, tokens.slack_app_token, tokens.slack_signing_secret))
 
 
+class _TraceSettings(BaseSettings):
+    """From the environment only: OpenTelemetry reads no ``.env``."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+
+    otel_exporter_otlp_endpoint: str = ""
+    otel_exporter_otlp_traces_endpoint: str = ""
+    otel_traces_exporter: str = ""
+    otel_sdk_disabled: str = ""
+
+
+def wants_traces() -> bool:
+    """Tell whether a standard variable asks for traces: an endpoint, or ``OTEL_TRACES_EXPORTER=otlp``."""
+    otel = _TraceSettings()
+    if otel.otel_sdk_disabled.lower() == "true" or otel.otel_traces_exporter not in ("", "otlp"):
+        return False
+    return any((otel.otel_exporter_otlp_endpoint, otel.otel_exporter_otlp_traces_endpoint, otel.otel_traces_exporter))
+
+
 class DatabaseSettings(BaseSettings):
     """All that ``flokit-bot migrate`` needs: a migration job has no business with tokens."""
 

@@ -8,8 +8,13 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import structlog
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
+
+    from bot.core.models import Cause
 
 Attribute: TypeAlias = str | int | float | bool | None
 
@@ -20,7 +25,12 @@ class Tracer:
     """Makes no spans: what runs without OpenTelemetry."""
 
     def span(
-        self, name: str, *, parent: str | None = None, outward: bool = False, **attributes: Attribute
+        self,
+        name: str,
+        *,
+        parent: str | None = None,
+        outward: bool = False,
+        about: Mapping[str, Attribute] | None = None,
     ) -> AbstractContextManager[None]:
         """Wrap a piece of work.
 
@@ -28,9 +38,9 @@ class Tracer:
             name: what it is; few different ones.
             parent: the ``traceparent`` of what caused it, "" for an unknown cause; None: what surrounds it here.
             outward: it is a request to another service.
-            attributes: what else is known of it; None is left out.
+            about: what else is known of it; values that are None are left out.
         """
-        del name, parent, outward, attributes
+        del name, parent, outward, about
         return _NOTHING
 
     def note(self, **attributes: Attribute) -> None:
@@ -83,3 +93,15 @@ class Telemetry:
 
 SILENT: Final = Telemetry()
 """For whoever reports to nobody."""
+
+
+@contextlib.contextmanager
+def following(telemetry: Telemetry, name: str, cause: Cause, **ids: str | None) -> Iterator[None]:
+    """Do a piece of work in the name of what caused it: log lines carry its ids, spans join its trace."""
+    trace_id = cause.traceparent.split("-")[1] if cause.traceparent.count("-") == 3 else None
+    known = {"request_id": cause.request_id or None, "trace_id": trace_id, **ids}
+    with (
+        structlog.contextvars.bound_contextvars(**{key: value for key, value in known.items() if value}),
+        telemetry.tracer.span(name, parent=cause.traceparent, about=ids),
+    ):
+        yield

@@ -17,6 +17,7 @@ from bot.flokit import FlokitClient
 from bot.follower import Follower
 from bot.home import HomeDrawer
 from bot.knowledge import Knowledge
+from bot.listeners.faults import Faults
 from bot.listeners.observed import ObservedApp
 from bot.listeners.reception import Reception
 from bot.responder import Responder
@@ -117,7 +118,13 @@ def build_workspace(
         bot_user_id=identity.bot_user_id,
     )
     sender = Sender(
-        store, slack, clock=clock, bot_user_id=identity.bot_user_id, on_closed=alerts.pause, command=command
+        store,
+        slack,
+        clock=clock,
+        bot_user_id=identity.bot_user_id,
+        on_closed=alerts.pause,
+        command=command,
+        telemetry=telemetry,
     )
     digests = Digests(subscriptions, incidents, store, timers, knowledge, clock=clock, command=command)
     handlers: dict[TimerKind, Callable[[TimerClaim], Awaitable[None]]] = {
@@ -138,7 +145,7 @@ def build_workspace(
             Worker(
                 "responder",
                 claim=store.claim_requests,
-                work=Responder(actions).answer,
+                work=Responder(actions, telemetry=telemetry).answer,
                 next_due_at=store.next_request_at,
                 bell=store.requests_rang,
                 clock=clock,
@@ -209,4 +216,5 @@ def _make_bolt(
         await next_()
 
     listeners.register(bolt, command=settings.flokit_command)
+    bolt.error(Faults(slack, telemetry).answer)
     return bolt

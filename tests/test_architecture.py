@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("core", {"bot.core"}),
     ("ground", {"bot", "bot.settings", "bot.scopes", "bot.logs", "bot.pacing", "bot.telemetry", "bot.pulse"}),
-    ("adapters", {"bot.flokit", "bot.slack", "bot.slack_socket", "bot.store"}),
+    ("adapters", {"bot.flokit", "bot.slack", "bot.slack_socket", "bot.store", "bot.traces"}),
     (
         "application",
         {
@@ -265,6 +265,14 @@ def test_slacks_errors_stay_in_the_slack_client():
 def test_prometheus_stays_in_the_metrics():
     """Only one module knows the Prometheus client: the parts report, and do not know to whom."""
     assert importers_of("prometheus_client") == {"bot.metrics"}
+
+
+def test_opentelemetry_stays_in_the_traces():
+    """Only one module knows OpenTelemetry, and only where a bot is put together it is imported, when it is wanted."""
+    assert importers_of("opentelemetry") == {"bot.traces"}
+    assert importers_of("bot.traces") == {"bot.app"}
+    at_top = [node.module for node in tree_of(ROOT / "bot" / "app.py").body if isinstance(node, ast.ImportFrom)]
+    assert "bot.traces" not in at_top
 
 
 def test_sqlalchemy_stays_in_the_store():

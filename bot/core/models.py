@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - the store reads these annotations at run time
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 
 class Status(StrEnum):
@@ -150,6 +150,20 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """What a stored value follows from, for logs and traces. Those of older versions have an empty one.
+
+    ``traceparent`` has the form of https://www.w3.org/TR/trace-context/#traceparent-header; "" without tracing.
+    """
+
+    request_id: str = ""
+    traceparent: str = ""
+
+
+NO_CAUSE: Final = Cause()
+
+
+@dataclass(frozen=True, slots=True)
 class Patience:
     """How long and how often a run is looked at; fixed when the run opens, so a new setting never moves a deadline."""
 
@@ -197,6 +211,8 @@ class SyncRun:
     """When it was first seen idle after ``syncing``, without proof of what became of it."""
     unreachable_since: datetime | None = None
     unreachable_reason: str = ""
+    fault_id: str = ""
+    """The id in the log of the last unexpected error, while nothing was seen since."""
     typical_s: float | None = None
     """The usual duration of this integration's syncs, from its own history."""
 
@@ -209,6 +225,8 @@ class SyncRun:
     """Keep watching: the normal pace holds until here although ``not_confirmed`` was told."""
     late_until: datetime | None = None
     """The slow watch after ``not_confirmed`` ends here."""
+    cause: Cause = NO_CAUSE
+    """The click that opened it."""
 
     @property
     def overlapped(self) -> bool:
@@ -250,3 +268,4 @@ class Message:
     metadata: dict[str, object] | None = None
     broadcast: bool = False
     """Show a reply in the channel, too."""
+    cause: Cause = NO_CAUSE

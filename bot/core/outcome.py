@@ -41,6 +41,8 @@ from typing import Final
 
 from bot.core.errors import IllegalObservation
 from bot.core.models import (
+    NO_CAUSE,
+    Cause,
     Decision,
     Denied,
     Integration,
@@ -90,6 +92,7 @@ def open_run(
     *,
     patience: Patience,
     typical_s: float | None = None,
+    cause: Cause = NO_CAUSE,
 ) -> Decision:
     """Begin a run for a click: it is looked at, and told about, at once."""
     run = SyncRun(
@@ -101,6 +104,7 @@ def open_run(
         requested_by=person,
         patience=patience,
         typical_s=typical_s,
+        cause=cause,
     )
     return Decision(run, now, STARTED)
 
@@ -183,6 +187,15 @@ def postpone(run: SyncRun, seconds: float, reason: str, now: datetime) -> Decisi
     return Decision(run, _no_later_than(_watch_ends(run), at, now))
 
 
+def stumble(run: SyncRun, fault_id: str, now: datetime) -> Decision:
+    """Go on after an unexpected error of ours, which says nothing about the sync; ``fault_id`` names it in the log."""
+    news = not run.fault_id and run.phase is not Phase.LATE
+    run = replace(_step_back(run), looks=run.looks + 1, fault_id=fault_id)
+    if _past_deadline(run, now):
+        return _end(run, Outcome.NOT_CONFIRMED, now)
+    return _go_on(run, now, tell=(Telling.PROGRESS,) if news else ())
+
+
 def _step_back(run: SyncRun) -> SyncRun:
     """Undo TRIGGER when a look comes before the POST did: the POST must follow from the newest knowledge."""
     if run.phase is not Phase.TRIGGER:
@@ -236,6 +249,7 @@ def _note_look(run: SyncRun, seen: Seen, now: datetime) -> SyncRun:
         looks=run.looks + 1,
         unreachable_since=None,
         unreachable_reason="",
+        fault_id="",
     )
 
 

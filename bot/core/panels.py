@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from bot.core.alerts import Snooze  # noqa: TC001 - as above
 from bot.core.incidents import Incident  # noqa: TC001 - as above
-from bot.core.models import Integration, Person, SyncRun  # noqa: TC001 - as above
+from bot.core.models import NO_CAUSE, Cause, Integration, Person, SyncRun
 
 
 class PanelKind(StrEnum):
@@ -46,6 +46,8 @@ class Panel:
     snooze: Snooze | None = None
     mention: str = ""
     """Whom an incident's message mentions when it is posted: see ``Subscription.mention``."""
+    cause: Cause = NO_CAUSE
+    """The request that it was made, or drawn anew, for."""
 
 
 @dataclass(frozen=True, slots=True)

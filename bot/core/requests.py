@@ -7,7 +7,7 @@ from datetime import datetime  # noqa: TC003 - the store reads these annotations
 from enum import StrEnum
 
 from bot.core.commands import Press  # noqa: TC001 - the store reads these annotations at run time
-from bot.core.models import Person  # noqa: TC001 - as above
+from bot.core.models import Cause, Person
 
 
 class RequestKind(StrEnum):
@@ -65,3 +65,10 @@ class Request:
     received_at: datetime
     text: str = ""
     press: Press | None = None
+    traceparent: str = ""
+    """The span in which it was taken: see ``Cause``."""
+
+    @property
+    def cause(self) -> Cause:
+        """What everything that follows from it follows from."""
+        return Cause(self.id, self.traceparent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -12,7 +13,7 @@ from bot.core.commands import command_name, parse_command, parse_mention
 from bot.core.errors import BotError, SlackError, StoreInDoubt, StoreUnavailable
 from bot.core.requests import RequestKind
 from bot.store.ids import new_id
-from bot.telemetry import SILENT
+from bot.telemetry import SILENT, following
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,18 +63,23 @@ class Reception:
     async def take(self, request: Request) -> str:
         """Save a request and return ""; when there is nothing to do, or to save it in, a sentence for the person."""
         self._count(request)
+        request = replace(request, traceparent=self._telemetry.tracer.traceparent())
+        with following(self._telemetry, "take", request.cause):
+            return await self._take(request)
+
+    async def _take(self, request: Request) -> str:
         try:
             return await self._actions.receive(request)
         except StoreInDoubt as error:
-            log.warning("request_in_doubt", request_id=request.id, error=str(error))
+            log.warning("request_in_doubt", error=str(error))
             return IN_DOUBT
         except StoreUnavailable as error:
-            log.warning("request_not_saved", request_id=request.id, error=str(error))
+            log.warning("request_not_saved", error=str(error))
             return NOT_SAVED
         except Exception:
             self._telemetry.fault("listener")
             error_id = new_id("err")
-            log.exception("request_not_taken", request_id=request.id, error_id=error_id)
+            log.exception("request_not_taken", error_id=error_id)
             return f"Something went wrong on my side, and it is logged under {error_id}. Nothing was started."
 
     def _count(self, request: Request) -> None:

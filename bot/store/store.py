@@ -148,14 +148,15 @@ class Store:
     async def add_note(self, request: Request, message: Message, address: Address, now: datetime) -> None:
         """Answer a request with a message that is never edited."""
         async with self._database.begin() as connection:
-            await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(message))
+            note = replace(message, cause=request.cause)
+            await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(note))
             await inbox.finish(connection, request.id)
         self.outbox_rang.ring()
 
     async def add_panel(self, request: Request, panel: Panel, address: Address, now: datetime) -> None:
         """Answer a request with a panel."""
         async with self._database.begin() as connection:
-            await self._add_panel(connection, panel, address, now)
+            await self._add_panel(connection, replace(panel, cause=request.cause), address, now)
             await inbox.finish(connection, request.id)
         self.outbox_rang.ring()
 
@@ -168,6 +169,7 @@ class Store:
     async def redraw_panel(self, request: Request, panel: Panel, now: datetime) -> None:
         """Answer a request by showing a panel's new content in place."""
         origin = request.origin
+        panel = replace(panel, cause=request.cause)
         async with self._database.begin() as connection:
             await connection.execute(update(panels).where(panels.c.id == panel.id).values(data=codec.dump_panel(panel)))
             if origin.ephemeral and origin.response_url:
@@ -369,7 +371,7 @@ class Store:
         async with self._database.begin() as connection:
             if request.press and not await inbox.note(connection, self._database, request, None, None):
                 return None
-            run, joined = await self._open_or_join(connection, origin, integration, now, patience)
+            run, joined = await self._open_or_join(connection, request, integration, now, patience)
             await runs.add_participant(connection, self._database, run.id, origin.person, now)
             told_here = await runs.add_thread(
                 connection,
@@ -382,7 +384,7 @@ class Store:
                 joined=joined,
             )
             if root and told_here:
-                await self._add_panel(connection, root, _root_address(origin), now)
+                await self._add_panel(connection, replace(root, cause=request.cause), _root_address(origin), now)
             await outbox.tell(connection, run.id, outcome.STARTED, "", now, ended=False)
             await audit.add(connection, of_origin(origin, action, now, run, "joined" if joined else "started"))
             if not request.press:
@@ -392,8 +394,9 @@ class Store:
         return Opened(run, joined, told_here)
 
     async def _open_or_join(
-        self, connection: AsyncConnection, origin: Origin, integration: Integration, now: datetime, patience: Patience
+        self, connection: AsyncConnection, request: Request, integration: Integration, now: datetime, patience: Patience
     ) -> tuple[SyncRun, bool]:
+        origin = request.origin
         for _ in range(3):  # a run may end, or another replica open one, between two statements
             active = await runs.find_active(connection, origin.team_id, integration.id)
             if active:
@@ -407,6 +410,7 @@ class Store:
                 now,
                 patience=patience,
                 typical_s=await runs.typical_s(connection, origin.team_id, integration.id),
+                cause=request.cause,
             )
             await runs.end_late_watches(connection, opened.run, now)
             if await runs.add(connection, self._database, opened):

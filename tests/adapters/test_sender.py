@@ -25,7 +25,7 @@ POST = "chat.postMessage"
 HERE = Address("T0SANDBOX", "C0DATA", user_id="UANA")
 
 
-class CrashError(Exception):
+class CrashError(BaseException):
     """The process ends here."""
 
 

@@ -167,15 +167,23 @@ def _not_started(run: SyncRun, name: str) -> _Story:
         why, quote = "FloKit refused the request. Its words:", run.reason
     elif run.unreachable_since:
         why, quote = f"FloKit can't be reached since {date(run.unreachable_since)}.", run.unreachable_reason
+    elif run.fault_id:
+        why, quote = _fault(run), ""
     else:
         why, quote = "I could not ask FloKit in time.", ""
     return _Story("❔", f"Nothing was started for {name}", (why,), quote, offers=(Action.TRY_AGAIN,))
 
 
+def _fault(run: SyncRun) -> str:
+    return f"Something went wrong on my side, and it is logged under {run.fault_id}."
+
+
 def _not_confirmed(run: SyncRun, name: str, now: datetime) -> _Story:
     waited = duration(((run.ended_at or now) - run.requested_at).total_seconds())
     more = ["I did not see it fail either."]
-    if run.unreachable_since:
+    if run.fault_id:
+        more = [_fault(run)]
+    elif run.unreachable_since:
         more = [f"FloKit can't be reached since {date(run.unreachable_since)}: I could not look."]
     elif run.accepted_at is None:
         more.insert(0, "FloKit did not answer the request to start, and I saw no sign of a sync.")

@@ -53,6 +53,8 @@ def _about(run: SyncRun, joined_by: Sequence[Person], joined_here: bool) -> str:
 
 
 def _under_way(run: SyncRun, now: datetime) -> str:
+    if run.fault_id:
+        return f"something went wrong on my side (it is logged as {run.fault_id}), still trying"
     if run.unreachable_since:
         return f"can't reach FloKit since {date(run.unreachable_since)}, still trying"
     match run.phase:
