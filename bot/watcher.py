@@ -6,7 +6,7 @@ What was seen waits in memory only until the database took it: should that be lo
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 HINTS_EVERY: Final = timedelta(seconds=1)
-"""However many hints come, a workspace is looked at once in this time."""
+"""However many hints come, and to however many replicas, a workspace is looked at once in this time."""
 
 SAME_AGAIN_AFTER: Final = timedelta(seconds=30)
 """A look that shows what the one before showed is weighed again only after this time: time itself changes things."""
@@ -72,7 +72,6 @@ class Watcher:
         self._weighing = asyncio.Lock()
         self._seen: list[SeenTogether] = []
         self._hinted = False
-        self._looked_at: datetime | None = None
         self._weighed: dict[str, tuple[Integration, datetime]] = {}
 
     def note(self, integrations: tuple[Integration, ...], at: datetime, whole: bool) -> None:
@@ -102,7 +101,6 @@ class Watcher:
 
     async def look(self, flokit: FlokitClient, claim: TimerClaim) -> None:
         """Look at everything, as a timer asked for, and note when to look again: while anybody wants to know."""
-        self._looked_at = self._clock()
         try:
             await flokit.fetch_integrations(priority=Priority.BACKGROUND, max_age_s=0)
         except FlokitError as error:  # says nothing about the integrations: nothing to tell
@@ -116,9 +114,12 @@ class Watcher:
         if not self._hinted:
             return
         self._hinted = False
-        now = self._clock()
-        due_at = max(now, self._looked_at + HINTS_EVERY) if self._looked_at else now
-        await self._timers.put(TimerKind.WATCH, self._team_id, self._team_id, due_at)
+        await self._timers.put(TimerKind.WATCH, self._team_id, self._team_id, self._next_beat())
+
+    def _next_beat(self) -> datetime:
+        """Return the end of this second: replicas that hear of the same storm ask for one look."""
+        every_s = HINTS_EVERY.total_seconds()
+        return datetime.fromtimestamp((self._clock().timestamp() // every_s + 1) * every_s, UTC)
 
     async def _weigh(self) -> datetime | None:
         """Weigh all that was seen, in order; returns when somebody should look again to be sure."""

@@ -94,7 +94,9 @@ def react(
         return Reaction()
     if snooze and word is not Word.CHANGED:
         return Reaction()
-    if word is not Word.CHANGED and (News.RECOVERED not in wish.news or told_by_run):
+    if word is not Word.CHANGED and News.RECOVERED not in wish.news:
         return Reaction()
+    if told_by_run:
+        return Reaction(ends_snooze=snooze is not None)
     broadcast = word is Word.CHANGED and wish.style is Style.BROADCAST
     return Reaction(Bulletin(incident, word, broadcast), ends_snooze=snooze is not None)

@@ -143,6 +143,16 @@ class RunNews:
         """Tell whether a success that came after the incident opened is this sync's."""
         return self.ended_at is None or (self.succeeded and self.ended_at > incident.opened_at)
 
+    def tells(self, change: Change, incident: Incident) -> bool:
+        """Tell whether its own outcome says, or will say, what a change of an incident is."""
+        if self.active:
+            return True
+        if change is Change.RECOVERED:
+            return self.repaired(incident)
+        return (
+            change is Change.CHANGED and self.failed_as is not None and same_failure(self.failed_as, incident.failure)
+        )
+
     def told_of(self, seen: Integration, fine_at: datetime | None) -> bool:
         """Tell whether its threads know this very failure, with nothing fine in between."""
         if self.failed_as is None or self.ended_at is None or not same_failure(self.failed_as, seen):

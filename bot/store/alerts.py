@@ -44,7 +44,7 @@ async def tell(
         incident: as it is after the change.
         change: what happened.
         subscriptions: all of the workspace.
-        run_id: the newest resync of the integration: its outcome may say the same.
+        run_id: the resync whose outcome says the same, in the threads that it is told in; "" when none does.
         now: the time.
     """
     wishes = _wishes(subscriptions, incident)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import or_, select, update
 
-from bot.core.alerts import Bulletin, Snooze, Word
+from bot.core.alerts import Bulletin, Snooze, Word, wish_of
 from bot.core.audit import NOBODY, AuditEntry, Deed, of_origin, snooze_result
 from bot.core.incidents import Change, Rules, RunNews, Sighting, Verdict, Watched, observe, trouble_of
 from bot.core.models import Outcome
@@ -172,12 +172,12 @@ class Incidents:
     ) -> None:
         if verdict.incident is None or verdict.change is None:
             return
-        incident = verdict.incident
-        run: SyncRun | None = None
+        incident, told_by = verdict.incident, ""
         if verdict.change is not Change.OPENED:  # no thread of a run tells what has only just opened
             ids = [incident.integration.id]
             run = (await runs.newest_since(connection, self._team_id, ids, incident.opened_at)).get(ids[0])
-        await alerts.tell(connection, self._database, incident, verdict.change, wanted, run.id if run else "", now)
+            told_by = run.id if run and _news_of(run).tells(verdict.change, incident) else ""
+        await alerts.tell(connection, self._database, incident, verdict.change, wanted, told_by, now)
 
     async def _look_again(
         self, connection: AsyncConnection, verdicts: list[Verdict], wanted: list[Subscription]
@@ -221,7 +221,7 @@ class Incidents:
         return True
 
     async def end_snooze(self, claim: TimerClaim, now: datetime) -> None:
-        """End a snooze whose time has come, and say so once when the incident is still open."""
+        """End a snooze whose time has come, and say so once where the open incident is still wanted."""
         async with self._database.begin() as connection:
             await timers.finish(connection, claim, None)
             panel = await alerts.load_panel(connection, claim.subject)
@@ -233,7 +233,8 @@ class Incidents:
             by_itself = Origin(self._team_id, NOBODY, alert.channel_id if alert else "")
             await audit.add(connection, _entry(panel.incident, by_itself, None, now))
             await homes.changed(connection, self._team_id, now)
-            if alert and panel.incident.is_open:
+            there = await subscriptions.load_all(connection, self._team_id, alert.channel_id) if alert else []
+            if alert and panel.incident.is_open and wish_of(there, panel.incident):
                 bulletin = Bulletin(panel.incident, Word.SNOOZE_ENDED)
                 await outbox.add_news(connection, alert, codec.dump_bulletin(bulletin), now)
         self._outbox_rang.ring()

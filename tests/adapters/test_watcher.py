@@ -160,8 +160,25 @@ async def test_a_hint_makes_it_look_though_nobody_is_subscribed(timers, clock):
         bench.watcher.hint()
         while await bench.due_in_s() is None:
             await asyncio.sleep(0)
+    clock.advance(HINTS_EVERY.total_seconds())
     await bench.look_if_due()
     assert bench.flokit.looks == 1
+
+
+async def test_a_storm_that_replicas_share_is_one_look_a_second(timers, clock):
+    """Hints that go to another replica than the one that looks cause no more looks than if they went to one."""
+    looking, hearing = Bench(timers, clock), Bench(timers, clock)
+    seconds, steps = 5, 10
+    async with hearing.running():
+        for _ in range(seconds * steps):
+            hearing.watcher.hint()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            while await looking.due_in_s() is None:
+                await asyncio.sleep(0)
+            await looking.look_if_due()
+            clock.advance(HINTS_EVERY.total_seconds() / steps)
+    assert seconds - 1 <= looking.flokit.looks <= seconds + 1
 
 
 async def test_what_others_saw_is_weighed(bench, clock):

@@ -82,10 +82,33 @@ async def test_resync_from_the_incident_stands_in_its_thread(board):
     assert outcome["outcome"] == "succeeded"
     done = await incident(board, "recovered after")
     assert done["ts"] == message["ts"]
-    assert "resync by <@UANA>" in words(done)
+    assert "resync by ana" in words(done)
     await board.settle()
     assert "recovered after" not in "".join(map(words, board.slack.messages("C0DATA", message["ts"])))
     assert len(incidents(board)) == 1
+
+
+async def test_recovery_after_a_resync_that_failed_is_told(board):
+    """After a resync from the incident that failed, what recovers by itself is told all the same."""
+    fail(board)
+    message = await incident(board, "is failing")
+    board.flokit.plan("int_stripe", Plan(0.1, 0.5, "failed", error_message=ERROR))
+    await board.press(message, "flokit_resync", "int_stripe")
+    await board.outcomes(message["ts"])
+    repair(board)
+    await board.reply(message["ts"], "recovered after")
+
+
+async def test_resync_that_fails_in_another_way_is_told_once(board):
+    """What a resync's outcome says of another failure is not said a second time in the same thread."""
+    fail(board)
+    message = await incident(board, "is failing")
+    board.flokit.plan("int_stripe", Plan(0.1, 0.5, "failed", error_message="The account was closed"))
+    await board.press(message, "flokit_resync", "int_stripe")
+    await board.outcomes(message["ts"])
+    await incident(board, "The account was closed")
+    await board.settle()
+    assert "another failure than before" not in "".join(map(words, board.slack.messages("C0DATA", message["ts"])))
 
 
 async def test_another_failure_is_told_in_the_thread(board):
@@ -153,7 +176,7 @@ async def test_snooze_ends_by_itself_and_says_so_once(board):
     fail(board)
     message = await incident(board, "is failing")
     await snooze(board, message, "1h")
-    await incident(board, "snoozed by <@UANA>")
+    await incident(board, "snoozed by ana")
     await board.move_clock(minutes=61)
     await board.reply(message["ts"], "The snooze has ended")
     await board.slack.wait_for(lambda: "snoozed by" not in words(incidents(board)[0]), 10, "no snooze")
@@ -166,7 +189,7 @@ async def test_snoozed_incident_that_recovers_stays_quiet(board):
     fail(board)
     message = await incident(board, "is failing")
     await snooze(board, message, "recovered")
-    await incident(board, "snoozed by <@UANA>")
+    await incident(board, "snoozed by ana")
     repair(board)
     await incident(board, "recovered after")
     await board.settle()
@@ -178,7 +201,7 @@ async def test_another_failure_breaks_a_snooze(board):
     fail(board)
     message = await incident(board, "is failing")
     await snooze(board, message, "4h")
-    await incident(board, "snoozed by <@UANA>")
+    await incident(board, "snoozed by ana")
     fail(board, error="The account was closed")
     await board.reply(message["ts"], "another failure than before")
     await board.slack.wait_for(lambda: "snoozed by" not in words(incidents(board)[0]), 10, "no snooze")

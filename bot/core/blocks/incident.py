@@ -27,9 +27,9 @@ from bot.core.blocks.text import (
     date,
     duration,
     escape,
-    mention,
     mention_group,
     one_line,
+    person_name,
     vendor_line,
 )
 from bot.core.commands import Action, Press
@@ -101,7 +101,8 @@ def bulletin_message(bulletin: Bulletin, now: datetime) -> Message:
         case Word.RECOVERED | Word.GONE:
             headline, quote = _ending(incident, name), ""
         case Word.SNOOZE_ENDED:
-            headline = f"⏰ The snooze has ended: {name.mrkdwn} still {words}, {_for(incident, now)}"
+            _, words = _head(incident)
+            headline = f"⏰ The snooze has ended: {name.mrkdwn} {words}, {_for(incident, now)} by now"
             quote = ""
         case Word.CHANGED:
             headline = f"{emoji} {name.mrkdwn} {words} now, which is another failure than before"
@@ -135,7 +136,7 @@ def _ending(incident: Incident, name: Name) -> str:
         return f"❔ {name.mrkdwn} is no longer in FloKit, {lasted} after this began"
     if incident.flapping:
         return f"✅ {name.mrkdwn} has settled: no failure for a while, {lasted} after this began"
-    by = f", resync by {mention(incident.repaired_by)}" if incident.repaired_by else ""
+    by = f", resync by {person_name(incident.repaired_by)}" if incident.repaired_by else ""
     return f"✅ {name.mrkdwn} recovered after {lasted}{by}"
 
 
@@ -179,7 +180,7 @@ def _about(incident: Incident, snooze: Snooze | None) -> str:
     parts = [f"Last change {date(incident.seen_at)}{_count(incident)}", code(incident.integration.id, ID_SHOWN)]
     if snooze:
         until = f"until {date(snooze.until)}" if snooze.until else "until it has recovered"
-        parts.append(f"💤 snoozed by {mention(snooze.by)} {until}: another failure would still be told")
+        parts.append(f"💤 snoozed by {person_name(snooze.by)} {until}: another failure would still be told")
     return " · ".join(parts)
 
 

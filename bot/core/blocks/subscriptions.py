@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bot.core.blocks.elements import Block, actions, button, context, section
-from bot.core.blocks.text import clip, code, counted, date, escape, listed, mention, one_line
+from bot.core.blocks import limits
+from bot.core.blocks.elements import Block, actions, button, context, json_chars, section
+from bot.core.blocks.text import clip, code, counted, date, escape, listed, one_line, person_name
 from bot.core.commands import Action, Press
 from bot.core.digest_time import next_digest_at
 from bot.core.models import Message
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 NAME_CHARS: Final = 120
 COMMAND_CHARS: Final = 80
 LISTED: Final = 20
+LIST_CHARS: Final = limits.BLOCKS_BUDGET_CHARS - 1000
+"""What the rows of a list may take as JSON: the rest is for what stands around them."""
 
 
 def subscribed_message(subscription: Subscription, name: str, *, command: str) -> Message:
     """Confirm a subscription in its channel, for everybody to see."""
     shown = escape(clip(one_line(name), NAME_CHARS))
-    lead = f"🔔 {mention(subscription.created_by)} subscribed this channel to {shown}"
+    lead = f"🔔 {person_name(subscription.created_by)} subscribed this channel to {shown}"
     how = (
         "An incident is one message here, which I edit until it is over. "
         f"{code(f'{command} subscriptions', COMMAND_CHARS)} shows what is subscribed, "
@@ -41,7 +44,7 @@ def unsubscribed_message(person: Person, names: Sequence[str], *, digest_only: b
     """Say in the channel what is no longer told there."""
     what = "the digest of " if digest_only else ""
     shown = listed(names, lambda name: escape(clip(one_line(name), NAME_CHARS)))
-    text = f"🔕 {mention(person)} ended {what}this channel's subscription to {shown}."
+    text = f"🔕 {person_name(person)} ended {what}this channel's subscription to {shown}."
     return Message(text, (section(text),))
 
 
@@ -52,10 +55,13 @@ def subscriptions_message(rows: Sequence[tuple[Subscription, str]], now: datetim
         text = f"This channel has no subscriptions. {example} tells it what fails and what recovers."
         return Message(text, (section(text),))
     lead = f"This channel has {counted(len(rows), 'subscription')}."
-    shown = [block for subscription, name in rows[:LISTED] for block in _row(subscription, name, now)]
-    hidden = len(rows) - LISTED
-    more = [context(f"and {hidden:,} more")] if hidden > 0 else []
-    return Message(lead, (section(lead), *shown, *more))
+    drawn = [_row(subscription, name, now) for subscription, name in rows[:LISTED]]
+    while json_chars(block for row in drawn for block in row) > LIST_CHARS:
+        drawn.pop()
+    hidden = len(rows) - len(drawn)
+    rest = f"and {hidden:,} more: {code(f'{command} unsubscribe all', COMMAND_CHARS)} ends them all, too"
+    more = [context(rest)] if hidden else []
+    return Message(lead, (section(lead), *(block for row in drawn for block in row), *more))
 
 
 def _row(subscription: Subscription, name: str, now: datetime) -> list[Block]:
@@ -65,7 +71,7 @@ def _row(subscription: Subscription, name: str, now: datetime) -> list[Block]:
         lines.append(f"⏸️ paused: {PAUSED[subscription.paused]}")
     elif subscription.digest:
         lines.append(f"next digest {date(next_digest_at(subscription.digest, now))}")
-    lines.append(f"by {mention(subscription.created_by)}")
+    lines.append(f"by {person_name(subscription.created_by)}")
     end = button("Unsubscribe", Press(Action.UNSUBSCRIBE, subscription_id=subscription.id), about=name)
     return [section("\n".join(lines)), *actions(end)]
 

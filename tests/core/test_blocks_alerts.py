@@ -1,0 +1,152 @@
+"""Every message and view of alerts, whatever FloKit and people write: Slack takes it, and nothing is parsed in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core import blocks
+from bot.core.alerts import Bulletin, Snooze, Word
+from bot.core.blocks.text import date
+from bot.core.digest_time import WEEKDAYS
+from bot.core.incidents import Incident, Trouble
+from bot.core.models import Integration, Person
+from bot.core.panels import Panel, PanelKind, RowRun
+from bot.core.subscriptions import ALL, DigestTime, News, PauseReason, Style, Subscription
+from tests.core.hostile import (
+    NOW,
+    assert_no_markup_of_others,
+    assert_slack_takes,
+    assert_view_is_taken,
+    hostile,
+    incidents,
+    integrations,
+    moments,
+    people,
+    runs,
+    texts,
+)
+
+ANA = Person("U1", "ana")
+STRIPE = Integration("int_1", "stripe", "error", NOW, "no")
+OPEN = Incident("inc_1", "T1", STRIPE, NOW, Trouble.FAILING, STRIPE, NOW)
+
+snoozes = st.builds(Snooze, people, st.none() | moments)
+panels = st.builds(
+    lambda incident, snooze, mention: Panel(
+        "pnl_1", PanelKind.INCIDENT, (incident.integration,), NOW, incident=incident, snooze=snooze, mention=mention
+    ),
+    incidents,
+    st.none() | snoozes,
+    texts,
+)
+subscriptions = st.builds(
+    Subscription,
+    id=st.just("sub_1"),
+    team_id=st.just("T1"),
+    channel_id=st.just("C0OURS"),
+    created_by=people,
+    created_at=moments,
+    target=st.just(ALL) | texts,
+    news=st.frozensets(st.sampled_from(News)),
+    digest=st.none() | st.just(DigestTime(time(9), WEEKDAYS, "Europe/Berlin")),
+    style=st.sampled_from(Style),
+    mention=texts,
+    paused=st.none() | st.sampled_from(PauseReason),
+)
+some = st.integers(0, 25)
+messages = st.one_of(
+    st.builds(
+        lambda panel, run: blocks.panel_message(panel, {panel.incident.integration.id: run} if run else {}, NOW),
+        panels,
+        st.none() | st.builds(RowRun, runs, st.lists(people, max_size=8).map(tuple)),
+    ),
+    st.builds(blocks.bulletin_message, st.builds(Bulletin, incidents, st.sampled_from(Word), st.booleans()), moments),
+    st.builds(blocks.subscribed_message, subscriptions, texts, command=texts),
+    st.builds(blocks.unsubscribed_message, people, st.lists(texts, max_size=30), digest_only=st.booleans()),
+    st.builds(
+        lambda one, name, count, command: blocks.subscriptions_message([(one, name)] * count, NOW, command=command),
+        subscriptions,
+        texts,
+        some,
+        texts,
+    ),
+    st.builds(blocks.paused_message, subscriptions, texts, command=texts),
+    st.builds(blocks.resumed_message, st.lists(texts, max_size=30)),
+)
+homes = st.builds(
+    lambda count, one, reason, run, incident, panel, subscription: blocks.Home(
+        (one,) * count,
+        NOW,
+        reason,
+        (run,) * count,
+        (incident,) * count,
+        (panel,) * count,
+        (subscription,) * count,
+    ),
+    some,
+    integrations,
+    texts,
+    runs,
+    incidents,
+    panels,
+    subscriptions,
+)
+
+
+@hostile
+@given(messages)
+def test_slack_takes_every_message(message):
+    """Every message is inside Slack's limits and parses nothing untrusted."""
+    assert_slack_takes(message)
+    assert_no_markup_of_others(message)
+
+
+@hostile
+@given(homes, texts)
+def test_slack_takes_every_home(home, command):
+    """Every App Home is inside Slack's limits and parses nothing untrusted."""
+    assert_view_is_taken(blocks.home_view(home, NOW, command=command))
+
+
+@hostile
+@given(st.lists(integrations, max_size=150), st.lists(incidents, max_size=8), st.lists(incidents, max_size=8))
+def test_slack_takes_every_form(known, told, told_later):
+    """The form of subscribe, with its first preview and with the next, is inside Slack's limits."""
+    view = blocks.subscribe_form("C0OURS", "Europe/Berlin", known, told, NOW)
+    assert_view_is_taken(view)
+    assert_view_is_taken(blocks.with_preview(view, told_later, NOW))
+
+
+@pytest.mark.parametrize("word", Word)
+def test_a_reply_mentions_nobody(word):
+    """What is said in an incident's thread notifies nobody of their own click."""
+    over = replace(OPEN, closed_at=NOW, repaired_by=ANA)
+    incident = OPEN if word in (Word.CHANGED, Word.SNOOZE_ENDED) else over
+    message = blocks.bulletin_message(Bulletin(incident, word), NOW)
+    assert "<@" not in str(message)
+
+
+def test_the_end_of_a_snooze_says_how_it_stands():
+    """When a snooze ends while FloKit shows no trouble any more, it is not said that it fails."""
+    message = blocks.bulletin_message(Bulletin(replace(OPEN, quiet_since=NOW), Word.SNOOZE_ENDED), NOW)
+    assert "shows no trouble any more" in message.text
+    assert "is failing" not in message.text
+
+
+def test_a_flapping_incident_that_is_fine_says_so():
+    """While it is fine, the one rolling message says since when, and that it is kept."""
+    panel = Panel("pnl_1", PanelKind.INCIDENT, (STRIPE,), NOW, incident=replace(OPEN, flapping=True, quiet_since=NOW))
+    assert f"Fine since {date(NOW)}" in str(blocks.panel_message(panel, {}, NOW).blocks)
+
+
+def test_whom_a_subscription_mentions_stands_in_the_message_until_it_is_over():
+    """The mention stands in the one message that is posted, and no longer in what it becomes when it is over."""
+    panel = Panel("pnl_1", PanelKind.INCIDENT, (STRIPE,), NOW, incident=OPEN, mention="here")
+    assert blocks.panel_message(panel, {}, NOW).text.startswith("<!here> ")
+    over = replace(panel, incident=replace(OPEN, closed_at=NOW))
+    assert "<!here>" not in str(blocks.panel_message(over, {}, NOW))
