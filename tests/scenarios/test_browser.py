@@ -167,7 +167,7 @@ async def test_the_main_job_is_done_by_typing_and_clicking(browser, url):
     await expect(thread).to_contain_text(
         re.compile(r"Google Play synced in \d+ s — 214 new events"), timeout=OUTCOME_WITHIN_MS
     )
-    await expect(page.get_by_test_id("messages")).to_contain_text("resync by @ana")
+    await expect(page.get_by_test_id("messages")).to_contain_text("resync by ana")
     await keep_picture(page, "thread")
     assert not page.complaints
 
