@@ -19,7 +19,7 @@ from bot.metrics import CONTENT_TYPE
 from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from slack_bolt.async_app import AsyncApp
 
@@ -32,6 +32,12 @@ log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 SLACK_PATH: Final = "/slack/events"
+SLACK_BODY_WITHIN_S: Final = 3.0
+"""Slack has given up by then: https://docs.slack.dev/interactivity/handling-user-interaction#acknowledgment_response"""
+
+IDLE_WITHIN_S: Final = 150.0
+"""How long a connection may be open without a whole request head. Longer than proxies keep idle connections (Caddy:
+120 s), for a request must not meet one that is just being closed."""
 
 MAX_WEBHOOK_BYTES: Final = 64 * 1024
 WEBHOOK_BODY_WITHIN_S: Final = 5.0
@@ -50,19 +56,23 @@ class WebServer:
         port: int,
         takes_slack: bool,
         webhooks: WebhookReceiver | None = None,
+        slack_body_within_s: float = SLACK_BODY_WITHIN_S,
         webhook_body_within_s: float = WEBHOOK_BODY_WITHIN_S,
         scraper: Scraper | None = None,
         telemetry: Telemetry = SILENT,
+        idle_within_s: float = IDLE_WITHIN_S,
     ) -> None:
         self._health = health
         self._telemetry = telemetry
         self._host = host
         self._port = port
+        self._slack_body_within_s = slack_body_within_s
         self._webhook_body_within_s = webhook_body_within_s
         self.bolt: AsyncApp | None = None
         self.on_hint: Callable[[], None] | None = None
         """What a new webhook calls. It must return at once."""
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_answer_refusals_alike])
+        app.on_response_prepare.append(_say_little)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         if scraper:
@@ -75,7 +85,9 @@ class WebServer:
             app.router.add_post(WEBHOOK_PATH, self._webhook)
             app.router.add_post(WEBHOOK_KEYED_PATH, self._webhook)
         # Signatures are of the bytes that were sent: nothing is unpacked.
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=3.0, auto_decompress=False)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=3.0, auto_decompress=False, keepalive_timeout=idle_within_s
+        )
 
     async def start(self) -> int:
         """Listen, and return the port: the one asked for, or a free one for 0.
@@ -108,9 +120,12 @@ class WebServer:
         if self.bolt is None:
             return web.json_response({"error": "starting"}, status=503)
         try:
-            bolt_request = await to_bolt_request(request)
+            async with asyncio.timeout(self._slack_body_within_s):
+                bolt_request = await to_bolt_request(request)
         except web.HTTPException:
             raise
+        except TimeoutError:
+            return web.json_response({"error": "the body came too slowly"}, status=HTTPStatus.REQUEST_TIMEOUT)
         except Exception:  # noqa: BLE001 - Bolt parses before it verifies: anybody's body comes this far
             return web.json_response({"error": "this is no request of Slack's"}, status=400)
         return await to_aiohttp_response(await self.bolt.async_dispatch(bolt_request))
@@ -151,6 +166,24 @@ class WebServer:
             raise WebhookRefused("The body is broken.", http_status=HTTPStatus.BAD_REQUEST) from None
         _check_size(len(body))
         return bytes(body)
+
+
+@web.middleware
+async def _answer_refusals_alike(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer what is refused by the framework (404, 405, 413) as the routes do; the path is never repeated."""
+    try:
+        return await handler(request)
+    except web.HTTPException as refused:
+        headers = {name: value for name, value in refused.headers.items() if name == "Allow"}
+        sentence = HTTPStatus(refused.status).phrase.lower()
+        return web.json_response({"error": sentence}, status=refused.status, headers=headers)
+
+
+async def _say_little(_request: web.Request, response: web.StreamResponse) -> None:
+    """Name neither the server nor its version, and let no browser make more of an answer than it is."""
+    response.headers.update({"Server": "flokit-bot", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"})
 
 
 def _check_size(size: int) -> None:

@@ -1,0 +1,169 @@
+"""The HTTP routes: no others than the documented ones, bounded in size and time, and answers that tell nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import time
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+
+from bot.web import MAX_BODY_BYTES, SLACK_PATH, WebServer
+from bot.webhooks import WebhookReceiver, WebhookRules
+
+SIGNING_SECRET = "a-signing-secret"
+
+
+class NoHealth:
+    """A bot that is ready."""
+
+    async def problems(self):
+        """Name nothing."""
+        return {}
+
+
+def receiver():
+    """Take webhooks that carry a secret."""
+    return WebhookReceiver(WebhookRules(b"s" * 20, "X-FloKit-Signature"), clock=lambda: datetime.now(UTC))
+
+
+def bolt(commands):
+    """Make an app that notes the texts of commands."""
+
+    async def authorize():
+        return AuthorizeResult(enterprise_id=None, team_id="T1", bot_token="xoxb-x")
+
+    app = AsyncApp(signing_secret=SIGNING_SECRET, authorize=authorize, process_before_response=True)
+
+    @app.command("/flokit")
+    async def _on_command(ack, body):
+        commands.append(body["text"])
+        await ack()
+
+    return app
+
+
+@asynccontextmanager
+async def serving(**changes):
+    """Serve all routes on a free port of this machine."""
+    web = WebServer(NoHealth(), host="127.0.0.1", port=0, takes_slack=True, webhooks=receiver(), **changes)
+    commands = []
+    web.bolt = bolt(commands)
+    web.on_hint = lambda: None
+    port = await web.start()
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+            yield http, port, commands
+    finally:
+        await web.stop()
+
+
+def signed(body, *, secret=SIGNING_SECRET, at=None):
+    """Return the headers with which Slack would send a body."""
+    timestamp = str(int(time.time() if at is None else at))
+    digest = hmac.new(secret.encode(), b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256).hexdigest()
+    return {
+        "X-Slack-Request-Timestamp": timestamp,
+        "X-Slack-Signature": f"v0={digest}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+
+
+async def test_a_signed_command_arrives():
+    """What Slack signed reaches its listener."""
+    async with serving() as (http, _port, commands):
+        body = b"command=%2Fflokit&text=status&team_id=T1&user_id=U1"
+        answer = await http.post(SLACK_PATH, content=body, headers=signed(body))
+    assert answer.status_code == 200
+    assert commands == ["status"]
+
+
+@pytest.mark.parametrize(
+    ("secret", "age_s"), [("another-secret", 0), (SIGNING_SECRET, 301), (SIGNING_SECRET, -301)], ids=str
+)
+async def test_forged_and_old_requests_are_refused(secret, age_s):
+    """A request that another secret signed, or whose time is more than five minutes off, reaches no listener."""
+    body = b"command=%2Fflokit&text=status"
+    async with serving() as (http, _port, commands):
+        answer = await http.post(SLACK_PATH, content=body, headers=signed(body, secret=secret, at=time.time() - age_s))
+    assert answer.status_code == 401
+    assert commands == []
+
+
+async def test_a_changed_body_is_refused():
+    """The signature is of the bytes that were sent."""
+    async with serving() as (http, _port, commands):
+        answer = await http.post(SLACK_PATH, content=b"text=sync", headers=signed(b"text=status"))
+    assert answer.status_code == 401
+    assert commands == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/nothing/<script>", 404),
+        ("GET", "/slack/events", 405),
+        ("POST", "/livez", 405),
+        ("DELETE", "/webhooks/flokit", 405),
+        ("TRACE", "/readyz", 405),
+    ],
+)
+async def test_refusals_tell_nothing(method, path, status):
+    """What is no route is refused in two words, without the path, the server's version or a traceback."""
+    async with serving() as (http, _port, _commands):
+        answer = await http.request(method, path)
+    assert answer.status_code == status
+    assert answer.json() == {"error": {404: "not found", 405: "method not allowed"}[status]}
+    assert answer.headers["server"] == "flokit-bot"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_larger_body_of_slacks_is_refused():
+    """A body over the limit is refused, before its signature is looked at."""
+    async with serving() as (http, _port, _commands):
+        answer = await http.post(SLACK_PATH, content=b"x" * (MAX_BODY_BYTES + 1))
+    assert answer.status_code == 413
+    assert set(answer.json()) == {"error"}
+
+
+async def test_a_slow_body_of_slacks_is_refused():
+    """A body that does not come is not waited for."""
+    async with serving(slack_body_within_s=0.05) as (_http, port, _commands):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"POST {SLACK_PATH} HTTP/1.1\r\nHost: bot\r\nContent-Length: 100\r\n\r\nx".encode())
+        status = await asyncio.wait_for(reader.readline(), 5)
+        writer.close()
+        await writer.wait_closed()
+    assert b" 408 " in status
+
+
+@pytest.mark.parametrize("head", [b"", b"GET /livez HTTP/1.1\r\nHost:"], ids=["nothing", "half a head"])
+async def test_a_slow_head_is_hung_up_on(head):
+    """A connection that brings no whole request head is closed."""
+    async with serving(idle_within_s=0.05) as (_http, port, _commands):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head)
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\x00\x01\x02\r\n\r\n", b"GET /livez HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nA: " + b"x" * 9000]
+)
+async def test_what_is_no_http_does_no_harm(raw):
+    """What cannot be parsed is answered with 400, or hung up on, without a traceback; the next request is served."""
+    async with serving() as (http, port, _commands):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(raw)
+        writer.write_eof()
+        answer = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        assert b"Traceback" not in answer
+        assert (await http.get("/livez")).status_code == 200
