@@ -10,6 +10,8 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from bot import __version__
 from bot.core.errors import SettingsError, StoreUnavailable
 from bot.logs import configure_logging
@@ -17,6 +19,8 @@ from bot.settings import Settings, has_slack_tokens, load_database_settings, loa
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+log = structlog.get_logger(__name__)
 
 EXIT_FINE: Final = 0
 EXIT_SETTINGS: Final = 78
@@ -129,4 +133,6 @@ def _migrate(_options: argparse.Namespace) -> int:
 def _load() -> Settings:
     settings = load_settings()
     configure_logging(settings.log_format, settings.log_level, secrets=settings.secrets)
+    for name in settings.unencrypted:
+        log.warning("address_not_encrypted", setting=name)
     return settings

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 BEAT_S: Final = 10.0
 PURGE_EVERY: Final = timedelta(hours=1)
+FORGET_EVERY: Final = timedelta(minutes=1)
 
 
 class Housekeeper:
@@ -49,7 +50,7 @@ class Housekeeper:
         self._clock = clock
         self._connections = connections
         self._warned_of = 0
-        self._purge_at = clock()
+        self._purge_at = self._forget_at = clock()
 
     async def run(self) -> None:
         """Keep house until cancelled."""
@@ -63,6 +64,9 @@ class Housekeeper:
     async def beat(self) -> None:
         """Do what is due now."""
         self._compare(await self._replicas.note(self._clock()))
+        if self._clock() >= self._forget_at:
+            await self._retention.forget_response_urls(self._clock())
+            self._forget_at = self._clock() + FORGET_EVERY
         if self._clock() >= self._purge_at:
             await self._purge()
             self._purge_at = self._clock() + PURGE_EVERY

@@ -16,6 +16,9 @@ SHORTEST_BLOTTED: Final = 6
 
 QUIET_LIBRARIES: Final = ("slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "alembic", "asyncio", "aiosqlite")
 
+HUSHED: Final = ("slack_sdk", "slack_bolt")
+"""At DEBUG they would write whole payloads down: response_urls, the address of the socket, people's words."""
+
 SILENCED: Final = ("sqlalchemy.pool",)
 """It reports as an error that a connection to a database that is gone could not be closed; the store tells of that."""
 
@@ -72,6 +75,9 @@ def configure_logging(format_: Literal["console", "json"], level: str, *, secret
     root.setLevel(level)
     for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel("WARNING" if level == "INFO" else level)
+    for name in HUSHED:
+        if logging.getLogger(name).level < logging.INFO:
+            logging.getLogger(name).setLevel(logging.INFO)
     for name in SILENCED:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.core.errors import SettingsError
+from bot.core.hosts import is_loopback
 from bot.core.incidents import Rules
 from bot.core.models import Patience
 
@@ -26,6 +27,13 @@ class Mode(StrEnum):
 def _check_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
         raise PydanticCustomError("url", "must be an address such as https://api.example.com")
+    try:
+        parts = urlsplit(value)
+        is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0) and "@" not in parts.netloc
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise PydanticCustomError("url", "must name a host, a port if need be, and no user or password")
     return value
 
 
@@ -218,6 +226,13 @@ class Settings(DatabaseSettings):
         """What must not be seen anywhere."""
         values = [getattr(self, name) for name in type(self).model_fields]
         return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+
+    @property
+    def unencrypted(self) -> list[str]:
+        """Name the addresses to which secrets go as plain text, beyond this machine."""
+        urls = {"SLACK_API_URL": self.slack_api_url, "FLOKIT_API_URL": self.flokit_api_url}
+        parts = {name: urlsplit(url) for name, url in urls.items()}
+        return [name for name, url in parts.items() if url.scheme == "http" and not is_loopback(url.hostname or "")]
 
     @property
     def mode(self) -> Mode:

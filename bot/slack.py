@@ -31,6 +31,7 @@ from bot.core.errors import (
     SlackUnavailable,
 )
 from bot.pacing import Bucket
+from bot.slack_session import make_session, may_answer_at, proxy_for
 from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
@@ -113,11 +114,13 @@ class SlackClient:
         self._patience_s = min(PATIENCE_S, timeout_s / 2)
         self.longest_call_s = self._patience_s + timeout_s
         """What one call may take, its turn included: whoever holds a lease must not begin it later."""
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s))
+        self._api_url = api_url
+        self._session = make_session(timeout_s)
         # The SDK's default handler sends a request again when the connection breaks: that would post twice.
         self.web = _ObservedWebClient(
             telemetry, token=token, base_url=api_url, session=self._session, retry_handlers=[]
         )
+        self.web.proxy = proxy_for(api_url)  # the SDK does not know NO_PROXY
         self._clock = clock
         self._updates = Bucket(UPDATES_PER_S, UPDATES_BURST, clock)
         self._posts: LRUCache[str, Bucket] = LRUCache(CHANNELS_PACED)
@@ -258,6 +261,8 @@ class SlackClient:
 
     async def respond(self, response_url: str, message: Message, *, replace: bool = False) -> None:
         """Answer one person through the response_url of their command or press."""
+        if not may_answer_at(response_url, self._api_url):
+            raise SlackOther("the response_url is not Slack's", code="foreign_response_url")
         body = {
             "text": message.text,
             "blocks": list(message.blocks),
@@ -269,7 +274,7 @@ class SlackClient:
 
     async def _send_response(self, response_url: str, body: dict[str, Any]) -> None:
         try:
-            async with self._session.post(response_url, json=body) as response:
+            async with self._session.post(response_url, json=body, proxy=proxy_for(response_url)) as response:
                 text = await response.text()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise SlackUnavailable("Slack did not take the answer") from error

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("core", {"bot.core"}),
     ("ground", {"bot", "bot.settings", "bot.scopes", "bot.logs", "bot.pacing", "bot.telemetry", "bot.pulse"}),
-    ("adapters", {"bot.flokit", "bot.slack", "bot.slack_socket", "bot.store", "bot.traces"}),
+    ("adapters", {"bot.flokit", "bot.slack", "bot.slack_session", "bot.slack_socket", "bot.store", "bot.traces"}),
     (
         "application",
         {
@@ -42,6 +42,7 @@ LAYERS = (
 
 SIDEWAYS = {
     ("bot.settings", "bot"),
+    ("bot.slack", "bot.slack_session"),
     ("bot.actions", "bot.alerts"),
     ("bot.actions", "bot.knowledge"),
     ("bot.digests", "bot.knowledge"),

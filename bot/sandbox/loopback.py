@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+from bot.core.hosts import is_loopback
 
 
 def require_loopback(host: str) -> None:
@@ -11,12 +11,5 @@ def require_loopback(host: str) -> None:
     Raises:
         ValueError: it is no loopback address; names other than ``localhost`` are not looked up.
     """
-    if host != "localhost" and not _is_loopback(host):
+    if not is_loopback(host):
         raise ValueError(f"The sandbox listens on this machine only, not on {host or 'every address'}.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

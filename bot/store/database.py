@@ -94,7 +94,9 @@ class Database:
         return Path(self.url.database or "") if in_file else None
 
     def make_folder(self) -> None:
-        """Make the folder that the file of an embedded database goes into.
+        """Make the file of an embedded database and its folder, for their owner only; what is there stays as it is.
+
+        SQLite gives the files beside it (-wal, -shm) the same mode.
 
         Raises:
             SettingsError: it cannot be made, or what is there is no database that can be written.
@@ -103,8 +105,10 @@ class Database:
             return
         problem = ""
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             problem = _problem_of(self.file)
+            if not problem:
+                self.file.touch(mode=0o600)
         except OSError as error:
             problem = f"the folder {self.file.parent} cannot be made ({error.strerror})"
         if problem:

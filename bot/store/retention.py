@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import and_, delete, exists, select
+from sqlalchemy import and_, delete, exists, select, update
 
 from bot.store.tables import (
     alerts,
@@ -44,6 +44,20 @@ class Retention:
             StoreUnavailable: the database is away; the batches before stay deleted.
         """
         return sum([await self._purge(table, finished) for table, finished in _finished(before)])
+
+    async def forget_response_urls(self, now: datetime) -> int:
+        """Empty the response_urls that Slack no longer honours; until then whoever has one may answer in our name.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        async with self._database.begin() as connection:
+            forgotten = await connection.execute(
+                update(outbox)
+                .where(outbox.c.response_url.is_not(None), outbox.c.response_until <= now)
+                .values(response_url=None, response_until=None)
+            )
+        return forgotten.rowcount
 
     async def _purge(self, table: Table, finished: ColumnElement[bool]) -> int:
         key = next(iter(table.primary_key.columns))

@@ -18,12 +18,17 @@ class Retention:
 
     def __init__(self, *batches):
         self.batches = list(batches)
-        self.asked = []
+        self.asked, self.forgot = [], []
 
     async def purge(self, before):
         """Delete a batch."""
         self.asked.append(before)
         return self.batches.pop(0) if self.batches else 0
+
+    async def forget_response_urls(self, now):
+        """Note when response_urls were emptied."""
+        self.forgot.append(now)
+        return 0
 
 
 @pytest_asyncio.fixture
@@ -89,3 +94,13 @@ async def test_what_is_old_is_deleted_to_the_end_and_then_hourly(keep_house, clo
     clock.advance(1)
     await house.beat()
     assert len(retention.asked) == 4
+
+
+async def test_response_urls_are_emptied_every_minute(keep_house, clock):
+    """Each minute the response_urls that ended are emptied."""
+    retention = Retention()
+    house = keep_house(retention=retention)
+    for _ in range(13):
+        await house.beat()
+        clock.advance(10)
+    assert len(retention.forgot) == 3

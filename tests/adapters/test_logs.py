@@ -69,3 +69,16 @@ def test_a_socket_that_the_sdk_mends_is_no_error():
     """What the SDK reports about its socket is a warning in one line; a listener that fails stays an error."""
     lines = [json.loads(line) for line in written("json").splitlines()]
     assert [(line["level"], "exception" in line) for line in lines[:2]] == [("warning", False), ("error", True)]
+
+
+def test_the_sdk_writes_no_payloads_down():
+    """Even at DEBUG, Slack's SDK and Bolt do not log payloads, which hold response_urls and people's words."""
+    script = (
+        "import logging; from bot.logs import configure_logging; configure_logging('json', 'DEBUG', secrets=[])\n"
+        "for name in ('slack_sdk.web.async_client', 'slack_bolt.AsyncApp', 'slack_sdk.socket_mode.aiohttp'):\n"
+        "    logging.getLogger(name).debug('https://hooks.slack.com/secret')\n"
+        "logging.getLogger('bot').debug('ours')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert "ours" in done.stderr
+    assert "hooks.slack.com" not in done.stderr

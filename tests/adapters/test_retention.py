@@ -139,3 +139,23 @@ async def test_the_newest_snapshot_is_kept(database, make):
     assert await Snapshots(database, "T0OTHER").load() is None
     await snapshots.save(older, make.clock.now + DAY)
     assert await snapshots.load() == (older, make.clock.now + DAY)
+
+
+async def test_ended_response_urls_are_emptied(store, make, clock, database):
+    """A response_url is in the database for as long as Slack honours it, and no longer; the message stays."""
+    address = Address(team_id=TEAM, channel_id="C0DATA", user_id="UANA", response_url="https://hooks.slack.com/r")
+    request = make.command(response_url="https://hooks.slack.com/r")
+    await store.add_request(request)
+    await store.add_panel(request, make.panel(), address, clock.now)
+    assert await Retention(database).forget_response_urls(clock.now) == 0
+    clock.advance(29 * 60)
+    assert await Retention(database).forget_response_urls(clock.now) == 1
+    assert (await rows_of(database))["outbox"] == 1
+    assert "hooks.slack.com" not in await everything_in(database)
+
+
+async def everything_in(database):
+    """Return all that stands in any row of any table."""
+    async with database.begin() as connection:
+        tables = [(await connection.execute(select(table))).all() for table in metadata.sorted_tables]
+    return repr(tables)

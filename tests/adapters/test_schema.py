@@ -93,3 +93,15 @@ async def test_every_earlier_revision_is_brought_up_to_date(database, revision):
     assert await schema.current(database) == revision
     await schema.upgrade(database)
     assert await differences(database) == []
+
+
+async def test_the_file_is_its_owners(tmp_path):
+    """The SQLite file, what SQLite puts beside it, and a new folder can be read by their owner only."""
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'data' / 'flokit.db'}")
+    database.make_folder()
+    await schema.upgrade(database)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").iterdir()}
+    assert modes["flokit.db"] == modes["flokit.db-wal"] == 0o600
+    assert set(modes.values()) == {0o600}
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    await database.close()

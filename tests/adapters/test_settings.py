@@ -127,6 +127,9 @@ WRONG = [
     ("SLACK_API_URL", "ftp://slack.com"),
     ("FLOKIT_API_URL", "https://"),
     ("FLOKIT_API_URL", "https://api.flokit.ai?x=1"),
+    ("FLOKIT_API_URL", "https://api.flokit.ai:port"),
+    ("FLOKIT_API_URL", "https://user:hidden@api.flokit.ai"),
+    ("SLACK_API_URL", "http://[::1/api"),
     ("FLOKIT_COMMAND", "flokit"),
     ("FLOKIT_COMMAND", "/Flo Kit"),
     ("DATABASE_URL", "sqlite:///x.db"),
@@ -214,3 +217,18 @@ def test_database_password_stays_hidden(load):
     """The password in DATABASE_URL is not shown with the settings."""
     settings = load(DATABASE_URL="postgresql+asyncpg://u:hidden@h/db")
     assert "hidden" not in f"{settings} {settings!r}"
+
+
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [
+        ("https://slack.example.com/api/", []),
+        ("http://127.0.0.1:5000/api/", []),
+        ("http://localhost/api/", []),
+        ("http://[::1]:5000/api/", []),
+        ("http://slack-mock:8080/api/", ["SLACK_API_URL"]),
+    ],
+)
+def test_unencrypted_addresses_are_named(load, url, names):
+    """An address that tokens would go to as plain text, beyond this machine, is allowed and named."""
+    assert load(SLACK_API_URL=url).unencrypted == names

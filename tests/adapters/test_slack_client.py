@@ -402,11 +402,20 @@ async def test_failed_responses_are_typed(slack, client, kind, error):
         await client.respond(url, HELLO)
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "http://127.0.0.1:1/x", "https://exa mple/"])
-async def test_any_response_url_is_tried_safely(client, url):
-    """An address that cannot be used is an error like any other."""
-    with pytest.raises(errors.SlackUnavailable):
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "https://exa mple/", "file:///etc/passwd", "http://[", "http://169.254.169.254/latest"]
+)
+async def test_foreign_response_url_is_refused(client, url):
+    """An address that is not beside the Web API is not asked."""
+    with pytest.raises(errors.SlackOther) as refused:
         await client.respond(url, HELLO)
+    assert refused.value.code == "foreign_response_url"
+
+
+async def test_response_url_where_nobody_listens(client):
+    """An address of ours where nobody listens is an error like any other."""
+    with pytest.raises(errors.SlackUnavailable):
+        await client.respond("http://127.0.0.1:1/x", HELLO)
 
 
 # --- pacing ----------------------------------------------------------------------------------------------------

@@ -23,6 +23,10 @@ SIGNING_SECRET = "a-signing-secret"
 class NoHealth:
     """A bot that is ready."""
 
+    def stuck(self):
+        """Name nothing."""
+        return ""
+
     async def problems(self):
         """Name nothing."""
         return {}

@@ -1,0 +1,123 @@
+"""The session to Slack: redirects, endless replies, foreign addresses and proxies."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bot.core import blocks, errors
+from bot.slack import SlackClient
+from bot.slack_session import make_session, may_answer_at, proxy_for
+
+SLACK = "https://slack.com/api/"
+LOCAL = "http://127.0.0.1:5000/api/"
+
+
+@asynccontextmanager
+async def answering(handler):
+    """Answer every request at a free port of this machine with a handler; yield its address."""
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed(status):
+    """Neither the token nor the message goes where a reply points."""
+    paths = []
+
+    async def handler(request):
+        paths.append(request.path)
+        return web.Response(status=status, headers={"Location": "/elsewhere"})
+
+    async with answering(handler) as url:
+        client = SlackClient("xoxb-secret", api_url=url)
+        try:
+            with pytest.raises(errors.SlackUnavailable):
+                await client.post("C1", blocks.plain_message("hello"))
+            with pytest.raises(errors.SlackUnavailable):
+                await client.respond(f"{url}response", blocks.plain_message("hello"))
+        finally:
+            await client.aclose()
+    assert paths == ["/chat.postMessage", "/response"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_an_endless_reply_is_not_read_on(chunked):
+    """A reply over the limit is an error, whether it says its length or not."""
+
+    async def handler(_request):
+        response = web.Response(body=b"x" * 5000)
+        if chunked:
+            response.enable_chunked_encoding()
+            response.enable_compression()
+        return response
+
+    async with answering(handler) as url, make_session(5.0, max_reply_bytes=1000) as session:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            async with session.get(url) as response:
+                await response.text()
+
+
+async def test_a_reply_within_the_limit_is_whole():
+    """A reply of exactly the limit is read."""
+
+    async def handler(_request):
+        return web.Response(body=b"x" * 1000)
+
+    async with (
+        answering(handler) as url,
+        make_session(5.0, max_reply_bytes=1000) as session,
+        session.get(url) as response,
+    ):
+        assert await response.read() == b"x" * 1000
+
+
+@pytest.mark.parametrize(
+    ("url", "api_url", "may"),
+    [
+        ("https://hooks.slack.com/commands/T1/2/3", SLACK, True),
+        ("https://hooks.slack-gov.com/commands/T1/2/3", "https://slack-gov.com/api/", True),
+        ("https://hooks.slack.com/commands/T1/2/3", "https://proxy.example.com/api/", True),
+        ("http://hooks.slack.com/commands/T1/2/3", SLACK, False),
+        ("https://hooks.slack.com.evil.example/x", SLACK, False),
+        ("https://evilslack.com/x", SLACK, False),
+        ("https://slack.com@evil.example/x", SLACK, False),
+        ("http://127.0.0.1/x", SLACK, False),
+        ("http://127.0.0.1:6000/x", LOCAL, True),
+        ("http://localhost:6000/x", LOCAL, True),
+        ("http://slack-mock:8080/x", "http://slack-mock:80/api/", True),
+        ("http://other:8080/x", "http://slack-mock:80/api/", False),
+        ("http://169.254.169.254/latest", LOCAL, False),
+        ("ftp://127.0.0.1/x", LOCAL, False),
+    ],
+)
+def test_where_answers_may_go(url, api_url, may):
+    """Answers go to Slack over https, or to the host of the Web API that the settings name."""
+    assert may_answer_at(url, api_url) is may
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "proxy"),
+    [
+        (SLACK, "", "http://proxy:3128"),
+        (SLACK, "slack.com", None),
+        (LOCAL, "", None),
+    ],
+)
+def test_the_proxy_of_the_environment(monkeypatch, url, no_proxy, proxy):
+    """The environment's proxy is used, but not for this machine, nor for what NO_PROXY lists."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    assert proxy_for(url) == proxy
