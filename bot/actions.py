@@ -17,8 +17,10 @@ from bot.core.audit import Deed
 from bot.core.commands import (
     Action,
     Ambiguous,
+    AuditCommand,
     Found,
     HelpCommand,
+    HistoryCommand,
     NotFound,
     Press,
     ShowCommand,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from bot.core.requests import Request
     from bot.home import HomeDrawer
     from bot.knowledge import Knowledge
+    from bot.records import Records
     from bot.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -79,6 +82,7 @@ class Actions:
         knowledge: Knowledge,
         alerts: Alerts,
         homes: HomeDrawer,
+        records: Records,
         *,
         patience: Patience,
         clock: Callable[[], datetime],
@@ -93,6 +97,7 @@ class Actions:
         self._bot_user_id = bot_user_id
         self._alerts = alerts
         self._homes = homes
+        self._records = records
 
     async def receive(self, request: Request) -> str:
         """Save what was asked, before Slack is answered; a start is done at once, the rest soon.
@@ -167,6 +172,10 @@ class Actions:
                 await self._alerts.unsubscribe(request, words, (await self._knowledge.look()).integrations)
             case SubscriptionsCommand():
                 await self._alerts.show(request, await self._knowledge.names())
+            case HistoryCommand(target=target):
+                await self._records.show_history(request, target)
+            case AuditCommand(words=words):
+                await self._records.show_audit(request, words)
             case HelpCommand():
                 await self._note(request, blocks.help_message(command, command=self._command))
 
@@ -221,7 +230,9 @@ class Actions:
             sentence = f"I no longer know this message: type {self._command} status for a fresh one."
             await self._note(request, blocks.plain_message(sentence))
             return
-        if press.action is Action.REFRESH:
+        if panel.kind is PanelKind.AUDIT:
+            panel = await self._records.turn(panel, press.page, request.origin.person.id)
+        elif press.action is Action.REFRESH:
             panel = await self._refreshed(panel)
         else:
             panel = replace(panel, page=press.page)

@@ -1,4 +1,4 @@
-"""The command line: ``flokit-bot run | sandbox | check | migrate``.
+"""The command line: ``flokit-bot run | sandbox | check | migrate | audit``.
 
 Exit codes: 0 fine, 2 wrong usage, 78 wrong settings.
 """
@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from bot import __version__
+from bot.core.audit import AuditFilter
+from bot.core.audit_words import parse_span
 from bot.core.errors import SettingsError, StoreUnavailable
 from bot.logs import configure_logging
 from bot.settings import Settings, has_slack_tokens, load_database_settings, load_settings
@@ -66,7 +70,31 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(action=_check)
     migrate = commands.add_parser("migrate", allow_abbrev=False, help="bring the database's tables up to this version")
     migrate.set_defaults(action=_migrate)
+    audit = commands.add_parser(
+        "audit",
+        allow_abbrev=False,
+        help="write the audit to stdout, the newest entry first",
+        epilog="example: flokit-bot audit --format csv --since 30d --integration int_01hx4j7stripe > audit.csv",
+    )
+    audit.add_argument("--format", choices=("csv", "jsonl"), required=True, help="CSV, or one JSON object a line")
+    audit.add_argument(
+        "--since", type=_span, metavar="30d", help="how far back: 24h, 30d, 4w (default: all that is kept)"
+    )
+    audit.add_argument(
+        "--integration", default="", metavar="ID|TYPE", help="only what concerns this integration or type"
+    )
+    audit.add_argument(
+        "--person", default="", metavar="ID|NAME", help="only what this person did: U0123ABCD, or a name"
+    )
+    audit.set_defaults(action=_audit)
     return parser
+
+
+def _span(text: str) -> timedelta:
+    span = parse_span(text)
+    if span is None:
+        raise argparse.ArgumentTypeError("how far back is a number with h, d or w, such as 24h, 30d, 4w")
+    return span
 
 
 def _port(text: str) -> int:
@@ -127,6 +155,41 @@ def _migrate(_options: argparse.Namespace) -> int:
             await database.close()
 
     print(f"The database's tables are at revision {asyncio.run(upgrade())}.")
+    return EXIT_FINE
+
+
+def _audit(options: argparse.Namespace) -> int:
+    settings = load_database_settings()
+    from bot.export import export_audit  # noqa: PLC0415 - see _run
+    from bot.store import schema  # noqa: PLC0415 - see _run
+    from bot.store.audit import Audit  # noqa: PLC0415 - see _run
+    from bot.store.database import Database  # noqa: PLC0415 - see _run
+
+    async def export() -> None:
+        database = Database(settings.database_url)
+        audit, person = Audit(database), options.person.removeprefix("@")
+        try:
+            if database.file and not database.file.exists():
+                raise SettingsError([f"DATABASE_URL: there is no file {database.file} yet."])
+            if await schema.current(database) != schema.head():
+                raise SettingsError(["DATABASE_URL: its tables are of another version; run flokit-bot migrate."])
+            wanted = AuditFilter(
+                since=datetime.now(UTC) - options.since if options.since else None,
+                person_ids=(person, *await audit.people_called(person)) if person else (),
+                integration_ids=(options.integration,) if options.integration else (),
+                integration_type=options.integration,
+            )
+            await export_audit(audit, wanted, options.format, sys.stdout)
+        except StoreUnavailable as error:
+            raise SettingsError([f"DATABASE_URL: {error}; is the server running, and the address right?"]) from error
+        finally:
+            await database.close()
+
+    try:
+        asyncio.run(export())
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_FINE
 
 

@@ -176,7 +176,7 @@ class Sender:
         if item.response_url is None:
             await self._store.give_up(item)
             return
-        if item.kind is OutboxKind.PANEL:
+        if item.kind is OutboxKind.PANEL and not message.only_for_one:
             message = blocks.with_invite_hint(message, self._bot_user_id, command=self._command)
         await self._slack.respond(item.response_url, message, replace=item.is_shown)
         await self._store.mark_shown(item, self._clock(), ephemeral=True)

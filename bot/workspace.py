@@ -20,9 +20,11 @@ from bot.knowledge import Knowledge
 from bot.listeners.faults import Faults
 from bot.listeners.observed import ObservedApp
 from bot.listeners.reception import Reception
+from bot.records import Records
 from bot.responder import Responder
 from bot.sender import Sender
 from bot.settings import Mode
+from bot.store.audit import Audit
 from bot.store.budget import SharedBudget
 from bot.store.homes import Homes
 from bot.store.incidents import Incidents
@@ -107,11 +109,15 @@ def build_workspace(
         clock=clock,
         command=command,
     )
+    records = Records(
+        Audit(database, team_id), store, knowledge, clock=clock, command=command, kept_days=settings.retention_days
+    )
     actions = Actions(
         store,
         knowledge,
         alerts,
         homes,
+        records,
         patience=settings.patience,
         clock=clock,
         command=command,

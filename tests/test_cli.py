@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import json
 import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 
 from bot import __version__
+from bot.core.audit import COLUMNS
 from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from bot.sandbox.slack import LocalSlack
 from bot.scopes import BOT_SCOPES
@@ -215,6 +218,86 @@ def test_migrate_says_that_the_server_is_away(tmp_path):
     done = call(tmp_path, "migrate", **COMPLETE, DATABASE_URL="postgresql+asyncpg://nobody@127.0.0.1:1/none")
     assert (done.returncode, len(done.stderr.splitlines())) == (SETTINGS, 1)
     assert done.stderr.startswith("DATABASE_URL: ")
+
+
+# --- audit -------------------------------------------------------------------------------------------------------
+
+
+def audited(folder, *rows):
+    """Make a database whose audit has these rows (action, user, integration, result); return the settings."""
+    settings = {"DATABASE_URL": f"sqlite+aiosqlite:///{folder}/flokit.db"}
+    assert call(folder, "migrate", **settings).returncode == FINE
+    with closing(sqlite3.connect(folder / "flokit.db")) as database:
+        database.executemany(
+            "INSERT INTO audit (team_id, at, user_id, user_name, channel_id, action, integration_id, integration_type, "
+            "run_id, result) VALUES ('T1', unixepoch(), ?, ?, 'C1', ?, ?, 'stripe', 'run_1', ?)",
+            rows,
+        )
+        database.commit()
+    return settings
+
+
+def test_audit_is_written_as_csv(tmp_path):
+    """``audit --format csv`` writes a head and the entries, the newest first; a formula is kept as text."""
+    settings = audited(
+        tmp_path, ("UANA", "ana", "resync", "int_1", "started"), ("UBEN", "=1+1", "sync", "int_2", "joined")
+    )
+    done = call(tmp_path, "audit", "--format", "csv", **settings)
+    head, newest, oldest = csv.reader(done.stdout.splitlines())
+    assert (done.returncode, done.stderr) == (FINE, "")
+    assert head == list(COLUMNS)
+    assert (newest[2:4], oldest[2:4]) == (["UBEN", "'=1+1"], ["UANA", "ana"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "people"),
+    [
+        ((), ["UBEN", "UANA"]),
+        (("--since", "1h"), ["UBEN", "UANA"]),
+        (("--person", "@ANA"), ["UANA"]),
+        (("--person", "UBEN"), ["UBEN"]),
+        (("--person", "nobody"), []),
+        (("--integration", "int_2"), ["UBEN"]),
+        (("--integration", "stripe"), ["UBEN", "UANA"]),
+    ],
+)
+def test_audit_is_filtered(tmp_path, arguments, people):
+    """Time, person (id or name) and integration (id or type) narrow what ``audit`` writes, one JSON object a line."""
+    settings = audited(
+        tmp_path, ("UANA", "ana", "resync", "int_1", "started"), ("UBEN", "ben", "sync", "int_2", "joined")
+    )
+    done = call(tmp_path, "audit", "--format", "jsonl", *arguments, **settings)
+    assert [json.loads(line)["person_id"] for line in done.stdout.splitlines()] == people
+    assert done.returncode == FINE
+
+
+def test_audit_may_be_cut_short(tmp_path):
+    """Whoever reads only the beginning ends ``audit`` without a traceback."""
+    settings = audited(tmp_path, *[("UANA", "ana", "resync", f"int_{n}", "x" * 200) for n in range(2000)])
+    piped = subprocess.run(
+        f"{FLOKIT_BOT[0]} audit --format jsonl | head -1",
+        shell=True,
+        cwd=tmp_path,
+        env=clean(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=ENDS_WITHIN_S,
+    )
+    assert (len(piped.stdout.splitlines()), piped.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--format", "xml"), ("--format", "csv", "--since", "yesterday")])
+def test_audit_refuses_wrong_usage(tmp_path, arguments):
+    """A format or a span that is none ends with 2."""
+    assert call(tmp_path, "audit", *arguments).returncode == USAGE
+
+
+def test_audit_says_that_there_is_no_database(tmp_path):
+    """Without a database, ``audit`` makes none: one sentence and 78."""
+    done = call(tmp_path, "audit", "--format", "csv", DATABASE_URL=f"sqlite+aiosqlite:///{tmp_path}/none.db")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (SETTINGS, "", 1)
+    assert not (tmp_path / "none.db").exists()
 
 
 # --- check -------------------------------------------------------------------------------------------------------

@@ -84,7 +84,8 @@ class AuditFilter:
     """
 
     since: datetime | None = None
-    person_id: str = ""
+    until: datetime | None = None
+    person_ids: tuple[str, ...] = ()
     integration_ids: tuple[str, ...] = ()
     integration_type: str = ""
 

@@ -65,6 +65,20 @@ class SubscriptionsCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryCommand:
+    """Show how the last syncs went; ``target`` is one integration or a type, "" means all."""
+
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCommand:
+    """Show who did what; ``words`` are read by `bot.core.audit_words`."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HelpCommand:
     """Show the commands, and first what was wrong with the text, if anything was."""
 
@@ -74,6 +88,8 @@ class HelpCommand:
     """The name of the command that was probably meant."""
     needs_target: str = ""
     """The name of the command that was typed without its integration."""
+    topic: str = ""
+    """The name of the one command to be explained with examples."""
 
 
 Command: TypeAlias = (
@@ -83,6 +99,8 @@ Command: TypeAlias = (
     | SubscribeCommand
     | UnsubscribeCommand
     | SubscriptionsCommand
+    | HistoryCommand
+    | AuditCommand
     | HelpCommand
 )
 
@@ -140,10 +158,22 @@ COMMANDS: Final = (
         ("subscriptions",),
     ),
     CommandDoc(
+        "history",
+        "history [integration]",
+        "Show how the last syncs went, who started them, and how long they take.",
+        ("history", "history stripe"),
+    ),
+    CommandDoc(
+        "audit",
+        "audit [integration or @person] [7d]",
+        "Show who did what, and what came of it. Only you see it. How far back: 24h, 7d, 2w.",
+        ("audit", "audit stripe 7d", "audit @ana 24h", "audit me"),
+    ),
+    CommandDoc(
         "help",
-        "help",
-        "Show the commands. An integration is named by its type, its id, or the ending of its id.",
-        ("help",),
+        "help [command]",
+        "Show the commands, or examples of one. An integration is named by its type, id, or the ending of its id.",
+        ("help", "help sync"),
     ),
 )
 
@@ -160,6 +190,8 @@ _WORDS: Final = {
     "subs": "subscriptions",
     "watch": "subscribe",
     "unwatch": "unsubscribe",
+    "runs": "history",
+    "log": "audit",
     "commands": "help",
     "?": "help",
 }
@@ -195,13 +227,17 @@ def _with_command(name: str, rest: str) -> Command:
         return SubscribeCommand(rest)
     if name == "unsubscribe":
         return UnsubscribeCommand(rest)
+    if name == "audit":
+        return AuditCommand(rest)
     rest = rest.strip(WRAPPING)
     if name == "status":
         return StatusCommand(rest)
     if name == "subscriptions":
         return SubscriptionsCommand()
+    if name == "history":
+        return HistoryCommand(rest)
     if name == "help":
-        return HelpCommand()
+        return HelpCommand(topic=_WORDS.get(rest.casefold(), ""))
     if not rest:
         return HelpCommand(needs_target=name)
     return ShowCommand(rest) if name == "show" else SyncCommand(rest)

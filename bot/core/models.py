@@ -269,3 +269,5 @@ class Message:
     broadcast: bool = False
     """Show a reply in the channel, too."""
     cause: Cause = NO_CAUSE
+    only_for_one: bool = False
+    """Made for one person alone: that nobody else sees it needs no explanation."""

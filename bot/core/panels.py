@@ -7,6 +7,7 @@ from datetime import datetime  # noqa: TC003 - the store reads these annotations
 from enum import StrEnum
 
 from bot.core.alerts import Snooze  # noqa: TC001 - as above
+from bot.core.audit import AuditEntry  # noqa: TC001 - as above
 from bot.core.incidents import Incident  # noqa: TC001 - as above
 from bot.core.models import NO_CAUSE, Cause, Integration, Person, SyncRun
 
@@ -22,6 +23,8 @@ class PanelKind(StrEnum):
     """``/flokit sync <type>`` matched several: one Resync button each."""
     CHOOSE_DETAIL = "choose_detail"
     """``/flokit show <type>`` matched several: one Details button each."""
+    AUDIT = "audit"
+    """A page of the audit, for one reader; the query is what stood after ``audit``."""
     INCIDENT = "incident"
     """An incident in one channel: the root of its story."""
 
@@ -48,6 +51,10 @@ class Panel:
     """Whom an incident's message mentions when it is posted: see ``Subscription.mention``."""
     cause: Cause = NO_CAUSE
     """The request that it was made, or drawn anew, for."""
+    entries: tuple[AuditEntry, ...] = ()
+    """What a page of the audit shows."""
+    has_more: bool = False
+    """Whether older entries follow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from bot.core.audit import AuditEntry, AuditFilter, Ruling
 from bot.core.models import Person
-from bot.store.tables import audit
+from bot.store.tables import audit, participants
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -76,8 +76,10 @@ async def load(
         query = query.where(audit.c.id < before_id)
     if wanted.since:
         query = query.where(audit.c.at >= wanted.since)
-    if wanted.person_id:
-        query = query.where(audit.c.user_id == wanted.person_id)
+    if wanted.until:
+        query = query.where(audit.c.at <= wanted.until)
+    if wanted.person_ids:
+        query = query.where(audit.c.user_id.in_(wanted.person_ids))
     if wanted.integration_ids or wanted.integration_type:
         named = audit.c.integration_id.in_(wanted.integration_ids)
         of_type = audit.c.integration_type == wanted.integration_type
@@ -114,6 +116,15 @@ class Audit:
         async with self._database.begin() as connection:
             found = await load(connection, self._team_id, wanted, limit=size + 1, offset=number * size)
         return AuditPage(tuple(found[:size]), len(found) > size)
+
+    async def people_called(self, name: str) -> tuple[str, ...]:
+        """Find the ids of those who did something, or joined a sync, under this name."""
+        acted = select(audit.c.user_id).where(func.lower(audit.c.user_name) == name.lower())
+        joined = select(participants.c.user_id).where(func.lower(participants.c.user_name) == name.lower())
+        if self._team_id is not None:
+            acted = acted.where(audit.c.team_id == self._team_id)
+        async with self._database.begin() as connection:
+            return tuple((await connection.scalars(acted.union(joined))).all())
 
     async def stream(self, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
         """Read all entries, the newest first, never more than a batch at a time."""

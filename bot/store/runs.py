@@ -207,6 +207,22 @@ async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s:
     return codec.read_claimed(rows, lambda row: RunClaim(codec.load_run(row.data), row.version, lease_until))
 
 
+async def past(
+    connection: AsyncConnection,
+    team_id: str,
+    integration_ids: Sequence[str] | None,
+    integration_type: str,
+    limit: int,
+) -> list[SyncRun]:
+    """Read the newest runs of these integrations and of this type, or of all (None); the newest first."""
+    query = select(runs.c.data).where(runs.c.team_id == team_id).order_by(runs.c.requested_at.desc()).limit(limit)
+    if integration_ids is not None and not integration_type:
+        query = query.where(runs.c.integration_id.in_(integration_ids))
+    found = [codec.load_run(data) for data in (await connection.scalars(query)).all()]
+    # Integrations that FloKit no longer has are known to be of a type by their runs alone.
+    return [run for run in found if not integration_type or run.integration_type == integration_type]
+
+
 async def newest_since(
     connection: AsyncConnection, team_id: str, integration_ids: Sequence[str], since: datetime
 ) -> dict[str, SyncRun]:

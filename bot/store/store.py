@@ -447,6 +447,13 @@ class Store:
             data = await connection.scalar(select(runs_table.c.data).where(runs_table.c.id == run_id))
         return codec.load_run(data) if data else None
 
+    async def past_runs(
+        self, team_id: str, integration_ids: tuple[str, ...] | None, integration_type: str, limit: int
+    ) -> list[SyncRun]:
+        """Read the newest runs, the newest first: of all integrations (None), or of these and of this type."""
+        async with self._database.begin() as connection:
+            return await runs.past(connection, team_id, integration_ids, integration_type, limit)
+
     async def active_runs(self, team_id: str) -> list[SyncRun]:
         """Read the runs that are being followed, the oldest first."""
         query = select(runs_table.c.data).where(runs_table.c.team_id == team_id, runs_table.c.outcome.is_(None))

@@ -98,10 +98,10 @@ async def test_entries_are_filtered(database, entry, clock):
 
     assert await ids() == {"run_1", "old", "ben", "other", "type"}
     assert await ids(since=clock.now - timedelta(days=7)) == {"run_1", "ben", "other", "type"}
-    assert await ids(person_id="UBEN") == {"ben"}
+    assert await ids(person_ids=("UBEN",)) == {"ben"}
     assert await ids(integration_ids=("int_1",)) == {"run_1", "old", "ben"}
     assert await ids(integration_ids=("int_1",), integration_type="stripe") == {"run_1", "old", "ben", "type"}
-    assert await ids(integration_type="adjust", person_id="UBEN") == set()
+    assert await ids(integration_type="adjust", person_ids=("UBEN",)) == set()
     everywhere = [one.run_id async for one in Audit(database).stream(AuditFilter())]
     assert "team" in everywhere
 

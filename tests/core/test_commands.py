@@ -17,8 +17,10 @@ from bot.core.commands import (
     PRESS_CHARS,
     Action,
     Ambiguous,
+    AuditCommand,
     Found,
     HelpCommand,
+    HistoryCommand,
     NotFound,
     Press,
     ShowCommand,
@@ -352,3 +354,20 @@ def test_any_filter_gets_an_answer(query):
     """Any text is a filter, and what it lets through is in the given order."""
     matches = filter_integrations(query, ALL, NOW)
     assert matches == tuple(one for one in ALL if one in matches)
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("history", HistoryCommand()),
+        ("history stripe", HistoryCommand("stripe")),
+        ("audit", AuditCommand()),
+        ("audit <@U123ABCD|ana> 7d", AuditCommand("<@U123ABCD|ana> 7d")),
+        ("help sync", HelpCommand(topic="sync")),
+        ("help resync", HelpCommand(topic="sync")),
+        ("help me", HelpCommand()),
+    ],
+)
+def test_what_happened_can_be_asked(text, command):
+    """History, audit and the help on one command are typed in a word or two."""
+    assert parse_command(text) == command

@@ -5,6 +5,7 @@ FloKit or a person wrote: untrusted text is clipped, escaped, and put where Slac
 """
 
 from bot.core.blocks.digest import digest_message
+from bot.core.blocks.history import history_message
 from bot.core.blocks.home import Home, home_view
 from bot.core.blocks.incident import bulletin_message
 from bot.core.blocks.notices import (
@@ -37,6 +38,7 @@ __all__ = [
     "digest_message",
     "flokit_away_message",
     "help_message",
+    "history_message",
     "home_view",
     "not_found_message",
     "nothing_matches_message",

@@ -9,7 +9,7 @@ from bot.core.blocks.elements import context, quoted, section
 from bot.core.blocks.names import ID_SHOWN, name_of
 from bot.core.blocks.states import by_urgency, state_now, tally
 from bot.core.blocks.text import clip, code, counted, escape, mention, one_line
-from bot.core.commands import COMMANDS, FILTER_WORDS, HelpCommand
+from bot.core.commands import COMMANDS, FILTER_WORDS, CommandDoc, HelpCommand
 from bot.core.models import Message, Person
 
 if TYPE_CHECKING:
@@ -33,17 +33,26 @@ def plain_message(sentence: str) -> Message:
 
 def help_message(command_value: HelpCommand, *, command: str = "/flokit") -> Message:
     """Say first what was wrong with what was typed, if anything was; then the commands with examples."""
+    doc = next((doc for doc in COMMANDS if doc.name == command_value.topic), None)
+    if doc:
+        return _help_on(doc, command)
     lead = _help_lead(command_value, command)
     lines = [f"{code(f'{command} {doc.usage}', COMMAND_CHARS)} — {escape(doc.summary)}" for doc in COMMANDS]
-    examples = [code(f"{command} {example}", COMMAND_CHARS) for doc in COMMANDS for example in doc.examples]
     blocks = (
         section(lead),
         section("\n".join(lines)),
-        context(f"Examples: {', '.join(examples)}"),
+        context(f"{code(f'{command} help sync', COMMAND_CHARS)} explains one command with examples."),
         context("In a thread, mention me with the same words: slash commands do not work there."),
     )
     usages = ", ".join(escape(f"{command} {doc.usage}") for doc in COMMANDS)
     return Message(f"{lead} The commands: {usages}.", blocks)
+
+
+def _help_on(doc: CommandDoc, command: str) -> Message:
+    """Explain one command with all its examples."""
+    lead = f"{code(f'{command} {doc.usage}', COMMAND_CHARS)} — {escape(doc.summary)}"
+    examples = [f"• {code(f'{command} {example}', COMMAND_CHARS)}" for example in doc.examples]
+    return Message(lead, (section(lead), section("\n".join(("Examples:", *examples)))))
 
 
 def _help_lead(value: HelpCommand, command: str) -> str:

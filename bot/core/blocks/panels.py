@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.core.blocks.audit import audit_message
 from bot.core.blocks.choose import choose_message
 from bot.core.blocks.detail import detail_message, sync_message
 from bot.core.blocks.incident import incident_message
@@ -29,5 +30,7 @@ def panel_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime, *, co
             return sync_message(panel, runs, now)
         case PanelKind.CHOOSE_SYNC | PanelKind.CHOOSE_DETAIL:
             return choose_message(panel, runs, now)
+        case PanelKind.AUDIT:
+            return audit_message(panel, command=command)
         case PanelKind.INCIDENT:
             return incident_message(panel, runs)

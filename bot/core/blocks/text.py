@@ -109,6 +109,13 @@ def mention(person: Person) -> str:
     return vendor_line(person.name, PERSON_CHARS) or "someone"
 
 
+def channel(channel_id: str) -> str:
+    """Name a channel so that it can be clicked; "" for what is no channel's id, such as none at all."""
+    if not _SLACK_ID.fullmatch(channel_id):
+        return ""
+    return "a direct message" if channel_id.startswith("D") else f"<#{channel_id}>"
+
+
 def mention_group(whom: str) -> str:
     """Mention everybody who is there (``here``) or a user group, by its id; "" for anything else.
 

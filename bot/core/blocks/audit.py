@@ -1,0 +1,116 @@
+"""The audit, a page at a time, for one reader: nobody else is notified by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bot.core.advice import display_name
+from bot.core.audit import NOBODY, Deed, Ruling
+from bot.core.blocks import limits
+from bot.core.blocks.elements import Block, actions, button, context, json_chars, section
+from bot.core.blocks.text import channel, clip, code, counted, date, escape, one_line, person_name, vendor_line
+from bot.core.commands import Action, Press
+from bot.core.models import Message, Outcome
+
+if TYPE_CHECKING:
+    from bot.core.audit import AuditEntry
+    from bot.core.panels import Panel
+
+PAGE_SIZE: Final = 8
+COMMAND_CHARS: Final = 80
+QUERY_CHARS: Final = 60
+AROUND_CHARS: Final = 2500
+"""What the lead, the footer and the buttons take at most."""
+
+_DEEDS: Final = {
+    Deed.SYNC: "asked to sync",
+    Deed.RESYNC: "pressed Resync at",
+    Deed.TRY_AGAIN: "pressed Try again at",
+    Deed.KEEP_WATCHING: "went on watching",
+    Deed.OUTCOME: "outcome of the sync of",
+    Deed.SUBSCRIBE: "subscribed a channel to",
+    Deed.UNSUBSCRIBE: "unsubscribed a channel from",
+    Deed.SNOOZE: "snoozed",
+    Deed.END_SNOOZE: "ended the snooze of",
+    Deed.PAUSE: "paused the subscription to",
+    Deed.RESUME: "resumed the subscription to",
+}
+
+_RULINGS: Final = {Ruling.ALLOWED: "", Ruling.REFUSED: "⛔ refused", Ruling.OVERRIDDEN: "🔓 overridden"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How much of the untrusted texts of an entry is shown."""
+
+    result: int
+    rule: int
+    name: int
+
+
+_ROOMS: Final = (_Room(80, 60, 60), _Room(24, 24, 24))
+
+
+def audit_message(panel: Panel, *, command: str) -> Message:
+    """Show the entries of one page, the newest first, in the reader's own time."""
+    asked = code(f"{command} audit {panel.query}".strip(), QUERY_CHARS)
+    if not panel.entries:
+        lead = f"{asked}: nothing is noted of this." if panel.page == 0 else f"{asked}: there is nothing older."
+        return Message(lead, (section(lead), *_buttons(panel)), only_for_one=True)
+    lead = f"*Audit*, the newest first: {asked}"
+    rows = [[section(_entry_text(entry, room)) for entry in panel.entries] for room in _ROOMS]
+    fitting = next((row for row in rows if json_chars(row) <= limits.BLOCKS_BUDGET_CHARS - AROUND_CHARS), rows[-1])
+    footer = f"Page {panel.page + 1:,} · as of {date(panel.as_of)} · whole: {code('flokit-bot audit', COMMAND_CHARS)}"
+    count = counted(len(panel.entries), "entry").replace("entrys", "entries")
+    text = f"Audit: {count}. The newest: {_sentence(panel.entries[0], _ROOMS[-1])}."
+    return Message(text, (section(lead), *fitting, *_buttons(panel), context(footer)), only_for_one=True)
+
+
+def _buttons(panel: Panel) -> list[Block]:
+    newer = Press(Action.PREVIOUS_PAGE, panel_id=panel.id, page=panel.page - 1)
+    older = Press(Action.NEXT_PAGE, panel_id=panel.id, page=panel.page + 1)
+    return actions(
+        button("Newer", newer, about="entries") if panel.page else None,
+        button("Older", older, about="entries") if panel.has_more else None,
+    )
+
+
+def _entry_text(entry: AuditEntry, room: _Room) -> str:
+    where = channel(entry.channel_id)
+    parts = [date(entry.at), f"in {where}" if where else "", _ruling(entry, room), _result(entry, room)]
+    return f"{_sentence(entry, room)}\n{' · '.join(part for part in parts if part)}"
+
+
+def _sentence(entry: AuditEntry, room: _Room) -> str:
+    """Say who did what to what: "ana pressed Resync at Stripe `int_1`"."""
+    what = _what(entry, room)
+    if entry.action == Deed.OUTCOME:
+        return f"Outcome of the sync of {what}, {_started_by(entry)}"
+    deed = _DEEDS.get(Deed(entry.action)) if entry.action in list(Deed) else None
+    did = deed or vendor_line(entry.action.replace("_", " "), room.name) or "did something to"
+    return f"*{'The bot itself' if entry.person == NOBODY else person_name(entry.person)}* {did} {what}"
+
+
+def _started_by(entry: AuditEntry) -> str:
+    return f"started by {person_name(entry.person)}"
+
+
+def _what(entry: AuditEntry, room: _Room) -> str:
+    id_ = f" {code(entry.integration_id, room.name)}" if entry.integration_id else ""
+    if entry.integration_type:
+        name = escape(clip(display_name(entry.integration_type), room.name))
+        return f"{name}{id_}" if id_ else f"every {name} integration"
+    return id_.strip() or "all integrations"
+
+
+def _ruling(entry: AuditEntry, room: _Room) -> str:
+    rule = vendor_line(entry.rule, room.rule)
+    ruling = _RULINGS[entry.decision] or ("allowed" if rule else "")
+    return f"{ruling} by {rule}" if rule else ruling
+
+
+def _result(entry: AuditEntry, room: _Room) -> str:
+    if entry.action == Deed.OUTCOME and entry.result in list(Outcome):
+        return f"*{entry.result.replace('_', ' ')}*"
+    return escape(clip(one_line(entry.result), room.result))

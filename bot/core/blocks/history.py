@@ -1,0 +1,127 @@
+"""Past syncs: of one integration in numbers, a chart and a list; of several, a line each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.advice import display_name
+from bot.core.blocks.elements import Block, context, quoted, section
+from bot.core.blocks.names import ID_SHOWN
+from bot.core.blocks.runs import duration_s, nothing_started
+from bot.core.blocks.text import code, counted, date, duration, escape, listed, person_name
+from bot.core.history import by_integration, durations, took_s
+from bot.core.models import Message, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bot.core.models import SyncRun
+
+SHOWN: Final = 8
+GROUPS_SHOWN: Final = 12
+BAR: Final = 20
+"""Characters of the longest bar."""
+COMMAND_CHARS: Final = 80
+CHART_CHARS: Final = 900
+
+OUTCOMES: Final = {
+    Outcome.SUCCEEDED: ("✅", "succeeded"),
+    Outcome.FAILED: ("❌", "failed"),
+    Outcome.FAILED_AGAIN: ("❌", "failed again, with the same error"),
+    Outcome.DISCONNECTED: ("🔌", "found it disconnected"),
+    Outcome.FINISHED_UNPROVEN: ("❔", "finished, without proof"),
+    Outcome.GONE: ("❔", "found it removed"),
+    Outcome.ACCESS_LOST: ("🔑", "lost access to FloKit"),
+    Outcome.NOT_CONFIRMED: ("❔", "was not confirmed"),
+}
+
+
+def history_message(runs: Sequence[SyncRun], now: datetime, *, kept_days: float, command: str = "/flokit") -> Message:
+    """Show past runs, which are the newest first: one integration in detail, several with a line each."""
+    groups = by_integration(runs)
+    kept = f"Syncs that were started here within {kept_days:g} days are kept."
+    if not groups:
+        lead = "No sync of this was started here."
+        return Message(f"{lead} {kept}", (section(lead), context(kept)))
+    if len(groups) > 1:
+        return _of_many(groups, kept, command)
+    return _of_one(next(iter(groups.values())), now, kept)
+
+
+def _of_one(runs: Sequence[SyncRun], now: datetime, kept: str) -> Message:
+    run = runs[0]
+    name = f"{escape(display_name(run.integration_type))} {code(run.integration_id, ID_SHOWN)}"
+    lead = f"*History of {name}*: {counted(len(runs), 'sync')}, {_tally(runs)}."
+    speed = _speed(runs)
+    shown = runs[:SHOWN]
+    lines = [_line(number, run, now) for number, run in enumerate(shown, 1)]
+    hidden = len(runs) - len(shown)
+    lines += [f"and {hidden:,} before these"] if hidden else []
+    return Message(
+        f"History of {name}: {counted(len(runs), 'sync')}, {_tally(runs)}. {speed}",
+        (section(f"{lead}\n{speed}"), section("\n".join(lines)), *_chart(shown), context(kept)),
+    )
+
+
+def _tally(runs: Sequence[SyncRun]) -> str:
+    counts: dict[str, int] = {}
+    for run in runs:
+        word = "under way" if run.outcome is None else run.outcome.replace("_", " ")
+        counts[word] = counts.get(word, 0) + 1
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return listed(ordered, lambda item: f"{item[1]:,} {item[0]}", most=len(Outcome) + 1)
+
+
+def _speed(runs: Sequence[SyncRun]) -> str:
+    found = durations(runs)
+    if found is None:
+        return "How long it usually takes is not known yet: no sync succeeded from its start to its proof here."
+    return (
+        f"Median {duration(found.median_s)}, 9 of 10 within {duration(found.p90_s)} — of the "
+        f"{counted(found.count, 'sync')} that succeeded and can be compared: begun by the click, seen in time."
+    )
+
+
+def _line(number: int, run: SyncRun, now: datetime) -> str:
+    emoji, words = ("⏳", "is under way") if run.outcome is None else OUTCOMES[run.outcome]
+    if nothing_started(run) and run.outcome is not None:
+        words = "was never started"
+    took = took_s(run)
+    lasted = duration(took if took is not None else max(0.0, duration_s(run, now)))
+    return f"{number}. {emoji} {words}, {lasted} · {date(run.requested_at)} · {person_name(run.requested_by)}"
+
+
+def _chart(runs: Sequence[SyncRun]) -> list[Block]:
+    """Draw the comparable durations, with number and words before each bar: nothing is in the bar alone."""
+    taken = [(number, took) for number, run in enumerate(runs, 1) if (took := took_s(run)) is not None]
+    if len(taken) < 2:
+        return []
+    longest = max(took for _, took in taken) or 1.0
+    width = max(len(duration(took)) for _, took in taken)
+    bars = [
+        f"{number}. {duration(took):<{width}} {'█' * max(1, round(BAR * took / longest))}" for number, took in taken
+    ]
+    return [context("How long the successes above took:"), *quoted("\n".join(bars), CHART_CHARS)]
+
+
+def _of_many(groups: dict[str, list[SyncRun]], kept: str, command: str) -> Message:
+    total = sum(len(runs) for runs in groups.values())
+    everything = [run for runs in groups.values() for run in runs]
+    lead = f"{counted(total, 'sync')} of {counted(len(groups), 'integration')}: {_tally(everything)}."
+    lines = [_group_line(runs) for runs in list(groups.values())[:GROUPS_SHOWN]]
+    hidden = len(groups) - len(lines)
+    lines += [f"and {hidden:,} more"] if hidden > 0 else []
+    hint = f"{code(f'{command} history stripe', COMMAND_CHARS)} shows one in detail."
+    half = (len(lines) + 1) // 2
+    parts = [section("\n".join(part)) for part in (lines[:half], lines[half:]) if part]
+    return Message(f"History: {lead}", (section(f"*History*: {lead}"), *parts, context(f"{hint} {kept}")))
+
+
+def _group_line(runs: Sequence[SyncRun]) -> str:
+    run, found = runs[0], durations(runs)
+    emoji, words = ("⏳", "is under way") if run.outcome is None else OUTCOMES[run.outcome]
+    usual = f", median {duration(found.median_s)}" if found else ""
+    succeeded = sum(one.outcome is Outcome.SUCCEEDED for one in runs)
+    name = f"*{escape(display_name(run.integration_type))}* {code(run.integration_id, 30)}"
+    return f"{emoji} {name}: {succeeded:,} of {len(runs):,} succeeded{usual}; the last {words} {date(run.requested_at)}"

@@ -1,0 +1,53 @@
+"""What past runs tell: how they ended, and how long syncs take. Only what can be compared is measured."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.core.models import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.core.models import SyncRun
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """How long the comparable ones of some runs took; ``count`` says how many that were."""
+
+    count: int
+    median_s: float
+    p90_s: float
+
+
+def took_s(run: SyncRun) -> float | None:
+    """Tell how long a sync took from FloKit's acceptance to its proof; None for what cannot be compared.
+
+    Left out is what did not succeed (when it failed is not known better than when it was seen), what was already under
+    way at the click, and late results, which are looked for seldom.
+    """
+    if run.outcome is not Outcome.SUCCEEDED or run.overlapped or run.late_until is not None:
+        return None
+    if run.accepted_at is None or run.ended_at is None:
+        return None
+    return max(0.0, (run.ended_at - run.accepted_at).total_seconds())
+
+
+def durations(runs: Sequence[SyncRun]) -> Durations | None:
+    """Measure the comparable runs; None when there is none. The p90 is the nearest rank: a duration that occurred."""
+    taken = sorted(seconds for run in runs if (seconds := took_s(run)) is not None)
+    if not taken:
+        return None
+    return Durations(len(taken), statistics.median(taken), taken[math.ceil(0.9 * len(taken)) - 1])
+
+
+def by_integration(runs: Sequence[SyncRun]) -> dict[str, list[SyncRun]]:
+    """Group runs, which are the newest first; the integration that was synced last comes first."""
+    groups: dict[str, list[SyncRun]] = {}
+    for run in runs:
+        groups.setdefault(run.integration_id, []).append(run)
+    return groups

@@ -1,0 +1,199 @@
+"""The audit: what is noted of an act, what people type to see it, and how an export keeps it harmless."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.audit import COLUMNS, AuditEntry, Deed, Ruling, as_row, csv_cell, of_outcome, of_subscription
+from bot.core.audit_words import ME, AuditWish, parse_audit
+from bot.core.blocks.audit import PAGE_SIZE
+from bot.core.blocks.panels import panel_message
+from bot.core.models import Outcome, Person, SyncRun
+from bot.core.panels import Panel, PanelKind
+from bot.core.subscriptions import Subscription
+from tests.core.hostile import NOW, assert_no_markup_of_others, assert_slack_takes, hostile, ids, moments, people, texts
+
+ANA = Person("UANA", "ana")
+RUN = SyncRun("run_1", "T1", "int_1", "stripe", NOW, ANA)
+ENTRY = AuditEntry(NOW, "T1", ANA, "C0OURS", Deed.RESYNC, "int_1", "stripe", "run_1", result="started")
+
+entries = st.builds(
+    AuditEntry,
+    at=moments,
+    team_id=st.just("T1"),
+    person=people,
+    channel_id=st.sampled_from(["C0OURS", "", "D0DIRECT"]) | texts,
+    action=st.sampled_from(Deed) | texts,
+    integration_id=ids,
+    integration_type=st.sampled_from(["stripe", ""]) | texts,
+    run_id=texts,
+    decision=st.sampled_from(Ruling),
+    rule=texts,
+    result=st.sampled_from(Outcome) | texts,
+)
+
+
+def audit_panel(*shown, page=0, has_more=False, query=""):
+    """Return a page of the audit."""
+    return Panel("pnl_1", PanelKind.AUDIT, (), NOW, query=query, page=page, entries=shown, has_more=has_more)
+
+
+def read(message):
+    """Return all mrkdwn of a message."""
+    return str(message.blocks)
+
+
+# --- what is noted -----------------------------------------------------------------------------------------------
+
+
+def test_an_outcome_is_noted_once():
+    """A decision that brings another outcome than before is noted, with who started the run; the same again is not."""
+    ended = replace(RUN, outcome=Outcome.NOT_CONFIRMED)
+    late = replace(RUN, outcome=Outcome.SUCCEEDED)
+    assert of_outcome(RUN, RUN, NOW) is None
+    assert of_outcome(ended, ended, NOW) is None
+    assert [of_outcome(before, after, NOW).result for before, after in ((RUN, ended), (ended, late))] == [
+        "not_confirmed",
+        "succeeded",
+    ]
+    assert of_outcome(RUN, ended, NOW).person == ANA
+
+
+@pytest.mark.parametrize(("target", "noted"), [("all", ("", "")), ("stripe", ("", "stripe")), ("int_1", ("int_1", ""))])
+def test_a_subscription_is_noted_by_what_it_is_about(target, noted):
+    """All integrations, a type, and one integration are told apart."""
+    subscription = Subscription("sub_1", "T1", "C1", ANA, NOW, target=target)
+    entry = of_subscription(subscription, Deed.SUBSCRIBE, ANA, NOW)
+    assert (entry.integration_id, entry.integration_type) == noted
+    assert entry.result == "failing, stale, disconnected, recovered"
+
+
+# --- what is typed -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "wish"),
+    [
+        ("", AuditWish()),
+        ("7d", AuditWish(within=timedelta(days=7))),
+        ("stripe 24h", AuditWish(target="stripe", within=timedelta(hours=24))),
+        ("2W app store connect", AuditWish(target="app store connect", within=timedelta(weeks=2))),
+        ("<@U123ABCD|ana> 7d", AuditWish(person_id="U123ABCD", within=timedelta(days=7))),
+        ("<@U123ABCD>", AuditWish(person_id="U123ABCD")),
+        ("@U123ABCD", AuditWish(person_id="U123ABCD")),
+        ("W123ABCDE", AuditWish(person_id="W123ABCDE")),
+        ("@ana", AuditWish(person_name="ana")),
+        ("“@ana”", AuditWish(person_name="ana")),
+        ("@ana maria", AuditWish(person_name="ana maria")),
+        ("me", AuditWish(person_name=ME)),
+        ("[stripe] [7d]", AuditWish(target="[stripe] [7d]")),
+        ("int_01hx4j7stripe", AuditWish(target="int_01hx4j7stripe")),
+    ],
+)
+def test_words_mean_a_part_of_the_audit(words, wish):
+    """A person comes as Slack's escape, a name or an id; a span stands anywhere; the rest is an integration."""
+    assert parse_audit(words) == wish
+
+
+@given(texts)
+def test_any_words_mean_something(words):
+    """Whatever is typed is read, with at most one thing that is asked for."""
+    wish = parse_audit(words)
+    assert sum(map(bool, (wish.person_id, wish.person_name, wish.target))) <= 1
+
+
+# --- what is shown -----------------------------------------------------------------------------------------------
+
+
+def test_an_entry_says_who_did_what_where_and_what_came_of_it():
+    """An entry is read as a sentence; nobody is notified, and the time is the reader's own."""
+    shown = read(panel_message(audit_panel(ENTRY), {}, NOW))
+    assert "*ana* pressed Resync at Stripe `int_1`" in shown
+    assert "<!date^1710511200^" in shown
+    assert "in <#C0OURS> · started" in shown
+    assert "<@UANA>" not in shown
+
+
+def test_a_refusal_names_its_rule():
+    """What was refused or overridden says so, and by which rule."""
+    refused = replace(ENTRY, decision=Ruling.REFUSED, rule="guests never sync", result="")
+    assert "⛔ refused by guests never sync" in read(panel_message(audit_panel(refused), {}, NOW))
+
+
+def test_what_the_bot_did_by_itself_names_nobody():
+    """Pauses and ends of snoozes name the bot; an outcome names who started the run."""
+    paused = replace(ENTRY, action=Deed.PAUSE, person=Person(""), integration_id="", integration_type="")
+    assert "*The bot itself* paused the subscription to all integrations" in read(
+        panel_message(audit_panel(paused), {}, NOW)
+    )
+    outcome = replace(ENTRY, action=Deed.OUTCOME, channel_id="", result="failed_again")
+    assert "Outcome of the sync of Stripe `int_1`, started by ana" in read(panel_message(audit_panel(outcome), {}, NOW))
+
+
+def test_pages_lead_both_ways():
+    """Older and Newer stand there where there is something to go to."""
+    middle = panel_message(audit_panel(ENTRY, page=1, has_more=True), {}, NOW)
+    assert [label in read(middle) for label in ("'Newer'", "'Older'")] == [True, True]
+    only = panel_message(audit_panel(ENTRY), {}, NOW)
+    assert [label in read(only) for label in ("'Newer'", "'Older'")] == [False, False]
+
+
+def test_nothing_noted_is_said():
+    """An empty page says what was asked for."""
+    assert (
+        panel_message(audit_panel(query="@nobody"), {}, NOW).text
+        == "`/flokit audit @nobody`: nothing is noted of this."
+    )
+
+
+@hostile
+@given(st.lists(entries, max_size=PAGE_SIZE), texts, st.integers(0, 10**9), st.booleans())
+def test_every_page_is_taken(shown, query, page, has_more):
+    """Whatever stands in the audit, Slack takes the page, and nothing in it is anybody else's markup."""
+    message = panel_message(audit_panel(*shown, query=query, page=page, has_more=has_more), {}, NOW)
+    assert_slack_takes(message)
+    assert_no_markup_of_others(message)
+
+
+# --- what is exported --------------------------------------------------------------------------------------------
+
+
+def test_a_row_has_all_columns():
+    """An exported entry is text under stable names."""
+    row = as_row(ENTRY)
+    assert tuple(row) == COLUMNS
+    assert (row["at"], row["person_id"], row["action"], row["decision"]) == (
+        "2024-03-15T14:00:00.000Z",
+        "UANA",
+        "resync",
+        "allowed",
+    )
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "  =1", "\r=1", "|x"])
+def test_no_cell_is_a_formula(text):
+    """What a spreadsheet would run is kept as text."""
+    assert csv_cell(text) == f"'{text}"
+
+
+@given(texts)
+def test_harmless_text_stays_as_it_is(text):
+    """A cell that begins with a letter or a digit is not touched, whatever follows."""
+    assert csv_cell(f"a{text}") == f"a{text}"
+
+
+@given(st.lists(texts, min_size=1, max_size=5))
+def test_a_written_row_is_read_back(cells):
+    """Line breaks, quotes and commas survive the way through a file."""
+    out = io.StringIO(newline="")
+    row = [csv_cell(cell) for cell in cells]
+    csv.writer(out).writerow(row)
+    out.seek(0)
+    assert next(csv.reader(out)) == row

@@ -1,0 +1,96 @@
+"""What happened can be asked: the audit, for one reader, and the history of syncs."""
+
+from __future__ import annotations
+
+import pytest
+import pytest_asyncio
+
+from bot.sandbox.flokit.sources import Plan
+from bot.sandbox.slack.workspace import BOT_USER_ID
+from tests.scenarios.conftest import running_world, words
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+"""One world serves the whole module, so its tests share an event loop."""
+
+STRIPE = "int_01stripe"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def past(tmp_path_factory):
+    """A bot at which Ana synced Stripe, and Ben Adjust, which failed."""
+    async with running_world(tmp_path_factory.mktemp("past")) as world:
+        world.flokit.add(STRIPE, "stripe", status="connected")
+        world.flokit.add("int_01adjust", "adjust", status="connected")
+        world.flokit.plan("int_01adjust", Plan(0.0, 0.3, "failed", error_message="it broke"))
+        await world.start_bot()
+        world.flokit.plan(STRIPE, Plan(0.0, 0.3, "succeeded"))
+        for user, target in (("UANA", STRIPE), ("UBEN", "int_01adjust")):
+            root = await world.status(f"sync {target}", user=user)
+            await world.outcomes(root["ts"])
+        yield world
+
+
+async def test_the_audit_tells_each_act_and_what_came_of_it(past):
+    """Each sync is two entries: who asked, and its outcome; only the reader sees them, and nobody is notified."""
+    shown = str((await past.note("audit"))["blocks"])
+    assert shown.count("asked to sync") == 2
+    assert shown.count("Outcome of the sync of") == 2
+    assert "*succeeded*" in shown
+    assert "*failed*" in shown
+    assert "<@U" not in shown
+    assert "I cannot post" not in shown
+
+
+@pytest.mark.parametrize("person", ["<@UBEN|ben>", "@ben", "@UBEN"])
+async def test_the_audit_of_a_person(past, person):
+    """A person is found by Slack's escape and by the bare name."""
+    if person == "@UBEN":
+        person = f"@{past.slack.workspace.users['UBEN'].name}"
+    shown = words(await past.note(f"audit {person} 7d"))
+    assert "Adjust" in shown
+    assert "Stripe" not in shown
+
+
+async def test_the_audit_of_an_integration(past):
+    """A type, an id and the ending of an id name the integration; another one is not shown."""
+    for name in ("stripe", STRIPE, "01stripe"):
+        shown = words(await past.note(f"audit {name}"))
+        assert "Stripe" in shown
+        assert "Adjust" not in shown
+    assert "nothing is noted of this" in words(await past.note("audit int_unknown"))
+
+
+async def test_a_mention_gets_the_audit_directly(past):
+    """Asked for in a mention, the audit goes to the person's direct messages, not into the channel."""
+    await past.slack.say("UCLEO", "C0DATA", f"<@{BOT_USER_ID}> audit")
+    root = await past.direct_root("UCLEO")
+    assert "asked to sync" in words(root)
+
+
+async def test_the_history_of_one(past):
+    """One integration's syncs come with outcome, who, the median, and how many that is of."""
+    shown = words(await past.note("history stripe"))
+    assert "1 sync, 1 succeeded" in shown
+    assert "of the 1 sync that succeeded" in shown
+    assert "1. ✅ succeeded" in shown
+
+
+async def test_the_history_of_all(past):
+    """Without an integration each has a line."""
+    shown = words(await past.note("history"))
+    assert "2 syncs of 2 integrations" in shown
+    assert "0 of 1 succeeded" in shown
+
+
+async def test_pages_of_the_audit_are_turned_in_place(past):
+    """Older shows the next page in the same private message, and Newer leads back."""
+    for _ in range(5):
+        await past.status("subscribe stripe failing")
+    before = len(past.slack.ephemerals("UANA"))
+    page = await past.note("audit")
+    assert "'Older'" in str(page)
+    await past.press(page, "flokit_next_page", ephemeral=True)
+    turned = await past.slack.wait_for(
+        lambda: next((one for one in past.slack.ephemerals("UANA")[before:] if "Page 2" in words(one)), None), 10
+    )
+    assert "'Newer'" in str(turned)
