@@ -133,16 +133,6 @@ class Database:
                 raise StoreInDoubt("the database went away while it was saving this") from error
             raise
 
-    async def check(self) -> None:
-        """Ask the database for an answer.
-
-        Raises:
-            StoreUnavailable: it gave none.
-        """
-        with _reachable():
-            async with self.engine.connect() as connection:
-                await connection.exec_driver_sql("SELECT 1")
-
     async def close(self) -> None:
         """Close all connections.
 

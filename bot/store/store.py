@@ -83,10 +83,6 @@ class Store:
         self.runs_rang = Bell()
         self.outbox_rang = Bell()
 
-    async def check(self) -> None:
-        """Ask the database for an answer; StoreUnavailable when there is none."""
-        await self._database.check()
-
     async def close(self) -> None:
         """Close all connections."""
         await self._database.close()

@@ -11,18 +11,23 @@ import pytest
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.core.errors import FlokitError, StoreUnavailable
+from bot.core.errors import ClaimLost, FlokitError, SlackError, StoreUnavailable
 from bot.core.models import Message
 from bot.flokit import FlokitClient
 from bot.health import STUCK_AFTER_S, Health
 from bot.listeners.observed import ObservedApp, kind_of
 from bot.metrics import Metrics, Scraper
+from bot.pulse import feel_pulse
+from bot.slack import SlackClient
 from bot.store import schema
+from bot.store.bell import Bell
 from bot.store.database import Database
 from bot.store.gauges import Readings, read_gauges
 from bot.store.outbox import answer_address
 from bot.store.replicas import Replicas
 from bot.telemetry import Telemetry
+from bot.web import WebServer
+from bot.worker import Worker
 
 NOTHING = {"outbox": {}, "outbox_oldest_s": 0, "inbox": 0, "inbox_oldest_s": 0, "runs": {}, "runs_oldest_s": 0}
 
@@ -32,7 +37,27 @@ class Notebook(Telemetry):
 
     def __init__(self):
         super().__init__()
-        self.flokit, self.slack = [], []
+        self.flokit, self.slack, self.slack_calls, self.lost, self.faults, self.lags = [], [], [], [], [], []
+        self.rang = asyncio.Event()
+
+    def called_slack(self, method, result, seconds):
+        """Note a call of Slack."""
+        self.slack_calls.append((method, result))
+
+    def claim_lost(self, worker):
+        """Note a lost claim."""
+        self.lost.append(worker)
+        self.rang.set()
+
+    def fault(self, part):
+        """Note a fault."""
+        self.faults.append(part)
+        self.rang.set()
+
+    def loop_lagged(self, seconds):
+        """Note a lag."""
+        self.lags.append(seconds)
+        self.rang.set()
 
     def called_flokit(self, operation, result, seconds, *, priority):
         """Note a call of FloKit."""
@@ -116,6 +141,62 @@ async def test_calls_of_flokit_are_reported_by_result(status, result):
     await client.aclose()
     expected = "missing" if status == 404 else result
     assert notebook.flokit == [("list", expected, "click")]
+
+
+@pytest.mark.parametrize(("channel", "result"), [("C0DATA", "ok"), ("C0NOWHERE", "no_access")])
+async def test_calls_of_slack_are_reported_by_method_and_result(local_slack, channel, result):
+    """A post is one call, with what came of it in one of a few words."""
+    notebook = Notebook()
+    client = SlackClient("xoxb-sandbox", api_url=local_slack.api_url, telemetry=notebook)
+    with contextlib.suppress(SlackError):
+        await client.post(channel, Message("hello"))
+    with contextlib.suppress(SlackError):
+        await client.respond(f"{local_slack.api_url}nowhere", Message("hello"))
+    await client.aclose()
+    (posted, answered) = notebook.slack_calls
+    assert posted == ("chat.postMessage", result)
+    assert answered[0] == "response_url"
+    assert answered[1] != "ok"
+
+
+@pytest.mark.parametrize(
+    ("error", "lost", "faults"), [(ClaimLost("gone"), ["test"], []), (RuntimeError("broken"), [], ["worker"])]
+)
+async def test_lost_claims_and_faults_of_a_worker_are_reported(clock, error, lost, faults):
+    """What a worker only logs is counted as well; and while it works, it is not still."""
+    notebook, pieces = Notebook(), [1]
+
+    async def claim(_now, _limit):
+        return [pieces.pop()] if pieces else []
+
+    async def work(_piece):
+        raise error
+
+    async def next_due_at():
+        return None
+
+    worker = Worker(
+        "test", claim=claim, work=work, next_due_at=next_due_at, bell=Bell(), clock=clock, slots=1, telemetry=notebook
+    )
+    task = asyncio.create_task(worker.run())
+    await notebook.rang.wait()
+    assert worker.still_for_s < STUCK_AFTER_S
+    worker.stop()
+    await task
+    assert (notebook.lost, notebook.faults) == (lost, faults)
+
+
+async def test_the_pulse_tells_how_late_the_loop_is():
+    """A loop that is held up for a tenth of a second is that late."""
+    notebook = Notebook()
+    task = asyncio.create_task(feel_pulse(notebook, every_s=0.001))
+    await asyncio.sleep(0)
+    held_until = asyncio.get_running_loop().time() + 0.1
+    while asyncio.get_running_loop().time() < held_until:
+        pass
+    await notebook.rang.wait()
+    task.cancel()
+    assert notebook.lags[0] > 0.09
 
 
 @pytest.mark.parametrize(
@@ -204,6 +285,19 @@ def test_a_worker_that_stopped_turning_is_stuck(still_for_s, is_stuck):
     """A worker that has not turned for a minute is named, with how long."""
     health = Health(Database("sqlite+aiosqlite://"), workers=[Still(still_for_s)])
     assert health.stuck() == ({"follower": "has not turned for 61 s"} if is_stuck else {})
+
+
+@pytest.mark.parametrize(("still_for_s", "status"), [(2.0, 200), (STUCK_AFTER_S + 1, 503)])
+async def test_the_probe_fails_when_a_worker_is_stuck(still_for_s, status):
+    """/livez answers 503, and names the worker."""
+    health = Health(Database("sqlite+aiosqlite://"), workers=[Still(still_for_s)])
+    server = WebServer(health, host="127.0.0.1", port=0, takes_slack=False, scraper=scraper(Metrics()))
+    port = await server.start()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        answer, metrics = await http.get("/livez"), await http.get("/metrics")
+    await server.stop()
+    assert (answer.status_code, "follower" in answer.text) == (status, status == 503)
+    assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
 
 
 async def test_tables_that_somebody_migrated_are_not_ready(store):

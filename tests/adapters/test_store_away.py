@@ -13,7 +13,9 @@ from sqlalchemy import event, select, update
 
 from bot.core.errors import StoreInDoubt, StoreUnavailable
 from bot.store import database as database_module
+from bot.store import schema
 from bot.store.database import Database
+from bot.store.gauges import read_gauges
 from bot.store.store import Store
 from bot.store.tables import runs
 
@@ -62,7 +64,8 @@ async def assert_unavailable(store, make, click):
     """Try each kind of work: it is refused with a sentence that names no address and no password."""
     now = make.clock.now
     for work in (
-        store.check(),
+        schema.current(store._database),
+        read_gauges(store._database, now),
         store.add_request(make.command()),
         click(store, make),
         store.claim_runs(now, 1),
@@ -197,7 +200,7 @@ async def test_a_server_that_hangs_is_given_up(postgres_url):
             async with database.begin() as connection:
                 await connection.exec_driver_sql("SELECT pg_sleep(30)")
         assert dropped
-        await database.check()
+        await schema.current(database)
     finally:
         await database.close()
 
@@ -226,7 +229,7 @@ async def test_missing_folder_is_made(tmp_path):
     """The folder of the embedded database is made when it is asked for."""
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/data/deep/flokit.db")
     database.make_folder()
-    await database.check()
+    await schema.current(database)
     await database.close()
     assert (tmp_path / "data" / "deep" / "flokit.db").exists()
 
@@ -250,7 +253,7 @@ async def test_no_thread_outlives_a_closed_database(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sqlite3, "connect", takes_long)
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/flokit.db")
-    opening = asyncio.create_task(database.check())
+    opening = asyncio.create_task(schema.current(database))
     await asyncio.to_thread(begun.wait)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
