@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from bot.store.gauges import Readings
     from bot.telemetry import Tracer
+
+log = structlog.get_logger(__name__)
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 READ_WITHIN_S: Final = 3.0
@@ -255,4 +258,7 @@ class Scraper:
             async with asyncio.timeout(self._within_s):
                 return await read()
         except (StoreUnavailable, TimeoutError):
+            return None
+        except Exception as error:  # noqa: BLE001 - tables that are missing, or of another version: the rest still counts
+            log.warning("scrape_incomplete", error=type(error).__name__)
             return None

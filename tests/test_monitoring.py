@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.core.commands import COMMANDS
+from bot.core.commands import COMMANDS, command_name, parse_command
 from bot.metrics import Metrics, Scrape, SocketState
 from bot.store.gauges import Readings
 
@@ -156,6 +156,12 @@ def test_words_of_strangers_never_become_labels():
     assert "evil" not in text
     assert 'flokit_bot_outbox_depth{kind="other"} 2.0' in text
     assert 'flokit_bot_runs_active{phase="other"} 1.0' in text
+
+
+@pytest.mark.parametrize("doc", COMMANDS, ids=lambda doc: doc.name)
+def test_what_is_typed_is_counted_under_the_commands_name(doc):
+    """Each example of the help is read as a command whose name is the label."""
+    assert {command_name(parse_command(example)) for example in doc.examples} == {doc.name}
 
 
 def test_every_command_is_counted_by_its_name():

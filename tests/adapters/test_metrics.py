@@ -105,9 +105,14 @@ async def is_away():
     raise StoreUnavailable("away")
 
 
-@pytest.mark.parametrize("read", [hangs, is_away])
+async def has_no_tables():
+    """Ask a database that nobody migrated."""
+    raise LookupError("no such table")
+
+
+@pytest.mark.parametrize("read", [hangs, is_away, has_no_tables])
 async def test_a_scrape_comes_without_the_database(read):
-    """A database that hangs or is away costs its gauges, not the answer."""
+    """A database that hangs, is away or has other tables costs its gauges, not the answer."""
     text = (await scraper(Metrics(), read_waiting=read, within_s=0.05).text()).decode()
     assert "flokit_bot_database_up 0.0" in text
     assert "flokit_bot_outbox_depth" not in text
