@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from bot.core.models import Cause
+from bot.core.models import Cause, Person, SyncRun
 from bot.flokit import FlokitClient
 from bot.follower import Follower
 from bot.listeners.reception import Reception
@@ -21,6 +22,7 @@ from bot.sandbox.flokit.sources import Plan
 from bot.sender import Sender
 from bot.settings import wants_traces
 from bot.slack import SlackClient
+from bot.store import codec
 from bot.telemetry import Telemetry, following
 from bot.traces import OtelTracer
 
@@ -180,3 +182,15 @@ def test_without_the_extra_the_bot_runs_and_says_so():
     said = imported(ASKED, "sys.modules['opentelemetry.sdk.trace'] = None")
     assert "traces_not_made" in said
     assert said.splitlines()[-1].startswith("Tracer ")
+
+
+def test_a_row_of_an_older_version_has_no_cause(make, clock):
+    """What was stored before causes were can be read, and is followed all the same."""
+    stored = json.loads(codec.dump_request(make.command()))
+    del stored["traceparent"]
+    run = SyncRun("run_1", "T", "int_1", "stripe", clock(), Person("U1"), cause=Cause("trg_1", "00-a-b-01"))
+    older = json.loads(codec.dump_run(run))
+    del older["cause"]
+    del older["fault_id"]
+    assert codec.load_request(json.dumps(stored)).traceparent == ""
+    assert codec.load_run(json.dumps(older)).cause == Cause()
