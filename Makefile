@@ -9,13 +9,17 @@ REPLICAS ?= 3
 DATABASE ?= both
 
 .DEFAULT_GOAL := run
-.PHONY: run test soak bench lint format picture lock clean
+.PHONY: run test fuzz soak bench lint format picture lock clean
 
 run: $(VENV)/run.stamp  ## connect to Slack when .env has its tokens, the sandbox otherwise
 	$(BIN)/flokit-bot run --or-sandbox
 
 test: $(VENV)/dev.stamp  ## all tests
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+fuzz: $(VENV)/dev.stamp  ## everything that is open to the outside, for MINUTES=1 in all
+	FUZZ_SECONDS=$$(($(MINUTES) * 60 / 7)) FUZZ_REPORT=fuzz.txt $(BIN)/pytest tests/fuzz
+	@cat fuzz.txt && rm fuzz.txt
 
 soak: $(VENV)/dev.stamp  ## a storm: MINUTES=1 SEED= REPLICAS=3 DATABASE=both (sqlite, postgresql)
 	$(BIN)/python -m soak --minutes $(or $(MINUTES),1) --replicas $(REPLICAS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))

@@ -18,6 +18,7 @@ from bot import __version__
 from bot.core.audit import AuditFilter
 from bot.core.audit_words import parse_span
 from bot.core.errors import SettingsError, StoreUnavailable
+from bot.core.hosts import is_loopback
 from bot.logs import configure_logging
 from bot.settings import Settings, has_slack_tokens, load_database_settings, load_settings
 
@@ -31,6 +32,30 @@ EXIT_SETTINGS: Final = 78
 """EX_CONFIG of sysexits.h: a supervisor need not try again before somebody changed something."""
 
 SANDBOX_PORT: Final = 8484
+
+EXAMPLES: Final = {
+    "run": ("flokit-bot run", "LOG_FORMAT=json PORT=3001 flokit-bot run", "flokit-bot run --or-sandbox"),
+    "sandbox": (
+        "flokit-bot sandbox",
+        "flokit-bot sandbox --port 0                     any free port",
+        "flokit-bot sandbox --host 192.0.2.7 --expose    for a network that you trust",
+    ),
+    "audit": (
+        "flokit-bot audit --format jsonl",
+        "flokit-bot audit --format csv --since 30d --integration int_01hx4j7stripe > audit.csv",
+    ),
+    "check": ("flokit-bot check", "flokit-bot check && flokit-bot run"),
+    "migrate": (
+        "flokit-bot migrate",
+        "DATABASE_URL=postgresql+asyncpg://flokit:…@db/flokit flokit-bot migrate",
+    ),
+}
+"""What the help of each command shows."""
+
+
+EXPOSED: Final = (
+    "Warning: whoever reaches {host} can use this sandbox, without a login and unencrypted. It holds made-up data only."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument(
         "--port", type=_port, default=SANDBOX_PORT, help="the page's port (default %(default)s; 0 takes a free one)"
     )
+    sandbox.add_argument(
+        "--host", default="127.0.0.1", help="where the page listens (default %(default)s: this machine)"
+    )
+    sandbox.add_argument(
+        "--expose", action="store_true", help="let --host be an address that other machines reach; there is no login"
+    )
     sandbox.set_defaults(action=_sandbox)
     check = commands.add_parser(
         "check", allow_abbrev=False, help="check settings, tokens, keys and database; change nothing"
@@ -74,7 +105,6 @@ def _parser() -> argparse.ArgumentParser:
         "audit",
         allow_abbrev=False,
         help="write the audit to stdout, the newest entry first",
-        epilog="example: flokit-bot audit --format csv --since 30d --integration int_01hx4j7stripe > audit.csv",
     )
     audit.add_argument("--format", choices=("csv", "jsonl"), required=True, help="CSV, or one JSON object a line")
     audit.add_argument(
@@ -87,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
         "--person", default="", metavar="ID|NAME", help="only what this person did: U0123ABCD, or a name"
     )
     audit.set_defaults(action=_audit)
+    for name, command in commands.choices.items():
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        command.epilog = "examples:\n" + "\n".join(f"  {line}" for line in EXAMPLES[name])
     return parser
 
 
@@ -105,7 +138,7 @@ def _port(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if options.or_sandbox and not has_slack_tokens():
-        options.port = SANDBOX_PORT
+        options.host, options.port, options.expose = "127.0.0.1", SANDBOX_PORT, False
         return _sandbox(options)
     settings = _load()
     from bot.app import build  # noqa: PLC0415 - a wrong setting is told before the framework is loaded
@@ -120,7 +153,14 @@ def _run(options: argparse.Namespace) -> int:
 def _sandbox(options: argparse.Namespace) -> int:
     from bot.sandbox.run import run_sandbox  # noqa: PLC0415 - production never loads the sandbox
 
-    asyncio.run(run_sandbox(port=options.port))
+    if not is_loopback(options.host):
+        if not options.expose:
+            problem = (
+                f"--host: other machines could reach {options.host}, and there is no login; add --expose to mean it."
+            )
+            raise SettingsError([problem])
+        print(EXPOSED.format(host=options.host), file=sys.stderr)
+    asyncio.run(run_sandbox(host=options.host, port=options.port))
     return EXIT_FINE
 
 

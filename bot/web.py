@@ -21,7 +21,7 @@ from bot.telemetry import SILENT
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from slack_bolt.async_app import AsyncApp
+    from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 
     from bot.health import Health
     from bot.metrics import Scraper
@@ -128,7 +128,15 @@ class WebServer:
             return web.json_response({"error": "the body came too slowly"}, status=HTTPStatus.REQUEST_TIMEOUT)
         except Exception:  # noqa: BLE001 - Bolt parses before it verifies: anybody's body comes this far
             return web.json_response({"error": "this is no request of Slack's"}, status=400)
-        return await to_aiohttp_response(await self.bolt.async_dispatch(bolt_request))
+        return await self._dispatch(self.bolt, bolt_request)
+
+    async def _dispatch(self, bolt: AsyncApp, request: AsyncBoltRequest) -> web.Response:
+        """Have Bolt verify and deliver; what it stumbles over before a listener is reached is no request of Slack's."""
+        try:
+            return await to_aiohttp_response(await bolt.async_dispatch(request))
+        except Exception as error:  # noqa: BLE001 - Bolt's matchers take the shapes of payloads for granted
+            log.warning("slack_request_unreadable", error=type(error).__name__)
+            return web.json_response({"error": "this is no request of Slack's"}, status=400)
 
     async def _webhook(self, request: web.Request) -> web.Response:
         try:

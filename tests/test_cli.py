@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import __version__
+from bot import __version__, cli
 from bot.core.audit import COLUMNS
 from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from bot.sandbox.slack import LocalSlack
@@ -378,3 +378,28 @@ async def test_run_ends_with_78_when_the_port_is_taken(tmp_path):
     assert code == SETTINGS
     assert err.splitlines()[-1].startswith("HOST, PORT: ")
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", sorted(cli.EXAMPLES))
+def test_the_help_shows_examples(tmp_path, command):
+    """The help of each command ends with examples, and each of them is right usage."""
+    done = call(tmp_path, command, "--help")
+    assert done.returncode == 0
+    assert "examples:\n  " in done.stdout
+    for line in cli.EXAMPLES[command]:
+        words = line.split("  ")[0].split(" > ")[0].split(" && ")[0].split("flokit-bot ")[1].split()
+        assert cli._parser().parse_args(words)
+
+
+def test_every_command_has_examples():
+    """No command is without examples."""
+    (commands,) = [action for action in cli._parser()._actions if action.choices]
+    assert set(commands.choices) == set(cli.EXAMPLES)
+
+
+def test_the_sandbox_is_for_this_machine(tmp_path):
+    """An address that others could reach is refused in one sentence, unless it is asked for twice."""
+    done = call(tmp_path, "sandbox", "--host", "0.0.0.0")
+    assert done.returncode == 78
+    assert done.stderr.startswith("--host: ")
+    assert "--expose" in done.stderr

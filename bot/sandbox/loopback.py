@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from aiohttp import web
+
 from bot.core.hosts import is_loopback
+
+EXPOSED: Final = web.AppKey("exposed", bool)
+"""Whether somebody asked, on purpose, to be reachable from other machines."""
 
 
 def require_loopback(host: str) -> None:

@@ -7,11 +7,14 @@ website can reach the sandbox through the browser (DNS rebinding, cross-site req
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
+
+from bot.sandbox.loopback import EXPOSED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,8 +45,10 @@ def guarded(handler: Handler, *, same_origin: bool = False) -> Handler:
     """Refuse what does not come from this machine's own page, and add the security headers."""
 
     async def guard(request: web.Request) -> web.StreamResponse:
-        if not _is_local(request.host) or (same_origin and _is_foreign(request)):
-            return web.json_response({"ok": False, "error": "Only this page may do that."}, status=403)
+        if not _is_ours(request) or (same_origin and _is_foreign(request)):
+            return web.json_response(
+                {"ok": False, "error": "Only this page may do that."}, status=403, headers=SECURITY_HEADERS
+            )
         response = await handler(request)
         if not response.prepared:
             response.headers.update(SECURITY_HEADERS)
@@ -94,9 +99,19 @@ def seconds(asked: Json, name: str) -> float:
     return float(value)
 
 
-def _is_local(host: str) -> bool:
+def _is_ours(request: web.Request) -> bool:
+    """Tell whether a browser means this server: a name can be made to lead here, an address of numbers cannot."""
+    try:
+        host = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        return False
+    return host in LOCAL_HOSTS or (request.app.get(EXPOSED, False) and _is_address(host))
+
+
+def _is_address(host: str) -> bool:
     with contextlib.suppress(ValueError):
-        return urlsplit(f"//{host}").hostname in LOCAL_HOSTS
+        ipaddress.ip_address(host)
+        return True
     return False
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.core.errors import SettingsError
+from bot.core.hosts import is_loopback
 from bot.sandbox.child import BotProcess
 from bot.sandbox.clock import WorldClock
 from bot.sandbox.control import ControlPanel
@@ -67,8 +68,8 @@ def bot_settings(slack: LocalSlack, flokit: LocalFlokit, folder: Path) -> dict[s
     }
 
 
-async def run_sandbox(*, port: int) -> None:
-    """Run until Ctrl+C; the bot is started again whenever it ends.
+async def run_sandbox(*, port: int, host: str = "127.0.0.1") -> None:
+    """Run until Ctrl+C; the bot is started again whenever it ends. Only the page may listen beyond this machine.
 
     Raises:
         SettingsError: the port is taken.
@@ -89,10 +90,12 @@ async def run_sandbox(*, port: int) -> None:
         add_page(slack.app, slack, PAGE_FILES, panel=panel, inspector=inspector)
         await flokit.start()
         try:
-            await slack.start(port=port)
+            await slack.start(host, port, exposed=not is_loopback(host))
         except OSError as error:
             await flokit.stop()
-            raise SettingsError([f"--port: {port} is taken; choose another, or 0 for a free one."]) from error
+            raise SettingsError(
+                [f"--port: {host}:{port} is taken or not ours; choose another, or 0 for a free one."]
+            ) from error
         bot.use(bot_settings(slack, flokit, folder))
         keeping = asyncio.create_task(keeper.run())
         try:

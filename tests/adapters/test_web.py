@@ -63,6 +63,7 @@ async def serving(**changes):
     port = await web.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+            http.web = web
             yield http, port, commands
     finally:
         await web.stop()
@@ -171,3 +172,20 @@ async def test_what_is_no_http_does_no_harm(raw):
         writer.close()
         assert b"Traceback" not in answer
         assert (await http.get("/livez")).status_code == 200
+
+
+class StumblingBolt:
+    """A Bolt that meets a shape which it took for granted."""
+
+    async def async_dispatch(self, _request):
+        """Stumble."""
+        raise KeyError("type")
+
+
+async def test_a_signed_request_of_another_shape_is_refused():
+    """What Bolt's own matchers stumble over is refused, and is no failure of the server."""
+    async with serving() as (http, _port, _commands):
+        http.web.bolt = StumblingBolt()
+        answer = await http.post(SLACK_PATH, content=b"x", headers=signed(b"x"))
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "this is no request of Slack's"}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import aiohttp
 from aiohttp import web
 
-from bot.sandbox.loopback import require_loopback
+from bot.sandbox.loopback import EXPOSED, require_loopback
 from bot.sandbox.slack import payloads
 from bot.sandbox.slack.channel_actions import ChannelActions
 from bot.sandbox.slack.delivery import Ack, AckError, Courier, Envelope, EnvelopeKind, Route
@@ -106,15 +106,22 @@ class LocalSlack:
 
     # life
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen on this machine; port 0 takes a free one."""
-        require_loopback(host)
+    async def start(self, host: str = "127.0.0.1", port: int = 0, *, exposed: bool = False) -> None:
+        """Listen; port 0 takes a free one.
+
+        Raises:
+            ValueError: other machines could reach the address, and it is not ``exposed`` on purpose.
+        """
+        if not exposed:
+            require_loopback(host)
+        self.app[EXPOSED] = exposed
         self._session = aiohttp.ClientSession()
         self._runner = web.AppRunner(self.app, shutdown_timeout=1.0, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
-        self.installation.url = f"http://{host}:{self._runner.addresses[0][1]}"
+        here = "127.0.0.1" if host in {"0.0.0.0", ""} else f"[{host}]" if ":" in host else host  # noqa: S104 - compared
+        self.installation.url = f"http://{here}:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
         """Close everything; what hangs is let go."""

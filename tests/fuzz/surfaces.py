@@ -1,0 +1,408 @@
+"""What comes from outside, and what must hold whatever comes: values from Hypothesis, each tried on the real code."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from contextlib import asynccontextmanager
+from urllib.parse import urlencode
+
+import httpx
+from aiohttp import web
+from hypothesis import strategies as st
+
+from bot.core import blocks, errors
+from bot.core.commands import Action, parse_command, parse_mention, parse_press
+from bot.core.subscribe_form import CALLBACK_ID, action_id, read_form
+from bot.core.subscribe_words import parse_subscribe, parse_unsubscribe
+from bot.flokit.client import FlokitClient
+from bot.slack import SlackClient
+from tests.core.hostile import ATTACKS
+from tests.scenarios.conftest import World
+
+WEBHOOK_SECRET = "a-webhook-secret-of-the-fuzzer"
+
+# --- values ----------------------------------------------------------------------------------------------------
+
+texts = st.sampled_from([*ATTACKS, "status", "sync stripe", "subscribe all digest 25:99", "int_1"]) | st.text()
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | texts
+trees = st.recursive(leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4))
+slack_keys = st.sampled_from(
+    [
+        "type",
+        "token",
+        "team_id",
+        "team",
+        "user",
+        "user_id",
+        "channel",
+        "channel_id",
+        "channel_type",
+        "trigger_id",
+        "response_url",
+        "command",
+        "text",
+        "api_app_id",
+        "event",
+        "event_id",
+        "actions",
+        "action_id",
+        "block_id",
+        "value",
+        "selected_option",
+        "container",
+        "message",
+        "message_ts",
+        "ts",
+        "thread_ts",
+        "view",
+        "id",
+        "state",
+        "values",
+        "private_metadata",
+        "callback_id",
+        "hash",
+        "is_ephemeral",
+        "username",
+        "name",
+        "tab",
+        "bot_id",
+        "subtype",
+        "challenge",
+        "enterprise",
+        "is_enterprise_install",
+        "authorizations",
+    ]
+)
+slack_words = st.sampled_from(
+    [
+        "block_actions",
+        "view_submission",
+        "view_closed",
+        "event_callback",
+        "url_verification",
+        "shortcut",
+        "message_action",
+        "message",
+        "app_mention",
+        "app_home_opened",
+        "channel_archive",
+        "member_joined_channel",
+        "im",
+        "home",
+        "button",
+        "/flokit",
+        "T0SANDBOX",
+        "UANA",
+        "C0DATA",
+        "D0ANA",
+        CALLBACK_ID,
+        action_id(""),
+        *Action,
+    ]
+)
+slack_trees = st.recursive(
+    slack_words | leaves, lambda inner: st.dictionaries(slack_keys, inner, max_size=8) | st.lists(inner, max_size=3)
+)
+kinds = {
+    "command": {"command": "/flokit", "trigger_id": "t", "user_id": "UANA", "channel_id": "C0DATA", "team_id": "T1"},
+    "press": {
+        "type": "block_actions",
+        "trigger_id": "t",
+        "user": {"id": "UANA"},
+        "team": {"id": "T1"},
+        "channel": {"id": "C0DATA"},
+        "container": {"message_ts": "1.0"},
+        "actions": [{"action_id": "flokit_resync", "block_id": "b", "value": "{}", "type": "button"}],
+    },
+    "view": {
+        "type": "view_submission",
+        "trigger_id": "t",
+        "user": {"id": "UANA"},
+        "team": {"id": "T1"},
+        "view": {"callback_id": CALLBACK_ID, "id": "V1", "type": "modal", "state": {"values": {}}},
+    },
+    "event": {
+        "type": "event_callback",
+        "event_id": "Ev",
+        "team_id": "T1",
+        "event": {"type": "message", "channel_type": "im", "user": "UANA", "channel": "D0ANA", "ts": "1.0", "text": ""},
+    },
+}
+
+
+@st.composite
+def payloads(draw):
+    """Draw what Slack might send, with some members replaced, taken out or added: its kind and the payload."""
+    kind = draw(st.sampled_from(sorted(kinds)))
+    payload = json.loads(json.dumps(kinds[kind]))
+    inner = [payload, *(value for value in payload.values() if isinstance(value, dict)), *payload.get("actions", [])]
+    for place in inner:
+        for key, value in draw(st.dictionaries(slack_keys, slack_trees, max_size=2)).items():
+            place[key] = value
+        if place and draw(st.booleans()) and draw(st.booleans()):
+            del place[draw(st.sampled_from(sorted(place)))]
+    return kind, payload
+
+
+def _encoded(kind, payload):
+    """Write a payload down as Slack does: a form, a form with JSON, or JSON."""
+    if kind == "command":
+        fields = {key: value if isinstance(value, str) else json.dumps(value) for key, value in payload.items()}
+        return urlencode(fields, errors="replace").encode(), "application/x-www-form-urlencoded"
+    text = json.dumps(payload)
+    if kind == "event":
+        return text.encode(), "application/json"
+    return urlencode({"payload": text}).encode(), "application/x-www-form-urlencoded"
+
+
+bodies = payloads().map(lambda drawn: _encoded(*drawn)) | st.tuples(
+    st.binary(max_size=3000) | trees.map(lambda tree: json.dumps(tree).encode()),
+    st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain", "", "multipart/form-data"]),
+)
+replies = st.tuples(
+    st.sampled_from([200, 201, 204, 302, 400, 401, 403, 404, 409, 429, 500, 503]),
+    st.binary(max_size=500)
+    | trees.map(lambda tree: json.dumps(tree).encode())
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "ok": st.booleans() | trees,
+            "error": trees,
+            "ts": trees,
+            "user": trees,
+            "channel": trees,
+            "messages": st.lists(trees) | trees,
+            "response_metadata": trees,
+            "integrations": st.lists(
+                st.dictionaries(
+                    st.sampled_from(["id", "type", "status", "last_synced_at", "error_message", "sync_stats"]), trees
+                )
+            )
+            | trees,
+            "integration": st.dictionaries(
+                st.sampled_from(["id", "type", "status", "last_synced_at", "error_message", "sync_stats"]), trees
+            ),
+            "sync_id": trees,
+        },
+    ).map(lambda tree: json.dumps(tree).encode()),
+    st.dictionaries(
+        st.sampled_from(["Retry-After", "Date", "X-OAuth-Scopes"]),
+        st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40).map(str.strip),
+    ),
+    st.sampled_from(["application/json", "text/plain", "text/html", "application/gzip"]),
+)
+
+# --- what is tried ---------------------------------------------------------------------------------------------
+
+
+def _is_bolts(entry):
+    """Tell an error that Bolt made of a shape which is none of Slack's, before a listener of ours was reached."""
+    frames = (entry.get("exception") or [{}])[0].get("frames") or [{}]
+    return entry["event"] == "listener_failed" and "slack_bolt" in frames[-1].get("filename", "")
+
+
+class BotOverHttp:
+    """The real bot as a process, over HTTP, with the two stand-ins."""
+
+    def __init__(self, world, http):
+        self._world, self._http = world, http
+        self._secret = world.slack.installation.tokens.signing_secret.encode()
+        self._number = 0
+
+    async def send_slack(self, drawn):
+        """Send a signed body: the bot answers, never with a 500."""
+        body, content_type = drawn
+        self._number += 1
+        body = body.replace(b"trigger_id=t", b"trigger_id=t%d" % self._number)
+        timestamp = str(int(time.time()))
+        digest = hmac.new(self._secret, b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256).hexdigest()
+        headers = {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest}"}
+        answer = await self._http.post(
+            "/slack/events", content=body, headers=headers | ({"Content-Type": content_type} if content_type else {})
+        )
+        assert answer.status_code < 500, (answer.status_code, answer.text, body)
+        assert "Traceback" not in answer.text
+
+    async def send_webhook(self, body):
+        """Deliver a body with the secret: it is taken."""
+        answer = await self._http.post("/webhooks/flokit", content=body, headers={"X-Webhook-Secret": WEBHOOK_SECRET})
+        assert answer.status_code in {200, 202, 413}, (answer.status_code, answer.text)
+
+    def check(self):
+        """Find the process alive, and no error in its log."""
+        assert self._world.bot.pid is not None, self._world.bot.log[-3000:]
+        wrong = [
+            entry for entry in self._world.log if entry.get("level") in {"error", "critical"} and not _is_bolts(entry)
+        ]
+        assert not wrong, wrong[:3]
+
+
+@asynccontextmanager
+async def running_bot(folder):
+    """Run the bot between a local Slack and a local FloKit."""
+    world = World(folder, mode="http", FLOKIT_WEBHOOK_SECRET=WEBHOOK_SECRET)
+    await world.start_services()
+    try:
+        await world.start_bot()
+        async with httpx.AsyncClient(base_url=world.url, timeout=20) as http:
+            bot = BotOverHttp(world, http)
+            yield bot
+            bot.check()
+    finally:
+        await world.close()
+
+
+class Replies:
+    """Both clients, between servers that reply what is drawn."""
+
+    def __init__(self, slack):
+        self._slack = slack
+        self.reply = (200, b"", {}, "application/json")
+
+    async def serve(self, _request):
+        """Reply as drawn, as Slack."""
+        status, body, headers, content_type = self.reply
+        return web.Response(status=status, body=body, headers=headers, content_type=content_type)
+
+    async def read_as_flokit(self, drawn):
+        """Read a reply as FloKit's: a value or a FlokitError, whatever it is."""
+        status, body, headers, content_type = drawn
+
+        def reply(_request):
+            return httpx.Response(status, content=body, headers={**headers, "Content-Type": content_type})
+
+        client = FlokitClient(
+            api_url="https://flokit.invalid", look_key="k", sync_key="k", transport=httpx.MockTransport(reply)
+        )
+        calls = (
+            lambda: client.fetch_integrations(patience_s=0.0),
+            lambda: client.fetch_integration("int_1", patience_s=0.0),
+            lambda: client.trigger_sync("int_1", idempotency_key="run_1"),
+        )
+        for call in calls:
+            try:
+                await call()
+            except errors.FlokitError:
+                pass
+        await client.aclose()
+
+    async def read_as_slack(self, drawn):
+        """Read a reply as Slack's: a value or a SlackError, whatever it is."""
+        self.reply = drawn
+        hello = blocks.plain_message("hello")
+        calls = (
+            self._slack.fetch_identity,
+            lambda: self._slack.fetch_zone("U1"),
+            lambda: self._slack.open_direct("U1"),
+            lambda: self._slack.update("C1", "1.0", hello),
+            lambda: self._slack.find("C1", "1.0", "msg_1", since_s=0.0),
+            lambda: self._slack.respond(self._slack.web.base_url + "response", hello),
+        )
+        for call in calls:
+            try:
+                await call()
+            except errors.SlackError:
+                pass
+
+
+@asynccontextmanager
+async def replying():
+    """Serve drawn replies as Slack."""
+    app = web.Application()
+    runner = web.AppRunner(app)
+    served = {}
+
+    async def serve(request):
+        return await served["replies"].serve(request)
+
+    app.router.add_route("*", "/{rest:.*}", serve)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    ticks = iter(range(10**9))
+    client = SlackClient(
+        "xoxb-fuzz", api_url=f"http://127.0.0.1:{runner.addresses[0][1]}/", clock=lambda: 60.0 * next(ticks)
+    )
+    served["replies"] = Replies(client)
+    try:
+        yield served["replies"]
+    finally:
+        await client.aclose()
+        await runner.cleanup()
+
+
+def read_press(drawn):
+    """Read an action id and a value: a press, or a sentence."""
+    action, value = drawn
+    parse_press(action, value)
+
+
+def read_view(drawn):
+    """Read a form's values and metadata: filled in, or what is wrong."""
+    values, metadata = drawn
+    read_form(values, metadata)
+
+
+def read_words(text):
+    """Read what somebody typed."""
+    parse_command(text)
+    parse_mention(text, "UFLOKIT")
+    parse_subscribe(text)
+    parse_unsubscribe(text)
+
+
+typed = texts | st.lists(
+    st.sampled_from(
+        [
+            "status",
+            "show",
+            "sync",
+            "subscribe",
+            "unsubscribe",
+            "all",
+            "failing",
+            "stale",
+            "digest",
+            "09:00",
+            "25:61",
+            "weekdays",
+            "zone",
+            "Europe/Berlin",
+            "mention",
+            "@here",
+            "<!here>",
+            "only",
+            "in",
+            "<#C1|x>",
+            "without",
+            "recovered",
+            "broadcast",
+            "int_1",
+            "stripe",
+            ",",
+            ";",
+            "'",
+            '"',
+            "why",
+            "audit",
+            "history",
+            "doctor",
+        ]
+    )
+    | texts,
+    max_size=8,
+).map(" ".join)
+actions = st.sampled_from([*Action, "flokit_", ""]) | leaves
+press_values = (
+    st.dictionaries(st.sampled_from(["v", "i", "p", "r", "m", "a", "c", "q", "s"]), leaves).map(json.dumps)
+    | trees.map(json.dumps)
+    | leaves
+    | st.binary(max_size=20).map(lambda raw: base64.b64encode(raw).decode())
+)
+view_values = st.dictionaries(
+    st.sampled_from(["what", "news", "digest", "time", "mention", "channel"]) | texts,
+    st.dictionaries(texts | st.sampled_from(["what", "news"]).map(action_id), slack_trees, max_size=3) | trees,
+)
