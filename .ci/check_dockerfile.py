@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -177,7 +176,7 @@ def check_installed(root: Path) -> list[str]:
             timeout=60,
         )
 
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    version = re.findall(r'^__version__ = "(.+)"$', (ROOT / "bot" / "__init__.py").read_text(), re.MULTILINE)[0]
     shown, refused = call("--version"), call("run")
     problems = []
     if (shown.returncode, shown.stdout.strip()) != (0, f"flokit-bot {version}"):

@@ -26,7 +26,9 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT.parent / "shared" / "slack-reference"
 README = (ROOT / "README.md").read_text()
 ENV_EXAMPLE = (ROOT / ".env.example").read_text()
-DOCS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
+DOCS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md")] + sorted(
+    (ROOT / "docs").glob("*.md")
+)
 MANIFESTS = ("slack-socket-mode.yaml", "slack-http.yaml")
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 EVENT_OF_MANIFEST = {"message.im": "message"}
@@ -421,3 +423,25 @@ def test_the_lock_holds_every_dependency():
     names = set(re.findall(r"^([\w.-]+)(?:\[\w+\])?==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert {bare(need) for need in project["dependencies"]} <= names
+
+
+def test_the_tests_of_the_threat_model_exist():
+    """Each threat of docs/security.md has tests, and each test that it names is there."""
+    tests = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    threats = rows(doc("security.md"))
+    assert len(threats) > 10
+    for threat, _defence, named in threats:
+        references = re.findall(r"`(test_\w+\.py)::(test_\w+)`", named)
+        assert references, threat
+        for file, test in references:
+            assert re.search(rf"^(?:async )?def {test}\(", tests[file], re.MULTILINE), (file, test)
+
+
+def test_the_version_has_one_home():
+    """The package takes its version from bot/__init__.py, and the changelog is in the form of Keep a Changelog."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" in project["project"]["dynamic"]
+    assert project["tool"]["hatch"]["version"] == {"path": "bot/__init__.py"}
+    titles = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert titles[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", title) for title in titles[1:])

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 import typing
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import yaml
 from pydantic import SecretStr
 from sqlalchemy import create_engine
 
-from bot import cli
+from bot import __version__, cli
 from bot.sandbox.child import STOPS_WITHIN_S
 from bot.settings import DatabaseSettings, Mode, Settings, load_database_settings, load_settings
 from bot.store.tables import metadata
@@ -104,7 +103,7 @@ def run_user():
 
 def image():
     """Return the name of this version's image."""
-    return f"flokit-bot:{tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']}"
+    return f"flokit-bot:{__version__}"
 
 
 def check_compose(path):
