@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "manifests" / "kubernetes"
 KUSTOMIZATION = "kustomization.yaml"
 EXAMPLE = "secret.example.yaml"
+NETWORK = "networkpolicy.example.yaml"
 POD_MONITOR = "podmonitor.example.yaml"
 NOT_OURS = {KUSTOMIZATION, POD_MONITOR, "secret.yaml"}
 FILES = sorted(path.name for path in FOLDER.glob("*.yaml") if path.name not in NOT_OURS)
@@ -133,8 +134,8 @@ def test_a_misspelt_field_is_refused(version):
 
 
 def test_all_manifests_are_applied_but_the_example():
-    """kustomization.yaml lists every manifest, except the Secret that is an example."""
-    assert sorted([*manifest(KUSTOMIZATION)["resources"], EXAMPLE]) == FILES
+    """kustomization.yaml lists every manifest, except the two that are examples."""
+    assert sorted([*manifest(KUSTOMIZATION)["resources"], EXAMPLE, NETWORK]) == FILES
 
 
 def test_the_settings_in_kubernetes_are_known():
@@ -256,6 +257,17 @@ def test_the_pods_are_given_nothing_that_they_do_not_need(name):
     assert pod(name)["enableServiceLinks"] is False
     assert set(container(name)["resources"]["requests"]) == {"cpu", "memory"}
     assert "memory" in container(name)["resources"]["limits"]
+
+
+def test_the_network_policy_fits():
+    """The example lets in what the Service sends and out what the bot calls, and no machine's credentials."""
+    spec = manifest(NETWORK)["spec"]
+    labels = manifest("deployment.yaml")["spec"]["template"]["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+    ((inward,),) = ([rule["ports"] for rule in spec["ingress"]],)
+    assert inward == [{"port": manifest("service.yaml")["spec"]["ports"][0]["targetPort"]}]
+    assert {port["port"] for rule in spec["egress"] for port in rule["ports"]} == {53, 443, 5432}
+    assert spec["egress"][1]["to"][0]["ipBlock"]["except"] == ["169.254.0.0/16"]
 
 
 def test_one_image_runs_and_migrates():
