@@ -304,7 +304,7 @@ class SlackClient:
     async def _call(self, call: Awaitable[Any], *, paced_by: Bucket | None = None) -> Any:
         """Await one Web API call: the only place where the SDK's exceptions are read."""
         try:
-            return await call
+            response = await call
         except SlackApiError as error:
             typed = _typed(error)
             if isinstance(typed, SlackRateLimited) and paced_by:
@@ -313,6 +313,9 @@ class SlackClient:
         except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError, ValueError, AttributeError) as error:
             # AttributeError: the SDK takes any JSON for an object.
             raise SlackUnavailable("Slack did not answer") from error
+        if not isinstance(response.data, dict):  # the SDK hands text and gzip through as they are
+            raise SlackUnavailable("Slack answered with something else than an object")
+        return response
 
 
 class _ObservedWebClient(AsyncWebClient):

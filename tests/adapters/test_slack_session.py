@@ -121,3 +121,19 @@ def test_the_proxy_of_the_environment(monkeypatch, url, no_proxy, proxy):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", no_proxy)
     assert proxy_for(url) == proxy
+
+
+@pytest.mark.parametrize("content_type", ["application/gzip", "text/plain"])
+async def test_a_reply_that_is_no_object_is_unavailable(content_type):
+    """Bytes or text where the Web API sends an object are an error like any other."""
+
+    async def handler(_request):
+        return web.Response(body=b"x", content_type=content_type)
+
+    async with answering(handler) as url:
+        client = SlackClient("xoxb-secret", api_url=url)
+        try:
+            with pytest.raises(errors.SlackUnavailable):
+                await client.fetch_identity()
+        finally:
+            await client.aclose()
