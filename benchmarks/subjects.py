@@ -164,6 +164,7 @@ async def running(
         "FLOKIT_API_KEY": key,
         "PORT": str(port),
         "LOG_LEVEL": "WARNING",
+        "SYNC_COOLDOWN_S": "0",
         **({"SLACK_SIGNING_SECRET": SIGNING_SECRET} if http else {"SLACK_APP_TOKEN": APP_TOKEN}),
         **({"PROCESS_BEFORE_RESPONSE": "1"} if name == FLOOR_FAST else {}),
         **(settings or {}),

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from bot.core import blocks
-from bot.core.audit import Deed
+from bot.core.audit import Deed, of_refusal
+from bot.core.blocks.names import name_of
 from bot.core.commands import (
     Action,
     Ambiguous,
@@ -29,42 +30,61 @@ from bot.core.commands import (
     SubscriptionsCommand,
     SyncCommand,
     UnsubscribeCommand,
+    WhyCommand,
     filter_integrations,
+    is_usable_id,
     parse_command,
     parse_mention,
     resolve,
 )
 from bot.core.errors import FlokitDenied, FlokitError, FlokitMissing
+from bot.core.limits import NO_LIMITS, Held
 from bot.core.models import Integration
 from bot.core.panels import Panel, PanelKind
+from bot.core.policy import Allowed, Refused, Verb
 from bot.core.requests import RequestKind
 from bot.flokit import SHARED_WITHIN_S
 from bot.knowledge import Known
 from bot.store.ids import new_id
-from bot.store.outbox import answer_address
-from bot.store.store import Kept
+from bot.store.outbox import answer_address, private_address
+from bot.store.store import Kept, Opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
+    from typing import TypeAlias
 
+    from bot.access import Access
     from bot.alerts import Alerts
+    from bot.core.blocks.names import Name
+    from bot.core.limits import Limits
     from bot.core.models import Message, Patience
-    from bot.core.requests import Request
+    from bot.core.requests import Origin, Request
     from bot.home import HomeDrawer
     from bot.knowledge import Knowledge
     from bot.records import Records
+    from bot.store.outbox import Address
     from bot.store.store import Store
+
+    _Answer: TypeAlias = tuple[Message, Address]
 
 log = structlog.get_logger(__name__)
 
 REQUEST_LIVES: Final = timedelta(minutes=25)
 """An older request is not acted on any more: its response_url is about to end, and the world has moved."""
 
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 30.0
+"""Between two tries to look up who asks, while Slack cannot be asked."""
+
 TOO_LATE: Final = "I was away when you asked for this, and it is too old to act on now: nothing was started. Ask again."
 
 
-_DEEDS: Final = {Action.RESYNC: Deed.RESYNC, Action.TRY_AGAIN: Deed.TRY_AGAIN}
+_DEEDS: Final = {
+    Action.RESYNC: Deed.RESYNC,
+    Action.TRY_AGAIN: Deed.TRY_AGAIN,
+    Action.SYNC_ANYWAY: Deed.SYNC_ANYWAY,
+}
 
 _NOTHING_TO_WATCH: Final = {
     Kept.ENDED: "This sync has its outcome already: there is nothing left to watch.",
@@ -83,8 +103,10 @@ class Actions:
         alerts: Alerts,
         homes: HomeDrawer,
         records: Records,
+        access: Access,
         *,
         patience: Patience,
+        limits: Limits = NO_LIMITS,
         clock: Callable[[], datetime],
         command: str = "/flokit",
         bot_user_id: str = "",
@@ -98,6 +120,8 @@ class Actions:
         self._alerts = alerts
         self._homes = homes
         self._records = records
+        self._access = access
+        self._limits = limits
 
     async def receive(self, request: Request) -> str:
         """Save what was asked, before Slack is answered; a start is done at once, the rest soon.
@@ -110,21 +134,27 @@ class Actions:
             StoreInDoubt: it may have been saved, and then it will be done.
         """
         press = request.press
-        if press and press.action in (Action.RESYNC, Action.TRY_AGAIN):
-            await self._start_pressed(request, press)
-        elif press and press.action is Action.KEEP_WATCHING:
-            return _NOTHING_TO_WATCH.get(await self._store.keep_watching(request, press.run_id, self._clock()), "")
-        else:
-            await self._store.add_request(request)
+        if press and press.action in (Action.RESYNC, Action.TRY_AGAIN) and await self._start_at_once(request, press):
+            return ""
+        if press and press.action is Action.KEEP_WATCHING:
+            decided = self._access.known(request.origin, Verb.SYNC)
+            if isinstance(decided, Allowed):
+                request = _let_through(request, decided)
+                return _NOTHING_TO_WATCH.get(await self._store.keep_watching(request, press.run_id, self._clock()), "")
+        await self._store.add_request(request)
         return ""
 
     async def answer(self, request: Request) -> None:
-        """Do what a saved request asks for, and save the answer."""
+        """Do what a saved request asks for, and save the answer.
+
+        Raises:
+            SlackError: who asks cannot be looked up now; ``retryable``. Nothing was done.
+        """
         if request.kind is RequestKind.CHANNEL:  # as true later as it was then
             await self._alerts.follow_channel(request)
             return
         if request.kind is RequestKind.HOME:
-            await self._homes.open(request)
+            await self._open_home(request)
             return
         if self._clock() - request.received_at > REQUEST_LIVES:
             await self._note(request, blocks.plain_message(TOO_LATE))
@@ -151,6 +181,12 @@ class Actions:
         """Show in the form before a person what its choices would have told."""
         await self._alerts.preview(view)
 
+    async def postpone(self, request: Request, after_s: float | None = None) -> None:
+        """Answer a request later: who asks could not be looked up, and nobody is let in for that reason."""
+        waited_s = (self._clock() - request.received_at).total_seconds()
+        pause_s = max(after_s or 0.0, min(max(waited_s, FIRST_PAUSE_S), LONGEST_PAUSE_S))
+        await self._store.retry_request(request.id, self._clock() + timedelta(seconds=pause_s))
+
     async def _answer_text(self, request: Request) -> None:
         command = (
             parse_mention(request.text, self._bot_user_id)
@@ -158,42 +194,144 @@ class Actions:
             else parse_command(request.text)
         )
         match command:
-            case StatusCommand(query=query):
-                await self._show_status(request, query)
-            case ShowCommand(target=target):
-                await self._show(request, target)
             case SyncCommand(target=target):
                 await self._sync(request, target)
-            case SubscribeCommand(words="") if request.kind is RequestKind.COMMAND:
-                await self._alerts.offer(request, await self._knowledge.last_names(self._clock()))
-            case SubscribeCommand(words=words):
-                await self._alerts.subscribe(request, words, (await self._knowledge.look()).integrations)
-            case UnsubscribeCommand(words=words):
-                await self._alerts.unsubscribe(request, words, (await self._knowledge.look()).integrations)
-            case SubscriptionsCommand():
-                await self._alerts.show(request, await self._knowledge.names())
             case HistoryCommand(target=target):
-                await self._records.show_history(request, target)
+                if permitted := await self._permit(request, Verb.LOOK, Deed.LOOK):
+                    await self._records.show_history(permitted, target)
             case AuditCommand(words=words):
-                await self._records.show_audit(request, words)
+                if permitted := await self._permit_audit(request):
+                    await self._records.show_audit(permitted, words)
+            case WhyCommand(verb=verb, target=target):
+                await self._explain(request, verb, target)
+            case SubscribeCommand() | UnsubscribeCommand():
+                await self._subscribe(request, command)
             case HelpCommand():
                 await self._note(request, blocks.help_message(command, command=self._command))
+            case _:
+                await self._look(request, command)
+                await self._access.prepare(request.origin)
+
+    async def _look(self, request: Request, command: StatusCommand | ShowCommand | SubscriptionsCommand) -> None:
+        if isinstance(command, ShowCommand):
+            await self._show(request, command.target)
+            return
+        permitted = await self._permit(request, Verb.LOOK, Deed.LOOK)
+        if permitted and isinstance(command, StatusCommand):
+            await self._show_status(permitted, command.query)
+        elif permitted:
+            await self._alerts.show(permitted, await self._knowledge.names())
+
+    async def _subscribe(self, request: Request, command: SubscribeCommand | UnsubscribeCommand) -> None:
+        if command == SubscribeCommand() and request.kind is RequestKind.COMMAND:
+            if permitted := await self._permit(request, Verb.SUBSCRIBE, Deed.SUBSCRIBE, type_matters=False):
+                await self._alerts.offer(permitted, await self._knowledge.last_names(self._clock()))
+            return
+        known = (await self._knowledge.look()).integrations
+        ends = isinstance(command, UnsubscribeCommand)
+        type_ = self._alerts.type_meant(command.words, known, ending=ends)
+        deed = Deed.UNSUBSCRIBE if ends else Deed.SUBSCRIBE
+        permitted = await self._permit(request, Verb.SUBSCRIBE, deed, type_=type_)
+        if permitted and ends:
+            await self._alerts.unsubscribe(permitted, command.words, known)
+        elif permitted:
+            await self._alerts.subscribe(permitted, command.words, known)
 
     async def _answer_press(self, request: Request, press: Press) -> None:
         match press.action:
+            case Action.RESYNC | Action.TRY_AGAIN | Action.SYNC_ANYWAY:
+                await self._answer_start(request, press)
+            case Action.KEEP_WATCHING:
+                await self._answer_keep_watching(request, press)
             case Action.DETAILS:
-                await self._add_detail(request, press.integration_id)
+                await self._add_detail(request, await self._named(press.integration_id))
             case Action.REFRESH | Action.PREVIOUS_PAGE | Action.NEXT_PAGE:
                 await self._redraw(request, press)
             case Action.REFRESH_HOME:
-                await self._homes.open(request)
+                await self._open_home(request)
             case Action.SNOOZE | Action.END_SNOOZE:
-                await self._alerts.snooze(request, press)
+                about = _only_one(await self._store.load_panel(press.panel_id))
+                deed = Deed.SNOOZE if press.action is Action.SNOOZE else Deed.END_SNOOZE
+                if permitted := await self._permit(request, Verb.SUBSCRIBE, deed, about):
+                    await self._alerts.snooze(permitted, press)
             case Action.UNSUBSCRIBE:
-                await self._alerts.press_unsubscribe(request, press, await self._knowledge.names())
-            case _:
-                log.error("press_not_answered", action=press.action)
-                await self._store.finish_request(request.id)
+                known = await self._knowledge.names()
+                type_ = await self._alerts.type_subscribed(press.subscription_id, known)
+                if permitted := await self._permit(request, Verb.SUBSCRIBE, Deed.UNSUBSCRIBE, type_=type_):
+                    await self._alerts.press_unsubscribe(permitted, press, known)
+
+    # Who may
+
+    async def _permit(
+        self,
+        request: Request,
+        verb: Verb,
+        deed: Deed,
+        about: Integration | None = None,
+        *,
+        type_: str | None = None,
+        type_matters: bool = True,
+    ) -> Request | None:
+        """Return the request with the rule that lets it through; None: it is refused, and answered so."""
+        type_ = _type_of(about) if about else type_
+        decided = await self._access.decide(request.origin, verb, type_)
+        if isinstance(decided, Allowed):
+            return _let_through(request, decided)
+        if not type_matters and self._access.depends_on_type(verb):  # what is chosen in the form decides
+            return request
+        await self._refuse(request, decided, deed, about)
+        return None
+
+    async def _permit_audit(self, request: Request) -> Request | None:
+        """Do as ``_permit`` does, for reading the audit."""
+        decided = await self._access.decide_audit(request.origin)
+        if isinstance(decided, Allowed):
+            return _let_through(request, decided)
+        await self._refuse(request, decided, Deed.AUDIT, None)
+        return None
+
+    async def _refuse(self, request: Request, refused: Refused, deed: Deed, about: Integration | None) -> None:
+        log.info("refused", user_id=request.origin.person.id, action=deed, rule=refused.rule)
+        message = blocks.refused_message(refused, await self._name(about) if about else None)
+        entry = of_refusal(request.origin, deed, refused.rule, self._clock(), about)
+        await self._store.add_note(request, message, private_address(request), self._clock(), entry=entry)
+
+    async def _open_home(self, request: Request) -> None:
+        decided = await self._access.decide(request.origin, Verb.LOOK)
+        if isinstance(decided, Allowed):
+            await self._homes.open(request)
+            await self._access.prepare(request.origin)
+            return
+        await self._homes.refuse(request, blocks.refused_home(decided))
+        await self._store.finish_request(request.id)
+
+    async def _explain(self, request: Request, verb: Verb, target: str) -> None:
+        """Say whether a person may do something, and what is in the way."""
+        about, name, met = None, None, None
+        if target:
+            found = resolve(target, (await self._knowledge.look()).integrations)
+            if not isinstance(found, Found):
+                nearest = found.matches if isinstance(found, Ambiguous) else found.nearest
+                await self._note(request, blocks.not_found_message(target, nearest, command=self._command))
+                return
+            about, name = found.integration, await self._name(found.integration)
+            if verb is Verb.SYNC:
+                met = await self._store.would_hold(request.origin, about.id, self._limits, self._clock())
+        decided = await self._access.decide(request.origin, verb, _type_of(about) if about else None)
+        held = met if isinstance(met, Held) else None
+        message = blocks.why_message(decided, verb, name, held, is_running=bool(met and not held))
+        await self._store.add_note(request, message, private_address(request), self._clock())
+
+    async def _name(self, integration: Integration) -> Name:
+        return name_of(integration, await self._knowledge.names())
+
+    async def _named(self, integration_id: str) -> Integration:
+        """Find an integration as it was known last, where its type can matter."""
+        unknown = Integration(integration_id)
+        if not self._access.depends_on_type(Verb.LOOK) and not self._access.depends_on_type(Verb.SYNC):
+            return unknown
+        known = await self._knowledge.last_names(self._clock())
+        return next((one for one in known if one.id == integration_id), unknown)
 
     # Status and detail
 
@@ -207,20 +345,24 @@ class Actions:
         await self._add_panel(request, _panel(PanelKind.STATUS, known, matching, query=query))
 
     async def _show(self, request: Request, target: str) -> None:
+        """Show one integration; which one is meant is looked up first, since its type may decide."""
         known = await self._knowledge.look()
         match resolve(target, known.integrations):
             case Found(integration=integration):
-                await self._add_detail(request, integration.id)
-            case Ambiguous(matches=matches):
+                await self._add_detail(request, integration)
+            case Ambiguous(matches=matches) if await self._permit(request, Verb.LOOK, Deed.LOOK, matches[0]):
                 await self._add_panel(request, _panel(PanelKind.CHOOSE_DETAIL, known, matches, query=target))
             case NotFound(nearest=nearest):
                 await self._note(request, blocks.not_found_message(target, nearest, command=self._command))
 
-    async def _add_detail(self, request: Request, integration_id: str) -> None:
+    async def _add_detail(self, request: Request, integration: Integration) -> None:
+        permitted = await self._permit(request, Verb.LOOK, Deed.LOOK, integration)
+        if permitted is None:
+            return
         try:
-            known = await self._knowledge.look_at(integration_id)
+            known = await self._knowledge.look_at(integration.id)
         except FlokitMissing:
-            await self._note(request, blocks.not_found_message(integration_id, (), command=self._command))
+            await self._note(request, blocks.not_found_message(integration.id, (), command=self._command))
             return
         await self._add_panel(request, _panel(PanelKind.DETAIL, known, known.integrations))
 
@@ -231,8 +373,14 @@ class Actions:
             await self._note(request, blocks.plain_message(sentence))
             return
         if panel.kind is PanelKind.AUDIT:
+            if await self._permit_audit(request) is None:
+                return
             panel = await self._records.turn(panel, press.page, request.origin.person.id)
-        elif press.action is Action.REFRESH:
+            await self._store.redraw_panel(request, panel, self._clock())
+            return
+        if await self._permit(request, Verb.LOOK, Deed.LOOK, _only_one(panel)) is None:
+            return
+        if press.action is Action.REFRESH:
             panel = await self._refreshed(panel)
         else:
             panel = replace(panel, page=press.page)
@@ -269,28 +417,106 @@ class Actions:
             case Found(integration=integration):
                 await self._start_typed(request, known, integration)
             case Ambiguous(matches=matches):
-                await self._add_panel(request, _panel(PanelKind.CHOOSE_SYNC, known, matches, query=target))
+                if permitted := await self._permit(request, Verb.SYNC, Deed.SYNC, matches[0]):
+                    await self._add_panel(permitted, _panel(PanelKind.CHOOSE_SYNC, known, matches, query=target))
             case NotFound(nearest=nearest):
                 await self._note(request, blocks.not_found_message(target, nearest, command=self._command))
 
     async def _start_typed(self, request: Request, known: Known, integration: Integration) -> None:
         """Start or join a sync in the thread it was asked in, or under a message of its own."""
-        root = None if request.origin.thread_ts else _panel(PanelKind.SYNC, known, (integration,))
-        await self._start(request, integration, root=root)
+        permitted = await self._permit(request, Verb.SYNC, Deed.SYNC, integration)
+        if permitted:
+            root = None if request.origin.thread_ts else _panel(PanelKind.SYNC, known, (integration,))
+            refuse = await self._limit_refusal(permitted, integration)
+            await self._start(permitted, integration, root=root, refuse=refuse, is_saved=True)
 
-    async def _start_pressed(self, request: Request, press: Press) -> None:
+    async def _start_at_once(self, request: Request, press: Press) -> bool:
+        """Start or join a sync before Slack is answered; False when that needs more than what is known by now.
+
+        Then nothing was written: the request waits in the inbox, and ``_answer_start`` has time to ask.
+        """
+        known, integration = await self._meant(press)
+        decided = self._access.known(request.origin, Verb.SYNC, _type_of(integration))
+        if not isinstance(decided, Allowed):
+            return False
+        started = await self._start_pressed(_let_through(request, decided), press, known, integration)
+        return not isinstance(started, Held)
+
+    async def _answer_start(self, request: Request, press: Press) -> None:
+        """Start or join a sync from the inbox, or say why not."""
+        known, integration = await self._meant(press)
+        if _type_of(integration) is None:
+            integration = await self._named(press.integration_id)
+        override = press.action is Action.SYNC_ANYWAY
+        if override:
+            request = replace(request, origin=_first_asked_at(request.origin, press.choice))
+        permitted = await self._permit(request, Verb.SYNC, _DEEDS[press.action], integration)
+        if permitted and override:
+            permitted = await self._permit(request, Verb.ADMINISTER, Deed.SYNC_ANYWAY, integration)
+        if permitted:
+            refuse = await self._limit_refusal(permitted, integration)
+            await self._start_pressed(
+                permitted, press, known, integration, refuse=refuse, override=override, is_saved=True
+            )
+
+    async def _limit_refusal(self, request: Request, integration: Integration) -> Callable[[Held], _Answer]:
+        """Make what says that a start is held back; whoever may override that gets a button for it."""
+        origin, anyway = request.origin, None
+        decided = await self._access.decide(origin, Verb.ADMINISTER, _type_of(integration))
+        if isinstance(decided, Allowed) and is_usable_id(integration.id):
+            anyway = Press(
+                Action.SYNC_ANYWAY,
+                integration_id=integration.id,
+                panel_id=request.press.panel_id if request.press else "",
+                run_id=request.press.run_id if request.press else "",
+                choice=_place_of(origin),
+            )
+        name = await self._name(integration)
+        return lambda held: (blocks.held_message(held, name, anyway), private_address(request))
+
+    async def _start_pressed(
+        self,
+        request: Request,
+        press: Press,
+        known: Known,
+        integration: Integration,
+        *,
+        refuse: Callable[[Held], _Answer] | None = None,
+        override: bool = False,
+        is_saved: bool = False,
+    ) -> Opened | Held | None:
         """Start or join a sync in the thread of the message that was clicked.
 
         A message that only its reader sees has no thread: that follow-up gets a message of its own, sent directly.
         """
-        known = await self._known_to(press)
-        integration = next(
-            (one for one in known.integrations if one.id == press.integration_id), Integration(press.integration_id)
+        origin, root = request.origin, None
+        if origin.ephemeral or not (origin.thread_ts or origin.message_ts):
+            root = _panel(PanelKind.SYNC, known, (integration,))
+        return await self._start(
+            request,
+            integration,
+            panel_id=None if root else press.panel_id or None,
+            root=root,
+            refuse=refuse,
+            override=override,
+            is_saved=is_saved,
         )
-        if request.origin.ephemeral:
-            await self._start(request, integration, root=_panel(PanelKind.SYNC, known, (integration,)))
-        else:
-            await self._start(request, integration, panel_id=press.panel_id or None)
+
+    async def _answer_keep_watching(self, request: Request, press: Press) -> None:
+        run = await self._store.load_run(press.run_id)
+        about = run and Integration(run.integration_id, run.integration_type)
+        permitted = await self._permit(request, Verb.SYNC, Deed.KEEP_WATCHING, about or None)
+        if permitted is None:
+            return
+        kept = await self._store.keep_watching(permitted, press.run_id, self._clock(), is_saved=True)
+        if sentence := _NOTHING_TO_WATCH.get(kept):
+            await self._note(request, blocks.plain_message(sentence))
+
+    async def _meant(self, press: Press) -> tuple[Known, Integration]:
+        """Find the integration of a press in what its message knew; FloKit is not asked before the ack."""
+        known = await self._known_to(press)
+        found = (one for one in known.integrations if one.id == press.integration_id)
+        return known, next(found, Integration(press.integration_id))
 
     async def _known_to(self, press: Press) -> Known:
         """What the pressed message knew; FloKit is not asked before the ack."""
@@ -303,9 +529,17 @@ class Actions:
         return Known((), self._clock())
 
     async def _start(
-        self, request: Request, integration: Integration, *, panel_id: str | None = None, root: Panel | None = None
-    ) -> None:
-        opened = await self._store.start_sync(
+        self,
+        request: Request,
+        integration: Integration,
+        *,
+        panel_id: str | None = None,
+        root: Panel | None = None,
+        refuse: Callable[[Held], _Answer] | None = None,
+        override: bool = False,
+        is_saved: bool = False,
+    ) -> Opened | Held | None:
+        started = await self._store.start_sync(
             request,
             integration,
             self._clock(),
@@ -313,15 +547,22 @@ class Actions:
             action=_DEEDS[request.press.action] if request.press else Deed.SYNC,
             panel_id=panel_id,
             root=root,
+            limits=self._limits,
+            override=override,
+            refuse=refuse,
+            is_saved=is_saved,
         )
-        if opened:
-            log.info(
-                "sync_joined" if opened.joined else "sync_requested",
-                run_id=opened.run.id,
-                integration_id=integration.id,
-                user_id=request.origin.person.id,
-                channel_id=request.origin.channel_id,
-            )
+        about = {
+            "integration_id": integration.id,
+            "user_id": request.origin.person.id,
+            "channel_id": request.origin.channel_id,
+        }
+        if isinstance(started, Held):
+            if refuse:
+                log.info("sync_held", by=started.by, until=started.until.isoformat(), **about)
+        elif started:
+            log.info("sync_joined" if started.joined else "sync_requested", run_id=started.run.id, **about)
+        return started
 
     # Answers
 
@@ -336,3 +577,32 @@ class Actions:
 
 def _panel(kind: PanelKind, known: Known, shown: Sequence[Integration], *, query: str = "") -> Panel:
     return Panel(new_id("pnl"), kind, tuple(shown), known.as_of, query=query, stale_reason=known.stale_reason)
+
+
+def _let_through(request: Request, decided: Allowed) -> Request:
+    return replace(request, origin=replace(request.origin, rule=decided.rule))
+
+
+def _type_of(integration: Integration) -> str | None:
+    return None if integration.type == Integration("").type else integration.type
+
+
+def _only_one(panel: Panel | None) -> Integration | None:
+    """Return the integration that a message is about, when it is about one."""
+    return panel.integrations[0] if panel and len(panel.integrations) == 1 else None
+
+
+def _place_of(origin: Origin) -> str:
+    """Write down where something was asked, for a button in an answer that stands elsewhere."""
+    if origin.ephemeral:
+        return ""
+    root_ts = origin.thread_ts or origin.message_ts
+    return f"{origin.channel_id}:{root_ts}" if root_ts else origin.channel_id
+
+
+def _first_asked_at(origin: Origin, place: str) -> Origin:
+    """Read what ``_place_of`` wrote; "" is a place that only its reader sees."""
+    if not place:
+        return replace(origin, ephemeral=True)
+    channel_id, _, root_ts = place.partition(":")
+    return replace(origin, channel_id=channel_id, thread_ts=root_ts or None, message_ts=None, ephemeral=False)

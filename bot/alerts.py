@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from bot.core.commands import Press
     from bot.core.models import Integration, Message
     from bot.core.requests import Request
+    from bot.people import People
     from bot.slack import SlackClient
     from bot.store.incidents import Incidents
     from bot.store.store import Store
     from bot.store.subscriptions import Subscriptions
     from bot.store.timers import TimerClaim
-    from bot.zones import Zones
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class Alerts:
         subscriptions: Subscriptions,
         incidents: Incidents,
         store: Store,
-        zones: Zones,
+        people: People,
         slack: SlackClient,
         *,
         clock: Callable[[], datetime],
@@ -62,7 +62,7 @@ class Alerts:
         self._subscriptions = subscriptions
         self._incidents = incidents
         self._store = store
-        self._zones = zones
+        self._people = people
         self._slack = slack
         self._clock = clock
         self._command = command
@@ -85,7 +85,7 @@ class Alerts:
         """Open the form; a command that is answered too late for that gets the words that can be typed."""
         now, person = self._clock(), request.origin.person
         told = would_have_told(None, await self._incidents.since(now - LOOKED_BACK), now)
-        view = blocks.subscribe_form(request.origin.channel_id, await self._zones.of(person.id), known, told, now)
+        view = blocks.subscribe_form(request.origin.channel_id, await self._people.zone_of(person.id), known, told, now)
         try:
             await self._slack.open_view(request.id, view)
         except SlackError as error:
@@ -112,7 +112,7 @@ class Alerts:
         origin, now = request.origin, self._clock()
         digest = wish.digest
         if digest and not digest.zone:
-            digest = replace(digest, zone=await self._zones.of(origin.person.id))
+            digest = replace(digest, zone=await self._people.zone_of(origin.person.id))
         subscription = Subscription(
             id=new_id("sub"),
             team_id=origin.team_id,
@@ -219,6 +219,22 @@ class Alerts:
             return f"every {display_name(target)} integration"
         return target
 
+    # What a rule of the policy may ask for
+
+    def type_meant(self, words: str, known: Sequence[Integration], *, ending: bool = False) -> str | None:
+        """Tell which type of integration is to be subscribed, or no more; None: several, or not one that is known."""
+        read = parse_unsubscribe if ending else parse_subscribe
+        meant = read(words, command=self._command)
+        if isinstance(meant, Unclear) or not meant.target_text:
+            return None
+        target = self._target(meant.target_text, known)
+        return _type_of(target, known) if isinstance(target, str) else None
+
+    async def type_subscribed(self, subscription_id: str, known: Sequence[Integration]) -> str | None:
+        """Tell which type of integration a subscription is for; None: several, or not one that is known."""
+        subscription = await self._subscriptions.load(subscription_id)
+        return _type_of(subscription.target, known) if subscription else None
+
     # Closed channels
 
     async def follow_channel(self, request: Request) -> None:
@@ -270,7 +286,7 @@ class Alerts:
             return now + timedelta(hours=_HOURS[choice])
         if choice != "tomorrow":
             return None
-        zone = ZoneInfo(await self._zones.of(user_id))
+        zone = ZoneInfo(await self._people.zone_of(user_id))
         tomorrow = now.astimezone(zone).date() + timedelta(days=1)
         return datetime.combine(tomorrow, TOMORROW_AT, tzinfo=zone).astimezone(UTC)
 
@@ -281,3 +297,8 @@ class Alerts:
     async def _note(self, request: Request, message: Message) -> None:
         address = answer_address(request, private=True)
         await self._store.add_note(request, message, address, self._clock())
+
+
+def _type_of(target: str, known: Sequence[Integration]) -> str | None:
+    types = {*KNOWN_TYPES, *(one.type for one in known)}
+    return next((one.type for one in known if one.id == target), target if target in types else None)

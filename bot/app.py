@@ -15,6 +15,7 @@ from bot.core.errors import SettingsError, SlackAuthLost, SlackError, StoreUnava
 from bot.health import Health
 from bot.housekeeper import Housekeeper
 from bot.metrics import Metrics, Scraper, SocketState
+from bot.policy_file import load_policy
 from bot.pulse import feel_pulse
 from bot.settings import Mode, wants_traces
 from bot.slack import SlackClient
@@ -62,6 +63,7 @@ class Bot:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = now_utc) -> None:
         self._settings = settings
+        self._policy = load_policy(settings.policy_file)
         self._clock = clock
         self._stop = asyncio.Event()
         self._database = Database(settings.database_url)
@@ -188,6 +190,7 @@ class Bot:
         workspace = build_workspace(
             self._settings,
             identity,
+            policy=self._policy,
             database=self._database,
             store=self._store,
             timers=self._timers,

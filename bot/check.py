@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bot.core.errors import FlokitError, SlackError, SlackUnavailable, StoreUnavailable
+from bot.core.errors import FlokitError, SettingsError, SlackError, SlackUnavailable, StoreUnavailable
+from bot.core.policy import explain
 from bot.flokit import FlokitClient
+from bot.policy_file import load_policy
 from bot.scopes import BOT_SCOPES
 from bot.settings import Mode
 from bot.slack import SlackClient
@@ -14,7 +16,7 @@ from bot.store import schema
 from bot.store.database import Database
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from pydantic import SecretStr
 
@@ -45,9 +47,25 @@ async def check(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     async for finding in _check_flokit(settings):
         yield finding
+    for finding in _explain_policy(settings):
+        yield finding
     if settings.flokit_webhook_secret:
         yield _check_webhook_secret(settings.flokit_webhook_secret)
     yield await _check_database(settings)
+
+
+def _explain_policy(settings: Settings) -> Iterator[Finding]:
+    """Say who may do what, or what is wrong with the file that says it."""
+    try:
+        policy = load_policy(settings.policy_file)
+    except SettingsError as error:
+        for problem in error.problems:
+            yield Finding(is_fine=False, text=problem)
+        return
+    where = settings.policy_file or "not set; the built-in rules hold"
+    yield Finding(is_fine=True, text=f"POLICY_FILE: {where}")
+    for line in explain(policy):
+        yield Finding(is_fine=True, text=f"  {line}")
 
 
 def _check_webhook_secret(secret: SecretStr) -> Finding:

@@ -66,6 +66,14 @@ class HomeDrawer:
         """Somebody opened theirs, or wants it fresh."""
         await self._homes.open(request, self._clock())
 
+    async def refuse(self, request: Request, view: dict[str, object]) -> None:
+        """Show a person why there is nothing to see.
+
+        Raises:
+            SlackError: it cannot be shown.
+        """
+        await self._slack.publish_home(request.origin.person.id, view)
+
     async def draw(self, claim: TimerClaim) -> None:
         """Draw a person's App Home anew, if they may be looking at it."""
         now, user_id = self._clock(), claim.subject

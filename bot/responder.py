@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from bot.core.errors import ClaimLost, StoreUnavailable
+from bot.core.errors import ClaimLost, SlackError, StoreUnavailable
 from bot.store.ids import new_id
 from bot.telemetry import SILENT, following
 
@@ -43,7 +43,11 @@ class Responder:
                 await self._actions.answer(request)
             except (StoreUnavailable, ClaimLost):
                 raise
-            except Exception:
+            except Exception as error:
+                if isinstance(error, SlackError) and error.retryable:
+                    log.warning("request_postponed", code=error.code, error=str(error))
+                    await self._actions.postpone(request, getattr(error, "retry_after_s", None))
+                    return
                 error_id = new_id("err")
                 self._telemetry.fault("request")
                 log.exception("request_failed", error_id=error_id)

@@ -16,5 +16,6 @@ BOT_SCOPES: Final = {
     "groups:read": "the same as channels:read, in private channels that it was invited to",
     "im:history": "hear direct messages, and the same look there",
     "im:write": "open a direct message when it cannot post where it was asked",
-    "users:read": "know a person's time zone",
+    "usergroups:read": "know who is in the user groups that a policy names",
+    "users:read": "know a person's time zone, and whether they are a guest",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from bot.core.errors import SettingsError
 from bot.core.hosts import is_loopback
 from bot.core.incidents import Rules
+from bot.core.limits import Limits
 from bot.core.models import Patience
 
 
@@ -203,6 +205,11 @@ class Settings(DatabaseSettings):
     stale_after_hours: Annotated[dict[str, float] | None, NoDecode, BeforeValidator(_parse_hours)] = Field(
         None, description="hours without a success that are too many, by type: `stripe=12, adjust=48`"
     )
+    policy_file: Path | None = Field(None, description="who may do what: a YAML file, manifests/policy.example.yaml")
+    sync_cooldown_s: Annotated[float, Field(ge=0, le=30 * 24 * 3600, allow_inf_nan=False)] = Field(
+        60.0, description="seconds between a successful sync and the next start of the same integration; 0: none"
+    )
+    sync_quota_per_hour: int = Field(0, ge=0, le=10_000, description="syncs that one person may start an hour; 0: any")
     lease_s: Seconds = Field(10.0, description="how long a replica's claim on work holds")
     retention_days: float = Field(90.0, ge=1, le=36500, description="how many days finished work is kept")
     log_format: Literal["console", "json"] = Field("console", description="console or json")
@@ -248,6 +255,11 @@ class Settings(DatabaseSettings):
             grace_s=self.follow_up_grace_s,
             deadline_s=self.follow_up_deadline_s,
         )
+
+    @property
+    def limits(self) -> Limits:
+        """How soon and how often a sync may be started."""
+        return Limits(self.sync_cooldown_s, self.sync_quota_per_hour)
 
     @property
     def rules(self) -> Rules:

@@ -98,6 +98,17 @@ class Identity:
     scopes: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What Slack tells of a person. ``zone`` is an IANA name; each of the others is "no" where Slack does not say."""
+
+    zone: str = ""
+    is_guest: bool = False
+    is_stranger: bool = False
+    team_ids: frozenset[str] = frozenset()
+    """The workspaces that they belong to: several in an Enterprise organization."""
+
+
 class SlackClient:
     """One workspace's Slack. Made inside a running event loop; ``aclose`` when done."""
 
@@ -140,12 +151,19 @@ class SlackClient:
             scopes=_granted_scopes(response.headers),
         )
 
-    async def fetch_zone(self, user_id: str) -> str:
-        """Ask which time zone a person lives in, as an IANA name; "" when Slack does not say."""
+    async def fetch_profile(self, user_id: str) -> Profile:
+        """Ask who a person is: https://docs.slack.dev/reference/methods/users.info."""
         response = await self._call(self.web.users_info(user=user_id))
-        user = response.get("user") or {}
-        zone = user.get("tz") if isinstance(user, dict) else None
-        return zone if isinstance(zone, str) else ""
+        user = response.get("user")
+        return _profile_of(user if isinstance(user, dict) else {})
+
+    async def fetch_group(self, group_id: str) -> frozenset[str]:
+        """Ask who is in a user group: https://docs.slack.dev/reference/methods/usergroups.users.list."""
+        response = await self._call(self.web.usergroups_users_list(usergroup=group_id))
+        users = response.get("users")
+        if not isinstance(users, list):
+            raise SlackUnavailable("Slack listed a user group without its people")
+        return frozenset(str(user) for user in users)
 
     async def check_app_token(self, app_token: str) -> None:
         """Ask Slack for a socket's address, without opening the socket."""
@@ -361,6 +379,17 @@ def _typed(error: SlackApiError) -> SlackError:
     if not code:  # not an answer of Slack's API: a proxy's page, or half a reply
         return SlackUnavailable(f"Slack answered HTTP {status} without a usable body")
     return _CLASS_OF_CODE.get(code, SlackOther)(f"Slack refused: {code}", code=code)
+
+
+def _profile_of(user: dict[str, Any]) -> Profile:
+    zone, enterprise = user.get("tz"), user.get("enterprise_user")
+    teams = [user.get("team_id"), *((enterprise.get("teams") or []) if isinstance(enterprise, dict) else [])]
+    return Profile(
+        zone if isinstance(zone, str) else "",
+        is_guest=user.get("is_restricted") is True or user.get("is_ultra_restricted") is True,
+        is_stranger=user.get("is_stranger") is True,
+        team_ids=frozenset(team for team in teams if isinstance(team, str) and team),
+    )
 
 
 def _ts_of(response: Any) -> str:

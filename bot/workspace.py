@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from slack_bolt.authorization import AuthorizeResult
 
 from bot import listeners
+from bot.access import Access
 from bot.actions import Actions
 from bot.alerts import Alerts
 from bot.digests import Digests
@@ -20,6 +21,7 @@ from bot.knowledge import Knowledge
 from bot.listeners.faults import Faults
 from bot.listeners.observed import ObservedApp
 from bot.listeners.reception import Reception
+from bot.people import People
 from bot.records import Records
 from bot.responder import Responder
 from bot.sender import Sender
@@ -33,7 +35,6 @@ from bot.store.subscriptions import Subscriptions
 from bot.store.timers import TimerKind
 from bot.watcher import Watcher
 from bot.worker import Worker
-from bot.zones import Zones
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from slack_bolt.async_app import AsyncApp
 
+    from bot.core.policy import Policy
     from bot.settings import Settings
     from bot.slack import Identity, SlackClient
     from bot.store.database import Database
@@ -71,6 +73,7 @@ def build_workspace(
     settings: Settings,
     identity: Identity,
     *,
+    policy: Policy,
     database: Database,
     store: Store,
     timers: Timers,
@@ -97,7 +100,8 @@ def build_workspace(
         telemetry=telemetry,
     )
     knowledge = Knowledge(flokit, Snapshots(database, team_id))
-    alerts = Alerts(subscriptions, incidents, store, Zones(slack), slack, clock=clock, command=command)
+    people = People(slack, team_id)
+    alerts = Alerts(subscriptions, incidents, store, people, slack, clock=clock, command=command)
     homes = HomeDrawer(
         Homes(database, team_id, timers_rang=timers.rang),
         subscriptions,
@@ -118,7 +122,9 @@ def build_workspace(
         alerts,
         homes,
         records,
+        Access(policy, people),
         patience=settings.patience,
+        limits=settings.limits,
         clock=clock,
         command=command,
         bot_user_id=identity.bot_user_id,

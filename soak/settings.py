@@ -27,6 +27,7 @@ QUICK: Final = {
     "FOLLOW_UP_GRACE_S": f"{GRACE_S:g}",
     "FOLLOW_UP_DEADLINE_S": f"{DEADLINE_S:g}",
     "LEASE_S": "2",
+    "SYNC_COOLDOWN_S": "0",
     "LOG_FORMAT": "json",
 }
 """Patience for a storm: the documented rules, twenty to fifty times as fast."""

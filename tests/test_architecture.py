@@ -14,7 +14,19 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     ("core", {"bot.core"}),
-    ("ground", {"bot", "bot.settings", "bot.scopes", "bot.logs", "bot.pacing", "bot.telemetry", "bot.pulse"}),
+    (
+        "ground",
+        {
+            "bot",
+            "bot.policy_file",
+            "bot.settings",
+            "bot.scopes",
+            "bot.logs",
+            "bot.pacing",
+            "bot.telemetry",
+            "bot.pulse",
+        },
+    ),
     ("adapters", {"bot.flokit", "bot.slack", "bot.slack_session", "bot.slack_socket", "bot.store", "bot.traces"}),
     (
         "application",
@@ -32,7 +44,8 @@ LAYERS = (
             "bot.sender",
             "bot.watcher",
             "bot.worker",
-            "bot.zones",
+            "bot.access",
+            "bot.people",
         },
     ),
     ("entrances", {"bot.listeners", "bot.web", "bot.webhooks", "bot.health", "bot.metrics"}),
@@ -51,7 +64,9 @@ SIDEWAYS = {
     ("bot.actions", "bot.home"),
     ("bot.actions", "bot.records"),
     ("bot.records", "bot.knowledge"),
-    ("bot.alerts", "bot.zones"),
+    ("bot.actions", "bot.access"),
+    ("bot.alerts", "bot.people"),
+    ("bot.access", "bot.people"),
     ("bot.home", "bot.knowledge"),
     ("bot.app", "bot.workspace"),
     ("bot.responder", "bot.actions"),

@@ -315,9 +315,10 @@ async def test_check_finds_everything_fine(tmp_path):
         "SLACK_APP_TOKEN",
         "FLOKIT_API_KEY",
         "FLOKIT_SYNC_API_KEY",
+        "POLICY_FILE",
         "DATABASE_URL",
     ]
-    assert [line.removeprefix("✓ ").partition(":")[0] for line in lines] == checked
+    assert [line.removeprefix("✓ ").partition(":")[0] for line in lines if not line.startswith("✓  ")] == checked
 
 
 async def test_check_finds_http_mode_fine(tmp_path):
@@ -403,3 +404,28 @@ def test_the_sandbox_is_for_this_machine(tmp_path):
     assert done.returncode == 78
     assert done.stderr.startswith("--host: ")
     assert "--expose" in done.stderr
+
+
+async def test_check_explains_the_policy_and_names_what_is_wrong(tmp_path):
+    """``check`` says the rules in words; a wrong line of the file is a ✗ with its line and column."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rules:\n  - {name: Ana runs it, allow: administer, users: UANA}\n")
+    async with stand_ins() as (settings, _slack):
+        _, right, _ = await call_beside(tmp_path, "check", **settings, POLICY_FILE=str(policy))
+        policy.write_text("rules:\n  - {name: Ana runs it, allow: admin, users: UANA}\n")
+        code, wrong, _ = await call_beside(tmp_path, "check", **settings, POLICY_FILE=str(policy))
+    assert "Ana runs it: UANA may administer" in right
+    assert code == SETTINGS
+    assert f"✗ {policy}:2:32: “admin” is not one of" in wrong
+
+
+async def test_a_wrong_policy_ends_the_start(tmp_path):
+    """``run`` with a wrong policy names line and column and exits with 78."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rules:\n  - name: x\n")
+    async with stand_ins() as (settings, _slack):
+        code, _, err = await call_beside(tmp_path, "run", **settings, POLICY_FILE=str(policy))
+    assert (code, err.splitlines()) == (
+        SETTINGS,
+        [f"{policy}:2:5: a rule says either allow or refuse, and which of look, sync, subscribe, administer."],
+    )

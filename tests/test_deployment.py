@@ -43,6 +43,7 @@ DUMMIES = {
     "FLOKIT_WEBHOOK_SECRET": "dummy-of-16-chars",
     "FLOKIT_WEBHOOK_TIMESTAMP_HEADER": "X-FloKit-Timestamp",
     "STALE_AFTER_HOURS": "stripe=12",
+    "POLICY_FILE": "policy.yaml",
 }
 """What somebody fills in."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.core.alerts import Snooze
-    from bot.core.models import SyncRun
+    from bot.core.models import Integration, SyncRun
     from bot.core.requests import Origin
     from bot.core.subscriptions import Subscription
 
@@ -27,10 +27,16 @@ NOBODY: Final = Person("")
 class Deed(StrEnum):
     """What was done; the words are stored, exported and stable."""
 
+    LOOK = "look"
+    """Stands here when it was refused; what is allowed is not noted."""
+    AUDIT = "audit"
+    """As above."""
     SYNC = "sync"
     """Asked for in words."""
     RESYNC = "resync"
     TRY_AGAIN = "try_again"
+    SYNC_ANYWAY = "sync_anyway"
+    """In spite of a cooldown or a quota."""
     KEEP_WATCHING = "keep_watching"
     OUTCOME = "outcome"
     """A run got its outcome, or a late one; the person is the one who started it."""
@@ -101,7 +107,23 @@ def of_origin(origin: Origin, action: str, at: datetime, run: SyncRun | None = N
         integration_id=run.integration_id if run else "",
         integration_type=run.integration_type if run else "",
         run_id=run.id if run else "",
+        rule=origin.rule,
         result=result,
+    )
+
+
+def of_refusal(origin: Origin, action: str, rule: str, at: datetime, integration: Integration | None) -> AuditEntry:
+    """Describe what a person was refused, and by which rule."""
+    return AuditEntry(
+        at,
+        origin.team_id,
+        origin.person,
+        origin.channel_id,
+        action,
+        integration_id=integration.id if integration else "",
+        integration_type=integration.type if integration else "",
+        decision=Ruling.REFUSED,
+        rule=rule,
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bot.core.advice import KNOWN_TYPES, display_name, is_stale
 from bot.core.models import Integration, Status
+from bot.core.policy import Verb
 from bot.core.typed import SMART_QUOTES, WRAPPING, unescape
 
 if TYPE_CHECKING:
@@ -72,6 +73,14 @@ class HistoryCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class WhyCommand:
+    """Explain whether the person may do something, without trying."""
+
+    verb: Verb
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AuditCommand:
     """Show who did what; ``words`` are read by `bot.core.audit_words`."""
 
@@ -101,6 +110,7 @@ Command: TypeAlias = (
     | SubscriptionsCommand
     | HistoryCommand
     | AuditCommand
+    | WhyCommand
     | HelpCommand
 )
 
@@ -170,6 +180,12 @@ COMMANDS: Final = (
         ("audit", "audit stripe 7d", "audit @ana 24h", "audit me"),
     ),
     CommandDoc(
+        "why",
+        "why sync <integration>",
+        "Say whether you may, by which rule, and what is in the way, without trying. Also: why look, why subscribe.",
+        ("why sync stripe",),
+    ),
+    CommandDoc(
         "help",
         "help [command]",
         "Show the commands, or examples of one. An integration is named by its type, id, or the ending of its id.",
@@ -212,6 +228,24 @@ def parse_command(text: str) -> Command:
     return _with_command(name, " ".join(words[1:]))
 
 
+_DEEDS: Final = {**{verb.value: verb for verb in Verb}, **dict.fromkeys(("status", "show"), Verb.LOOK)}
+
+
+def _why(rest: str) -> Command:
+    """Read what follows ``why``, such as ``sync stripe``, ``can't I subscribe``."""
+    words = [word for word in rest.split() if word.casefold().strip(WRAPPING) not in _FILLING]
+    if not words:
+        return HelpCommand(needs_target="why sync")
+    first = words[0].casefold().strip(WRAPPING)
+    verb = _DEEDS.get(first) or _DEEDS.get(_WORDS.get(first, "")) or (Verb.SUBSCRIBE if first in _WORDS else None)
+    if verb is None:
+        return WhyCommand(Verb.SYNC, " ".join(words).strip(WRAPPING))
+    return WhyCommand(verb, " ".join(words[1:]).strip(WRAPPING))
+
+
+_FILLING: Final = frozenset({"can", "can't", "cannot", "may", "i", "not", "won't"})
+
+
 def parse_mention(text: str, bot_user_id: str) -> Command:
     """Read a message that mentions the bot, or a direct message to it.
 
@@ -236,6 +270,8 @@ def _with_command(name: str, rest: str) -> Command:
         return SubscriptionsCommand()
     if name == "history":
         return HistoryCommand(rest)
+    if name == "why":
+        return _why(rest)
     if name == "help":
         return HelpCommand(topic=_WORDS.get(rest.casefold(), ""))
     if not rest:
@@ -266,6 +302,7 @@ class Action(StrEnum):
     REFRESH = "flokit_refresh"
     DETAILS = "flokit_details"
     TRY_AGAIN = "flokit_try_again"
+    SYNC_ANYWAY = "flokit_sync_anyway"
     KEEP_WATCHING = "flokit_keep_watching"
     PREVIOUS_PAGE = "flokit_previous_page"
     NEXT_PAGE = "flokit_next_page"
@@ -312,6 +349,7 @@ _NEEDED_ID: Final = {
     Action.RESYNC: "integration_id",
     Action.DETAILS: "integration_id",
     Action.TRY_AGAIN: "integration_id",
+    Action.SYNC_ANYWAY: "integration_id",
     Action.KEEP_WATCHING: "run_id",
     Action.REFRESH: "panel_id",
     Action.PREVIOUS_PAGE: "panel_id",

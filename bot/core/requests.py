@@ -43,7 +43,8 @@ class Origin:
     ``channel_id`` is "" in the App Home, which is no conversation: what follows from there comes as a direct message.
     ``thread_ts`` is the root of the thread it was asked in, ``message_ts`` the message whose button was pressed.
     ``ephemeral`` is set when only that person sees that message: it has no thread, and only ``response_url``
-    (5 uses within 30 minutes) can change it.
+    (5 uses within 30 minutes) can change it. ``is_stranger``: Slack said that they are of another workspace.
+    ``rule`` is what let the request through, once that is decided.
     """
 
     team_id: str
@@ -53,6 +54,8 @@ class Origin:
     message_ts: str | None = None
     ephemeral: bool = False
     response_url: str | None = None
+    is_stranger: bool = False
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,13 @@ def parse_command_payload(body: Mapping[str, Any], team_id: str, now: datetime) 
     if not (trigger_id and user_id and channel_id):
         return None
     person = Person(user_id, _text(body, "user_name"))
-    origin = Origin(team_id, person, channel_id, response_url=_text(body, "response_url") or None)
+    origin = Origin(
+        team_id,
+        person,
+        channel_id,
+        response_url=_text(body, "response_url") or None,
+        is_stranger=_is_other(_text(body, "team_id"), team_id),
+    )
     return Request(trigger_id, RequestKind.COMMAND, origin, now, text=_text(body, "text"))
 
 
@@ -47,6 +53,7 @@ def parse_press_payload(body: Mapping[str, Any], team_id: str, now: datetime, pr
         message_ts=message_ts,
         ephemeral=container.get("is_ephemeral") is True or message_ts is None,
         response_url=_text(body, "response_url") or None,
+        is_stranger=_is_other(_text(user, "team_id"), team_id),
     )
     return Request(trigger_id, RequestKind.PRESS, origin, now, press=press)
 
@@ -66,7 +73,8 @@ def parse_message_event(body: Mapping[str, Any], team_id: str, now: datetime) ->
     thread_ts = _text(event, "thread_ts") or None
     if event.get("type") == "app_mention" and event.get("channel_type") != "im":
         thread_ts = thread_ts or _text(event, "ts") or None
-    origin = Origin(team_id, Person(user_id), channel_id, thread_ts=thread_ts)
+    home = _text(event, "user_team") or _text(event, "team")
+    origin = Origin(team_id, Person(user_id), channel_id, thread_ts=thread_ts, is_stranger=_is_other(home, team_id))
     return Request(event_id, RequestKind.MENTION, origin, now, text=_text(event, "text"))
 
 
@@ -85,7 +93,8 @@ def parse_submission(
     if not (request_id and user_id):
         return None
     person = Person(user_id, _text(user, "username") or _text(user, "name"))
-    return Request(request_id, RequestKind.FORM, Origin(team_id, person, channel_id), now, text=text)
+    origin = Origin(team_id, person, channel_id, is_stranger=_is_other(_text(user, "team_id"), team_id))
+    return Request(request_id, RequestKind.FORM, origin, now, text=text)
 
 
 def parse_home_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
@@ -122,6 +131,11 @@ def value_of(action: Mapping[str, Any]) -> object:
 def event_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Read the event in its envelope."""
     return _map(body, "event")
+
+
+def _is_other(home: str, team_id: str) -> bool:
+    """Tell whether somebody's workspace is another one: Slack Connect brings people of other companies."""
+    return bool(home) and home != team_id
 
 
 def _map(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiosqlite
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
@@ -142,6 +142,14 @@ class Database:
         await self.engine.dispose()
         for thread in tuple(self._threads):
             await asyncio.to_thread(thread.join, THREADS_END_WITHIN_S)
+
+    async def lock(self, connection: AsyncConnection, name: str) -> None:
+        """Let one transaction at a time past this name; it holds until the transaction ends.
+
+        SQLite has one writer anyway: every transaction begins as one.
+        """
+        if not self.is_sqlite:
+            await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """Begin an INSERT that knows ``ON CONFLICT`` in this database's dialect."""

@@ -126,6 +126,12 @@ def answer_address(request: Request, *, private: bool = False) -> Address:
     )
 
 
+def private_address(request: Request) -> Address:
+    """Where an answer goes that is nobody else's business: to be seen by one person only, or else directly."""
+    address = answer_address(request, private=True)
+    return address if address.ephemeral else Address(address.team_id, user_id=address.user_id)
+
+
 async def add_row(
     connection: AsyncConnection,
     kind: OutboxKind,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 
 from bot.core.models import Decision, Outcome, Person, Phase, SyncRun, Telling
 from bot.store import codec, outbox
 from bot.store.ids import new_id
-from bot.store.tables import participants, runs, threads
+from bot.store.tables import UtcTime, participants, runs, threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,6 +186,30 @@ async def typical_s(connection: AsyncConnection, team_id: str, integration_id: s
     ended = [codec.load_run(data) for data in (await connection.scalars(query)).all()]
     durations = [(run.ended_at - run.accepted_at).total_seconds() for run in ended if run.ended_at and run.accepted_at]
     return statistics.median(durations) if durations else None
+
+
+async def last_success_at(connection: AsyncConnection, team_id: str, integration_id: str) -> datetime | None:
+    """Tell when the newest successful run of an integration ended."""
+    query = select(func.max(runs.c.ended_at, type_=UtcTime())).where(
+        runs.c.team_id == team_id, runs.c.integration_id == integration_id, runs.c.outcome == Outcome.SUCCEEDED
+    )
+    at: datetime | None = await connection.scalar(query)
+    return at
+
+
+async def starts_of(connection: AsyncConnection, team_id: str, user_id: str, since: datetime) -> list[datetime]:
+    """Tell when a person started runs since a time; what they joined does not count."""
+    query = (
+        select(runs.c.requested_at)
+        .join(participants, participants.c.run_id == runs.c.id)
+        .where(
+            runs.c.team_id == team_id,
+            runs.c.requested_at > since,
+            participants.c.user_id == user_id,
+            participants.c.joined_at == runs.c.requested_at,  # the first is who started it
+        )
+    )
+    return list((await connection.scalars(query)).all())
 
 
 async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s: float, limit: int) -> list[RunClaim]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, func, or_, select, update
 
 from bot.core import outcome
-from bot.core.audit import Deed, of_origin, of_outcome
+from bot.core.audit import Deed, Ruling, of_origin, of_outcome, of_refusal
 from bot.core.errors import ClaimLost
+from bot.core.limits import NO_LIMITS, QUOTA_WINDOW, Held, decide_limits
 from bot.core.panels import Panel, RowRun
 from bot.store import alerts, audit, codec, inbox, outbox, runs
 from bot.store.bell import Bell
@@ -24,12 +25,19 @@ from bot.store.tables import outbox as outbox_table
 from bot.store.tables import runs as runs_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
     from sqlalchemy import ColumnElement, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from bot.core.audit import AuditEntry
+    from bot.core.limits import Limits
     from bot.core.models import Decision, Integration, Message, Patience, Person, SyncRun
     from bot.core.requests import Origin, Request
     from bot.store.database import Database
+
+    Refuse: TypeAlias = Callable[[Held], tuple[Message, Address]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +144,23 @@ class Store:
             await connection.execute(
                 update(requests)
                 .where(requests.c.id == request_id, requests.c.due_at.is_not(None))
-                .values(due_at=due_at, lease_until=None)
+                .values(due_at=due_at, lease_until=None, attempts=0)
             )
 
     # Messages to send
 
-    async def add_note(self, request: Request, message: Message, address: Address, now: datetime) -> None:
-        """Answer a request with a message that is never edited."""
+    async def add_note(
+        self,
+        request: Request,
+        message: Message,
+        address: Address,
+        now: datetime,
+        *,
+        entry: AuditEntry | None = None,
+    ) -> None:
+        """Answer a request with a message that is never edited; ``entry`` is what the audit says of it."""
         async with self._database.begin() as connection:
+            await audit.add(connection, entry)
             note = replace(message, cause=request.cause)
             await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(note))
             await inbox.finish(connection, request.id)
@@ -351,7 +368,11 @@ class Store:
         action: str,
         panel_id: str | None = None,
         root: Panel | None = None,
-    ) -> Opened | None:
+        limits: Limits = NO_LIMITS,
+        override: bool = False,
+        refuse: Refuse | None = None,
+        is_saved: bool = False,
+    ) -> Opened | Held | None:
         """Open a run for an integration or join the active one, note the thread, write the audit entry.
 
         Args:
@@ -362,10 +383,21 @@ class Store:
             action: what was done, for the audit.
             panel_id: the message that was clicked: its row shows the run.
             root: a panel to post, under which the follow-up stands, when there is no message to reply to.
+            limits: how soon and how often a sync may be started; joining one is never limited.
+            override: start it in spite of them.
+            refuse: the answer when they hold it back, and where it goes. Without it nothing is written then.
+            is_saved: the request waits in the inbox, as what was typed always does.
         """
-        origin = request.origin
+        origin, waits = request.origin, is_saved or not request.press
         async with self._database.begin() as connection:
-            if request.press and not await inbox.note(connection, self._database, request, None, None):
+            held = await self._held(connection, origin, integration.id, limits, now)
+            if held and not override:
+                if refuse:
+                    entry = of_refusal(origin, action, held.by, now, integration)
+                    await self._refuse(connection, request, *refuse(held), entry, now, waits=waits)
+                    self.outbox_rang.ring()
+                return held
+            if not waits and not await inbox.note(connection, self._database, request, None, None):
                 return None
             run, joined = await self._open_or_join(connection, request, integration, now, patience)
             await runs.add_participant(connection, self._database, run.id, origin.person, now)
@@ -382,12 +414,61 @@ class Store:
             if root and told_here:
                 await self._add_panel(connection, replace(root, cause=request.cause), _root_address(origin), now)
             await outbox.tell(connection, run.id, outcome.STARTED, "", now, ended=False)
-            await audit.add(connection, of_origin(origin, action, now, run, "joined" if joined else "started"))
-            if not request.press:
+            entry = of_origin(origin, action, now, run, "joined" if joined else "started")
+            if held:
+                entry = replace(entry, decision=Ruling.OVERRIDDEN, rule=held.by)
+            await audit.add(connection, entry)
+            if waits:
                 await inbox.finish(connection, request.id)
         self.runs_rang.ring()
         self.outbox_rang.ring()
         return Opened(run, joined, told_here)
+
+    async def _held(
+        self, connection: AsyncConnection, origin: Origin, integration_id: str, limits: Limits, now: datetime
+    ) -> Held | None:
+        """Tell whether a start is held back. Within a transaction this also keeps others of the same person out."""
+        if limits == NO_LIMITS:
+            return None
+        if limits.quota_per_hour:
+            await self._database.lock(connection, f"{origin.team_id}:{origin.person.id}")
+        if await runs.find_active(connection, origin.team_id, integration_id):
+            return None
+        return decide_limits(
+            limits,
+            await runs.last_success_at(connection, origin.team_id, integration_id) if limits.cooldown_s else None,
+            await runs.starts_of(connection, origin.team_id, origin.person.id, now - QUOTA_WINDOW)
+            if limits.quota_per_hour
+            else (),
+            now,
+        )
+
+    async def _refuse(
+        self,
+        connection: AsyncConnection,
+        request: Request,
+        message: Message,
+        address: Address,
+        entry: AuditEntry,
+        now: datetime,
+        *,
+        waits: bool,
+    ) -> None:
+        if waits:
+            await inbox.finish(connection, request.id)
+        elif not await inbox.note(connection, self._database, request, None, None):
+            return
+        await audit.add(connection, entry)
+        note = replace(message, cause=request.cause)
+        await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(note))
+
+    async def would_hold(
+        self, origin: Origin, integration_id: str, limits: Limits, now: datetime
+    ) -> Held | SyncRun | None:
+        """Tell what a start would meet now: a limit, a run that it would join, or nothing."""
+        async with self._database.begin() as connection:
+            active = await runs.find_active(connection, origin.team_id, integration_id)
+            return active or await self._held(connection, origin, integration_id, limits, now)
 
     async def _open_or_join(
         self, connection: AsyncConnection, request: Request, integration: Integration, now: datetime, patience: Patience
@@ -413,11 +494,11 @@ class Store:
                 return opened.run, False
         raise ClaimLost("other replicas keep opening runs for this integration")
 
-    async def keep_watching(self, request: Request, run_id: str, now: datetime) -> Kept:
+    async def keep_watching(self, request: Request, run_id: str, now: datetime, *, is_saved: bool = False) -> Kept:
         """Give a run that was not confirmed one more deadline, unless there is nothing left to watch."""
         origin = request.origin
         async with self._database.begin() as connection:
-            if not await inbox.note(connection, self._database, request, None, None):
+            if not is_saved and not await inbox.note(connection, self._database, request, None, None):
                 return Kept.REPEATED
             query = select(runs_table.c.data).where(runs_table.c.id == run_id, runs_table.c.team_id == origin.team_id)
             data = await connection.scalar(query.with_for_update())
@@ -433,6 +514,8 @@ class Store:
             until = decision.run.keep_until
             result = f"until {until:%Y-%m-%d %H:%M} UTC" if until else ""
             await audit.add(connection, of_origin(origin, Deed.KEEP_WATCHING, now, run, result))
+            if is_saved:
+                await inbox.finish(connection, request.id)
         self.runs_rang.ring()
         self.outbox_rang.ring()
         return Kept.WATCHED

@@ -86,7 +86,7 @@ class Subscriptions:
                     await self._forget(connection, earlier)
             await self._insert(connection, subscription)
             entry = of_subscription(subscription, Deed.SUBSCRIBE, request.origin.person, now)
-            await audit.add(connection, entry)
+            await audit.add(connection, replace(entry, rule=request.origin.rule))
             await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(confirmation))
             await self._begin(connection, subscription, digest_at, now)
             await homes.changed(connection, self._team_id, now)
@@ -122,7 +122,7 @@ class Subscriptions:
             for subscription in gone:
                 result = "the digest only" if subscription.id in remains else "all of it"
                 entry = of_subscription(subscription, Deed.UNSUBSCRIBE, request.origin.person, now, result)
-                await audit.add(connection, entry)
+                await audit.add(connection, replace(entry, rule=request.origin.rule))
             await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(answer))
             await homes.changed(connection, self._team_id, now)
             await inbox.finish(connection, request.id)

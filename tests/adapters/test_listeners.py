@@ -13,6 +13,7 @@ from bot.actions import Actions
 from bot.core.commands import Action, Press
 from bot.core.errors import FlokitNotSent, StoreInDoubt, StoreUnavailable
 from bot.core.models import Patience
+from bot.core.policy import Allowed
 from bot.core.requests import RequestKind
 from bot.knowledge import Knowledge
 from bot.listeners import buttons, commands, events
@@ -87,6 +88,18 @@ class NoAlerts:
     """Nobody subscribes here."""
 
 
+class Everybody:
+    """Everybody may do everything here."""
+
+    def known(self, *_):
+        """Allow."""
+        return Allowed("everybody may")
+
+
+class NoRecords:
+    """Nobody reads the audit here."""
+
+
 class NoHomes:
     """Nobody opens the App Home here."""
 
@@ -121,6 +134,8 @@ def reception(sqlite_store, slack, clock):
         knowledge,
         NoAlerts(),
         NoHomes(),
+        NoRecords(),
+        Everybody(),
         patience=Patience(),
         clock=clock,
         bot_user_id="UFLOKIT",

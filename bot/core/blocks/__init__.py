@@ -4,6 +4,7 @@ Nothing here asks, decides or sends. Every message stays inside the limits of `b
 FloKit or a person wrote: untrusted text is clipped, escaped, and put where Slack parses nothing.
 """
 
+from bot.core.blocks.access import held_message, refused_home, refused_message, why_message
 from bot.core.blocks.digest import digest_message
 from bot.core.blocks.history import history_message
 from bot.core.blocks.home import Home, home_view
@@ -37,6 +38,7 @@ __all__ = [
     "bulletin_message",
     "digest_message",
     "flokit_away_message",
+    "held_message",
     "help_message",
     "history_message",
     "home_view",
@@ -47,11 +49,14 @@ __all__ = [
     "paused_message",
     "plain_message",
     "progress_message",
+    "refused_home",
+    "refused_message",
     "resumed_message",
     "subscribe_form",
     "subscribed_message",
     "subscriptions_message",
     "unsubscribed_message",
+    "why_message",
     "with_invite_hint",
     "with_preview",
 ]

@@ -24,6 +24,9 @@ AROUND_CHARS: Final = 2500
 """What the lead, the footer and the buttons take at most."""
 
 _DEEDS: Final = {
+    Deed.LOOK: "looked at",
+    Deed.AUDIT: "read the audit of",
+    Deed.SYNC_ANYWAY: "pressed Sync anyway at",
     Deed.SYNC: "asked to sync",
     Deed.RESYNC: "pressed Resync at",
     Deed.TRY_AGAIN: "pressed Try again at",

@@ -34,7 +34,6 @@ from bot.sandbox.slack.web import ApiCall, WebApi
 from bot.sandbox.slack.workspace import (
     BOT_USER_ID,
     HOME_ZONE,
-    TEAM_ID,
     Channel,
     ChannelKind,
     Clock,
@@ -192,7 +191,7 @@ class LocalSlack:
         where = self._open_channel_of(user, channel)
         if thread_ts is not None and self.workspace.find(channel, thread_ts) is None:
             raise LookupError(f"no message {thread_ts} in {channel}")
-        message: Json = {"user": user, "team": TEAM_ID, "text": text}
+        message: Json = {"user": user, "team": self.workspace.users[user].team_id, "text": text}
         if thread_ts is not None:
             message["thread_ts"] = thread_ts
         stored = self.workspace.post(channel, message)

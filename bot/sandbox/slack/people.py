@@ -53,11 +53,14 @@ def user_info(app: Installation, args: Arguments) -> Json:
     offset, letters = there.utcoffset(), there.tzname() or user.zone
     described: Json = {
         "id": user.id,
-        "team_id": TEAM_ID,
+        "team_id": user.team_id,
         "name": user.name,
         "real_name": user.name.title(),
         "deleted": False,
         "is_bot": user.is_bot,
+        "is_restricted": user.is_guest,
+        "is_ultra_restricted": False,
+        "is_stranger": user.team_id != TEAM_ID,
         "tz": user.zone,
         "tz_label": ZONE_LABELS.get(letters, letters),
         "tz_offset": int(offset.total_seconds()) if offset else 0,

@@ -40,12 +40,14 @@ class ChannelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person or a bot user; ``zone`` is the IANA name of their time zone."""
+    """A person or a bot user; ``zone`` is the IANA name of their time zone, ``team_id`` their workspace."""
 
     id: str
     name: str
     is_bot: bool = False
     zone: str = HOME_ZONE
+    is_guest: bool = False
+    team_id: str = TEAM_ID
 
 
 @dataclass(slots=True)
@@ -279,6 +281,7 @@ def fill_with_defaults(workspace: Workspace) -> None:
         User("UANA", "ana"),
         User("UBEN", "ben", zone="America/New_York"),
         User("UCLEO", "cleo", zone="Asia/Kolkata"),
+        User("UDORA", "dora", is_guest=True),
     )
     for person in people:
         workspace.add_user(person)

@@ -1,0 +1,64 @@
+"""How soon, and how often, a sync may be started: a pause after a success, and a number for each person and hour.
+
+Joining a sync that is under way is never limited, and neither is trying again what did not work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+QUOTA_WINDOW: Final = timedelta(hours=1)
+
+
+class Limit(StrEnum):
+    """What a start is held back by; the words stand in the audit as rules."""
+
+    COOLDOWN = "cooldown"
+    QUOTA = "quota"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``cooldown_s`` after a success of an integration, and so many starts of a person within an hour; 0: none."""
+
+    cooldown_s: float = 0.0
+    quota_per_hour: int = 0
+
+
+NO_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A start is not possible before ``until``."""
+
+    by: Limit
+    until: datetime
+
+
+def decide_limits(
+    limits: Limits, succeeded_at: datetime | None, starts: Sequence[datetime], now: datetime
+) -> Held | None:
+    """Decide whether a sync may be started now; of two reasons, the one that lasts longer is told.
+
+    Args:
+        limits: what is allowed.
+        succeeded_at: when the integration's newest successful run ended.
+        starts: when this person started syncs, at least those within the last hour.
+        now: the time.
+    """
+    held = []
+    if limits.cooldown_s and succeeded_at:
+        until = succeeded_at + timedelta(seconds=limits.cooldown_s)
+        if now < until:
+            held.append(Held(Limit.COOLDOWN, until))
+    recent = sorted(at for at in starts if at > now - QUOTA_WINDOW)
+    if limits.quota_per_hour and len(recent) >= limits.quota_per_hour:
+        held.append(Held(Limit.QUOTA, recent[-limits.quota_per_hour] + QUOTA_WINDOW))
+    return max(held, key=lambda one: one.until, default=None)

@@ -1,0 +1,132 @@
+"""The policy file: what is right becomes a policy, and what is wrong is named with its line and column."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.errors import SettingsError
+from bot.core.policy import Kind, Policy, Rule, Verb
+from bot.policy_file import MAX_BYTES, load_policy, parse_policy
+
+EXAMPLE = Path("manifests/policy.example.yaml")
+
+
+def problems(text):
+    """Return what is wrong with a text."""
+    with pytest.raises(SettingsError) as caught:
+        parse_policy(text)
+    return caught.value.problems
+
+
+def test_the_example_is_right_and_uses_everything():
+    """The file that people copy is a policy in which every word of a rule occurs."""
+    policy = load_policy(EXAMPLE)
+    assert len(policy.rules) == 4
+    text = EXAMPLE.read_text()
+    assert all(f"{word}" in text for word in ("users", "groups", "who", "channels", "types", "ask", *Verb, *Kind))
+
+
+def test_no_file_is_no_rule():
+    """Without a file, and with an empty one, the built-in rules are all there is."""
+    assert load_policy(None) == parse_policy("") == parse_policy("# nothing\n") == Policy()
+
+
+def test_everything_a_rule_can_say():
+    """Each word arrives in the rule; one thing needs no list."""
+    text = """
+ask: U9
+rules:
+  - name: one
+    allow: sync
+    users: [U1, W2]
+    groups: S1
+    who: [members, guests]
+    channels: [C1, G1]
+    types: stripe
+    ask: [S2]
+"""
+    assert parse_policy(text) == Policy(
+        (
+            Rule(
+                "one",
+                True,
+                frozenset({Verb.SYNC}),
+                frozenset({"U1", "W2"}),
+                frozenset({"S1"}),
+                frozenset({Kind.MEMBERS, Kind.GUESTS}),
+                frozenset({"C1", "G1"}),
+                frozenset({"stripe"}),
+                ("S2",),
+            ),
+        ),
+        ("U9",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ("rules:\n  - name: a\n    alow: [sync]\n", "3:5", "did you mean “allow”?"),
+        ("rules:\n  - name: a\n    allow: [look, sinc]\n", "3:19", "“sinc” is not one of"),
+        ("rules:\n  - name: a\n    allow: sync\n    users: ['@ana']\n", "4:13", "“@ana” is no Slack ID of a person"),
+        ("rules:\n  - allow: sync\n", "2:5", "“name” is missing"),
+        ("rules:\n  - name: a\n", "2:5", "either allow or refuse"),
+        ("rules:\n  - name: a\n    allow: sync\n    refuse: look\n", "2:5", "either allow or refuse"),
+        ("rules:\n  - name: a\n    allow: sync\n    types: strpe\n", "4:12", "did you mean “stripe”?"),
+        ("rules:\n  - name: a\n    allow: sync\n    users: []\n", "4:12", "at least 1"),
+        ("rules:\n  - {name: a, allow: sync}\n  - {name: a, refuse: sync}\n", "1:1", "two rules are called “a”"),
+        ("rules:\n  - name: a\n    name: b\n", "3:5", "“name” stands twice"),
+        ("rules: 3\n", "1:8", "must be a list"),
+        ("- a\n", "1:1", "must be"),
+        ("rules:\n\t- a\n", "2:1", "cannot start any token"),
+        ("rules: [\n", "2:1", "expected"),
+        ("rules: &a [*a]\n", "1:8", "anchors"),
+        ("roles: []\n", "1:1", "did you mean “rules”?"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(text, place, said):
+    """Line and column point at the word that must be changed, and the sentence says how."""
+    [problem] = problems(text)
+    assert problem.startswith(f"policy.yaml:{place}: ")
+    assert said in problem
+
+
+def test_several_problems_are_named_at_once():
+    """Each wrong thing has a sentence of its own."""
+    found = problems("rules:\n  - name: a\n    allow: sinc\n  - name: b\n    allow: sync\n    groups: x\n")
+    assert [problem.split(" ")[0] for problem in found] == ["policy.yaml:3:12:", "policy.yaml:6:13:"]
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    """A missing, a huge and a binary file are named as such."""
+    for path, data, said in (
+        ("missing", None, "cannot be read"),
+        ("huge", b"#" * (MAX_BYTES + 1), "is it the right file?"),
+        ("binary", b"\xff\xfe", "not UTF-8"),
+    ):
+        file = tmp_path / path
+        if data is not None:
+            file.write_bytes(data)
+        with pytest.raises(SettingsError, match=said):
+            load_policy(file)
+
+
+YAML_LIKE = st.text(alphabet="rulesnameallowsync:-[]{}&*!|>#'\"\\ \n\t0.~?,%@`", max_size=80) | st.text(max_size=40)
+
+
+@given(YAML_LIKE)
+def test_any_text_is_a_policy_or_says_what_is_wrong(text):
+    """No text ends in anything but a policy or sentences."""
+    with contextlib.suppress(SettingsError):
+        assert isinstance(parse_policy(text), Policy)
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 3000, "- " * 5000, "a: !!python/object:os.system x", "\x00"])
+def test_hostile_texts(text):
+    """Endless nesting, foreign tags and control characters are only wrong."""
+    assert problems(text)

@@ -1,0 +1,84 @@
+"""Cooldown and quota: judged in the transaction that opens the run, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from bot.core.audit import AuditFilter, Ruling
+from bot.core.limits import Held, Limit, Limits
+from bot.core.models import Message, Outcome
+from bot.store.audit import Audit
+from bot.store.outbox import private_address
+from bot.store.store import Opened
+from tests.adapters.conftest import TEAM, start
+
+COOLDOWN = Limits(cooldown_s=60)
+TWO = Limits(quota_per_hour=2)
+
+
+async def end(store, make, opened, outcome=Outcome.SUCCEEDED):
+    """End a run at the clock's time."""
+    [claim] = [one for one in await store.claim_runs(make.clock.now, 10) if one.run.id == opened.run.id]
+    await store.save(claim, make.ended(opened.run, outcome), make.clock.now)
+
+
+def refusing(request):
+    """Answer what is held back."""
+    return lambda held: (Message(held.by), private_address(request))
+
+
+async def test_a_start_after_a_success_is_held_back(store, make, clock, click):
+    """Within the cooldown nothing is opened; with an answer to give, it is saved and audited as refused."""
+    await end(store, make, await click(store, make))
+    clock.advance(10)
+    until = clock.now + timedelta(seconds=50)
+    request = make.press("UBEN", response_url="https://hooks.example/1")
+    silent = await click(store, make, request, limits=COOLDOWN)
+    assert (silent, await store.active_runs(TEAM)) == (Held(Limit.COOLDOWN, until), [])
+    assert await store.add_request(request)  # nothing was noted: the request can still wait in the inbox
+
+    await click(store, make, request, limits=COOLDOWN, refuse=refusing(request), is_saved=True)
+    [note] = [item for item in await store.claim_outbox(clock.now, 10) if item.kind == "note"]
+    assert note.ephemeral
+    page = await Audit(store._database, TEAM).page(AuditFilter(), number=0, size=1)
+    [entry] = page.entries
+    assert (entry.decision, entry.rule, entry.person.id) == (Ruling.REFUSED, "cooldown", "UBEN")
+
+    clock.advance(50)
+    assert isinstance(await click(store, make, limits=COOLDOWN), Opened)
+
+
+async def test_what_failed_can_be_tried_again_at_once(store, make, click):
+    """A failure is followed by no cooldown."""
+    await end(store, make, await click(store, make), Outcome.FAILED)
+    assert isinstance(await click(store, make, limits=COOLDOWN), Opened)
+
+
+async def test_joining_is_never_held_back(store, make, click):
+    """Who has used up their quota still joins a run that is under way, and that does not count."""
+    await click(store, make, make.press("UBEN"), integration="int_9")
+    for integration in ("int_1", "int_2"):
+        await click(store, make, integration=integration, limits=TWO)
+    assert (await click(store, make, integration="int_3", limits=TWO)).by is Limit.QUOTA
+    assert (await click(store, make, integration="int_9", limits=TWO)).joined
+    assert isinstance(await click(store, make, make.press("UBEN"), integration="int_4", limits=TWO), Opened)
+
+
+async def test_an_override_starts_and_is_audited(store, make, click):
+    """In spite of a limit a run is opened, and the audit says that the limit was overridden."""
+    await end(store, make, await click(store, make))
+    opened = await click(store, make, limits=COOLDOWN, override=True, action="sync_anyway")
+    page = await Audit(store._database, TEAM).page(AuditFilter(), number=0, size=1)
+    [entry] = page.entries
+    assert (entry.decision, entry.rule, entry.run_id) == (Ruling.OVERRIDDEN, "cooldown", opened.run.id)
+
+
+async def test_two_replicas_cannot_pass_a_quota_together(open_store, make):
+    """Ten starts of one person on ten integrations, through two stores at once: two are opened."""
+    stores = [open_store("a"), open_store("b")]
+    results = await asyncio.gather(
+        *(start(stores[index % 2], make, integration=f"int_{index}", limits=TWO) for index in range(10))
+    )
+    assert len([one for one in results if isinstance(one, Opened)]) == 2
+    assert len([one for one in results if isinstance(one, Held)]) == 8

@@ -1,0 +1,154 @@
+"""Who may do what: checked at the click, for whoever clicks; a refusal is private and says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bot.sandbox.flokit.sources import Plan
+from bot.sandbox.slack.faults import Fault
+from bot.scopes import BOT_SCOPES
+from tests.scenarios.conftest import buttons, running_world, words
+
+STRANGER = "UEVE"
+
+POLICY = """
+ask: [UANA]
+rules:
+  - name: Ana runs this bot
+    allow: [look, sync, subscribe, administer]
+    users: [UANA]
+  - name: The crew syncs Adjust
+    allow: sync
+    groups: S0CREW
+    types: adjust
+  - name: Only the crew syncs Adjust
+    refuse: sync
+    types: adjust
+  - name: Dora may sync Stripe
+    allow: sync
+    users: UDORA
+    types: stripe
+"""
+
+
+def world_with(folder, policy=POLICY, **options):
+    """Prepare a world with a policy; the test starts the bot."""
+    path = folder / "policy.yaml"
+    path.write_text(policy)
+    return running_world(folder, POLICY_FILE=str(path), **options)
+
+
+def prepare(world):
+    """Add two integrations that a sync cures at once, a group and a stranger."""
+    world.slack.workspace.usergroups["S0CREW"] = ["UCLEO"]
+    for id_, type_ in (("int_a", "adjust"), ("int_s", "stripe")):
+        world.flokit.add(id_, type_)
+        world.flokit.plan(id_, Plan(0.1, 0.2, "succeeded"))
+    dora = world.slack.workspace.users["UDORA"]
+    world.slack.workspace.add_user(replace(dora, id=STRANGER, name="eve", is_guest=False, team_id="T0OTHER"))
+    world.slack.workspace.channels["C0DATA"].members.add(STRANGER)
+
+
+async def refused(world, panel, integration_id, user):
+    """Press Resync, and return what only that person sees."""
+    before = len(world.slack.ephemerals(user))
+    await world.press(panel, "flokit_resync", integration_id, user=user)
+    return words(await world.whisper(user, before))
+
+
+async def test_without_a_policy_guests_and_strangers_only_look(world):
+    """A guest and somebody of another workspace see the status, but neither starts a sync nor subscribes a channel."""
+    prepare(world)
+    panel = await world.status(user="UDORA")
+    assert "guests may only look" in await refused(world, panel, "int_s", "UDORA")
+    assert "people of other workspaces may only look" in await refused(world, panel, "int_s", STRANGER)
+    assert "You may not subscribe" in words(await world.note("subscribe all", user="UDORA"))
+    assert "guests may only look" in words(await world.note("sync stripe", user="UDORA"))
+    assert not world.flokit.posts("int_s")
+    await world.press(panel, "flokit_resync", "int_s", user="UBEN")
+    [outcome] = await world.outcomes(panel["ts"])
+    assert outcome["outcome"] == "succeeded"
+
+
+async def test_rules_for_people_groups_and_types(tmp_path):
+    """The clicker counts, not who asked for the message; a refusal names the rule and whom to ask."""
+    async with world_with(tmp_path) as world:
+        prepare(world)
+        await world.start_bot()
+        panel = await world.status(user="UANA")
+        said = await refused(world, panel, "int_a", "UBEN")
+        assert "Only the crew syncs Adjust" in said
+        assert "<@UANA>" in said
+        await world.press(panel, "flokit_resync", "int_a", user="UCLEO")
+        await world.press(panel, "flokit_resync", "int_s", user="UDORA")
+        assert len(await world.outcomes(panel["ts"], 2)) == 2
+        assert "Only the crew syncs Adjust" in words(await world.note("why sync adjust", user="UDORA"))
+        assert "The crew syncs Adjust" in words(await world.note("why can't I sync adjust", user="UCLEO"))
+        assert len(world.flokit.posts("int_a")) == 1
+
+
+async def test_an_app_without_the_scope_for_groups(tmp_path):
+    """Where Slack will not tell who is in a group, nobody gets in by it, and everything else works."""
+    async with world_with(tmp_path) as world:
+        prepare(world)
+        world.slack.installation.scopes = frozenset(BOT_SCOPES) - {"usergroups:read"}
+        world.expected_refusals.add("missing_scope")
+        await world.start_bot()
+        panel = await world.status()
+        assert "Only the crew syncs Adjust" in await refused(world, panel, "int_a", "UCLEO")
+        await world.press(panel, "flokit_resync", "int_s", user="UBEN")
+        assert await world.outcomes(panel["ts"])
+        assert [entry for entry in world.log if entry["event"] == "group_not_told"]
+
+
+async def test_a_cooldown_tells_when_and_may_be_overridden(tmp_path):
+    """After a success Ben is told when; Ana gets a button, and her sync is told in the thread where she clicked."""
+    async with world_with(tmp_path, SYNC_COOLDOWN_S="600", SYNC_QUOTA_PER_HOUR="2") as world:
+        prepare(world)
+        await world.start_bot()
+        root = await world.resync("int_s", user="UBEN")
+        await world.outcomes(root)
+        panel = world.slack.message("C0DATA", root)
+        held = await refused(world, panel, "int_s", "UBEN")
+        assert "<!date^" in held
+        assert "Sync anyway" not in held
+        assert "But not yet" in words(await world.note("why sync stripe", user="UBEN"))
+
+        before = len(world.slack.ephemerals("UANA"))
+        await world.press(panel, "flokit_resync", "int_s")
+        offered = await world.whisper("UANA", before)
+        assert [button["text"]["text"] for button in buttons(offered)] == ["Sync anyway"]
+        await world.press(offered, "flokit_sync_anyway", ephemeral=True)
+        assert len(await world.outcomes(root, 2)) == 2
+        assert len(world.flokit.posts("int_s")) == 2
+
+
+async def test_slack_away_at_the_look_up_loses_no_click(tmp_path):
+    """A click whose person Slack will not describe now is acked, waits, and is done when Slack answers again."""
+    async with running_world(tmp_path) as world:
+        prepare(world)
+        await world.start_bot()
+        panel = await world.status(user="UANA")
+        world.slack.faults.add(Fault("users.info", "error", times=2))
+        await world.press(panel, "flokit_resync", "int_s", user="UBEN")
+        [outcome] = await world.outcomes(panel["ts"])
+        assert outcome["outcome"] == "succeeded"
+        assert [entry for entry in world.log if entry["event"] == "request_postponed"]
+
+
+@pytest.mark.postgres
+async def test_two_replicas_hold_one_quota(tmp_path, postgres_url):
+    """Five integrations clicked by one person, acked by two replicas: two are started, three refused."""
+    async with running_world(tmp_path, DATABASE_URL=postgres_url, SYNC_QUOTA_PER_HOUR="2") as world:
+        for index in range(5):
+            world.flokit.add(f"int_{index}", "adjust")
+            world.flokit.plan(f"int_{index}", Plan(0.1, 0.2, "succeeded"))
+        await world.start_bot()
+        await world.start_another()
+        panel = await world.status()
+        for index in range(5):
+            await world.press(panel, "flokit_resync", f"int_{index}")
+        await world.slack.wait_for(lambda: len(world.slack.ephemerals("UANA")) == 3, 10, "three refusals")
+        assert len(await world.outcomes(panel["ts"], 2)) == 2
