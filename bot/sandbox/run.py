@@ -32,7 +32,7 @@ PATIENCE: Final = {
     "FOLLOW_UP_DEADLINE_S": "60",
     "WATCH_INTERVAL_S": "10",
     "LEASE_S": "5",
-    "SYNC_COOLDOWN_S": "10",
+    "SYNC_COOLDOWN_S": "0",
 }
 
 WEBHOOK_SECRET: Final = "sandbox-webhook-secret"  # noqa: S105 - a made-up secret of the stand-in
