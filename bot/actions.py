@@ -19,6 +19,7 @@ from bot.core.commands import (
     Action,
     Ambiguous,
     AuditCommand,
+    DoctorCommand,
     Found,
     HelpCommand,
     HistoryCommand,
@@ -202,6 +203,9 @@ class Actions:
             case AuditCommand(words=words):
                 if permitted := await self._permit_audit(request):
                     await self._records.show_audit(permitted, words)
+            case DoctorCommand(blocks=blocks_too):
+                if permitted := await self._permit(request, Verb.LOOK, Deed.LOOK):
+                    await self._records.show_doctor(permitted, blocks_too=blocks_too)
             case WhyCommand(verb=verb, target=target):
                 await self._explain(request, verb, target)
             case SubscribeCommand() | UnsubscribeCommand():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import structlog
 
 from bot.core.errors import SettingsError, SlackAuthLost, SlackError, StoreUnavailable
+from bot.diagnosis import Live
 from bot.health import Health
 from bot.housekeeper import Housekeeper
 from bot.metrics import Metrics, Scraper, SocketState
@@ -79,12 +80,13 @@ class Bot:
         )
         self._replicas = Replicas(self._database, owner)
         self._health = Health(self._database)
+        self._webhooks = make_receiver(settings, clock=clock)
         self._web = WebServer(
             self._health,
             host=settings.host,
             port=settings.port,
             takes_slack=settings.mode is Mode.HTTP,
-            webhooks=make_receiver(settings, clock=clock),
+            webhooks=self._webhooks,
             scraper=self._make_scraper(),
             telemetry=self._telemetry,
         )
@@ -197,6 +199,10 @@ class Bot:
             slack=self._slack,
             clock=self._clock,
             telemetry=self._telemetry,
+            live=Live(
+                socket=lambda: self._health.socket,
+                webhook_at=lambda: self._webhooks.last_at if self._webhooks else None,
+            ),
         )
         try:
             async with contextlib.aclosing(workspace.flokit):

@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser(
         "check", allow_abbrev=False, help="check settings, tokens, keys and database; change nothing"
     )
+    check.add_argument("--blocks", action="store_true", help="have Slack validate a message of every kind, too")
     check.set_defaults(action=_check)
     migrate = commands.add_parser("migrate", allow_abbrev=False, help="bring the database's tables up to this version")
     migrate.set_defaults(action=_migrate)
@@ -164,16 +165,15 @@ def _sandbox(options: argparse.Namespace) -> int:
     return EXIT_FINE
 
 
-def _check(_options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> int:
     settings = _load()
     from bot.check import check  # noqa: PLC0415 - see _run
 
     async def print_findings() -> bool:
-        all_fine = True
-        async for finding in check(settings):
+        findings = await check(settings, blocks=options.blocks)
+        for finding in findings:
             print(finding, flush=True)
-            all_fine = all_fine and finding.is_fine
-        return all_fine
+        return all(finding.is_fine for finding in findings)
 
     return EXIT_FINE if asyncio.run(print_findings()) else EXIT_SETTINGS
 

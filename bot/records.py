@@ -1,4 +1,4 @@
-"""What was done and what came of it, for people who ask: the audit and the history. Nothing here changes either."""
+"""What happened and how things are, for people who ask: audit, history, doctor. Nothing here changes any of it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from bot.core.models import Integration
     from bot.core.requests import Request
+    from bot.diagnosis import Diagnosis
     from bot.knowledge import Knowledge
     from bot.store.audit import Audit
     from bot.store.store import Store
@@ -39,10 +40,12 @@ class Records:
         store: Store,
         knowledge: Knowledge,
         *,
+        diagnosis: Diagnosis,
         clock: Callable[[], datetime],
         command: str,
         kept_days: float,
     ) -> None:
+        self._diagnosis = diagnosis
         self._audit = audit
         self._store = store
         self._knowledge = knowledge
@@ -86,6 +89,12 @@ class Records:
         runs = await self._store.past_runs(request.origin.team_id, ids, types, RUNS_READ)
         message = blocks.history_message(runs, self._clock(), kept_days=self._kept_days, command=self._command)
         await self._store.add_note(request, message, answer_address(request, private=True), self._clock())
+
+    async def show_doctor(self, request: Request, *, blocks_too: bool) -> None:
+        """Show a person whether all is well, and nobody else."""
+        findings = await self._diagnosis.findings(request.origin.channel_id, blocks=blocks_too)
+        message = blocks.doctor_message(findings, self._clock())
+        await self._store.add_note(request, message, only_for(request), self._clock())
 
 
 def only_for(request: Request) -> Address:

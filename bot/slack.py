@@ -7,9 +7,11 @@ Calls are paced so that Slack rarely has to refuse them (https://docs.slack.dev/
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -30,12 +32,14 @@ from bot.core.errors import (
     SlackRefusedContent,
     SlackUnavailable,
 )
+from bot.core.findings import Conversation
 from bot.pacing import Bucket
 from bot.slack_session import make_session, may_answer_at, proxy_for
 from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from datetime import datetime
 
     from bot.core.models import Message
     from bot.telemetry import Telemetry
@@ -96,6 +100,8 @@ class Identity:
     bot_user_id: str
     bot_id: str
     scopes: frozenset[str]
+    at: datetime | None = None
+    """Slack's clock at the answer, whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,34 @@ class SlackClient:
             bot_user_id=response.get("user_id") or "",
             bot_id=response.get("bot_id") or "",
             scopes=_granted_scopes(response.headers),
+            at=_date_of(response.headers),
         )
+
+    async def fetch_conversation(self, channel_id: str) -> Conversation:
+        """Ask what Slack says of a channel to us."""
+        response = await self._call(self.web.conversations_info(channel=channel_id))
+        channel = response.get("channel")
+        said = channel if isinstance(channel, dict) else {}
+        return Conversation(
+            is_member=said.get("is_member") is True,
+            is_private=said.get("is_private") is True,
+            is_archived=said.get("is_archived") is True,
+            is_direct=said.get("is_im") is True,
+        )
+
+    async def validate(self, content: Message | dict[str, object]) -> str:
+        """Have Slack judge a message's blocks or a view; returns what is wrong with it, "" when nothing is.
+
+        https://docs.slack.dev/reference/methods/blocks.validate
+        """
+        part = ("view", content) if isinstance(content, dict) else ("blocks", list(content.blocks))
+        try:
+            await self._call(self.web.api_call("blocks.validate", json={part[0]: json.dumps(part[1])}))
+        except SlackError as error:
+            if error.code not in ("invalid_blocks", "invalid_view"):
+                raise
+            return _first_problem(error) or error.code
+        return ""
 
     async def fetch_profile(self, user_id: str) -> Profile:
         """Ask who a person is: https://docs.slack.dev/reference/methods/users.info."""
@@ -397,6 +430,23 @@ def _ts_of(response: Any) -> str:
     if not isinstance(ts, str) or not ts:
         raise SlackUnavailable("Slack took a message without naming its ts")
     return ts
+
+
+def _first_problem(error: SlackError) -> str:
+    """Read the first of the ``errors`` that blocks.validate lists: what, and where."""
+    data = getattr(getattr(error.__cause__, "response", None), "data", None)
+    errors = data.get("errors") if isinstance(data, dict) else None
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    return " at ".join(str(first[name]) for name in ("message", "pointer") if first.get(name))
+
+
+def _date_of(headers: Any) -> datetime | None:
+    text = next((str(value) for name, value in headers.items() if name.lower() == "date"), "")
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
 
 
 def _granted_scopes(headers: Any) -> frozenset[str]:

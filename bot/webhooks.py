@@ -216,6 +216,8 @@ class WebhookReceiver:
         self._taken: TTLCache[str, None] = TTLCache(
             maxsize=DUPLICATES_KEPT, ttl=DUPLICATES_KEPT_S, timer=lambda: clock().timestamp()
         )
+        self.last_at: datetime | None = None
+        """When the last new delivery was taken."""
         self.unknown_shapes = 0
         """How many deliveries were taken whose body is not the event that the vendor documents."""
 
@@ -228,6 +230,7 @@ class WebhookReceiver:
         if hint.delivery in self._taken:
             return False
         on_hint()
+        self.last_at = self._clock()
         self._taken[hint.delivery] = None
         if not hint.is_known_shape:
             self.unknown_shapes += 1

@@ -13,6 +13,7 @@ from bot import listeners
 from bot.access import Access
 from bot.actions import Actions
 from bot.alerts import Alerts
+from bot.diagnosis import Diagnosis
 from bot.digests import Digests
 from bot.flokit import FlokitClient
 from bot.follower import Follower
@@ -33,6 +34,7 @@ from bot.store.incidents import Incidents
 from bot.store.snapshots import Snapshots
 from bot.store.subscriptions import Subscriptions
 from bot.store.timers import TimerKind
+from bot.store.vitals import Vitals
 from bot.watcher import Watcher
 from bot.worker import Worker
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
 
     from bot.core.policy import Policy
+    from bot.diagnosis import Live
     from bot.settings import Settings
     from bot.slack import Identity, SlackClient
     from bot.store.database import Database
@@ -56,6 +59,10 @@ REQUEST_SLOTS: Final = 16
 TIMER_SLOTS: Final = 8
 LOOK_SHARE: Final = 0.8
 """The share of the lease that one call to FloKit may take: a claim outlives its calls."""
+
+
+DIAGNOSIS_SHARE: Final = 0.5
+"""The share of the lease that one look of the doctor may take: the answer is saved under the claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,7 @@ def build_workspace(
     slack: SlackClient,
     clock: Callable[[], datetime],
     telemetry: Telemetry,
+    live: Live,
 ) -> Workspace:
     """Put the parts of one workspace together; nothing is asked or opened until they run."""
     team_id, command = identity.team_id, settings.flokit_command
@@ -113,8 +121,23 @@ def build_workspace(
         clock=clock,
         command=command,
     )
+    diagnosis = Diagnosis(
+        settings,
+        slack,
+        Vitals(database),
+        clock=clock,
+        live=live,
+        budget=flokit.budget,
+        within_s=min(5.0, settings.lease_s * DIAGNOSIS_SHARE),
+    )
     records = Records(
-        Audit(database, team_id), store, knowledge, clock=clock, command=command, kept_days=settings.retention_days
+        Audit(database, team_id),
+        store,
+        knowledge,
+        diagnosis=diagnosis,
+        clock=clock,
+        command=command,
+        kept_days=settings.retention_days,
     )
     actions = Actions(
         store,

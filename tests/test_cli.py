@@ -6,6 +6,7 @@ import asyncio
 import csv
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -312,13 +313,36 @@ async def test_check_finds_everything_fine(tmp_path):
     checked = [
         "settings",
         "SLACK_BOT_TOKEN",
+        "clock",
         "SLACK_APP_TOKEN",
         "FLOKIT_API_KEY",
         "FLOKIT_SYNC_API_KEY",
+        "clock",
         "POLICY_FILE",
         "DATABASE_URL",
+        "version",
     ]
     assert [line.removeprefix("✓ ").partition(":")[0] for line in lines if not line.startswith("✓  ")] == checked
+
+
+async def test_check_has_slack_validate_every_message(tmp_path):
+    """``check --blocks`` has Slack judge one message of every kind."""
+    async with stand_ins() as (settings, slack):
+        code, out, _err = await call_beside(tmp_path, "check", "--blocks", **settings)
+    assert code == FINE
+    assert re.search("✓ blocks: Slack takes all [0-9]+ kinds of message", out)
+    assert len([call for call in slack.calls if call.method == "blocks.validate"]) > 30
+
+
+async def test_check_knows_the_database_that_a_bot_works_on(tmp_path):
+    """On tables that exist, ``check`` tells kind, revision, replicas and what is known of the key's rights."""
+    async with stand_ins() as (settings, _slack):
+        assert (await call_beside(tmp_path, "migrate", **settings))[0] == FINE
+        code, out, _err = await call_beside(tmp_path, "check", **settings)
+    assert code == FINE
+    assert "✓ DATABASE_URL: SQLite answers in" in out
+    assert "? replicas: no bot is running" in out
+    assert "? rights: " in out
 
 
 async def test_check_finds_http_mode_fine(tmp_path):

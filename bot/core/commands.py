@@ -88,6 +88,13 @@ class AuditCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class DoctorCommand:
+    """Show whether all is well; ``blocks`` has Slack validate every kind of message, too."""
+
+    blocks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HelpCommand:
     """Show the commands, and first what was wrong with the text, if anything was."""
 
@@ -111,6 +118,7 @@ Command: TypeAlias = (
     | HistoryCommand
     | AuditCommand
     | WhyCommand
+    | DoctorCommand
     | HelpCommand
 )
 
@@ -186,6 +194,12 @@ COMMANDS: Final = (
         ("why sync stripe",),
     ),
     CommandDoc(
+        "doctor",
+        "doctor [blocks]",
+        "Show whether all is well, and what to do where it is not. blocks: let Slack judge every message.",
+        ("doctor", "doctor blocks"),
+    ),
+    CommandDoc(
         "help",
         "help [command]",
         "Show the commands, or examples of one. An integration is named by its type, id, or the ending of its id.",
@@ -208,6 +222,8 @@ _WORDS: Final = {
     "unwatch": "unsubscribe",
     "runs": "history",
     "log": "audit",
+    "check": "doctor",
+    "health": "doctor",
     "commands": "help",
     "?": "help",
 }
@@ -272,6 +288,8 @@ def _with_command(name: str, rest: str) -> Command:
         return HistoryCommand(rest)
     if name == "why":
         return _why(rest)
+    if name == "doctor":
+        return DoctorCommand(blocks=rest.casefold() == "blocks")
     if name == "help":
         return HelpCommand(topic=_WORDS.get(rest.casefold(), ""))
     if not rest:

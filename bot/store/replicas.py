@@ -12,10 +12,19 @@ from bot.store.tables import replicas
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from bot.store.database import Database
 
 ALIVE_S: Final = 40.0
 """A process that has not been seen for this long is gone."""
+
+
+async def count_alive(connection: AsyncConnection, now: datetime) -> int:
+    """Count the processes that have been seen lately."""
+    alive_since = now - timedelta(seconds=ALIVE_S)
+    query = select(func.count()).select_from(replicas).where(replicas.c.seen_at >= alive_since)
+    return await connection.scalar(query) or 0
 
 
 class Replicas:
@@ -35,12 +44,7 @@ class Replicas:
                 .on_conflict_do_update(index_elements=["owner"], set_={"seen_at": now})
             )
             await connection.execute(delete(replicas).where(replicas.c.seen_at < alive_since - timedelta(hours=1)))
-            return (
-                await connection.scalar(
-                    select(func.count()).select_from(replicas).where(replicas.c.seen_at >= alive_since)
-                )
-                or 0
-            )
+            return await count_alive(connection, now)
 
     async def leave(self) -> None:
         """Forget this process."""

@@ -233,13 +233,18 @@ async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s:
 
 async def past(
     connection: AsyncConnection,
-    team_id: str,
+    team_id: str | None,
     integration_ids: Sequence[str] | None,
     integration_type: str,
     limit: int,
 ) -> list[SyncRun]:
-    """Read the newest runs of these integrations and of this type, or of all (None); the newest first."""
-    query = select(runs.c.data).where(runs.c.team_id == team_id).order_by(runs.c.requested_at.desc()).limit(limit)
+    """Read the newest runs of these integrations and of this type, or of all (None); the newest first.
+
+    ``team_id`` None reads those of every workspace.
+    """
+    query = select(runs.c.data).order_by(runs.c.requested_at.desc()).limit(limit)
+    if team_id is not None:
+        query = query.where(runs.c.team_id == team_id)
     if integration_ids is not None and not integration_type:
         query = query.where(runs.c.integration_id.in_(integration_ids))
     found = [codec.load_run(data) for data in (await connection.scalars(query)).all()]

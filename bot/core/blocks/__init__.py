@@ -6,6 +6,7 @@ FloKit or a person wrote: untrusted text is clipped, escaped, and put where Slac
 
 from bot.core.blocks.access import held_message, refused_home, refused_message, why_message
 from bot.core.blocks.digest import digest_message
+from bot.core.blocks.doctor import doctor_message
 from bot.core.blocks.history import history_message
 from bot.core.blocks.home import Home, home_view
 from bot.core.blocks.incident import bulletin_message
@@ -37,6 +38,7 @@ __all__ = [
     "access_lost_message",
     "bulletin_message",
     "digest_message",
+    "doctor_message",
     "flokit_away_message",
     "held_message",
     "help_message",

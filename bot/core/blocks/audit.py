@@ -64,7 +64,9 @@ def audit_message(panel: Panel, *, command: str) -> Message:
     lead = f"*Audit*, the newest first: {asked}"
     rows = [[section(_entry_text(entry, room)) for entry in panel.entries] for room in _ROOMS]
     fitting = next((row for row in rows if json_chars(row) <= limits.BLOCKS_BUDGET_CHARS - AROUND_CHARS), rows[-1])
-    footer = f"Page {panel.page + 1:,} · as of {date(panel.as_of)} · whole: {code('flokit-bot audit', COMMAND_CHARS)}"
+    footer = (
+        f"Page {panel.page + 1:,} · as of {date(panel.as_of)} · to export it: {code('flokit-bot audit', COMMAND_CHARS)}"
+    )
     count = counted(len(panel.entries), "entry").replace("entrys", "entries")
     text = f"Audit: {count}. The newest: {_sentence(panel.entries[0], _ROOMS[-1])}."
     return Message(text, (section(lead), *fitting, *_buttons(panel), context(footer)), only_for_one=True)

@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -63,11 +64,12 @@ class Reply:
     body: Json | str
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def response(self) -> web.Response:
-        """Return it for aiohttp."""
+    def response(self, at: float) -> web.Response:
+        """Return it for aiohttp, dated by the stand-in's clock."""
+        headers = {"Date": formatdate(at, usegmt=True), **self.headers}
         if isinstance(self.body, str):
-            return web.Response(status=self.status, text=self.body, content_type="text/html", headers=self.headers)
-        return web.json_response(self.body, status=self.status, headers=self.headers)
+            return web.Response(status=self.status, text=self.body, content_type="text/html", headers=headers)
+        return web.json_response(self.body, status=self.status, headers=headers)
 
 
 def ratelimited(retry_after_s: int) -> Reply:
@@ -133,7 +135,7 @@ class WebApi:
         if reply is not None:
             call.take(reply)
         self._note_call(call)
-        return _hang_up(request) if reply is None else reply.response()
+        return _hang_up(request) if reply is None else reply.response(self._app.workspace.now())
 
     async def _misbehave(self, fault: Fault, perform: Callable[[], Reply]) -> Reply | None:
         match fault.kind:

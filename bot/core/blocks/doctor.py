@@ -1,0 +1,49 @@
+"""What the doctor found: what needs attention first, for one reader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.blocks import limits
+from bot.core.blocks.elements import context, json_chars, section
+from bot.core.blocks.text import clip, counted, date, escape, one_line
+from bot.core.findings import Mark
+from bot.core.models import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bot.core.findings import Finding
+
+LINE_CHARS: Final = (260, 60)
+"""How much of a finding is shown: more when there is room."""
+SHOWN: Final = 30
+LINES_PER_SECTION: Final = 6
+
+_TITLES: Final = {Mark.WRONG: "Needs attention", Mark.UNKNOWN: "Not known", Mark.FINE: "Fine"}
+
+
+def doctor_message(findings: Sequence[Finding], now: datetime) -> Message:
+    """Show what was found, with what to do."""
+    wrong = [one for one in findings if one.mark is Mark.WRONG]
+    things = counted(len(findings), "thing")
+    if wrong:
+        lead = f"{len(wrong):,} of {things} looked at {'needs' if len(wrong) == 1 else 'need'} attention."
+    else:
+        lead = f"Nothing needs attention: {things} looked at."
+    footer = context(f"As of {date(now)}, as this process sees it")
+    for chars in LINE_CHARS:
+        shown = [block for mark in _TITLES for block in _part(mark, findings, chars)]
+        if json_chars(shown) < limits.BLOCKS_BUDGET_CHARS - 800:
+            break
+    return Message(lead, (section(f"*Doctor*: {lead}"), *shown, footer), only_for_one=True)
+
+
+def _part(mark: Mark, findings: Sequence[Finding], chars: int) -> list[dict[str, object]]:
+    lines = [f"{mark} {escape(clip(one_line(one.text), chars))}" for one in findings[:SHOWN] if one.mark is mark]
+    if not lines:
+        return []
+    parts = [lines[start : start + LINES_PER_SECTION] for start in range(0, len(lines), LINES_PER_SECTION)]
+    first = [f"*{_TITLES[mark]}*", *parts[0]]
+    return [section("\n".join(part)) for part in (first, *parts[1:])]

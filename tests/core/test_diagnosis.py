@@ -1,0 +1,134 @@
+"""What is found is judged, and shown to one reader with what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core import blocks, diagnosis
+from bot.core.blocks import doctor_message
+from bot.core.blocks.samples import samples
+from bot.core.findings import Conversation, Finding, Mark, fine, unknown, wrong
+from bot.core.models import Message, Outcome, Person, SyncRun
+from bot.core.panels import PanelKind
+from bot.sandbox.slack.validation import check_view
+from tests.core.hostile import (
+    NOW,
+    assert_no_markup_of_others,
+    assert_slack_takes,
+    hostile,
+    texts,
+)
+
+RUN = SyncRun("run_1", "T1", "int_1", "stripe", NOW, Person("UANA"), attempts=1)
+AGO = NOW - timedelta(minutes=3)
+
+
+def test_missing_scopes_are_named():
+    """The scopes that lack are named, in order; more than are needed is fine."""
+    assert str(diagnosis.judge_scopes("Acme", {"a"}, {"c", "b", "a"})).startswith("✗ SLACK_BOT_TOKEN: lacks b, c;")
+    assert diagnosis.judge_scopes("Acme", {"a", "x"}, {"a"}).mark is Mark.FINE
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "✓ clock: within 1 s of FloKit's"),
+        (-60, "✓ clock: within 60 s of FloKit's"),
+        (61, "✗ clock: ours is 1 min 1 s ahead of FloKit's; set this machine's by NTP"),
+        (-3600, "✗ clock: ours is 1 h behind FloKit's; set this machine's by NTP"),
+    ],
+)
+def test_a_clock_may_be_a_minute_off(seconds, text):
+    """More than a minute is wrong, either way."""
+    assert str(diagnosis.judge_clock("FloKit", NOW, NOW + timedelta(seconds=seconds))) == text
+
+
+def test_a_reply_without_a_date_says_nothing_of_the_clock():
+    """What was not said is not known, and no fault."""
+    found = diagnosis.judge_clock("FloKit", None, NOW)
+    assert (found.mark, found.is_fine) == (Mark.UNKNOWN, True)
+
+
+def test_the_newest_answer_to_a_sync_tells_the_rights():
+    """An accepted sync proves that the key can write, a refused one that it cannot, and nothing else tells."""
+    accepted = replace(RUN, accepted_at=AGO)
+    refused = replace(RUN, outcome=Outcome.ACCESS_LOST, ended_at=AGO, reason="read-only")
+    silent = replace(RUN, outcome=Outcome.ACCESS_LOST, attempts=0, ended_at=AGO)
+    assert str(diagnosis.judge_rights([accepted, refused], NOW)).startswith(
+        "✓ rights: FloKit accepted a sync 3 min ago"
+    )
+    assert str(diagnosis.judge_rights([refused, accepted], NOW)).startswith("✗ rights: FloKit refused a sync 3 min ago")
+    assert diagnosis.judge_rights([silent, accepted], NOW).mark is Mark.FINE
+    assert diagnosis.judge_rights([RUN], NOW).mark is Mark.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("conversation", "mark"),
+    [
+        (None, Mark.WRONG),
+        (Conversation(is_member=True), Mark.FINE),
+        (Conversation(is_member=False), Mark.FINE),
+        (Conversation(is_member=False, is_private=True), Mark.WRONG),
+        (Conversation(is_member=True, is_archived=True), Mark.WRONG),
+        (Conversation(is_member=False, is_private=True, is_direct=True), Mark.FINE),
+    ],
+)
+def test_where_it_cannot_post_is_wrong(conversation, mark):
+    """A channel that is not seen, private without us, or archived needs somebody to do something."""
+    assert diagnosis.judge_conversation(conversation).mark is mark
+
+
+def test_socket_webhooks_and_replicas_are_told():
+    """A deaf socket is wrong; a webhook that never came, and a database without a bot, are not."""
+    assert str(diagnosis.judge_socket("", 90.0)) == "✓ socket: open for 1 min 30 s"
+    assert diagnosis.judge_socket("the socket is deaf", 90.0).mark is Mark.WRONG
+    assert str(diagnosis.judge_webhooks(AGO, NOW)) == "✓ webhook: the last one came 3 min ago"
+    assert diagnosis.judge_webhooks(None, NOW).mark is Mark.UNKNOWN
+    assert str(diagnosis.judge_replicas(2, is_running=True)) == "✓ replicas: 2 alive"
+    assert str(diagnosis.judge_replicas(0, is_running=True)) == "✓ replicas: 1 alive"
+    assert diagnosis.judge_replicas(0, is_running=False).mark is Mark.UNKNOWN
+
+
+def test_what_is_wrong_comes_first():
+    """The message begins with what needs attention, each line with its sign and what to do."""
+    message = doctor_message([fine("a: good"), unknown("b: who knows"), wrong("c: bad; mend it")], NOW)
+    assert message.text == "1 of 3 things looked at needs attention."
+    shown = str(message.blocks)
+    assert shown.index("✗ c: bad; mend it") < shown.index("? b: who knows") < shown.index("✓ a: good")
+    assert doctor_message([fine("a: good")], NOW).text == "Nothing needs attention: 1 thing looked at."
+
+
+findings = st.builds(Finding, st.sampled_from(Mark), texts)
+
+
+@hostile
+@given(st.lists(findings, max_size=60))
+def test_every_diagnosis_is_taken(found):
+    """Whatever was found, Slack takes the message, and nothing in it is anybody else's markup."""
+    message = doctor_message(found, NOW)
+    assert_slack_takes(message)
+    assert_no_markup_of_others(message)
+
+
+def test_there_is_a_sample_of_every_message():
+    """Every function that makes a message or a view, every kind of panel and every outcome has a sample."""
+    names = set(samples(NOW))
+    makers = {name for name in blocks.__all__ if name.endswith(("_message", "_view", "_form"))}
+    assert {name.partition(":")[0] for name in names} == makers
+    assert {f"panel_message: {kind}" for kind in PanelKind} <= names
+    assert {f"outcome_message: {outcome}" for outcome in Outcome} <= names
+
+
+@pytest.mark.parametrize("name", samples(NOW))
+def test_every_sample_is_taken(name):
+    """What Slack's validator is shown passes the stand-in's."""
+    sample = samples(NOW)[name]
+    if isinstance(sample, Message):
+        assert_slack_takes(sample)
+    else:
+        check_view(sample)
