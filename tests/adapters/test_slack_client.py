@@ -455,3 +455,40 @@ async def test_spare_edits_leave_room_for_people(slack):
         assert paced.value.code == "paced"
         for _ in range(8):
             await client.update("C0DATA", ts, HELLO)
+
+
+# --- what the doctor asks ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (HELLO, ""),
+        (Message("x", ({"type": "section", "text": {"type": "mrkdwn", "text": ""}},)), "/0/text/text"),
+        ({"type": "home", "blocks": []}, ""),
+        ({"type": "home", "blocks": [{"type": "nonsense"}]}, "/view/blocks/0"),
+    ],
+)
+async def test_slack_judges_messages_and_views(slack, content, problem):
+    """What Slack's validator refuses is named with its place; what it takes brings no word."""
+    async with connected(slack.api_url) as client:
+        found = await client.validate(content)
+    assert problem in found
+    assert bool(found) is bool(problem)
+
+
+async def test_a_channel_is_described(slack):
+    """Membership, privacy and direct messages are told as Slack says them; what is not seen is no access."""
+    async with connected(slack.api_url) as client:
+        data = await client.fetch_conversation("C0DATA")
+        general = await client.fetch_conversation("C0GENERAL")
+        with pytest.raises(errors.SlackNoAccess):
+            await client.fetch_conversation("G0FINANCE")
+    assert (data.is_member, general.is_member, data.is_private) == (True, False, False)
+
+
+async def test_slack_tells_its_time(slack):
+    """The identity comes with the time that Slack's answer carries, in whole seconds."""
+    async with connected(slack.api_url) as client:
+        identity = await client.fetch_identity()
+    assert abs(identity.at.timestamp() - time.time()) < 60

@@ -124,7 +124,9 @@ def test_an_entry_says_who_did_what_where_and_what_came_of_it():
 def test_a_refusal_names_its_rule():
     """What was refused or overridden says so, and by which rule."""
     refused = replace(ENTRY, decision=Ruling.REFUSED, rule="guests never sync", result="")
-    assert "⛔ refused by guests never sync" in read(panel_message(audit_panel(refused), {}, NOW))
+    shown = read(panel_message(audit_panel(refused), {}, NOW))
+    assert "*ana* (refused) pressed Resync at Stripe" in shown
+    assert "⛔ refused by guests never sync" in shown
 
 
 def test_what_the_bot_did_by_itself_names_nobody():

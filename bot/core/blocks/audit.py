@@ -94,7 +94,9 @@ def _sentence(entry: AuditEntry, room: _Room) -> str:
         return f"Outcome of the sync of {what}, {_started_by(entry)}"
     deed = _DEEDS.get(Deed(entry.action)) if entry.action in list(Deed) else None
     did = deed or vendor_line(entry.action.replace("_", " "), room.name) or "did something to"
-    return f"*{'The bot itself' if entry.person == NOBODY else person_name(entry.person)}* {did} {what}"
+    who = "The bot itself" if entry.person == NOBODY else person_name(entry.person)
+    refused = " (refused)" if entry.decision is Ruling.REFUSED else ""
+    return f"*{who}*{refused} {did} {what}"
 
 
 def _started_by(entry: AuditEntry) -> str:
