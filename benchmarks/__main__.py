@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.options import Options
 from benchmarks.report import MISSED, machine, table, write
-from benchmarks.rows import acks, throughput
+from benchmarks.rows import acks, delay, followups, startup, throughput
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -24,8 +24,11 @@ RESULTS: Final = Path(__file__).parent / "results.json"
 ROWS: Final[dict[str, Callable[[Options], Awaitable[list[Row]]]]] = {
     "acks": acks.measure,
     "throughput": throughput.measure,
+    "followups": followups.measure,
+    "delay": delay.measure,
+    "startup": startup.measure,
 }
-GUARDS: Final[tuple[Callable[[Options], Awaitable[list[Row]]], ...]] = (acks.guard,)
+GUARDS: Final[tuple[Callable[[Options], Awaitable[list[Row]]], ...]] = (acks.guard, delay.guard, startup.guard)
 """What CI holds, with generous margins: ``guard`` among the rows."""
 
 

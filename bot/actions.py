@@ -125,7 +125,7 @@ class Actions:
         self._limits = limits
 
     async def receive(self, request: Request) -> str:
-        """Save what was asked, before Slack is answered; a start is done at once, the rest soon.
+        """Save what was asked, before Slack is answered; it is done as soon as that is done.
 
         Returns:
             A sentence for the person when there is nothing to do; "" otherwise.
@@ -134,14 +134,6 @@ class Actions:
             StoreUnavailable: nothing was saved, and nothing was started.
             StoreInDoubt: it may have been saved, and then it will be done.
         """
-        press = request.press
-        if press and press.action in (Action.RESYNC, Action.TRY_AGAIN) and await self._start_at_once(request, press):
-            return ""
-        if press and press.action is Action.KEEP_WATCHING:
-            decided = self._access.known(request.origin, Verb.SYNC)
-            if isinstance(decided, Allowed):
-                request = _let_through(request, decided)
-                return _NOTHING_TO_WATCH.get(await self._store.keep_watching(request, press.run_id, self._clock()), "")
         await self._store.add_request(request)
         return ""
 
@@ -434,18 +426,6 @@ class Actions:
             refuse = await self._limit_refusal(permitted, integration)
             await self._start(permitted, integration, root=root, refuse=refuse, is_saved=True)
 
-    async def _start_at_once(self, request: Request, press: Press) -> bool:
-        """Start or join a sync before Slack is answered; False when that needs more than what is known by now.
-
-        Then nothing was written: the request waits in the inbox, and ``_answer_start`` has time to ask.
-        """
-        known, integration = await self._meant(press)
-        decided = self._access.known(request.origin, Verb.SYNC, _type_of(integration))
-        if not isinstance(decided, Allowed):
-            return False
-        started = await self._start_pressed(_let_through(request, decided), press, known, integration)
-        return not isinstance(started, Held)
-
     async def _answer_start(self, request: Request, press: Press) -> None:
         """Start or join a sync from the inbox, or say why not."""
         known, integration = await self._meant(press)
@@ -523,7 +503,7 @@ class Actions:
         return known, next(found, Integration(press.integration_id))
 
     async def _known_to(self, press: Press) -> Known:
-        """What the pressed message knew; FloKit is not asked before the ack."""
+        """What the pressed message knew: the run reads the rest by itself."""
         panel = await self._store.load_panel(press.panel_id) if press.panel_id else None
         if panel:
             return Known(panel.integrations, panel.as_of)

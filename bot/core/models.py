@@ -174,6 +174,15 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """How long a sync is likely to take: learned in ``core.durations``."""
+
+    median_s: float
+    spread: float
+    """The standard deviation of the natural logarithm of the duration."""
+
+
+@dataclass(frozen=True, slots=True)
 class SyncRun:
     """One triggered sync, from click to outcome. Everything ``decide`` needs to know stands here."""
 
@@ -215,6 +224,8 @@ class SyncRun:
     """The id in the log of the last unexpected error, while nothing was seen since."""
     typical_s: float | None = None
     """The usual duration of this integration's syncs, from its own history."""
+    expected: Expected | None = None
+    """What is known of its duration, from its own history or its type's: where looks are worth it."""
 
     outcome: Outcome | None = None
     reason: str = ""

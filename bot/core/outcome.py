@@ -39,12 +39,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from bot.core.durations import pause_s
 from bot.core.errors import IllegalObservation
 from bot.core.models import (
     NO_CAUSE,
     Cause,
     Decision,
     Denied,
+    Expected,
     Integration,
     Missing,
     Observation,
@@ -71,6 +73,9 @@ BACKOFF: Final = 1.5
 JITTER: Final = 0.2
 """The share by which a wait may be shortened, so that runs of one moment do not look in step."""
 
+SHORTEST_SHARE: Final = 0.25
+"""The share of the time until the first look that lies between two looks where ends cluster, at least."""
+
 LATE_INTERVALS: Final = 10
 """The slow watch looks every ten longest intervals …"""
 LATE_DEADLINES: Final = 10
@@ -93,6 +98,7 @@ def open_run(
     patience: Patience,
     typical_s: float | None = None,
     cause: Cause = NO_CAUSE,
+    expected: Expected | None = None,
 ) -> Decision:
     """Begin a run for a click: it is looked at, and told about, at once."""
     run = SyncRun(
@@ -105,6 +111,7 @@ def open_run(
         patience=patience,
         typical_s=typical_s,
         cause=cause,
+        expected=expected,
     )
     return Decision(run, now, STARTED)
 
@@ -425,26 +432,31 @@ def _no_later_than(moments: tuple[datetime | None, ...], at: datetime, now: date
 
 
 def _interval_s(run: SyncRun, now: datetime) -> float:
-    """Fast at first, backing off, jittered, and drawn near when the usual duration is due."""
+    """Where an end is likely, when history knows that; else fast at first, backing off. Always jittered."""
     patience = run.patience
     if run.phase is Phase.LATE and not run.keep_until:
         interval_s = patience.max_interval_s * LATE_INTERVALS
     else:
         backed_off_s = min(patience.max_interval_s, patience.first_look_s * BACKOFF ** min(run.looks, 64))
-        interval_s = min(backed_off_s, _expected_end_s(run, now) or backed_off_s)
+        interval_s = _planned_s(run, now) or backed_off_s
     return interval_s * (1 - JITTER * _spread(run))
 
 
-def _expected_end_s(run: SyncRun, now: datetime) -> float | None:
-    """Seconds until the usual end; a tenth of the usual duration while it is overdue by less than a half."""
-    if run.typical_s is None or run.accepted_at is None:
+def _planned_s(run: SyncRun, now: datetime) -> float | None:
+    """Plan by history while FloKit shows the sync under way; the first look comes early in any case."""
+    if run.expected is None or run.accepted_at is None or run.looks == 0 or not _is_under_way(run):
         return None
-    elapsed_s = (now - run.accepted_at).total_seconds()
-    if elapsed_s < run.typical_s:
-        return max(run.patience.first_look_s, run.typical_s - elapsed_s)
-    if elapsed_s < 1.5 * run.typical_s:
-        return max(run.patience.first_look_s, 0.1 * run.typical_s)
-    return None
+    return pause_s(
+        run.expected,
+        (now - run.accepted_at).total_seconds(),
+        shortest_s=run.patience.first_look_s * SHORTEST_SHARE,
+        longest_s=run.patience.max_interval_s,
+    )
+
+
+def _is_under_way(run: SyncRun) -> bool:
+    """Tell whether the newest look showed the sync running: then nothing but its end is waited for."""
+    return run.unreachable_since is None and run.last_seen is not None and run.last_seen.status == Status.SYNCING
 
 
 def _spread(run: SyncRun) -> float:
@@ -453,7 +465,12 @@ def _spread(run: SyncRun) -> float:
 
 
 def _grace_ends(run: SyncRun) -> tuple[datetime, ...]:
-    """The instants at which waiting ends by itself: a look belongs there, not one interval later."""
+    """The instants at which waiting ends by itself: a look belongs there, not one interval later.
+
+    While a sync is seen under way none of them ends anything.
+    """
+    if run.phase is Phase.WATCHING and _is_under_way(run):
+        return ()
     grace = timedelta(seconds=run.patience.grace_s)
     return tuple(since + grace for since in (run.attempted_at, run.accepted_at, run.idle_since) if since)
 

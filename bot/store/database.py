@@ -18,9 +18,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.core.errors import SettingsError, StoreInDoubt, StoreUnavailable
+from bot.store.turns import Turns
+from bot.store.urgent import UrgentWriter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from threading import Thread
 
     from sqlalchemy import ExceptionContext, Table
@@ -66,11 +68,11 @@ class Database:
             if self.is_sqlite
             else {"timeout": CONNECT_S, "command_timeout": statement_s},
         )
+        self._compiled: dict[tuple[str, tuple[str, ...]], tuple[str, list[Callable[[Any], Any]]]] = {}
         self._threads: weakref.WeakSet[Thread] = weakref.WeakSet()
         # SQLite has one writer. Waiting for it here is fair and wakes at once; its own busy handler sleeps and guesses.
-        self._writer: contextlib.AbstractAsyncContextManager[Any] = (
-            asyncio.Lock() if self.is_sqlite else contextlib.nullcontext()
-        )
+        self._turns = Turns() if self.is_sqlite else None
+        self._urgent = UrgentWriter(self.file, lambda connection: _set_pragmas(connection, None)) if self.file else None
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _set_pragmas)
             event.listen(self.engine.sync_engine, "begin", _begin_immediately)
@@ -115,8 +117,11 @@ class Database:
             raise SettingsError([f"DATABASE_URL: {problem}; choose another."])
 
     @contextlib.asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
+    async def begin(self, *, urgent: bool = False) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that commits at the end of the block.
+
+        Args:
+            urgent: Slack waits for it: it goes before all others that wait for the one writer of SQLite.
 
         Raises:
             StoreUnavailable: the database cannot be reached; nothing was saved.
@@ -125,7 +130,7 @@ class Database:
         committing = False
         try:
             with _reachable():
-                async with self._writer, self.engine.begin() as connection:
+                async with self._turn(urgent=urgent), self.engine.begin() as connection:
                     yield connection
                     committing = True
         except StoreUnavailable as error:
@@ -133,12 +138,17 @@ class Database:
                 raise StoreInDoubt("the database went away while it was saving this") from error
             raise
 
+    def _turn(self, *, urgent: bool) -> contextlib.AbstractAsyncContextManager[None]:
+        return self._turns.take(urgent=urgent) if self._turns else contextlib.nullcontext()
+
     async def close(self) -> None:
         """Close all connections.
 
         A connection that was given up in the middle of a statement ends by itself, some time later, and then calls
         the event loop; that must still be there.
         """
+        if self._urgent:
+            await self._urgent.close()
         await self.engine.dispose()
         for thread in tuple(self._threads):
             await asyncio.to_thread(thread.join, THREADS_END_WITHIN_S)
@@ -150,6 +160,37 @@ class Database:
         """
         if not self.is_sqlite:
             await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+    async def insert_urgently(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[bool]:
+        """Insert rows in one transaction, before all others; tell for each whether it was not there yet.
+
+        Args:
+            table: what to insert into.
+            rows: values by column, all of them for the same columns.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached; nothing was saved.
+            StoreInDoubt: it went away while it committed; the rows may be saved.
+        """
+        if self._urgent:
+            sql, write = self._compiled_insert(table, tuple(rows[0]))
+            values = [[to(value) for value, to in zip(row.values(), write, strict=True)] for row in rows]
+            async with self._turn(urgent=True):
+                return await self._urgent.insert(sql, values)
+        statement = self.insert(table).on_conflict_do_nothing()
+        async with self.begin(urgent=True) as connection:
+            return [(await connection.execute(statement, dict(row))).rowcount == 1 for row in rows]
+
+    def _compiled_insert(self, table: Table, columns: tuple[str, ...]) -> tuple[str, list[Callable[[Any], Any]]]:
+        """Return the SQL, and what turns each value into what the driver takes; made once, for it takes its time."""
+        if (table.name, columns) not in self._compiled:
+            dialect = self.engine.dialect
+            sql = str(self.insert(table).on_conflict_do_nothing().compile(dialect=dialect, column_keys=columns))
+            write: list[Callable[[Any], Any]] = [
+                table.c[name].type.bind_processor(dialect) or _as_it_is for name in columns
+            ]
+            self._compiled[table.name, columns] = sql, write
+        return self._compiled[table.name, columns]
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """Begin an INSERT that knows ``ON CONFLICT`` in this database's dialect."""
@@ -167,6 +208,10 @@ def _problem_of(file: Path) -> str:
             if opened.read(len(SQLITE_MAGIC)) not in (b"", SQLITE_MAGIC):
                 return f"{file} is no SQLite database"
     return ""
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:

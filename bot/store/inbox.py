@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from bot.core.errors import ClaimLost
+from bot.store import codec
 from bot.store.tables import inbox
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -34,6 +36,22 @@ async def note(
         .on_conflict_do_nothing()
     )
     return inserted.rowcount == 1
+
+
+async def add_all(database: Database, requests: Sequence[Request]) -> list[bool]:
+    """Save requests that wait for an answer, in one transaction; tell for each whether it is new."""
+    rows = [
+        {
+            "id": request.id,
+            "team_id": request.origin.team_id,
+            "data": codec.dump_request(request),
+            "received_at": request.received_at,
+            "due_at": request.received_at,
+            "attempts": 0,
+        }
+        for request in requests
+    ]
+    return await database.insert_urgently(inbox, rows)
 
 
 async def finish(connection: AsyncConnection, request_id: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +21,10 @@ if TYPE_CHECKING:
     from bot.store.database import Database
 
 TYPICAL_OF: Final = 15
-"""The usual duration is the median of this many last successes."""
+"""What is usual is learned from this many last successes."""
+
+SUCCESSES_READ: Final = 40
+"""Among so many last successes of a workspace others of the same type are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +173,8 @@ async def joined_by(connection: AsyncConnection, run: SyncRun) -> tuple[Person, 
     return tuple(Person(row.user_id, row.user_name) for row in rows)
 
 
-async def typical_s(connection: AsyncConnection, team_id: str, integration_id: str) -> float | None:
-    """Tell how long this integration's syncs usually take: the median of its last successes, or None."""
+async def durations_s(connection: AsyncConnection, team_id: str, integration_id: str) -> list[float]:
+    """Tell how long the last successful syncs of an integration took, in seconds."""
     query = (
         select(runs.c.data)
         .where(
@@ -183,9 +185,23 @@ async def typical_s(connection: AsyncConnection, team_id: str, integration_id: s
         .order_by(runs.c.requested_at.desc())
         .limit(TYPICAL_OF)
     )
+    return _durations_s([codec.load_run(data) for data in (await connection.scalars(query)).all()])
+
+
+async def durations_of_type_s(connection: AsyncConnection, team_id: str, integration_type: str) -> list[float]:
+    """Tell the same for all integrations of a type, as far as the workspace's last successes show it."""
+    query = (
+        select(runs.c.data)
+        .where(runs.c.team_id == team_id, runs.c.outcome == Outcome.SUCCEEDED)
+        .order_by(runs.c.ended_at.desc())
+        .limit(SUCCESSES_READ)
+    )
     ended = [codec.load_run(data) for data in (await connection.scalars(query)).all()]
-    durations = [(run.ended_at - run.accepted_at).total_seconds() for run in ended if run.ended_at and run.accepted_at]
-    return statistics.median(durations) if durations else None
+    return _durations_s([run for run in ended if run.integration_type == integration_type])
+
+
+def _durations_s(ended: Sequence[SyncRun]) -> list[float]:
+    return [(run.ended_at - run.accepted_at).total_seconds() for run in ended if run.ended_at and run.accepted_at]
 
 
 async def last_success_at(connection: AsyncConnection, team_id: str, integration_id: str) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,12 +12,14 @@ from sqlalchemy import case, func, or_, select, update
 
 from bot.core import outcome
 from bot.core.audit import Deed, Ruling, of_origin, of_outcome, of_refusal
+from bot.core.durations import learn
 from bot.core.errors import ClaimLost
 from bot.core.limits import NO_LIMITS, QUOTA_WINDOW, Held, decide_limits
 from bot.core.panels import Panel, RowRun
 from bot.store import alerts, audit, codec, inbox, outbox, runs
 from bot.store.bell import Bell
 from bot.store.ids import new_id
+from bot.store.intake import Intake
 from bot.store.outbox import Address, OutboxItem, OutboxKind
 from bot.store.runs import RunClaim
 from bot.store.tables import UtcTime, panels, threads
@@ -87,6 +90,7 @@ class Store:
         self._database = database
         self._owner = owner
         self.lease_s = lease_s
+        self._intake = Intake(database)
         self.requests_rang = Bell()
         self.runs_rang = Bell()
         self.outbox_rang = Bell()
@@ -98,11 +102,8 @@ class Store:
     # Requests
 
     async def add_request(self, request: Request) -> bool:
-        """Save a request to be answered, leased to this process; False when it was delivered before."""
-        async with self._database.begin() as connection:
-            fresh = await inbox.note(
-                connection, self._database, request, codec.dump_request(request), request.received_at
-            )
+        """Save a request to be answered; False when it was delivered before."""
+        fresh = await self._intake.add(request)
         if fresh:
             self.requests_rang.ring()
         return fresh
@@ -400,7 +401,7 @@ class Store:
             if not waits and not await inbox.note(connection, self._database, request, None, None):
                 return None
             run, joined = await self._open_or_join(connection, request, integration, now, patience)
-            await runs.add_participant(connection, self._database, run.id, origin.person, now)
+            await runs.add_participant(connection, self._database, run.id, origin.person, request.received_at)
             told_here = await runs.add_thread(
                 connection,
                 self._database,
@@ -478,6 +479,8 @@ class Store:
             active = await runs.find_active(connection, origin.team_id, integration.id)
             if active:
                 return active, True
+            own_s = await runs.durations_s(connection, origin.team_id, integration.id)
+            of_type_s = [] if own_s else await runs.durations_of_type_s(connection, origin.team_id, integration.type)
             opened = outcome.open_run(
                 new_id("run"),
                 origin.team_id,
@@ -486,8 +489,9 @@ class Store:
                 origin.person,
                 now,
                 patience=patience,
-                typical_s=await runs.typical_s(connection, origin.team_id, integration.id),
                 cause=request.cause,
+                typical_s=statistics.median(own_s) if own_s else None,
+                expected=learn(own_s, of_type_s),
             )
             await runs.end_late_watches(connection, opened.run, now)
             if await runs.add(connection, self._database, opened):

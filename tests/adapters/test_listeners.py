@@ -252,7 +252,7 @@ async def test_command_is_saved_before_its_ack(reception, sqlite_store, clock):
 
 
 async def test_press_is_saved_before_its_ack(reception, sqlite_store, clock, make):
-    """When a Resync is acked its run is in the database already."""
+    """When a Resync is acked it is in the database already, to be started."""
     integration_button = next(
         element
         for block in blocks_of(make)
@@ -262,7 +262,7 @@ async def test_press_is_saved_before_its_ack(reception, sqlite_store, clock, mak
     ack = Ack(sqlite_store)
     await buttons.on_press(ack, press_body(value=integration_button["value"]), reception)
     assert ack.calls == [{}]
-    assert ack.saved == (None, clock.now)
+    assert ack.saved == (clock.now, None)
 
 
 def blocks_of(make):

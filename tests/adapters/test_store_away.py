@@ -214,7 +214,7 @@ async def test_only_a_lost_commit_is_in_doubt(database_url, make, click):
         for moment, error in (("begin", StoreUnavailable), ("commit", StoreInDoubt)):
             event.listen(database.engine.sync_engine, moment, _hang_up)
             with pytest.raises(StoreUnavailable) as caught:
-                await store.add_request(make.command())
+                await click(store, make)
             assert type(caught.value) is error
             event.remove(database.engine.sync_engine, moment, _hang_up)
     finally:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.core.blocks import limits
 from bot.core.incidents import Incident, Trouble
-from bot.core.models import Integration, Message, Outcome, Person, Phase, Status, SyncRun, SyncStats
+from bot.core.models import Expected, Integration, Message, Outcome, Person, Phase, Status, SyncRun, SyncStats
 from bot.sandbox.slack.validation import check_blocks, check_metadata, check_update_text, check_view
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ runs = st.builds(
     unreachable_since=st.none() | st.just(NOW),
     unreachable_reason=texts,
     typical_s=st.none() | st.floats(0, 1e6),
+    expected=st.none() | st.builds(Expected, st.floats(0, 1e6), st.floats(0, 100)),
     outcome=st.none() | st.sampled_from(Outcome),
     reason=texts,
     ended_at=st.none() | st.just(NOW + timedelta(seconds=80)),

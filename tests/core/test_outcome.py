@@ -11,6 +11,7 @@ from bot.core.errors import IllegalObservation
 from bot.core.models import (
     Decision,
     Denied,
+    Expected,
     Integration,
     Missing,
     Observation,
@@ -771,14 +772,28 @@ def test_retry_after_never_brings_a_look_forward() -> None:
 
 
 def test_looks_are_drawn_near_the_usual_end() -> None:
-    """With a known usual duration a look falls near its end, and looks come closer while it is overdue."""
-    run = replace(watching(CONNECTED), typical_s=200.0, looks=50)
-    assert wait_s(run, 100) >= 27
-    assert 9 <= wait_s(run, 190) <= 11
-    assert 18 <= wait_s(run, 201) <= 22
-    assert wait_s(run, 301) >= 27
-    short = replace(run, typical_s=5.0)
-    assert 1.8 <= wait_s(short, 6) <= 2.2
+    """With a known duration looks are rare before its end, close around it, and rare again when it is long past."""
+    run = replace(watching(CONNECTED), expected=Expected(200.0, 0.2), looks=50)
+    assert wait_s(run, 20) >= PATIENCE.max_interval_s * (1 - JITTER)
+    assert wait_s(run, 200) <= 10
+    assert wait_s(run, 1200) >= 20
+
+
+def test_the_first_look_does_not_wait_for_the_usual_end() -> None:
+    """Whatever history says, a started sync is looked at soon: it may fail at once."""
+    run = replace(watching(CONNECTED), expected=Expected(600.0, 0.2))
+    next_look_at = decide(replace(confirming(CONNECTED), expected=run.expected), ACCEPTED, T0).next_look_at
+    assert next_look_at is not None
+    assert next_look_at <= at(PATIENCE.first_look_s)
+
+
+def test_the_plan_holds_only_while_a_sync_is_seen_under_way() -> None:
+    """What shows no running sync is looked at as if nothing was known: its end may have come."""
+    run = replace(watching(OLD_ERROR), expected=Expected(600.0, 0.2), looks=1)
+    planned, unplanned = decide(run, SYNCING, at(5)).next_look_at, decide(run, OLD_ERROR, at(5)).next_look_at
+    assert planned is not None
+    assert unplanned is not None
+    assert unplanned < planned
 
 
 def wait_s(run: SyncRun, now: float) -> float:

@@ -1,0 +1,148 @@
+"""How late an outcome is known for so many looks: durations played through the bot's own decisions, without waiting."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from bot.core.durations import learn
+from bot.core.models import Integration, Patience, Person, Seen, Status, TriggerAccepted
+from bot.core.outcome import attempt, decide, open_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bot.core.models import SyncRun
+
+START: Final = datetime(2026, 1, 5, tzinfo=UTC)
+BEFORE: Final = START - timedelta(days=1)
+HISTORY: Final = 15
+"""The store learns from so many last successes."""
+
+TYPES: Final[dict[str, tuple[float, float]]] = {
+    "stripe": (35.0, 0.35),
+    "revenuecat": (60.0, 0.30),
+    "adapty": (45.0, 0.40),
+    "adjust": (90.0, 0.35),
+    "appsflyer": (150.0, 0.40),
+    "google_play": (240.0, 0.30),
+    "app_store_connect": (300.0, 0.25),
+    "warehouse": (420.0, 0.50),
+}
+"""Median in seconds, and the spread of its logarithm: assumed, for FloKit documents neither."""
+
+INTEGRATIONS_OF_TYPE: Final = 3
+BETWEEN_INTEGRATIONS: Final = 0.2
+"""Integrations of a type differ by this spread from each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """One sync of a trace."""
+
+    integration_id: str
+    type: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What watching one sync came to."""
+
+    looks: int
+    delay_s: float
+
+
+def make_trace(seed: int, many: int) -> list[Sync]:
+    """Draw syncs of integrations of all types."""
+    rng = random.Random(seed)
+    medians = {
+        (type_, number): median_s * math.exp(rng.gauss(0, BETWEEN_INTEGRATIONS))
+        for type_, (median_s, _) in TYPES.items()
+        for number in range(INTEGRATIONS_OF_TYPE)
+    }
+    trace = []
+    for _ in range(many):
+        type_, number = rng.choice(list(medians))
+        duration_s = medians[type_, number] * math.exp(rng.gauss(0, TYPES[type_][1]))
+        trace.append(Sync(f"{type_}-{number}", type_, duration_s))
+    return trace
+
+
+def watch_all(trace: Iterable[Sync], *, patience: Patience | None = None) -> list[Watched]:
+    """Watch one sync after the other as the bot does, learning as the store does."""
+    own: dict[str, list[float]] = {}
+    of_type: dict[str, list[float]] = {}
+    watched = []
+    for number, sync in enumerate(trace):
+        own_s = own.setdefault(sync.integration_id, [])
+        type_s = of_type.setdefault(sync.type, [])
+        expected = learn(own_s[-HISTORY:], type_s[-HISTORY:])
+        opened = open_run(
+            f"run_{number}",
+            "T1",
+            sync.integration_id,
+            sync.type,
+            Person("U1"),
+            START,
+            patience=patience or Patience(),
+            expected=expected,
+        )
+        looks, told_s = _watch(opened.run, sync)
+        own_s.append(told_s)
+        type_s.append(told_s)
+        watched.append(Watched(looks, told_s - sync.duration_s))
+    return watched
+
+
+def _watch(run: SyncRun, sync: Sync) -> tuple[int, float]:
+    """Look until the outcome is known; the baseline, which everybody reads, is not counted."""
+    before = Integration(sync.integration_id, sync.type, Status.CONNECTED, BEFORE)
+    syncing = Integration(sync.integration_id, sync.type, Status.SYNCING, BEFORE)
+    ended_at = START + timedelta(seconds=sync.duration_s)
+    after = Integration(sync.integration_id, sync.type, Status.CONNECTED, ended_at)
+    run = attempt(decide(run, Seen(before), START).run, START)
+    decision = decide(run, TriggerAccepted("sync_1"), START)
+    looks = 0
+    while decision.next_look_at and decision.run.outcome is None:
+        now = decision.next_look_at
+        looks += 1
+        decision = decide(decision.run, Seen(after if now >= ended_at else syncing), now)
+    assert decision.run.ended_at is not None
+    return looks, (decision.run.ended_at - START).total_seconds()
+
+
+def poll_all(trace: Iterable[Sync], look_after_s: Callable[[int], float]) -> list[Watched]:
+    """Watch by a fixed scheme: ``look_after_s`` gives the pause before each look, counted from 0."""
+    watched = []
+    for sync in trace:
+        looks, now_s = 0, 0.0
+        while True:
+            now_s += look_after_s(looks)
+            looks += 1
+            if now_s >= sync.duration_s:
+                break
+        watched.append(Watched(looks, now_s - sync.duration_s))
+    return watched
+
+
+def mean_looks(watched: Sequence[Watched]) -> float:
+    """Return the looks for each sync."""
+    return sum(one.looks for one in watched) / len(watched)
+
+
+def at_equal_calls(
+    trace: Sequence[Sync], scheme: Callable[[float], Callable[[int], float]], looks: float
+) -> list[Watched]:
+    """Watch by the scheme whose one number, in seconds, makes it spend as many looks; found by halving."""
+    low, high = 0.05, 600.0
+    for _ in range(40):
+        middle = math.sqrt(low * high)
+        if mean_looks(poll_all(trace, scheme(middle))) > looks:
+            low = middle
+        else:
+            high = middle
+    return poll_all(trace, scheme(low))  # rather a few looks more than we spent

@@ -1,0 +1,79 @@
+"""How long a sync is likely to take, learned from history, and how often it is worth looking at each moment of it.
+
+The durations of one kind of sync spread evenly on a logarithmic scale; a share of all syncs, ``STRANGE``, follow no
+history. Between two looks goes the time in which the gain of a look outweighs its price: with the hazard ``h`` (the
+chance a second that a sync which has not ended ends now) and a price of ``c`` seconds, the best rate of looks is
+``sqrt(h / 2c)`` (J. B. Keller, Optimum checking schedules for systems subject to random failure, 1974).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import TYPE_CHECKING, Final
+
+from bot.core.models import Expected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOOK_PRICE_S: Final = 0.4
+"""So many seconds later an outcome may be told, on average, if that spares a look."""
+
+UNKNOWN_SPREAD: Final = 0.5
+"""The spread while little is known: one sync of six takes longer than 1.6 times the usual."""
+UNKNOWN_WEIGHT: Final = 2
+"""It counts as so many observations."""
+
+STRANGE: Final = 0.03
+STRANGE_SPREAD: Final = 2.0
+NARROWEST: Final = 0.05
+SHORTEST_S: Final = 0.5
+_FAR: Final = 6.0
+
+
+def learn(own_s: Sequence[float], of_type_s: Sequence[float] = ()) -> Expected | None:
+    """Learn from durations in seconds: an integration's own, or while it has none, those of its type."""
+    logs = [math.log(max(SHORTEST_S, seconds)) for seconds in own_s or of_type_s]
+    if not logs:
+        return None
+    middle = statistics.median(logs)
+    around = sum((one - middle) ** 2 for one in logs) + UNKNOWN_WEIGHT * UNKNOWN_SPREAD**2
+    variance = around / (len(logs) + UNKNOWN_WEIGHT)
+    return Expected(math.exp(middle), math.sqrt(variance * (1 + 1 / len(logs))))
+
+
+def pause_s(expected: Expected, elapsed_s: float, *, shortest_s: float, longest_s: float) -> float:
+    """Return the seconds until the next look at a sync that has been running for ``elapsed_s``.
+
+    Looks are rare while an end is unlikely, frequent where ends cluster, and rare again when the sync has outlived
+    what history knows.
+    """
+    step_s = min(shortest_s, longest_s)
+    worth = 0.0
+    waited_s = 0.0
+    while waited_s + step_s < longest_s:
+        waited_s += step_s
+        worth += step_s * math.sqrt(_hazard(expected, elapsed_s + waited_s - step_s / 2) / (2 * LOOK_PRICE_S))
+        if worth >= 1:
+            return waited_s
+    return longest_s
+
+
+def _hazard(expected: Expected, at_s: float) -> float:
+    """Return the chance a second that a sync which runs since ``at_s`` ends now."""
+    spread = max(NARROWEST, expected.spread)
+    usual_density, usual_left = _lognormal(expected.median_s, spread, at_s)
+    strange_density, strange_left = _lognormal(expected.median_s, STRANGE_SPREAD, at_s)
+    left = (1 - STRANGE) * usual_left + STRANGE * strange_left
+    return ((1 - STRANGE) * usual_density + STRANGE * strange_density) / left if left > 0 else 0.0
+
+
+def _lognormal(median_s: float, spread: float, at_s: float) -> tuple[float, float]:
+    """Return the density at a time, and the share that is still to come."""
+    at_s = max(at_s, 1e-3)
+    distance = (math.log(at_s) - math.log(max(median_s, SHORTEST_S))) / spread
+    if abs(distance) > _FAR:
+        return 0.0, 0.0 if distance > 0 else 1.0
+    density = math.exp(-(distance**2) / 2) / (at_s * spread * math.sqrt(2 * math.pi))
+    return density, math.erfc(distance / math.sqrt(2)) / 2

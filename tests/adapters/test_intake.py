@@ -1,0 +1,51 @@
+"""The intake on both databases: requests of one moment are saved together, each for itself."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bot.core.errors import StoreUnavailable
+from bot.store.database import Database
+from bot.store.store import Store
+
+
+async def test_requests_of_one_moment_are_all_saved(store, make):
+    """Fifty that come at once are fifty to answer."""
+    requests = [make.command() for _ in range(50)]
+    assert await asyncio.gather(*(store.add_request(one) for one in requests)) == [True] * 50
+    claimed = await store.claim_requests(make.clock.now, 100)
+    assert {claim.request for claim in claimed} == set(requests)
+
+
+async def test_a_delivery_that_comes_twice_at_once_counts_once(store, make):
+    """One of them is new, the other is a repetition."""
+    request = make.command()
+    assert sorted(await asyncio.gather(store.add_request(request), store.add_request(request))) == [False, True]
+
+
+async def test_a_request_that_cannot_be_saved_takes_no_other_with_it(store, make):
+    """What the database refuses is refused alone."""
+    broken = replace(make.command(), id=None)
+    fine = make.command()
+    told = await asyncio.gather(store.add_request(broken), store.add_request(fine), return_exceptions=True)
+    assert isinstance(told[0], Exception)
+    assert told[1] is True
+
+
+async def test_one_that_gives_up_waiting_leaves_the_others_alone(store, make):
+    """A cancelled listener does not cancel the transaction that it shares."""
+    gives_up, stays = (asyncio.create_task(store.add_request(make.command())) for _ in range(2))
+    await asyncio.sleep(0)
+    gives_up.cancel()
+    assert await stays is True
+
+
+async def test_a_closed_file_saves_nothing_and_says_so(tmp_path, make):
+    """A folder that is gone is no database."""
+    store = Store(Database(f"sqlite+aiosqlite:///{tmp_path / 'gone' / 'flokit.db'}"), owner="here")
+    try:
+        with pytest.raises(StoreUnavailable):
+            await store.add_request(make.command())
+    finally:
+        await store.close()

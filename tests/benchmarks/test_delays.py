@@ -1,0 +1,30 @@
+"""The benchmark's traces: what is compared spends the same, and the delays are counted from the real end."""
+
+import pytest
+
+from benchmarks.delays import Sync, at_equal_calls, make_trace, mean_looks, poll_all, watch_all
+
+
+def test_a_seed_makes_the_same_trace():
+    """Numbers can be had again."""
+    assert make_trace(1, 50) == make_trace(1, 50) != make_trace(2, 50)
+
+
+def test_fixed_polling_is_counted_from_the_real_end():
+    """A sync of 12 s that is looked at every 5 s is known after the third look, 3 s late."""
+    [watched] = poll_all([Sync("a", "stripe", 12.0)], lambda _: 5.0)
+    assert (watched.looks, watched.delay_s) == (3, pytest.approx(3.0))
+
+
+def test_schemes_are_compared_at_equal_calls():
+    """The scheme found spends as many looks as it may, or a few more; never fewer than a look short."""
+    trace = make_trace(3, 200)
+    found = at_equal_calls(trace, lambda pause_s: lambda _: pause_s, 10.0)
+    assert mean_looks(found) == pytest.approx(10.0, rel=0.05)
+
+
+def test_the_bot_never_knows_before_the_end():
+    """No outcome is told early, and each sync of a trace gets one."""
+    watched = watch_all(make_trace(4, 60))
+    assert len(watched) == 60
+    assert all(one.delay_s >= 0 for one in watched)
