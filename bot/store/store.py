@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import case, func, or_, select, update
 
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from bot.store.database import Database
 
     Refuse: TypeAlias = Callable[[Held], tuple[Message, Address]]
+
+TICK: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +403,9 @@ class Store:
             if not waits and not await inbox.note(connection, self._database, request, None, None):
                 return None
             run, joined = await self._open_or_join(connection, request, integration, now, patience)
-            await runs.add_participant(connection, self._database, run.id, origin.person, request.received_at)
+            # Joiners in the order of their clicks, however they are answered; who started it, when it was opened.
+            joined_at = max(request.received_at, run.requested_at + TICK) if joined else now
+            await runs.add_participant(connection, self._database, run.id, origin.person, joined_at)
             told_here = await runs.add_thread(
                 connection,
                 self._database,
