@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from bot.core.advice import KNOWN_TYPES
+from bot.core.blocks.text import one_line
 from bot.core.errors import SettingsError
 from bot.core.policy import Kind, Policy, Rule, Verb
 
@@ -136,7 +137,7 @@ def _place(name: str, mark: yaml.Mark | None) -> str:
 
 
 def _said(problem: Any) -> str:
-    where = next((str(part) for part in reversed(problem["loc"]) if isinstance(part, str)), "")
+    where = next((_short(part) for part in reversed(problem["loc"]) if isinstance(part, str)), "")
     match problem["type"]:
         case "extra_forbidden":
             return f"“{_short(where)}” is no word that I know here{_guess(where, problem['loc'])}"
@@ -162,7 +163,7 @@ def _guess(word: str, loc: tuple[int | str, ...]) -> str:
 
 
 def _short(text: object) -> str:
-    said = str(text)
+    said = one_line(str(text))
     return said if len(said) <= NAME_CHARS else f"{said[:NAME_CHARS]}…"
 
 

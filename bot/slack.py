@@ -289,13 +289,13 @@ class SlackClient:
         cursor: str | None = None
         for _ in range(FIND_PAGES):
             response = await self._call(self._page_of(channel_id, thread_ts, cursor))
-            messages = response.get("messages") or []
+            listed = response.get("messages")
+            messages = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
             for message in messages:
-                metadata = message.get("metadata") or {}
-                if (metadata.get("event_payload") or {}).get("outbox_id") == outbox_id:
-                    return str(message["ts"])
-            cursor = (response.get("response_metadata") or {}).get("next_cursor")
-            if not cursor or (thread_ts is None and messages and float(messages[-1]["ts"]) < since_s):
+                if _map(_map(message, "metadata"), "event_payload").get("outbox_id") == outbox_id:
+                    return _ts_of(message)
+            cursor = _map(response.data, "response_metadata").get("next_cursor")
+            if not cursor or (thread_ts is None and messages and _seconds_of(messages[-1]) < since_s):
                 break
         return None
 
@@ -415,14 +415,19 @@ def _typed(error: SlackApiError) -> SlackError:
 
 
 def _profile_of(user: dict[str, Any]) -> Profile:
-    zone, enterprise = user.get("tz"), user.get("enterprise_user")
-    teams = [user.get("team_id"), *((enterprise.get("teams") or []) if isinstance(enterprise, dict) else [])]
+    zone, listed = user.get("tz"), _map(user, "enterprise_user").get("teams")
+    teams = [user.get("team_id"), *(listed if isinstance(listed, list) else [])]
     return Profile(
         zone if isinstance(zone, str) else "",
         is_guest=user.get("is_restricted") is True or user.get("is_ultra_restricted") is True,
         is_stranger=user.get("is_stranger") is True,
         team_ids=frozenset(team for team in teams if isinstance(team, str) and team),
     )
+
+
+def _map(value: dict[str, Any], key: str) -> dict[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _ts_of(response: Any) -> str:
@@ -447,6 +452,14 @@ def _date_of(headers: Any) -> datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo else None
+
+
+def _seconds_of(message: dict[str, Any]) -> float:
+    """Return when a message was posted; 0.0, long ago, when it does not say."""
+    try:
+        return float(message["ts"])
+    except (KeyError, TypeError, ValueError):
+        return 0.0
 
 
 def _granted_scopes(headers: Any) -> frozenset[str]:

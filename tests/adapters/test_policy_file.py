@@ -130,3 +130,12 @@ def test_any_text_is_a_policy_or_says_what_is_wrong(text):
 def test_hostile_texts(text):
     """Endless nesting, foreign tags and control characters are only wrong."""
     assert problems(text)
+
+
+@pytest.mark.parametrize("text", ['{"\\n"}', '"a\\nb\\e[31m": 1', 'rules: [{"x\\ny": 1}]'])
+def test_what_stands_in_the_file_cannot_break_a_line(text):
+    """A word that holds line ends or control characters is named on one line."""
+    with pytest.raises(SettingsError) as refused:
+        parse_policy(text)
+    assert refused.value.problems
+    assert all(problem.isprintable() for problem in refused.value.problems)

@@ -137,3 +137,18 @@ async def test_a_reply_that_is_no_object_is_unavailable(content_type):
                 await client.fetch_identity()
         finally:
             await client.aclose()
+
+
+@pytest.mark.parametrize("messages", [1, [None], ["x"], [{"metadata": []}], [{"metadata": {"event_payload": 1}}]])
+async def test_messages_of_another_shape_are_passed_by(messages):
+    """Looking for a message in what is no list of messages finds nothing."""
+
+    async def handler(_request):
+        return web.json_response({"ok": True, "messages": messages, "response_metadata": [1]})
+
+    async with answering(handler) as url:
+        client = SlackClient("xoxb-secret", api_url=url)
+        try:
+            assert await client.find("C1", "1.0", "msg_1", since_s=0.0) is None
+        finally:
+            await client.aclose()

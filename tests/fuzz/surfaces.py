@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
@@ -19,6 +20,7 @@ from bot.core.commands import Action, parse_command, parse_mention, parse_press
 from bot.core.subscribe_form import CALLBACK_ID, action_id, read_form
 from bot.core.subscribe_words import parse_subscribe, parse_unsubscribe
 from bot.flokit.client import FlokitClient
+from bot.policy_file import parse_policy
 from bot.slack import SlackClient
 from tests.core.hostile import ATTACKS
 from tests.scenarios.conftest import World
@@ -296,7 +298,8 @@ class Replies:
         hello = blocks.plain_message("hello")
         calls = (
             self._slack.fetch_identity,
-            lambda: self._slack.fetch_zone("U1"),
+            lambda: self._slack.fetch_profile("U1"),
+            lambda: self._slack.fetch_group("S1"),
             lambda: self._slack.open_direct("U1"),
             lambda: self._slack.update("C1", "1.0", hello),
             lambda: self._slack.find("C1", "1.0", "msg_1", since_s=0.0),
@@ -344,6 +347,17 @@ def read_view(drawn):
     """Read a form's values and metadata: filled in, or what is wrong."""
     values, metadata = drawn
     read_form(values, metadata)
+
+
+def read_policy(text):
+    """Read a policy file: a policy, or a SettingsError with one line for each thing that is wrong."""
+    problems = [""]
+    try:
+        parse_policy(text)
+    except errors.SettingsError as error:
+        problems = error.problems
+    assert problems
+    assert all("\n" not in problem for problem in problems), problems
 
 
 def read_words(text):
@@ -406,3 +420,21 @@ view_values = st.dictionaries(
     st.sampled_from(["what", "news", "digest", "time", "mention", "channel"]) | texts,
     st.dictionaries(texts | st.sampled_from(["what", "news"]).map(action_id), slack_trees, max_size=3) | trees,
 )
+
+EXAMPLE = (Path(__file__).parents[2] / "manifests" / "policy.example.yaml").read_text()
+
+
+@st.composite
+def policies(draw):
+    """Draw the example of a policy with pieces cut out, put in and repeated, or any tree or text."""
+    text = EXAMPLE
+    for _ in range(draw(st.integers(1, 4))):
+        start, length = draw(st.integers(0, len(text))), draw(st.integers(0, 30))
+        piece = draw(
+            texts | st.sampled_from(["&a", "*a", "{", "[", "- ", ": ", "\t", "!!python/object:os.system", "1e999"])
+        )
+        text = text[:start] + piece[:200] + text[start + length :]
+    return text
+
+
+policy_files = policies() | texts | trees.map(json.dumps)

@@ -86,9 +86,10 @@ def test_any_reply_is_a_value_or_a_typed_error(name):
         ("presses", surfaces.st.tuples(surfaces.actions, surfaces.press_values), surfaces.read_press),
         ("views", surfaces.st.tuples(surfaces.view_values | surfaces.trees, surfaces.texts), surfaces.read_view),
         ("typed words", surfaces.typed, surfaces.read_words),
+        ("policy files", surfaces.policy_files, surfaces.read_policy),
     ],
-    ids=["presses", "views", "words"],
+    ids=["presses", "views", "words", "policies"],
 )
 def test_anything_is_read(name, strategy, act):
-    """Whatever a button, a form or a person says, it is read without an exception."""
+    """Whatever a button, a form, a policy or a person says, it is read without an exception."""
     fuzz(name, strategy, act)
