@@ -428,6 +428,25 @@ async def test_wrong_reactions_are_refused(ts, name, code):
         assert await refusal(adding) == code
 
 
+async def test_archived_channels_take_no_reactions():
+    """A message in an archived channel gets no reaction."""
+    async with running(scopes=SCOPES | {"reactions:write"}) as slack:
+        client = client_of(slack)
+        ts = (await client.chat_postMessage(channel="C0DATA", text="x"))["ts"]
+        slack.archive("C0DATA")
+        assert await refusal(client.reactions_add(channel="C0DATA", timestamp=ts, name="eyes")) == "is_archived"
+
+
+@pytest.mark.parametrize("messages", ["soon", [], ["x"] * 11, ["x" * 51], [""]])
+async def test_a_status_rotates_through_ten_short_messages(client, messages):
+    """``loading_messages`` are one to ten texts of at most fifty characters."""
+    ts = (await client.chat_postMessage(channel="C0DATA", text="x"))["ts"]
+    setting = client.assistant_threads_setStatus(
+        channel_id="C0DATA", thread_ts=ts, status="syncs", loading_messages=messages
+    )
+    assert await refusal(setting) == "invalid_arguments"
+
+
 async def test_a_group_message_has_at_most_eight_people(client):
     """More than eight people cannot be written to at once."""
     assert await refusal(client.conversations_open(users=[f"U{n}" for n in range(9)])) == "too_many_users"

@@ -663,3 +663,117 @@ async def test_channels_close_and_open_by_their_menu(browser):
         await page.goto(f"{url}/#D0ANA")
         await expect(page.get_by_test_id("channel-menu")).to_be_hidden()
         assert not page.complaints
+
+
+HOSTILE = '<img src=x onerror="window.ran = 1"><script>window.ran = 1</script>'
+HOSTILE_MRKDWN = f'{HOSTILE} <javascript:window.ran=1|go> `{HOSTILE}` <@U1"{HOSTILE}> <!date^1^{{date}}^javascript:x|y>'
+HOSTILE_MARKDOWN = f"# {HOSTILE}\n\n[go](javascript:window.ran=1)\n\n```\n{HOSTILE}\n```"
+
+
+def hostile_blocks() -> list[dict]:
+    """Return every kind of block that shows text, each full of HTML and script."""
+    option_ = {"text": plain(HOSTILE[:70]), "value": "1"}
+    raw = {"type": "text", "text": HOSTILE}
+    link = {"type": "link", "url": 'https://x.invalid/"onclick="window.ran=1', "text": HOSTILE}
+    question = {"title": plain(HOSTILE), "text": {"type": "mrkdwn", "text": HOSTILE}}
+    return [
+        {"type": "header", "text": plain(HOSTILE)},
+        {
+            "type": "section",
+            "text": {"type": "mrkdwn", "text": HOSTILE_MRKDWN},
+            "fields": [{"type": "mrkdwn", "text": HOSTILE}, plain(HOSTILE)],
+            "accessory": {"type": "overflow", "action_id": "o", "options": [option_]},
+        },
+        {"type": "context", "elements": [{"type": "mrkdwn", "text": HOSTILE}]},
+        {"type": "image", "image_url": "https://x.invalid/a.png", "alt_text": HOSTILE, "title": plain(HOSTILE)},
+        {
+            "type": "rich_text",
+            "elements": [
+                {"type": "rich_text_section", "elements": [raw, link]},
+                {"type": "rich_text_preformatted", "elements": [raw]},
+            ],
+        },
+        {"type": "table", "rows": [[{"type": "raw_text", "text": HOSTILE}]]},
+        {"type": "markdown", "text": HOSTILE_MARKDOWN},
+        {
+            "type": "actions",
+            "elements": [
+                {"type": "static_select", "action_id": "s", "options": [option_]},
+                {
+                    "type": "button",
+                    "action_id": "b",
+                    "text": plain("Sure?"),
+                    "confirm": {**question, "confirm": plain("Yes"), "deny": plain("No")},
+                },
+            ],
+        },
+    ]
+
+
+async def test_nothing_in_a_message_runs(browser):
+    """HTML and script in any block are text, and no link is one to a script."""
+    async with workspace_with_a_modal() as (url, _saved):
+        client = AsyncWebClient("xoxb-sandbox", base_url=f"{url}/api/")
+        await client.chat_postMessage(channel="C0DATA", text=HOSTILE_MRKDWN)
+        await client.chat_postMessage(channel="C0DATA", text=HOSTILE, blocks=hostile_blocks())
+        page = await open_page(browser, f"{url}/#C0DATA")
+        await page.get_by_role("button", name="Sure?").click()
+        await expect(page.get_by_test_id("dialog")).to_contain_text("onerror")
+        await expect(page.get_by_test_id("messages").get_by_role("heading").first).to_contain_text("<script>")
+        assert await page.evaluate("window.ran") is None
+        made = "[data-testid=messages] :is(script, [onerror], [onclick]), [data-testid=dialog] :is(script, [onerror])"
+        assert await page.locator(made).count() == 0
+        links = await page.locator("[data-testid=messages] a").evaluate_all("links => links.map(a => a.protocol)")
+        assert set(links) <= {"http:", "https:"}
+
+
+TEXT_TOO_FAINT = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const pixel = (color) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return canvas.getImageData(0, 0, 1, 1).data;
+  };
+  const over = (color, below) => {
+    const [r, g, b, a] = pixel(color);
+    return [r, g, b].map((part, index) => (part * a + below[index] * (255 - a)) / 255);
+  };
+  const behind = (node) => {
+    if (!node) return [255, 255, 255];
+    const { backgroundColor, backgroundImage } = getComputedStyle(node);
+    return over(backgroundImage.match(/rgba?\\([^)]*\\)/)?.[0] ?? backgroundColor, behind(node.parentElement));
+  };
+  const light = (color) => {
+    const [r, g, b] = color.map((part) => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const faint = [];
+  let seen = 0;
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const node = texts.currentNode.parentElement;
+    const words = texts.currentNode.data.trim();
+    if (!words || !node.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
+    const below = behind(node);
+    const [dark, bright] = [light(over(getComputedStyle(node).color, below)), light(below)].sort((a, b) => a - b);
+    seen += 1;
+    if ((bright + 0.05) / (dark + 0.05) < 4.5) faint.push(words.slice(0, 40));
+  }
+  return { seen, faint };
+}"""
+"""Finds the visible text whose contrast is below WCAG's 4.5 : 1: https://www.w3.org/TR/WCAG22/#contrast-minimum."""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+async def test_all_text_stands_out_from_its_ground(browser, url, dark):
+    """Messages, tools and refusals have at least the contrast of WCAG's level AA, light and dark."""
+    page = await open_page(browser, url, width=1600, dark=dark)
+    await type_in(page, "/flokit status")
+    await resync_of(page, "Stripe").wait_for()
+    for tool in ("control", "inspector"):
+        await page.get_by_test_id(f"{tool}-open").click()
+        await page.get_by_test_id(tool).wait_for()
+        found = await page.evaluate(TEXT_TOO_FAINT)
+        assert found["seen"] > 50
+        assert found["faint"] == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from bot.sandbox.slack.workspace import Json
 
-STRUCTURES: Final = frozenset({"blocks", "metadata", "view", "message", "attachments"})
+STRUCTURES: Final = frozenset({"blocks", "metadata", "view", "message", "attachments", "loading_messages"})
 """Arguments that are JSON values; a form carries them as text."""
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bot.sandbox.slack.content import BOT_AUTHOR, read_content
 from bot.sandbox.slack.refusal import RefusalError
+from bot.sandbox.slack.schema import array, string
 from bot.sandbox.slack.validation import check_update_text
 from bot.sandbox.slack.workspace import BOT_USER_ID, Channel, Json
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 EMOJI_NAME: Final = re.compile(r"[\w'+-]{1,100}(::skin-tone-[2-6])?")
 """The form of a name; which names there are, the stand-in does not know."""
+
+LOADING_MESSAGES: Final = 10
+LOADING_MESSAGE: Final = 50
+"""https://docs.slack.dev/reference/methods/assistant.threads.setStatus."""
+
+_LOADING: Final = array(string(longest=LOADING_MESSAGE), most=LOADING_MESSAGES)
 
 
 def post_message(app: Installation, args: Arguments) -> Json:
@@ -87,6 +94,8 @@ def add_reaction(app: Installation, args: Arguments) -> Json:
         raise RefusalError("bad_timestamp")
     if not EMOJI_NAME.fullmatch(name):
         raise RefusalError("invalid_name")
+    if channel.is_archived:
+        raise RefusalError("is_archived")
     if app.workspace.find(channel.id, ts) is None:
         raise RefusalError("message_not_found")
     if not app.workspace.react(channel.id, ts, name, BOT_USER_ID):
@@ -98,6 +107,10 @@ def set_status(app: Installation, args: Arguments) -> Json:
     """https://docs.slack.dev/reference/methods/assistant.threads.setStatus; an empty status clears it."""
     channel = app.joined_channel(args.text("channel_id"))
     thread_ts = args.text("thread_ts")
+    if args.has("loading_messages"):
+        problems = [str(problem) for problem in _LOADING(args.value("loading_messages"), "/loading_messages")]
+        if problems:
+            raise RefusalError.with_messages("invalid_arguments", problems)
     if app.workspace.find(channel.id, thread_ts) is None:
         raise RefusalError("invalid_thread_ts")
     app.workspace.statuses[channel.id, thread_ts] = args.text("status")
