@@ -167,7 +167,7 @@ async def test_the_main_job_is_done_by_typing_and_clicking(browser, url):
     await expect(thread).to_contain_text(
         re.compile(r"Google Play synced in \d+ s — 214 new events"), timeout=OUTCOME_WITHIN_MS
     )
-    await expect(page.get_by_test_id("messages")).to_contain_text("resync by ana")
+    await expect(page.get_by_test_id("messages")).to_contain_text("resync by @ana")
     await keep_picture(page, "thread")
     assert not page.complaints
 
@@ -652,9 +652,9 @@ async def test_channels_close_and_open_by_their_menu(browser):
             await page.get_by_role("menuitem", name=name).click()
 
         await choose("Remove FloKit")
-        await expect(page.locator("#channel-about")).to_have_text("3 people · FloKit is not in this channel")
+        await expect(page.locator("#channel-about")).to_have_text("4 people · FloKit is not in this channel")
         await choose("Invite FloKit")
-        await expect(page.locator("#channel-about")).to_have_text("3 people and FloKit")
+        await expect(page.locator("#channel-about")).to_have_text("4 people and FloKit")
         await choose("Archive the channel")
         await expect(page.get_by_test_id("archived")).to_be_visible()
         await expect(page.get_by_test_id("composer")).to_be_hidden()
