@@ -121,6 +121,8 @@ async def test_only_slack_is_listened_to(http_world):
     assert (await post(http_world, event, secret="wrong")).status_code == 401
     assert (await post(http_world, event, at=time.time() - 3600)).status_code == 401
     assert (await post(http_world, event, signature="")).status_code == 401
+    for timestamp in ("", "abc", "-1", "1e9", "9" * 5000):
+        assert (await post(http_world, event, timestamp=timestamp)).status_code == 401, timestamp
     for body in (b"", b"{", b"\xff\xfe", b"[]", b"null", b"payload=%FF", b"command=/flokit&text=%FF%00"):
         for kind in ("application/json", "application/x-www-form-urlencoded"):
             assert (await post(http_world, body, kind=kind)).status_code < 500, (body, kind)
@@ -152,9 +154,9 @@ async def test_what_slack_delivers_twice_is_done_once(http_world):
     assert len([one for one in http_world.slack.messages("C0DATA") if one["user"] == BOT_USER_ID]) == 2
 
 
-async def post(world, body, *, kind="application/json", at=None, secret=None, signature=None):
+async def post(world, body, *, kind="application/json", at=None, secret=None, signature=None, timestamp=None):
     """Send a request as Slack does, or nearly so."""
-    timestamp = str(int(at or time.time()))
+    timestamp = str(int(at or time.time())) if timestamp is None else timestamp
     key = (secret or world.slack.installation.tokens.signing_secret).encode()
     digest = hmac.new(key, f"v0:{timestamp}:".encode() + body, hashlib.sha256).hexdigest()
     headers = {
