@@ -120,6 +120,7 @@ def assert_slack_takes(message: Message) -> None:
     check_blocks(list(message.blocks))
     check_update_text(message.text)
     assert message.text
+    json.dumps([message.text, message.blocks], ensure_ascii=False).encode()  # no lone surrogates
     assert len(json.dumps(message.blocks)) <= limits.BLOCKS_BUDGET_CHARS
     if message.metadata is not None:
         check_metadata(message.metadata)

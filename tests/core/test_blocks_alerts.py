@@ -18,6 +18,7 @@ from bot.core.models import Integration, Person
 from bot.core.panels import Panel, PanelKind, RowRun
 from bot.core.subscriptions import ALL, DigestTime, News, PauseReason, Style, Subscription
 from tests.core.hostile import (
+    ATTACKS,
     NOW,
     assert_no_markup_of_others,
     assert_slack_takes,
@@ -96,6 +97,13 @@ homes = st.builds(
     panels,
     subscriptions,
 )
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_target_full_of_one_attack_is_taken_in_the_home(attack):
+    """What somebody subscribed to may be anything; the button that ends it still can be read."""
+    home = blocks.Home((), NOW, subscriptions=(Subscription("sub_1", "T1", "C0OURS", ANA, NOW, target=attack),))
+    assert_view_is_taken(blocks.home_view(home, NOW, command="/flokit"))
 
 
 @hostile

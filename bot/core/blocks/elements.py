@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bot.core.advice import things_to_check
 from bot.core.blocks import limits
-from bot.core.blocks.text import clean, clip, escape
+from bot.core.blocks.text import clean, clip, escape, one_line
 from bot.core.commands import Action, Press, is_usable_id, press_value
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def button(label: str, press: Press, *, about: str = "") -> Block:
         "value": press_value(press),
     }
     if about:
-        element["accessibility_label"] = clip(f"{label} {about}", limits.ACCESSIBILITY_LABEL)
+        element["accessibility_label"] = clip(one_line(f"{label} {about}"), limits.ACCESSIBILITY_LABEL)
     return element
 
 
