@@ -281,7 +281,7 @@ class Sender:
     async def _count_refusal(self, item: OutboxItem, message: Message) -> None:
         if item.failures + 1 < MAX_REFUSALS:
             await self._later(item, _pause_s(item), in_doubt=item.in_doubt)
-        else:
+        elif not (item.ts and await self._store.post_alert_anew(item, self._clock())):
             await self._go_direct(item, message)
 
     async def _leave_thread(self, item: OutboxItem) -> None:

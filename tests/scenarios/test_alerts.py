@@ -276,6 +276,17 @@ async def test_message_that_cannot_be_edited_is_posted_anew_in_its_thread(board)
     await board.settle()
 
 
+async def test_edit_that_is_refused_without_a_known_reason_is_posted_anew(board):
+    """An edit that Slack goes on refusing, for whatever reason, becomes a reply in the thread."""
+    fail(board)
+    message = await incident(board, "is failing")
+    board.expected_refusals.add("a_new_error")
+    board.slack.faults.add(Fault("chat.update", "error", times=3, code="a_new_error"))
+    repair(board)
+    await board.reply(message["ts"], "It was failing from", timeout_s=30)
+    await board.settle()
+
+
 async def test_storm_of_webhooks(tmp_path):
     """Five hundred webhooks make the bot look at most once a second, and tell one incident."""
     secret = "a-secret-of-the-sender"
