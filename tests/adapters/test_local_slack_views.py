@@ -452,7 +452,7 @@ async def test_the_page_is_told_what_each_person_sees(slack, client):
     """Opening, updating and closing a modal and publishing App Home are told as they happen."""
     async with feed(slack) as next_of:
         state = await next_of("state")
-        assert state["homes"] == state["modals"] == {"UANA": None, "UBEN": None, "UCLEO": None}
+        assert state["homes"] == state["modals"] == dict.fromkeys(("UANA", "UBEN", "UCLEO", "UDORA"))
         view = await opened(slack, client)
         assert await next_of("view") == {"type": "view", "user": "UANA", "view": view, "replaces": None}
         await client.views_update(view_id=view["id"], view=modal(title=plain("New")))

@@ -360,10 +360,13 @@ async def test_row_edits_are_not_paced_by_progress(store, make, clock):
     request, panel = make.command(), make.panel()
     await store.add_panel(request, panel, HERE, clock.now)
     await store.mark_posted(await claim_one(store, clock), "C0DATA", "1.0", clock.now)
-    await store.redraw_panel(make.press(), replace(panel, page=1), clock.now)
+    press = make.press()
+    await store.redraw_panel(press, replace(panel, page=1), clock.now)
     item = await claim_one(store, clock)
     assert (await store.load_panel_view(item.panel_id))[0].page == 1
-    assert await store.load_panel(panel.id) == replace(panel, page=1)
+    saved = await store.load_panel(panel.id)
+    assert replace(saved, cause=panel.cause) == replace(panel, page=1)
+    assert saved.cause.request_id == press.id
 
 
 # --- response URLs ---------------------------------------------------------------------------------------------

@@ -193,7 +193,7 @@ def _advice(incident: Incident) -> list[Block]:
 def _in_short(incident: Incident) -> str:
     """Say in a notification what a reader would look for first."""
     error = escape(clip(one_line(incident.failure.error_message or ""), ERROR_IN_TEXT_CHARS))
-    return " ".join(part for part in (error, f"({escape(clip(incident.integration.id, ID_SHOWN))})") if part)
+    return " ".join(part for part in (error, f"({escape(clip(one_line(incident.integration.id), ID_SHOWN))})") if part)
 
 
 def _buttons(panel: Panel, incident: Incident, name: Name) -> list[Block]:
