@@ -36,10 +36,10 @@ ATTACKS = (
     " ",
 )
 TRUSTED = re.compile(
-    r"<@(?!UEVIL>)[A-Z0-9]{2,30}>|<#C0OURS>"
+    r"<@(?!UEVIL>)[A-Z0-9]{2,30}>|<#C0OURS>|<!subteam\^S0OURS>"
     r"|<!date\^\d+\^\{date_short_pretty\} at \{time\}\|\d{4}-\d\d-\d\d \d\d:\d\d UTC>"
 )
-"""The only markup that may stand in a text: mentions of people who clicked, channels, and times."""
+"""The only markup that may stand in a text: mentions of people who clicked, of groups to ask, channels, times."""
 
 # --- values ----------------------------------------------------------------------------------------------------
 

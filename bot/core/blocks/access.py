@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bot.core.blocks.elements import Block, actions, button, context, section
-from bot.core.blocks.text import clip, date, escape, listed, mention, one_line
+from bot.core.blocks.text import clip, date, escape, listed, mention, mention_group, one_line
 from bot.core.limits import Limit
 from bot.core.models import Message, Person
 from bot.core.policy import DEEDS, Allowed, Refused
@@ -77,4 +77,4 @@ def _whom(ask: Sequence[str]) -> str:
 
 
 def _mention(id_: str) -> str:
-    return f"<!subteam^{id_}>" if id_.startswith("S") else mention(Person(id_))
+    return (mention_group(id_) if id_.startswith("S") else "") or mention(Person(id_))
