@@ -133,7 +133,8 @@ async def test_refusals_tell_nothing(method, path, status):
 async def test_a_larger_body_of_slacks_is_refused():
     """A body over the limit is refused, before its signature is looked at."""
     async with serving() as (http, _port, _commands):
-        answer = await http.post(SLACK_PATH, content=b"x" * (MAX_BODY_BYTES + 1))
+        dated = {"X-Slack-Request-Timestamp": "1700000000"}
+        answer = await http.post(SLACK_PATH, content=b"x" * (MAX_BODY_BYTES + 1), headers=dated)
     assert answer.status_code == 413
     assert set(answer.json()) == {"error"}
 
@@ -142,7 +143,8 @@ async def test_a_slow_body_of_slacks_is_refused():
     """A body that does not come is not waited for."""
     async with serving(slack_body_within_s=0.05) as (_http, port, _commands):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(f"POST {SLACK_PATH} HTTP/1.1\r\nHost: bot\r\nContent-Length: 100\r\n\r\nx".encode())
+        head = f"POST {SLACK_PATH} HTTP/1.1\r\nHost: bot\r\nX-Slack-Request-Timestamp: 1700000000\r\n"
+        writer.write(f"{head}Content-Length: 100\r\n\r\nx".encode())
         status = await asyncio.wait_for(reader.readline(), 5)
         writer.close()
         await writer.wait_closed()
