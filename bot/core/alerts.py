@@ -65,9 +65,13 @@ _WORDS = {Change.CHANGED: Word.CHANGED, Change.RECOVERED: Word.RECOVERED, Change
 
 
 def wish_of(subscriptions: Iterable[Subscription], incident: Incident) -> Wish | None:
-    """Put together what the subscriptions of one channel want of an incident; None when it is not their business."""
+    """Put together what the subscriptions of one channel want of an incident; None when it is not their business.
+
+    Which trouble it is decides while the incident is open. How it ended concerns whoever was told of it, although the
+    trouble may have become another one meanwhile.
+    """
     about = [one for one in subscriptions if one.paused is None and one.covers(incident.integration)]
-    asked = [one for one in about if News(incident.trouble) in one.news]
+    asked = [one for one in about if News(incident.trouble) in one.news] if incident.is_open else about
     if not asked:
         return None
     return Wish(

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.alerts import Snooze, Wish, Word, react
+from bot.core.alerts import Snooze, Wish, Word, react, wish_of
 from bot.core.incidents import Change, Incident, Rules, RunNews, Sighting, Trouble, Watched, observe, same_failure
 from bot.core.models import Integration, Person
-from bot.core.subscriptions import News, Style
+from bot.core.subscriptions import News, Style, Subscription
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ANA = Person("UANA", "ana")
@@ -210,6 +210,14 @@ def test_a_recovery_is_told_where_it_is_wished_and_not_told_yet(incident, change
     reaction = react(incident, change, wish, None, told_by_run=told_by_run)
     if change in (Change.RECOVERED, Change.GONE):
         assert (reaction.bulletin is not None) is (News.RECOVERED in wish.news and not told_by_run)
+
+
+@given(incidents, st.frozensets(st.sampled_from(News)), st.booleans())
+def test_the_end_concerns_whoever_was_told(incident, news, over):
+    """While an incident is open its trouble decides whose business it is; how it ended is everybody's who was told."""
+    subscription = Subscription("sub_1", "T1", "C1", ANA, NOON, news=news)
+    wish = wish_of([subscription], replace(incident, closed_at=NOON if over else None))
+    assert (wish is not None) is (over or News(incident.trouble) in news)
 
 
 @given(incidents, st.sampled_from(Change))

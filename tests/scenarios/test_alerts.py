@@ -125,6 +125,20 @@ async def test_another_failure_is_told_in_the_thread(board):
     assert len(incidents(board)) == 1
 
 
+async def test_recovery_is_told_to_whoever_was_told_of_the_failure(board):
+    """What a channel was told of has an end there, although it became a trouble that the channel did not ask for."""
+    other = board.channel("C0OTHER")
+    await board.status("subscribe all failing, recovered", channel=other)
+    fail(board)
+    message = await incident(board, "is failing", other)
+    board.flokit.set("int_stripe", status="disconnected", error_message=None)
+    await incident(board, "is disconnected", other)
+    repair(board)
+    await board.reply(message["ts"], "recovered after", channel=other)
+    await board.settle()
+    assert len(board.slack.messages(other, message["ts"])) == 1
+
+
 async def test_failure_that_a_resync_told_is_not_told_again(board):
     """A resync that fails is told in its thread; nothing else is posted there, and the recovery is a reply to it."""
     board.flokit.plan("int_stripe", Plan(0.1, 0.5, "failed", error_message=ERROR))
