@@ -27,12 +27,15 @@ NAME_CHARS: Final = 40
 _HOUR_S: Final = 3600
 _DAY_S: Final = 24 * _HOUR_S
 
+_NO_FACT_S: Final = _DAY_S
+"""How old a success may be where no page says how often FloKit gets the data: a day, so that a night is no alert."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Type:
     name: str
     checks: tuple[str, ...]
-    stale_after_s: int = _DAY_S
+    stale_after_s: int
 
 
 _TYPES: Final = {
@@ -43,7 +46,7 @@ _TYPES: Final = {
             "The webhook to FloKit is set up in RevenueCat",
             "app_user_id is the user id of your backend, not an anonymous id",
         ),
-        # Polled every 6 h when its webhook is not set up: three polls in a row must be missed.
+        # Polled every 6 h where its webhook is not set up: three polls in a row are missing.
         stale_after_s=18 * _HOUR_S,
     ),
     "adapty": _Type(
@@ -53,6 +56,8 @@ _TYPES: Final = {
             "The webhook sends all subscription events",
             "customer_user_id is set",
         ),
+        # Webhook and pull, how often is not documented: a day.
+        stale_after_s=_NO_FACT_S,
     ),
     "appsflyer": _Type(
         "AppsFlyer",
@@ -61,6 +66,8 @@ _TYPES: Final = {
             "The app id has the right form: id123… for iOS, the package name for Android",
             "iOS and Android are two separate integrations",
         ),
+        # Pull, how often is not documented: a day.
+        stale_after_s=_NO_FACT_S,
     ),
     "adjust": _Type(
         "Adjust",
@@ -68,6 +75,8 @@ _TYPES: Final = {
             "The API token and the app token are different things: they are not swapped",
             "iOS and Android are two separate integrations",
         ),
+        # Pull, with optional callbacks, how often is not documented: a day.
+        stale_after_s=_NO_FACT_S,
     ),
     "stripe": _Type(
         "Stripe",
@@ -76,6 +85,8 @@ _TYPES: Final = {
             "The restricted key can read Customers, Subscriptions, Invoices, Charges and Refunds",
             "The webhook endpoint is subscribed to the six events that FloKit documents",
         ),
+        # Pull and webhook, how often is not documented: a day.
+        stale_after_s=_NO_FACT_S,
     ),
     "app_store_connect": _Type(
         "App Store Connect",
@@ -84,7 +95,7 @@ _TYPES: Final = {
             "The .p8 key was not revoked; it can be downloaded only once",
             "Apple's data is 1-2 business days late: no revenue of the same day is expected",
         ),
-        # The source lags 1-2 business days and a weekend can lie between: two days and a weekend.
+        # The source lags 1-2 business days, and a weekend can lie between: two days and a weekend.
         stale_after_s=4 * _DAY_S,
     ),
     "google_play": _Type(
@@ -93,6 +104,8 @@ _TYPES: Final = {
             "The service account has “View financial data” in the Play Console",
             "The Play Console is linked to the Cloud project",
         ),
+        # Nothing is documented: a day.
+        stale_after_s=_NO_FACT_S,
     ),
     "warehouse": _Type(
         "Warehouse",
@@ -100,7 +113,7 @@ _TYPES: Final = {
             "BigQuery: the account has both roles, Data Viewer and Job User",
             "Other warehouses: the account has a role that can read",
         ),
-        # Queried on the customer's own schedule, "typically every 6 h": a daily one is not late yet.
+        # Queried on the customer's own schedule, typically every 6 h: a daily one is not late yet.
         stale_after_s=30 * _HOUR_S,
     ),
 }
@@ -138,7 +151,7 @@ def stale_after_s(integration: Integration) -> float:
     if integration.stale_after_s is not None:
         return integration.stale_after_s
     known = _TYPES.get(integration.type)
-    return known.stale_after_s if known else _DAY_S
+    return known.stale_after_s if known else _NO_FACT_S
 
 
 def is_stale(integration: Integration, now: datetime) -> bool:
