@@ -295,6 +295,7 @@ timers = Table(
     Column("subject", Text, nullable=False),
     Column("due_at", UtcTime, comment="when to act; while it is claimed, when the claim ends; NULL: never"),
     Column("owner", Text, comment="who holds it"),
+    Column("lease_until", UtcTime, comment="when the claim ends, whatever is asked for meanwhile"),
     Column("version", Integer, nullable=False, default=0, comment="fences a late writer off"),
     Index(
         "timers_due",

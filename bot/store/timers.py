@@ -1,7 +1,8 @@
 """Scheduled work, claimed by row: it happens once among all replicas, and after a crash somebody does it anew.
 
 A timer's ``due_at`` is moved ahead by the lease when it is claimed. Whoever asks for it meanwhile moves it back, and
-it is then due again when the work in hand is done: nothing that was asked for is forgotten.
+it is then due again when the work in hand is done, or its lease is over: nothing that was asked for is forgotten, and
+nothing is done by two at once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, func, literal, or_, select, update
+from sqlalchemy import and_, case, func, literal, or_, select, update
 
 from bot.core.errors import ClaimLost
 from bot.store.bell import Bell
@@ -97,6 +98,7 @@ async def finish(connection: AsyncConnection, claim: TimerClaim, next_due_at: da
         .where(timers.c.id == claim.id, timers.c.version == claim.version)
         .values(
             owner=None,
+            lease_until=None,
             due_at=case((untouched, literal(next_due_at, timers.c.due_at.type)), else_=timers.c.due_at),
         )
     )
@@ -118,7 +120,7 @@ class Timers:
         held_until = now + timedelta(seconds=self._lease_s)
         due = (
             select(timers.c.id)
-            .where(timers.c.due_at <= now)
+            .where(timers.c.due_at <= now, or_(timers.c.lease_until.is_(None), timers.c.lease_until <= now))
             .order_by(timers.c.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -127,7 +129,7 @@ class Timers:
             rows = await connection.execute(
                 update(timers)
                 .where(timers.c.id.in_(due.scalar_subquery()))
-                .values(owner=self._owner, due_at=held_until, version=timers.c.version + 1)
+                .values(owner=self._owner, due_at=held_until, lease_until=held_until, version=timers.c.version + 1)
                 .returning(timers)
             )
             return [
@@ -147,14 +149,18 @@ class Timers:
         self.rang.ring()
 
     async def next_at(self) -> datetime | None:
-        """Tell when the next timer is due."""
+        """Tell when the next timer can be claimed: what somebody holds is due when that ends, at the earliest."""
+        held_longer = and_(timers.c.due_at.is_not(None), timers.c.lease_until > timers.c.due_at)
+        claimable_at = case((held_longer, timers.c.lease_until), else_=timers.c.due_at)
         async with self._database.begin() as connection:
             earliest: datetime | None = await connection.scalar(
-                select(func.min(timers.c.due_at, type_=timers.c.due_at.type))
+                select(func.min(claimable_at, type_=timers.c.due_at.type))
             )
         return earliest
 
     async def release(self, now: datetime) -> None:
         """Give back all that this process holds, so that another goes on at once."""
         async with self._database.begin() as connection:
-            await connection.execute(update(timers).where(timers.c.owner == self._owner).values(owner=None, due_at=now))
+            await connection.execute(
+                update(timers).where(timers.c.owner == self._owner).values(owner=None, due_at=now, lease_until=None)
+            )

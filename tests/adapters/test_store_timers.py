@@ -84,6 +84,29 @@ async def test_what_is_asked_for_meanwhile_is_done_afterwards(replicas, clock):
     assert await one.next_at() == clock.now + timedelta(seconds=2)
 
 
+async def test_what_is_asked_for_now_waits_for_the_work_in_hand(replicas, clock):
+    """A timer that is put at once while somebody works on it is claimed by nobody before that is done."""
+    one, other = replicas
+    await put(one, clock)
+    [claim] = await one.claim(clock.now, 10)
+    await put(other, clock)
+    assert [*await one.claim(clock.now, 10), *await other.claim(clock.now, 10)] == []
+    assert await other.next_at() == claim.held_until
+    await one.finish(claim, None)
+    assert await other.next_at() == clock.now
+    assert len(await other.claim(clock.now, 10)) == 1
+
+
+async def test_what_a_dead_process_was_asked_for_meanwhile_waits_for_its_lease(replicas, clock):
+    """When nobody finishes the work in hand, what was asked for meanwhile is done when the lease is over."""
+    one, other = replicas
+    await put(one, clock)
+    await one.claim(clock.now, 10)
+    await put(other, clock)
+    clock.advance(LEASE_S)
+    assert len(await other.claim(clock.now, 10)) == 1
+
+
 async def test_an_earlier_time_wins(replicas, clock):
     """A timer that is put twice is due at the earlier time."""
     one, _ = replicas
