@@ -132,7 +132,7 @@ class Bot:
                 log.warning("store_unavailable", worker="start", error=str(error))
                 await self._sleep(DATABASE_RETRY_S)
             else:
-                if revision != schema.head():
+                if revision != schema.HEAD:
                     problem = "DATABASE_URL: this database's tables are of another version; run flokit-bot migrate."
                     raise SettingsError([problem])
                 return

@@ -211,7 +211,7 @@ def _audit(options: argparse.Namespace) -> int:
         try:
             if database.file and not database.file.exists():
                 raise SettingsError([f"DATABASE_URL: there is no file {database.file} yet."])
-            if await schema.current(database) != schema.head():
+            if await schema.current(database) != schema.HEAD:
                 raise SettingsError(["DATABASE_URL: its tables are of another version; run flokit-bot migrate."])
             wanted = AuditFilter(
                 since=datetime.now(UTC) - options.since if options.since else None,

@@ -57,10 +57,10 @@ class Health:
             return {"database": str(error), "migrations": ""}
         except TimeoutError:
             return {"database": f"the database did not answer within {ANSWER_WITHIN_S:g} s", "migrations": ""}
-        if revision == schema.head():
+        if revision == schema.HEAD:
             return {"database": "", "migrations": ""}
         found = f"revision {revision}" if revision else "no revision"
-        return {"database": "", "migrations": f"the tables are at {found}, this version needs {schema.head()}"}
+        return {"database": "", "migrations": f"the tables are at {found}, this version needs {schema.HEAD}"}
 
     async def _slack(self) -> str:
         if self.sender is None:

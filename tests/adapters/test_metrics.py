@@ -312,7 +312,7 @@ async def test_tables_that_somebody_migrated_are_not_ready(store):
     async with store._database.begin() as connection:
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     problem = (await health.problems())["migrations"]
-    assert problem == f"the tables are at revision 9999, this version needs {schema.head()}"
+    assert problem == f"the tables are at revision 9999, this version needs {schema.HEAD}"
 
 
 async def test_an_unreachable_database_is_one_problem(tmp_path):
