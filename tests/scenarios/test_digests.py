@@ -99,3 +99,22 @@ async def test_digest_is_at_the_subscribers_own_time(settled):
         await subscribed(world, "subscribe all digest only 09:00 daily")
         confirmation = world.slack.messages("C0DATA")[-1]
         assert "Europe/Berlin" in words(confirmation)
+
+
+@pytest.mark.parametrize(("month", "hour_before", "hour_after"), [(3, 8, 7), (10, 7, 8)], ids=["spring", "autumn"])
+async def test_digest_keeps_its_local_time_when_the_clocks_change(settled, month, hour_before, hour_after):
+    """Nine o'clock in Berlin is another hour of UTC from the day on which the clocks change."""
+    async with settled() as world:
+        await subscribed(world, "subscribe all digest only 09:00 daily zone Europe/Berlin")
+        end_of_month = datetime(world.clock.now().year + 1, month, 31, tzinfo=UTC)
+        change = end_of_month - timedelta(days=end_of_month.isoweekday() % 7)  # the last Sunday
+        await to_time(world, change - timedelta(days=2) + timedelta(hours=hour_before))
+        await world.settle()  # what was due in the months before is skipped
+        await to_time(world, change - timedelta(days=1) + timedelta(hours=hour_before, seconds=1))
+        await digest(world)
+        before = len(digests(world))
+        await to_time(world, change + timedelta(hours=hour_after, seconds=-5))
+        await world.settle()
+        assert len(digests(world)) == before
+        await to_time(world, change + timedelta(hours=hour_after, seconds=1))
+        await digest(world, before + 1)
