@@ -25,15 +25,6 @@ class Access:
         self.policy = policy
         self._people = people
 
-    def known(self, origin: Origin, verb: Verb, integration_type: str | None = None) -> Decided | None:
-        """Decide from what is known already; None: somebody must be asked first."""
-        if integration_type is None and needs_type(self.policy, verb):
-            return None
-        subject = self._subject(origin)
-        if needs(self.policy, subject, verb, integration_type):
-            return None
-        return decide_access(self.policy, subject, verb, integration_type)
-
     async def decide(self, origin: Origin, verb: Verb, integration_type: str | None = None) -> Decided:
         """Decide; what must be known for it is asked.
 

@@ -48,7 +48,7 @@ from bot.flokit import SHARED_WITHIN_S
 from bot.knowledge import Known
 from bot.store.ids import new_id
 from bot.store.outbox import answer_address, private_address
-from bot.store.store import Kept, Opened
+from bot.store.store import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -319,7 +319,8 @@ class Actions:
         await self._store.add_note(request, message, private_address(request), self._clock())
 
     async def _name(self, integration: Integration) -> Name:
-        return name_of(integration, await self._knowledge.names())
+        """Name it by what was known last: a start must not wait for FloKit."""
+        return name_of(integration, await self._knowledge.last_names(self._clock()))
 
     async def _named(self, integration_id: str) -> Integration:
         """Find an integration as it was known last, where its type can matter."""
@@ -424,7 +425,7 @@ class Actions:
         if permitted:
             root = None if request.origin.thread_ts else _panel(PanelKind.SYNC, known, (integration,))
             refuse = await self._limit_refusal(permitted, integration)
-            await self._start(permitted, integration, root=root, refuse=refuse, is_saved=True)
+            await self._start(permitted, integration, root=root, refuse=refuse)
 
     async def _answer_start(self, request: Request, press: Press) -> None:
         """Start or join a sync from the inbox, or say why not."""
@@ -439,9 +440,7 @@ class Actions:
             permitted = await self._permit(request, Verb.ADMINISTER, Deed.SYNC_ANYWAY, integration)
         if permitted:
             refuse = await self._limit_refusal(permitted, integration)
-            await self._start_pressed(
-                permitted, press, known, integration, refuse=refuse, override=override, is_saved=True
-            )
+            await self._start_pressed(permitted, press, known, integration, refuse=refuse, override=override)
 
     async def _limit_refusal(self, request: Request, integration: Integration) -> Callable[[Held], _Answer]:
         """Make what says that a start is held back; whoever may override that gets a button for it."""
@@ -465,10 +464,9 @@ class Actions:
         known: Known,
         integration: Integration,
         *,
-        refuse: Callable[[Held], _Answer] | None = None,
+        refuse: Callable[[Held], _Answer],
         override: bool = False,
-        is_saved: bool = False,
-    ) -> Opened | Held | None:
+    ) -> None:
         """Start or join a sync in the thread of the message that was clicked.
 
         A message that only its reader sees has no thread: that follow-up gets a message of its own, sent directly.
@@ -476,14 +474,13 @@ class Actions:
         origin, root = request.origin, None
         if origin.ephemeral or not (origin.thread_ts or origin.message_ts):
             root = _panel(PanelKind.SYNC, known, (integration,))
-        return await self._start(
+        await self._start(
             request,
             integration,
             panel_id=None if root else press.panel_id or None,
             root=root,
             refuse=refuse,
             override=override,
-            is_saved=is_saved,
         )
 
     async def _answer_keep_watching(self, request: Request, press: Press) -> None:
@@ -519,10 +516,9 @@ class Actions:
         *,
         panel_id: str | None = None,
         root: Panel | None = None,
-        refuse: Callable[[Held], _Answer] | None = None,
+        refuse: Callable[[Held], _Answer],
         override: bool = False,
-        is_saved: bool = False,
-    ) -> Opened | Held | None:
+    ) -> None:
         started = await self._store.start_sync(
             request,
             integration,
@@ -534,7 +530,7 @@ class Actions:
             limits=self._limits,
             override=override,
             refuse=refuse,
-            is_saved=is_saved,
+            is_saved=True,
         )
         about = {
             "integration_id": integration.id,
@@ -542,11 +538,9 @@ class Actions:
             "channel_id": request.origin.channel_id,
         }
         if isinstance(started, Held):
-            if refuse:
-                log.info("sync_held", by=started.by, until=started.until.isoformat(), **about)
+            log.info("sync_held", by=started.by, until=started.until.isoformat(), **about)
         elif started:
             log.info("sync_joined" if started.joined else "sync_requested", run_id=started.run.id, **about)
-        return started
 
     # Answers
 
