@@ -63,7 +63,7 @@ class LoadSlack:
     async def start(self) -> None:
         """Listen on a free port."""
         application = web.Application()
-        application.router.add_post("/api/{method}", self._call)
+        application.router.add_route("*", "/api/{method}", self._call)
         application.router.add_get("/socket", self._serve_socket)
         application.router.add_post("/response", self._respond)
         self._runner = web.AppRunner(application, access_log=None)
@@ -200,7 +200,7 @@ class LoadSlack:
         if request.content_type == "application/json":
             arguments = json.loads(await request.read())
         else:
-            arguments = dict(await request.post())
+            arguments = {**request.query, **await request.post()}
         ts = str(arguments.get("ts") or f"{1_700_000_000 + next(self._ts)}.000100")
         channel = arguments.get("channel", "")
         if method == "chat.postMessage":
