@@ -31,7 +31,7 @@ FRESH_FOR: Final = timedelta(seconds=5)
 """Whoever opened it this short a time ago wants to see what is so now."""
 
 KNOWN_FOR_S: Final = 60.0
-"""Otherwise what was seen within this time is good enough: what changed was seen by somebody."""
+"""Otherwise a list of this age is good enough: what changed since stands with the incidents that it led to."""
 
 AGAIN_S: Final = 10.0
 
@@ -92,14 +92,15 @@ class HomeDrawer:
 
     async def _view(self, user_id: str, team_id: str, now: datetime, *, fresh: bool) -> dict[str, object]:
         known = await self._known(now, fresh=fresh)
+        standing = await self._incidents.standing(known.as_of)
         subscriptions = await self._subscriptions.all()
         return blocks.home_view(
             blocks.Home(
-                integrations=known.integrations,
+                integrations=tuple(standing.changed.get(one.id, one) for one in known.integrations),
                 as_of=known.as_of,
                 stale_reason=known.stale_reason,
                 runs=tuple(await self._store.active_runs(team_id)),
-                incidents=tuple(await self._incidents.open_ones()),
+                incidents=standing.incidents,
                 snoozed=tuple(await self._incidents.snoozed_by(user_id)),
                 subscriptions=tuple(one for one in subscriptions if one.created_by.id == user_id),
             ),

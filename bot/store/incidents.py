@@ -51,6 +51,14 @@ class SeenTogether:
     whole: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand at one moment: the open incidents, and what was seen to change since a list was read."""
+
+    incidents: tuple[Incident, ...]
+    changed: dict[str, Integration]
+
+
 class Incidents:
     """The incidents of one workspace."""
 
@@ -80,12 +88,12 @@ class Incidents:
 
     async def _observe(self, look: SeenTogether, ids: list[str], now: datetime) -> list[Verdict]:
         async with self._database.begin() as connection:
-            verdicts = await self._weigh(connection, look, ids)
+            verdicts, looks_different = await self._weigh(connection, look, ids)
             told = [verdict for verdict in verdicts if verdict.change]
             wanted = await subscriptions.load_all(connection, self._team_id)
             for verdict in told:
                 await self._tell(connection, verdict, wanted, now)
-            if told:
+            if told or looks_different:
                 await homes.changed(connection, self._team_id, now)
             await self._look_again(connection, verdicts, wanted)
         if told:
@@ -93,13 +101,16 @@ class Incidents:
         self._timers_rang.ring()
         return verdicts
 
-    async def _weigh(self, connection: AsyncConnection, look: SeenTogether, ids: list[str]) -> list[Verdict]:
+    async def _weigh(
+        self, connection: AsyncConnection, look: SeenTogether, ids: list[str]
+    ) -> tuple[list[Verdict], bool]:
+        """Decide what a look means, and save it; returns also whether anything is seen in another state than before."""
         seen = {integration.id: integration for integration in look.integrations}
         known = await self._load(connection, ids)
         befores = [known.get(id_) or Watched(id_, first_seen_at=look.at) for id_ in ids]
         concerned = [one.integration_id for one in befores if self._may_matter(one, seen.get(one.integration_id), look)]
         newest = await runs.newest_since(connection, self._team_id, concerned, look.at - RUNS_COUNT_FOR)
-        verdicts = []
+        verdicts, looks_different = [], False
         for before in befores:
             integration_id = before.integration_id
             run = newest.get(integration_id)
@@ -107,7 +118,8 @@ class Incidents:
             verdict = observe(before, sighting, self._rules, team_id=self._team_id, incident_id=new_id("inc"))
             await self._save(connection, before, verdict, is_new=integration_id not in known)
             verdicts.append(verdict)
-        return verdicts
+            looks_different = looks_different or verdict.watched.seen != before.seen
+        return verdicts, looks_different
 
     def _may_matter(self, before: Watched, seen: Integration | None, look: SeenTogether) -> bool:
         """Tell whether a resync of it can make a difference."""
@@ -187,15 +199,25 @@ class Incidents:
         if times and any(one.paused is None for one in wanted):
             await timers.put(connection, self._database, TimerKind.WATCH, self._team_id, self._team_id, min(times))
 
-    async def open_ones(self) -> list[Incident]:
-        """Read the open incidents, the oldest first."""
-        return await self.since(None)
+    async def standing(self, since: datetime) -> Standing:
+        """Read the open incidents, and what was seen to change after ``since``: as new as those incidents, or newer."""
+        open_ones = select(incidents.c.data).where(
+            incidents.c.team_id == self._team_id, incidents.c.closed_at.is_(None)
+        )
+        known = select(sightings.c.data).where(sightings.c.team_id == self._team_id)
+        async with self._database.begin() as connection:
+            opened = (await connection.scalars(open_ones.order_by(incidents.c.opened_at))).all()
+            seen = [codec.load_watched(data, None) for data in (await connection.scalars(known)).all()]
+        return Standing(
+            tuple(codec.load_incident(data) for data in opened),
+            {one.integration_id: one.seen for one in seen if one.seen and one.seen_at and one.seen_at > since},
+        )
 
-    async def since(self, at: datetime | None) -> list[Incident]:
-        """Read the incidents that were open at any time since ``at`` (None: that are open now), the oldest first."""
-        query = select(incidents.c.data).where(incidents.c.team_id == self._team_id)
-        still_open = incidents.c.closed_at.is_(None)
-        query = query.where(still_open if at is None else or_(still_open, incidents.c.closed_at > at))
+    async def since(self, at: datetime) -> list[Incident]:
+        """Read the incidents that were open at any time since ``at``, the oldest first."""
+        query = select(incidents.c.data).where(
+            incidents.c.team_id == self._team_id, or_(incidents.c.closed_at.is_(None), incidents.c.closed_at > at)
+        )
         async with self._database.begin() as connection:
             rows = (await connection.scalars(query.order_by(incidents.c.opened_at))).all()
         return [codec.load_incident(data) for data in rows]

@@ -18,7 +18,8 @@ from bot.core.subscriptions import PauseReason, Subscription
 from bot.store import codec
 from bot.store.bell import Bell
 from bot.store.database import Database
-from bot.store.incidents import TOGETHER, Incidents, SeenTogether
+from bot.store.homes import TOGETHER_S, Homes
+from bot.store.incidents import TOGETHER, Incidents, SeenTogether, Standing
 from bot.store.outbox import Address, OutboxKind
 from bot.store.retention import Retention
 from bot.store.store import Store
@@ -54,6 +55,10 @@ class Replica:
         await self.see(*integrations)
         self.clock.advance(5)
         return await self.see(*integrations)
+
+    async def open_ones(self):
+        """Read the open incidents, the oldest first."""
+        return (await self.incidents.standing(self.clock.now)).incidents
 
     async def rows(self, table, *conditions):
         """Read a table."""
@@ -114,7 +119,7 @@ async def test_many_integrations_do_not_block_whoever_clicks(one, seen, make, cl
         saved += 1
     assert len(await weighing) == len(many)
     assert saved > 1
-    assert len(await one.incidents.open_ones()) == len(many)
+    assert len(await one.open_ones()) == len(many)
 
 
 async def test_what_is_gone_is_forgotten_among_many(one, seen, clock):
@@ -123,7 +128,7 @@ async def test_what_is_gone_is_forgotten_among_many(one, seen, clock):
     await one.open(*many)
     clock.advance(60)
     assert await one.see(*many[1:-1]) == [Change.GONE, Change.GONE]
-    assert len(await one.incidents.open_ones()) == len(many) - 2
+    assert len(await one.open_ones()) == len(many) - 2
 
 
 async def test_replicas_that_see_the_same_open_one_incident(replicas, store, make, seen, clock):
@@ -132,7 +137,7 @@ async def test_replicas_that_see_the_same_open_one_incident(replicas, store, mak
     for _ in range(3):
         await asyncio.gather(*(replica.see(seen["failing"]) for replica in replicas * 4))
         clock.advance(5)
-    [incident] = await replicas[0].incidents.open_ones()
+    [incident] = await replicas[0].open_ones()
     assert incident.failure == seen["failing"]
     assert len(await replicas[0].rows(alerts)) == 1
     assert len(await replicas[0].messages(OutboxKind.PANEL)) == 1
@@ -145,7 +150,7 @@ async def test_an_incident_reads_back_as_it_was(one, seen, clock):
     clock.advance(60)
     recovered = replace(seen["fine"], last_synced_at=clock.now)
     assert await one.see(recovered) == [Change.RECOVERED]
-    assert await one.incidents.open_ones() == []
+    assert await one.open_ones() == ()
     [incident] = await one.incidents.since(clock.now - timedelta(hours=1))
     assert (incident.closed_at, incident.integration) == (clock.now, recovered)
 
@@ -180,6 +185,40 @@ async def test_the_same_again_is_not_written(one, seen, clock):
     clock.advance(60)
     await one.see(seen["fine"])
     assert await one.rows(sightings) == before
+
+
+async def test_homes_follow_what_they_show(one, store, make, seen, clock):
+    """An App Home is drawn anew when an integration is seen in another state, incident or not, and only then."""
+    homes = Homes(one.database, TEAM, timers_rang=Bell())
+    await one.see(seen["fine"])
+    assert await one.timers.next_at() is None
+    request = make.command("home")
+    await store.add_request(request)
+    await homes.open(request, clock.now)
+    [drawing] = await one.timers.claim(clock.now, 5)
+    await one.timers.finish(drawing, None)
+    clock.advance(1)
+    await one.see(seen["fine"])
+    assert await one.timers.next_at() is None
+    clock.advance(1)
+    assert await one.see(replace(seen["fine"], status="syncing")) == []
+    assert await one.timers.next_at() == clock.now + timedelta(seconds=TOGETHER_S)
+
+
+async def test_what_changed_since_a_list_was_read_stands_with_the_incidents(one, seen, clock):
+    """Only what was seen to change after a list was read takes the place of its rows, however late it is weighed."""
+    other = replace(seen["fine"], id="int_2")
+    await one.see(seen["fine"], other)
+    listed_at = clock.now
+    clock.advance(1)
+    assert await one.incidents.standing(listed_at) == Standing((), {})
+    await one.open(seen["failing"], other)
+    standing = await one.incidents.standing(listed_at)
+    assert standing == Standing(await one.open_ones(), {"int_1": seen["failing"]})
+    late = SeenTogether((replace(other, status="syncing"),), listed_at - timedelta(seconds=1), whole=False)
+    await one.incidents.observe(late, clock.now)
+    assert await one.incidents.standing(listed_at) == standing
+    assert (await one.incidents.standing(clock.now)).changed == {}
 
 
 async def test_a_new_subscriber_is_shown_what_is_wrong(one, store, make, seen):

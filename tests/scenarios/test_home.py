@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
 
+from bot.home import FRESH_FOR
 from bot.sandbox.flokit.sources import Plan
 from tests.scenarios.conftest import running_world, words
 
@@ -93,6 +94,29 @@ async def test_home_changes_with_what_it_shows(world):
     await press(world, view, "flokit_unsubscribe", "sub_")
     await world.slack.wait_for(lambda: "<#C0DATA>: everything" not in shown(world), 10, "no subscription")
     assert "ended this channel's subscription" in words(world.slack.messages("C0DATA")[-1])
+
+
+async def test_home_never_contradicts_itself(world):
+    """An incident never stands above an older row, in which that integration is fine."""
+    await world.status("subscribe all")
+    world.slack.views.open_home("UANA")
+    await home(world, "1 of 2 integrations needs attention")
+    await world.move_clock(seconds=2 * FRESH_FOR.total_seconds())
+    world.flokit.set("int_adjust", status="error", error_message="The token was revoked")
+    await home(world, "*Adjust* is failing since")
+    drawn = [json.dumps(call.args["view"]) for call in world.slack.calls if call.method == "views.publish"]
+    with_incident = [view for view in drawn if "*Adjust* is failing since" in view]
+    assert all("2 of 2 integrations need attention" in view for view in with_incident)
+
+
+async def test_home_follows_what_is_no_incident(world):
+    """A sync that somebody started elsewhere is seen in an open App Home without asking for it."""
+    await world.status("subscribe all")
+    world.slack.views.open_home("UANA")
+    await home(world, "1 of 2 integrations needs attention")
+    await world.move_clock(seconds=2 * FRESH_FOR.total_seconds())
+    world.flokit.set("int_adjust", status="syncing")
+    await home(world, "1 syncing")
 
 
 async def test_details_from_home_come_directly(world):
