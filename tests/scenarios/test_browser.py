@@ -599,7 +599,9 @@ async def test_alerts_are_tried_from_the_panel(browser):
     """A webhook, a failure that is fixed, and a later day are one click each; the page goes by the moved clock."""
     async with running_sandbox() as url:
         page = await open_page(browser, url, dark=True)
+        messages = page.get_by_test_id("messages")
         await type_in(page, "/flokit status")
+        await resync_of(page, "Stripe").wait_for()  # it stands in today, before the clock is moved
         await page.get_by_test_id("control-open").click()
         panel = page.get_by_test_id("control")
         await panel.get_by_test_id("control-webhook").click()
@@ -618,8 +620,8 @@ async def test_alerts_are_tried_from_the_panel(browser):
         await expect(panel.get_by_test_id("control-clock")).to_contain_text("24 hours ahead")
         await keep_picture(page, "panel")
         await type_in(page, "/flokit help")
-        days = page.get_by_test_id("messages").locator(".day")
-        await expect(days).to_have_text(["Yesterday", "Today"])
+        await expect(messages).to_contain_text("/flokit subscribe", timeout=20_000)
+        await expect(messages.locator(".day")).to_have_text(["Yesterday", "Today"])
         assert not page.complaints
 
 
