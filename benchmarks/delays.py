@@ -38,6 +38,39 @@ INTEGRATIONS_OF_TYPE: Final = 3
 BETWEEN_INTEGRATIONS: Final = 0.2
 """Integrations of a type differ by this spread from each other."""
 
+FAMILY: Final = "lognormal"
+"""What the goal is about; the planner's constants were chosen on three of its traces, whose seeds are 1 to 3."""
+
+
+def _draw_lognormal(rng: random.Random, median_s: float, spread: float, _at: float) -> float:
+    return median_s * math.exp(rng.gauss(0, spread))
+
+
+def _draw_bimodal(rng: random.Random, median_s: float, spread: float, _at: float) -> float:
+    """Three syncs of five have little to fetch; the others fetch everything."""
+    return median_s * (0.3 if rng.random() < 0.6 else 1.6) * math.exp(rng.gauss(0, spread / 2))
+
+
+def _draw_heavy_tail(rng: random.Random, median_s: float, spread: float, _at: float) -> float:
+    """One sync of eight takes longer by a factor without a mean: Pareto's, with an exponent of 1."""
+    slower = min(20.0, rng.paretovariate(1.0)) if rng.random() < 1 / 8 else 1.0
+    return median_s * slower * math.exp(rng.gauss(0, spread))
+
+
+def _draw_drifting(rng: random.Random, median_s: float, spread: float, at: float) -> float:
+    """From half the median to twice as much, from the first sync of the trace to the last."""
+    return median_s * 4 ** (at - 0.5) * math.exp(rng.gauss(0, spread))
+
+
+FAMILIES: Final[dict[str, Callable[[random.Random, float, float, float], float]]] = {
+    FAMILY: _draw_lognormal,
+    "bimodal": _draw_bimodal,
+    "heavy tail": _draw_heavy_tail,
+    "drifting median": _draw_drifting,
+}
+"""How a duration is drawn: from a source of randomness, the integration's median in seconds, its type's spread and
+the share of the trace that lies behind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sync:
@@ -56,8 +89,9 @@ class Watched:
     delay_s: float
 
 
-def make_trace(seed: int, many: int) -> list[Sync]:
+def make_trace(seed: int, many: int, family: str = FAMILY) -> list[Sync]:
     """Draw syncs of integrations of all types."""
+    draw = FAMILIES[family]
     rng = random.Random(seed)
     medians = {
         (type_, number): median_s * math.exp(rng.gauss(0, BETWEEN_INTEGRATIONS))
@@ -65,9 +99,9 @@ def make_trace(seed: int, many: int) -> list[Sync]:
         for number in range(INTEGRATIONS_OF_TYPE)
     }
     trace = []
-    for _ in range(many):
+    for place in range(many):
         type_, number = rng.choice(list(medians))
-        duration_s = medians[type_, number] * math.exp(rng.gauss(0, TYPES[type_][1]))
+        duration_s = draw(rng, medians[type_, number], TYPES[type_][1], place / many)
         trace.append(Sync(f"{type_}-{number}", type_, duration_s))
     return trace
 

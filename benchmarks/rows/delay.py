@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.arithmetic import Spread, paired_ratio, percentile
-from benchmarks.delays import at_equal_calls, make_trace, mean_looks, watch_all
+from benchmarks.delays import FAMILIES, FAMILY, at_equal_calls, make_trace, mean_looks, watch_all
 from benchmarks.report import Row
 from bot.core.outcome import BACKOFF
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from benchmarks.options import Options
 
 SYNCS: Final = 1000
+FIRST_SEED: Final = 11
+"""The planner's constants were chosen on the traces of the seeds 1 to 3; none of those is played here."""
 GOAL: Final = 0.5
 GUARD: Final = 0.65
 
@@ -29,9 +32,13 @@ def exponential(pause_s: float) -> Callable[[int], float]:
     return lambda looks: pause_s * BACKOFF**looks
 
 
+SCHEMES: Final = {"fixed": fixed, "exponential": exponential}
+
+
 async def measure(options: Options) -> list[Row]:
-    """Play the same traces to all three."""
-    return [_row(options.rounds(4))]
+    """Play the same traces to all three: those of the goal, and of families that the planner does not assume."""
+    others = [family for family in FAMILIES if family != FAMILY]
+    return [_row(options.rounds(4)), *(_robust_row(family, options.rounds(2)) for family in others)]
 
 
 async def guard(_options: Options) -> list[Row]:
@@ -39,27 +46,60 @@ async def guard(_options: Options) -> list[Row]:
     return [_row(2)]
 
 
-def _row(seeds: int) -> Row:
-    looks: list[float] = []
-    late: dict[str, list[float]] = {"bot": [], "fixed": [], "exponential": []}
-    for seed in range(seeds):
-        trace = make_trace(seed, SYNCS)
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """What several traces of one family gave; lists hold a number for each trace."""
+
+    looks: list[float]
+    late_s: dict[str, list[float]]
+
+    def ratio(self, scheme: str) -> Spread:
+        return paired_ratio(self.late_s["bot"], self.late_s[scheme])
+
+    @property
+    def shown(self) -> str:
+        late = ", ".join(f"{name} {Spread.of(values).shown('s')}" for name, values in self.late_s.items())
+        ratios = ", ".join(f"{self.ratio(name).shown(digits=2)} of {name}" for name in SCHEMES)
+        return f"{late}; {Spread.of(self.looks).shown()} looks a sync; {ratios}"
+
+    @property
+    def values(self) -> dict[str, object]:
+        return {
+            "looks": self.looks,
+            "median_delay_s": self.late_s,
+            **{f"of_{name}": self.ratio(name).median for name in SCHEMES},
+        }
+
+
+def _play(family: str, many: int) -> _Played:
+    played = _Played([], {"bot": [], **{name: [] for name in SCHEMES}})
+    for seed in range(FIRST_SEED, FIRST_SEED + many):
+        trace = make_trace(seed, SYNCS, family)
         ours = watch_all(trace)
-        looks.append(mean_looks(ours))
-        theirs = {"fixed": fixed, "exponential": exponential}
-        late["bot"].append(percentile([one.delay_s for one in ours], 0.5))
-        for name, scheme in theirs.items():
-            watched = at_equal_calls(trace, scheme, looks[-1])
-            late[name].append(percentile([one.delay_s for one in watched], 0.5))
-    of_fixed, of_exponential = (paired_ratio(late["bot"], late[name]) for name in ("fixed", "exponential"))
-    worst = max(of_fixed.median, of_exponential.median)
-    shown = ", ".join(f"{name} {Spread.of(values).shown('s')}" for name, values in late.items())
+        played.looks.append(mean_looks(ours))
+        played.late_s["bot"].append(percentile([one.delay_s for one in ours], 0.5))
+        for name, scheme in SCHEMES.items():
+            watched = at_equal_calls(trace, scheme, played.looks[-1])
+            played.late_s[name].append(percentile([one.delay_s for one in watched], 0.5))
+    return played
+
+
+def _row(traces: int) -> Row:
+    played = _play(FAMILY, traces)
+    worst = max(played.ratio(name).median for name in SCHEMES)
     return Row(
-        f"median delay from a sync's end to its outcome, {SYNCS} syncs, {seeds} seeds, equal calls",
-        f"{shown}; {Spread.of(looks).shown()} looks a sync; {of_fixed.shown(digits=2)} of fixed, "
-        f"{of_exponential.shown(digits=2)} of exponential",
+        f"median delay from a sync's end to its outcome at equal calls, {traces} traces of {SYNCS} syncs that the "
+        "planner was not tuned on",
+        played.shown,
         goal="≤ 0.5 of both",
         is_met=worst <= GOAL,
         guarded=worst <= GUARD,
-        values={"looks": looks, "median_delay_s": late, "of_fixed": of_fixed.median},
+        values=played.values,
+    )
+
+
+def _robust_row(family: str, traces: int) -> Row:
+    played = _play(family, traces)
+    return Row(
+        f"the same with durations of another kind: {family}, {traces} traces", played.shown, values=played.values
     )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.delays import Sync, at_equal_calls, make_trace, mean_looks, poll_all, watch_all
+from benchmarks.delays import FAMILIES, Sync, at_equal_calls, make_trace, mean_looks, poll_all, watch_all
+from benchmarks.rows import delay
 
 
 def test_a_seed_makes_the_same_trace():
@@ -28,3 +29,17 @@ def test_the_bot_never_knows_before_the_end():
     watched = watch_all(make_trace(4, 60))
     assert len(watched) == 60
     assert all(one.delay_s >= 0 for one in watched)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_family_of_durations_is_watched_to_its_end(family):
+    """Whatever the durations look like, they are positive, differ between families and are all watched."""
+    trace = make_trace(5, 60, family)
+    assert all(sync.duration_s > 0 for sync in trace)
+    assert [name for name in FAMILIES if make_trace(5, 60, name) == trace] == [family]
+    assert all(one.delay_s >= 0 for one in watch_all(trace))
+
+
+def test_no_trace_is_played_that_the_planner_was_tuned_on():
+    """A row about seeds 1 to 3 would praise the planner for what it was fitted to."""
+    assert delay.FIRST_SEED > 3
