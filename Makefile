@@ -24,7 +24,7 @@ fuzz: $(VENV)/dev.stamp  ## everything that is open to the outside, for MINUTES=
 soak: $(VENV)/dev.stamp  ## a storm: MINUTES=1 SEED= REPLICAS=3 DATABASE=both (sqlite, postgresql)
 	$(BIN)/python -m soak --minutes $(or $(MINUTES),1) --replicas $(REPLICAS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
 
-bench: $(VENV)/dev.stamp  ## what is measured, against what: ROWS=acks,delay (all by default; guard is CI's) MINUTES=4 FULL=1
+bench: $(VENV)/dev.stamp  ## what is measured, against what: ROWS=acks,delay (all but sizes by default; guard is CI's) MINUTES=4 FULL=1
 	$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FULL),--full)
 
 lint: $(VENV)/dev.stamp  ## what CI refuses

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.options import Options
-from benchmarks.report import MISSED, machine, table, write
-from benchmarks.rows import acks, delay, followups, startup, throughput
+from benchmarks.report import MISSED, heading, machine, table, write
+from benchmarks.rows import acks, delay, followups, sizes, startup, throughput
+from benchmarks.table import RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from benchmarks.report import Row
 
 QUICK_MINUTES: Final = 4.0
-RESULTS: Final = Path(__file__).parent / "results.json"
 
 ROWS: Final[dict[str, Callable[[Options], Awaitable[list[Row]]]]] = {
     "acks": acks.measure,
@@ -27,7 +27,10 @@ ROWS: Final[dict[str, Callable[[Options], Awaitable[list[Row]]]]] = {
     "followups": followups.measure,
     "delay": delay.measure,
     "startup": startup.measure,
+    "sizes": sizes.measure,
 }
+ONLY_WHEN_NAMED: Final = frozenset({"sizes"})
+"""What the default run leaves out, for it needs the package index."""
 GUARDS: Final[tuple[Callable[[Options], Awaitable[list[Row]]], ...]] = (acks.guard, delay.guard, startup.guard)
 """What CI holds, with generous margins: ``guard`` among the rows."""
 
@@ -36,10 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure as told; 1 when a guarded ratio is broken."""
     told = _parser().parse_args(arguments)
     options = Options(scale=5.0 if told.full else told.minutes / QUICK_MINUTES, full=told.full)
-    names = [name for name in told.rows.split(",") if name] or list(ROWS)
-    about = machine()
-    rows = asyncio.run(_measure(names, options))
-    print(table(rows))
+    names = [name for name in told.rows.split(",") if name] or [name for name in ROWS if name not in ONLY_WHEN_NAMED]
+    about = machine() | {"took_s": {}}
+    rows = asyncio.run(_measure(names, options, about["took_s"]))
+    print(f"{heading(about)}\n\n{table(rows)}")
     missed, broken = [row for row in rows if row.verdict == MISSED], [row for row in rows if row.guarded is False]
     print(f"\n{len(rows)} rows, {len(missed)} goals missed, {len(broken)} guards broken")
     if told.output:
@@ -49,19 +52,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(bool(broken))
 
 
-async def _measure(names: Sequence[str], options: Options) -> list[Row]:
+async def _measure(names: Sequence[str], options: Options, took_s: dict[str, float]) -> list[Row]:
     rows: list[Row] = []
     for name in names:
         began_at = time.monotonic()
         for measure in GUARDS if name == "guard" else (ROWS[name],):
             rows += await measure(options)
-        print(f"{name}: {time.monotonic() - began_at:.0f} s", file=sys.stderr, flush=True)
+        took_s[name] = round(time.monotonic() - began_at, 1)
+        print(f"{name}: {took_s[name]:.0f} s", file=sys.stderr, flush=True)
     return rows
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rows", default="", help=f"some of {', '.join(ROWS)}, or guard; all by default")
+    parser.add_argument(
+        "--rows",
+        default="",
+        help=f"some of {', '.join(ROWS)}, or guard; all by default, but for {', '.join(ONLY_WHEN_NAMED)}, which "
+        "installs peers from the package index",
+    )
     parser.add_argument("--minutes", type=float, default=QUICK_MINUTES, help="about how long; more is more rounds")
     parser.add_argument("--full", action="store_true", help="the sizes of docs/performance.md; half an hour")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")

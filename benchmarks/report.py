@@ -7,12 +7,19 @@ import os
 import platform
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 MET: Final = "met"
 MISSED: Final = "MISSED"
 SHOWN: Final = ""
+
+MEASURED: Final = ("flokit-bot", "slack-bolt", "slack-sdk", "aiohttp", "httpx", "SQLAlchemy", "asyncpg")
+"""What the numbers depend on beside the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +48,28 @@ class Row:
         return SHOWN if self.is_met is None else MET if self.is_met else MISSED
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """Write the rows as Markdown."""
     lines = ["| row | measured | goal | |", "|---|---|---|---|"]
-    return "\n".join([*lines, *(f"| {row.what} | {row.measured} | {row.goal} | {row.verdict} |" for row in rows)])
+    return "\n".join([*lines, *(_line(row.what, row.measured, row.goal, row.verdict) for row in rows)])
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|")
+
+
+def heading(about: Mapping[str, Any]) -> str:
+    """Say in a sentence when, where and with what the rows were measured."""
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    took_s = sum(about.get("took_s", {}).values())
+    return (
+        f"Measured {about['at']} within {took_s:.0f} s, on {about['cores']} cores ({about['cpu']}, {about['system']}) "
+        f"whose load was {about['load_average']:.1f} before; {versions}."
+    )
 
 
 def machine() -> dict[str, Any]:
@@ -58,13 +83,19 @@ def machine() -> dict[str, Any]:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),
         "cpu": model,
-        "python": platform.python_version(),
         "system": platform.system(),
         "load_average": os.getloadavg()[0],
+        "versions": {"Python": platform.python_version(), **{name: version(name) for name in MEASURED}},
     }
 
 
-def write(path: Path, rows: list[Row], about: dict[str, Any]) -> None:
+def write(path: Path, rows: Sequence[Row], about: Mapping[str, Any]) -> None:
     """Write everything as JSON."""
     everything = {"machine": about, "rows": [asdict(row) for row in rows]}
     path.write_text(json.dumps(everything, indent=2, ensure_ascii=False) + "\n")
+
+
+def read(path: Path) -> tuple[list[Row], dict[str, Any]]:
+    """Read what ``write`` wrote: the rows, and about them."""
+    everything = json.loads(path.read_text())
+    return [Row(**row) for row in everything["rows"]], everything["machine"]

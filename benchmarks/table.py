@@ -1,0 +1,54 @@
+"""``python -m benchmarks.table``: what was measured, as Markdown, or put into a page of the documentation."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.report import heading, read, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RESULTS: Final = Path(__file__).parent / "results.json"
+BEGIN: Final = "<!-- python -m benchmarks.table: begin -->"
+END: Final = "<!-- python -m benchmarks.table: end -->"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables, or write them between the two marks of a page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__)
+    parser.add_argument("results", nargs="*", type=Path, default=[RESULTS], help="what --output wrote; one or more")
+    parser.add_argument("--into", type=Path, help="a page with the two marks; printed without")
+    told = parser.parse_args(arguments)
+    text = "\n\n".join(shown(path) for path in told.results)
+    if told.into is None:
+        print(text)
+        return 0
+    told.into.write_text(put_into(told.into.read_text(), text))
+    return 0
+
+
+def shown(path: Path) -> str:
+    """Return one run's heading and table."""
+    rows, about = read(path)
+    return f"{heading(about)}\n\n{table(rows)}"
+
+
+def put_into(page: str, text: str) -> str:
+    """Return the page with the text between its marks.
+
+    Raises:
+        ValueError: the page has not each mark once, in order.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    old, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in old + after or END in before + after:
+        raise ValueError(f"the page needs the lines {BEGIN} and {END} once each")
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

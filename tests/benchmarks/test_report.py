@@ -1,0 +1,58 @@
+"""The benchmark's table: what is written can be read, shown and put into a page."""
+
+import pytest
+
+from benchmarks.report import Row, heading, machine, read, table, write
+from benchmarks.table import BEGIN, END, main, put_into
+
+ROWS = [
+    Row("acks", "1.0 ms", "≤ 2 ms", is_met=True, guarded=True, values={"p50_ms": 1.0}),
+    Row("a|b", "3.0 ms", "≤ 2 ms", is_met=False),
+    Row("idle", "5 MB"),
+]
+
+
+def test_a_row_says_whether_its_goal_is_met():
+    """Met, missed, or nothing where there is no goal; a bar in a cell does not make a column."""
+    assert table(ROWS).splitlines()[2:] == [
+        "| acks | 1.0 ms | ≤ 2 ms | met |",
+        r"| a\|b | 3.0 ms | ≤ 2 ms | MISSED |",
+        "| idle | 5 MB |  |  |",
+    ]
+
+
+def test_the_heading_names_the_machine_and_what_was_measured():
+    """A number without its machine, date and versions says nothing."""
+    about = machine() | {"took_s": {"acks": 2.0, "delay": 3.0}}
+    said = heading(about)
+    assert f"Measured {about['at']} within 5 s, on {about['cores']} cores ({about['cpu']}" in said
+    assert f"slack-bolt {about['versions']['slack-bolt']}" in said
+
+
+def test_what_is_written_can_be_read(tmp_path):
+    """The JSON holds every row whole."""
+    about = machine()
+    write(tmp_path / "results.json", ROWS, about)
+    assert read(tmp_path / "results.json") == (ROWS, about)
+
+
+def test_a_page_gets_the_tables_of_several_runs(tmp_path):
+    """What stood between the marks is replaced; the rest of the page stays."""
+    for name, row in (("a", ROWS[0]), ("b", ROWS[2])):
+        write(tmp_path / name, [row], machine())
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    main([str(tmp_path / "a"), str(tmp_path / "b"), "--into", str(page)])
+    found = page.read_text()
+    assert found.startswith(f"before\n{BEGIN}\n\nMeasured")
+    assert found.endswith(f"{END}\nafter\n")
+    assert "| acks |" in found
+    assert "| idle |" in found
+    assert "old" not in found
+
+
+@pytest.mark.parametrize("page", ["", BEGIN, f"{END} {BEGIN}", f"{BEGIN} {END} {BEGIN} {END}"])
+def test_a_page_without_its_marks_is_refused(page):
+    """Nothing is overwritten by guessing."""
+    with pytest.raises(ValueError, match="once each"):
+        put_into(page, "text")
