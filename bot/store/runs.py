@@ -216,16 +216,12 @@ async def last_success_at(connection: AsyncConnection, team_id: str, integration
 async def starts_of(connection: AsyncConnection, team_id: str, user_id: str, since: datetime) -> list[datetime]:
     """Tell when a person started runs since a time; what they joined does not count."""
     query = (
-        select(runs.c.requested_at)
+        select(runs.c.data)
         .join(participants, participants.c.run_id == runs.c.id)
-        .where(
-            runs.c.team_id == team_id,
-            runs.c.requested_at > since,
-            participants.c.user_id == user_id,
-            participants.c.joined_at == runs.c.requested_at,  # the first is who started it
-        )
+        .where(runs.c.team_id == team_id, runs.c.requested_at > since, participants.c.user_id == user_id)
     )
-    return list((await connection.scalars(query)).all())
+    taken_part_in = [codec.load_run(data) for data in (await connection.scalars(query)).all()]
+    return [run.requested_at for run in taken_part_in if run.requested_by.id == user_id]
 
 
 async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s: float, limit: int) -> list[RunClaim]:

@@ -6,14 +6,15 @@ import asyncio
 import socket
 import sqlite3
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import pytest
 from sqlalchemy import event, select, update
 
 from bot.core.errors import StoreInDoubt, StoreUnavailable
 from bot.store import database as database_module
-from bot.store import schema
+from bot.store import schema, urgent
 from bot.store.database import Database
 from bot.store.gauges import read_gauges
 from bot.store.store import Store
@@ -205,24 +206,52 @@ async def test_a_server_that_hangs_is_given_up(postgres_url):
         await database.close()
 
 
-async def test_only_a_lost_commit_is_in_doubt(database_url, make, click):
-    """Before the commit nothing was saved, for sure; while it runs nobody knows."""
-    database = Database(database_url)
-    store = Store(database, owner="a")
+class HangsUp(sqlite3.Connection):
+    """The connection of what Slack waits for, which breaks at one statement."""
+
+    at = ""
+
+    def execute(self, sql, *values):
+        """Do it and lose the answer, or do nothing."""
+        done = super().execute(sql, *values)
+        if sql.startswith(self.at):
+            raise sqlite3.OperationalError("disk I/O error")
+        return done
+
+
+@contextmanager
+def hanging_up(database, moment, monkeypatch):
+    """Let every connection of a database break as a transaction begins, or after its commit was sent."""
+    kind = type("HangsUpThen", (HangsUp,), {"at": moment.upper()})
+    event.listen(database.engine.sync_engine, moment, _hang_up)
     try:
-        await click(store, make)
-        for moment, error in (("begin", StoreUnavailable), ("commit", StoreInDoubt)):
-            event.listen(database.engine.sync_engine, moment, _hang_up)
-            with pytest.raises(StoreUnavailable) as caught:
-                await click(store, make)
-            assert type(caught.value) is error
-            event.remove(database.engine.sync_engine, moment, _hang_up)
+        with monkeypatch.context() as patch:
+            patch.setattr(urgent.sqlite3, "connect", partial(sqlite3.connect, factory=kind))
+            yield
     finally:
-        await store.close()
+        event.remove(database.engine.sync_engine, moment, _hang_up)
 
 
 def _hang_up(_connection):
     raise ConnectionResetError
+
+
+@pytest.mark.parametrize(("moment", "error"), [("begin", StoreUnavailable), ("commit", StoreInDoubt)])
+async def test_only_a_lost_commit_is_in_doubt(database_url, make, click, monkeypatch, moment, error):
+    """Before the commit nothing was saved, for sure; while it runs nobody knows: of a request, and of all other work."""
+    database = Database(database_url)
+    store = Store(database, owner="a")
+    try:
+        await schema.current(database)
+        request = make.command()
+        for work in (lambda: store.add_request(request), lambda: click(store, make)):
+            with hanging_up(database, moment, monkeypatch), pytest.raises(StoreUnavailable) as caught:
+                await work()
+            assert type(caught.value) is error
+        was_saved = database.is_sqlite and error is StoreInDoubt  # there the answer alone was lost
+        assert await store.add_request(request) is not was_saved
+    finally:
+        await store.close()
 
 
 async def test_missing_folder_is_made(tmp_path):
