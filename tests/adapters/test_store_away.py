@@ -238,7 +238,7 @@ def _hang_up(_connection):
 
 @pytest.mark.parametrize(("moment", "error"), [("begin", StoreUnavailable), ("commit", StoreInDoubt)])
 async def test_only_a_lost_commit_is_in_doubt(database_url, make, click, monkeypatch, moment, error):
-    """Before the commit nothing was saved, for sure; while it runs nobody knows: of a request, and of all other work."""
+    """Before the commit nothing was saved, for sure; while it runs nobody knows: of a request as of other work."""
     database = Database(database_url)
     store = Store(database, owner="a")
     try:
