@@ -9,7 +9,6 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiosqlite
 from sqlalchemy import event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -18,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.core.errors import SettingsError, StoreInDoubt, StoreUnavailable
+from bot.store import trips
 from bot.store.turns import Turns
 from bot.store.urgent import UrgentWriter
 
@@ -75,15 +75,15 @@ class Database:
         self._urgent = UrgentWriter(self.file, lambda connection: _set_pragmas(connection, None)) if self.file else None
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _set_pragmas)
-            event.listen(self.engine.sync_engine, "begin", _begin_immediately)
+            event.listen(self.engine.sync_engine, "begin", _begin)
         else:
             event.listen(self.engine.sync_engine, "handle_error", _drop_what_hangs)
             if statement_s is not None:
                 event.listen(self.engine.sync_engine, "connect", _limit_idling)
 
-    def _connect_sqlite(self, *args: Any, **options: Any) -> aiosqlite.Connection:
-        """Connect as SQLAlchemy would, and remember the thread that aiosqlite works in."""
-        connection = aiosqlite.connect(*args, **options)
+    def _connect_sqlite(self, database: str, **options: Any) -> trips.Connection:
+        """Connect, and remember the thread that aiosqlite works in."""
+        connection = trips.connect(database, **options)
         thread = connection._thread  # noqa: SLF001 - there is no public way to it
         thread.daemon = True
         self._threads.add(thread)
@@ -216,7 +216,7 @@ def _as_it_is(value: Any) -> Any:
 
 def _set_pragmas(connection: Any, _record: object) -> None:
     """Let readers and the writer work side by side, survive a crash, and keep references whole."""
-    connection.isolation_level = None  # the driver must not begin transactions by itself: see _begin_immediately
+    connection.isolation_level = None  # the driver must not begin transactions by itself: see trips.Connection.begin
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
@@ -243,9 +243,8 @@ def _drop_what_hangs(context: ExceptionContext) -> None:
         context.invalidate_pool_on_disconnect = False
 
 
-def _begin_immediately(connection: Any) -> None:
-    """Take the write lock at the start: a read that turns into a write half-way could only fail."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(connection: Any) -> None:
+    connection.connection.driver_connection.begin()
 
 
 @contextlib.contextmanager
