@@ -571,6 +571,16 @@ def test_unusable_keys_are_refused_at_once(key: str) -> None:
     assert "cret" not in str(caught.value)
 
 
+async def test_clients_share_the_authorities_that_they_trust() -> None:
+    """Loading them takes most of a megabyte: a second client costs a few kilobytes."""
+    contexts = set()
+    for _ in range(2):
+        client = FlokitClient(api_url="https://flokit.test", look_key=LOOK_KEY, sync_key=SYNC_KEY)
+        contexts.add(client._http._transport._pool._ssl_context)  # type: ignore[attr-defined]
+        await client.aclose()
+    assert len(contexts) == 1
+
+
 async def test_check_reads_with_each_key() -> None:
     """The check of the keys reads the list once with each and never posts."""
     vendor = ScriptedVendor(sample("integrations"))
