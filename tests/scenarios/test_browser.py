@@ -44,6 +44,7 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
+SHOWN_WITHIN_MS = 15_000
 OUTCOME_WITHIN_MS = 30_000
 REVENUECAT, STRIPE = "int_01hx4j7revenuecat", "int_01hx4j7stripe"
 
@@ -87,6 +88,7 @@ async def browser() -> AsyncIterator:
     if CHROMIUM is None and "CI" not in os.environ:
         pytest.skip("no chromium on this machine; CI has one")
     assert CHROMIUM, "chromium is missing: apt-get install chromium"
+    expect.set_options(timeout=SHOWN_WITHIN_MS)
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield chromium
@@ -114,7 +116,7 @@ async def open_page(browser, url: str, *, width: int = 1280, dark: bool = False)
     page = await browser.new_page(
         viewport={"width": width, "height": 860}, color_scheme="dark" if dark else "light", timezone_id="Europe/Berlin"
     )
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(SHOWN_WITHIN_MS)
     page.complaints = []
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("console", lambda line: page.complaints.append(line.text) if line.type == "error" else None)
@@ -249,7 +251,7 @@ async def test_the_inspector_shows_a_refusal_in_red_and_says_why(browser, url):
     await page.get_by_test_id("inspector-open").click()
     await page.get_by_test_id("inspector-kind").select_option("web_api")
     await page.get_by_test_id("inspector-refusals").check()
-    refused = page.get_by_test_id("inspector-entry").first
+    refused = page.get_by_test_id("inspector-entry").filter(has_text="ratelimited").last  # newer ones come above it
     await expect(refused).to_contain_text("ratelimited")
     await expect(refused.locator(".entry-why")).to_have_css("color", "rgb(180, 35, 24)")
     await refused.locator("summary").click()
