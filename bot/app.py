@@ -71,7 +71,7 @@ class Bot:
         owner = f"{socket.gethostname()}:{new_id('bot')}"
         self._store = Store(self._database, owner=owner, lease_s=settings.lease_s)
         self._timers = Timers(self._database, owner=owner, lease_s=settings.lease_s)
-        self._telemetry = Metrics(_make_tracer())
+        self._telemetry = Metrics(_make_tracer(), run_deadline_s=settings.follow_up_deadline_s)
         self._slack = SlackClient(
             settings.slack_bot_token.get_secret_value(),
             api_url=settings.slack_web_api_url,

@@ -18,7 +18,7 @@ from bot import __version__
 from bot.core.advice import KNOWN_TYPES
 from bot.core.commands import COMMANDS, Action
 from bot.core.errors import StoreUnavailable
-from bot.core.models import Outcome, Phase
+from bot.core.models import Outcome, Patience, Phase
 from bot.store.outbox import OutboxKind
 from bot.telemetry import Telemetry
 
@@ -70,7 +70,7 @@ class Scrape:
 class Metrics(Telemetry):
     """Counts what it is told, for one bot."""
 
-    def __init__(self, tracer: Tracer | None = None) -> None:
+    def __init__(self, tracer: Tracer | None = None, *, run_deadline_s: float = Patience().deadline_s) -> None:
         super().__init__(tracer)
         self.registry = CollectorRegistry()
         self._scrape = Scrape(None)
@@ -93,6 +93,8 @@ class Metrics(Telemetry):
         self._lag = self._histogram("event_loop_lag_seconds", "How late the event loop was, once a second", LAG_S)
         build = Gauge("flokit_bot_build_info", "What runs here", ("version",), registry=self.registry)
         build.labels(__version__).set(1)
+        deadline = Gauge("flokit_bot_run_deadline_seconds", "When a sync has an outcome", registry=self.registry)
+        deadline.set(run_deadline_s)
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
         self._begin_at_zero()

@@ -40,7 +40,6 @@ from bot.core.errors import (
     FlokitRateLimited,
     FlokitUnreachable,
 )
-from bot.core.models import TriggerAccepted
 from bot.flokit.budget import LocalBudget
 from bot.flokit.calls import reported
 from bot.flokit.circuit import LONGEST_PAUSE_S, Circuit
@@ -52,6 +51,7 @@ from bot.flokit.replies import (
     Listing,
     Reply,
     is_usable_id,
+    parse_accepted,
     parse_detail,
     parse_listing,
     read_reply,
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
-    from bot.core.models import Integration
+    from bot.core.models import Integration, TriggerAccepted
     from bot.flokit.budget import Budget
     from bot.telemetry import Telemetry
 
@@ -287,15 +287,18 @@ class FlokitClient:
         """
         path = _integration_path(integration_id)
         try:
-            body, vendor_at = await self._ask(
-                Priority.CLICK, "POST", f"{path}/sync", self._sync_key, {"Idempotency-Key": idempotency_key}
+            return await self._ask(
+                Priority.CLICK,
+                "POST",
+                f"{path}/sync",
+                self._sync_key,
+                parse_accepted,
+                {"Idempotency-Key": idempotency_key},
             )
         finally:
             # Whatever came back: what was seen before the POST says nothing about what is after it.
             self._lists.forget(INTEGRATIONS_PATH)
             self._details.forget(path)
-        sync_id = body.get("sync_id")
-        return TriggerAccepted(sync_id if is_usable_id(sync_id) else None, vendor_at)
 
     async def check_keys(self) -> KeyCheck:
         """Read the list with each key; starts no sync."""
@@ -331,11 +334,10 @@ class FlokitClient:
     async def _get_listing(self, key: str, priority: Priority) -> Listing:
         as_of = self._now()
         try:
-            body, vendor_at = await self._ask(priority, "GET", INTEGRATIONS_PATH, key)
+            listing = await self._ask(priority, "GET", INTEGRATIONS_PATH, key, parse_listing)
         except FlokitMissing as error:
             # A missing list is a wrong address. "Missing" would say of every integration that it was removed.
             raise FlokitBadReply("There is no FloKit API at this address; check FLOKIT_API_URL.") from error
-        listing = parse_listing(body, vendor_at)
         listing = replace(listing, as_of=as_of, integrations=tuple(map(self._with_limit, listing.integrations)))
         if self._on_seen:
             self._on_seen(listing.integrations, as_of, True)
@@ -343,8 +345,8 @@ class FlokitClient:
 
     async def _get_detail(self, path: str, integration_id: str, priority: Priority) -> Detail:
         as_of = self._now()
-        body, vendor_at = await self._ask(priority, "GET", path, self._look_key)
-        detail = parse_detail(body, vendor_at, integration_id=integration_id)
+        parse = partial(parse_detail, integration_id=integration_id)
+        detail = await self._ask(priority, "GET", path, self._look_key, parse)
         detail = replace(detail, as_of=as_of, integration=self._with_limit(detail.integration))
         if self._on_seen:
             self._on_seen((detail.integration,), as_of, False)
@@ -356,14 +358,23 @@ class FlokitClient:
         return integration if limit_s is None else replace(integration, stale_after_s=limit_s)
 
     async def _ask(
-        self, priority: Priority, method: str, path: str, key: str, headers: Mapping[str, str] | None = None
-    ) -> tuple[dict[str, Any], datetime | None]:
-        """Ask once, when circuit and budget allow it; return the reply's JSON object and the vendor's clock."""
+        self,
+        priority: Priority,
+        method: str,
+        path: str,
+        key: str,
+        parse: Callable[[dict[str, Any], datetime | None], _T],
+        headers: Mapping[str, str] | None = None,
+    ) -> _T:
+        """Ask once, when circuit and budget allow it; make a value of the JSON object and the vendor's clock.
+
+        What ``parse`` refuses is a failed call, to the circuit and in what is reported, as no answer would be.
+        """
         with reported(self._telemetry, _operation(method, path), priority), self._circuit.asking(priority):
             await self.budget.take(priority)
             reply = await self._exchange(method, path, key, headers)
             try:
-                return read_reply(reply), reply.vendor_at
+                return parse(read_reply(reply), reply.vendor_at)
             except FlokitRateLimited as limited:
                 await self.budget.hold(limited.retry_after_s or DEFAULT_RETRY_AFTER_S)
                 raise

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from bot.core.errors import FlokitBadReply, FlokitDenied, FlokitMissing, FlokitRateLimited, FlokitRefused
-from bot.core.models import Integration, SyncStats
+from bot.core.models import Integration, SyncStats, TriggerAccepted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,6 +171,12 @@ def parse_detail(body: Mapping[str, Any], vendor_at: datetime | None, *, integra
     if integration is None or integration.id != integration_id:
         raise FlokitBadReply("FloKit sent an answer that does not describe this integration.")
     return Detail(integration, vendor_at)
+
+
+def parse_accepted(body: Mapping[str, Any], vendor_at: datetime | None) -> TriggerAccepted:
+    """Parse the reply of ``POST /v1/integrations/{id}/sync``: whatever it says, the sync was accepted."""
+    sync_id = body.get("sync_id")
+    return TriggerAccepted(sync_id if is_usable_id(sync_id) else None, vendor_at)
 
 
 def parse_integration(entry: object) -> Integration | None:

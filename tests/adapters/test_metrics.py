@@ -130,22 +130,35 @@ async def test_a_scrape_says_what_is_not_ready():
     assert 'flokit_bot_ready{part="slack"} 0.0' in text
 
 
+def flokit_that_answers(status, body, telemetry):
+    """Return a client of a FloKit that always answers the same."""
+    transport = httpx.MockTransport(lambda _request: httpx.Response(status, json=body))
+    return FlokitClient(
+        api_url="https://flokit.test", look_key="k", sync_key="k", transport=transport, telemetry=telemetry
+    )
+
+
 @pytest.mark.parametrize(
     ("status", "result"),
-    [(200, "ok"), (401, "denied"), (404, "bad_reply"), (429, "rate_limited"), (500, "bad_reply"), (418, "refused")],
+    [(200, "ok"), (401, "denied"), (404, "missing"), (429, "rate_limited"), (500, "bad_reply"), (418, "refused")],
 )
 async def test_calls_of_flokit_are_reported_by_result(status, result):
     """A list is one call, with how it went and for whom it was."""
     notebook = Notebook()
-    reply = httpx.Response(status, json={"integrations": []})
-    transport = httpx.MockTransport(lambda _request: reply)
-    client = FlokitClient(
-        api_url="https://flokit.test", look_key="k", sync_key="k", transport=transport, telemetry=notebook
-    )
+    client = flokit_that_answers(status, {"integrations": []}, notebook)
     await ask(client, lambda flokit: flokit.fetch_integrations(patience_s=0))
     await client.aclose()
-    expected = "missing" if status == 404 else result
-    assert notebook.flokit == [("list", expected, "click")]
+    assert notebook.flokit == [("list", result, "click")]
+
+
+async def test_an_answer_that_says_nothing_is_no_good_answer():
+    """A 200 in which there is no list, or not the integration that was asked for, is a bad reply."""
+    notebook = Notebook()
+    client = flokit_that_answers(200, {"integration": {"id": "int_2"}}, notebook)
+    await ask(client, lambda flokit: flokit.fetch_integrations(patience_s=0))
+    await ask(client, lambda flokit: flokit.fetch_integration("int_1", patience_s=0))
+    await client.aclose()
+    assert notebook.flokit == [("list", "bad_reply", "click"), ("show", "bad_reply", "click")]
 
 
 @pytest.mark.parametrize(("channel", "result"), [("C0DATA", "ok"), ("C0NOWHERE", "no_access")])
