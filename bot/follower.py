@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 
@@ -41,11 +43,11 @@ from bot.store.ids import new_id
 from bot.telemetry import SILENT, following
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Sequence
     from datetime import datetime
 
     from bot.core.models import Observation
-    from bot.flokit import FlokitClient
+    from bot.flokit import FlokitClient, Listing
     from bot.store.runs import RunClaim
     from bot.store.store import Store
     from bot.telemetry import Telemetry
@@ -53,8 +55,26 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
+Batch: TypeAlias = "Sequence[RunClaim]"
+"""Runs that one look serves."""
+
+
+class SharedListing:
+    """Lists a workspace's integrations when the first run asks; all others of the batch get the same, or its error."""
+
+    def __init__(self, fetch: Callable[[], Coroutine[Any, Any, Listing]]) -> None:
+        self._fetch = fetch
+        self._task: asyncio.Task[Listing] | None = None
+
+    async def get(self) -> Listing:
+        """Return the listing."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._fetch())
+        return await self._task
+
+
 class Follower:
-    """Acts on one claimed run at a time, as often as the worker hands it one."""
+    """Acts on what the worker hands it. Runs of a batch share a look; each is decided and saved for itself."""
 
     def __init__(
         self, store: Store, flokit: FlokitClient, *, clock: Callable[[], datetime], telemetry: Telemetry = SILENT
@@ -63,22 +83,36 @@ class Follower:
         self._store = store
         self._flokit = flokit
         self._clock = clock
-        self._in_hand = 0
 
-    async def follow(self, claim: RunClaim) -> None:
-        """Take a run one step further and save what follows from it."""
-        self._in_hand += 1
+    async def claim(self, now: datetime, limit: int) -> list[Batch]:
+        """Take what is due: a click's run alone, the others of a workspace together."""
+        batches: dict[str, list[RunClaim]] = {}
+        for claim in await self._store.claim_runs(now, limit):
+            run = claim.run
+            batches.setdefault(run.team_id if run.is_watched else run.id, []).append(claim)
+        return list(batches.values())
+
+    async def follow(self, batch: Batch) -> None:
+        """Take each run of a batch one step further and save what follows from it.
+
+        Raises:
+            ExceptionGroup: what went wrong with some of them; the others are saved.
+        """
+        listing = SharedListing(partial(self._list, batch)) if len(batch) > 1 else None
+        ended = await asyncio.gather(*(self._follow(claim, listing) for claim in batch), return_exceptions=True)
+        errors = [error for error in ended if isinstance(error, Exception)]
+        if errors:
+            raise ExceptionGroup(f"{len(errors)} of {len(batch)} runs were not saved", errors)
+
+    async def _follow(self, claim: RunClaim, listing: SharedListing | None) -> None:
         run = claim.run
-        try:
-            with following(self._telemetry, "follow", run.cause, run_id=run.id, integration_id=run.integration_id):
-                await self._step_safely(claim)
-        finally:
-            self._in_hand -= 1
+        with following(self._telemetry, "follow", run.cause, run_id=run.id, integration_id=run.integration_id):
+            await self._step_safely(claim, listing)
 
-    async def _step_safely(self, claim: RunClaim) -> None:
+    async def _step_safely(self, claim: RunClaim, listing: SharedListing | None) -> None:
         """Take the step; a fault of ours is shown with its id, and must not end the watch."""
         try:
-            await self._step(claim)
+            await self._step(claim, listing)
         except (StoreUnavailable, ClaimLost):
             raise
         except Exception:
@@ -87,10 +121,10 @@ class Follower:
             log.exception("run_failed", error_id=error_id)
             await self._save(claim, stumble(claim.run, error_id, self._clock()))
 
-    async def _step(self, claim: RunClaim) -> None:
+    async def _step(self, claim: RunClaim, listing: SharedListing | None) -> None:
         run = claim.run
         try:
-            seen = await self._look(run)
+            seen = await self._look(run, listing)
         except FlokitBudgetSpent as error:
             await self._save(claim, postpone(run, error.retry_after_s or 1.0, str(error), self._clock()))
             return
@@ -128,10 +162,10 @@ class Follower:
 
     # FloKit's answers as observations
 
-    async def _look(self, run: SyncRun) -> Look:
+    async def _look(self, run: SyncRun, listing: SharedListing | None) -> Look:
         try:
-            if run.phase is not Phase.BASELINE and self._in_hand > 1:
-                return await self._look_at_all(run)
+            if listing:
+                return await self._look_in(await listing.get(), run)
             return await self._look_at_one(run)
         except FlokitMissing:
             return Missing()
@@ -144,18 +178,21 @@ class Follower:
         except FlokitError as error:
             return Unreachable(str(error))
 
-    async def _look_at_one(self, run: SyncRun) -> Seen:
-        priority = Priority.CLICK if run.phase is Phase.BASELINE else Priority.FOLLOW_UP
-        detail = await self._flokit.fetch_integration(run.integration_id, priority=priority, max_age_s=_max_age_s(run))
-        return Seen(detail.integration, detail.vendor_at)
+    async def _list(self, batch: Batch) -> Listing:
+        max_age_s = min(_max_age_s(claim.run) for claim in batch)
+        return await self._flokit.fetch_integrations(priority=Priority.FOLLOW_UP, max_age_s=max_age_s)
 
-    async def _look_at_all(self, run: SyncRun) -> Seen:
-        """One listing serves all runs in hand. One that is not in it is asked for by name before it counts as gone."""
-        listing = await self._flokit.fetch_integrations(priority=Priority.FOLLOW_UP, max_age_s=_max_age_s(run))
+    async def _look_in(self, listing: Listing, run: SyncRun) -> Seen:
+        """Find a run in a listing. One that is not there is asked for by name before it counts as gone."""
         for integration in listing.integrations:
             if integration.id == run.integration_id:
                 return Seen(integration, listing.vendor_at)
         return await self._look_at_one(run)
+
+    async def _look_at_one(self, run: SyncRun) -> Seen:
+        priority = Priority.CLICK if run.phase is Phase.BASELINE else Priority.FOLLOW_UP
+        detail = await self._flokit.fetch_integration(run.integration_id, priority=priority, max_age_s=_max_age_s(run))
+        return Seen(detail.integration, detail.vendor_at)
 
     async def _with_statistics(self, run: SyncRun, decision: Decision) -> Decision:
         """A listing carries no event counts: ask once for them, so that the outcome can tell how many came in."""

@@ -39,7 +39,8 @@ class Worker(Generic[T]):
     Args:
         name: for the logs.
         claim: takes up to so many pieces that are due.
-        work: does one piece. What it leaves undone is claimed again when its lease ends.
+        work: does one piece, or raises a group of what went wrong in it. What it leaves undone is claimed again when
+            its lease ends.
         next_due_at: when the earliest piece is due; None when there is none.
         bell: rung in this process when there may be new work.
         clock: the time now, aware.
@@ -133,11 +134,12 @@ class Worker(Generic[T]):
         """Do one piece; whatever goes wrong is logged and never ends the loop: the lease gives the piece back."""
         try:
             await self._work(piece)
-        except ClaimLost as error:
-            self._telemetry.claim_lost(self.name)
-            log.info("claim_lost", worker=self.name, error=str(error))
-        except StoreUnavailable as error:
-            log.warning("store_unavailable", worker=self.name, error=str(error))
-        except Exception:
+        except* ClaimLost as lost:
+            for error in lost.exceptions:
+                self._telemetry.claim_lost(self.name)
+                log.info("claim_lost", worker=self.name, error=str(error))
+        except* StoreUnavailable as away:
+            log.warning("store_unavailable", worker=self.name, error=str(away.exceptions[0]))
+        except* Exception:
             self._telemetry.fault("worker")
             log.exception("work_failed", worker=self.name)

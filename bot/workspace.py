@@ -110,6 +110,7 @@ def build_workspace(
     knowledge = Knowledge(flokit, Snapshots(database, team_id))
     people = People(slack, team_id)
     alerts = Alerts(subscriptions, incidents, store, people, slack, clock=clock, command=command)
+    follower = Follower(store, flokit, clock=clock, telemetry=telemetry)
     homes = HomeDrawer(
         Homes(database, team_id, timers_rang=timers.rang),
         subscriptions,
@@ -189,8 +190,8 @@ def build_workspace(
             ),
             Worker(
                 "follower",
-                claim=store.claim_runs,
-                work=Follower(store, flokit, clock=clock, telemetry=telemetry).follow,
+                claim=follower.claim,
+                work=follower.follow,
                 next_due_at=store.next_run_at,
                 bell=store.runs_rang,
                 clock=clock,

@@ -245,6 +245,11 @@ class SyncRun:
         return self.baseline is not None and self.baseline.status == Status.SYNCING
 
     @property
+    def is_watched(self) -> bool:
+        """Its POST is out, so that any look will do: one that other runs share, and one a little too early."""
+        return self.phase in (Phase.CONFIRMING, Phase.WATCHING, Phase.LATE)
+
+    @property
     def is_active(self) -> bool:
         """A further click joins this run instead of starting one."""
         return self.outcome is None
@@ -268,6 +273,8 @@ class Decision:
     run: SyncRun
     next_look_at: datetime | None
     tell: tuple[Telling, ...] = ()
+    along_at: datetime | None = None
+    """From then on a look at other runs of the workspace serves this one, too; None: it waits for its own."""
 
 
 @dataclass(frozen=True, slots=True)

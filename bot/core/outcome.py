@@ -76,6 +76,10 @@ JITTER: Final = 0.2
 SHORTEST_SHARE: Final = 0.25
 """The share of the time until the first look that lies between two looks where ends cluster, at least."""
 
+ALONG_SHARE: Final = 0.35
+"""The share of a wait after which a look that is made for other runs serves this one, too. Less than half of the
+shortest wait, or else two groups of runs that look by turns would do so for ever."""
+
 LATE_INTERVALS: Final = 10
 """The slow watch looks every ten longest intervals …"""
 LATE_DEADLINES: Final = 10
@@ -140,7 +144,7 @@ def keep_watching(run: SyncRun, now: datetime) -> Decision:
     A run that has another outcome, or never sent a POST, is left as it is: there is nothing to watch.
     """
     if run.outcome is not Outcome.NOT_CONFIRMED or run.attempts == 0:
-        return Decision(run, None if run.phase is Phase.DONE else _next_look_at(run, now))
+        return Decision(run, None) if run.phase is Phase.DONE else _look_later(run, now)
     until = now + timedelta(seconds=run.patience.deadline_s)
     kept = replace(
         run,
@@ -387,7 +391,7 @@ def _end(run: SyncRun, outcome: Outcome, now: datetime) -> Decision:
     if outcome is Outcome.NOT_CONFIRMED and run.attempts > 0:  # a result may still come
         late_s = LATE_DEADLINES * run.patience.deadline_s
         run = replace(run, phase=Phase.LATE, late_until=now + timedelta(seconds=late_s))
-        return Decision(run, _next_look_at(run, now), _EVERYTHING)
+        return _look_later(run, now, tell=_EVERYTHING)
     return Decision(replace(run, phase=Phase.DONE), None, _EVERYTHING)
 
 
@@ -416,15 +420,19 @@ def _go_on(
         tell = (Telling.PROGRESS,) if run.keep_until else ()
         if run.keep_until and now >= run.keep_until:
             run = replace(run, keep_until=None)
-    return Decision(run, _next_look_at(run, now, not_before_s), tell)
+    return _look_later(run, now, tell=tell, not_before_s=not_before_s)
 
 
-def _next_look_at(run: SyncRun, now: datetime, not_before_s: float | None = None) -> datetime:
+def _look_later(
+    run: SyncRun, now: datetime, *, tell: tuple[Telling, ...] = (), not_before_s: float | None = None
+) -> Decision:
     """Wait one interval; not past an instant of the run's own, nor shorter than FloKit asked, but for its end."""
+    # Bounded, for no number of the vendor's may overflow a date.
+    allowed_at = now + timedelta(seconds=max(0.0, min(run.patience.deadline_s, not_before_s or 0.0)))
     at = _no_later_than(_grace_ends(run), now + timedelta(seconds=_interval_s(run, now)), now)
-    if not_before_s is not None:  # bounded, for no number of the vendor's may overflow a date
-        at = max(at, now + timedelta(seconds=max(0.0, min(run.patience.deadline_s, not_before_s))))
-    return _no_later_than(_watch_ends(run), at, now)
+    at = _no_later_than(_watch_ends(run), max(at, allowed_at), now)
+    along_at = min(at, max(allowed_at, now + (at - now) * ALONG_SHARE)) if run.is_watched else None
+    return Decision(run, at, tell, along_at)
 
 
 def _no_later_than(moments: tuple[datetime | None, ...], at: datetime, now: datetime) -> datetime:

@@ -20,7 +20,7 @@ from bot.store.ids import new_id
 from bot.store.tables import alerts, incidents, outbox, runs, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import ColumnElement, Row, Update
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -189,41 +189,65 @@ async def bump_panels(connection: AsyncConnection, panel_ids: Sequence[str], now
         await connection.execute(_bump(now).where(outbox.c.panel_id.in_(panel_ids)))
 
 
-async def tell(
-    connection: AsyncConnection, run_id: str, tellings: Sequence[Telling], run_data: str, now: datetime, *, ended: bool
-) -> None:
-    """Turn what a decision wants told into rows, for every thread of the run."""
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What a decision about a run wants told; ``data`` is the run as it was decided."""
+
+    run_id: str
+    tellings: Sequence[Telling]
+    data: str
+    ended: bool
+
+
+async def tell(connection: AsyncConnection, stories: Sequence[Story], now: datetime) -> None:
+    """Turn what decisions want told into rows, for every thread of their runs.
+
+    Threads are locked first, then replies, then panels: two transactions never wait for each other.
+    """
+    run_ids = [story.run_id for story in stories if story.tellings]
+    if not run_ids:
+        return
     # Held still: the root of one of them may be recorded at this moment.
-    run_threads = (await connection.execute(select(threads).where(threads.c.run_id == run_id).with_for_update())).all()
-    if Telling.PROGRESS in tellings:
-        if ended:
-            await _drop_unposted_progress(connection, run_id, now)
-        await connection.execute(_bump(now).where(outbox.c.run_id == run_id, outbox.c.kind == OutboxKind.PROGRESS))
-    if Telling.OUTCOME in tellings:
-        for thread in run_threads:
-            await _add_outcome(connection, thread, run_data, now)
-    if Telling.ROW in tellings and run_threads:
-        await homes.changed(connection, run_threads[0].team_id, now)
-    if Telling.ROW in tellings:
-        shown = {thread.panel_id for thread in run_threads if thread.panel_id}
-        shown.update(await _panels_in_threads(connection, run_id))
-        shown.update(await _alerts_about(connection, run_id))
-        await bump_panels(connection, sorted(shown), now)
+    query = select(threads).where(threads.c.run_id.in_(run_ids)).order_by(threads.c.id).with_for_update()
+    run_threads = (await connection.execute(query)).all()
+    moved = {story.run_id: story.ended for story in stories if Telling.PROGRESS in story.tellings}
+    if moved:
+        await _drop_unposted_progress(connection, [run_id for run_id, ended in moved.items() if ended], now)
+        await connection.execute(_bump(now).where(outbox.c.run_id.in_(moved), outbox.c.kind == OutboxKind.PROGRESS))
+    ends = {story.run_id: story.data for story in stories if Telling.OUTCOME in story.tellings}
+    for thread in run_threads:
+        if thread.run_id in ends:
+            await _add_outcome(connection, thread, ends[thread.run_id], now)
+    await _redraw(connection, {story.run_id for story in stories if Telling.ROW in story.tellings}, run_threads, now)
 
 
-async def _panels_in_threads(connection: AsyncConnection, run_id: str) -> Sequence[str]:
-    """Find the panels that are roots of a run's threads, or stand in them: their rows show the run, too."""
+async def _redraw(
+    connection: AsyncConnection, run_ids: Collection[str], run_threads: Sequence[Row[Any]], now: datetime
+) -> None:
+    """Put the rows of runs right, wherever they are shown."""
+    shown_in = [thread for thread in run_threads if thread.run_id in run_ids]
+    for team_id in sorted({thread.team_id for thread in shown_in}):
+        await homes.changed(connection, team_id, now)
+    if run_ids:
+        panel_ids = {thread.panel_id for thread in shown_in if thread.panel_id}
+        panel_ids.update(await _panels_in_threads(connection, run_ids))
+        panel_ids.update(await _alerts_about(connection, run_ids))
+        await bump_panels(connection, sorted(panel_ids), now)
+
+
+async def _panels_in_threads(connection: AsyncConnection, run_ids: Collection[str]) -> Sequence[str]:
+    """Find the panels that are roots of the threads of runs, or stand in them: their rows show the run, too."""
     same_message = or_(outbox.c.ts == threads.c.thread_ts, outbox.c.thread_ts == threads.c.thread_ts)
     query = (
         select(outbox.c.panel_id)
         .join(threads, and_(threads.c.channel_id == outbox.c.channel_id, same_message))
-        .where(threads.c.run_id == run_id, outbox.c.panel_id.is_not(None), outbox.c.sent_version > 0)
+        .where(threads.c.run_id.in_(run_ids), outbox.c.panel_id.is_not(None), outbox.c.sent_version > 0)
     )
     return (await connection.scalars(query)).all()
 
 
-async def _alerts_about(connection: AsyncConnection, run_id: str) -> Sequence[str]:
-    """Find the messages of the open incident that a run may repair: they show that it is under way."""
+async def _alerts_about(connection: AsyncConnection, run_ids: Collection[str]) -> Sequence[str]:
+    """Find the messages of the open incidents that runs may repair: they show that it is under way."""
     query = (
         select(alerts.c.id)
         .join(incidents, incidents.c.id == alerts.c.incident_id)
@@ -231,16 +255,18 @@ async def _alerts_about(connection: AsyncConnection, run_id: str) -> Sequence[st
             runs,
             and_(runs.c.team_id == incidents.c.team_id, runs.c.integration_id == incidents.c.integration_id),
         )
-        .where(runs.c.id == run_id, incidents.c.closed_at.is_(None))
+        .where(runs.c.id.in_(run_ids), incidents.c.closed_at.is_(None))
     )
     return (await connection.scalars(query)).all()
 
 
-async def _drop_unposted_progress(connection: AsyncConnection, run_id: str, now: datetime) -> None:
+async def _drop_unposted_progress(connection: AsyncConnection, run_ids: Sequence[str], now: datetime) -> None:
     """A run that ended before its progress was posted needs only the outcome."""
+    if not run_ids:
+        return
     await connection.execute(
         outbox.delete().where(
-            outbox.c.run_id == run_id,
+            outbox.c.run_id.in_(run_ids),
             outbox.c.kind == OutboxKind.PROGRESS,
             outbox.c.ts.is_(None),
             outbox.c.attempts == 0,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from bot.core.models import Decision, Outcome, Person, Phase, SyncRun, Telling
 from bot.store import codec, outbox
@@ -16,12 +16,16 @@ from bot.store.tables import UtcTime, participants, runs, threads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.store.database import Database
 
 TYPICAL_OF: Final = 15
 """What is usual is learned from this many last successes."""
+
+ALONG_AT_ONCE: Final = 200
+"""So many runs at the most are taken along with those that are due."""
 
 SUCCESSES_READ: Final = 40
 """Among so many last successes of a workspace others of the same type are looked for."""
@@ -45,7 +49,13 @@ def row_values(decision: Decision) -> dict[str, Any]:
         "ended_at": run.ended_at,
         "data": codec.dump_run(run),
         "due_at": decision.next_look_at,
+        "along_at": decision.along_at,
     }
+
+
+def story_of(decision: Decision, data: str) -> outbox.Story:
+    """What a decision wants told, with the run as it is saved."""
+    return outbox.Story(decision.run.id, decision.tell, data, ended=not decision.run.is_active)
 
 
 async def find_active(connection: AsyncConnection, team_id: str, integration_id: str) -> SyncRun | None:
@@ -96,7 +106,7 @@ async def write(connection: AsyncConnection, decision: Decision, now: datetime) 
         .where(runs.c.id == run.id)
         .values(**values, version=runs.c.version + 1, lease_owner=None, lease_until=None)
     )
-    await outbox.tell(connection, run.id, decision.tell, values["data"], now, ended=not run.is_active)
+    await outbox.tell(connection, [story_of(decision, values["data"])], now)
 
 
 async def add_participant(
@@ -225,22 +235,52 @@ async def starts_of(connection: AsyncConnection, team_id: str, user_id: str, sin
 
 
 async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s: float, limit: int) -> list[RunClaim]:
-    """Take the runs that are due, in one statement."""
+    """Take the runs that are due, and those of their workspaces that the same look can serve."""
     lease_until = now + timedelta(seconds=lease_s)
-    due = (
-        select(runs.c.id)
-        .where(runs.c.due_at <= now, or_(runs.c.lease_until.is_(None), runs.c.lease_until <= now))
-        .order_by(runs.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    rows = await connection.execute(
+
+    async def take(when: ColumnElement[bool], most: int) -> list[RunClaim]:
+        free = or_(runs.c.lease_until.is_(None), runs.c.lease_until <= now)
+        chosen = (
+            select(runs.c.id)
+            .where(when, runs.c.due_at.is_not(None), free)
+            .order_by(runs.c.due_at)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+        rows = await connection.execute(
+            update(runs)
+            .where(runs.c.id.in_(chosen.scalar_subquery()))
+            .values(lease_owner=owner, lease_until=lease_until, version=runs.c.version + 1)
+            .returning(runs.c.id, runs.c.data, runs.c.version)
+        )
+        return codec.read_claimed(rows, lambda row: RunClaim(codec.load_run(row.data), row.version, lease_until))
+
+    due = await take(runs.c.due_at <= now, limit)
+    looked_at = {claim.run.team_id for claim in due if claim.run.is_watched}
+    if not looked_at:
+        return due
+    return due + await take(and_(runs.c.team_id.in_(looked_at), runs.c.along_at <= now), ALONG_AT_ONCE)
+
+
+async def save(
+    connection: AsyncConnection, owner: str, claim: RunClaim, decision: Decision, lease_until: datetime | None
+) -> outbox.Story | None:
+    """Save a decision that is made under a claim, and return what it wants told; None when the claim is lost.
+
+    The claim ends, unless ``lease_until`` prolongs it.
+    """
+    values = row_values(decision)
+    written = await connection.execute(
         update(runs)
-        .where(runs.c.id.in_(due.scalar_subquery()))
-        .values(lease_owner=owner, lease_until=lease_until, version=runs.c.version + 1)
-        .returning(runs.c.id, runs.c.data, runs.c.version)
+        .where(runs.c.id == claim.run.id, runs.c.version == claim.version)
+        .values(
+            **values,
+            version=claim.version + 1,
+            lease_owner=owner if lease_until else None,
+            lease_until=lease_until,
+        )
     )
-    return codec.read_claimed(rows, lambda row: RunClaim(codec.load_run(row.data), row.version, lease_until))
+    return story_of(decision, values["data"]) if written.rowcount == 1 else None
 
 
 async def past(

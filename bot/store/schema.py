@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The newest revision of this code; a test holds it equal to the scripts."""
 
 _VERSION: Final = table("alembic_version", column("version_num"))

@@ -26,9 +26,10 @@ from bot.store.tables import UtcTime, panels, threads
 from bot.store.tables import inbox as requests
 from bot.store.tables import outbox as outbox_table
 from bot.store.tables import runs as runs_table
+from bot.store.together import Together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from sqlalchemy import ColumnElement, Table
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from bot.store.database import Database
 
     Refuse: TypeAlias = Callable[[Held], tuple[Message, Address]]
+
+SAVED_TOGETHER: Final = 20
+"""Decisions of one transaction: few enough that clicks hardly wait for SQLite's one writer."""
 
 TICK: Final = timedelta(microseconds=1)
 
@@ -69,6 +73,14 @@ class Kept(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class _Save:
+    claim: RunClaim
+    decision: Decision
+    now: datetime
+    lease_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class RequestClaim:
     """A request that this process alone may answer until the lease ends."""
 
@@ -93,6 +105,7 @@ class Store:
         self._owner = owner
         self.lease_s = lease_s
         self._intake = Intake(database)
+        self._saves = Together(self._save_together, most=SAVED_TOGETHER)
         self.requests_rang = Bell()
         self.runs_rang = Bell()
         self.outbox_rang = Bell()
@@ -418,7 +431,7 @@ class Store:
             )
             if root and told_here:
                 await self._add_panel(connection, replace(root, cause=request.cause), _root_address(origin), now)
-            await outbox.tell(connection, run.id, outcome.STARTED, "", now, ended=False)
+            await outbox.tell(connection, [outbox.Story(run.id, outcome.STARTED, "", ended=False)], now)
             entry = of_origin(origin, action, now, run, "joined" if joined else "started")
             if held:
                 entry = replace(entry, decision=Ruling.OVERRIDDEN, rule=held.by)
@@ -556,37 +569,36 @@ class Store:
         return [codec.load_run(data) for data in rows]
 
     async def claim_runs(self, now: datetime, limit: int) -> list[RunClaim]:
-        """Take runs that are due."""
+        """Take runs that are due, at most ``limit`` of them, and with them what one look at a workspace can serve."""
         async with self._database.begin() as connection:
             return await runs.claim(connection, self._owner, now, self.lease_s, limit)
 
     async def save(self, claim: RunClaim, decision: Decision, now: datetime, *, keep_claim: bool = False) -> RunClaim:
-        """Save a decision and what it wants told, in one transaction; the claim ends unless ``keep_claim``.
+        """Save a decision and what it wants told, all or nothing; the claim ends unless ``keep_claim``.
+
+        Decisions of one moment share a transaction, each for itself.
 
         Raises:
             ClaimLost: another replica took the run over, or a person changed it; nothing was written.
         """
-        run = decision.run
-        values = runs.row_values(decision)
         lease_until = now + timedelta(seconds=self.lease_s) if keep_claim else None
-        async with self._database.begin() as connection:
-            written = await connection.execute(
-                update(runs_table)
-                .where(runs_table.c.id == run.id, runs_table.c.version == claim.version)
-                .values(
-                    **values,
-                    version=claim.version + 1,
-                    lease_owner=self._owner if keep_claim else None,
-                    lease_until=lease_until,
-                )
-            )
-            if written.rowcount != 1:
-                raise ClaimLost(f"run {run.id} was taken over")
-            await audit.add(connection, of_outcome(claim.run, run, now))
-            await outbox.tell(connection, run.id, decision.tell, values["data"], now, ended=not run.is_active)
+        if not await self._saves.save(_Save(claim, decision, now, lease_until)):
+            raise ClaimLost(f"run {claim.run.id} was taken over")
         if decision.tell:
             self.outbox_rang.ring()
-        return RunClaim(run, claim.version + 1, lease_until or now)
+        return RunClaim(decision.run, claim.version + 1, lease_until or now)
+
+    async def _save_together(self, saves: Sequence[_Save]) -> list[bool]:
+        """Save what is still held, and tell which was; runs are locked in one order, and before all else."""
+        told: dict[int, outbox.Story] = {}
+        async with self._database.begin() as connection:
+            for place, one in sorted(enumerate(saves), key=lambda each: each[1].claim.run.id):
+                story = await runs.save(connection, self._owner, one.claim, one.decision, one.lease_until)
+                if story:
+                    told[place] = story
+                    await audit.add(connection, of_outcome(one.claim.run, one.decision.run, one.now))
+            await outbox.tell(connection, list(told.values()), max(one.now for one in saves))
+        return [place in told for place in range(len(saves))]
 
     async def release(self) -> None:
         """Give back all that this process holds, so that another goes on at once."""

@@ -66,6 +66,7 @@ runs = Table(
     Column("ended_at", UtcTime),
     Column("data", Text, nullable=False, comment="core.models.SyncRun"),
     Column("due_at", UtcTime, comment="when to act next; NULL: never"),
+    Column("along_at", UtcTime, comment="from when on a look at other runs serves it, too; NULL: at due_at only"),
     Column("lease_owner", Text),
     Column("lease_until", UtcTime),
     Column("version", Integer, nullable=False, default=0, comment="fences a late writer off"),
@@ -81,6 +82,13 @@ runs = Table(
     Index(
         "runs_due",
         "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+    Index(
+        "runs_along",
+        "team_id",
+        "along_at",
         sqlite_where=text("due_at IS NOT NULL"),
         postgresql_where=text("due_at IS NOT NULL"),
     ),

@@ -82,10 +82,11 @@ class Make:
         )
         return Decision(changed, next_look_at, EVERYTHING)
 
-    def watching(self, run, in_s=5.0, tell=(Telling.PROGRESS, Telling.ROW)):
-        """Decide to look again."""
+    def watching(self, run, in_s=5.0, tell=(Telling.PROGRESS, Telling.ROW), along_s=None):
+        """Decide to look again; with others after ``along_s``."""
         watched = replace(run, phase=Phase.WATCHING, looks=run.looks + 1)
-        return Decision(watched, self.clock.now + timedelta(seconds=in_s), tell)
+        along_at = None if along_s is None else self.clock.now + timedelta(seconds=along_s)
+        return Decision(watched, self.clock.now + timedelta(seconds=in_s), tell, along_at)
 
 
 async def start(store, make, request=None, integration="int_1", **options):

@@ -138,9 +138,9 @@ async def followed(sqlite_store, make, click, clock, monkeypatch):
 async def follow(followed, clock):
     """Take the run that is due one step further, and return it as it is then."""
     store, follower = followed
-    (claim,) = await store.claim_runs(clock(), 5)
+    ((claim,),) = await follower.claim(clock(), 5)
     with capture_logs() as logs:
-        await follower.follow(claim)
+        await follower.follow([claim])
     return await store.load_run(claim.run.id), logs
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -43,6 +44,7 @@ class Claims(RuleBasedStateMachine):
         self.make = Make(self.clock)
         self.stores = {}
         self.version, self.held, self.claims, self.active = {}, {}, [], {}
+        self.due, self.along, self.team = {}, {}, {}
         self.ended = set()
 
     def run(self, work):
@@ -76,26 +78,47 @@ class Claims(RuleBasedStateMachine):
                 self.run(asyncio.to_thread(thread.join, 5))
         self.runner.close()
 
-    @rule(owner=st.sampled_from(OWNERS), n=st.integers(0, 2), thread=st.integers(1, 3))
-    def click(self, owner, n, thread):
+    @rule(
+        owner=st.sampled_from(OWNERS), n=st.integers(0, 2), thread=st.integers(1, 3), team=st.sampled_from(["T1", "T2"])
+    )
+    def click(self, owner, n, thread, team):
         """Start or join: joined is exactly what finds an active run."""
         request = self.make.press(message_ts=f"{thread}.0")
+        request = replace(request, origin=replace(request.origin, team_id=team))
         opened = self.run(start(self.stores[owner], self.make, request, integration=f"int_{n}"))
-        assert opened.joined == (n in self.active)
+        assert opened.joined == ((team, n) in self.active)
+        run_id = opened.run.id
         if opened.joined:
-            assert opened.run.id == self.active[n]
-        self.active[n] = opened.run.id
+            assert run_id == self.active[team, n]
+        else:
+            self.due[run_id], self.along[run_id], self.team[run_id] = self.clock.now, None, team
+        self.active[team, n] = run_id
 
     @rule(owner=st.sampled_from(OWNERS), limit=st.integers(1, 3))
     def claim(self, owner, limit):
-        """Nobody gets what another still holds, nor more than was asked for."""
-        claims = self.run(self.stores[owner].claim_runs(self.clock.now, limit))
-        assert len(claims) <= limit
+        """Nobody gets what another still holds, nor more than was asked for but what may be taken along."""
+        now = self.clock.now
+        claims = self.run(self.stores[owner].claim_runs(now, limit))
         for claim in claims:
-            run_id = claim.run.id
-            assert self.held.get(run_id, self.clock.now) <= self.clock.now
-            assert claim.version > self.version.get(run_id, -1)
-            self.note(owner, claim, self.clock.now + timedelta(seconds=LEASE_S))
+            assert self.held.get(claim.run.id, now) <= now
+            assert claim.version > self.version.get(claim.run.id, -1)
+        ids = [claim.run.id for claim in claims]
+        due, along = ids[:limit], ids[limit:]
+        along += [due.pop() for run_id in reversed(ids[:limit]) if self.due[run_id] > now]
+        looked_at = {self.team[claim.run.id] for claim in claims if claim.run.id in due and claim.run.is_watched}
+        assert {self.team[run_id] for run_id in along} <= looked_at
+        assert all(self.along[run_id] <= now for run_id in along)
+        left = {run_id for run_id in self.due if run_id not in self.ended and self.held.get(run_id, now) <= now} - {
+            *ids
+        }
+        assert len(due) == limit or not [run_id for run_id in left if self.due[run_id] <= now]
+        assert not [
+            run_id
+            for run_id in left
+            if self.team[run_id] in looked_at and self.along[run_id] and self.along[run_id] <= now
+        ]
+        for claim in claims:
+            self.note(owner, claim, now + timedelta(seconds=LEASE_S))
 
     def note(self, owner, claim, until):
         """Remember the newest claim of a run."""
@@ -104,12 +127,19 @@ class Claims(RuleBasedStateMachine):
         self.claims.append((owner, claim))
 
     @precondition(lambda self: self.claims)
-    @rule(pick=st.randoms(use_true_random=False), ends=st.booleans(), keep=st.booleans())
-    def save(self, pick, ends, keep):
+    @rule(
+        pick=st.randoms(use_true_random=False),
+        ends=st.booleans(),
+        keep=st.booleans(),
+        in_s=st.sampled_from([1.0, 8.0, 20.0]),
+        along_share=st.sampled_from([None, 0.5]),
+    )
+    def save(self, pick, ends, keep, in_s, along_share):
         """The newest claim writes; every older one is refused and changes nothing."""
         owner, claim = pick.choice(self.claims)
         run = claim.run
-        decision = self.make.ended(run) if ends else self.make.watching(run, in_s=1)
+        along_s = along_share and in_s * along_share
+        decision = self.make.ended(run) if ends else self.make.watching(run, in_s=in_s, along_s=along_s)
         store = self.stores[owner]
         if claim.version != self.version[run.id]:
             before = self.run(self.everything(store))
@@ -124,7 +154,8 @@ class Claims(RuleBasedStateMachine):
         self.note(owner, saved, self.clock.now + timedelta(seconds=LEASE_S) if keep else self.clock.now)
         if decision.run.outcome:
             self.ended.add(run.id)
-            self.active = {n: run_id for n, run_id in self.active.items() if run_id != run.id}
+            self.active = {where: run_id for where, run_id in self.active.items() if run_id != run.id}
+        self.due[run.id], self.along[run.id] = decision.next_look_at, decision.along_at
 
     async def everything(self, store):
         """Read what a save could have changed."""

@@ -18,6 +18,7 @@ from bot.store import runs as runs_module
 from bot.store.outbox import OutboxKind
 from bot.store.store import Kept
 from bot.store.tables import audit, outbox, participants, runs, threads
+from tests.adapters.conftest import TEAM
 
 
 async def rows(store, table, *where):
@@ -210,6 +211,93 @@ async def test_claimers_never_share_a_run(open_store, make, clock, click):
     assert max(len(some) for some in claims) <= 5
     taken = [claim.run.id for some in claims for claim in some]
     assert len(taken) == len(set(taken))
+
+
+async def watched(store, make, click, *plans, team_id=TEAM):
+    """Have runs watched; each plan says when it is due and from when it may be taken along, in seconds."""
+    run_ids = []
+    for n, (due_s, along_s) in enumerate(plans):
+        press = make.press(message_ts=f"{n + 1}.0")
+        press = replace(press, origin=replace(press.origin, team_id=team_id))
+        opened = await click(store, make, press, integration=f"int_{n}")
+        (claim,) = [one for one in await store.claim_runs(make.clock.now, 50) if one.run.id == opened.run.id]
+        await store.save(claim, make.watching(claim.run, in_s=due_s, along_s=along_s), make.clock.now)
+        run_ids.append(opened.run.id)
+    return run_ids
+
+
+async def claimed(store, now, limit=5):
+    """Claim, and tell which runs."""
+    return [claim.run.id for claim in await store.claim_runs(now, limit)]
+
+
+async def test_a_look_takes_along_who_may_be_looked_at(store, make, clock, click):
+    """With a run that is due come those of its workspace whose time is near, in spite of the limit; no others do."""
+    due, near, too_early, alone = await watched(store, make, click, (10, 5), (19, 10), (21, 11), (12, None))
+    await watched(store, make, click, (19, 10), team_id="TOTHER")
+    assert await claimed(store, clock.advance(10), limit=1) == [due, near]
+    assert await claimed(store, clock.advance(2)) == [alone, too_early]
+
+
+async def test_nobody_is_taken_along_when_nobody_is_due(store, make, clock, click):
+    """That a run may be looked at makes no look."""
+    await watched(store, make, click, (10, 2), (12, 2))
+    assert await claimed(store, clock.advance(9)) == []
+    assert await store.next_run_at() == clock.now + timedelta(seconds=1)
+
+
+async def test_a_click_takes_nobody_along(store, make, clock, click):
+    """The look before a POST is made for one integration alone."""
+    await watched(store, make, click, (20, 2))
+    opened = await click(store, make, make.press(message_ts="9.0"), integration="int_9")
+    assert await claimed(store, clock.advance(5)) == [opened.run.id]
+
+
+async def test_who_is_held_or_done_is_not_taken_along(open_store, make, clock, click):
+    """A run in another's hands stays there, and one that ended is looked at no more."""
+    store, other = open_store("a"), open_store("b")
+    held, ended, due = await watched(store, make, click, (1, 1), (2, None), (4, 4))
+    assert await claimed(other, clock.advance(1)) == [held]
+    (claim,) = await store.claim_runs(clock.advance(1), 5)
+    assert claim.run.id == ended
+    await store.save(claim, replace(make.ended(claim.run), along_at=clock.now), clock.now)
+    assert await claimed(store, clock.advance(2)) == [due]
+
+
+async def save_all(store, decisions, now):
+    """Save decisions at one moment, and tell which were refused."""
+    ends = await asyncio.gather(
+        *(store.save(claim, decision, now) for claim, decision in decisions), return_exceptions=True
+    )
+    return [type(end) for end in ends if isinstance(end, BaseException)]
+
+
+async def test_who_loses_a_claim_loses_it_alone(open_store, make, clock, click):
+    """Of decisions that are saved together one may come too late: it changes nothing, the others stand."""
+    store, other = open_store("a"), open_store("b")
+    run_ids = await watched(store, make, click, (4, 1), (4, 1), (4, 1))
+    claims = await store.claim_runs(clock.advance(4), 5)
+    await other.save(claims[1], make.watching(claims[1].run), clock.now)
+    decisions = [(claim, make.ended(claim.run)) for claim in claims]
+    assert await save_all(store, decisions, clock.now) == [ClaimLost]
+    assert [(await kinds(store, run_id))[OutboxKind.OUTCOME] for run_id in run_ids] == [1, 0, 1]
+
+
+async def test_a_decision_that_cannot_be_saved_takes_no_other_with_it(store, make, clock, click):
+    """What the database refuses is refused alone."""
+    run_ids = await watched(store, make, click, (4, 1), (4, 1))
+    broken, fine = await store.claim_runs(clock.advance(4), 5)
+    decisions = [(broken, replace(make.ended(broken.run), next_look_at="soon")), (fine, make.ended(fine.run))]
+    assert len(await save_all(store, decisions, clock.now)) == 1
+    assert [(await kinds(store, run_id))[OutboxKind.OUTCOME] for run_id in run_ids] == [0, 1]
+
+
+async def test_more_than_one_transaction_holds_are_all_saved(store, make, clock, click):
+    """Fifty decisions of one moment are fifty outcomes."""
+    run_ids = await watched(store, make, click, *[(4, 1)] * 50)
+    claims = await store.claim_runs(clock.advance(4), 1)
+    assert await save_all(store, [(claim, make.ended(claim.run)) for claim in claims], clock.now) == []
+    assert [await kinds(store, run_id) for run_id in run_ids] == [{OutboxKind.OUTCOME: 1}] * 50
 
 
 async def test_expired_claim_is_taken_over(open_store, make, clock, click):

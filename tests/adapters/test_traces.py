@@ -70,8 +70,8 @@ async def test_a_click_is_one_trace(spans, telemetry, sqlite_store, local_slack,
         await reception.take(make.press(message_ts=root))
 
     follower = Follower(sqlite_store, client, clock=clock, telemetry=telemetry)
-    (claim,) = await sqlite_store.claim_runs(clock(), 5)
-    await follower.follow(claim)
+    ((claim,),) = await follower.claim(clock(), 5)
+    await follower.follow([claim])
     sender = Sender(sqlite_store, slack, clock=clock, bot_user_id="U", on_closed=None, telemetry=telemetry)
     for item in await sqlite_store.claim_outbox(clock(), 5):
         await sender.send(item)

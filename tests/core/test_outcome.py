@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -818,3 +819,27 @@ def test_a_fraction_of_a_second_does_not_put_off_the_grace_time(grace_s: float) 
     """A look at the end of the grace time finds it over, whatever fraction the setting has."""
     run = watching(patience=replace(PATIENCE, grace_s=grace_s))
     assert decide(run, OLD_ERROR, T0 + timedelta(seconds=grace_s)).run.outcome is Outcome.FAILED_AGAIN
+
+
+def looks_a_minute(many: int, within_s: float) -> float:
+    """Follow as many syncs that never end, begun at random times, and count the looks once all are under way."""
+    rng = random.Random(many)
+    patience = replace(PATIENCE, deadline_s=3600)
+    decisions = []
+    for n in range(many):
+        decision = decide(watching(CONNECTED, patience=patience), SYNCING, at(rng.uniform(0, within_s)))
+        decisions.append(replace(decision, run=replace(decision.run, id=f"run_{n}")))
+    looks, now = 0, T0
+    while now < at(within_s + 1300):
+        now = min(decision.next_look_at for decision in decisions if decision.next_look_at)
+        looks += at(within_s + 100) <= now
+        for n, decision in enumerate(decisions):
+            if decision.along_at and decision.along_at <= now:
+                decisions[n] = decide(decision.run, SYNCING, now)
+    return looks / 20
+
+
+@pytest.mark.parametrize("within_s", [1, 30, 300])
+def test_twenty_runs_are_looked_at_about_as_often_as_one(within_s: float) -> None:
+    """Runs of a workspace fall into step, whenever they began: one look serves them all."""
+    assert looks_a_minute(20, within_s) <= 1.2 * looks_a_minute(1, within_s)

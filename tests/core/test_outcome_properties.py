@@ -35,7 +35,16 @@ from bot.core.models import (
     TriggerReply,
     Unreachable,
 )
-from bot.core.outcome import JITTER, LATE_INTERVALS, MAX_ATTEMPTS, attempt, decide, keep_watching, open_run
+from bot.core.outcome import (
+    ALONG_SHARE,
+    JITTER,
+    LATE_INTERVALS,
+    MAX_ATTEMPTS,
+    attempt,
+    decide,
+    keep_watching,
+    open_run,
+)
 
 T0 = datetime(2024, 3, 15, 13, 0, 0, 250_000, tzinfo=UTC)
 PATIENCE = Patience(first_look_s=2, max_interval_s=30, grace_s=60, deadline_s=400)
@@ -194,6 +203,22 @@ def test_a_wait_is_never_longer_than_the_longest_interval(steps: list[Step]) -> 
             continue
         longest_s = 30.0 * LATE_INTERVALS if run.phase is Phase.LATE else 30.0 * (1 + JITTER) + 1e-3
         assert (next_look_at - event.now).total_seconds() <= longest_s
+
+
+@fast
+@given(histories)
+def test_a_look_for_others_serves_a_run_only_when_it_may(steps: list[Step]) -> None:
+    """A run is taken along after half of its wait, and what FloKit asked for; not before its POST nor past its turn."""
+    for event in drive(steps):
+        run, next_look_at, along_at = event.decision.run, event.decision.next_look_at, event.decision.along_at
+        if along_at is None:
+            assert next_look_at is None or not run.is_watched
+            continue
+        assert run.is_watched
+        assert next_look_at is not None
+        assert event.now + (next_look_at - event.now) * ALONG_SHARE <= along_at <= next_look_at
+        asked_s = min(PATIENCE.deadline_s, getattr(event.observation, "retry_after_s", None) or 0.0)
+        assert along_at >= min(next_look_at, event.now + timedelta(seconds=asked_s))
 
 
 @fast
