@@ -240,7 +240,7 @@ class Actions:
             case Action.KEEP_WATCHING:
                 await self._answer_keep_watching(request, press)
             case Action.DETAILS:
-                await self._add_detail(request, await self._named(press.integration_id))
+                await self._add_detail(request, await self._to_judge(press.integration_id))
             case Action.REFRESH | Action.PREVIOUS_PAGE | Action.NEXT_PAGE:
                 await self._redraw(request, press)
             case Action.REFRESH_HOME:
@@ -322,13 +322,16 @@ class Actions:
         """Name it by what was known last: a start must not wait for FloKit."""
         return name_of(integration, await self._knowledge.last_names(self._clock()))
 
-    async def _named(self, integration_id: str) -> Integration:
-        """Find an integration as it was known last, where its type can matter."""
-        unknown = Integration(integration_id)
-        if not self._access.depends_on_type(Verb.LOOK) and not self._access.depends_on_type(Verb.SYNC):
-            return unknown
+    async def _to_judge(self, integration_id: str) -> Integration:
+        """Find an integration as it was known last, where its type can decide who may look at it."""
+        if self._access.depends_on_type(Verb.LOOK):
+            return await self._last_known(integration_id)
+        return Integration(integration_id)
+
+    async def _last_known(self, integration_id: str) -> Integration:
+        """Find an integration as it was known last."""
         known = await self._knowledge.last_names(self._clock())
-        return next((one for one in known if one.id == integration_id), unknown)
+        return next((one for one in known if one.id == integration_id), Integration(integration_id))
 
     # Status and detail
 
@@ -431,7 +434,7 @@ class Actions:
         """Start or join a sync from the inbox, or say why not."""
         known, integration = await self._meant(press)
         if _type_of(integration) is None:
-            integration = await self._named(press.integration_id)
+            integration = await self._last_known(press.integration_id)
         override = press.action is Action.SYNC_ANYWAY
         if override:
             request = replace(request, origin=_first_asked_at(request.origin, press.choice))

@@ -65,6 +65,7 @@ async def test_resync_from_home_is_told_directly(world):
     view = await home(world, "int_stripe")
     await press(world, view, "flokit_resync", "int_stripe")
     root = await world.direct_root("UANA")
+    assert "Resync of Stripe" in root["text"]
     await home(world, "Running syncs")
     [outcome] = await world.outcomes(root["ts"], channel=root["channel"])
     assert outcome["outcome"] == "succeeded"
