@@ -285,8 +285,13 @@ class Sender:
             await self._go_direct(item, message)
 
     async def _leave_thread(self, item: OutboxItem) -> None:
-        """The thread is gone: an outcome is told in the channel instead; progress is not worth it."""
-        if item.kind is OutboxKind.PROGRESS:
+        """The thread is gone: an outcome is told in the channel instead; progress is not worth it.
+
+        Nor is a reply about an incident whose own message says the same: that one is posted anew.
+        """
+        if item.kind is OutboxKind.PROGRESS or (
+            item.kind is OutboxKind.NEWS and await self._store.has_incident_message(item)
+        ):
             await self._store.give_up(item)
             return
         address = Address(item.team_id, item.channel_id, None, item.user_id)

@@ -423,3 +423,9 @@ async def add_news(connection: AsyncConnection, alert: Row[Any], data: str, now:
         seq=(last_seq or 0) + 1,
         waits=alert.root_ts is None,
     )
+
+
+async def has_message_of_alert(connection: AsyncConnection, news_id: str) -> bool:
+    """Tell whether the incident that a reply is about has a message of its own, posted or on its way."""
+    alert_id = select(outbox.c.alert_id).where(outbox.c.id == news_id).scalar_subquery()
+    return bool(await connection.scalar(select(exists().where(outbox.c.panel_id == alert_id))))

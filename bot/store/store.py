@@ -353,6 +353,11 @@ class Store:
         self.outbox_rang.ring()
         return True
 
+    async def has_incident_message(self, item: OutboxItem) -> bool:
+        """Tell whether the incident of a reply has a message of its own, not just a place in the thread of a sync."""
+        async with self._database.begin() as connection:
+            return await outbox.has_message_of_alert(connection, item.id)
+
     async def give_up(self, item: OutboxItem) -> None:
         """Stop trying to show a message."""
         values: dict[str, object] = {

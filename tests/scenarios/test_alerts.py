@@ -302,6 +302,19 @@ async def test_edit_that_is_refused_without_a_known_reason_is_posted_anew(board)
     await board.settle()
 
 
+async def test_message_that_was_deleted_is_posted_anew_once(board):
+    """When somebody deletes an incident's message, the recovery is one new message in the channel, not two."""
+    fail(board)
+    message = await incident(board, "is failing")
+    await board.settle()
+    board.expected_refusals.add("thread_not_found")
+    board.slack.delete_message("C0DATA", message["ts"])
+    repair(board)
+    await incident(board, "recovered after")
+    await board.settle()
+    assert sum("recovered after" in words(one) for one in board.slack.messages("C0DATA")) == 1
+
+
 async def test_storm_of_webhooks(tmp_path):
     """Five hundred webhooks make the bot look at most once a second, and tell one incident."""
     secret = "a-secret-of-the-sender"
