@@ -229,7 +229,11 @@ def test_lost_access_says_what_is_known_and_who_can_help(run, known):
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        ({"reason": "Sync <paused>"}, "FloKit refused the request. Its words: Sync &lt;paused&gt;"),
+        (
+            {"reason": "FloKit refused the request (402)."},
+            "❔ Nothing was started for Stripe. FloKit refused the request (402). <@",
+        ),
+        ({"reason": "Sync <paused>"}, "Stripe. Sync &lt;paused&gt; <@"),
         ({"unreachable_since": START, "unreachable_reason": "HTTP 503"}, f"reached since {date(START)}. HTTP 503"),
         ({}, "I could not ask FloKit in time."),
     ],

@@ -163,15 +163,15 @@ def _access_lost(run: SyncRun, name: str) -> _Story:
 
 
 def _not_started(run: SyncRun, name: str) -> _Story:
-    if run.reason:
-        why, quote = "FloKit refused the request. Its words:", run.reason
+    if run.reason:  # a sentence, which ends in FloKit's own words where it gave any
+        why, quote = "", run.reason
     elif run.unreachable_since:
         why, quote = f"FloKit can't be reached since {date(run.unreachable_since)}.", run.unreachable_reason
     elif run.fault_id:
         why, quote = _fault(run), ""
     else:
         why, quote = "I could not ask FloKit in time.", ""
-    return _Story("❔", f"Nothing was started for {name}", (why,), quote, offers=(Action.TRY_AGAIN,))
+    return _Story("❔", f"Nothing was started for {name}", (why,) if why else (), quote, offers=(Action.TRY_AGAIN,))
 
 
 def _fault(run: SyncRun) -> str:
