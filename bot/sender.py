@@ -258,6 +258,10 @@ class Sender:
                 await self._store.give_up(item)
                 archived = isinstance(error, SlackArchived)
                 await self._on_closed(item.channel_id or "", PauseReason.ARCHIVED if archived else PauseReason.REMOVED)
+            case SlackNoAccess() | SlackArchived() if item.ts:
+                # An edit only, where we can write no more: an outcome is a message of its own, and goes to the person.
+                log.warning("message_left_as_it_is", kind=item.kind, code=error.code)
+                await self._store.give_up(item)
             case SlackNoAccess() | SlackArchived():
                 await self._go_direct(item, message)
             case SlackRefusedContent() if message.blocks:

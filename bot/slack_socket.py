@@ -7,6 +7,7 @@ The SDK reconnects by itself, but can be left connected and hear nothing
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slack_bolt.async_app import AsyncApp
+    from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+    from slack_sdk.socket_mode.request import SocketModeRequest
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +30,9 @@ DEAF_AFTER_S: Final = 30.0
 """A socket on which no ping was answered for this long hears nothing."""
 
 REOPEN_PAUSE_S: Final = 1.0
+
+MOST_KEYS: Final = 20
+KEY_CHARS: Final = 40
 
 
 class SlackSocket:
@@ -83,8 +89,26 @@ class SlackSocket:
 
     async def _open(self) -> None:
         self._handler = AsyncSocketModeHandler(self._bolt, self._app_token, ping_interval=PING_INTERVAL_S)
-        self._handler.client.message_listeners.append(self._note_hello)
+        client = self._handler.client
+        client.message_listeners.append(self._note_hello)
+        client.socket_mode_request_listeners[:] = [self._handle]
+        enqueue = client.enqueue_message
+
+        async def enqueue_readable(message: str) -> None:
+            if _is_readable(message):
+                await enqueue(message)
+
+        client.enqueue_message = enqueue_readable  # type: ignore[method-assign]
         await self._handler.connect_async()  # type: ignore[no-untyped-call]
+
+    async def _handle(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
+        """Hand an envelope to Bolt; one that it stumbles over is not acked, and named by its keys."""
+        if self._handler is None:
+            return
+        try:
+            await self._handler.handle(client, request)  # type: ignore[arg-type]
+        except (AttributeError, LookupError, TypeError, ValueError) as error:  # Bolt reads it before any of our code
+            log.warning("envelope_refused", reason=type(error).__name__, keys=_keys_of(request.payload))
 
     async def _note_hello(self, client: Any, message: dict[str, Any], _raw: str | None = None) -> None:
         if message.get("type") == "hello":
@@ -103,3 +127,22 @@ class SlackSocket:
             if not await self.problem():
                 fine_at = self._clock()
         log.warning("socket_rebuilt", problem=await self.problem())
+
+
+def _is_readable(frame: str) -> bool:
+    """Tell whether the SDK can read a frame; it would write down whole what it cannot."""
+    if not frame.startswith("{"):
+        return True  # some of Slack's pings are such texts; the SDK passes them by
+    try:
+        envelope = json.loads(frame)
+    except (ValueError, RecursionError):
+        log.warning("envelope_refused", reason="no JSON", keys=[])
+        return False
+    if isinstance(envelope.get("payload", {}), dict | str):
+        return True
+    log.warning("envelope_refused", reason="no payload", keys=_keys_of(envelope))
+    return False
+
+
+def _keys_of(value: dict[str, Any]) -> list[str]:
+    return [key[:KEY_CHARS] for key in list(value)[:MOST_KEYS]]

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 import pytest_asyncio
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from bot.core.commands import Action
 from bot.core.errors import ClaimLost
@@ -507,10 +508,13 @@ async def test_archived_channel(bench, click, root):
     await start_at(bench, click, root)
     await bench.send_all()
     bench.slack.archive("C0DATA")
-    await bench.look()
-    await bench.send_all(EDIT_EVERY_S)
-    await bench.end()
-    await bench.send_all(EDIT_EVERY_S)
+    with capture_logs() as lines:
+        await bench.look()
+        await bench.send_all(EDIT_EVERY_S)
+        await bench.end()
+        await bench.send_all(EDIT_EVERY_S)
+    assert {"message_left_as_it_is"} < {line["event"] for line in lines}
+    assert not [line for line in lines if line["log_level"] == "error"]
     assert len(bench.outcomes("D0ANA")) == 1
     before = len(bench.slack.calls)
     await bench.send_all(3600)

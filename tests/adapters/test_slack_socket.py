@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import pytest
 import pytest_asyncio
+import structlog
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -88,6 +90,28 @@ async def test_a_socket_that_slack_wants_renewed_is_renewed(socket, local_slack)
             await asyncio.sleep(0.01)
     await until_fine(socket)
     assert (await local_slack.command("UANA", "C0DATA", "x")).ok
+
+
+UNREADABLE = {
+    "no JSON": '{"type": "events_api", "secret',
+    "no payload": json.dumps({"type": "events_api", "envelope_id": "1", "payload": ["secret"]}),
+    "TypeError": json.dumps({"type": "interactive", "envelope_id": "1", "payload": {"text": "secret", "team": 5}}),
+}
+
+
+@pytest.mark.parametrize("reason", UNREADABLE)
+async def test_a_malformed_envelope_is_one_warning_without_its_words(socket, local_slack, caplog, reason):
+    """What cannot be read is named by its keys, in one line, and what comes after it is answered."""
+    with structlog.testing.capture_logs() as lines:
+        await local_slack._sockets._open[0].socket.send_str(UNREADABLE[reason])
+        assert (await local_slack.command("UANA", "C0DATA", "x")).ok
+        async with asyncio.timeout(5):
+            while not lines:
+                await asyncio.sleep(0)
+    [line] = lines
+    assert (line["event"], line["log_level"], line["reason"]) == ("envelope_refused", "warning", reason)
+    assert "secret" not in str(line)
+    assert not [record for record in caplog.records if record.levelname == "ERROR" or "secret" in record.getMessage()]
 
 
 def test_a_socket_that_was_never_opened_says_so():
