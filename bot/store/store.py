@@ -6,6 +6,7 @@ import statistics
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import case, func, or_, select, update
@@ -19,7 +20,6 @@ from bot.core.panels import Panel, RowRun
 from bot.store import alerts, audit, codec, inbox, outbox, runs
 from bot.store.bell import Bell
 from bot.store.ids import new_id
-from bot.store.intake import Intake
 from bot.store.outbox import Address, OutboxItem, OutboxKind
 from bot.store.runs import RunClaim
 from bot.store.tables import UtcTime, panels, threads
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from bot.store.database import Database
 
     Refuse: TypeAlias = Callable[[Held], tuple[Message, Address]]
+
+REQUESTS_TOGETHER: Final = 200
+"""Requests of one transaction: as many as Slack may deliver while another is written."""
 
 SAVED_TOGETHER: Final = 20
 """Decisions of one transaction: few enough that clicks hardly wait for SQLite's one writer."""
@@ -104,7 +107,7 @@ class Store:
         self._database = database
         self._owner = owner
         self.lease_s = lease_s
-        self._intake = Intake(database)
+        self._intake = Together(partial(inbox.add_all, database), most=REQUESTS_TOGETHER)
         self._saves = Together(self._save_together, most=SAVED_TOGETHER)
         self.requests_rang = Bell()
         self.runs_rang = Bell()
@@ -118,7 +121,7 @@ class Store:
 
     async def add_request(self, request: Request) -> bool:
         """Save a request to be answered; False when it was delivered before."""
-        fresh = await self._intake.add(request)
+        fresh = await self._intake.save(request)
         if fresh:
             self.requests_rang.ring()
         return fresh

@@ -1,0 +1,64 @@
+"""Many syncs of one workspace are followed with the looks of one, and a crash in the middle of one loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from bot.sandbox.flokit.sources import Plan
+from tests.scenarios.conftest import running_world
+
+LIST = "/v1/integrations"
+LONGEST_S = 1.5
+
+
+async def start_all(world, many, plan):
+    """Start as many syncs, each in a channel of its own."""
+    for n in range(many):
+        world.flokit.add(f"int_{n}", "stripe")
+        world.flokit.plan(f"int_{n}", plan)
+    for n in range(many):
+        await world.command(f"sync int_{n}", channel=world.channel(f"C0TEAM{n}"))
+    await world.flokit.wait_for(lambda: have_started(world, many), 15)
+
+
+def have_started(world, many):
+    """Tell whether FloKit was asked to sync all of them."""
+    return all(world.flokit.posts(f"int_{n}") for n in range(many))
+
+
+async def test_twenty_follow_ups_cost_about_the_calls_of_one(tmp_path):
+    """Once they are under way FloKit is asked once an interval, for all of them."""
+    settings = {"FOLLOW_UP_FIRST_LOOK_S": "0.5", "FOLLOW_UP_MAX_INTERVAL_S": str(LONGEST_S)}
+    async with running_world(tmp_path, **settings, FOLLOW_UP_DEADLINE_S="120") as world:
+        await world.start_bot()
+        await start_all(world, 20, Plan(0.1, 60, "stuck"))
+        settled_at = world.clock.now() + timedelta(seconds=2 * LONGEST_S)
+
+        def looks():
+            return [one for one in world.flokit.requests if one.method == "GET" and one.at > settled_at]
+
+        await world.flokit.wait_for(lambda: len(looks()) >= 4, 30)
+        assert {one.path for one in looks()} == {LIST}
+        took_s = (looks()[-1].at - looks()[0].at).total_seconds()
+        assert took_s >= (len(looks()) - 1) * 0.9 * LONGEST_S / 1.2
+
+
+async def test_killed_in_the_middle_of_a_look_that_serves_three(socket_world):
+    """Each of them is told its outcome once, after one POST."""
+
+    def is_a_look_at_all():
+        return have_started(socket_world, 3) and socket_world.flokit.requests[-1].path == LIST
+
+    plan = Plan(0.1, 1.5, "succeeded")
+    starting = asyncio.create_task(start_all(socket_world, 3, plan))
+    await asyncio.sleep(0)  # the integrations are there
+    await socket_world.killed_at(is_a_look_at_all)
+    await starting
+    await socket_world.start_bot()
+    await socket_world.settle()
+    for channel in ("C0TEAM0", "C0TEAM1", "C0TEAM2"):
+        [root] = socket_world.slack.messages(channel)
+        [outcome] = await socket_world.outcomes(root["ts"], channel=channel)
+        assert outcome["outcome"] == "succeeded"
+    assert [len(socket_world.flokit.posts(f"int_{n}")) for n in range(3)] == [1, 1, 1]
