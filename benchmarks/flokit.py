@@ -19,9 +19,17 @@ BEFORE = "2026-01-01T00:00:00Z"
 
 
 class Flokit:
-    """Integrations that sync for a fixed time and then succeed; it has any that is asked for by name."""
+    """Integrations that sync for a fixed time and then succeed; it has any that is asked for by name.
 
-    def __init__(self, *, latency_s: float, integrations: int, sync_s: float) -> None:
+    Args:
+        latency_s: what each reply takes.
+        integrations: how many a listing has.
+        sync_s: how long a sync takes.
+        syncing: those that nobody asked to sync are syncing all the time.
+    """
+
+    def __init__(self, *, latency_s: float, integrations: int, sync_s: float, syncing: bool = False) -> None:
+        self._syncing = syncing
         self._latency_s = latency_s
         self._sync_s = sync_s
         self._types = {f"int_{number:05d}": TYPES[number % len(TYPES)] for number in range(integrations)}
@@ -62,7 +70,7 @@ class Flokit:
 
     def _shown(self, key: str, id_: str) -> dict[str, Any]:
         ends_at = self._ends_at.get((key, id_))
-        syncing = ends_at is not None and time.time() < ends_at
+        syncing = self._syncing if ends_at is None else time.time() < ends_at
         last = BEFORE if ends_at is None or syncing else datetime.fromtimestamp(ends_at, UTC).isoformat()
         status = "syncing" if syncing else "connected"
         return {
@@ -75,7 +83,7 @@ class Flokit:
 
 
 async def _main(told: argparse.Namespace) -> None:
-    flokit = Flokit(latency_s=told.latency_s, integrations=told.integrations, sync_s=told.sync_s)
+    flokit = Flokit(latency_s=told.latency_s, integrations=told.integrations, sync_s=told.sync_s, syncing=told.syncing)
     runner = web.AppRunner(flokit.application(), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", told.port).start()
@@ -88,4 +96,5 @@ if __name__ == "__main__":
     parser.add_argument("--latency-s", type=float, default=0.05)
     parser.add_argument("--integrations", type=int, default=20)
     parser.add_argument("--sync-s", type=float, default=600.0)
+    parser.add_argument("--syncing", action="store_true")
     asyncio.run(_main(parser.parse_args()))

@@ -25,6 +25,9 @@ TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 STARTS_WITHIN_S: Final = 30.0
 
+FOLLOWER_READY: Final = "ready to follow"
+"""What ``benchmarks.following`` says before its first claim."""
+
 BOT: Final = "bot"
 FLOOR: Final = "floor"
 FLOOR_FAST: Final = "floor, process_before_response"
@@ -123,17 +126,36 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def running_flokit(
-    *, integrations: int = 20, sync_s: float = 600.0, latency_s: float = 0.05
+    *, integrations: int = 20, sync_s: float = 600.0, latency_s: float = 0.05, syncing: bool = False
 ) -> AsyncIterator[str]:
-    """Run FloKit's stand-in; yield its address."""
+    """Run FloKit's stand-in; yield its address. Arguments: see ``benchmarks.flokit``."""
     port = free_port()
-    options = ("--port", port, "--integrations", integrations, "--sync-s", sync_s, "--latency-s", latency_s)
+    options = ["--port", port, "--integrations", integrations, "--sync-s", sync_s, "--latency-s", latency_s]
+    if syncing:
+        options.append("--syncing")
     with tempfile.TemporaryDirectory(prefix="flokit-bench-") as folder:
         process = Process(("benchmarks.flokit", *map(str, options)), {}, Path(folder))
         await process.start()
         try:
             await _until_it_answers(process, f"http://127.0.0.1:{port}/calls")
             yield f"http://127.0.0.1:{port}"
+        finally:
+            await process.stop()
+
+
+@contextlib.asynccontextmanager
+async def running_follower(database_url: str, flokit_url: str) -> AsyncIterator[Process]:
+    """Run a process that only follows, for any workspace; its tables must be there."""
+    with tempfile.TemporaryDirectory(prefix="flokit-bench-") as folder:
+        arguments = ("--database", database_url, "--flokit", flokit_url)
+        process = Process(("benchmarks.following", *arguments), {}, Path(folder))
+        await process.start()
+        try:
+            async with asyncio.timeout(STARTS_WITHIN_S):
+                while FOLLOWER_READY not in process.log:
+                    process.check()
+                    await asyncio.sleep(0.05)
+            yield process
         finally:
             await process.stop()
 

@@ -1,0 +1,82 @@
+"""Follows the runs of many workspaces in one process, with the bot's own store, worker, follower and FloKit client.
+
+A bot serves one workspace today: one Slack token, one FloKit key. What would serve many is this loop with a client
+for each, so that is what is measured; what it leaves out is Slack, which limits a workspace, not a process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from benchmarks.subjects import FOLLOWER_READY
+from bot.flokit import FlokitClient
+from bot.follower import Follower
+from bot.logs import configure_logging
+from bot.store.budget import SharedBudget
+from bot.store.database import Database
+from bot.store.ids import new_id
+from bot.store.store import Store
+from bot.worker import Worker
+from bot.workspace import RUN_SLOTS
+
+if TYPE_CHECKING:
+    from bot.follower import Batch
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Workspaces:
+    """A follower for each workspace, made when it is first needed; the key is the workspace's id."""
+
+    def __init__(self, database: Database, store: Store, flokit_url: str) -> None:
+        self._database = database
+        self._store = store
+        self._flokit_url = flokit_url
+        self._followers: dict[str, Follower] = {}
+
+    async def follow(self, batch: Batch) -> None:
+        """Hand runs of one workspace to its follower."""
+        await self.follower_of(batch[0].run.team_id).follow(batch)
+
+    def follower_of(self, team_id: str) -> Follower:
+        """Return a workspace's follower; any of them claims for all."""
+        if team_id not in self._followers:
+            flokit = FlokitClient(
+                api_url=self._flokit_url,
+                look_key=team_id,
+                sync_key=team_id,
+                budget=SharedBudget(self._database, team_id, clock=_now),
+                now=_now,
+            )
+            self._followers[team_id] = Follower(self._store, flokit, clock=_now)
+        return self._followers[team_id]
+
+
+async def _main(told: argparse.Namespace) -> None:
+    configure_logging("console", "INFO", secrets=())
+    database = Database(told.database)
+    store = Store(database, owner=new_id("bot"))
+    await store.next_run_at()
+    print(FOLLOWER_READY, flush=True)
+    workspaces = Workspaces(database, store, told.flokit)
+    await Worker(
+        "follower",
+        claim=workspaces.follower_of("T").claim,
+        work=workspaces.follow,
+        next_due_at=store.next_run_at,
+        bell=store.runs_rang,
+        clock=_now,
+        slots=RUN_SLOTS,
+    ).run()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--database", required=True, help="SQLAlchemy's URL")
+    parser.add_argument("--flokit", required=True, help="the address of FloKit's stand-in")
+    asyncio.run(_main(parser.parse_args()))

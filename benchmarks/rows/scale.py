@@ -1,0 +1,205 @@
+"""What a follow-up costs a process that has 100, 1,000 or 10,000 of them: memory, processor time, lateness."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.arithmetic import percentile
+from benchmarks.report import Row
+from benchmarks.seeding import Plan, claims_between, seed, start, watch_claims
+from benchmarks.slack import TEAM_ID
+from benchmarks.subjects import BOT, running, running_flokit, running_follower
+from bot.store import schema
+from bot.store.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from benchmarks.options import Options
+    from benchmarks.subjects import Process
+
+SIZES: Final = (100, 1000, 10_000)
+PER_WORKSPACE: Final = 20
+LOOKS_PER_S: Final = 160.0
+"""At the largest size; a follow-up is looked at as often in each of them."""
+EVERY_S: Final = SIZES[-1] / LOOKS_PER_S
+IN_ONE_WORKSPACE: Final = 1000
+EVERY_IN_ONE_S: Final = IN_ONE_WORKSPACE / LOOKS_PER_S
+
+SECONDS: Final = 25.0
+IDLE_S: Final = 3.0
+WARMS_UP_S: Final = 5.0
+GOAL_BYTES: Final = 6000
+GOAL_SHARE: Final = 0.25
+GOAL_LAG_S: Final = 1.0
+FLAT: Final = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one process did.
+
+    Args:
+        many: its follow-ups.
+        seconds: how long it was measured.
+        cpu_s: the processor time that it took meanwhile.
+        idle_share: of a core, without a follow-up.
+        grown_bytes: memory above that of the process without a follow-up.
+        late_s: how late each claim was.
+    """
+
+    many: int
+    seconds: float
+    cpu_s: float
+    idle_share: float
+    grown_bytes: int
+    late_s: list[float]
+
+    @property
+    def share(self) -> float:
+        """Of a core, all in all."""
+        return self.cpu_s / self.seconds
+
+    @property
+    def look_s(self) -> float:
+        """Processor time of a look, above idle."""
+        return (self.share - self.idle_share) * self.seconds / len(self.late_s)
+
+    @property
+    def each_bytes(self) -> float:
+        """Memory of a follow-up, above idle."""
+        return self.grown_bytes / self.many
+
+    @property
+    def p99_s(self) -> float:
+        """How late all but the latest claims were."""
+        return percentile(self.late_s, 0.99)
+
+
+async def measure(options: Options) -> list[Row]:
+    """Let all sizes be followed at the same time, each by a process of its own; then many by a whole bot."""
+    # The first look at a workspace takes longer than all others: only the long run can wait until they are over.
+    warms_up_s = EVERY_S + WARMS_UP_S if options.full else WARMS_UP_S
+    seconds = max(SECONDS, EVERY_S if options.full else options.seconds(SECONDS))
+    async with contextlib.AsyncExitStack() as stack:
+        flokit_url = await stack.enter_async_context(running_flokit(integrations=PER_WORKSPACE, syncing=True))
+        following = [await stack.enter_async_context(_following(flokit_url)) for _ in SIZES]
+        measured = await asyncio.gather(
+            *(
+                _measure(process, database, Plan(many, PER_WORKSPACE, EVERY_S), warms_up_s, seconds)
+                for many, (process, database) in zip(SIZES, following, strict=True)
+            )
+        )
+    return [*_rows(measured), await _in_one_workspace(warms_up_s, seconds)]
+
+
+@contextlib.asynccontextmanager
+async def _following(flokit_url: str) -> AsyncIterator[tuple[Process, Database]]:
+    """Run a process that follows, on a SQLite file of its own."""
+    with tempfile.TemporaryDirectory(prefix="flokit-bench-") as folder:
+        database = Database(f"sqlite+aiosqlite:///{folder}/flokit.db")
+        await schema.upgrade(database)
+        await watch_claims(database)
+        try:
+            async with running_follower(str(database.url), flokit_url) as process:
+                yield process, database
+        finally:
+            await database.close()
+
+
+async def _in_one_workspace(warms_up_s: float, seconds: float) -> Row:
+    """Let a whole bot follow many runs of its one workspace, edits of their progress in Slack included."""
+    with tempfile.TemporaryDirectory(prefix="flokit-bench-", ignore_cleanup_errors=True) as folder:
+        database = Database(f"sqlite+aiosqlite:///{Path(folder) / 'flokit.db'}")
+        await schema.upgrade(database)
+        await watch_claims(database)
+        plan = Plan(IN_ONE_WORKSPACE, IN_ONE_WORKSPACE, EVERY_IN_ONE_S, TEAM_ID)
+        settings = {"DATABASE_URL": str(database.url)}
+        async with (
+            running_flokit(integrations=IN_ONE_WORKSPACE, syncing=True) as flokit_url,
+            running(BOT, flokit_url, settings=settings) as subject,
+        ):
+            measured = await _measure(subject.process, database, plan, warms_up_s, seconds)
+            edits = subject.slack.calls
+        await database.close()
+    return Row(
+        f"{IN_ONE_WORKSPACE} follow-ups in one workspace, a whole bot, each looked at every {EVERY_IN_ONE_S:.0f} s",
+        f"{_shown(measured)}; {edits} calls of Slack",
+        values=_values(measured),
+    )
+
+
+async def _measure(process: Process, database: Database, plan: Plan, warms_up_s: float, seconds: float) -> Measured:
+    idle, idle_at = process.use(), time.monotonic()
+    await asyncio.sleep(IDLE_S)
+    empty = process.use()
+    idle_share = (empty.cpu_s - idle.cpu_s) / (time.monotonic() - idle_at)
+    await seed(database, plan)
+    await start(database, plan, 1.0)
+    await asyncio.sleep(warms_up_s)
+    process.check()
+    before, begin_at = process.use(), time.time()
+    await asyncio.sleep(seconds)
+    after, end_at = process.use(), time.time()
+    return Measured(
+        plan.many,
+        end_at - begin_at,
+        after.cpu_s - before.cpu_s,
+        idle_share,
+        after.rss_bytes - empty.rss_bytes,
+        await claims_between(database, begin_at, end_at),
+    )
+
+
+def _rows(measured: list[Measured]) -> list[Row]:
+    largest = measured[-1]
+    growth = largest.look_s / measured[1].look_s
+    title = f"in one process, {PER_WORKSPACE} a workspace, each looked at every {EVERY_S:.0f} s"
+    rows = [
+        Row(
+            f"{one.many} follow-ups {title}",
+            _shown(one),
+            goal=f"≤ {GOAL_BYTES // 1000} kB each, < {GOAL_SHARE:.0%} of a core, p99 late < {GOAL_LAG_S:.0f} s",
+            is_met=one.each_bytes <= GOAL_BYTES and one.share < GOAL_SHARE and one.p99_s < GOAL_LAG_S,
+            values=_values(one),
+        )
+        for one in measured[1:]
+    ]
+    shown = ", ".join(f"{one.look_s * 1000:.2f}" for one in measured)
+    return [
+        *rows,
+        Row(
+            f"processor time of a look with {', '.join(str(one.many) for one in measured)} follow-ups",
+            f"{shown} ms; the last is {growth:.2f}x the second",
+            goal=f"flat: ≤ {FLAT}x",
+            is_met=growth <= FLAT,
+            values={str(one.many): one.look_s for one in measured},
+        ),
+    ]
+
+
+def _shown(one: Measured) -> str:
+    per_s = len(one.late_s) / one.seconds
+    return (
+        f"{one.each_bytes / 1000:.1f} kB each, {one.share:.1%} of a core at {per_s:.0f} looks/s "
+        f"({one.look_s * 1000:.2f} ms each), claims late by {percentile(one.late_s, 0.5) * 1000:.0f} / "
+        f"{one.p99_s * 1000:.0f} ms (p50 / p99)"
+    )
+
+
+def _values(one: Measured) -> dict[str, float]:
+    return {
+        "each_bytes": one.each_bytes,
+        "of_a_core": one.share,
+        "idle": one.idle_share,
+        "looks_per_s": len(one.late_s) / one.seconds,
+        "look_s": one.look_s,
+        "late_p50_s": percentile(one.late_s, 0.5),
+        "late_p99_s": one.p99_s,
+    }

@@ -1,0 +1,188 @@
+"""Follow-ups as they stand in the database while a sync is under way, and how late each claim of them is.
+
+What a run's row says is written by the store's own function. A trigger of the database, which the bot knows nothing
+of, notes each claim when it happens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam, text
+
+from benchmarks.flokit import BEFORE, TYPES
+from bot.core.models import Decision, Integration, Patience, Person, Phase, Status, SyncRun
+from bot.core.outcome import JITTER
+from bot.store.outbox import OutboxKind
+from bot.store.runs import row_values
+from bot.store.tables import outbox, runs, threads
+
+if TYPE_CHECKING:
+    from bot.store.database import Database
+
+ASKED_BEFORE: Final = timedelta(minutes=5)
+ANA: Final = Person("UANA", "ana")
+BATCH: Final = 500
+
+_ON_SQLITE: Final = (
+    "CREATE TABLE bench_claims (at REAL, late_s REAL)",
+    """CREATE TRIGGER bench_claimed AFTER UPDATE OF lease_owner ON runs
+       WHEN new.lease_owner IS NOT NULL AND old.lease_owner IS NULL BEGIN
+       INSERT INTO bench_claims SELECT now, now - new.due_at
+       FROM (SELECT (julianday('now') - 2440587.5) * 86400 AS now); END""",
+)
+_ON_POSTGRESQL: Final = (
+    "CREATE UNLOGGED TABLE bench_claims (at DOUBLE PRECISION, late_s DOUBLE PRECISION)",
+    """CREATE FUNCTION bench_claimed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+       INSERT INTO bench_claims SELECT extract(epoch FROM clock_timestamp()),
+       extract(epoch FROM clock_timestamp() - new.due_at); RETURN NULL; END $$""",
+    """CREATE TRIGGER bench_claimed AFTER UPDATE OF lease_owner ON runs FOR EACH ROW
+       WHEN (new.lease_owner IS NOT NULL AND old.lease_owner IS NULL) EXECUTE FUNCTION bench_claimed()""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many follow-ups there are, in which workspaces, and how often each is looked at.
+
+    Args:
+        many: all follow-ups.
+        per_workspace: those of one workspace, each of another integration.
+        every_s: seconds between two looks at the same. Runs of a workspace are looked at together, when the first of
+            them is due, so that the longest wait is ``JITTER`` longer.
+        team_id: the one workspace; "" when there are many.
+    """
+
+    many: int
+    per_workspace: int
+    every_s: float
+    team_id: str = ""
+
+    @property
+    def workspaces(self) -> int:
+        """Count them."""
+        return -(-self.many // self.per_workspace)
+
+    def team(self, number: int) -> str:
+        """Name the workspace of a follow-up."""
+        return self.team_id or f"T{number % self.workspaces:05d}"
+
+    def run(self, number: int, now: datetime) -> SyncRun:
+        """Return one: its sync was accepted a while ago, and goes on."""
+        integration_id = f"int_{number // self.workspaces:05d}"
+        integration = Integration(integration_id, TYPES[0], Status.CONNECTED, datetime.fromisoformat(BEFORE))
+        longest_s = self.every_s / (1 - JITTER)
+        asked_at = now - ASKED_BEFORE
+        return SyncRun(
+            f"run_{number:06d}",
+            self.team(number),
+            integration_id,
+            integration.type,
+            asked_at,
+            ANA,
+            Patience(longest_s, longest_s, deadline_s=86400.0),
+            Phase.WATCHING,
+            baseline=integration,
+            attempts=1,
+            attempted_at=asked_at,
+            accepted_at=asked_at,
+            looks=1,
+            last_seen=Integration(integration_id, TYPES[0], Status.SYNCING, integration.last_synced_at),
+            last_seen_at=now,
+            syncing_since=asked_at,
+        )
+
+
+async def seed(database: Database, plan: Plan) -> None:
+    """Write follow-ups, each with its thread and the progress that stands in it; none is due before ``start``."""
+    now = datetime.now(UTC)
+    for first in range(0, plan.many, BATCH):
+        seeded = [_Seeded(plan.run(number, now), number) for number in range(first, min(first + BATCH, plan.many))]
+        async with database.begin() as connection:
+            for table, rows in (
+                (runs, [one.run_row() for one in seeded]),
+                (threads, [one.thread_row(now) for one in seeded]),
+                (outbox, [one.progress_row(now) for one in seeded]),
+            ):
+                await connection.execute(table.insert(), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seeded:
+    run: SyncRun
+    number: int
+
+    def run_row(self) -> dict[str, Any]:
+        run = self.run
+        values = row_values(Decision(run, None))
+        return {
+            "id": run.id,
+            "team_id": run.team_id,
+            "integration_id": run.integration_id,
+            "requested_at": run.requested_at,
+            **values,
+        }
+
+    def thread_row(self, now: datetime) -> dict[str, Any]:
+        return {
+            "id": f"thr_{self.number:06d}",
+            "team_id": self.run.team_id,
+            "run_id": self.run.id,
+            "place": f"{self._channel_id}:{self._root_ts}",
+            "channel_id": self._channel_id,
+            "thread_ts": self._root_ts,
+            "user_id": ANA.id,
+            "created_at": now,
+        }
+
+    def progress_row(self, now: datetime) -> dict[str, Any]:
+        return {
+            "id": f"msg_{self.number:06d}",
+            "team_id": self.run.team_id,
+            "kind": OutboxKind.PROGRESS,
+            "priority": 2,
+            "run_id": self.run.id,
+            "thread_id": f"thr_{self.number:06d}",
+            "seq": 1,
+            "channel_id": self._channel_id,
+            "thread_ts": self._root_ts,
+            "user_id": ANA.id,
+            "ts": f"1700000001.{self.number:06d}",
+            "sent_version": 1,
+            "created_at": now,
+        }
+
+    @property
+    def _channel_id(self) -> str:
+        return f"C{self.number:08d}"
+
+    @property
+    def _root_ts(self) -> str:
+        return f"1700000000.{self.number:06d}"
+
+
+async def watch_claims(database: Database) -> None:
+    """Have the database note each claim."""
+    async with database.begin() as connection:
+        for statement in _ON_SQLITE if database.is_sqlite else _ON_POSTGRESQL:
+            await connection.exec_driver_sql(statement)
+
+
+async def start(database: Database, plan: Plan, in_s: float) -> None:
+    """Let one workspace after the other be due, from so many seconds on: as if they had gone on for a while."""
+    begins_at = datetime.now(UTC) + timedelta(seconds=in_s)
+    step = timedelta(seconds=plan.every_s / plan.workspaces)
+    due = [{"due": begins_at + number * step, "team": plan.team(number)} for number in range(plan.workspaces)]
+    statement = runs.update().where(runs.c.team_id == bindparam("team"))
+    async with database.begin() as connection:
+        await connection.execute(statement.values(due_at=bindparam("due"), along_at=bindparam("due")), due)
+
+
+async def claims_between(database: Database, begin_at: float, end_at: float) -> list[float]:
+    """Return how late each claim was that happened between two times (seconds since 1970)."""
+    query = text("SELECT late_s FROM bench_claims WHERE at >= :begin_at AND at < :end_at")
+    async with database.begin() as connection:
+        found = await connection.scalars(query, {"begin_at": begin_at, "end_at": end_at})
+        return [float(late_s) for late_s in found]
