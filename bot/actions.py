@@ -492,7 +492,7 @@ class Actions:
         permitted = await self._permit(request, Verb.SYNC, Deed.KEEP_WATCHING, about or None)
         if permitted is None:
             return
-        kept = await self._store.keep_watching(permitted, press.run_id, self._clock(), is_saved=True)
+        kept = await self._store.keep_watching(permitted, press.run_id, self._clock())
         if sentence := _NOTHING_TO_WATCH.get(kept):
             await self._note(request, blocks.plain_message(sentence))
 
@@ -533,7 +533,6 @@ class Actions:
             limits=self._limits,
             override=override,
             refuse=refuse,
-            is_saved=True,
         )
         about = {
             "integration_id": integration.id,
@@ -542,7 +541,7 @@ class Actions:
         }
         if isinstance(started, Held):
             log.info("sync_held", by=started.by, until=started.until.isoformat(), **about)
-        elif started:
+        else:
             log.info("sync_joined" if started.joined else "sync_requested", run_id=started.run.id, **about)
 
     # Answers

@@ -12,30 +12,11 @@ from bot.store.tables import inbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.core.requests import Request
     from bot.store.database import Database
-
-
-async def note(
-    connection: AsyncConnection, database: Database, request: Request, data: str | None, due_at: datetime | None
-) -> bool:
-    """Note a delivery, to be answered at ``due_at`` or, when that is None, answered now; False when it came before."""
-    inserted = await connection.execute(
-        database.insert(inbox)
-        .values(
-            id=request.id,
-            team_id=request.origin.team_id,
-            data=data,
-            received_at=request.received_at,
-            due_at=due_at,
-        )
-        .on_conflict_do_nothing()
-    )
-    return inserted.rowcount == 1
 
 
 async def add_all(database: Database, requests: Sequence[Request]) -> list[bool]:

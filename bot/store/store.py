@@ -49,8 +49,6 @@ REQUESTS_TOGETHER: Final = 200
 SAVED_TOGETHER: Final = 20
 """Decisions of one transaction: few enough that clicks hardly wait for SQLite's one writer."""
 
-TICK: Final = timedelta(microseconds=1)
-
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -71,8 +69,6 @@ class Kept(StrEnum):
     NEWER = "newer"
     """A newer run of the same integration is being followed."""
     UNKNOWN = "unknown"
-    REPEATED = "repeated"
-    """The same press was delivered before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +175,23 @@ class Store:
     ) -> None:
         """Answer a request with a message that is never edited; ``entry`` is what the audit says of it."""
         async with self._database.begin() as connection:
-            await audit.add(connection, entry)
-            note = replace(message, cause=request.cause)
-            await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(note))
-            await inbox.finish(connection, request.id)
+            await self._add_note(connection, request, message, address, now, entry=entry)
         self.outbox_rang.ring()
+
+    async def _add_note(
+        self,
+        connection: AsyncConnection,
+        request: Request,
+        message: Message,
+        address: Address,
+        now: datetime,
+        *,
+        entry: AuditEntry | None,
+    ) -> None:
+        await audit.add(connection, entry)
+        note = replace(message, cause=request.cause)
+        await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(note))
+        await inbox.finish(connection, request.id)
 
     async def add_panel(self, request: Request, panel: Panel, address: Address, now: datetime) -> None:
         """Answer a request with a panel."""
@@ -393,14 +401,13 @@ class Store:
         panel_id: str | None = None,
         root: Panel | None = None,
         limits: Limits = NO_LIMITS,
+        refuse: Refuse,
         override: bool = False,
-        refuse: Refuse | None = None,
-        is_saved: bool = False,
-    ) -> Opened | Held | None:
+    ) -> Opened | Held:
         """Open a run for an integration or join the active one, note the thread, write the audit entry.
 
         Args:
-            request: who asked, and where; None is returned when it was delivered before.
+            request: who asked, and where; it waits in the inbox.
             integration: what to sync; only its id and type are kept.
             now: the time of the click.
             patience: how long a new run is watched.
@@ -408,25 +415,23 @@ class Store:
             panel_id: the message that was clicked: its row shows the run.
             root: a panel to post, under which the follow-up stands, when there is no message to reply to.
             limits: how soon and how often a sync may be started; joining one is never limited.
+            refuse: the answer when they hold it back, and where it goes.
             override: start it in spite of them.
-            refuse: the answer when they hold it back, and where it goes. Without it nothing is written then.
-            is_saved: the request waits in the inbox, as what was typed always does.
+
+        Raises:
+            ClaimLost: another replica did it.
         """
-        origin, waits = request.origin, is_saved or not request.press
+        origin = request.origin
         async with self._database.begin() as connection:
             held = await self._held(connection, origin, integration.id, limits, now)
             if held and not override:
-                if refuse:
-                    entry = of_refusal(origin, action, held.by, now, integration)
-                    await self._refuse(connection, request, *refuse(held), entry, now, waits=waits)
-                    self.outbox_rang.ring()
+                entry = of_refusal(origin, action, held.by, now, integration)
+                await self._add_note(connection, request, *refuse(held), now, entry=entry)
+                self.outbox_rang.ring()
                 return held
-            if not waits and not await inbox.note(connection, self._database, request, None, None):
-                return None
             run, joined = await self._open_or_join(connection, request, integration, now, patience)
-            # Joiners in the order of their clicks, however they are answered; who started it, when it was opened.
-            joined_at = max(request.received_at, run.requested_at + TICK) if joined else now
-            await runs.add_participant(connection, self._database, run.id, origin.person, joined_at)
+            # In the order of their clicks, however they are answered.
+            await runs.add_participant(connection, self._database, run.id, origin.person, request.received_at)
             told_here = await runs.add_thread(
                 connection,
                 self._database,
@@ -444,8 +449,7 @@ class Store:
             if held:
                 entry = replace(entry, decision=Ruling.OVERRIDDEN, rule=held.by)
             await audit.add(connection, entry)
-            if waits:
-                await inbox.finish(connection, request.id)
+            await inbox.finish(connection, request.id)
         self.runs_rang.ring()
         self.outbox_rang.ring()
         return Opened(run, joined, told_here)
@@ -468,25 +472,6 @@ class Store:
             else (),
             now,
         )
-
-    async def _refuse(
-        self,
-        connection: AsyncConnection,
-        request: Request,
-        message: Message,
-        address: Address,
-        entry: AuditEntry,
-        now: datetime,
-        *,
-        waits: bool,
-    ) -> None:
-        if waits:
-            await inbox.finish(connection, request.id)
-        elif not await inbox.note(connection, self._database, request, None, None):
-            return
-        await audit.add(connection, entry)
-        note = replace(message, cause=request.cause)
-        await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(note))
 
     async def would_hold(
         self, origin: Origin, integration_id: str, limits: Limits, now: datetime
@@ -523,12 +508,10 @@ class Store:
                 return opened.run, False
         raise ClaimLost("other replicas keep opening runs for this integration")
 
-    async def keep_watching(self, request: Request, run_id: str, now: datetime, *, is_saved: bool = False) -> Kept:
+    async def keep_watching(self, request: Request, run_id: str, now: datetime) -> Kept:
         """Give a run that was not confirmed one more deadline, unless there is nothing left to watch."""
         origin = request.origin
         async with self._database.begin() as connection:
-            if not is_saved and not await inbox.note(connection, self._database, request, None, None):
-                return Kept.REPEATED
             query = select(runs_table.c.data).where(runs_table.c.id == run_id, runs_table.c.team_id == origin.team_id)
             data = await connection.scalar(query.with_for_update())
             if data is None:
@@ -543,8 +526,7 @@ class Store:
             until = decision.run.keep_until
             result = f"until {until:%Y-%m-%d %H:%M} UTC" if until else ""
             await audit.add(connection, of_origin(origin, Deed.KEEP_WATCHING, now, run, result))
-            if is_saved:
-                await inbox.finish(connection, request.id)
+            await inbox.finish(connection, request.id)
         self.runs_rang.ring()
         self.outbox_rang.ring()
         return Kept.WATCHED

@@ -7,9 +7,8 @@ from datetime import timedelta
 
 from bot.core.audit import AuditFilter, Ruling
 from bot.core.limits import Held, Limit, Limits
-from bot.core.models import Message, Outcome
+from bot.core.models import Outcome
 from bot.store.audit import Audit
-from bot.store.outbox import private_address
 from bot.store.store import Opened
 from tests.adapters.conftest import TEAM, start
 
@@ -23,22 +22,13 @@ async def end(store, make, opened, outcome=Outcome.SUCCEEDED):
     await store.save(claim, make.ended(opened.run, outcome), make.clock.now)
 
 
-def refusing(request):
-    """Answer what is held back."""
-    return lambda held: (Message(held.by), private_address(request))
-
-
 async def test_a_start_after_a_success_is_held_back(store, make, clock, click):
-    """Within the cooldown nothing is opened; with an answer to give, it is saved and audited as refused."""
+    """Within the cooldown nothing is opened: the person is answered, and the refusal is in the audit."""
     await end(store, make, await click(store, make))
     clock.advance(10)
-    until = clock.now + timedelta(seconds=50)
     request = make.press("UBEN", response_url="https://hooks.example/1")
-    silent = await click(store, make, request, limits=COOLDOWN)
-    assert (silent, await store.active_runs(TEAM)) == (Held(Limit.COOLDOWN, until), [])
-    assert await store.add_request(request)  # nothing was noted: the request can still wait in the inbox
-
-    await click(store, make, request, limits=COOLDOWN, refuse=refusing(request), is_saved=True)
+    held = await click(store, make, request, limits=COOLDOWN)
+    assert (held, await store.active_runs(TEAM)) == (Held(Limit.COOLDOWN, clock.now + timedelta(seconds=50)), [])
     [note] = [item for item in await store.claim_outbox(clock.now, 10) if item.kind == "note"]
     assert note.ephemeral
     page = await Audit(store._database, TEAM).page(AuditFilter(), number=0, size=1)
@@ -58,6 +48,7 @@ async def test_what_failed_can_be_tried_again_at_once(store, make, click):
 async def test_joining_is_never_held_back(store, make, click):
     """Who has used up their quota still joins a run that is under way, and that does not count."""
     await click(store, make, make.press("UBEN"), integration="int_9")
+    assert (await click(store, make, integration="int_9", limits=TWO)).joined  # in the very moment of its start
     for integration in ("int_1", "int_2"):
         await click(store, make, integration=integration, limits=TWO)
     assert (await click(store, make, integration="int_3", limits=TWO)).by is Limit.QUOTA

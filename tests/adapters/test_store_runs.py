@@ -16,7 +16,7 @@ from bot.core.models import Decision, Outcome, Person, Phase, Status
 from bot.core.requests import RequestKind
 from bot.store import runs as runs_module
 from bot.store.outbox import OutboxKind
-from bot.store.store import Kept
+from bot.store.store import Kept, Opened
 from bot.store.tables import audit, outbox, participants, runs, threads
 from tests.adapters.conftest import TEAM
 
@@ -110,7 +110,9 @@ async def test_redelivered_click_is_ignored(store, make, click):
     """The same trigger_id twice is one click: no join, no audit entry."""
     request = make.press()
     await click(store, make, request)
-    assert await click(store, make, request) is None
+    assert not await store.add_request(request)
+    with pytest.raises(ClaimLost):
+        await click(store, make, request)
     assert len(await rows(store, audit)) == 1
 
 
@@ -118,8 +120,8 @@ async def test_concurrent_redeliveries_are_one_click(open_store, make, click):
     """One trigger_id that reaches several processes at once is one click."""
     stores = [open_store(name) for name in "abcd"]
     request = make.press()
-    opened = await asyncio.gather(*(click(store, make, request) for store in stores))
-    assert len([one for one in opened if one]) == 1
+    opened = await asyncio.gather(*(click(store, make, request) for store in stores), return_exceptions=True)
+    assert Counter(type(one) for one in opened) == {Opened: 1, ClaimLost: 3}
     assert len(await rows(stores[0], audit)) == 1
 
 
@@ -522,11 +524,14 @@ async def test_keep_watching_makes_the_run_due(store, make, clock, click):
 
 
 async def test_keep_watching_counts_once(store, make, clock, click):
-    """A redelivered press changes nothing."""
+    """A press that another process did meanwhile changes nothing."""
     run = await unconfirmed(store, make, click)
     request = keep_press(make, run.id)
+    await store.add_request(request)
     assert await store.keep_watching(request, run.id, clock.now) is Kept.WATCHED
-    assert await store.keep_watching(request, run.id, clock.now) is Kept.REPEATED
+    await store.save((await store.claim_runs(clock.now, 5))[0], make.ended(run, Outcome.NOT_CONFIRMED), clock.now)
+    with pytest.raises(ClaimLost):
+        await store.keep_watching(request, run.id, clock.now)
     assert [row.action for row in await rows(store, audit)] == ["resync", "outcome", "keep_watching"]
 
 
