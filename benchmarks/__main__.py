@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.options import Options
 from benchmarks.report import MISSED, heading, machine, table, write
-from benchmarks.rows import acks, delay, followups, replicas, scale, sizes, startup, throughput
+from benchmarks.rows import acks, delay, followups, replicas, scale, simulation, sizes, startup, throughput
 from benchmarks.table import RESULTS
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ ROWS: Final[dict[str, Callable[[Options], Awaitable[list[Row]]]]] = {
     "startup": startup.measure,
     "scale": scale.measure,
     "replicas": replicas.measure,
+    "simulation": simulation.measure,
     "sizes": sizes.measure,
 }
 ONLY_WHEN_NAMED: Final = frozenset({"sizes"})

@@ -1,0 +1,120 @@
+"""What very many follow-ups would take: played on a virtual clock, multiplied with what one was measured to cost."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Final
+
+from benchmarks import units
+from benchmarks.report import Row
+from benchmarks.simulation import NAIVE_S, Load, Tally, middle_s, simulate
+from bot.core.budget import PER_MINUTE
+
+if TYPE_CHECKING:
+    from benchmarks.options import Options
+    from benchmarks.units import Units
+
+QUICK: Final = Load(workspaces=1_000, seconds=20.0)
+FULL: Final = Load(workspaces=50_000, seconds=20.0)
+SHARD: Final = 250
+"""So many workspaces are played at a time by one process."""
+
+QUICK_MEASURED: Final = (12, 10)
+FULL_MEASURED: Final = (40, 40)
+"""So many lives, and rounds of looks."""
+
+COUNTED: Final = ("clicks", "batches", "looks", "calls", "postponed", "naive_calls")
+
+BUSY: Final = 0.5
+"""A replica, which uses one core, and a core of PostgreSQL are planned to be busy for this share of the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What follows from what was counted and what each costs; writes and bytes of the log are those of a second."""
+
+    writes: float
+    log_bytes: float
+    replicas: int
+    database_cores: int
+    kept_bytes: float
+    """What so many finished follow-ups take as there are under way."""
+
+
+def needs_of(tally: Tally, load: Load, each: Units) -> Needs:
+    """Multiply."""
+    spent = (each.life * tally.clicks + each.batch * tally.batches + each.look * tally.looks) * (1 / load.seconds)
+    return Needs(
+        writes=spent.writes,
+        log_bytes=spent.log_bytes,
+        replicas=math.ceil(spent.cpu_s / BUSY),
+        database_cores=math.ceil(spent.database_cpu_s / BUSY),
+        kept_bytes=each.kept_bytes * load.follow_ups,
+    )
+
+
+async def measure(options: Options) -> list[Row]:
+    """Measure what one costs, play many, and multiply."""
+    each = await units.measure(*(FULL_MEASURED if options.full else QUICK_MEASURED))
+    load = FULL if options.full else QUICK
+    began_at = time.monotonic()
+    tally = await play(load)
+    took_s = time.monotonic() - began_at
+    return [_units_row(each), _played_row(load, tally, took_s), _needs_row(load, tally, each)]
+
+
+async def play(load: Load) -> Tally:
+    """Play it on all cores, a shard of workspaces after the other."""
+    loop = asyncio.get_running_loop()
+    shards = [range(first, min(first + SHARD, load.workspaces)) for first in range(0, load.workspaces, SHARD)]
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as processes:
+        tallies = await asyncio.gather(*(loop.run_in_executor(processes, simulate, load, shard) for shard in shards))
+    return sum(tallies, Tally())
+
+
+def _units_row(each: Units) -> Row:
+    return Row(
+        "what a follow-up costs on PostgreSQL: its life from click to told outcome; a further look at a workspace; "
+        "each run that the look serves",
+        f"{each.life.shown}; {each.batch.shown}; {each.look.shown}; {each.kept_bytes / 1000:.1f} kB are kept of each",
+        values=asdict(each),
+    )
+
+
+def _played_row(load: Load, tally: Tally, took_s: float) -> Row:
+    per_minute = 60 / load.seconds / load.workspaces
+    late_s, naive_late_s = middle_s(tally.late), middle_s(tally.naive_late)
+    return Row(
+        f"simulated: {load.follow_ups:,} follow-ups under way in {load.workspaces:,} workspaces"
+        f"{'' if load == FULL else f' (FULL=1: {FULL.follow_ups:,} in {FULL.workspaces:,})'}, FloKit calls a minute "
+        f"and workspace, and median delay, beside polling every {NAIVE_S:.0f} s",
+        f"{tally.calls * per_minute:.0f} against {tally.naive_calls * per_minute:.0f} (FloKit allows {PER_MINUTE}), "
+        f"{late_s:.1f} s against {naive_late_s:.1f} s; {tally.calls / load.seconds:,.0f} calls, "
+        f"{tally.looks / load.seconds:,.0f} runs looked at, {tally.clicks / load.seconds:,.0f} clicks a second; "
+        f"{tally.postponed / max(1, tally.looks):.0%} of looks waited for the budget; "
+        f"{load.seconds:.0f} s of virtual time took {took_s:.0f} s",
+        values={
+            **{name: getattr(tally, name) for name in COUNTED},
+            "outcomes": dict(tally.outcomes),
+            "seconds": load.seconds,
+            "took_s": took_s,
+        },
+    )
+
+
+def _needs_row(load: Load, tally: Tally, each: Units) -> Row:
+    needs = needs_of(tally, load, each)
+    return Row(
+        f"what follows for {load.follow_ups:,} follow-ups under way, and {tally.clicks / load.seconds:,.0f} clicks a "
+        f"second that replace those which end, with every core {BUSY:.0%} busy",
+        f"{needs.replicas:,} replicas of one core; PostgreSQL with {needs.database_cores:,} cores, "
+        f"{needs.writes:,.0f} writes and {needs.log_bytes / 1e6:,.1f} MB of its log a second, and "
+        f"{needs.kept_bytes / 1e9:,.2f} GB for as many finished follow-ups",
+        values=asdict(needs),
+    )

@@ -1,0 +1,320 @@
+"""What one follow-up, and one look at it, cost the bot and its PostgreSQL: measured here, to be multiplied elsewhere.
+
+Two things are told apart. The *life* of a follow-up is everything from its click to its outcome in the thread, of a
+real bot process with a Slack and a FloKit, for a sync that ends at once. Each further *look* is measured with the
+bot's own store, follower and FloKit client in this process, whose clock is moved from one look to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Integer, text
+
+from benchmarks.load import Hand
+from benchmarks.subjects import BOT, TICKS_PER_S, running, running_flokit
+from bot.core.models import Integration, Patience, Person, Status
+from bot.core.requests import Origin, Request, RequestKind
+from bot.flokit import FlokitClient
+from bot.follower import Follower
+from bot.logs import configure_logging
+from bot.store import tables
+from bot.store.budget import SharedBudget
+from bot.store.database import Database
+from bot.store.store import Store
+from soak.databases import PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from sqlalchemy import Column, TextClause
+
+PER_S: Final = 0.5
+"""Clicks a second: so few that no edit of a message has to wait for its turn in a workspace."""
+FREED_AFTER: Final = 10
+"""So many clicks do with a minute's budget."""
+WARM_UP: Final = 3
+IDLE_S: Final = 5.0
+ENDS_WITHIN_S: Final = 60.0
+"""After the last click."""
+
+IN_ONE: Final = 20
+"""Follow-ups of one workspace, whose looks are compared with those of workspaces with one."""
+WORKSPACES: Final = 20
+"""So many have one."""
+STEP: Final = timedelta(seconds=62)
+"""Longer than any pause between two looks, and than a slot of the budget is busy."""
+MOST: Final = 100
+PATIENCE: Final = Patience(deadline_s=1e6)
+
+KEPT: Final = (tables.runs, tables.participants, tables.threads, tables.outbox, tables.inbox, tables.audit)
+"""What a follow-up leaves behind."""
+IDS: Final = frozenset({"id", "run_id", "thread_id"})
+"""What must differ between copies."""
+COPIES: Final = 200
+
+PARENT, OWN_TIMES, ENDED_CHILDRENS_TIMES = 1, slice(11, 13), slice(13, 15)
+
+_TOLD: Final = text("SELECT count(*) FROM runs WHERE outcome IS NOT NULL")
+_WAITING: Final = text("SELECT count(*) FROM outbox WHERE due_at IS NOT NULL")
+_FREE: Final = text("UPDATE budget SET free_at = '2000-01-01Z'")
+_LEAVE: Final = text("UPDATE runs SET due_at = NULL")
+_USED: Final = text(
+    "SELECT pg_backend_pid(), pg_snapshot_xmax(pg_current_snapshot())::text::bigint, "
+    "pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What something costs; in all, or for each."""
+
+    cpu_s: float
+    """Of the bot's process."""
+    database_cpu_s: float
+    """Of PostgreSQL's processes."""
+    writes: float
+    """Transactions that wrote."""
+    log_bytes: float
+    """Of PostgreSQL's write-ahead log."""
+
+    def __sub__(self, other: Cost) -> Cost:
+        """What is left; measured noise is never a gain."""
+        return Cost(
+            max(0.0, self.cpu_s - other.cpu_s),
+            max(0.0, self.database_cpu_s - other.database_cpu_s),
+            max(0.0, self.writes - other.writes),
+            max(0.0, self.log_bytes - other.log_bytes),
+        )
+
+    def __add__(self, other: Cost) -> Cost:
+        """Both together."""
+        return Cost(
+            self.cpu_s + other.cpu_s,
+            self.database_cpu_s + other.database_cpu_s,
+            self.writes + other.writes,
+            self.log_bytes + other.log_bytes,
+        )
+
+    def __mul__(self, times: float) -> Cost:
+        """So many times as much."""
+        return Cost(self.cpu_s * times, self.database_cpu_s * times, self.writes * times, self.log_bytes * times)
+
+    @property
+    def shown(self) -> str:
+        """Write it for people."""
+        return (
+            f"{self.cpu_s * 1000:.2f} ms of the bot, {self.database_cpu_s * 1000:.2f} ms of PostgreSQL, "
+            f"{self.writes:.1f} writes, {self.log_bytes / 1000:.1f} kB of its log"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What each costs.
+
+    Args:
+        life: a follow-up from its click to its outcome in the thread, with the two or three looks of a short sync.
+        batch: a further look at a workspace, whatever it serves.
+        look: each run that such a look serves.
+        kept_bytes: what a finished follow-up takes in the database, with its indexes.
+    """
+
+    life: Cost
+    batch: Cost
+    look: Cost
+    kept_bytes: float
+
+
+def split(alone: Cost, together: Cost, many: int) -> tuple[Cost, Cost]:
+    """Return what a look costs, and what each of its runs: from a look at one run and one at ``many``."""
+    look = (together - alone) * (1 / (many - 1))
+    return alone - look, look
+
+
+async def measure(follow_ups: int, rounds: int) -> Units:
+    """Measure so many follow-ups, and so many rounds of looks, on a PostgreSQL that is started for it."""
+    configure_logging("console", "WARNING", secrets=())
+    server = PostgresServer()
+    await server.start()
+    database = Database(server.url)
+    try:
+        life, kept_bytes = await _measure_life(database, server.url, follow_ups)
+        alone, together = await _measure_looks(database, rounds)
+    finally:
+        await database.close()
+        await server.stop()
+    return Units(life, *split(alone, together, IN_ONE), kept_bytes)
+
+
+async def _measure_life(database: Database, url: str, many: int) -> tuple[Cost, float]:
+    async with (
+        running_flokit(integrations=2 * many, sync_s=0.5) as flokit_url,
+        running(BOT, flokit_url, settings={"DATABASE_URL": url}) as bot,
+    ):
+        deliver = partial(Hand(bot.slack, is_bot=True).deliver, "click")
+        meter = _Meter(database, lambda: bot.process.use().cpu_s)
+        await _until_told(database, deliver, WARM_UP)
+        began, began_at = await meter.read(), time.monotonic()
+        await asyncio.sleep(IDLE_S)
+        idle = (await meter.read() - began) * (1 / (time.monotonic() - began_at))
+        began, began_at = await meter.read(), time.monotonic()
+        frees = await _until_told(database, deliver, many)
+        spent = await meter.read() - began
+        spent = replace(spent, writes=spent.writes - frees) - idle * (time.monotonic() - began_at)
+        return spent * (1 / many), await _kept_bytes(database)
+
+
+async def _kept_bytes(database: Database) -> float:
+    """Return what a finished follow-up takes: all their rows are copied many times, for tables grow by whole pages."""
+    size = 0
+    async with database.begin() as connection:
+        for table in KEPT:
+            names = [column.name for column in table.columns]
+            copied = [_copied(column) for column in table.columns]
+            await connection.execute(text(f"CREATE TABLE kept_{table.name} (LIKE {table.name} INCLUDING INDEXES)"))
+            await connection.execute(
+                text(
+                    f"INSERT INTO kept_{table.name} ({', '.join(names)}) "
+                    f"SELECT {', '.join(copied)} FROM {table.name}, generate_series(1, {COPIES}) AS copy"  # noqa: S608 - our own names
+                )
+            )
+            size += await connection.scalar(text(f"SELECT pg_total_relation_size('kept_{table.name}')")) or 0
+        return size / COPIES / (await connection.scalar(_TOLD) or 1)
+
+
+def _copied(column: Column[Any]) -> str:
+    if column.name not in IDS:
+        return column.name
+    return f"{column.name} + copy * 1000000" if isinstance(column.type, Integer) else f"{column.name} || '-' || copy"
+
+
+async def _until_told(database: Database, click: Callable[[], Awaitable[float]], many: int) -> int:
+    """Click, and wait until every outcome is told. FloKit's limit holds nobody up: return how often it was lifted."""
+    told = await _read(database, _TOLD) + many
+    for number in range(many):
+        if number % FREED_AFTER == 0:
+            async with database.begin() as connection:
+                await connection.execute(_FREE)
+        await click()
+        await asyncio.sleep(1 / PER_S)
+    async with asyncio.timeout(ENDS_WITHIN_S):
+        while await _read(database, _TOLD) < told or await _read(database, _WAITING):  # noqa: ASYNC110 - elsewhere
+            await asyncio.sleep(0.25)
+    return math.ceil(many / FREED_AFTER)
+
+
+async def _read(database: Database, query: TextClause) -> int:
+    async with database.begin() as connection:
+        return int(await connection.scalar(query) or 0)
+
+
+async def _measure_looks(database: Database, rounds: int) -> tuple[Cost, Cost]:
+    """Return what a look costs in a workspace with one follow-up, and in one with many."""
+    async with running_flokit(integrations=IN_ONE, latency_s=0.0) as flokit_url:
+        alone = await _Looker(database, flokit_url, [f"T{number}" for number in range(WORKSPACES)], 1).measure(rounds)
+        together = await _Looker(database, flokit_url, ["TMANY"], IN_ONE).measure(rounds)
+    return alone, together
+
+
+class _Looker:
+    """Follows runs whose syncs go on, with a clock that is moved."""
+
+    def __init__(self, database: Database, flokit_url: str, team_ids: Sequence[str], per_team: int) -> None:
+        self._now = datetime.now(UTC)
+        self._database = database
+        self._team_ids = team_ids
+        self._per_team = per_team
+        self._store = Store(database, owner="units")
+        self._clients = {team_id: self._client(flokit_url, team_id) for team_id in team_ids}
+        self._followers = {
+            team_id: Follower(self._store, client, clock=self._clock) for team_id, client in self._clients.items()
+        }
+
+    async def measure(self, rounds: int) -> Cost:
+        """Return what one look at a workspace costs, on average."""
+        try:
+            await self._open()
+            for _ in range(WARM_UP):
+                await self._round()
+            meter = _Meter(self._database, time.process_time)
+            began, batches = await meter.read(), 0
+            for _ in range(rounds):
+                batches += await self._round()
+            return (await meter.read() - began) * (1 / batches)
+        finally:
+            async with self._database.begin() as connection:
+                await connection.execute(_LEAVE)
+            for client in self._clients.values():
+                await client.aclose()
+
+    async def _open(self) -> None:
+        person = Person("UANA", "ana")
+        for team_id in self._team_ids:
+            for number in range(self._per_team):
+                origin = Origin(team_id, person, f"C{number}", message_ts=f"1700000000.{number:06d}")
+                request = Request(f"{team_id}-{number}", RequestKind.PRESS, origin, self._now)
+                integration = Integration(f"int_{number:05d}", "stripe", Status.CONNECTED)
+                await self._store.start_sync(request, integration, self._now, patience=PATIENCE, action="units")
+
+    async def _round(self) -> int:
+        """Follow everything once, and count the workspaces that were looked at."""
+        self._now += STEP
+        batches = await self._followers[self._team_ids[0]].claim(self._now, MOST)
+        await asyncio.gather(*(self._followers[batch[0].run.team_id].follow(batch) for batch in batches))
+        return len({batch[0].run.team_id for batch in batches})
+
+    def _client(self, flokit_url: str, team_id: str) -> FlokitClient:
+        return FlokitClient(
+            api_url=flokit_url,
+            look_key=team_id,
+            sync_key=team_id,
+            budget=SharedBudget(self._database, team_id, clock=self._clock),
+            clock=lambda: self._clock().timestamp(),
+            now=self._clock,
+        )
+
+    def _clock(self) -> datetime:
+        return self._now
+
+
+class _Meter:
+    """Reads what the bot and the database have used so far."""
+
+    def __init__(self, database: Database, cpu_s: Callable[[], float]) -> None:
+        self._database = database
+        self._cpu_s = cpu_s
+
+    async def read(self) -> Cost:
+        """Read it: the next transaction's number counts those that wrote."""
+        async with self._database.begin() as connection:
+            backend, transactions, log_bytes = (await connection.execute(_USED)).one()
+        return Cost(self._cpu_s(), family_cpu_s(backend), float(transactions), float(log_bytes))
+
+
+def family_cpu_s(child: int) -> float:
+    """Return the processor time of a process's parent and of all its children, those that ended included.
+
+    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
+    parent = int(_stat(child)[PARENT])
+    ticks = sum(int(one) for one in _stat(parent)[OWN_TIMES] + _stat(parent)[ENDED_CHILDRENS_TIMES])
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                fields = _stat(int(folder.name))
+                if int(fields[PARENT]) == parent:
+                    ticks += sum(int(one) for one in fields[OWN_TIMES])
+    return ticks / TICKS_PER_S
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
