@@ -183,8 +183,8 @@ async def _kept_bytes(database: Database) -> float:
             await connection.execute(text(f"CREATE TABLE kept_{table.name} (LIKE {table.name} INCLUDING INDEXES)"))
             await connection.execute(
                 text(
-                    f"INSERT INTO kept_{table.name} ({', '.join(names)}) "
-                    f"SELECT {', '.join(copied)} FROM {table.name}, generate_series(1, {COPIES}) AS copy"  # noqa: S608 - our own names
+                    f"INSERT INTO kept_{table.name} ({', '.join(names)}) "  # noqa: S608 - our own names
+                    f"SELECT {', '.join(copied)} FROM {table.name}, generate_series(1, {COPIES}) AS copy"
                 )
             )
             size += await connection.scalar(text(f"SELECT pg_total_relation_size('kept_{table.name}')")) or 0
