@@ -120,13 +120,12 @@ class Bot:
     async def _prepare_database(self) -> None:
         """Bring the embedded database up to date; a shared one is only changed by ``flokit-bot migrate``.
 
-        A server that is not there yet is waited for: it may be starting, too.
+        A server that is not there yet is waited for: it may be starting, too. So is a file that another process locks.
         """
-        if self._database.is_sqlite:
-            await schema.upgrade(self._database)
-            return
         while not self._stop.is_set():
             try:
+                if self._database.is_sqlite:
+                    await schema.upgrade(self._database)
                 revision = await schema.current(self._database)
             except StoreUnavailable as error:
                 log.warning("store_unavailable", worker="start", error=str(error))

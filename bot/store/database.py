@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from sqlalchemy import ExceptionContext, Table
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-BUSY_TIMEOUT_MS = 5000
+BUSY_TIMEOUT_MS = 1000
+"""How long to wait while another process writes to the SQLite file: who waits here holds up an ack, twice at most."""
+
 THREADS_END_WITHIN_S = 1.0
 CONNECT_S = 2.0
 """Slack waits three seconds for an ack: a silent server must be given up before."""

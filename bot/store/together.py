@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from bot.core.errors import StoreUnavailable
+from bot.core.errors import StoreInDoubt, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -56,8 +56,13 @@ class Together(Generic[T, R]):
     async def _write_together(self, together: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         try:
             results = await self._write([thing for thing, _ in together])
-        except StoreUnavailable as error:
+        except StoreInDoubt as error:
             for _, saved in together:
+                _fail(saved, error)
+        except StoreUnavailable as error:
+            # Who came meanwhile has waited as long: another try would take longer than Slack waits.
+            behind, self._waiting = self._waiting, []
+            for _, saved in (*together, *behind):
                 _fail(saved, error)
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
             if len(together) > 1:  # one must not take the others with it

@@ -1,6 +1,9 @@
 """The intake on both databases: requests of one moment are saved together, each for itself."""
 
 import asyncio
+import contextlib
+import sqlite3
+import time
 from dataclasses import replace
 
 import pytest
@@ -49,3 +52,16 @@ async def test_a_closed_file_saves_nothing_and_says_so(tmp_path, make):
             await store.add_request(make.command())
     finally:
         await store.close()
+
+
+async def test_a_file_that_another_process_locks_refuses_in_time(sqlite_url, sqlite_store, make):
+    """Whoever comes while another process writes hears so while Slack still waits, and so do those behind."""
+    with contextlib.closing(sqlite3.connect(Database(sqlite_url).file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        first = asyncio.create_task(sqlite_store.add_request(make.command()))
+        for _ in range(3):  # until it is being written
+            await asyncio.sleep(0)
+        told = await asyncio.gather(first, sqlite_store.add_request(make.command()), return_exceptions=True)
+    assert [type(one) for one in told] == [StoreUnavailable, StoreUnavailable]
+    assert time.monotonic() - began < 1.9

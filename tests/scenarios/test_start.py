@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
+import sqlite3
 import time
 from urllib.parse import urlencode
 
@@ -74,6 +76,18 @@ async def test_a_revoked_token_is_told_in_a_sentence(make_world):
         await world.bot.start()
         assert await world.bot.wait() == 78
         assert "SLACK_BOT_TOKEN: Slack refuses it (token_revoked)" in world.bot.log
+
+
+async def test_a_file_that_another_process_locks_is_waited_for(make_world):
+    """While the database cannot be written the bot does not give up its start: it goes on when it can."""
+    async with make_world() as world:
+        with contextlib.closing(sqlite3.connect(world.folder / "flokit.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            started = asyncio.create_task(world.start_bot())
+            async with asyncio.timeout(20):
+                while "store_unavailable" not in world.bot.log:
+                    await asyncio.sleep(0.02)
+        await started
 
 
 async def ready(world, status, part):
