@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sqlalchemy import Integer, text
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from sqlalchemy import Column, TextClause
+
+    from bot.core.limits import Held
 
 PER_S: Final = 0.5
 """Clicks a second: so few that no edit of a message has to wait for its turn in a workspace."""
@@ -263,7 +265,10 @@ class _Looker:
                 origin = Origin(team_id, person, f"C{number}", message_ts=f"1700000000.{number:06d}")
                 request = Request(f"{team_id}-{number}", RequestKind.PRESS, origin, self._now)
                 integration = Integration(f"int_{number:05d}", "stripe", Status.CONNECTED)
-                await self._store.start_sync(request, integration, self._now, patience=PATIENCE, action="units")
+                await self._store.add_request(request)
+                await self._store.start_sync(
+                    request, integration, self._now, patience=PATIENCE, action="units", refuse=_refuse
+                )
 
     async def _round(self) -> int:
         """Follow everything once, and count the workspaces that were looked at."""
@@ -284,6 +289,10 @@ class _Looker:
 
     def _clock(self) -> datetime:
         return self._now
+
+
+def _refuse(held: Held) -> NoReturn:
+    raise AssertionError(f"no limit was set, but {held}")
 
 
 class _Meter:
