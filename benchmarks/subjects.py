@@ -89,8 +89,8 @@ class Process:
             )
 
     def use(self) -> Use:
-        """Read what it used: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        """Read what it used."""
+        fields = stat_fields(self.pid)
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return Use((int(fields[11]) + int(fields[12])) / TICKS_PER_S, pages * PAGE_BYTES)
 
@@ -115,6 +115,14 @@ class Subject:
     slack: LoadSlack
     ready_s: float
     """From its start until it was ready for Slack."""
+
+
+def stat_fields(pid: int) -> list[str]:
+    """Return what the system says of a process, from its state on.
+
+    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
 
 
 def free_port() -> int:

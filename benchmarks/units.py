@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from sqlalchemy import Integer, text
 
 from benchmarks.load import Hand
-from benchmarks.subjects import BOT, TICKS_PER_S, running, running_flokit
+from benchmarks.subjects import BOT, TICKS_PER_S, running, running_flokit, stat_fields
 from bot.core.models import Integration, Patience, Person, Status
 from bot.core.requests import Origin, Request, RequestKind
 from bot.flokit import FlokitClient
@@ -310,20 +310,13 @@ class _Meter:
 
 
 def family_cpu_s(child: int) -> float:
-    """Return the processor time of a process's parent and of all its children, those that ended included.
-
-    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-    """
-    parent = int(_stat(child)[PARENT])
-    ticks = sum(int(one) for one in _stat(parent)[OWN_TIMES] + _stat(parent)[ENDED_CHILDRENS_TIMES])
+    """Return the processor time of a process's parent and of all its children, those that ended included."""
+    parent = int(stat_fields(child)[PARENT])
+    ticks = sum(int(one) for one in stat_fields(parent)[OWN_TIMES] + stat_fields(parent)[ENDED_CHILDRENS_TIMES])
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             with contextlib.suppress(OSError):  # it ended meanwhile
-                fields = _stat(int(folder.name))
+                fields = stat_fields(int(folder.name))
                 if int(fields[PARENT]) == parent:
                     ticks += sum(int(one) for one in fields[OWN_TIMES])
     return ticks / TICKS_PER_S
-
-
-def _stat(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
