@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,9 @@ from bot.logs import configure_logging
 from bot.settings import Settings, has_slack_tokens, load_database_settings, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from bot.app import Bot
 
 log = structlog.get_logger(__name__)
 
@@ -142,13 +145,27 @@ def _run(options: argparse.Namespace) -> int:
         options.host, options.port, options.expose = "127.0.0.1", SANDBOX_PORT, False
         return _sandbox(options)
     settings = _load()
-    from bot.app import build  # noqa: PLC0415 - a wrong setting is told before the framework is loaded
+    build = load_build()
 
     async def work() -> None:
         await build(settings).run()
 
     asyncio.run(work())
     return EXIT_FINE
+
+
+def load_build() -> Callable[[Settings], Bot]:
+    """Load the framework and the bot, once the settings are known to be right.
+
+    What is loaded stays for ever: the garbage collector need not look through it, meanwhile or later.
+    """
+    gc.disable()
+    try:
+        from bot.app import build  # noqa: PLC0415 - as the docstring says
+    finally:
+        gc.freeze()
+        gc.enable()
+    return build
 
 
 def _sandbox(options: argparse.Namespace) -> int:

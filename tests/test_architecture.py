@@ -19,6 +19,7 @@ LAYERS = (
         {
             "bot",
             "bot.policy_file",
+            "bot.policy_text",
             "bot.settings",
             "bot.scopes",
             "bot.logs",
@@ -58,6 +59,7 @@ LAYERS = (
 
 SIDEWAYS = {
     ("bot.settings", "bot"),
+    ("bot.policy_file", "bot.policy_text"),
     ("bot.slack", "bot.slack_session"),
     ("bot.actions", "bot.alerts"),
     ("bot.actions", "bot.knowledge"),

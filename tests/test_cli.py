@@ -33,6 +33,8 @@ COMPLETE = {
 }
 """Settings that are right, as far as anybody can tell without asking."""
 
+ROOT = Path(__file__).parents[1]
+
 
 def clean(settings):
     """Build an environment that has these settings, and nothing of the caller's but where programs are."""
@@ -103,6 +105,14 @@ def test_the_version_is_told(tmp_path, program):
 def test_both_names_are_the_same_program(tmp_path):
     """``python -m bot --help`` says what ``flokit-bot --help`` says."""
     assert call(tmp_path, "--help", program=PYTHON_M_BOT).stdout == call(tmp_path, "--help").stdout
+
+
+def test_what_a_bot_does_not_need_is_not_loaded():
+    """The bot is loaded without YAML, and the garbage collector works again afterwards, on what is new only."""
+    loads = "import gc, sys; from bot import cli; cli.load_build(); "
+    tells = "print('yaml' in sys.modules, gc.isenabled(), gc.get_freeze_count() > 100_000)"
+    done = subprocess.run([sys.executable, "-c", loads + tells], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "True"]
 
 
 @pytest.mark.parametrize(

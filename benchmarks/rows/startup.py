@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from benchmarks.options import Options
 
 LIBRARIES: Final = "import slack_bolt.async_app, aiohttp.web, httpx, sqlalchemy.ext.asyncio"
-OURS: Final = "import bot.app"
+OURS: Final = "from bot.cli import load_build; load_build()"
+"""What ``flokit-bot run`` does before it works."""
 GOAL: Final = 1.6
 GUARD: Final = 2.4
 IDLE_S: Final = 15.0
@@ -39,7 +40,7 @@ def _imports(rounds: int) -> Row:
         ours.append(_cpu_s(OURS))
     ratio = paired_ratio(ours, libraries)
     return Row(
-        "import of `bot.app` against its libraries alone (slack_bolt, aiohttp, httpx, SQLAlchemy), processor time",
+        "what `flokit-bot run` loads, against slack_bolt, aiohttp, httpx, SQLAlchemy alone, processor time",
         f"{Spread.of(ours).shown('s', digits=2)} against {Spread.of(libraries).shown('s', digits=2)}; "
         f"{ratio.shown(digits=2)}x",
         goal="≤ 1.6x",
@@ -50,8 +51,9 @@ def _imports(rounds: int) -> Row:
 
 
 def _cpu_s(statement: str) -> float:
+    """Take the time until it is loaded; what an interpreter does at its end is not counted."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", statement], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-c", f"{statement}; import os; os._exit(0)"], cwd=ROOT, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -22,105 +23,110 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-RUN = TypeAdapter(SyncRun)
-PANEL = TypeAdapter(Panel)
-MESSAGE = TypeAdapter(Message)
-REQUEST = TypeAdapter(Request)
-INTEGRATIONS = TypeAdapter(tuple[Integration, ...])
-WATCHED = TypeAdapter(Watched)
-INCIDENT = TypeAdapter(Incident)
-BULLETIN = TypeAdapter(Bulletin)
-SUBSCRIPTION = TypeAdapter(Subscription)
+
+@cache
+def _adapter(type_: Any) -> TypeAdapter[Any]:
+    """Make what reads and writes values of a type; when it is first needed, for each takes milliseconds to make."""
+    return TypeAdapter(type_)
+
+
+def _write(type_: Any, value: object) -> str:
+    return _adapter(type_).dump_json(value).decode()
+
+
+def _read(type_: type[T], text: str) -> T:
+    value: T = _adapter(type_).validate_json(text)  # type: ignore[arg-type]  # mypy: types are hashable, too
+    return value
 
 
 def dump_run(run: SyncRun) -> str:
     """Write a run."""
-    return RUN.dump_json(run).decode()
+    return _write(SyncRun, run)
 
 
 def load_run(text: str) -> SyncRun:
     """Read a run."""
-    return RUN.validate_json(text)
+    return _read(SyncRun, text)
 
 
 def dump_panel(panel: Panel) -> str:
     """Write a panel."""
-    return PANEL.dump_json(panel).decode()
+    return _write(Panel, panel)
 
 
 def load_panel(text: str) -> Panel:
     """Read a panel."""
-    return PANEL.validate_json(text)
+    return _read(Panel, text)
 
 
 def dump_message(message: Message) -> str:
     """Write a message."""
-    return MESSAGE.dump_json(message).decode()
+    return _write(Message, message)
 
 
 def load_message(text: str) -> Message:
     """Read a message."""
-    return MESSAGE.validate_json(text)
+    return _read(Message, text)
 
 
 def dump_request(request: Request) -> str:
     """Write a request."""
-    return REQUEST.dump_json(request).decode()
+    return _write(Request, request)
 
 
 def load_request(text: str) -> Request:
     """Read a request."""
-    return REQUEST.validate_json(text)
+    return _read(Request, text)
 
 
 def dump_integrations(integrations: tuple[Integration, ...]) -> str:
     """Write integrations."""
-    return INTEGRATIONS.dump_json(integrations).decode()
+    return _write(tuple[Integration, ...], integrations)
 
 
 def load_integrations(text: str) -> tuple[Integration, ...]:
     """Read integrations."""
-    return INTEGRATIONS.validate_json(text)
+    return _read(tuple[Integration, ...], text)
 
 
 def dump_watched(watched: Watched) -> str:
     """Write what is known of an integration; its incident has a row of its own."""
-    return WATCHED.dump_json(replace(watched, incident=None)).decode()
+    return _write(Watched, replace(watched, incident=None))
 
 
 def load_watched(text: str, incident: Incident | None) -> Watched:
     """Read what is known of an integration."""
-    return replace(WATCHED.validate_json(text), incident=incident)
+    return replace(_read(Watched, text), incident=incident)
 
 
 def dump_incident(incident: Incident) -> str:
     """Write an incident."""
-    return INCIDENT.dump_json(incident).decode()
+    return _write(Incident, incident)
 
 
 def load_incident(text: str) -> Incident:
     """Read an incident."""
-    return INCIDENT.validate_json(text)
+    return _read(Incident, text)
 
 
 def dump_bulletin(bulletin: Bulletin) -> str:
     """Write a bulletin."""
-    return BULLETIN.dump_json(bulletin).decode()
+    return _write(Bulletin, bulletin)
 
 
 def load_bulletin(text: str) -> Bulletin:
     """Read a bulletin."""
-    return BULLETIN.validate_json(text)
+    return _read(Bulletin, text)
 
 
 def dump_subscription(subscription: Subscription) -> str:
     """Write a subscription."""
-    return SUBSCRIPTION.dump_json(subscription).decode()
+    return _write(Subscription, subscription)
 
 
 def load_subscription(text: str) -> Subscription:
     """Read a subscription."""
-    return SUBSCRIPTION.validate_json(text)
+    return _read(Subscription, text)
 
 
 def read_claimed(rows: Iterable[Any], read: Callable[[Any], T]) -> list[T]:

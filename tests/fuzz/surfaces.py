@@ -20,7 +20,7 @@ from bot.core.commands import Action, parse_command, parse_mention, parse_press
 from bot.core.subscribe_form import CALLBACK_ID, action_id, read_form
 from bot.core.subscribe_words import parse_subscribe, parse_unsubscribe
 from bot.flokit.client import FlokitClient
-from bot.policy_file import parse_policy
+from bot.policy_text import parse_policy
 from bot.slack import SlackClient
 from tests.core.hostile import ATTACKS
 from tests.scenarios.conftest import World
