@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import func, literal, or_, select, update
 
 from bot.core import outcome
 from bot.core.audit import Deed, Ruling, of_origin, of_outcome, of_refusal
@@ -611,11 +611,15 @@ class Store:
         return await self._next_at(outbox_table, outbox.in_turn())
 
     async def _next_at(self, table: Table, *conditions: ColumnElement[bool]) -> datetime | None:
-        free_at = case((table.c.lease_until > table.c.due_at, table.c.lease_until), else_=table.c.due_at)
-        query = select(func.min(free_at, type_=UtcTime())).where(table.c.due_at.is_not(None), *conditions)
+        """Find it along the index of due times: what is free first ends the search, not all that ever will be due."""
+        due_at, lease_until = table.c.due_at, table.c.lease_until
+        in_hand = lease_until > due_at
+        free = select(due_at).where(due_at.is_not(None), in_hand.is_not(True), *conditions).order_by(due_at).limit(1)
+        before = func.coalesce(free.scalar_subquery(), literal(datetime.max.replace(tzinfo=UTC), UtcTime()))
+        let_go = select(func.min(lease_until, type_=UtcTime())).where(due_at < before, in_hand, *conditions)
         async with self._database.begin() as connection:
-            earliest: datetime | None = await connection.scalar(query)
-        return earliest
+            found = (await connection.execute(select(free.scalar_subquery(), let_go.scalar_subquery()))).one()
+        return min((at for at in found if at), default=None)
 
 
 def _thread_address(origin: Origin, *, is_new: bool) -> Address:

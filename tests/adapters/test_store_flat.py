@@ -1,0 +1,47 @@
+"""What the loops ask the database all the time costs the same, however much waits in it: counted in SQLite's steps."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from benchmarks.seeding import Plan, seed, start
+from bot.store import schema
+from bot.store.database import Database
+from bot.store.store import Store
+from bot.store.tables import outbox, runs
+
+FEW, MANY = 60, 3000
+STEPS = 50
+"""SQLite tells of each so many instructions of its machine."""
+
+ASKED = {
+    "claim_runs": lambda store, now: store.claim_runs(now, 5),
+    "next_run_at": lambda store, _: store.next_run_at(),
+    "claim_outbox": lambda store, now: store.claim_outbox(now, 5),
+    "next_message_at": lambda store, _: store.next_message_at(),
+}
+
+
+async def steps_of(ask, folder, many):
+    """Count the steps of a question among so many follow-ups, of which the last tenth has ended."""
+    database = Database(f"sqlite+aiosqlite:///{folder / f'{many}.db'}")
+    plan, now, told = Plan(many, per_workspace=3, every_s=3600.0), datetime.now(UTC), []
+    try:
+        await schema.upgrade(database)
+        await seed(database, plan)
+        await start(database, plan, in_s=60)
+        async with database.begin() as connection:
+            await connection.execute(runs.update().where(runs.c.id > f"run_{many * 9 // 10:06d}").values(due_at=None))
+            await connection.execute(outbox.update().values(due_at=now + timedelta(seconds=60)))
+            raw = (await connection.get_raw_connection()).driver_connection
+            await raw.set_progress_handler(lambda: told.append(1), STEPS)
+        await ASKED[ask](Store(database, owner="a"), now)
+    finally:
+        await database.close()
+    return len(told)
+
+
+@pytest.mark.parametrize("ask", ASKED)
+async def test_a_question_costs_the_same_among_many(tmp_path, ask):
+    """What waits for later is not read."""
+    assert await steps_of(ask, tmp_path, MANY) <= await steps_of(ask, tmp_path, FEW) + 2
