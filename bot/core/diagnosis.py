@@ -20,6 +20,8 @@ SKEW_FINE_S: Final = 60.0
 
 def judge_scopes(team: str, granted: Collection[str], needed: Collection[str]) -> Finding:
     """Compare the scopes that the token has with those that the bot needs."""
+    if not granted:  # no token is without any: the header was lost on the way
+        return unknown(f"SLACK_BOT_TOKEN: valid in {team}; Slack did not say with which scopes")
     missing = ", ".join(sorted(set(needed) - set(granted)))
     if missing:
         return wrong(f"SLACK_BOT_TOKEN: lacks {missing}; add them in OAuth & Permissions and reinstall the app")

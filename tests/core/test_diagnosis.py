@@ -34,6 +34,11 @@ def test_missing_scopes_are_named():
     assert diagnosis.judge_scopes("Acme", {"a", "x"}, {"a"}).mark is Mark.FINE
 
 
+def test_scopes_that_slack_does_not_tell_are_not_known():
+    """Without the header with the scopes, nothing is said to lack."""
+    assert diagnosis.judge_scopes("Acme", set(), {"a"}).mark is Mark.UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
