@@ -7,7 +7,7 @@ https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bot.core.models import Person
 from bot.core.requests import Origin, Request, RequestKind
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from bot.core.commands import Press
     from bot.core.requests import ChannelNews
+
+
+SLACKBOT: Final = "USLACKBOT"
+"""Slack's own voice, in every workspace: a bot without a ``bot_id``."""
 
 
 def parse_command_payload(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
@@ -68,7 +72,11 @@ def parse_message_event(body: Mapping[str, Any], team_id: str, now: datetime) ->
     event_id, user_id, channel_id = _text(body, "event_id"), _text(event, "user"), _text(event, "channel")
     if not (event_id and user_id and channel_id):
         return None
-    if event.get("bot_id") or event.get("subtype") not in (None, "thread_broadcast", "file_share"):
+    if (
+        event.get("bot_id")
+        or user_id == SLACKBOT
+        or event.get("subtype") not in (None, "thread_broadcast", "file_share")
+    ):
         return None
     thread_ts = _text(event, "thread_ts") or None
     if event.get("type") == "app_mention" and event.get("channel_type") != "im":

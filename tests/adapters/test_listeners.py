@@ -234,7 +234,9 @@ def test_mention_in_a_channel_is_answered_in_its_thread(clock):
     assert parse_message_event(event_body(), TEAM, clock.now).origin.thread_ts is None
 
 
-@pytest.mark.parametrize("changes", [{"bot_id": "B1"}, {"subtype": "message_changed"}, {"user": None}])
+@pytest.mark.parametrize(
+    "changes", [{"bot_id": "B1"}, {"subtype": "message_changed"}, {"user": None}, {"user": "USLACKBOT"}]
+)
 def test_messages_that_are_not_for_us(clock, changes):
     """What bots say, and what only reports a change, is no request."""
     assert parse_message_event(event_body(**changes), TEAM, clock.now) is None
