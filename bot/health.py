@@ -50,6 +50,8 @@ class Health:
         return {**await self._database(), "slack": await self._slack()}
 
     async def _database(self) -> dict[str, str]:
+        if self.database.is_gone:
+            return {"database": f"the file {self.database.file} was deleted", "migrations": ""}
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 revision = await schema.current(self.database)

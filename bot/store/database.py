@@ -97,6 +97,11 @@ class Database:
         in_file = self.is_sqlite and self.url.database and self.url.database != ":memory:"
         return Path(self.url.database or "") if in_file else None
 
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether there is no file: what is still written to a deleted one is lost with the process."""
+        return self.file is not None and not self.file.exists()
+
     def make_folder(self) -> None:
         """Make the file of an embedded database and its folder, for their owner only; what is there stays as it is.
 
@@ -178,6 +183,8 @@ class Database:
             sql, write = self._compiled_insert(table, tuple(rows[0]))
             values = [[to(value) for value, to in zip(row.values(), write, strict=True)] for row in rows]
             async with self._turn(urgent=True):
+                if self.is_gone:
+                    raise StoreUnavailable(f"the file {self.file} was deleted")
                 return await self._urgent.insert(sql, values)
         statement = self.insert(table).on_conflict_do_nothing()
         async with self.begin(urgent=True) as connection:

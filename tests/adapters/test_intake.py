@@ -65,3 +65,11 @@ async def test_a_file_that_another_process_locks_refuses_in_time(sqlite_url, sql
         told = await asyncio.gather(first, sqlite_store.add_request(make.command()), return_exceptions=True)
     assert [type(one) for one in told] == [StoreUnavailable, StoreUnavailable]
     assert time.monotonic() - began < 1.9
+
+
+async def test_a_file_that_was_deleted_takes_no_more_requests(sqlite_url, sqlite_store, make):
+    """What is written to a deleted file is lost with the process: nobody is told that it is saved."""
+    await sqlite_store.add_request(make.command())
+    Database(sqlite_url).file.unlink()
+    with pytest.raises(StoreUnavailable, match="deleted"):
+        await sqlite_store.add_request(make.command())

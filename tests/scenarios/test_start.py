@@ -90,6 +90,17 @@ async def test_a_file_that_another_process_locks_is_waited_for(make_world):
         await started
 
 
+async def test_a_database_that_is_deleted_is_told(make_world):
+    """Somebody who deletes the file under a running bot finds it not ready, and nothing is taken that would be lost."""
+    async with make_world() as world:
+        world.flokit.add("int_a", "stripe")
+        await world.start_bot()
+        (world.folder / "flokit.db").unlink()
+        await ready(world, 503, "was deleted")
+        ack = await world.slack.command("UANA", "C0DATA", "sync stripe")
+        assert "nothing was started" in json.dumps(ack.body)
+
+
 async def ready(world, status, part):
     """Wait until readiness answers so."""
     async with asyncio.timeout(10):
