@@ -235,6 +235,10 @@ class Alerts:
         subscription = await self._subscriptions.load(subscription_id)
         return _type_of(subscription.target, known) if subscription else None
 
+    async def raise_more(self, claim: TimerClaim) -> None:
+        """Show a channel that subscribed more of what is wrong already."""
+        await self._subscriptions.raise_more(claim, self._clock())
+
     # Closed channels
 
     async def follow_channel(self, request: Request) -> None:

@@ -168,6 +168,7 @@ def build_workspace(
         TimerKind.SNOOZE: alerts.end_snooze,
         TimerKind.DIGEST: digests.send,
         TimerKind.HOME: homes.draw,
+        TimerKind.RAISE: alerts.raise_more,
     }
     reception = Reception(
         actions, slack, team_id=team_id, bot_user_id=identity.bot_user_id, clock=clock, telemetry=telemetry

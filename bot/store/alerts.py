@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from bot.core.alerts import Wish
     from bot.core.subscriptions import Subscription
     from bot.store.database import Database
+
+RAISED_TOGETHER: Final = 50
+"""So many incidents that are open already are shown to a new subscriber in one transaction."""
 
 
 async def tell(
@@ -68,18 +71,29 @@ async def raise_open_incidents(
     channel_id: str,
     subscriptions: Sequence[Subscription],
     now: datetime,
-) -> None:
-    """Show a channel the incidents that are open already and that it has not been told of."""
-    open_ones = await connection.scalars(
+) -> bool:
+    """Show a channel some of the incidents that are open already and that it has not been told of, the oldest first.
+
+    Returns:
+        Whether there are more: whoever clicks must not wait for thousands of them.
+    """
+    told = select(alerts.c.incident_id).where(alerts.c.team_id == team_id, alerts.c.channel_id == channel_id)
+    untold = await connection.scalars(
         select(incidents.c.data)
-        .where(incidents.c.team_id == team_id, incidents.c.closed_at.is_(None))
+        .where(incidents.c.team_id == team_id, incidents.c.closed_at.is_(None), incidents.c.id.not_in(told))
         .order_by(incidents.c.opened_at)
     )
-    for data in open_ones.all():
+    raised = 0
+    for data in untold.all():
         incident = codec.load_incident(data)
         wish = _wishes(subscriptions, incident).get(channel_id)
-        if wish:
-            await _raise(connection, database, incident, channel_id, wish, now)
+        if wish is None:
+            continue
+        if raised == RAISED_TOGETHER:
+            return True
+        await _raise(connection, database, incident, channel_id, wish, now)
+        raised += 1
+    return False
 
 
 async def drop_unposted(connection: AsyncConnection, team_id: str, channel_id: str) -> None:

@@ -100,8 +100,23 @@ class Subscriptions:
         await timers.put(connection, self._database, TimerKind.WATCH, self._team_id, self._team_id, now)
         if digest_at:
             await timers.put(connection, self._database, TimerKind.DIGEST, self._team_id, subscription.id, digest_at)
-        in_channel = await load_all(connection, self._team_id, subscription.channel_id)
-        await raise_open_incidents(connection, self._database, self._team_id, subscription.channel_id, in_channel, now)
+        if await self._raise(connection, subscription.channel_id, now):
+            await timers.put(connection, self._database, TimerKind.RAISE, self._team_id, subscription.channel_id, now)
+
+    async def _raise(self, connection: AsyncConnection, channel_id: str, now: datetime) -> bool:
+        there = await load_all(connection, self._team_id, channel_id)
+        return await raise_open_incidents(connection, self._database, self._team_id, channel_id, there, now)
+
+    async def raise_more(self, claim: TimerClaim, now: datetime) -> None:
+        """Show a channel more of what is wrong already, until it has seen all of it.
+
+        Raises:
+            ClaimLost: another replica does it.
+        """
+        async with self._database.begin() as connection:
+            more = await self._raise(connection, claim.subject, now)
+            await timers.finish(connection, claim, now if more else None)
+        self._ring()
 
     async def remove(
         self,

@@ -35,6 +35,8 @@ class TimerKind(StrEnum):
     """Send the digest of a subscription."""
     HOME = "home"
     """Draw a person's App Home."""
+    RAISE = "raise"
+    """Show a channel that subscribed more of what is wrong already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from bot.core.models import Integration, Message, Person
 from bot.core.requests import Origin, Request, RequestKind
 from bot.core.subscriptions import PauseReason, Subscription
 from bot.store import codec
+from bot.store.alerts import RAISED_TOGETHER
 from bot.store.bell import Bell
 from bot.store.database import Database
 from bot.store.homes import TOGETHER_S, Homes
@@ -250,6 +251,21 @@ async def test_replies_wait_for_the_message_and_keep_their_order(one, store, mak
                 said.append(codec.load_bulletin(item.data).word)
             await store.mark_posted(item, "C0DATA", f"1.{len(said) + 1}", clock.now)
     assert said == [Word.CHANGED, Word.RECOVERED]
+
+
+async def test_thousands_are_shown_to_a_new_subscriber_some_at_a_time(one, replicas, store, make, seen, clock):
+    """What is open is raised in short transactions, each incident once, and goes on wherever a process ends."""
+    many = [replace(seen["failing"], id=f"int_{number:03}") for number in range(2 * RAISED_TOGETHER + 1)]
+    await one.open(*many)
+    await subscribe(one, store, make)
+    raised = [len(await one.messages(OutboxKind.PANEL))]
+    for replica in [*replicas, *replicas]:
+        for claim in await replica.timers.claim(clock.now, 5):
+            if claim.kind is TimerKind.RAISE:
+                await replica.subscriptions.raise_more(claim, clock.now)
+                raised.append(len(await one.messages(OutboxKind.PANEL)))
+    assert raised == [RAISED_TOGETHER, 2 * RAISED_TOGETHER, len(many)]
+    assert len({row.incident_id for row in await one.rows(alerts)}) == len(many)
 
 
 def press(make, clock, number=1):
