@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from bot.core.models import Expected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 LOOK_PRICE_S: Final = 0.4
 """So many seconds later an outcome may be told, on average, if that spares a look."""
@@ -30,6 +30,9 @@ STRANGE_SPREAD: Final = 2.0
 NARROWEST: Final = 0.05
 SHORTEST_S: Final = 0.5
 _FAR: Final = 6.0
+"""So many spreads from the middle nothing is left of a curve."""
+_ROOT_OF_TWO: Final = math.sqrt(2)
+_ROOT_OF_TWO_PI: Final = math.sqrt(2 * math.pi)
 
 
 def learn(own_s: Sequence[float], of_type_s: Sequence[float] = ()) -> Expected | None:
@@ -50,30 +53,36 @@ def pause_s(expected: Expected, elapsed_s: float, *, shortest_s: float, longest_
     what history knows.
     """
     step_s = min(shortest_s, longest_s)
+    hazard = _hazard(expected)
     worth = 0.0
     waited_s = 0.0
     while waited_s + step_s < longest_s:
         waited_s += step_s
-        worth += step_s * math.sqrt(_hazard(expected, elapsed_s + waited_s - step_s / 2) / (2 * LOOK_PRICE_S))
+        worth += step_s * math.sqrt(hazard(elapsed_s + waited_s - step_s / 2) / (2 * LOOK_PRICE_S))
         if worth >= 1:
             return waited_s
     return longest_s
 
 
-def _hazard(expected: Expected, at_s: float) -> float:
-    """Return the chance a second that a sync which runs since ``at_s`` ends now."""
-    spread = max(NARROWEST, expected.spread)
-    usual_density, usual_left = _lognormal(expected.median_s, spread, at_s)
-    strange_density, strange_left = _lognormal(expected.median_s, STRANGE_SPREAD, at_s)
-    left = (1 - STRANGE) * usual_left + STRANGE * strange_left
-    return ((1 - STRANGE) * usual_density + STRANGE * strange_density) / left if left > 0 else 0.0
+def _hazard(expected: Expected) -> Callable[[float], float]:
+    """Return the function that tells the chance a second that a sync which runs since so many seconds ends now."""
+    middle = math.log(max(expected.median_s, SHORTEST_S))
+    curves = (
+        (1 - STRANGE, max(NARROWEST, expected.spread)),
+        (STRANGE, STRANGE_SPREAD),
+    )
 
+    def at(at_s: float) -> float:
+        at_s = max(at_s, 1e-3)
+        away = math.log(at_s) - middle
+        density = left = 0.0
+        for share, spread in curves:
+            distance = away / spread
+            if distance < -_FAR:
+                left += share
+            elif distance <= _FAR:
+                density += share * math.exp(-distance * distance / 2) / (at_s * spread * _ROOT_OF_TWO_PI)
+                left += share * math.erfc(distance / _ROOT_OF_TWO) / 2
+        return density / left if left > 0 else 0.0
 
-def _lognormal(median_s: float, spread: float, at_s: float) -> tuple[float, float]:
-    """Return the density at a time, and the share that is still to come."""
-    at_s = max(at_s, 1e-3)
-    distance = (math.log(at_s) - math.log(max(median_s, SHORTEST_S))) / spread
-    if abs(distance) > _FAR:
-        return 0.0, 0.0 if distance > 0 else 1.0
-    density = math.exp(-(distance**2) / 2) / (at_s * spread * math.sqrt(2 * math.pi))
-    return density, math.erfc(distance / math.sqrt(2)) / 2
+    return at
