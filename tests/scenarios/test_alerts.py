@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import pytest
 import pytest_asyncio
 
+from bot.sandbox.flokit.faults import Fault as FlokitFault
 from bot.sandbox.flokit.sources import Plan
 from bot.sandbox.slack.faults import Fault
 from tests.scenarios.conftest import running_world, words
 
 ERROR = "The signing secret is wrong"
+ANSWERED_WITHIN_S = 1.5
+"""Less than any patience of ours with FloKit or the database: whoever waits for one of them takes longer."""
+
 WATCHFUL = {"WATCH_INTERVAL_S": "0.3", "WATCH_CONFIRM_S": "0.2"}
 
 
@@ -219,6 +226,117 @@ async def test_another_failure_breaks_a_snooze(board):
     fail(board, error="The account was closed")
     await board.reply(message["ts"], "another failure than before")
     await board.slack.wait_for(lambda: "snoozed by" not in words(incidents(board)[0]), 10, "no snooze")
+
+
+async def test_a_snooze_that_ends_after_an_unsubscribe_says_nothing(board):
+    """Whoever does not want to hear of it any more is not told that a snooze has ended; the message shows it."""
+    fail(board)
+    message = await incident(board, "is failing")
+    await snooze(board, message, "1h")
+    await incident(board, "snoozed by ana")
+    await board.status("unsubscribe all")
+    await board.move_clock(minutes=61)
+    await board.slack.wait_for(lambda: "snoozed by" not in words(incidents(board)[0]), 10, "no snooze")
+    await board.settle()
+    assert board.slack.messages("C0DATA", message["ts"]) == []
+
+
+@pytest.mark.parametrize(("asked", "mention"), [("@here", "<!here>"), ("<!subteam^S0CREW>", "<!subteam^S0CREW>")])
+async def test_a_mention_is_made_once_in_an_incident(board, asked, mention):
+    """Whom a subscription asks for is mentioned in the first message of an incident, and in nothing that follows."""
+    other = board.channel("C0OTHER")
+    await board.status(f"subscribe all mention {asked}", channel=other)
+    fail(board)
+    message = await incident(board, "is failing", other)
+    fail(board, error="The account was closed")
+    await board.reply(message["ts"], "another failure than before", channel=other)
+    board.slack.faults.add(Fault("chat.update", "error", times=2, code="cant_update_message"))
+    repair(board)
+    await board.reply(message["ts"], "recovered after", channel=other)
+    await board.slack.wait_for(
+        lambda: "It was failing from" in "".join(map(words, board.slack.messages(other, message["ts"]))), 10, "it anew"
+    )
+    await board.settle()
+    posts = [call.args for call in board.slack.calls if call.method == "chat.postMessage" and not call.error]
+    pinging = [post for post in posts if mention in post["text"] and "failing" in post["text"]]
+    assert [post["channel"] for post in pinging] == [other]
+    assert mention in words(message)
+    assert not [post for post in posts if post["channel"] == "C0DATA" and mention in str(post)]
+
+
+async def test_broadcast_shows_another_failure_in_the_channel(board):
+    """Where a subscription asks for it, the reply of another failure stands in the channel, too; a recovery never."""
+    loud = board.channel("C0LOUD")
+    await board.status("subscribe all broadcast", channel=loud)
+    fail(board)
+    message = await incident(board, "is failing", loud)
+    quiet = await incident(board, "is failing")
+    fail(board, error="The account was closed")
+    reply = await board.reply(message["ts"], "another failure than before", channel=loud)
+    assert reply["subtype"] == "thread_broadcast"
+    reply = await board.reply(quiet["ts"], "another failure than before")
+    assert "subtype" not in reply
+    repair(board)
+    reply = await board.reply(message["ts"], "recovered after", channel=loud)
+    assert "subtype" not in reply
+
+
+async def test_a_click_looks_before_the_background_when_the_budget_is_short(board):
+    """While so much of the minute's budget is spent that the background must wait, whoever asks sees what is so now."""
+    await board.settle()
+    with closing(sqlite3.connect(board.folder / "flokit.db")) as database, database:
+        spent = "UPDATE budget SET free_at = (SELECT max(free_at) FROM budget) WHERE slot < 80"
+        assert database.execute(spent).rowcount == 80
+    looks = len(board.flokit.requests)
+    await board.slack.wait_for(
+        lambda: any("budget of 100 requests" in str(entry.get("error")) for entry in board.log), 10, "it to wait"
+    )
+    assert len(board.flokit.requests) <= looks + 1  # one may have been under way
+    fail(board)
+    assert ERROR in words(await board.status())
+
+
+@pytest.mark.parametrize("hanging", ["flokit", "database"])
+async def test_a_webhook_is_answered_whatever_hangs(tmp_path, hanging):
+    """The sender has its answer while FloKit, or the database, says nothing at all; the look comes afterwards."""
+    secret = "a-secret-of-the-sender"
+    settings = {"WATCH_INTERVAL_S": "600", "WATCH_CONFIRM_S": "0.2", "FLOKIT_WEBHOOK_SECRET": secret}
+    async with running_world(tmp_path, **settings) as world:
+        world.flokit.add("int_stripe", "stripe", status="connected", last_synced_at=just_now())
+        await world.start_bot()
+        await world.status("subscribe all")
+        await world.settle()
+        hung = Hung(world, hanging)
+        try:
+            async with asyncio.timeout(ANSWERED_WITHIN_S), httpx.AsyncClient() as http:
+                proof = {"Authorization": f"Bearer {secret}"}
+                answer = await http.post(
+                    f"{world.url}/webhooks/flokit", json={"type": "integration.error"}, headers=proof
+                )
+            assert answer.status_code == 202
+        finally:
+            hung.end()
+        fail(world)
+        await incident(world, "is failing")
+
+
+class Hung:
+    """FloKit, or the database, at a standstill until it is ended."""
+
+    def __init__(self, world, what):
+        self._world, self._database = world, None
+        if what == "flokit":
+            world.flokit.faults.add(FlokitFault("hang", times=None))
+        else:
+            self._database = sqlite3.connect(world.folder / "flokit.db", isolation_level=None)
+            self._database.execute("BEGIN IMMEDIATE")
+
+    def end(self):
+        """Let it go on."""
+        if self._database:
+            self._database.close()
+        else:
+            self._world.flokit.faults.clear()
 
 
 async def test_stale_is_told(board):
