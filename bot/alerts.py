@@ -28,13 +28,13 @@ from bot.store.outbox import answer_address
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bot.answers import Answers
     from bot.core.commands import Press
     from bot.core.models import Integration, Message
     from bot.core.requests import Request
     from bot.people import People
     from bot.slack import SlackClient
     from bot.store.incidents import Incidents
-    from bot.store.store import Store
     from bot.store.subscriptions import Subscriptions
     from bot.store.timers import TimerClaim
 
@@ -52,7 +52,7 @@ class Alerts:
         self,
         subscriptions: Subscriptions,
         incidents: Incidents,
-        store: Store,
+        answers: Answers,
         people: People,
         slack: SlackClient,
         *,
@@ -61,7 +61,7 @@ class Alerts:
     ) -> None:
         self._subscriptions = subscriptions
         self._incidents = incidents
-        self._store = store
+        self._answers = answers
         self._people = people
         self._slack = slack
         self._clock = clock
@@ -73,11 +73,11 @@ class Alerts:
         """Subscribe the channel that a request came from to what its text says."""
         wish = parse_subscribe(text, command=self._command)
         if isinstance(wish, Unclear):
-            await self._note(request, blocks.plain_message(wish.sentence))
+            await self._answers.note(request, blocks.plain_message(wish.sentence))
             return
         target = self._target(wish.target_text, known)
         if not isinstance(target, str):
-            await self._note(request, target)
+            await self._answers.note(request, target)
             return
         await self.add(request, target, wish, known)
 
@@ -90,9 +90,9 @@ class Alerts:
             await self._slack.open_view(request.id, view)
         except SlackError as error:
             log.info("form_not_opened", code=error.code, error=str(error))
-            await self._note(request, blocks.help_message(HelpCommand(), command=self._command))
+            await self._answers.note(request, blocks.help_message(HelpCommand(), command=self._command))
             return
-        await self._store.finish_request(request.id)
+        await self._answers.none(request)
 
     async def preview(self, view: dict[str, Any]) -> None:
         """Show in a form what its choices would have told.
@@ -134,12 +134,12 @@ class Alerts:
         """End what a text says of the channel's subscriptions; all of them when there is only one."""
         ending = parse_unsubscribe(text, command=self._command)
         if isinstance(ending, Unclear):
-            await self._note(request, blocks.plain_message(ending.sentence))
+            await self._answers.note(request, blocks.plain_message(ending.sentence))
             return
         there = await self._subscriptions.of_channel(request.origin.channel_id)
         meant = self._meant(ending, there, known)
         if not isinstance(meant, list):
-            await self._note(request, meant)
+            await self._answers.note(request, meant)
             return
         await self._end(request, meant, known, digest_only=ending.digest_only)
 
@@ -149,7 +149,7 @@ class Alerts:
         if meant:
             await self._end(request, [meant], known, digest_only=False)
         else:
-            await self._note(request, blocks.plain_message("This subscription is gone already."))
+            await self._answers.note(request, blocks.plain_message("This subscription is gone already."))
 
     async def _end(
         self, request: Request, meant: list[Subscription], known: Sequence[Integration], *, digest_only: bool
@@ -191,7 +191,7 @@ class Alerts:
         """Show the subscriptions of the channel that a request came from."""
         there = await self._subscriptions.of_channel(request.origin.channel_id)
         rows = [(one, self._named(one.target, known)) for one in there]
-        await self._note(request, blocks.subscriptions_message(rows, self._clock(), command=self._command))
+        await self._answers.note(request, blocks.subscriptions_message(rows, self._clock(), command=self._command))
 
     def _target(self, text: str, known: Sequence[Integration]) -> str | Message:
         """Find what a person means by a target: everything, a type, or one integration."""
@@ -248,7 +248,7 @@ class Alerts:
             await self.resume(channel_id)
         else:
             await self.pause(channel_id, _PAUSES.get(request.text, PauseReason.REMOVED))
-        await self._store.finish_request(request.id)
+        await self._answers.none(request)
 
     async def pause(self, channel_id: str, reason: PauseReason) -> None:
         """Let the subscriptions of a channel that is closed to us rest, and tell those who made them."""
@@ -281,7 +281,9 @@ class Alerts:
         if press.action is Action.SNOOZE:
             snooze = Snooze(request.origin.person, await self._until(press.choice, request.origin.person.id))
         if not await self._incidents.snooze(request, press.panel_id, snooze, self._clock()):
-            await self._note(request, blocks.plain_message("This incident is over: there is nothing to snooze."))
+            await self._answers.note(
+                request, blocks.plain_message("This incident is over: there is nothing to snooze.")
+            )
 
     async def _until(self, choice: str, user_id: str) -> datetime | None:
         """Return when a chosen snooze ends; None: with the incident."""
@@ -297,10 +299,6 @@ class Alerts:
     async def end_snooze(self, claim: TimerClaim) -> None:
         """End a snooze whose time has come."""
         await self._incidents.end_snooze(claim, self._clock())
-
-    async def _note(self, request: Request, message: Message) -> None:
-        address = answer_address(request, private=True)
-        await self._store.add_note(request, message, address, self._clock())
 
 
 def _type_of(target: str, known: Sequence[Integration]) -> str | None:

@@ -7,13 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from bot.core.blocks.names import name_of
 from bot.core.errors import FlokitDenied, FlokitError
+from bot.core.models import Integration
+from bot.core.panels import Panel
 from bot.flokit import Priority
+from bot.store.ids import new_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from bot.core.models import Integration
+    from bot.core.blocks.names import Name
+    from bot.core.panels import PanelKind
     from bot.flokit import FlokitClient
     from bot.store.snapshots import Snapshots
 
@@ -22,7 +28,6 @@ PATIENCE_S: Final = 2.0
 
 SAVED_AGAIN_AFTER: Final = timedelta(seconds=30)
 """What has not changed is saved again after this time: a later "as of" is worth a write, but not every second."""
-
 
 NAMES_LAST_S: Final = 24 * 3600.0
 """Integrations come and go seldom: a list to choose from need not be newer."""
@@ -79,6 +84,15 @@ class Knowledge:
         known = await self.last(NAMES_LAST_S, now)
         return known.integrations if known else await self.names()
 
+    async def last_name(self, integration: Integration, now: datetime) -> Name:
+        """Name an integration among those that were known last: a start must not wait for FloKit."""
+        return name_of(integration, await self.last_names(now))
+
+    async def last_of(self, integration_id: str, now: datetime) -> Integration:
+        """Find an integration as it was known last; one that nothing is known of has its id alone."""
+        known = await self.last_names(now)
+        return next((one for one in known if one.id == integration_id), Integration(integration_id))
+
     async def look_at(self, integration_id: str) -> Known:
         """Ask for one integration, with its event counts.
 
@@ -116,6 +130,11 @@ class Knowledge:
         if saved and (self._last_known is None or saved[1] > self._last_known.as_of):
             return Known(*saved)
         return self._last_known
+
+
+def panel_of(kind: PanelKind, known: Known, shown: Sequence[Integration], *, query: str = "") -> Panel:
+    """Make a message that shows some of what is known."""
+    return Panel(new_id("pnl"), kind, tuple(shown), known.as_of, query=query, stale_reason=known.stale_reason)
 
 
 def _no_answer() -> FlokitError:

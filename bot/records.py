@@ -12,14 +12,13 @@ from bot.core.audit_words import ME, AuditWish, parse_audit
 from bot.core.blocks.audit import PAGE_SIZE
 from bot.core.commands import Ambiguous, Found, NotFound, resolve
 from bot.core.panels import Panel, PanelKind
-from bot.core.requests import RequestKind
 from bot.store.ids import new_id
-from bot.store.outbox import Address, answer_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from bot.answers import Answers
     from bot.core.models import Integration
     from bot.core.requests import Request
     from bot.diagnosis import Diagnosis
@@ -39,6 +38,7 @@ class Records:
         audit: Audit,
         store: Store,
         knowledge: Knowledge,
+        answers: Answers,
         *,
         diagnosis: Diagnosis,
         clock: Callable[[], datetime],
@@ -48,6 +48,7 @@ class Records:
         self._diagnosis = diagnosis
         self._audit = audit
         self._store = store
+        self._answers = answers
         self._knowledge = knowledge
         self._clock = clock
         self._command = command
@@ -57,7 +58,7 @@ class Records:
         """Show a person the newest page of what they ask for, and nobody else."""
         panel = Panel(new_id("pnl"), PanelKind.AUDIT, (), self._clock(), query=words)
         panel = await self.turn(panel, 0, request.origin.person.id)
-        await self._store.add_panel(request, panel, only_for(request), self._clock())
+        await self._answers.show_alone(request, panel)
 
     async def turn(self, panel: Panel, number: int, reader_id: str) -> Panel:
         """Return a page of the audit as it was when it was first shown, so that new entries shift nothing."""
@@ -88,20 +89,13 @@ class Records:
             ids, types = _meant(target, await self._knowledge.last_names(self._clock()))
         runs = await self._store.past_runs(request.origin.team_id, ids, types, RUNS_READ)
         message = blocks.history_message(runs, self._clock(), kept_days=self._kept_days, command=self._command)
-        await self._store.add_note(request, message, answer_address(request, private=True), self._clock())
+        await self._answers.note(request, message)
 
     async def show_doctor(self, request: Request, *, blocks_too: bool) -> None:
         """Show a person whether all is well, and nobody else."""
         findings = await self._diagnosis.findings(request.origin.channel_id, blocks=blocks_too)
         message = blocks.doctor_message(findings, self._clock())
-        await self._store.add_note(request, message, only_for(request), self._clock())
-
-
-def only_for(request: Request) -> Address:
-    """Where only the person who asked sees an answer: theirs alone, or a direct message when a mention asked."""
-    if request.kind is RequestKind.MENTION:
-        return Address(request.origin.team_id, user_id=request.origin.person.id)
-    return answer_address(request, private=True)
+        await self._answers.tell_alone(request, message)
 
 
 def _meant(text: str, known: Sequence[Integration]) -> tuple[tuple[str, ...], str]:

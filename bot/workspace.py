@@ -13,6 +13,7 @@ from bot import listeners
 from bot.access import Access
 from bot.actions import Actions
 from bot.alerts import Alerts
+from bot.answers import Answers
 from bot.diagnosis import Diagnosis
 from bot.digests import Digests
 from bot.flokit import FlokitClient
@@ -22,7 +23,9 @@ from bot.knowledge import Knowledge
 from bot.listeners.faults import Faults
 from bot.listeners.observed import ObservedApp
 from bot.listeners.reception import Reception
+from bot.looks import Looks
 from bot.people import People
+from bot.permits import Permits
 from bot.records import Records
 from bot.responder import Responder
 from bot.sender import Sender
@@ -35,6 +38,7 @@ from bot.store.snapshots import Snapshots
 from bot.store.subscriptions import Subscriptions
 from bot.store.timers import TimerKind
 from bot.store.vitals import Vitals
+from bot.syncs import Syncs
 from bot.watcher import Watcher
 from bot.worker import Worker
 
@@ -109,7 +113,8 @@ def build_workspace(
     )
     knowledge = Knowledge(flokit, Snapshots(database, team_id))
     people = People(slack, team_id)
-    alerts = Alerts(subscriptions, incidents, store, people, slack, clock=clock, command=command)
+    answers = Answers(store, clock=clock)
+    alerts = Alerts(subscriptions, incidents, answers, people, slack, clock=clock, command=command)
     follower = Follower(store, flokit, clock=clock, telemetry=telemetry)
     homes = HomeDrawer(
         Homes(database, team_id, timers_rang=timers.rang),
@@ -135,20 +140,34 @@ def build_workspace(
         Audit(database, team_id),
         store,
         knowledge,
+        answers,
         diagnosis=diagnosis,
         clock=clock,
         command=command,
         kept_days=settings.retention_days,
     )
+    access = Access(policy, people)
+    permits = Permits(access, store, knowledge, answers, limits=settings.limits, clock=clock, command=command)
     actions = Actions(
         store,
         knowledge,
-        alerts,
-        homes,
-        records,
-        Access(policy, people),
-        patience=settings.patience,
-        limits=settings.limits,
+        access=access,
+        permits=permits,
+        answers=answers,
+        looks=Looks(store, knowledge, records, permits, answers, clock=clock, command=command),
+        syncs=Syncs(
+            store,
+            knowledge,
+            permits,
+            answers,
+            patience=settings.patience,
+            limits=settings.limits,
+            clock=clock,
+            command=command,
+        ),
+        alerts=alerts,
+        homes=homes,
+        records=records,
         clock=clock,
         command=command,
         bot_user_id=identity.bot_user_id,

@@ -56,6 +56,11 @@ class Panel:
     has_more: bool = False
     """Whether older entries follow."""
 
+    @property
+    def only(self) -> Integration | None:
+        """The integration that the message is about, when it is about one."""
+        return self.integrations[0] if len(self.integrations) == 1 else None
+
 
 @dataclass(frozen=True, slots=True)
 class RowRun:

@@ -61,7 +61,7 @@ class Reception:
         self._answers: set[asyncio.Task[None]] = set()
 
     async def take(self, request: Request) -> str:
-        """Save a request and return ""; when there is nothing to do, or to save it in, a sentence for the person."""
+        """Save a request and return ""; a sentence for the person when it cannot be saved."""
         self._count(request)
         request = replace(request, traceparent=self._telemetry.tracer.traceparent())
         with following(self._telemetry, "take", request.cause):
@@ -69,7 +69,7 @@ class Reception:
 
     async def _take(self, request: Request) -> str:
         try:
-            return await self._actions.receive(request)
+            await self._actions.receive(request)
         except StoreInDoubt as error:
             log.warning("request_in_doubt", error=str(error))
             return IN_DOUBT
@@ -81,6 +81,7 @@ class Reception:
             error_id = new_id("err")
             log.exception("request_not_taken", error_id=error_id)
             return f"Something went wrong on my side, and it is logged under {error_id}. Nothing was started."
+        return ""
 
     def _count(self, request: Request) -> None:
         if request.press:

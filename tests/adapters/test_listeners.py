@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.actions import Actions
+from bot.answers import Answers
 from bot.core.commands import Action, Press
 from bot.core.errors import FlokitNotSent, StoreInDoubt, StoreUnavailable
+from bot.core.limits import NO_LIMITS
 from bot.core.models import Patience
 from bot.core.policy import Allowed
 from bot.core.requests import RequestKind
@@ -19,9 +21,12 @@ from bot.knowledge import Knowledge
 from bot.listeners import buttons, commands, events
 from bot.listeners.payloads import first_action, parse_command_payload, parse_message_event, parse_press_payload
 from bot.listeners.reception import IN_DOUBT, NOT_SAVED, Reception
+from bot.looks import Looks
+from bot.permits import Permits
 from bot.slack import SlackClient
 from bot.store import codec
 from bot.store.snapshots import Snapshots
+from bot.syncs import Syncs
 from tests.adapters.conftest import START, TEAM
 
 PRESS = Press(Action.RESYNC, integration_id="int_1")
@@ -129,16 +134,21 @@ async def slack(local_slack):
 def reception(sqlite_store, slack, clock):
     """Take requests into a store."""
     knowledge = Knowledge(Flokit(), Snapshots(sqlite_store._database, TEAM))
+    access, answers, told = Everybody(), Answers(sqlite_store, clock=clock), {"clock": clock, "command": "/flokit"}
+    permits = Permits(access, sqlite_store, knowledge, answers, limits=NO_LIMITS, **told)
     actions = Actions(
         sqlite_store,
         knowledge,
-        NoAlerts(),
-        NoHomes(),
-        NoRecords(),
-        Everybody(),
-        patience=Patience(),
-        clock=clock,
+        access=access,
+        permits=permits,
+        answers=answers,
+        looks=Looks(sqlite_store, knowledge, NoRecords(), permits, answers, **told),
+        syncs=Syncs(sqlite_store, knowledge, permits, answers, patience=Patience(), limits=NO_LIMITS, **told),
+        alerts=NoAlerts(),
+        homes=NoHomes(),
+        records=NoRecords(),
         bot_user_id="UFLOKIT",
+        **told,
     )
     return Reception(actions, slack, team_id=TEAM, bot_user_id="UFLOKIT", clock=clock)
 

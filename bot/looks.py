@@ -1,0 +1,139 @@
+"""What people can look at: the status of all, the detail of one, and messages that are drawn anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bot.core import blocks
+from bot.core.audit import Deed
+from bot.core.commands import Action, Ambiguous, Found, NotFound, filter_integrations, resolve
+from bot.core.errors import FlokitError, FlokitMissing
+from bot.core.models import Integration
+from bot.core.panels import PanelKind
+from bot.core.policy import Verb
+from bot.flokit import SHARED_WITHIN_S
+from bot.knowledge import Known, panel_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from bot.answers import Answers
+    from bot.core.commands import Press
+    from bot.core.panels import Panel
+    from bot.core.requests import Request
+    from bot.knowledge import Knowledge
+    from bot.permits import Permits
+    from bot.records import Records
+    from bot.store.store import Store
+
+
+class Looks:
+    """What people can look at in one workspace."""
+
+    def __init__(
+        self,
+        store: Store,
+        knowledge: Knowledge,
+        records: Records,
+        permits: Permits,
+        answers: Answers,
+        *,
+        clock: Callable[[], datetime],
+        command: str,
+    ) -> None:
+        self._store = store
+        self._knowledge = knowledge
+        self._records = records
+        self._permits = permits
+        self._answers = answers
+        self._clock = clock
+        self._command = command
+
+    async def show_status(self, request: Request, query: str) -> None:
+        """Show the integrations that a filter leaves, failing first."""
+        permitted = await self._permits.ask(request, Verb.LOOK, Deed.LOOK)
+        if permitted is None:
+            return
+        known = await self._knowledge.look()
+        matching = filter_integrations(query, known.integrations, self._clock())
+        if query and not matching:
+            message = blocks.nothing_matches_message(query, known.integrations, self._clock(), command=self._command)
+            await self._answers.note(permitted, message)
+            return
+        await self._answers.show(permitted, panel_of(PanelKind.STATUS, known, matching, query=query))
+
+    async def show(self, request: Request, target: str) -> None:
+        """Show one integration; which one is meant is looked up first, since its type may decide."""
+        known = await self._knowledge.look()
+        match resolve(target, known.integrations):
+            case Found(integration=integration):
+                await self._show_detail(request, integration)
+            case Ambiguous(matches=matches) if await self._permits.ask(request, Verb.LOOK, Deed.LOOK, matches[0]):
+                await self._answers.show(request, panel_of(PanelKind.CHOOSE_DETAIL, known, matches, query=target))
+            case NotFound(nearest=nearest):
+                await self._answers.note(request, blocks.not_found_message(target, nearest, command=self._command))
+
+    async def press_details(self, request: Request, press: Press) -> None:
+        """Show one integration in the thread of the message that was clicked."""
+        about = Integration(press.integration_id)
+        if self._permits.depends_on_type(Verb.LOOK):
+            about = await self._knowledge.last_of(press.integration_id, self._clock())
+        await self._show_detail(request, about)
+
+    async def _show_detail(self, request: Request, integration: Integration) -> None:
+        permitted = await self._permits.ask(request, Verb.LOOK, Deed.LOOK, integration)
+        if permitted is None:
+            return
+        try:
+            known = await self._knowledge.look_at(integration.id)
+        except FlokitMissing:
+            await self._answers.note(request, blocks.not_found_message(integration.id, (), command=self._command))
+            return
+        await self._answers.show(request, panel_of(PanelKind.DETAIL, known, known.integrations))
+
+    async def redraw(self, request: Request, press: Press) -> None:
+        """Draw the message that was clicked anew: looked at again, or another page of it."""
+        panel = await self._store.load_panel(press.panel_id)
+        if panel is None:
+            sentence = f"I no longer know this message: type {self._command} status for a fresh one."
+            await self._answers.note(request, blocks.plain_message(sentence))
+            return
+        if panel.kind is PanelKind.AUDIT:
+            permitted = await self._permits.ask_to_audit(request)
+        else:
+            permitted = await self._permits.ask(request, Verb.LOOK, Deed.LOOK, panel.only)
+        if permitted:
+            drawn = await self._turned(panel, press, request.origin.person.id)
+            await self._store.redraw_panel(permitted, drawn, self._clock())
+
+    async def _turned(self, panel: Panel, press: Press, reader_id: str) -> Panel:
+        if panel.kind is PanelKind.AUDIT:
+            return await self._records.turn(panel, press.page, reader_id)
+        if press.action is Action.REFRESH:
+            return await self._refreshed(panel)
+        return replace(panel, page=press.page)
+
+    async def _refreshed(self, panel: Panel) -> Panel:
+        """Look anew at what a panel shows. When FloKit cannot be asked, the panel says so and keeps what it knew."""
+        try:
+            if panel.kind is PanelKind.STATUS:
+                known = await self._knowledge.look(max_age_s=SHARED_WITHIN_S)
+                shown = filter_integrations(panel.query, known.integrations, self._clock())
+            else:
+                known = await self._look_again(panel)
+                shown = known.integrations
+        except FlokitError as error:
+            return replace(panel, stale_reason=str(error))
+        return replace(panel, integrations=shown, as_of=known.as_of, stale_reason=known.stale_reason)
+
+    async def _look_again(self, panel: Panel) -> Known:
+        if len(panel.integrations) != 1:
+            known = await self._knowledge.look(max_age_s=SHARED_WITHIN_S)
+            ids = {integration.id for integration in panel.integrations}
+            return replace(known, integrations=tuple(one for one in known.integrations if one.id in ids))
+        try:
+            return await self._knowledge.look_at(panel.integrations[0].id)
+        except FlokitMissing:
+            return Known((), self._clock())
