@@ -10,6 +10,7 @@ import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar, get_args
 
+from bot.core.advice import display_name
 from bot.sandbox.clock import until_morning
 from bot.sandbox.flokit.sources import STRIPE_ERROR, Ending, Plan
 from bot.sandbox.flokit.unrest import Unrest
@@ -160,6 +161,7 @@ class ControlPanel:
         return {
             "id": source.id,
             "type": source.type,
+            "name": display_name(source.type),
             "status": source.status,
             "error_message": source.error_message,
             "last_synced_at": source.last_synced_at.isoformat() if source.last_synced_at else None,

@@ -158,6 +158,7 @@ async def test_the_panel_shows_everything_at_first(world):
         assert len(control["integrations"]) == len(world.flokit.sources())
         stripe = shown(control)
         assert (stripe["type"], stripe["status"], stripe["error_message"]) == ("stripe", "error", STRIPE_ERROR)
+        assert {one["name"] for one in control["integrations"]} >= {"Stripe", "RevenueCat"}
         assert stripe["plan"] == {
             "ending": "failed_same",
             "start_lag_s": 1.0,

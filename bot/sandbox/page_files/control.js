@@ -134,8 +134,7 @@ export class ControlPanel {
 
   /** @param {Integration} one */
   #integration(one) {
-    const { id } = one;
-    const name = one.type.replaceAll("_", " ");
+    const { id, name } = one;
     const status = el("span", { class: "integration-status" });
     this.#status.set(id, status);
     const message = el("input", {

@@ -44,6 +44,7 @@
  * @typedef {object} Integration  As the local FloKit knows it.
  * @property {string} id
  * @property {string} type
+ * @property {string} name  Its type, as people call it.
  * @property {string} status
  * @property {string | null} error_message
  * @property {string | null} last_synced_at
