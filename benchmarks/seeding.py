@@ -17,7 +17,7 @@ from bot.core.models import Decision, Integration, Patience, Person, Phase, Stat
 from bot.core.outcome import JITTER
 from bot.store.outbox import OutboxKind
 from bot.store.runs import row_values
-from bot.store.tables import outbox, runs, threads
+from bot.store.tables import budget, outbox, runs, threads
 
 if TYPE_CHECKING:
     from bot.store.database import Database
@@ -178,6 +178,13 @@ async def start(database: Database, plan: Plan, in_s: float) -> None:
     statement = runs.update().where(runs.c.team_id == bindparam("team"))
     async with database.begin() as connection:
         await connection.execute(statement.values(due_at=bindparam("due"), along_at=bindparam("due")), due)
+
+
+async def rest(database: Database) -> None:
+    """Let nothing be due, and give back what processes that are gone held and spent of FloKit's budgets."""
+    async with database.begin() as connection:
+        await connection.execute(runs.update().values(due_at=None, along_at=None, lease_owner=None, lease_until=None))
+        await connection.execute(budget.delete())
 
 
 async def claims_between(database: Database, begin_at: float, end_at: float) -> list[float]:

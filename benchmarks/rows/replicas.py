@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.report import Row
-from benchmarks.seeding import Plan, claims_between, seed, start, watch_claims
+from benchmarks.seeding import Plan, claims_between, rest, seed, start, watch_claims
 from benchmarks.subjects import running_flokit, running_follower
 from bot.store.database import Database
 from soak.databases import PostgresServer
@@ -23,6 +23,9 @@ PLAN: Final = Plan(many=2000, per_workspace=20, every_s=1.0)
 
 WARMS_UP_S: Final = 3.0
 SECONDS: Final = 6.0
+SETTLES_S: Final = 1.0
+"""Until the server has noticed that the processes are gone."""
+
 KEPT: Final = 0.9
 """Of what one replica does: two cores have PostgreSQL, FloKit's stand-in and all replicas to run."""
 LOST: Final = 0.01
@@ -45,10 +48,19 @@ class Measured:
 
 
 async def measure(options: Options) -> list[Row]:
-    """Let one, two and four replicas work at more than they can do, each time on a database anew."""
+    """Let one, two and four replicas, one after the other, work at more than they can do."""
     seconds = options.seconds(SECONDS)
-    async with running_flokit(integrations=PLAN.per_workspace, syncing=True) as flokit_url:
-        measured = [await _measure(many, flokit_url, seconds) for many in REPLICAS]
+    server = PostgresServer()
+    try:
+        await server.start()
+        database = Database(server.url)
+        async with running_flokit(integrations=PLAN.per_workspace, syncing=True) as flokit_url:
+            await watch_claims(database)
+            await seed(database, PLAN)
+            measured = [await _measure(many, database, server.url, flokit_url, seconds) for many in REPLICAS]
+        await database.close()
+    finally:
+        await server.stop()
     one = measured[0]
     ratio = min(each.looks_per_s for each in measured) / one.looks_per_s
     lost = max(each.lost_share for each in measured)
@@ -67,29 +79,20 @@ async def measure(options: Options) -> list[Row]:
     ]
 
 
-async def _measure(replicas: int, flokit_url: str, seconds: float) -> Measured:
-    server = PostgresServer()
-    try:
-        await server.start()
-        database = Database(server.url)
-        async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(database.close)
-            await watch_claims(database)
-            await seed(database, PLAN)
-            processes = [
-                await stack.enter_async_context(running_follower(server.url, flokit_url)) for _ in range(replicas)
-            ]
-            await start(database, PLAN, 0.0)
-            began_at = time.time()
-            await asyncio.sleep(WARMS_UP_S)
-            begin_at = time.time()
-            await asyncio.sleep(seconds)
-            end_at = time.time()
-            for process in processes:
-                process.check()
-            looks = len(await claims_between(database, begin_at, end_at))
-            claims = len(await claims_between(database, began_at, time.time()))
-            lost = sum(process.log.count("claim_lost") for process in processes)
-        return Measured(replicas, looks / (end_at - begin_at), lost, claims)
-    finally:
-        await server.stop()
+async def _measure(replicas: int, database: Database, url: str, flokit_url: str, seconds: float) -> Measured:
+    async with contextlib.AsyncExitStack() as stack:
+        processes = [await stack.enter_async_context(running_follower(url, flokit_url)) for _ in range(replicas)]
+        await start(database, PLAN, 0.0)
+        began_at = time.time()
+        await asyncio.sleep(WARMS_UP_S)
+        begin_at = time.time()
+        await asyncio.sleep(seconds)
+        end_at = time.time()
+        for process in processes:
+            process.check()
+        looks = len(await claims_between(database, begin_at, end_at))
+        claims = len(await claims_between(database, began_at, time.time()))
+        lost = sum(process.log.count("claim_lost") for process in processes)
+    await asyncio.sleep(SETTLES_S)
+    await rest(database)
+    return Measured(replicas, looks / (end_at - begin_at), lost, claims)
