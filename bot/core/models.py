@@ -30,13 +30,17 @@ class SyncStats:
     earliest_event_at: datetime | None = None
 
 
+UNKNOWN: Final = "unknown"
+"""The type or status of an integration when FloKit names none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Integration:
     """One connected data source, as the vendor describes it. It has no name: ``type`` and ``id`` are all there is."""
 
     id: str
-    type: str = "unknown"
-    status: str = "unknown"
+    type: str = UNKNOWN
+    status: str = UNKNOWN
     last_synced_at: datetime | None = None
     error_message: str | None = None
     stats: SyncStats | None = None

@@ -43,6 +43,7 @@ from bot.core.durations import pause_s
 from bot.core.errors import IllegalObservation
 from bot.core.models import (
     NO_CAUSE,
+    UNKNOWN,
     Cause,
     Decision,
     Denied,
@@ -269,7 +270,8 @@ def _decide_seen(run: SyncRun, integration: Integration, now: datetime) -> Decis
         if _past_deadline(run, now):
             return _end(run, Outcome.NOT_CONFIRMED, now)
         # A sync seen before a new baseline is not the one this run will start.
-        run = replace(run, baseline=integration, integration_type=integration.type, syncing_since=None)
+        type_ = run.integration_type if integration.type == UNKNOWN else integration.type
+        run = replace(run, baseline=integration, integration_type=type_, syncing_since=None)
         return Decision(replace(run, phase=Phase.TRIGGER), now)
 
     run = _note_status(run, integration, now)

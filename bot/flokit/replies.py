@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from bot.core.errors import FlokitBadReply, FlokitDenied, FlokitMissing, FlokitRateLimited, FlokitRefused
-from bot.core.models import Integration, SyncStats, TriggerAccepted
+from bot.core.models import UNKNOWN, Integration, SyncStats, TriggerAccepted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -185,8 +185,8 @@ def parse_integration(entry: object) -> Integration | None:
         return None
     return Integration(
         id=entry["id"],
-        type=_parse_text(entry.get("type"), MAX_WORD_CHARS) or "unknown",
-        status=_parse_text(entry.get("status"), MAX_WORD_CHARS) or "unknown",
+        type=_parse_text(entry.get("type"), MAX_WORD_CHARS) or UNKNOWN,
+        status=_parse_text(entry.get("status"), MAX_WORD_CHARS) or UNKNOWN,
         last_synced_at=parse_at(entry.get("last_synced_at")),
         error_message=_parse_text(entry.get("error_message"), MAX_ERROR_MESSAGE_CHARS),
         stats=_parse_stats(entry.get("sync_stats")),

@@ -275,6 +275,11 @@ def test_a_click_is_acted_on_and_told_at_once() -> None:
     assert decision.run.is_active
 
 
+def test_a_look_that_names_no_type_leaves_the_known_one() -> None:
+    """The type that the click knew is told on, when FloKit's first answer lacks it."""
+    assert decide(opened(), Seen(Integration("int_1", status="connected")), T0).run.integration_type == "stripe"
+
+
 @pytest.mark.parametrize("baseline", [CONNECTED, OLD_ERROR, SYNCING, DISCONNECTED, UNKNOWN])
 def test_any_first_look_leads_to_the_post(baseline: Seen) -> None:
     """The first look is the baseline, whatever it shows, and the POST is due at once."""
