@@ -31,6 +31,7 @@ FOLLOWER_READY: Final = "ready to follow"
 BOT: Final = "bot"
 FLOOR: Final = "floor"
 FLOOR_FAST: Final = "floor, process_before_response"
+FLOOR_POSTING: Final = "floor that posts"
 NAIVE: Final = "naive"
 NAIVE_ASYNC: Final = "async naive"
 ECHO: Final = "echo"
@@ -39,6 +40,7 @@ _PROGRAMS: Final[dict[str, tuple[str, ...]]] = {
     BOT: ("bot", "run"),
     FLOOR: ("benchmarks.baselines.floor",),
     FLOOR_FAST: ("benchmarks.baselines.floor",),
+    FLOOR_POSTING: ("benchmarks.baselines.floor_posting",),
     NAIVE: ("benchmarks.baselines.naive",),
     NAIVE_ASYNC: ("benchmarks.baselines.naive_async",),
     ECHO: ("benchmarks.baselines.echo",),

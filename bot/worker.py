@@ -96,18 +96,20 @@ class Worker(Generic[T]):
     async def _turn(self) -> None:
         """Claim what is due, or sleep until something is."""
         try:
-            claimed = await self._claim(self._clock(), self._slots - len(self._in_hand)) if self._has_room else []
+            room = self._slots - len(self._in_hand)
+            claimed = await self._claim(self._clock(), room) if room else []
             for piece in claimed:
                 task = asyncio.create_task(self._do(piece))
                 self._in_hand.add(task)
                 task.add_done_callback(self._put_down)
-            if not claimed:
+            if len(claimed) < room or not room:  # nothing more is due
                 await self._bell.wait(await self._sleep_s())
         except StoreUnavailable as error:
             log.warning("store_unavailable", worker=self.name, error=str(error))
             await asyncio.sleep(AWAY_S)
 
     def _put_down(self, task: asyncio.Task[None]) -> None:
+        """Look again: there is room, and what was just done may have made more of its kind due."""
         self._in_hand.discard(task)
         self._bell.ring()
 

@@ -10,16 +10,22 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.arithmetic import Spread, paired_ratio
 from benchmarks.load import Hand, at_rate
 from benchmarks.report import Row
-from benchmarks.subjects import BOT, FLOOR, FLOOR_FAST, NAIVE, NAIVE_ASYNC, running, running_flokit
+from benchmarks.subjects import BOT, FLOOR, FLOOR_FAST, FLOOR_POSTING, NAIVE, NAIVE_ASYNC, running, running_flokit
 
 if TYPE_CHECKING:
     from benchmarks.options import Options
     from benchmarks.slack import LoadSlack
 
-PER_S: Final = 60.0
-SECONDS: Final = 3.0
-SUBJECTS: Final = (FLOOR, FLOOR_FAST, BOT, NAIVE, NAIVE_ASYNC)
-ANSWERS_WITHIN_S: Final = 20.0
+PER_S: Final = 40.0
+"""What a loaded machine of two cores still keeps up with: a backlog would be answered more cheaply, many at a time."""
+
+SECONDS: Final = 5.0
+SUBJECTS: Final = (FLOOR, FLOOR_FAST, FLOOR_POSTING, BOT, NAIVE, NAIVE_ASYNC)
+SILENT: Final = (FLOOR, FLOOR_FAST)
+"""They answer nothing."""
+
+ANSWERS_WITHIN_S: Final = 60.0
+GOAL: Final = 0.6
 
 
 async def measure(options: Options) -> list[Row]:
@@ -30,14 +36,19 @@ async def measure(options: Options) -> list[Row]:
             for name in SUBJECTS:
                 per_s[name].append(await _one(name, flokit_url, options.seconds(SECONDS)))
     ratio = paired_ratio(per_s[BOT], per_s[FLOOR])
+    of_posting = paired_ratio(per_s[BOT], per_s[FLOOR_POSTING])
     shown = ", ".join(f"{name} {Spread.of(rates).shown(digits=0)}" for name, rates in per_s.items())
     return [
         Row(
-            "commands a second and core, `/flokit status`, answered (the floors only ack)",
-            f"{shown}; {ratio.shown(digits=2)} of the floor",
+            "commands a second and core, `/flokit status`, answered (the first two floors only ack)",
+            f"{shown}; {ratio.shown(digits=2)} of the floor, {of_posting.shown(digits=2)} of the one that posts",
             goal="≥ 0.6 of the floor",
-            is_met=ratio.median >= 0.6,
-            values={"of_floor": ratio.median, **{name: Spread.of(rates).median for name, rates in per_s.items()}},
+            is_met=ratio.median >= GOAL,
+            values={
+                "of_floor": ratio.median,
+                "of_posting": of_posting.median,
+                **{name: Spread.of(rates).median for name, rates in per_s.items()},
+            },
         )
     ]
 
@@ -46,7 +57,7 @@ async def _one(name: str, flokit_url: str, seconds: float) -> float:
     async with running(name, flokit_url) as subject:
         hand = Hand(subject.slack, is_bot=name == BOT)
         deliver = partial(hand.deliver, "command")
-        answers = name not in (FLOOR, FLOOR_FAST)
+        answers = name not in SILENT
         await at_rate(deliver, 20, 1.0)
         await _until_answered(subject.slack, 20 if answers else 0)
         began, posted = subject.process.use(), len(subject.slack.posts)

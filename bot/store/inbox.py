@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from bot.core.errors import ClaimLost
 from bot.store import codec
@@ -35,16 +35,19 @@ async def add_all(database: Database, requests: Sequence[Request]) -> list[bool]
     return await database.insert_urgently(inbox, rows)
 
 
+_FINISH: Final = (
+    update(inbox)
+    .where(inbox.c.id == bindparam("request_id"), inbox.c.due_at.is_not(None))
+    .values(due_at=None, data=None, lease_until=None)
+)
+
+
 async def finish(connection: AsyncConnection, request_id: str) -> None:
     """Note that a request is answered. Its id stays, so that a late redelivery is recognised.
 
     Raises:
         ClaimLost: another replica answered it.
     """
-    finished = await connection.execute(
-        update(inbox)
-        .where(inbox.c.id == request_id, inbox.c.due_at.is_not(None))
-        .values(due_at=None, data=None, lease_until=None)
-    )
+    finished = await connection.execute(_FINISH, {"request_id": request_id})
     if finished.rowcount != 1 and await connection.scalar(select(inbox.c.id).where(inbox.c.id == request_id)):
         raise ClaimLost(f"request {request_id} was answered already")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, case, exists, func, literal, or_, select, update
+from sqlalchemy import Integer, and_, bindparam, case, exists, func, literal, or_, select, update
 
 from bot.core.models import Telling
 from bot.core.requests import RequestKind
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Row, Update
     from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from bot.core.requests import Request
 
@@ -132,6 +133,9 @@ def private_address(request: Request) -> Address:
     return address if address.ephemeral else Address(address.team_id, user_id=address.user_id)
 
 
+_ADD: Final = outbox.insert()
+
+
 async def add_row(
     connection: AsyncConnection,
     kind: OutboxKind,
@@ -148,28 +152,27 @@ async def add_row(
 ) -> str:
     """Add a message to post; ``waits`` keeps it back until the root of its thread is posted."""
     row_id = new_id("msg")
-    await connection.execute(
-        outbox.insert().values(
-            id=row_id,
-            team_id=address.team_id,
-            kind=kind,
-            priority=_PRIORITY[kind],
-            run_id=run_id,
-            thread_id=thread_id,
-            seq=seq,
-            panel_id=panel_id,
-            alert_id=alert_id,
-            data=data,
-            channel_id=address.channel_id,
-            thread_ts=address.thread_ts,
-            user_id=address.user_id,
-            response_url=address.response_url,
-            response_until=now + RESPONSE_URL_LIVES if address.response_url else None,
-            ephemeral=address.ephemeral,
-            due_at=None if waits else now,
-            created_at=now,
-        )
-    )
+    row = {
+        "id": row_id,
+        "team_id": address.team_id,
+        "kind": kind,
+        "priority": _PRIORITY[kind],
+        "run_id": run_id,
+        "thread_id": thread_id,
+        "seq": seq,
+        "panel_id": panel_id,
+        "alert_id": alert_id,
+        "data": data,
+        "channel_id": address.channel_id,
+        "thread_ts": address.thread_ts,
+        "user_id": address.user_id,
+        "response_url": address.response_url,
+        "response_until": now + RESPONSE_URL_LIVES if address.response_url else None,
+        "ephemeral": address.ephemeral,
+        "due_at": None if waits else now,
+        "created_at": now,
+    }
+    await connection.execute(_ADD, row)
     return row_id
 
 
@@ -290,7 +293,7 @@ async def _add_outcome(connection: AsyncConnection, thread: Row[Any], run_data: 
     )
 
 
-def in_turn() -> ColumnElement[bool]:
+def _in_turn() -> ColumnElement[bool]:
     """Let a reply through only when no earlier one of its story is still to be posted; an edit always."""
     earlier = outbox.alias()
     before = and_(earlier.c.seq < outbox.c.seq, earlier.c.ts.is_(None), earlier.c.due_at.is_not(None))
@@ -301,30 +304,39 @@ def in_turn() -> ColumnElement[bool]:
     return or_(outbox.c.ts.is_not(None), and_(*(~each for each in blocked)))
 
 
-async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s: float, limit: int) -> list[OutboxItem]:
-    """Take due rows in one statement: outcomes first, and never a reply before the one that precedes it."""
+IN_TURN: Final = _in_turn()
+
+
+def _claim() -> ReturningUpdate[Any]:
+    now = bindparam("now", type_=outbox.c.due_at.type)
     due = (
         select(outbox.c.id)
-        .where(
-            outbox.c.due_at <= now,
-            or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now),
-            in_turn(),
-        )
+        .where(outbox.c.due_at <= now, or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now), IN_TURN)
         .order_by(outbox.c.priority, outbox.c.due_at)
-        .limit(limit)
+        .limit(bindparam("limit", type_=Integer))
         .with_for_update(skip_locked=True)
     )
-    rows = await connection.execute(
+    return (
         update(outbox)
         .where(outbox.c.id.in_(due.scalar_subquery()))
         .values(
-            lease_owner=owner,
-            lease_until=now + timedelta(seconds=lease_s),
+            lease_owner=bindparam("owner"),
+            lease_until=bindparam("until"),
             attempts=outbox.c.attempts + 1,
             claims=outbox.c.claims + 1,
         )
         .returning(outbox)
     )
+
+
+_CLAIM: Final = _claim()
+"""Put together once: that alone takes longer than SQLite does to run it."""
+
+
+async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s: float, limit: int) -> list[OutboxItem]:
+    """Take due rows in one statement: outcomes first, and never a reply before the one that precedes it."""
+    until = now + timedelta(seconds=lease_s)
+    rows = await connection.execute(_CLAIM, {"owner": owner, "now": now, "until": until, "limit": limit})
     claimed = sorted(rows.all(), key=lambda row: (row.priority, row.created_at))
     return [_item(row, now) for row in claimed]
 
@@ -374,13 +386,19 @@ def sent_values(item: OutboxItem, now: datetime) -> dict[str, Any]:
     }
 
 
+_WAITING: Final = (
+    select(threads.c.id)
+    .where(threads.c.panel_id == bindparam("panel_id"), threads.c.thread_ts.is_(None))
+    .with_for_update()
+)
+
+
 async def place_thread(
     connection: AsyncConnection, panel_id: str, channel_id: str, root_ts: str, now: datetime
 ) -> None:
     """The root of a story is posted: its replies know where to go now, and are due."""
     await _place_alert(connection, panel_id, channel_id, root_ts, now)
-    waiting = select(threads.c.id).where(threads.c.panel_id == panel_id, threads.c.thread_ts.is_(None))
-    waiting_ids = list((await connection.scalars(waiting.with_for_update())).all())
+    waiting_ids = list((await connection.scalars(_WAITING, {"panel_id": panel_id})).all())
     if not waiting_ids:
         return
     joined = threads.alias()  # somebody was quick to click on the root: its thread is told already
@@ -398,10 +416,13 @@ async def place_thread(
     )
 
 
+_ROOT_OF_ALERT: Final = update(alerts).where(alerts.c.id == bindparam("alert_id")).values(root_ts=bindparam("root"))
+
+
 async def _place_alert(
     connection: AsyncConnection, panel_id: str, channel_id: str, root_ts: str, now: datetime
 ) -> None:
-    placed = await connection.execute(update(alerts).where(alerts.c.id == panel_id).values(root_ts=root_ts))
+    placed = await connection.execute(_ROOT_OF_ALERT, {"alert_id": panel_id, "root": root_ts})
     if placed.rowcount:
         await connection.execute(
             update(outbox)

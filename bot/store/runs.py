@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 
 from bot.core.models import Decision, Outcome, Person, Phase, SyncRun, Telling
 from bot.store import codec, outbox
@@ -304,18 +304,21 @@ async def past(
     return [run for run in found if not integration_type or run.integration_type == integration_type]
 
 
+_NEWEST_SINCE: Final = (
+    select(runs.c.data)
+    .where(
+        runs.c.team_id == bindparam("team"),
+        runs.c.integration_id.in_(bindparam("ids", expanding=True)),
+        or_(runs.c.outcome.is_(None), runs.c.ended_at > bindparam("since")),
+    )
+    .order_by(runs.c.requested_at)
+)
+
+
 async def newest_since(
     connection: AsyncConnection, team_id: str, integration_ids: Sequence[str], since: datetime
 ) -> dict[str, SyncRun]:
     """Find, per integration, the newest run that is active or ended after ``since``."""
-    query = (
-        select(runs.c.data)
-        .where(
-            runs.c.team_id == team_id,
-            runs.c.integration_id.in_(integration_ids),
-            or_(runs.c.outcome.is_(None), runs.c.ended_at > since),
-        )
-        .order_by(runs.c.requested_at)
-    )
-    found = [codec.load_run(data) for data in (await connection.scalars(query)).all()]
+    about = {"team": team_id, "ids": integration_ids, "since": since}
+    found = [codec.load_run(data) for data in (await connection.scalars(_NEWEST_SINCE, about)).all()]
     return {run.integration_id: run for run in found}

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, literal, or_, select, update
+from sqlalchemy import Integer, bindparam, func, literal, or_, select, update
 
 from bot.core import outcome
 from bot.core.audit import Deed, Ruling, of_origin, of_outcome, of_refusal
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
-    from sqlalchemy import ColumnElement, Table
+    from sqlalchemy import ColumnElement, Select, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from bot.core.audit import AuditEntry
     from bot.core.limits import Limits
@@ -96,6 +97,42 @@ class ProgressView:
     joined_here: bool
 
 
+def _claim_requests() -> ReturningUpdate[Any]:
+    now = bindparam("now", type_=requests.c.due_at.type)
+    due = (
+        select(requests.c.id)
+        .where(requests.c.due_at <= now, or_(requests.c.lease_until.is_(None), requests.c.lease_until <= now))
+        .order_by(requests.c.due_at)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+    return (
+        update(requests)
+        .where(requests.c.id.in_(due.scalar_subquery()))
+        .values(lease_owner=bindparam("owner"), lease_until=bindparam("until"), attempts=requests.c.attempts + 1)
+        .returning(requests.c.id, requests.c.data, requests.c.attempts)
+    )
+
+
+def _next_at(table: Table, *conditions: ColumnElement[bool]) -> Select[tuple[datetime, datetime]]:
+    """Find it along the index of due times: what is free first ends the search, not all that ever will be due."""
+    due_at, lease_until = table.c.due_at, table.c.lease_until
+    in_hand = lease_until > due_at
+    free = select(due_at).where(due_at.is_not(None), in_hand.is_not(True), *conditions).order_by(due_at).limit(1)
+    before = func.coalesce(free.scalar_subquery(), literal(datetime.max.replace(tzinfo=UTC), UtcTime()))
+    let_go = select(func.min(lease_until, type_=UtcTime())).where(due_at < before, in_hand, *conditions)
+    return select(free.scalar_subquery(), let_go.scalar_subquery())
+
+
+_ADD_PANEL: Final = panels.insert()
+_PANEL: Final = select(panels.c.data, panels.c.team_id).where(panels.c.id == bindparam("panel_id"))
+_CLAIM_REQUESTS: Final = _claim_requests()
+_NEXT_REQUEST: Final = _next_at(requests)
+_NEXT_RUN: Final = _next_at(runs_table)
+_NEXT_MESSAGE: Final = _next_at(outbox_table, outbox.IN_TURN)
+"""What each request and each wakeup of a worker runs is put together once: that alone takes longer than running it."""
+
+
 class Store:
     """All that is shared between restarts and replicas. ``owner`` names this process in its leases."""
 
@@ -124,23 +161,10 @@ class Store:
 
     async def claim_requests(self, now: datetime, limit: int) -> list[RequestClaim]:
         """Take requests that wait for an answer."""
-        due = (
-            select(requests.c.id)
-            .where(requests.c.due_at <= now, or_(requests.c.lease_until.is_(None), requests.c.lease_until <= now))
-            .order_by(requests.c.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
+        until = now + timedelta(seconds=self.lease_s)
         async with self._database.begin() as connection:
             rows = await connection.execute(
-                update(requests)
-                .where(requests.c.id.in_(due.scalar_subquery()))
-                .values(
-                    lease_owner=self._owner,
-                    lease_until=now + timedelta(seconds=self.lease_s),
-                    attempts=requests.c.attempts + 1,
-                )
-                .returning(requests.c.id, requests.c.data, requests.c.attempts)
+                _CLAIM_REQUESTS, {"owner": self._owner, "now": now, "until": until, "limit": limit}
             )
             return codec.read_claimed(rows, lambda row: RequestClaim(codec.load_request(row.data), row.attempts))
 
@@ -201,9 +225,8 @@ class Store:
         self.outbox_rang.ring()
 
     async def _add_panel(self, connection: AsyncConnection, panel: Panel, address: Address, now: datetime) -> None:
-        await connection.execute(
-            panels.insert().values(id=panel.id, team_id=address.team_id, data=codec.dump_panel(panel), created_at=now)
-        )
+        row = {"id": panel.id, "team_id": address.team_id, "data": codec.dump_panel(panel), "created_at": now}
+        await connection.execute(_ADD_PANEL, row)
         await outbox.add_row(connection, OutboxKind.PANEL, address, now, panel_id=panel.id)
 
     async def redraw_panel(self, request: Request, panel: Panel, now: datetime) -> None:
@@ -237,9 +260,7 @@ class Store:
     async def load_panel_view(self, panel_id: str) -> tuple[Panel, dict[str, RowRun]] | None:
         """Read a panel with the runs that override its rows."""
         async with self._database.begin() as connection:
-            row = (
-                await connection.execute(select(panels.c.data, panels.c.team_id).where(panels.c.id == panel_id))
-            ).first()
+            row = (await connection.execute(_PANEL, {"panel_id": panel_id})).first()
             if row is None:
                 return None
             panel = codec.load_panel(row.data)
@@ -289,7 +310,6 @@ class Store:
                 await outbox.place_thread(connection, item.panel_id, channel_id, item.thread_ts or ts, now)
             values = outbox.sent_values(item, now) | {"channel_id": channel_id, "ts": ts}
             await self._write_held(connection, item, values)
-        self.outbox_rang.ring()
 
     async def load_ts(self, outbox_id: str) -> str | None:
         """Tell which message in Slack is recorded for a row; None when none is."""
@@ -305,7 +325,6 @@ class Store:
             if ephemeral:
                 values["ephemeral"] = True
             await self._write_held(connection, item, values)
-        self.outbox_rang.ring()
 
     async def postpone(self, item: OutboxItem, due_at: datetime, *, in_doubt: bool, failed: bool = True) -> None:
         """Give a message back, to be tried again; ``in_doubt`` when it may have been posted all the same.
@@ -600,25 +619,19 @@ class Store:
 
     async def next_request_at(self) -> datetime | None:
         """Tell when the next request can be claimed."""
-        return await self._next_at(requests)
+        return await self._read_time(_NEXT_REQUEST)
 
     async def next_run_at(self) -> datetime | None:
         """Tell when the next run can be claimed."""
-        return await self._next_at(runs_table)
+        return await self._read_time(_NEXT_RUN)
 
     async def next_message_at(self) -> datetime | None:
         """Tell when the next message can be claimed."""
-        return await self._next_at(outbox_table, outbox.in_turn())
+        return await self._read_time(_NEXT_MESSAGE)
 
-    async def _next_at(self, table: Table, *conditions: ColumnElement[bool]) -> datetime | None:
-        """Find it along the index of due times: what is free first ends the search, not all that ever will be due."""
-        due_at, lease_until = table.c.due_at, table.c.lease_until
-        in_hand = lease_until > due_at
-        free = select(due_at).where(due_at.is_not(None), in_hand.is_not(True), *conditions).order_by(due_at).limit(1)
-        before = func.coalesce(free.scalar_subquery(), literal(datetime.max.replace(tzinfo=UTC), UtcTime()))
-        let_go = select(func.min(lease_until, type_=UtcTime())).where(due_at < before, in_hand, *conditions)
+    async def _read_time(self, query: Select[tuple[datetime, datetime]]) -> datetime | None:
         async with self._database.begin() as connection:
-            found = (await connection.execute(select(free.scalar_subquery(), let_go.scalar_subquery()))).one()
+            found = (await connection.execute(query)).one()
         return min((at for at in found if at), default=None)
 
 

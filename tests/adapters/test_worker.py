@@ -138,6 +138,17 @@ async def test_failing_piece_does_not_end_the_loop(work, error):
         await work.until(lambda: "good" in work.done)
 
 
+async def test_a_claim_that_took_all_is_not_repeated(work):
+    """After a claim that left room, nothing more is due: the loop sleeps before it claims again."""
+    work.gate.clear()
+    work.pieces.append("only")
+    async with running(work, slots=2):
+        await work.until(lambda: work.running == 1)
+        taken = (work.claims, len(work.bell.sleeps))
+        work.gate.set()
+    assert taken == (1, 1)
+
+
 async def test_bell_wakes_the_loop(work):
     """New work is claimed at once when the bell rings."""
     async with running(work):
