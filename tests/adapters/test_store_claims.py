@@ -1,4 +1,4 @@
-"""Claims of runs under any order of clicks, claims, saves and pauses: a stateful test on both databases."""
+"""Claims under any order of work, claims, answers and pauses: stateful tests on both databases."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,19 +22,22 @@ from hypothesis.stateful import (
 from sqlalchemy import delete, func, select
 
 from bot.core.errors import ClaimLost
-from bot.core.models import Decision
+from bot.core.models import Decision, Message
 from bot.store.database import Database
-from bot.store.outbox import OutboxKind
-from bot.store.store import Store
-from bot.store.tables import inbox, metadata, outbox, runs, threads
-from tests.adapters.conftest import Make, VirtualClock, start
+from bot.store.outbox import Address, OutboxKind
+from bot.store.store import RequestClaim, Store
+from bot.store.tables import inbox, metadata, outbox, runs, threads, timers
+from bot.store.timers import TimerKind, Timers
+from tests.adapters.conftest import TEAM, Make, VirtualClock, start
 
 OWNERS = ("a", "b", "c")
 LEASE_S = 10.0
+KINDS = ("request", "message", "timer")
+TABLES = (runs, outbox, inbox, timers)
 
 
-class Claims(RuleBasedStateMachine):
-    """Three processes share one database; the model knows whose claim of a run is the newest."""
+class Processes(RuleBasedStateMachine):
+    """Three processes that share one database."""
 
     url = ""
 
@@ -42,10 +46,7 @@ class Claims(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.clock = VirtualClock()
         self.make = Make(self.clock)
-        self.stores = {}
-        self.version, self.held, self.claims, self.active = {}, {}, [], {}
-        self.due, self.along, self.team = {}, {}, {}
-        self.ended = set()
+        self.stores, self.timers = {}, {}
 
     def run(self, work):
         """Wait for one piece of work."""
@@ -63,6 +64,9 @@ class Claims(RuleBasedStateMachine):
             return stores
 
         self.stores = self.run(opened())
+        self.timers = {
+            owner: Timers(store._database, owner=owner, lease_s=LEASE_S) for owner, store in self.stores.items()
+        }
 
     def teardown(self):
         """Close all."""
@@ -77,6 +81,26 @@ class Claims(RuleBasedStateMachine):
             if "_connection_worker_thread" in thread.name:
                 self.run(asyncio.to_thread(thread.join, 5))
         self.runner.close()
+
+    async def everything(self, store):
+        """Read what an answer could have changed."""
+        async with store._database.begin() as connection:
+            return [sorted(map(repr, (await connection.execute(select(table))).all())) for table in TABLES]
+
+    @rule(seconds=st.sampled_from([0.5, 3.0, 9.9, 10.0, 30.0]))
+    def wait(self, seconds):
+        """Let time pass."""
+        self.clock.advance(seconds)
+
+
+class Claims(Processes):
+    """Claims of runs; the model knows whose claim of a run is the newest."""
+
+    def __init__(self):
+        super().__init__()
+        self.version, self.held, self.claims, self.active = {}, {}, [], {}
+        self.due, self.along, self.team = {}, {}, {}
+        self.ended = set()
 
     @rule(
         owner=st.sampled_from(OWNERS), n=st.integers(0, 2), thread=st.integers(1, 3), team=st.sampled_from(["T1", "T2"])
@@ -157,13 +181,6 @@ class Claims(RuleBasedStateMachine):
             self.active = {where: run_id for where, run_id in self.active.items() if run_id != run.id}
         self.due[run.id], self.along[run.id] = decision.next_look_at, decision.along_at
 
-    async def everything(self, store):
-        """Read what a save could have changed."""
-        async with store._database.begin() as connection:
-            return [
-                sorted(map(repr, (await connection.execute(select(table))).all())) for table in (runs, outbox, inbox)
-            ]
-
     @rule(owner=st.sampled_from(OWNERS))
     def release(self, owner):
         """A stopping process gives back what it holds."""
@@ -173,11 +190,6 @@ class Claims(RuleBasedStateMachine):
         }
         for run_id in newest:
             self.held[run_id] = self.clock.now
-
-    @rule(seconds=st.sampled_from([0.5, 3.0, 9.9, 10.0, 30.0]))
-    def wait(self, seconds):
-        """Let time pass."""
-        self.clock.advance(seconds)
 
     @invariant()
     def one_active_run(self):
@@ -210,12 +222,115 @@ class Claims(RuleBasedStateMachine):
         assert outcomes == {run_id: of_run[run_id] for run_id in self.ended}
 
 
-def test_claims_hold_whatever_happens(database_url):
-    """In any order of events nobody writes a run that another took over, and no thread is told twice or never."""
-    machine = type("Claims", (Claims,), {"url": database_url})
+def row_of(claim):
+    """Name the row that a claim holds."""
+    return claim.request.id if isinstance(claim, RequestClaim) else claim.id
+
+
+class Pieces(Processes):
+    """Claims of requests, messages and timers; the model knows who holds which row, and what is still to be done."""
+
+    def __init__(self):
+        super().__init__()
+        self.held, self.newest, self.claims = {}, {}, []
+        self.waiting = {kind: set() for kind in KINDS}
+        self.added = count(1)
+
+    @rule(owner=st.sampled_from(OWNERS), kind=st.sampled_from(KINDS), n=st.integers(0, 2))
+    def add(self, owner, kind, n):
+        """Something is to be done; a timer, perhaps, while somebody acts on it."""
+        store = self.stores[owner]
+        if kind == "timer":
+            self.run(self.timers[owner].put(TimerKind.WATCH, TEAM, f"T{n}", self.clock.now))
+            self.waiting[kind].add(f"watch:T{n}")
+            return
+        request = self.make.command()
+        self.run(store.add_request(request))
+        if kind == "request":
+            self.waiting[kind].add(request.id)
+        else:
+            text = f"message {next(self.added)}"
+            self.run(store.add_note(request, Message(text), Address(TEAM, "C0DATA"), self.clock.now))
+            self.waiting[kind].add(self.run(self.row_that_says(store, text)))
+
+    async def row_that_says(self, store, text):
+        """Find a message's row."""
+        async with store._database.begin() as connection:
+            rows = (await connection.execute(select(outbox.c.id, outbox.c.data))).all()
+        return next(row.id for row in rows if f'"{text}"' in row.data)
+
+    @rule(owner=st.sampled_from(OWNERS), kind=st.sampled_from(KINDS), limit=st.integers(1, 3))
+    def claim(self, owner, kind, limit):
+        """Nobody gets what another still holds or what is done; whatever is free is given out."""
+        now, store = self.clock.now, self.stores[owner]
+        take = {"request": store.claim_requests, "message": store.claim_outbox, "timer": self.timers[owner].claim}
+        claims = self.run(take[kind](now, limit))
+        free = {row for row in self.waiting[kind] if self.held.get(row, now) <= now}
+        rows = [row_of(claim) for claim in claims]
+        assert len(rows) == len({*rows}) == min(limit, len(free))
+        assert {*rows} <= free
+        for row, claim in zip(rows, claims, strict=True):
+            self.held[row], self.newest[row] = now + timedelta(seconds=LEASE_S), claim
+            self.claims.append((owner, kind, claim))
+
+    @precondition(lambda self: self.claims)
+    @rule(pick=st.randoms(use_true_random=False), other=st.sampled_from(OWNERS), asked=st.booleans())
+    def answer(self, pick, other, asked):
+        """Whoever holds a row ends it; who held it before writes nothing. A request may have one answer, whoever's."""
+        entry = pick.choice(self.claims)
+        self.claims.remove(entry)
+        owner, kind, claim = entry
+        row, store = row_of(claim), self.stores[owner]
+        if kind == "timer" and asked:  # by somebody who does not know that it is being done
+            self.run(self.timers[other].put(TimerKind.WATCH, TEAM, claim.subject, self.clock.now))
+            self.waiting[kind].add(row)
+        done = row not in self.waiting[kind]
+        lost = done if kind == "request" else self.newest[row] is not claim
+        before = self.run(self.everything(store))
+        if lost:
+            with pytest.raises(ClaimLost):
+                self.run(self.end(owner, kind, claim))
+            assert self.run(self.everything(store)) == before
+            return
+        self.run(self.end(owner, kind, claim))
+        self.held[row] = self.clock.now
+        if not (kind == "timer" and asked):
+            self.waiting[kind].discard(row)
+
+    async def end(self, owner, kind, claim):
+        """Do what is claimed."""
+        if kind == "request":
+            await self.stores[owner].finish_request(claim.request.id)
+        elif kind == "message":
+            await self.stores[owner].mark_posted(claim, "C0DATA", f"{claim.id}.1", self.clock.now)
+        else:
+            await self.timers[owner].finish(claim, None)
+
+    @rule(owner=st.sampled_from(OWNERS))
+    def release(self, owner):
+        """A stopping process gives back what it holds."""
+        self.run(self.stores[owner].release())
+        self.run(self.timers[owner].release(self.clock.now))
+        for who, _, claim in self.claims:
+            if who == owner and self.newest[row_of(claim)] is claim:
+                self.held[row_of(claim)] = self.clock.now
+
+
+def hold(machine, url):
+    """Try a machine on a database."""
     run_state_machine_as_test(
-        machine,
+        type(machine.__name__, (machine,), {"url": url}),
         settings=settings(
             max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
+
+
+def test_claims_hold_whatever_happens(database_url):
+    """In any order of events nobody writes a run that another took over, and no thread is told twice or never."""
+    hold(Claims, database_url)
+
+
+def test_pieces_of_work_are_held_by_one(database_url):
+    """In any order of events no request, message or timer is held by two, and whoever stood still writes nothing."""
+    hold(Pieces, database_url)
