@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.options import Options
 from benchmarks.report import MISSED, heading, machine, table, write
-from benchmarks.rows import acks, delay, followups, replicas, scale, simulation, sizes, startup, throughput
+from benchmarks.rows import acks, clicks, delay, followups, replicas, scale, simulation, sizes, startup, throughput
 from benchmarks.table import RESULTS
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ QUICK_MINUTES: Final = 4.0
 
 ROWS: Final[dict[str, Callable[[Options], Awaitable[list[Row]]]]] = {
     "acks": acks.measure,
+    "clicks": clicks.measure,
     "throughput": throughput.measure,
     "followups": followups.measure,
     "delay": delay.measure,

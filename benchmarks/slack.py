@@ -55,6 +55,8 @@ class LoadSlack:
         self.connected = asyncio.Event()
         self.url = ""
         self.calls = 0
+        self.latency_s = 0.0
+        """How long it takes for a reply."""
         self.posts: list[tuple[float, str]] = []
         """When a message was posted, and in which channel."""
         self.on_call: Callable[[str, dict[str, Any], str, float], None] | None = None
@@ -207,6 +209,7 @@ class LoadSlack:
             self.posts.append((at, channel))
         if self.on_call:
             self.on_call(method, arguments, ts, at)
+        await asyncio.sleep(self.latency_s)
         return web.json_response({"ok": True, "channel": channel, "ts": ts, "message": {}, "user": {}})
 
     async def _respond(self, _request: web.Request) -> web.Response:

@@ -274,12 +274,13 @@ def _decide_seen(run: SyncRun, integration: Integration, now: datetime) -> Decis
         run = replace(run, baseline=integration, integration_type=type_, syncing_since=None)
         return Decision(replace(run, phase=Phase.TRIGGER), now)
 
+    was_syncing = run.syncing_since is not None
     run = _note_status(run, integration, now)
     verdict = _verdict(run, integration, now)
     if verdict:
         return _end(run, verdict, now)
-    started = run.phase is Phase.CONFIRMING and _sign_of_start(run, integration)
-    if started:
+    started = run.syncing_since is not None and not was_syncing
+    if run.phase is Phase.CONFIRMING and _sign_of_start(run, integration):
         run = replace(run, phase=Phase.WATCHING, accepted_at=now, reason="")
     if _past_deadline(run, now):
         return _end(run, Outcome.NOT_CONFIRMED, now)

@@ -711,6 +711,13 @@ def test_keep_watching_backs_off(observation: Observation) -> None:
     assert interval_s >= PATIENCE.max_interval_s * (1 - JITTER)
 
 
+def test_the_row_is_put_right_when_the_sync_is_first_seen() -> None:
+    """The first look that shows ``syncing`` changes the row, each further one only the progress reply."""
+    first = decide(watching(), SYNCING, at(2))
+    assert set(first.tell) == {Telling.PROGRESS, Telling.ROW}
+    assert decide(first.run, SYNCING, at(5)).tell == (Telling.PROGRESS,)
+
+
 # --- When to look next
 
 
