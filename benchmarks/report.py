@@ -65,10 +65,9 @@ def _escaped(cell: str) -> str:
 def heading(about: Mapping[str, Any]) -> str:
     """Say in a sentence when, where and with what the rows were measured."""
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    took_s = sum(about.get("took_s", {}).values())
     return (
-        f"Measured {about['at']} within {took_s:.0f} s, on {about['cores']} cores ({about['cpu']}, {about['system']}) "
-        f"whose load was {about['load_average']:.1f} before; {versions}."
+        f"Measured {about['at']} within {about.get('all_took_s', 0):.0f} s, on {about['cores']} cores "
+        f"({about['cpu']}, {about['system']}) whose load was {about['load_average']:.1f} before; {versions}."
     )
 
 

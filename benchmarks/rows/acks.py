@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 PER_S: Final = 200.0
 SUBJECTS: Final = (FLOOR, FLOOR_FAST, BOT, NAIVE, NAIVE_ASYNC)
 KINDS: Final[tuple[Kind, ...]] = ("command", "click")
-WARM_UP: Final = 5
-IDLE_SAMPLES: Final = 20
+WARM_UP: Final = 3
+IDLE_SAMPLES: Final = 12
 LOADED_S: Final = 2.0
 SETTLES_S: Final = 0.5
 """Between the commands and the clicks, so that the ones do not wait for the others."""
