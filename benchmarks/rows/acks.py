@@ -32,6 +32,10 @@ OF_DEFAULT: Final = 0.2
 P99_S: Final = 0.1
 GUARD_OF_FLOOR: Final = 8.0
 GUARD_OF_DEFAULT: Final = 0.8
+"""The best round is held to these: a busy machine makes some slow, a slower bot all of them."""
+
+GUARD_ROUNDS: Final = 5
+GUARD_SAMPLES: Final = 12
 
 _Taken = dict[tuple[str, str, str], list[list[float]]]
 """By subject, kind and state: for each round the seconds until the acks."""
@@ -55,9 +59,9 @@ async def guard(_options: Options) -> list[Row]:
     taken: _Taken = defaultdict(list)
     async with running_flokit() as flokit_url, contextlib.AsyncExitStack() as stack:
         subjects = [await stack.enter_async_context(running(name, flokit_url)) for name in (FLOOR, FLOOR_FAST, BOT)]
-        for _ in range(3):
+        for _ in range(GUARD_ROUNDS):
             for subject in subjects:
-                await _idle(subject, taken, 20)
+                await _idle(subject, taken, GUARD_SAMPLES)
     return [_idle_row(taken, kind, "Socket Mode") for kind in KINDS]
 
 
@@ -107,7 +111,7 @@ def _idle_row(taken: _Taken, kind: str, way: str) -> Row:
         f"{of_default.shown(digits=2)}x the default floor",
         goal="p50 ≤ 2x the best floor, ≤ 0.2x Bolt's default",
         is_met=of_floor.median <= OF_FLOOR and of_default.median <= OF_DEFAULT,
-        guarded=of_floor.median <= GUARD_OF_FLOOR and of_default.median <= GUARD_OF_DEFAULT,
+        guarded=of_floor.low <= GUARD_OF_FLOOR and of_default.low <= GUARD_OF_DEFAULT,
         values={"of_floor": of_floor.median, "of_default": of_default.median, **_values(taken, kind, "idle")},
     )
 

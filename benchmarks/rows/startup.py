@@ -19,7 +19,7 @@ LIBRARIES: Final = "import slack_bolt.async_app, aiohttp.web, httpx, sqlalchemy.
 OURS: Final = "from bot.cli import load_build; load_build()"
 """What ``flokit-bot run`` does before it works."""
 GOAL: Final = 1.6
-GUARD: Final = 2.4
+GUARD: Final = 2.0
 IDLE_S: Final = 15.0
 
 
