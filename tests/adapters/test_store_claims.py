@@ -228,30 +228,32 @@ def row_of(claim):
 
 
 class Pieces(Processes):
-    """Claims of requests, messages and timers; the model knows who holds which row, and what is still to be done."""
+    """Claims of requests, messages or timers; the model knows who holds which row, and what is still to be done."""
+
+    kind = ""
 
     def __init__(self):
         super().__init__()
         self.held, self.newest, self.claims = {}, {}, []
-        self.waiting = {kind: set() for kind in KINDS}
+        self.waiting = set()
         self.added = count(1)
 
-    @rule(owner=st.sampled_from(OWNERS), kind=st.sampled_from(KINDS), n=st.integers(0, 2))
-    def add(self, owner, kind, n):
+    @rule(owner=st.sampled_from(OWNERS), n=st.integers(0, 1))
+    def add(self, owner, n):
         """Something is to be done; a timer, perhaps, while somebody acts on it."""
         store = self.stores[owner]
-        if kind == "timer":
+        if self.kind == "timer":
             self.run(self.timers[owner].put(TimerKind.WATCH, TEAM, f"T{n}", self.clock.now))
-            self.waiting[kind].add(f"watch:T{n}")
+            self.waiting.add(f"watch:T{n}")
             return
         request = self.make.command()
         self.run(store.add_request(request))
-        if kind == "request":
-            self.waiting[kind].add(request.id)
+        if self.kind == "request":
+            self.waiting.add(request.id)
         else:
             text = f"message {next(self.added)}"
             self.run(store.add_note(request, Message(text), Address(TEAM, "C0DATA"), self.clock.now))
-            self.waiting[kind].add(self.run(self.row_that_says(store, text)))
+            self.waiting.add(self.run(self.row_that_says(store, text)))
 
     async def row_that_says(self, store, text):
         """Find a message's row."""
@@ -259,19 +261,31 @@ class Pieces(Processes):
             rows = (await connection.execute(select(outbox.c.id, outbox.c.data))).all()
         return next(row.id for row in rows if f'"{text}"' in row.data)
 
-    @rule(owner=st.sampled_from(OWNERS), kind=st.sampled_from(KINDS), limit=st.integers(1, 3))
-    def claim(self, owner, kind, limit):
+    @precondition(lambda self: self.waiting)
+    @rule(owner=st.sampled_from(OWNERS), limit=st.integers(1, 3))
+    def claim(self, owner, limit):
         """Nobody gets what another still holds or what is done; whatever is free is given out."""
+        self.take(owner, limit)
+
+    @precondition(lambda self: self.claims)
+    @rule(other=st.sampled_from(OWNERS))
+    def stand_still(self, other):
+        """Whoever holds something stands still until another may take it over, and does."""
+        self.clock.advance(LEASE_S)
+        self.take(other, 3)
+
+    def take(self, owner, limit):
+        """Claim, as a worker does."""
         now, store = self.clock.now, self.stores[owner]
-        take = {"request": store.claim_requests, "message": store.claim_outbox, "timer": self.timers[owner].claim}
-        claims = self.run(take[kind](now, limit))
-        free = {row for row in self.waiting[kind] if self.held.get(row, now) <= now}
+        claim_due = {"request": store.claim_requests, "message": store.claim_outbox, "timer": self.timers[owner].claim}
+        claims = self.run(claim_due[self.kind](now, limit))
+        free = {row for row in self.waiting if self.held.get(row, now) <= now}
         rows = [row_of(claim) for claim in claims]
         assert len(rows) == len({*rows}) == min(limit, len(free))
         assert {*rows} <= free
         for row, claim in zip(rows, claims, strict=True):
             self.held[row], self.newest[row] = now + timedelta(seconds=LEASE_S), claim
-            self.claims.append((owner, kind, claim))
+            self.claims.append((owner, claim))
 
     @precondition(lambda self: self.claims)
     @rule(pick=st.randoms(use_true_random=False), other=st.sampled_from(OWNERS), asked=st.booleans())
@@ -279,29 +293,29 @@ class Pieces(Processes):
         """Whoever holds a row ends it; who held it before writes nothing. A request may have one answer, whoever's."""
         entry = pick.choice(self.claims)
         self.claims.remove(entry)
-        owner, kind, claim = entry
+        owner, claim = entry
         row, store = row_of(claim), self.stores[owner]
-        if kind == "timer" and asked:  # by somebody who does not know that it is being done
+        if self.kind == "timer" and asked:  # by somebody who does not know that it is being done
             self.run(self.timers[other].put(TimerKind.WATCH, TEAM, claim.subject, self.clock.now))
-            self.waiting[kind].add(row)
-        done = row not in self.waiting[kind]
-        lost = done if kind == "request" else self.newest[row] is not claim
+            self.waiting.add(row)
+        done = row not in self.waiting
+        lost = done if self.kind == "request" else self.newest[row] is not claim
         before = self.run(self.everything(store))
         if lost:
             with pytest.raises(ClaimLost):
-                self.run(self.end(owner, kind, claim))
+                self.run(self.end(owner, claim))
             assert self.run(self.everything(store)) == before
             return
-        self.run(self.end(owner, kind, claim))
+        self.run(self.end(owner, claim))
         self.held[row] = self.clock.now
-        if not (kind == "timer" and asked):
-            self.waiting[kind].discard(row)
+        if not (self.kind == "timer" and asked):
+            self.waiting.discard(row)
 
-    async def end(self, owner, kind, claim):
+    async def end(self, owner, claim):
         """Do what is claimed."""
-        if kind == "request":
+        if self.kind == "request":
             await self.stores[owner].finish_request(claim.request.id)
-        elif kind == "message":
+        elif self.kind == "message":
             await self.stores[owner].mark_posted(claim, "C0DATA", f"{claim.id}.1", self.clock.now)
         else:
             await self.timers[owner].finish(claim, None)
@@ -311,15 +325,15 @@ class Pieces(Processes):
         """A stopping process gives back what it holds."""
         self.run(self.stores[owner].release())
         self.run(self.timers[owner].release(self.clock.now))
-        for who, _, claim in self.claims:
+        for who, claim in self.claims:
             if who == owner and self.newest[row_of(claim)] is claim:
                 self.held[row_of(claim)] = self.clock.now
 
 
-def hold(machine, url):
+def hold(machine, **attributes):
     """Try a machine on a database."""
     run_state_machine_as_test(
-        type(machine.__name__, (machine,), {"url": url}),
+        type(machine.__name__, (machine,), attributes),
         settings=settings(
             max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
@@ -328,9 +342,10 @@ def hold(machine, url):
 
 def test_claims_hold_whatever_happens(database_url):
     """In any order of events nobody writes a run that another took over, and no thread is told twice or never."""
-    hold(Claims, database_url)
+    hold(Claims, url=database_url)
 
 
-def test_pieces_of_work_are_held_by_one(database_url):
+@pytest.mark.parametrize("kind", KINDS)
+def test_pieces_of_work_are_held_by_one(database_url, kind):
     """In any order of events no request, message or timer is held by two, and whoever stood still writes nothing."""
-    hold(Pieces, database_url)
+    hold(Pieces, url=database_url, kind=kind)
