@@ -273,11 +273,12 @@ class _Workspace:
 
     def _end(self, one: _Followed, now: datetime) -> str:
         integration = self._integrations[one.run.integration_id]
-        if one.run.accepted_at and integration.ends_at:
+        if now >= START:
+            self._tally.outcomes[one.run.outcome or ""] += 1
+        if one.run.outcome is Outcome.SUCCEEDED and one.run.accepted_at and integration.ends_at:
             integration.durations_s.append((now - one.run.accepted_at).total_seconds())
             if now >= START:
                 late_s = (now - integration.ends_at).total_seconds()
-                self._tally.outcomes[one.run.outcome or ""] += 1
                 self._tally.late[round(late_s / DELAY_STEP_S)] += 1
                 naive_s = math.ceil(one.takes_s / NAIVE_S) * NAIVE_S - one.takes_s
                 self._tally.naive_late[round(naive_s / DELAY_STEP_S)] += 1
