@@ -58,7 +58,11 @@ class Records:
         """Show a person the newest page of what they ask for, and nobody else."""
         panel = Panel(new_id("pnl"), PanelKind.AUDIT, (), self._clock(), query=words)
         panel = await self.turn(panel, 0, request.origin.person.id)
-        await self._answers.show_alone(request, panel)
+        if panel.entries:
+            await self._answers.show_alone(request, panel)
+            return
+        message = blocks.nothing_noted_message(words, kept_days=self._kept_days, command=self._command)
+        await self._answers.tell_alone(request, message)
 
     async def turn(self, panel: Panel, number: int, reader_id: str) -> Panel:
         """Return a page of the audit as it was when it was first shown, so that new entries shift nothing."""

@@ -9,10 +9,13 @@ from typing import Final
 
 from bot.core.typed import SMART_QUOTES, WRAPPING
 
-_SPAN: Final = re.compile(r"(\d{1,4})(h|d|w)")
+_SPAN: Final = re.compile(r"(\d+)(h|d|w)")
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _ESCAPED_PERSON: Final = re.compile(r"<@([A-Z0-9]{2,30})(?:\|[^>]*)?>")
 _PERSON_ID: Final = re.compile(r"@?([UW][A-Z0-9]{7,29})")
+
+MOST_UNITS: Final = 9999
+"""A longer span means as far back: nothing is kept for 9999 weeks, and a date cannot go back much further."""
 
 ME: Final = "me"
 
@@ -32,7 +35,10 @@ class AuditWish:
 def parse_span(text: str) -> timedelta | None:
     """Read ``7d``, ``24h`` or ``2w``; None for anything else."""
     found = _SPAN.fullmatch(text.casefold())
-    return int(found[1]) * _UNITS[found[2]] if found else None
+    if not found:
+        return None
+    units = int(found[1]) if len(found[1]) <= len(str(MOST_UNITS)) else MOST_UNITS
+    return units * _UNITS[found[2]]
 
 
 def parse_audit(words: str) -> AuditWish:

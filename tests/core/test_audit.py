@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.core.audit import COLUMNS, AuditEntry, Deed, Ruling, as_row, csv_cell, of_outcome, of_subscription
 from bot.core.audit_words import ME, AuditWish, parse_audit
-from bot.core.blocks.audit import PAGE_SIZE
+from bot.core.blocks.audit import PAGE_SIZE, nothing_noted_message
 from bot.core.blocks.panels import panel_message
 from bot.core.models import Outcome, Person, SyncRun
 from bot.core.panels import Panel, PanelKind
@@ -85,6 +85,8 @@ def test_a_subscription_is_noted_by_what_it_is_about(target, noted):
         ("7d", AuditWish(within=timedelta(days=7))),
         ("stripe 24h", AuditWish(target="stripe", within=timedelta(hours=24))),
         ("2W app store connect", AuditWish(target="app store connect", within=timedelta(weeks=2))),
+        ("9999999d", AuditWish(within=timedelta(days=9999))),
+        ("1" * 5000 + "w", AuditWish(within=timedelta(weeks=9999))),
         ("<@U123ABCD|ana> 7d", AuditWish(person_id="U123ABCD", within=timedelta(days=7))),
         ("<@U123ABCD>", AuditWish(person_id="U123ABCD")),
         ("@U123ABCD", AuditWish(person_id="U123ABCD")),
@@ -153,6 +155,16 @@ def test_nothing_noted_is_said():
         panel_message(audit_panel(query="@nobody"), {}, NOW).text
         == "`/flokit audit @nobody`: nothing is noted of this."
     )
+
+
+@hostile
+@given(texts)
+def test_how_long_entries_are_kept_is_said(query):
+    """Whoever asks for what is not there, or for further back than anything is kept, hears how far back goes."""
+    message = nothing_noted_message(query, kept_days=90, command="/flokit")
+    assert message.text.endswith("nothing is noted of this. Entries are kept for 90 days.")
+    assert_slack_takes(message)
+    assert_no_markup_of_others(message)
 
 
 @hostile

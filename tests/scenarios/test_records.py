@@ -60,6 +60,12 @@ async def test_the_audit_of_an_integration(past):
     assert "nothing is noted of this" in words(await past.note("audit int_unknown"))
 
 
+async def test_a_span_that_nothing_is_kept_for(past):
+    """Any number is a span: all that is kept is shown, and whoever gets nothing hears how long that is."""
+    assert "asked to sync" in words(await past.note("audit 9999999d"))
+    assert "Entries are kept for 90 days" in words(await past.note("audit @nobody 9999999d"))
+
+
 async def test_a_mention_gets_the_audit_directly(past):
     """Asked for in a mention, the audit goes to the person's direct messages, not into the channel."""
     await past.slack.say("UCLEO", "C0DATA", f"<@{BOT_USER_ID}> audit")

@@ -5,6 +5,7 @@ FloKit or a person wrote: untrusted text is clipped, escaped, and put where Slac
 """
 
 from bot.core.blocks.access import held_message, refused_home, refused_message, why_message
+from bot.core.blocks.audit import nothing_noted_message
 from bot.core.blocks.digest import digest_message
 from bot.core.blocks.doctor import doctor_message
 from bot.core.blocks.history import history_message
@@ -46,6 +47,7 @@ __all__ = [
     "home_view",
     "not_found_message",
     "nothing_matches_message",
+    "nothing_noted_message",
     "outcome_message",
     "panel_message",
     "paused_message",

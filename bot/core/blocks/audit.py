@@ -72,6 +72,13 @@ def audit_message(panel: Panel, *, command: str) -> Message:
     return Message(text, (section(lead), *fitting, *_buttons(panel), context(footer)), only_for_one=True)
 
 
+def nothing_noted_message(query: str, *, kept_days: float, command: str) -> Message:
+    """Say that nothing of what was asked for is kept, and for how long anything is."""
+    asked = code(f"{command} audit {query}".strip(), QUERY_CHARS)
+    text = f"{asked}: nothing is noted of this. Entries are kept for {kept_days:g} days."
+    return Message(text, (section(text),), only_for_one=True)
+
+
 def _buttons(panel: Panel) -> list[Block]:
     newer = Press(Action.PREVIOUS_PAGE, panel_id=panel.id, page=panel.page - 1)
     older = Press(Action.NEXT_PAGE, panel_id=panel.id, page=panel.page + 1)

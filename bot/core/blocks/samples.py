@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from bot.core.alerts import Bulletin, Word
 from bot.core.audit import AuditEntry, Deed
 from bot.core.blocks.access import held_message, refused_message, why_message
+from bot.core.blocks.audit import nothing_noted_message
 from bot.core.blocks.digest import digest_message
 from bot.core.blocks.doctor import doctor_message
 from bot.core.blocks.history import history_message
@@ -107,6 +108,7 @@ def samples(now: datetime) -> dict[str, Sample]:
         "flokit_away_message": flokit_away_message("no answer"),
         "not_found_message": not_found_message("strpe", both),
         "nothing_matches_message": nothing_matches_message("x", both, now),
+        "nothing_noted_message": nothing_noted_message("stripe 7d", kept_days=90, command=COMMAND),
         "refused_message": refused_message(refused, Name("Stripe")),
         "held_message": held_message(held, Name("Stripe"), Press(Action.SYNC_ANYWAY, integration_id=failing.id)),
         "why_message": why_message(refused, Verb.SYNC, Name("Stripe"), held),
