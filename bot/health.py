@@ -51,7 +51,7 @@ class Health:
 
     async def _database(self) -> dict[str, str]:
         if self.database.is_gone:
-            return {"database": f"the file {self.database.file} was deleted", "migrations": ""}
+            return {"database": f"the file {self.database.file} was deleted or replaced", "migrations": ""}
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 revision = await schema.current(self.database)

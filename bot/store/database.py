@@ -74,9 +74,10 @@ class Database:
         self._threads: weakref.WeakSet[Thread] = weakref.WeakSet()
         # SQLite has one writer. Waiting for it here is fair and wakes at once; its own busy handler sleeps and guesses.
         self._turns = Turns() if self.is_sqlite else None
-        self._urgent = UrgentWriter(self.file, lambda connection: _set_pragmas(connection, None)) if self.file else None
+        self._urgent = UrgentWriter(self.file, lambda connection: self._open(connection, None)) if self.file else None
+        self._first_opened: os.stat_result | None = None
         if self.is_sqlite:
-            event.listen(self.engine.sync_engine, "connect", _set_pragmas)
+            event.listen(self.engine.sync_engine, "connect", self._open)
             event.listen(self.engine.sync_engine, "begin", _begin)
         else:
             event.listen(self.engine.sync_engine, "handle_error", _drop_what_hangs)
@@ -91,6 +92,13 @@ class Database:
         self._threads.add(thread)
         return connection
 
+    def _open(self, connection: Any, record: object) -> None:
+        """Prepare a connection to a file, and note which file it was that was opened first."""
+        _set_pragmas(connection, record)
+        if self._first_opened is None and self.file is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._first_opened = self.file.stat()
+
     @property
     def file(self) -> Path | None:
         """The file of an embedded database; None for a server's."""
@@ -99,8 +107,18 @@ class Database:
 
     @property
     def is_gone(self) -> bool:
-        """Tell whether there is no file: what is still written to a deleted one is lost with the process."""
-        return self.file is not None and not self.file.exists()
+        """Tell whether the file that was opened is there no more, or another is in its place.
+
+        What is still written to it is lost with the process; "Unlinking or renaming a database file while in use" in
+        https://www.sqlite.org/howtocorrupt.html
+        """
+        if self.file is None:
+            return False
+        try:
+            now = self.file.stat()
+        except FileNotFoundError:
+            return True
+        return self._first_opened is not None and not os.path.samestat(now, self._first_opened)
 
     def make_folder(self) -> None:
         """Make the file of an embedded database and its folder, for their owner only; what is there stays as it is.
@@ -184,7 +202,7 @@ class Database:
             values = [[to(value) for value, to in zip(row.values(), write, strict=True)] for row in rows]
             async with self._turn(urgent=True):
                 if self.is_gone:
-                    raise StoreUnavailable(f"the file {self.file} was deleted")
+                    raise StoreUnavailable(f"the file {self.file} was deleted or replaced")
                 return await self._urgent.insert(sql, values)
         statement = self.insert(table).on_conflict_do_nothing()
         async with self.begin(urgent=True) as connection:

@@ -38,7 +38,7 @@ class Vitals:
     @property
     def is_missing(self) -> bool:
         """Tell whether it is a file that no start has made yet."""
-        return self._database.is_gone
+        return self._database.file is not None and not self._database.file.exists()
 
     async def revision(self) -> str:
         """Name the revision of its tables; "" when there are none."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import sqlite3
 import time
 from dataclasses import replace
@@ -72,4 +73,14 @@ async def test_a_file_that_was_deleted_takes_no_more_requests(sqlite_url, sqlite
     await sqlite_store.add_request(make.command())
     Database(sqlite_url).file.unlink()
     with pytest.raises(StoreUnavailable, match="deleted"):
+        await sqlite_store.add_request(make.command())
+
+
+async def test_a_file_that_was_replaced_takes_no_more_requests(sqlite_url, sqlite_store, make):
+    """A copy that was moved into its place is another file: what is open is the old one, which no start will read."""
+    await sqlite_store.add_request(make.command())
+    file = Database(sqlite_url).file
+    copy = shutil.copy(file, file.with_name("copy.db"))
+    shutil.move(copy, file)
+    with pytest.raises(StoreUnavailable, match="replaced"):
         await sqlite_store.add_request(make.command())
