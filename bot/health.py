@@ -59,10 +59,11 @@ class Health:
             return {"database": str(error), "migrations": ""}
         except TimeoutError:
             return {"database": f"the database did not answer within {ANSWER_WITHIN_S:g} s", "migrations": ""}
+        saving = f"nothing can be saved: {self.database.not_saving}" if self.database.not_saving else ""
         if revision == schema.HEAD:
-            return {"database": "", "migrations": ""}
+            return {"database": saving, "migrations": ""}
         found = f"revision {revision}" if revision else "no revision"
-        return {"database": "", "migrations": f"the tables are at {found}, this version needs {schema.HEAD}"}
+        return {"database": saving, "migrations": f"the tables are at {found}, this version needs {schema.HEAD}"}
 
     async def _slack(self) -> str:
         if self.sender is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sqlite3
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -52,6 +53,15 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 
+_NOT_SAVING: Final = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "the disk fails",
+    sqlite3.SQLITE_READONLY: "the file must not be written",
+    "53100": "the server's disk is full",
+}
+"""Reads may go on meanwhile: https://www.sqlite.org/rescode.html, and the page above."""
+
+
 class Database:
     """The engine, and the one way to begin a transaction on it.
 
@@ -70,6 +80,8 @@ class Database:
             if self.is_sqlite
             else {"timeout": CONNECT_S, "command_timeout": statement_s},
         )
+        self.not_saving = ""
+        """Why the last attempt to save something failed, as far as it is the disk; "" since one went well."""
         self._compiled: dict[tuple[str, tuple[str, ...]], tuple[str, list[Callable[[Any], Any]]]] = {}
         self._threads: weakref.WeakSet[Thread] = weakref.WeakSet()
         # SQLite has one writer. Waiting for it here is fair and wakes at once; its own busy handler sleeps and guesses.
@@ -159,9 +171,17 @@ class Database:
                     yield connection
                     committing = True
         except StoreUnavailable as error:
+            self._note_failure(error)
             if committing:
                 raise StoreInDoubt("the database went away while it was saving this") from error
             raise
+
+    def _note_failure(self, error: StoreUnavailable) -> None:
+        self.not_saving = _why_not_saving(error.__cause__) or self.not_saving
+
+    def note_saved(self) -> None:
+        """Note that something was written, and is kept."""
+        self.not_saving = ""
 
     def _turn(self, *, urgent: bool) -> contextlib.AbstractAsyncContextManager[None]:
         return self._turns.take(urgent=urgent) if self._turns else contextlib.nullcontext()
@@ -203,7 +223,14 @@ class Database:
             async with self._turn(urgent=True):
                 if self.is_gone:
                     raise StoreUnavailable(f"the file {self.file} was deleted or replaced")
-                return await self._urgent.insert(sql, values)
+                try:
+                    are_new = await self._urgent.insert(sql, values)
+                except StoreUnavailable as error:
+                    self._note_failure(error)
+                    raise
+            if any(are_new):
+                self.note_saved()
+            return are_new
         statement = self.insert(table).on_conflict_do_nothing()
         async with self.begin(urgent=True) as connection:
             return [(await connection.execute(statement, dict(row))).rowcount == 1 for row in rows]
@@ -272,6 +299,13 @@ def _drop_what_hangs(context: ExceptionContext) -> None:
 
 def _begin(connection: Any) -> None:
     connection.connection.driver_connection.begin()
+
+
+def _why_not_saving(cause: BaseException | None) -> str:
+    error = cause.orig if isinstance(cause, DBAPIError) else cause
+    extended = getattr(error, "sqlite_errorcode", None)  # the primary code is its lowest byte
+    code = getattr(error, "sqlstate", None) if extended is None else extended & 0xFF
+    return _NOT_SAVING.get(code, "")
 
 
 @contextlib.contextmanager

@@ -44,7 +44,9 @@ class Replicas:
                 .on_conflict_do_update(index_elements=["owner"], set_={"seen_at": now})
             )
             await connection.execute(delete(replicas).where(replicas.c.seen_at < alive_since - timedelta(hours=1)))
-            return await count_alive(connection, now)
+            alive = await count_alive(connection, now)
+        self._database.note_saved()
+        return alive
 
     async def leave(self) -> None:
         """Forget this process."""

@@ -13,10 +13,12 @@ import pytest
 from sqlalchemy import event, select, update
 
 from bot.core.errors import StoreInDoubt, StoreUnavailable
+from bot.health import Health
 from bot.store import database as database_module
 from bot.store import schema, urgent
 from bot.store.database import Database
 from bot.store.gauges import read_gauges
+from bot.store.replicas import Replicas
 from bot.store.store import Store
 from bot.store.tables import runs
 
@@ -290,3 +292,30 @@ async def test_no_thread_outlives_a_closed_database(tmp_path, monkeypatch):
     asyncio.get_running_loop().call_later(0.05, may_end.set)
     await database.close()
     assert not threads[0].is_alive()
+
+
+@pytest.mark.parametrize("way", ["request", "beat"])
+async def test_a_full_disk_is_told_until_there_is_room(sqlite_url, make, clock, monkeypatch, way):
+    """Readiness says that nothing can be saved from the first write that fails to the first that is kept."""
+    monkeypatch.setattr(database_module, "_set_pragmas", no_page_more)
+    async with opened(sqlite_url) as store:
+        database = store._database
+        health = Health(database)
+        save = {
+            "request": lambda: store.add_request(make.command("x" * 50_000)),
+            "beat": lambda: Replicas(database, "x" * 50_000).note(clock.now),
+        }[way]
+        assert "database" not in await health.problems()
+        with pytest.raises(StoreUnavailable):
+            await save()
+        assert (await health.problems())["database"] == "nothing can be saved: the disk is full"
+        monkeypatch.undo()
+        await database.engine.dispose()
+        await save()
+        assert "database" not in await health.problems()
+
+
+def no_page_more(connection, record, prepare=database_module._set_pragmas):
+    """Let the file grow by no page, which SQLite tells like a full disk."""
+    prepare(connection, record)
+    connection.execute("PRAGMA max_page_count=1")
