@@ -241,7 +241,9 @@ class Diagnosis:
             now = self._clock()
             return [
                 fine(f"DATABASE_URL: {vitals.kind} answers in {took_ms:.0f} ms, tables are current ({revision})"),
-                diagnosis.judge_replicas(await vitals.alive(now), is_running=self._live is not None),
+                diagnosis.judge_replicas(
+                    await vitals.alive(now), is_running=self._live is not None, in_file=vitals.is_sqlite
+                ),
                 diagnosis.judge_rights(await vitals.newest_runs(RUNS_READ), now),
             ]
         except StoreUnavailable as error:

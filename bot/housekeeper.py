@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from bot.core.errors import StoreUnavailable
+from bot.store.replicas import ALIVE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,8 @@ class Housekeeper:
         self._clock = clock
         self._connections = connections
         self._warned_of = 0
+        self._shared_since: datetime | None = None
+        self._warned_of_sharing = False
         self._purge_at = self._forget_at = clock()
 
     async def run(self) -> None:
@@ -63,7 +66,10 @@ class Housekeeper:
 
     async def beat(self) -> None:
         """Do what is due now."""
-        self._compare(await self._replicas.note(self._clock()))
+        alive = await self._replicas.note(self._clock())
+        self._compare(alive)
+        if self._replicas.is_for_one:
+            self._look_for_others(alive)
         if self._clock() >= self._forget_at:
             await self._retention.forget_response_urls(self._clock())
             self._forget_at = self._clock() + FORGET_EVERY
@@ -77,6 +83,17 @@ class Housekeeper:
         if open_sockets > alive and open_sockets != self._warned_of:
             log.warning("strange_connections", connections=open_sockets, replicas=alive)
         self._warned_of = open_sockets if open_sockets > alive else 0
+
+    def _look_for_others(self, alive: int) -> None:
+        """Warn once when another process works on the same file; one that was killed seems to, for ``ALIVE_S``."""
+        if alive < 2:
+            self._shared_since, self._warned_of_sharing = None, False
+            return
+        now = self._clock()
+        self._shared_since = self._shared_since or now
+        if now - self._shared_since > timedelta(seconds=ALIVE_S) and not self._warned_of_sharing:
+            log.warning("file_shared", replicas=alive)
+            self._warned_of_sharing = True
 
     async def _purge(self) -> None:
         before, deleted = self._clock() - self._keep, 0

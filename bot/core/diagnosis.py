@@ -90,8 +90,12 @@ def judge_webhooks(last_at: datetime | None, now: datetime) -> Finding:
     return fine(f"webhook: the last one came {duration((now - last_at).total_seconds())} ago")
 
 
-def judge_replicas(alive: int, *, is_running: bool) -> Finding:
+def judge_replicas(alive: int, *, is_running: bool, in_file: bool = False) -> Finding:
     """Say how many processes share the database; the one that asks notes itself every ten seconds."""
+    if in_file and alive > 1:
+        return unknown(
+            f"replicas: {alive} on one SQLite file, or one was killed just now; let only one run, or use PostgreSQL"
+        )
     if alive or is_running:
         return fine(f"replicas: {max(alive, 1)} alive")
     return unknown("replicas: no bot is running on this database")

@@ -34,6 +34,11 @@ class Replicas:
         self._database = database
         self._owner = owner
 
+    @property
+    def is_for_one(self) -> bool:
+        """Tell a SQLite file, in which several only wait for each other, from a server's database."""
+        return self._database.is_sqlite
+
     async def note(self, now: datetime) -> int:
         """Note that this process is alive, and count those that are."""
         alive_since = now - timedelta(seconds=ALIVE_S)

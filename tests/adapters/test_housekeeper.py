@@ -80,6 +80,29 @@ async def test_the_sockets_of_the_replicas_are_none_to_warn_about(keep_house, re
     assert logs == []
 
 
+async def test_a_file_that_two_work_on_is_warned_about_once(keep_house, replicas, clock):
+    """A SQLite file is for one process; on a server several are welcome."""
+    house = keep_house()
+    with capture_logs() as logs:
+        for _ in range(8):
+            await replicas[1].note(clock.now)
+            await house.beat()
+            clock.advance(10)
+    warned = [{"event": "file_shared", "log_level": "warning", "replicas": 2}]
+    assert logs == (warned if replicas[0].is_for_one else [])
+
+
+async def test_one_that_was_killed_is_no_other(keep_house, replicas, clock):
+    """Who starts anew after a kill counts its own ghost for a while, and warns of nobody."""
+    await replicas[1].note(clock.now)
+    house = keep_house()
+    with capture_logs() as logs:
+        for _ in range(8):
+            await house.beat()
+            clock.advance(10)
+    assert logs == []
+
+
 async def test_what_is_old_is_deleted_to_the_end_and_then_hourly(keep_house, clock):
     """The first beat deletes batch after batch; the next time is an hour later."""
     retention = Retention(7, 3)

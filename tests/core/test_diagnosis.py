@@ -99,6 +99,14 @@ def test_socket_webhooks_and_replicas_are_told():
     assert diagnosis.judge_replicas(0, is_running=False).mark is Mark.UNKNOWN
 
 
+def test_several_on_one_file_are_told():
+    """A SQLite file is for one process; one that was killed just now may still seem to be the second."""
+    assert diagnosis.judge_replicas(1, is_running=True, in_file=True).mark is Mark.FINE
+    several = diagnosis.judge_replicas(2, is_running=True, in_file=True)
+    assert several.mark is Mark.UNKNOWN
+    assert "2 on one SQLite file" in str(several)
+
+
 def test_what_is_wrong_comes_first():
     """The message begins with what needs attention, each line with its sign and what to do."""
     message = doctor_message([fine("a: good"), unknown("b: who knows"), wrong("c: bad; mend it")], NOW)
