@@ -1,4 +1,4 @@
-"""What one process does beside its work: say that it is alive, notice strangers on the socket, delete what is old."""
+"""What one process does beside its work: say that it is alive, free what the frozen hold, delete what is old."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-BEAT_S: Final = 10.0
+TURN_S: Final = 1.0
+BEAT_EVERY: Final = timedelta(seconds=10)
 PURGE_EVERY: Final = timedelta(hours=1)
 FORGET_EVERY: Final = timedelta(minutes=1)
 
@@ -53,16 +54,24 @@ class Housekeeper:
         self._warned_of = 0
         self._shared_since: datetime | None = None
         self._warned_of_sharing = False
-        self._purge_at = self._forget_at = clock()
+        self._beat_at = self._purge_at = self._forget_at = clock()
 
     async def run(self) -> None:
         """Keep house until cancelled."""
         while True:
             try:
-                await self.beat()
+                await self.turn()
             except StoreUnavailable as error:
                 log.warning("store_unavailable", worker="housekeeper", error=str(error))
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(TURN_S)
+
+    async def turn(self) -> None:
+        """Free what frozen processes hold; do the rest now and then."""
+        if ended := await self._replicas.end_stalled():
+            log.warning("stalled_sessions_ended", sessions=ended)
+        if self._clock() >= self._beat_at:
+            self._beat_at = self._clock() + BEAT_EVERY
+            await self.beat()
 
     async def beat(self) -> None:
         """Do what is due now."""

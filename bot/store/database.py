@@ -39,8 +39,11 @@ CONNECT_S = 2.0
 STATEMENT_S = 2.0
 """No statement of a running bot takes long: a server that hangs must be given up while Slack still waits."""
 
-IDLE_IN_TRANSACTION_MS = 2000
+STANDS_STILL_MS = 2000
 """A process that stands still in the middle of a transaction holds rows locked: the server ends it, others go on."""
+
+APPLICATION_NAME = "flokit-bot"
+"""What the server shows of a running bot's sessions."""
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 """What every SQLite file begins with, once anything is in it: https://www.sqlite.org/fileformat.html"""
@@ -94,7 +97,7 @@ class Database:
         else:
             event.listen(self.engine.sync_engine, "handle_error", _drop_what_hangs)
             if statement_s is not None:
-                event.listen(self.engine.sync_engine, "connect", _limit_idling)
+                event.listen(self.engine.sync_engine, "connect", _introduce)
 
     def _connect_sqlite(self, database: str, **options: Any) -> trips.Connection:
         """Connect, and remember the thread that aiosqlite works in."""
@@ -282,10 +285,14 @@ def _set_pragmas(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _limit_idling(connection: Any, _record: object) -> None:
-    """Say it in the session, not when connecting: PgBouncer refuses settings that it does not know."""
+def _introduce(connection: Any, _record: object) -> None:
+    """Say who this is, and how long it may stand still.
+
+    In the session, not when connecting: PgBouncer refuses settings that it does not know.
+    """
     cursor = connection.cursor()
-    cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}")
+    cursor.execute(f"SET application_name = '{APPLICATION_NAME}'")
+    cursor.execute(f"SET idle_in_transaction_session_timeout = {STANDS_STILL_MS}")
     cursor.close()
     connection.commit()
 

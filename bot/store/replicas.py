@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 
+from bot.store.database import APPLICATION_NAME, STANDS_STILL_MS
 from bot.store.tables import replicas
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 
 ALIVE_S: Final = 40.0
 """A process that has not been seen for this long is gone."""
+
+_END_STALLED: Final = text("""
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND application_name = :application
+    AND state <> 'idle' AND wait_event = 'ClientRead' AND state_change < now() - make_interval(secs => :seconds)
+""")
+"""https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ACTIVITY-VIEW"""
 
 
 async def count_alive(connection: AsyncConnection, now: datetime) -> int:
@@ -52,6 +60,18 @@ class Replicas:
             alive = await count_alive(connection, now)
         self._database.note_saved()
         return alive
+
+    async def end_stalled(self, after_s: float = STANDS_STILL_MS / 1000) -> int:
+        """End the sessions in which another process stands still, and return how many; they hold rows locked.
+
+        The server ends those that idle in a transaction by itself. Between preparing a statement and running it
+        a session counts as active, and no timeout before PostgreSQL 17's ``transaction_timeout`` ends it.
+        """
+        if self._database.is_sqlite:
+            return 0
+        async with self._database.begin() as connection:
+            told = {"application": APPLICATION_NAME, "seconds": after_s}
+            return await connection.scalar(_END_STALLED, told) or 0
 
     async def leave(self) -> None:
         """Forget this process."""

@@ -166,10 +166,16 @@ async def test_server_stops_inside_a_transaction(postgres_server, postgres_url, 
         assert await click(store, make)
 
 
-async def _stand_still(database, claim):
-    """Hold all runs in a transaction until somebody else could claim one, then write."""
+async def _stand_still(database, claim, *, prepared=False):
+    """Hold all runs in a transaction until somebody else could claim one, then write.
+
+    Between preparing a statement and running it, the server takes the session for an active one.
+    """
     async with database.begin() as connection:
         await connection.execute(select(runs).with_for_update())
+        if prepared:
+            raw = await connection.get_raw_connection()
+            await raw.driver_connection.prepare("SELECT id FROM runs WHERE phase = 'new'")
         async with asyncio.timeout(10):
             while not await claim():
                 pass
@@ -179,12 +185,34 @@ async def _stand_still(database, claim):
 @pytest.mark.postgres
 async def test_a_process_that_stands_still_is_thrown_out(postgres_url, make, click, monkeypatch):
     """Frozen inside a transaction, it keeps its rows from others only for a moment, and then can save nothing."""
-    monkeypatch.setattr(database_module, "IDLE_IN_TRANSACTION_MS", 100)
+    monkeypatch.setattr(database_module, "STANDS_STILL_MS", 100)
     frozen, awake = Database(postgres_url), Store(Database(postgres_url), owner="b")
     try:
         await click(awake, make)
         with pytest.raises(StoreUnavailable):
             await _stand_still(frozen, lambda: awake.claim_runs(make.clock.now, 1))
+        async with frozen.begin() as connection:
+            assert await connection.scalar(select(runs.c.phase)) != "frozen"
+    finally:
+        await frozen.close()
+        await awake.close()
+
+
+@pytest.mark.postgres
+async def test_a_process_that_stands_still_before_it_runs_a_statement_is_thrown_out(postgres_url, make, click):
+    """No timeout of the server ends it there; another process does."""
+    frozen, database = Database(postgres_url), Database(postgres_url)
+    awake, replicas, ended = Store(database, owner="b"), Replicas(database, "b"), []
+
+    async def claim():
+        ended.append(await replicas.end_stalled(0.1))
+        return await awake.claim_runs(make.clock.now, 1)
+
+    try:
+        await click(awake, make)
+        with pytest.raises(StoreUnavailable):
+            await _stand_still(frozen, claim, prepared=True)
+        assert sum(ended) == 1
         async with frozen.begin() as connection:
             assert await connection.scalar(select(runs.c.phase)) != "frozen"
     finally:
