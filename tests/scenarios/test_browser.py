@@ -25,6 +25,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.sandbox.page import add_page
 from bot.sandbox.run import PAGE_FILES
 from bot.sandbox.slack import LocalSlack
+from tests import npm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -543,6 +544,19 @@ async def test_a_modal_is_replaced_changes_as_one_types_and_is_cleared(browser):
         assert not page.complaints
 
 
+async def test_a_toast_above_a_modal_can_be_reached(browser):
+    """A dialog makes all outside it inert: what goes wrong meanwhile is said, and dismissed, inside it."""
+    async with workspace_with_a_modal() as (url, _saved):
+        page = await open_page(browser, f"{url}/#D0ANA", width=400)
+        await page.get_by_test_id("home-tab").click()
+        await page.get_by_test_id("home").get_by_role("button", name="Set up a digest").click()
+        await page.get_by_test_id("modal").wait_for()
+        await page.evaluate("import('/page/toast.js').then(({ showToast }) => showToast('That did not work.'))")
+        await expect(page.get_by_role("alert").filter(has_text="That did not work.")).to_be_visible()
+        await page.get_by_role("button", name="Dismiss").click()
+        await expect(page.get_by_test_id("toast")).to_be_hidden()
+
+
 FORM_BLOCKS = [
     {
         "type": "section",
@@ -781,3 +795,111 @@ async def test_all_text_stands_out_from_its_ground(browser, url, dark):
         found = await page.evaluate(TEXT_TOO_FAINT)
         assert found["seen"] > 50
         assert found["faint"] == []
+
+
+BARRIERS = """async () => {
+  const { violations } = await axe.run({ resultTypes: ["violations"], rules: { "target-size": { enabled: true } } });
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(" ")}`));
+}"""
+"""Names what axe-core calls serious or critical: https://github.com/dequelabs/axe-core/blob/develop/doc/API.md."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def axe(tmp_path_factory) -> str:
+    """The source of axe-core, as locked."""
+    npm.need_node()
+    folder = tmp_path_factory.mktemp("axe")
+    await npm.install(Path(__file__).parent / "axe", folder)
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+async def use_tool(page: Page, name: str) -> None:
+    """Open one of the sidebar's tools; on a narrow page the sidebar has to be opened first."""
+    drawer = page.get_by_role("button", name="Channels and people")
+    if await drawer.is_visible():
+        await drawer.click()
+    await page.get_by_test_id(f"{name}-open").click()
+
+
+async def views_of_the_tools(page: Page) -> AsyncIterator[str]:
+    """Open the sandbox's tools, everything in them unfolded, and yield each one's name while it is shown."""
+    await use_tool(page, "control")
+    await page.get_by_test_id("control-integration").first.wait_for()
+    await page.locator("#control details").evaluate_all("all => all.forEach((each) => (each.open = true))")
+    yield "control panel"
+    await page.get_by_role("button", name="Close Weather").click()
+    await use_tool(page, "inspector")
+    await page.get_by_test_id("inspector-entry").first.locator("summary").click()
+    await page.get_by_test_id("inspector").get_by_test_id("json").first.wait_for()
+    yield "inspector"
+    await page.get_by_role("button", name="Close the inspector").click()
+    await use_tool(page, "tour")
+    await page.get_by_test_id("tour-do").wait_for()
+    yield "tour"
+    await page.get_by_test_id("tour-skip").click()
+
+
+async def views_of_the_page(page: Page, url: str) -> AsyncIterator[str]:
+    """Bring up one view of the page after the other, and yield its name while it is shown.
+
+    Where no other test writes: each message costs time, and the bot is invited and removed again.
+    """
+    menu = page.get_by_test_id("channel-menu")
+    await page.goto(f"{url}/#C0GENERAL")
+    await expect(page.locator("#channel-about")).to_contain_text("not in this channel")
+    yield "channel without the app"
+    await menu.click()
+    yield "menu"
+    await page.get_by_role("menuitem", name="Invite").click()
+    await expect(page.locator("#channel-about")).to_contain_text("and FloKit")
+    messages = page.get_by_test_id("messages").get_by_test_id("message")
+    before = await messages.count()
+    await type_in(page, "/flokit status")
+    await expect(messages).to_have_count(before + 1)
+    yield "status"
+    await page.get_by_test_id("composer").fill("/flokit s")
+    yield "suggestions"
+    await page.get_by_test_id("composer").fill("")
+    await resync_of(page, "Stripe").click()
+    yield "confirm"
+    await page.get_by_test_id("dialog-confirm").click()
+    await messages.last.get_by_test_id("open-thread").click()
+    await expect(page.get_by_test_id("thread")).to_contain_text("synced in", timeout=OUTCOME_WITHIN_MS)
+    yield "thread"
+    await page.get_by_role("button", name="Close the thread").click()
+    await type_in(page, "/flokit subscribe")
+    modal = page.get_by_test_id("modal")
+    await modal.wait_for()
+    yield "form"
+    await page.get_by_test_id("modal-close").click()
+    await expect(modal).to_be_hidden()
+    async for tool in views_of_the_tools(page):
+        yield tool
+    await menu.click()
+    await page.get_by_role("menuitem", name="Archive the channel").click()
+    await page.get_by_test_id("archived").wait_for()
+    yield "archived channel"
+    await menu.click()
+    await page.get_by_role("menuitem", name="Bring the channel back").click()
+    await page.get_by_test_id("composer").wait_for()
+    await menu.click()
+    await page.get_by_role("menuitem", name="Remove").click()
+    await page.goto(f"{url}/#D0ANA")
+    await page.get_by_test_id("home-tab").click()
+    await page.get_by_test_id("home").get_by_role("button").first.wait_for()
+    yield "App Home"
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1600, False), (400, True)])
+async def test_no_view_has_a_serious_barrier(browser, url, axe, width, dark):
+    """Whatever the page shows, axe-core finds nothing serious or critical in it."""
+    await plan_success(url, STRIPE, 0.3)
+    page = await open_page(browser, url, width=width, dark=dark)
+    await page.emulate_media(reduced_motion="reduce")  # what is half faded in has no contrast yet
+    await page.evaluate(axe)
+    found = {view: await page.evaluate(BARRIERS) async for view in views_of_the_page(page, url)}
+    assert {view: barriers for view, barriers in found.items() if barriers} == {}
+    assert len(found) == 12
+    assert not page.complaints

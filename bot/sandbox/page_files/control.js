@@ -144,11 +144,11 @@ export class ControlPanel {
     });
     const ending = el(
       "select",
-      { class: "input", "aria-label": `How the next sync of ${name} ends` },
+      { class: "input", "aria-label": `How it ends: ${name}` },
       ...ENDINGS.map(([value, label]) => el("option", { value, selected: value === one.plan?.ending }, label)),
     );
-    const lag = seconds(`Start lag of ${name}`, one.plan?.start_lag_s ?? 1);
-    const duration = seconds(`Duration of ${name}`, one.plan?.duration_s ?? 3);
+    const lag = seconds(`Starts late by (s): ${name}`, one.plan?.start_lag_s ?? 1);
+    const duration = seconds(`Lasts (s): ${name}`, one.plan?.duration_s ?? 3);
     const act = (/** @type {string} */ label, /** @type {string} */ says, /** @type {() => Order} */ what, /** @type {string} */ done) =>
       this.#act(label, says, what, `${name}: ${done}`, { data: { testid: `control-${label.toLowerCase().replaceAll(" ", "-")}` } });
     return el(

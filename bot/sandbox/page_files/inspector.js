@@ -121,9 +121,9 @@ export class Inspector {
     const fill = () => {
       if (body.firstChild) return;
       body.append(
-        el("h4", {}, "Request"),
+        el("h3", {}, "Request"),
         jsonBlock("Request", pretty(entry.request)),
-        el("h4", {}, entry.ok === null ? "No answer yet" : "Response"),
+        el("h3", {}, entry.ok === null ? "No answer yet" : "Response"),
         entry.ok === null ? "" : jsonBlock("Response", pretty(entry.response)),
       );
     };

@@ -1,5 +1,6 @@
 /**
  * One sentence at the foot of the page for what went wrong. The newest takes the place of the last.
+ * While a dialog is open, nothing outside it can be reached or is read out: the toast goes into it.
  */
 
 import { byId } from "./dom.js";
@@ -10,8 +11,10 @@ let timer;
 
 /** @param {string} sentence */
 export function showToast(sentence) {
+  const toast = byId("toast");
+  (document.querySelector("dialog[open]") ?? document.body).append(toast);
   byId("toast-text").textContent = sentence;
-  byId("toast").hidden = false;
+  toast.hidden = false;
   wait();
 }
 
