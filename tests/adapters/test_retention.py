@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 import pytest_asyncio
 from sqlalchemy import func, select
 
+from bot.core.errors import ClaimLost
 from bot.core.models import Message, Outcome
 from bot.store import retention
 from bot.store.database import Database
@@ -115,6 +117,18 @@ async def test_notes_and_panels_go_once_they_are_shown(store, database, make, cl
     clock.advance(200 * 86400)
     await purge(database, clock)
     assert (await rows_of(database))["outbox"] == 1
+
+
+async def test_who_stood_still_until_the_retention_came_answers_nothing(store, database, make, clock):
+    """A request that another answered, and that was deleted since, is no less answered."""
+    request = make.command()
+    await store.add_request(request)
+    await store.claim_requests(clock.now, 1)
+    await store.finish_request(request.id)
+    clock.advance(200 * 86400)
+    await purge(database, clock)
+    with pytest.raises(ClaimLost):
+        await store.finish_request(request.id)
 
 
 async def test_much_goes_in_small_batches(store, database, make, clock, monkeypatch):

@@ -195,6 +195,7 @@ async def test_late_result_is_a_message_of_its_own(bench, click, root):
 async def test_row_of_the_clicked_panel_follows(bench, click):
     """The panel that was clicked is redrawn when its run starts and when it ends."""
     request, panel = bench.make.command(), bench.make.panel()
+    await bench.store.add_request(request)
     await bench.store.add_panel(request, panel, HERE, bench.clock.now)
     await bench.send_all()
     (message,) = bench.slack.messages("C0DATA")
@@ -439,6 +440,7 @@ async def test_private_status_can_be_redrawn(bench):
     await bench.slack.click("UANA", "C0GENERAL", shown["ts"], Action.REFRESH, ephemeral=True)
     url = bench.slack.envelopes[-1].payload["response_url"]
     press = bench.make.press(channel="C0GENERAL", ephemeral=True, response_url=url)
+    await bench.store.add_request(press)
     await bench.store.redraw_panel(press, replace(panel, stale_reason="no answer"), bench.clock.now)
     await bench.send_all()
     (again,) = bench.slack.ephemerals("UANA")
@@ -457,7 +459,9 @@ async def test_private_status_that_cannot_change_any_more_is_left(bench):
     for _ in range(4):
         await bench.client.respond(url, Message("used"))
     shown = len(bench.slack.ephemerals("UANA"))
-    await bench.store.redraw_panel(bench.make.press(), panel, bench.clock.now)
+    press = bench.make.press()
+    await bench.store.add_request(press)
+    await bench.store.redraw_panel(press, panel, bench.clock.now)
     await bench.send_all()
     for _ in range(6):
         await bench.send_all(30)

@@ -357,10 +357,11 @@ async def test_change_during_an_edit_is_shown_next(store, make, clock, click):
 
 async def test_row_edits_are_not_paced_by_progress(store, make, clock):
     """A redrawn panel is due at once: a person waits for it."""
-    request, panel = make.command(), make.panel()
+    request, press, panel = make.command(), make.press(), make.panel()
+    await store.add_request(request)
+    await store.add_request(press)
     await store.add_panel(request, panel, HERE, clock.now)
     await store.mark_posted(await claim_one(store, clock), "C0DATA", "1.0", clock.now)
-    press = make.press()
     await store.redraw_panel(press, replace(panel, page=1), clock.now)
     item = await claim_one(store, clock)
     assert (await store.load_panel_view(item.panel_id))[0].page == 1
@@ -381,12 +382,14 @@ async def test_response_url_ends(store, make, clock):
 
 async def test_press_renews_the_response_url(store, make, clock):
     """A press on a message that only its reader sees brings the response_url that can change it."""
-    panel = make.panel()
+    request, panel = make.command(), make.panel()
     address = replace(HERE, response_url="https://hooks.slack.com/old", ephemeral=True)
-    await store.add_panel(make.command(), panel, address, clock.now)
+    await store.add_request(request)
+    await store.add_panel(request, panel, address, clock.now)
     await store.mark_shown(await claim_one(store, clock), clock.now, ephemeral=True)
     clock.advance(3600)
     press = make.press(ephemeral=True, response_url="https://hooks.slack.com/new")
+    await store.add_request(press)
     await store.redraw_panel(press, panel, clock.now)
     item = await claim_one(store, clock)
     assert item.response_url == "https://hooks.slack.com/new"

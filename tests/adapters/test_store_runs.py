@@ -517,7 +517,9 @@ async def test_superseded_late_look_writes_nothing(store, make, clock, click):
 async def test_keep_watching_makes_the_run_due(store, make, clock, click):
     """Keep watching makes an unconfirmed run due at once for one more deadline, and is audited."""
     run = await unconfirmed(store, make, click)
-    assert await store.keep_watching(keep_press(make, run.id), run.id, clock.now) is Kept.WATCHED
+    request = keep_press(make, run.id)
+    await store.add_request(request)
+    assert await store.keep_watching(request, run.id, clock.now) is Kept.WATCHED
     (claim,) = await store.claim_runs(clock.now, 5)
     assert claim.run.keep_until == clock.now + timedelta(seconds=run.patience.deadline_s)
     assert [row.action for row in await rows(store, audit)] == ["resync", "outcome", "keep_watching"]
@@ -550,7 +552,9 @@ async def test_keep_watching_fences_the_look_under_way(store, make, clock, click
     """A look that was under way when somebody pressed Keep watching does not undo the press."""
     run = await unconfirmed(store, make, click)
     (claim,) = await store.claim_runs(clock.advance(300), 5)
-    await store.keep_watching(keep_press(make, run.id), run.id, clock.now)
+    request = keep_press(make, run.id)
+    await store.add_request(request)
+    await store.keep_watching(request, run.id, clock.now)
     with pytest.raises(ClaimLost):
         await store.save(claim, make.watching(claim.run), clock.now)
 
@@ -576,6 +580,7 @@ async def test_overlay_shows_only_what_is_newer_than_the_panel(store, make, cloc
     await store.save(claim, make.ended(claim.run), clock.now)
     clock.advance(60)
     panel, request = make.panel(), make.command()
+    await store.add_request(request)
     await store.add_panel(request, panel, ADDRESS, clock.now)
     assert (await store.load_panel_view(panel.id))[1] == {}
     clock.advance(1)
