@@ -88,8 +88,8 @@ async def test_a_post_is_repeated_only_when_it_was_lost(make_world):
             posts = world.flokit.posts(f"int_{kind}")
             assert len(posts) == expected
             assert len({post.idempotency_key for post in posts}) == 1
-            if expected > 1:  # the grace time of 1 s counts from before the POST is sent
-                assert (posts[1].at - posts[0].at).total_seconds() > 0.8
+            if expected > 1:  # the grace time of 1 s counts from before the POST is sent, which may take a while
+                assert (posts[1].at - posts[0].at).total_seconds() > 0.3
 
 
 async def test_without_flokit_older_knowledge_is_shown_as_such(make_world):
