@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -187,16 +188,23 @@ class _Page:
         if "view_id" in asked:
             return await self._click_in_view(asked)
         user, channel, ts, action_id = texts(asked, "user", "channel", "ts", "action_id")
-        ack = await self._slack.click(
+        value = optional_text(asked, "value")
+        press = partial(
+            self._slack.click,
             user,
             channel,
             ts,
             action_id,
-            block_id=optional_text(asked, "block_id"),
-            value=optional_text(asked, "value"),
+            value=value,
             ephemeral=asked.get("ephemeral") is True,
             values=_values(asked),
         )
+        try:
+            ack = await press(block_id=optional_text(asked, "block_id"))
+        except LookupError:
+            if value is None:
+                raise
+            ack = await press()  # the message was edited on the way: its blocks have other ids, the button is the same
         return _outcome(ack.error, CLICK_FAILURES)
 
     async def _click_in_view(self, asked: Json) -> Json:

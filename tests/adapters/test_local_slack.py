@@ -1127,6 +1127,16 @@ async def test_people_type_and_click_on_the_page(page):
     assert slack.message("C0DATA", said[1]["ts"])["text"] == "<@UFLOKIT> hi"
 
 
+async def test_a_click_that_crosses_an_edit_counts(page):
+    """An edit gives the blocks other ids while the click is on its way: the button of the same value is meant."""
+    slack, session = page
+    ts = (await client_of(slack).chat_postMessage(channel="C0DATA", text="x", blocks=BLOCKS))["ts"]
+    place = {"user": "UANA", "channel": "C0DATA", "ts": ts, "action_id": "go", "block_id": "of_before_the_edit"}
+    async with connected(slack):
+        assert await post(session, "/page/click", **place, value="one") == (200, {"ok": True, "error": ""})
+        assert (await post(session, "/page/click", **place))[0] == 400
+
+
 async def test_the_page_shows_slacks_sentences(page):
     """What goes wrong is told as Slack's clients tell it."""
     slack, session = page

@@ -544,6 +544,24 @@ async def test_a_modal_is_replaced_changes_as_one_types_and_is_cleared(browser):
         assert not page.complaints
 
 
+async def test_an_edit_under_the_pointer_costs_no_click(browser):
+    """What is edited between the button's going down and up is drawn anew afterwards, and the click counts."""
+    async with workspace_with_a_modal() as (url, _saved):
+        client = AsyncWebClient("xoxb-sandbox", base_url=f"{url}/api/")
+        posted = await client.chat_postMessage(channel="C0DATA", text="before")
+        await client.chat_postMessage(channel="C0DATA", text="in its thread", thread_ts=posted["ts"])
+        page, other = [await open_page(browser, f"{url}/#C0DATA") for _ in range(2)]
+        messages = page.get_by_test_id("messages")
+        await messages.get_by_test_id("open-thread").hover()
+        await page.mouse.down()
+        await client.chat_update(channel="C0DATA", ts=posted["ts"], text="after")
+        await client.chat_postMessage(channel="C0DATA", text="in its thread, too", thread_ts=posted["ts"])
+        await expect(other.get_by_test_id("messages")).to_contain_text("2 replies")
+        await page.mouse.up()
+        await expect(page.get_by_test_id("thread-messages")).to_contain_text("in its thread, too")
+        await expect(messages).to_contain_text("after")
+
+
 async def test_a_toast_above_a_modal_can_be_reached(browser):
     """A dialog makes all outside it inert: what goes wrong meanwhile is said, and dismissed, inside it."""
     async with workspace_with_a_modal() as (url, _saved):

@@ -20,6 +20,7 @@ import { Live } from "./live.js";
 import { Modal } from "./modal.js";
 import { plainWords } from "./mrkdwn.js";
 import { Panels } from "./panels.js";
+import { Pointer } from "./pointer.js";
 import { hrefOf, placeHref, readActingAs, readPlace, replacePlace, saveActingAs } from "./route.js";
 import { Sidebar } from "./sidebar.js";
 import { Store } from "./state.js";
@@ -100,6 +101,7 @@ const live = new Live("/page/live", {
   online: (online) => store.setOnline(online),
 });
 
+const pointer = new Pointer();
 prepareToast();
 store.onChange(render);
 store.onArrival(welcome);
@@ -114,6 +116,7 @@ setInterval(() => {
 live.connect();
 
 function render() {
+  if (pointer.isDown) return pointer.afterwards(render);
   renderBanner();
   if (!store.ready) return;
   byId("app").hidden = false;
