@@ -70,8 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return EXIT_SETTINGS
-    except KeyboardInterrupt:
-        return EXIT_FINE
 
 
 def _parser() -> argparse.ArgumentParser:
