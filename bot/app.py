@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
-from bot.core.errors import SettingsError, SlackAuthLost, SlackError, StoreUnavailable
+from bot.core.errors import SettingsError, SlackAuthLost, SlackError, StoreRefused, StoreUnavailable
 from bot.diagnosis import Live
 from bot.health import Health
 from bot.housekeeper import Housekeeper
@@ -67,7 +67,7 @@ class Bot:
         self._policy = load_policy(settings.policy_file)
         self._clock = clock
         self._stop = asyncio.Event()
-        self._database = Database(settings.database_url)
+        self._database = Database(settings.database_url, pool_size=settings.database_pool_size)
         owner = f"{socket.gethostname()}:{new_id('bot')}"
         self._store = Store(self._database, owner=owner, lease_s=settings.lease_s)
         self._timers = Timers(self._database, owner=owner, lease_s=settings.lease_s)
@@ -120,13 +120,21 @@ class Bot:
     async def _prepare_database(self) -> None:
         """Bring the embedded database up to date; a shared one is only changed by ``flokit-bot migrate``.
 
-        A server that is not there yet is waited for: it may be starting, too. So is a file that another process locks.
+        A server that is not there yet is waited for: it may be starting, too. So is one that can't be written, as in a
+        failover, and a file that another process locks.
+
+        Raises:
+            SettingsError: no waiting helps.
         """
         while not self._stop.is_set():
             try:
                 if self._database.is_sqlite:
                     await schema.upgrade(self._database)
                 revision = await schema.current(self._database)
+                if revision == schema.HEAD:
+                    await self._replicas.note(self._clock())
+            except StoreRefused as error:
+                raise SettingsError([f"DATABASE_URL: {error}."]) from None
             except StoreUnavailable as error:
                 log.warning("store_unavailable", worker="start", error=str(error))
                 await self._sleep(DATABASE_RETRY_S)

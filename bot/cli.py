@@ -205,7 +205,7 @@ def _migrate(_options: argparse.Namespace) -> int:
             await schema.upgrade(database)
             return await schema.current(database)
         except StoreUnavailable as error:
-            raise SettingsError([f"DATABASE_URL: {error}; is the server running, and the address right?"]) from error
+            raise SettingsError([f"DATABASE_URL: {error}."]) from error
         finally:
             await database.close()
 
@@ -224,6 +224,8 @@ def _audit(options: argparse.Namespace) -> int:
         database = Database(settings.database_url)
         audit, person = Audit(database), options.person.removeprefix("@")
         try:
+            if database.problem:
+                raise SettingsError([f"DATABASE_URL: {database.problem}."])
             if database.file and not database.file.exists():
                 raise SettingsError([f"DATABASE_URL: there is no file {database.file} yet."])
             if await schema.current(database) != schema.HEAD:
@@ -236,7 +238,7 @@ def _audit(options: argparse.Namespace) -> int:
             )
             await export_audit(audit, wanted, options.format, sys.stdout)
         except StoreUnavailable as error:
-            raise SettingsError([f"DATABASE_URL: {error}; is the server running, and the address right?"]) from error
+            raise SettingsError([f"DATABASE_URL: {error}."]) from error
         finally:
             await database.close()
 

@@ -231,11 +231,15 @@ class Diagnosis:
 
     async def _look_at_database(self) -> list[Finding]:
         vitals = self._vitals
+        if vitals.problem:
+            return [wrong(f"DATABASE_URL: {vitals.problem}")]
         if vitals.is_missing:
             return [fine("DATABASE_URL: a file that the first start makes")]
         try:
             revision = await vitals.revision()
             took_ms = await vitals.latency_s() * 1000
+            if await vitals.is_read_only():
+                return [wrong("DATABASE_URL: the server is read-only right now, so nothing can be saved")]
             if revision != vitals.needed_revision:
                 return [_judge_tables(revision, vitals.needed_revision, is_sqlite=vitals.is_sqlite)]
             now = self._clock()
@@ -247,7 +251,7 @@ class Diagnosis:
                 diagnosis.judge_rights(await vitals.newest_runs(RUNS_READ), now),
             ]
         except StoreUnavailable as error:
-            return [wrong(f"DATABASE_URL: {error}; is the server running, and the address right?")]
+            return [wrong(f"DATABASE_URL: {error}")]
 
 
 def _judge_key(name: str, found: Listing | FlokitError) -> Finding:

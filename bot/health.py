@@ -55,11 +55,13 @@ class Health:
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 revision = await schema.current(self.database)
+                is_read_only = await self.database.is_read_only()
         except StoreUnavailable as error:
             return {"database": str(error), "migrations": ""}
         except TimeoutError:
             return {"database": f"the database did not answer within {ANSWER_WITHIN_S:g} s", "migrations": ""}
-        saving = f"nothing can be saved: {self.database.not_saving}" if self.database.not_saving else ""
+        reason = "the server is read-only right now" if is_read_only else self.database.not_saving
+        saving = f"nothing can be saved: {reason}" if reason else ""
         if revision == schema.HEAD:
             return {"database": saving, "migrations": ""}
         found = f"revision {revision}" if revision else "no revision"

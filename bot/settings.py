@@ -17,6 +17,7 @@ from bot.core.hosts import is_loopback
 from bot.core.incidents import Rules
 from bot.core.limits import Limits
 from bot.core.models import Patience
+from bot.database_url import Server, UrlProblem, parse_database_url
 
 
 class Mode(StrEnum):
@@ -46,21 +47,11 @@ def _check_command(value: str) -> str:
 
 
 def _check_database_url(value: str) -> str:
-    if not value.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
-        raise PydanticCustomError(
-            "database_url",
-            "must begin with sqlite+aiosqlite:/// (a file) or postgresql+asyncpg:// (a server)",
-        )
     try:
-        parts = urlsplit(value)
-        is_whole = len(parts.path) > 1 and (parts.port is None or parts.port > 0)
-    except ValueError:
-        is_whole = False
-    if not is_whole:
-        raise PydanticCustomError(
-            "database_url", "must name a file, or a server and its database; encode special characters: @ is %40"
-        )
-    return value
+        parse_database_url(value)
+    except UrlProblem as problem:
+        raise PydanticCustomError("database_url", "{problem}", {"problem": str(problem)}) from None
+    return value.strip()
 
 
 def _check_bot_token(value: SecretStr) -> SecretStr:
@@ -166,8 +157,14 @@ class DatabaseSettings(BaseSettings):
     model_config = _SOURCES
 
     database_url: Annotated[str, AfterValidator(_check_database_url)] = Field(
-        "sqlite+aiosqlite:///data/flokit.db", description="SQLAlchemy URL", repr=False
+        "sqlite+aiosqlite:///data/flokit.db", description="a SQLite file or a PostgreSQL server", repr=False
     )
+
+    @property
+    def _server(self) -> Server:
+        """The server that the database is on; an empty one when it is a file."""
+        where = parse_database_url(self.database_url)
+        return where if isinstance(where, Server) else Server()
 
 
 class Settings(DatabaseSettings):
@@ -191,6 +188,7 @@ class Settings(DatabaseSettings):
     flokit_webhook_timestamp_header: Header | None = Field(
         None, description="the header that carries a webhook's time; with it, old deliveries are refused"
     )
+    database_pool_size: int = Field(15, ge=2, le=200, description="how many connections to a server may be open")
     flokit_command: Annotated[str, AfterValidator(_check_command)] = Field("/flokit", description="slash command")
     host: str = Field("127.0.0.1", description="address of health, readiness, metrics, webhooks and Slack over HTTP")
     port: int = Field(3000, ge=0, le=65535, description="its port; 0 takes a free one and logs it")
@@ -232,14 +230,16 @@ class Settings(DatabaseSettings):
     def secrets(self) -> list[str]:
         """What must not be seen anywhere."""
         values = [getattr(self, name) for name in type(self).model_fields]
-        return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        return [*secrets, *filter(None, (self._server.password, self._server.driver_options.get("sslpassword")))]
 
     @property
     def unencrypted(self) -> list[str]:
         """Name the addresses to which secrets go as plain text, beyond this machine."""
         urls = {"SLACK_API_URL": self.slack_api_url, "FLOKIT_API_URL": self.flokit_api_url}
         parts = {name: urlsplit(url) for name, url in urls.items()}
-        return [name for name, url in parts.items() if url.scheme == "http" and not is_loopback(url.hostname or "")]
+        plain = [name for name, url in parts.items() if url.scheme == "http" and not is_loopback(url.hostname or "")]
+        return [*plain, "DATABASE_URL"] if self._server.is_exposed else plain
 
     @property
     def mode(self) -> Mode:

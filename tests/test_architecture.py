@@ -21,6 +21,7 @@ LAYERS = (
             "bot.policy_file",
             "bot.policy_text",
             "bot.settings",
+            "bot.database_url",
             "bot.scopes",
             "bot.logs",
             "bot.pacing",
@@ -63,6 +64,7 @@ LAYERS = (
 
 SIDEWAYS = {
     ("bot.settings", "bot"),
+    ("bot.settings", "bot.database_url"),
     ("bot.policy_file", "bot.policy_text"),
     ("bot.slack", "bot.slack_session"),
     ("bot.actions", "bot.access"),

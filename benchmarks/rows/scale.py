@@ -111,7 +111,7 @@ async def _following(flokit_url: str) -> AsyncIterator[tuple[Process, Database]]
         await schema.upgrade(database)
         await watch_claims(database)
         try:
-            async with running_follower(str(database.url), flokit_url) as process:
+            async with running_follower(f"sqlite+aiosqlite:///{database.file}", flokit_url) as process:
                 yield process, database
         finally:
             await database.close()
@@ -124,7 +124,7 @@ async def _in_one_workspace(warms_up_s: float, seconds: float) -> Row:
         await schema.upgrade(database)
         await watch_claims(database)
         plan = Plan(IN_ONE_WORKSPACE, IN_ONE_WORKSPACE, EVERY_IN_ONE_S, TEAM_ID)
-        settings = {"DATABASE_URL": str(database.url)}
+        settings = {"DATABASE_URL": f"sqlite+aiosqlite:///{database.file}"}
         async with (
             running_flokit(integrations=IN_ONE_WORKSPACE, syncing=True) as flokit_url,
             running(BOT, flokit_url, settings=settings) as subject,

@@ -23,7 +23,8 @@ BotError
 ├── IllegalObservation           an event that a run's phase does not know; nothing was changed
 ├── ClaimLost                    another replica took the work over; write nothing
 ├── StoreUnavailable             the database cannot be reached; nothing was saved
-│   └── StoreInDoubt             it went away while it committed: it may have been saved
+│   ├── StoreInDoubt             it went away while it committed: it may have been saved
+│   └── StoreRefused             wrong password, no such database, no rights: at a start, no waiting helps
 ├── WebhookRefused               a delivery that is not taken; http_status
 └── SettingsError                one sentence a line; exit code 78
 """
@@ -225,6 +226,13 @@ class StoreUnavailable(BotError):
 
 class StoreInDoubt(StoreUnavailable):
     """The database went away while it committed: nobody knows yet whether that was saved."""
+
+
+class StoreRefused(StoreUnavailable):
+    """The server refuses the user, the password, the database or the way to it.
+
+    At a start that is a wrong setting. Under way somebody may be changing it, and the bot waits as for an outage.
+    """
 
 
 class WebhookRefused(BotError):

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sqlite3
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import event, func, select
+from sqlalchemy import URL, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import InternalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.core.errors import SettingsError, StoreInDoubt, StoreUnavailable
-from bot.store import trips
+from bot.database_url import UrlProblem, parse_database_url
+from bot.store import failures, trips
+from bot.store.server import STATEMENT_S, Sessions
 from bot.store.turns import Turns
 from bot.store.urgent import UrgentWriter
 
@@ -33,56 +32,57 @@ BUSY_TIMEOUT_MS = 1000
 """How long to wait while another process writes to the SQLite file: who waits here holds up an ack, twice at most."""
 
 THREADS_END_WITHIN_S = 1.0
-CONNECT_S = 2.0
-"""Slack waits three seconds for an ack: a silent server must be given up before."""
+CONNECTION_FREE_WITHIN_S = 2.0
+"""Slack waits three seconds for an ack: so long may all connections be busy."""
 
-STATEMENT_S = 2.0
-"""No statement of a running bot takes long: a server that hangs must be given up while Slack still waits."""
-
-STANDS_STILL_MS = 2000
-"""A process that stands still in the middle of a transaction holds rows locked: the server ends it, others go on."""
-
-APPLICATION_NAME = "flokit-bot"
-"""What the server shows of a running bot's sessions."""
+POOL_SIZE: Final = 15
+KEPT_OPEN: Final = 5
+"""So many of them stay open while they are idle: a server's connections are few."""
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 """What every SQLite file begins with, once anything is in it: https://www.sqlite.org/fileformat.html"""
-
-AWAY_STATES = ("08", "25P03", "40", "53", "57")
-"""Classes of SQLSTATE in which a server saves nothing for now: no connection, we stood still, rolled back, full,
-starting or stopping.
-
-https://www.postgresql.org/docs/current/errcodes-appendix.html
-"""
-
-
-_NOT_SAVING: Final = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_IOERR: "the disk fails",
-    sqlite3.SQLITE_READONLY: "the file must not be written",
-    "53100": "the server's disk is full",
-}
-"""Reads may go on meanwhile: https://www.sqlite.org/rescode.html, and the page above."""
 
 
 class Database:
     """The engine, and the one way to begin a transaction on it.
 
     Args:
-        url: SQLAlchemy's URL.
+        url: where it is, as ``DATABASE_URL`` says it.
         statement_s: how long a statement on a server may take; None: for ever, as migrations need it.
+        pool_size: how many connections to a server may be open at a time.
+
+    Raises:
+        SettingsError: the URL can't be read.
     """
 
-    def __init__(self, url: str, *, statement_s: float | None = STATEMENT_S) -> None:
-        self.url = make_url(url)
-        self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine: AsyncEngine = create_async_engine(
-            self.url,
-            pool_pre_ping=not self.is_sqlite,
-            connect_args={"async_creator_fn": self._connect_sqlite}
-            if self.is_sqlite
-            else {"timeout": CONNECT_S, "command_timeout": statement_s},
-        )
+    def __init__(self, url: str, *, statement_s: float | None = STATEMENT_S, pool_size: int = POOL_SIZE) -> None:
+        try:
+            where = parse_database_url(url)
+        except UrlProblem as problem:
+            raise SettingsError([f"DATABASE_URL: {problem}."]) from None
+        self.file: Final = where if isinstance(where, Path) else None
+        """The file of an embedded database; None for a server's."""
+        self.is_sqlite: Final = self.file is not None
+        self.application_name = ""
+        """What a server shows of this process's sessions."""
+        self._needed_files: dict[str, Path] = {}
+        if isinstance(where, Path):
+            self.engine: AsyncEngine = create_async_engine(
+                URL.create("sqlite+aiosqlite", database=str(where)),
+                connect_args={"async_creator_fn": self._connect_sqlite},
+            )
+        else:
+            sessions = Sessions(where, statement_s=statement_s)
+            self.application_name = sessions.application_name
+            self._needed_files = where.files
+            self.engine = create_async_engine(
+                "postgresql+asyncpg://",
+                connect_args={"async_creator_fn": sessions.open},
+                pool_pre_ping=True,
+                pool_size=min(pool_size, KEPT_OPEN),
+                max_overflow=max(pool_size - KEPT_OPEN, 0),
+                pool_timeout=CONNECTION_FREE_WITHIN_S,
+            )
         self.not_saving = ""
         """Why the last attempt to save something failed, as far as it is the disk; "" since one went well."""
         self._compiled: dict[tuple[str, tuple[str, ...]], tuple[str, list[Callable[[Any], Any]]]] = {}
@@ -95,9 +95,7 @@ class Database:
             event.listen(self.engine.sync_engine, "connect", self._open)
             event.listen(self.engine.sync_engine, "begin", _begin)
         else:
-            event.listen(self.engine.sync_engine, "handle_error", _drop_what_hangs)
-            if statement_s is not None:
-                event.listen(self.engine.sync_engine, "connect", _introduce)
+            event.listen(self.engine.sync_engine, "handle_error", _drop_what_is_of_no_use)
 
     def _connect_sqlite(self, database: str, **options: Any) -> trips.Connection:
         """Connect, and remember the thread that aiosqlite works in."""
@@ -115,12 +113,6 @@ class Database:
                 self._first_opened = self.file.stat()
 
     @property
-    def file(self) -> Path | None:
-        """The file of an embedded database; None for a server's."""
-        in_file = self.is_sqlite and self.url.database and self.url.database != ":memory:"
-        return Path(self.url.database or "") if in_file else None
-
-    @property
     def is_gone(self) -> bool:
         """Tell whether the file that was opened is there no more, or another is in its place.
 
@@ -135,6 +127,17 @@ class Database:
             return True
         return self._first_opened is not None and not os.path.samestat(now, self._first_opened)
 
+    @property
+    def problem(self) -> str:
+        """Say why the file can't be made or used, or which file that the URL names is missing; "" when all is well."""
+        for option, needed in self._needed_files.items():
+            if problem := _why_not_read(needed):
+                return f"{option} names {needed}, which {problem}"
+        try:
+            return _problem_of(self.file) if self.file else ""
+        except OSError as error:
+            return f"{self.file} can't be used ({error.strerror})"
+
     def make_folder(self) -> None:
         """Make the file of an embedded database and its folder, for their owner only; what is there stays as it is.
 
@@ -143,16 +146,13 @@ class Database:
         Raises:
             SettingsError: it cannot be made, or what is there is no database that can be written.
         """
-        if self.file is None:
-            return
-        problem = ""
-        try:
-            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            problem = _problem_of(self.file)
-            if not problem:
+        problem = self.problem
+        if self.file and not problem:
+            try:
+                self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self.file.touch(mode=0o600)
-        except OSError as error:
-            problem = f"the folder {self.file.parent} cannot be made ({error.strerror})"
+            except OSError as error:
+                problem = f"{self.file} can't be made ({error.strerror})"
         if problem:
             raise SettingsError([f"DATABASE_URL: {problem}; choose another."])
 
@@ -167,20 +167,34 @@ class Database:
             StoreUnavailable: the database cannot be reached; nothing was saved.
             StoreInDoubt: it went away while it committed; what the block did may be saved.
         """
-        committing = False
+        connecting, committing = True, False
         try:
-            with _reachable():
-                async with self._turn(urgent=urgent), self.engine.begin() as connection:
-                    yield connection
-                    committing = True
-        except StoreUnavailable as error:
+            async with self._turn(urgent=urgent), self.engine.begin() as connection:
+                connecting = False
+                yield connection
+                committing = True
+        except Exception as error:
+            unavailable = failures.as_unavailable(error, connecting=connecting)
+            if unavailable is None:
+                raise
             self._note_failure(error)
             if committing:
                 raise StoreInDoubt("the database went away while it was saving this") from error
-            raise
+            raise unavailable from error
 
-    def _note_failure(self, error: StoreUnavailable) -> None:
-        self.not_saving = _why_not_saving(error.__cause__) or self.not_saving
+    async def is_read_only(self) -> bool:
+        """Ask a server whether it refuses to write, as a standby does after a failover.
+
+        Raises:
+            StoreUnavailable: it can't be asked.
+        """
+        if self.is_sqlite:
+            return False
+        async with self.begin() as connection:
+            return bool(await connection.scalar(text("SHOW transaction_read_only")) == "on")
+
+    def _note_failure(self, error: BaseException | None) -> None:
+        self.not_saving = failures.why_not_saving(error) or self.not_saving
 
     def note_saved(self) -> None:
         """Note that something was written, and is kept."""
@@ -229,7 +243,7 @@ class Database:
                 try:
                     are_new = await self._urgent.insert(sql, values)
                 except StoreUnavailable as error:
-                    self._note_failure(error)
+                    self._note_failure(error.__cause__)
                     raise
             if any(are_new):
                 self.note_saved()
@@ -258,13 +272,26 @@ def _problem_of(file: Path) -> str:
     """Say why a file cannot be an embedded database; "" when it can, or is still to be made."""
     if file.is_dir():
         return f"{file} is a folder, not a file"
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        return f"{file} must not be written"
-    if file.exists():
-        with file.open("rb") as opened:
-            if opened.read(len(SQLITE_MAGIC)) not in (b"", SQLITE_MAGIC):
-                return f"{file} is no SQLite database"
-    return ""
+    folder = next(path for path in file.absolute().parents if path.exists())
+    if not folder.is_dir():
+        return f"{folder} is no folder, so {file} can't be made"
+    for path in (folder, file) if file.exists() else (folder,):
+        if not os.access(path, os.W_OK):
+            return f"{path} can't be written, so {file} can't be used"
+    if not file.exists():
+        return ""
+    if not file.is_file():
+        return f"{file} isn't a file"
+    with file.open("rb") as opened:
+        return "" if opened.read(len(SQLITE_MAGIC)) in (b"", SQLITE_MAGIC) else f"{file} is no SQLite database"
+
+
+def _why_not_read(file: Path) -> str:
+    try:
+        with file.open("rb"):
+            return ""
+    except OSError as error:
+        return f"can't be read ({error.strerror})"
 
 
 def _as_it_is(value: Any) -> Any:
@@ -285,44 +312,18 @@ def _set_pragmas(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _introduce(connection: Any, _record: object) -> None:
-    """Say who this is, and how long it may stand still.
+def _drop_what_is_of_no_use(context: ExceptionContext) -> None:
+    """Throw away a connection that must serve nobody else.
 
-    In the session, not when connecting: PgBouncer refuses settings that it does not know.
+    Its statement was given up and may still be at it, or its server can't be written any more: after a failover
+    another one can, and a new connection finds it. Then all that are open go.
     """
-    cursor = connection.cursor()
-    cursor.execute(f"SET application_name = '{APPLICATION_NAME}'")
-    cursor.execute(f"SET idle_in_transaction_session_timeout = {STANDS_STILL_MS}")
-    cursor.close()
-    connection.commit()
-
-
-def _drop_what_hangs(context: ExceptionContext) -> None:
-    """Throw away a connection whose statement was given up: it may still be at it, and must serve nobody else."""
-    if isinstance(context.original_exception, TimeoutError) or isinstance(context.sqlalchemy_exception, InternalError):
+    is_read_only = failures.sqlstate_of(context.original_exception) == failures.READ_ONLY
+    hangs = isinstance(context.original_exception, TimeoutError)
+    if is_read_only or hangs or isinstance(context.sqlalchemy_exception, InternalError):
         context.is_disconnect = True
-        context.invalidate_pool_on_disconnect = False
+        context.invalidate_pool_on_disconnect = is_read_only
 
 
 def _begin(connection: Any) -> None:
     connection.connection.driver_connection.begin()
-
-
-def _why_not_saving(cause: BaseException | None) -> str:
-    error = cause.orig if isinstance(cause, DBAPIError) else cause
-    extended = getattr(error, "sqlite_errorcode", None)  # the primary code is its lowest byte
-    code = getattr(error, "sqlstate", None) if extended is None else extended & 0xFF
-    return _NOT_SAVING.get(code, "")
-
-
-@contextlib.contextmanager
-def _reachable() -> Any:
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
-        raise StoreUnavailable("the database cannot be reached right now") from error
-    except DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None) or ""
-        if error.connection_invalidated or state.startswith(AWAY_STATES):
-            raise StoreUnavailable("the connection to the database broke") from error
-        raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, func, select, text
 
-from bot.store.database import APPLICATION_NAME, STANDS_STILL_MS
+from bot.store.server import STANDS_STILL_MS
 from bot.store.tables import replicas
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Replicas:
         if self._database.is_sqlite:
             return 0
         async with self._database.begin() as connection:
-            told = {"application": APPLICATION_NAME, "seconds": after_s}
+            told = {"application": self._database.application_name, "seconds": after_s}
             return await connection.scalar(_END_STALLED, told) or 0
 
     async def leave(self) -> None:

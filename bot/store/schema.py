@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import column, inspect, select, table
+from sqlalchemy.exc import DBAPIError
+
+from bot.core.errors import SettingsError, StoreUnavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -54,10 +57,28 @@ def _current(connection: Connection) -> str:
 
 
 async def upgrade(database: Database) -> None:
-    """Bring the database up to the newest revision, in one transaction."""
-    if await current(database) == HEAD:
+    """Bring the database up to the newest revision, in one transaction.
+
+    Raises:
+        SettingsError: a newer version made its tables, or it holds another program's.
+        StoreUnavailable: it can't be reached; nothing was changed.
+    """
+    revision = await current(database)
+    if revision == HEAD:
         return
+    if revision and revision not in {script.revision for script in scripts().walk_revisions()}:
+        raise SettingsError(
+            [f"DATABASE_URL: its tables are at revision {revision}, which this version doesn't know; run a newer one."]
+        )
     from alembic import command  # noqa: PLC0415 - see above
 
-    async with database.begin() as connection:
-        await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
+    try:
+        async with database.begin() as connection:
+            await database.lock(connection, "flokit-bot migrate")
+            await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
+    except (StoreUnavailable, DBAPIError) as error:
+        if "already exists" in str(error.__cause__ or error):
+            raise SettingsError(
+                ["DATABASE_URL: this database has tables of the same names as the bot's; give it one of its own."]
+            ) from None
+        raise

@@ -10,7 +10,8 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from bot.core.errors import StoreInDoubt, StoreUnavailable
+from bot.core.errors import StoreInDoubt
+from bot.store.failures import as_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,14 +54,14 @@ class UrgentWriter:
             changed = [connection.execute(statement, row).rowcount == 1 for row in rows]
             committing = True
             connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except BaseException as error:
             self._drop()
+            unavailable = as_unavailable(error, connecting=False) if isinstance(error, Exception) else None
+            if unavailable is None:
+                raise
             if committing:
                 raise StoreInDoubt("the database went away while it was saving this") from error
-            raise StoreUnavailable("the database cannot be reached right now") from error
-        except BaseException:
-            self._drop()
-            raise
+            raise unavailable from error
         return changed
 
     def _connect(self) -> sqlite3.Connection:

@@ -40,6 +40,15 @@ class Vitals:
         """Tell whether it is a file that no start has made yet."""
         return self._database.file is not None and not self._database.file.exists()
 
+    @property
+    def problem(self) -> str:
+        """Say why its file, or one that its URL names, can't be used; "" when nothing speaks against it."""
+        return self._database.problem
+
+    async def is_read_only(self) -> bool:
+        """Ask whether the server refuses to write."""
+        return await self._database.is_read_only()
+
     async def revision(self) -> str:
         """Name the revision of its tables; "" when there are none."""
         return await schema.current(self._database)

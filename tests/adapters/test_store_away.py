@@ -15,7 +15,7 @@ from sqlalchemy import event, select, update
 from bot.core.errors import StoreInDoubt, StoreUnavailable
 from bot.health import Health
 from bot.store import database as database_module
-from bot.store import schema, urgent
+from bot.store import schema, server, urgent
 from bot.store.database import Database
 from bot.store.gauges import read_gauges
 from bot.store.replicas import Replicas
@@ -185,7 +185,7 @@ async def _stand_still(database, claim, *, prepared=False):
 @pytest.mark.postgres
 async def test_a_process_that_stands_still_is_thrown_out(postgres_url, make, click, monkeypatch):
     """Frozen inside a transaction, it keeps its rows from others only for a moment, and then can save nothing."""
-    monkeypatch.setattr(database_module, "STANDS_STILL_MS", 100)
+    monkeypatch.setattr(server, "STANDS_STILL_MS", 100)
     frozen, awake = Database(postgres_url), Store(Database(postgres_url), owner="b")
     try:
         await click(awake, make)

@@ -1,0 +1,122 @@
+"""PostgreSQL: how a session is opened, and what holds in each of its transactions.
+
+A pooler such as PgBouncer may give every transaction another session of the server. So nothing is left in a session
+that a later transaction needs: no prepared statement, no SET. asyncpg is loaded when a server is used.
+"""
+
+from __future__ import annotations
+
+import ssl
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from bot.database_url import SYSTEM
+
+if TYPE_CHECKING:
+    from bot.database_url import Server
+
+CONNECT_S = 2.0
+"""Slack waits three seconds for an ack: a silent server must be given up before."""
+
+STATEMENT_S = 2.0
+"""No statement of a running bot takes long: a server that hangs must be given up while Slack still waits."""
+
+STANDS_STILL_MS = 2000
+"""A process that stands still in the middle of a transaction holds rows locked: the server ends it, others go on."""
+
+APPLICATION_NAME: Final = "flokit-bot"
+"""What the server shows of a running bot's sessions, unless the URL names them."""
+
+
+class Sessions:
+    """Opens sessions.
+
+    Args:
+        server: where.
+        statement_s: how long a statement may take; None: for ever, as migrations need it.
+    """
+
+    def __init__(self, server: Server, *, statement_s: float | None) -> None:
+        self._server = server
+        self._statement_s = statement_s
+        self.application_name = server.server_settings.get("application_name", APPLICATION_NAME)
+
+    async def open(self, **_options: Any) -> Any:
+        """Open one, at the first host that takes it."""
+        import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
+
+        failed: Exception | None = None
+        for host, port in self._server.hosts or ((None, None),):
+            try:
+                return await asyncpg.connect(
+                    dsn=self._driver_options,
+                    host=host,
+                    port=port,
+                    user=self._server.user,
+                    password=self._server.password,
+                    database=self._server.database,
+                    ssl=self._system_trust,
+                    timeout=self._connect_s,
+                    command_timeout=self._statement_s,
+                    statement_cache_size=0,
+                    server_settings={**self._server.server_settings, "application_name": self.application_name},
+                    target_session_attrs=self._server.target,
+                    connection_class=_make_session_class() if self._statement_s else asyncpg.Connection,
+                )
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched) as error:
+                failed = error
+        raise failed or OSError("no host")
+
+    @property
+    def _connect_s(self) -> float | None:
+        """Share the time among the hosts: one that is silent must not use up that of the others."""
+        wanted = self._server.connect_s
+        if self._statement_s is None and wanted:
+            return wanted
+        return min(wanted or CONNECT_S, CONNECT_S) / max(len(self._server.hosts), 1)
+
+    @cached_property
+    def _driver_options(self) -> str:
+        return f"postgresql://?{urlencode(self._server.driver_options)}" if self._server.driver_options else ""
+
+    @cached_property
+    def _system_trust(self) -> ssl.SSLContext | None:
+        """Trust what this machine trusts, when the URL names no certificates; the driver can't."""
+        options = self._server.driver_options
+        is_meant = options.get("sslmode") == "verify-full" and "sslrootcert" not in options and not _has_own_root()
+        if options.get("sslrootcert") != SYSTEM and not is_meant:
+            return None
+        context = ssl.create_default_context()
+        if "sslcert" in options:
+            context.load_cert_chain(options["sslcert"], options.get("sslkey"), lambda: options.get("sslpassword", ""))
+        return context
+
+
+def _has_own_root() -> bool:
+    """Tell whether libpq's usual place has a certificate to trust."""
+    try:
+        return (Path.home() / ".postgresql" / "root.crt").exists()
+    except (RuntimeError, OSError):  # there is no home, or it can't be read
+        return False
+
+
+@cache
+def _make_session_class() -> Any:
+    import asyncpg  # noqa: PLC0415 - see above
+
+    class Session(asyncpg.Connection):  # type: ignore[misc]
+        """A session whose transactions limit how long they may stand still.
+
+        With the transaction's own limit, on the trip that begins it: a SET would stay behind a pooler, for others.
+        """
+
+        __slots__ = ()
+
+        async def execute(self, query: str, *arguments: Any, **options: Any) -> Any:
+            if query.startswith("BEGIN"):  # it ends with a semicolon
+                query = f"{query} SET LOCAL idle_in_transaction_session_timeout = {STANDS_STILL_MS};"
+            return await super().execute(query, *arguments, **options)
+
+    return Session
