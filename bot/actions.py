@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bot.access import Access
     from bot.alerts import Alerts
     from bot.answers import Answers
+    from bot.core.commands import Command
     from bot.core.requests import Request
     from bot.home import HomeDrawer
     from bot.knowledge import Knowledge
@@ -144,12 +145,13 @@ class Actions:
         pause_s = max(after_s or 0.0, min(max(waited_s, FIRST_PAUSE_S), LONGEST_PAUSE_S))
         await self._store.retry_request(request.id, self._clock() + timedelta(seconds=pause_s))
 
+    def _read(self, request: Request) -> Command:
+        if request.kind is RequestKind.MENTION:
+            return parse_mention(request.text, self._bot_user_id, command=self._command)
+        return parse_command(request.text, command=self._command, is_typed=request.kind is not RequestKind.FORM)
+
     async def _answer_text(self, request: Request) -> None:
-        command = (
-            parse_mention(request.text, self._bot_user_id)
-            if request.kind is RequestKind.MENTION
-            else parse_command(request.text)
-        )
+        command = self._read(request)
         match command:
             case StatusCommand(query=query):
                 await self._looks.show_status(request, query)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from bot.core.typed import SMART_QUOTES, WRAPPING
+from bot.core.typed import WRAPPING, plain
 
 _SPAN: Final = re.compile(r"(\d+)(h|d|w)")
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -48,7 +48,7 @@ def parse_audit(words: str) -> AuditWish:
     it was typed: https://docs.slack.dev/interactivity/implementing-slash-commands
     """
     within, rest = None, []
-    for word in words.translate(SMART_QUOTES).split():
+    for word in plain(words).split():
         span = parse_span(word.strip(WRAPPING))
         if span is not None:
             within = span

@@ -9,14 +9,15 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bot.core.advice import KNOWN_TYPES, display_name, is_stale
 from bot.core.models import Integration, Status
 from bot.core.policy import Verb
-from bot.core.typed import SMART_QUOTES, WRAPPING, unescape
+from bot.core.typed import TYPED_CHARS, WRAPPING, clean_lines, is_too_long, readings, without_courtesy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -100,8 +101,10 @@ class HelpCommand:
 
     not_understood: str = ""
     """What was typed (untrusted), when it is no command."""
-    suggestion: str = ""
-    """The name of the command that was probably meant."""
+    suggestions: tuple[str, ...] = ()
+    """The names of the commands that were probably meant, the closest first."""
+    problem: str = ""
+    """A sentence about what else was wrong (it may hold untrusted text); nothing was done."""
     needs_target: str = ""
     """The name of the command that was typed without its integration."""
     topic: str = ""
@@ -231,28 +234,119 @@ _WORDS: Final = {
 
 NOT_UNDERSTOOD_CHARS: Final = 100
 
+_ALL_WORDS: Final = frozenset({"all", "everything", "integrations", "all integrations"})
+_ASIDE: Final = frozenset(
+    ("what", "what's", "whats", "which", "who", "is", "are", "anything", "everything", "integrations", "currently")
+)
+"""Words around a filter in a question such as "what's failing?"."""
 
-def parse_command(text: str) -> Command:
-    """Read the text of a slash command; whatever is no command becomes the help that suggests one."""
-    words = text.translate(SMART_QUOTES).split()
+_NO_COMMANDS: Final = {
+    **dict.fromkeys(
+        ("snooze", "snoozes", "mute", "silence", "unsnooze", "unmute"),
+        "Snooze and End snooze are buttons on the message about an incident.",
+    ),
+    **dict.fromkeys(
+        ("stop", "cancel", "abort"),
+        "FloKit can't stop a sync that has started. To stop notifications, use unsubscribe.",
+    ),
+    **dict.fromkeys(
+        ("next", "previous", "more", "back", "older", "newer"), "To turn pages, use the buttons below the message."
+    ),
+}
+"""Words that people try as commands, with what does that instead."""
+
+
+def parse_command(text: str, *, command: str = "/flokit", is_typed: bool = True) -> Command:
+    """Read the text of a slash command; what isn't a command becomes the help that suggests one.
+
+    Args:
+        text: what follows the slash command.
+        command: what the slash command is called; people type it twice.
+        is_typed: False for the words that a form made, which mean exactly what they are.
+    """
+    if is_too_long(text):
+        return _too_long()
+    if not is_typed:
+        return _read_line(text)
+    return _read_lines(clean_lines(text, command=command), is_blank=not text.strip())
+
+
+def parse_mention(text: str, bot_user_id: str, *, command: str = "/flokit") -> Command:
+    """Read a message that mentions the bot, or a direct message to it.
+
+    Slack writes a mention as ``<@U123>`` or ``<@U123|name>``:
+    https://docs.slack.dev/messaging/formatting-message-text
+    """
+    if is_too_long(text):
+        return _too_long()
+    lines = clean_lines(text, bot_user_id=bot_user_id, command=command)
+    whole = _read_lines(lines, is_blank=_is_only_mention(text, bot_user_id))
+    if isinstance(whole, HelpCommand) and whole.not_understood:
+        after = re.split(rf"<@{re.escape(bot_user_id)}(?:\|[^<>]*)?>", text, maxsplit=1)[-1]
+        addressed = _read_lines(clean_lines(after, bot_user_id=bot_user_id, command=command), is_blank=False)
+        return whole if isinstance(addressed, HelpCommand) else addressed
+    return whole
+
+
+def _is_only_mention(text: str, bot_user_id: str) -> bool:
+    return not re.sub(rf"<@{re.escape(bot_user_id)}(?:\|[^<>]*)?>", "", text).strip()
+
+
+def _too_long() -> HelpCommand:
+    return HelpCommand(problem=f"That's too long: I read up to {TYPED_CHARS:,} characters. Nothing was done.")
+
+
+def _read_lines(lines: Sequence[str], *, is_blank: bool) -> Command:
+    """Read the first line; of further ones, those that are commands are never dropped in silence."""
+    if not lines:
+        return StatusCommand() if is_blank else HelpCommand()
+    command, further = _read_line(lines[0]), lines[1:]
+    others = [line for line in further if _is_command_line(line)]
+    if isinstance(command, HelpCommand) and command.not_understood and len(others) == 1:
+        return _read_line(others[0])
+    if others:
+        first, second = (line[:NOT_UNDERSTOOD_CHARS] for line in (lines[0], others[0]))
+        return HelpCommand(
+            problem=f"I take one command at a time, and read two: “{first}” and “{second}”. Nothing was done."
+        )
+    if further and isinstance(command, SubscribeCommand | UnsubscribeCommand):
+        return _read_line(" ".join(lines))
+    if further and isinstance(command, HelpCommand) and command.needs_target:
+        return _read_line(f"{lines[0]} {further[0]}")
+    return command
+
+
+_LINE_BEGINS: Final = frozenset({*(doc.name for doc in COMMANDS), "resync"})
+
+
+def _is_command_line(line: str) -> bool:
+    first = line.split(maxsplit=1)[0].casefold().strip(WRAPPING)
+    return first in _LINE_BEGINS and not isinstance(_read_line(line), HelpCommand)
+
+
+def _read_line(line: str) -> Command:
+    words = line.split()
     if not words:
         return StatusCommand()
     first = words[0].casefold()
     name = _WORDS.get(first) or _WORDS.get(first.strip(WRAPPING))
     if name is None:
-        return _without_command(" ".join(words))
-    return _with_command(name, " ".join(words[1:]))
+        return _without_command(words)
+    return _with_command(name, " ".join(without_courtesy(words[1:])))
 
 
 _DEEDS: Final = {**{verb.value: verb for verb in Verb}, **dict.fromkeys(("status", "show"), Verb.LOOK)}
 
 
 def _why(rest: str) -> Command:
-    """Read what follows ``why``, such as ``sync stripe``, ``can't I subscribe``."""
+    """Read what follows ``why``, such as ``sync stripe``, ``can't I subscribe``, ``is stripe failing``."""
     words = [word for word in rest.split() if word.casefold().strip(WRAPPING) not in _FILLING]
     if not words:
         return HelpCommand(needs_target="why sync")
     first = words[0].casefold().strip(WRAPPING)
+    if first in _ASKING:
+        about = [word for word in words[1:] if word.casefold().strip(WRAPPING) not in _STATES]
+        return ShowCommand(" ".join(about).strip(WRAPPING)) if about else HelpCommand(needs_target="show")
     verb = _DEEDS.get(first) or _DEEDS.get(_WORDS.get(first, "")) or (Verb.SUBSCRIBE if first in _WORDS else None)
     if verb is None:
         return WhyCommand(Verb.SYNC, " ".join(words).strip(WRAPPING))
@@ -260,16 +354,8 @@ def _why(rest: str) -> Command:
 
 
 _FILLING: Final = frozenset({"can", "can't", "cannot", "may", "i", "not", "won't"})
-
-
-def parse_mention(text: str, bot_user_id: str) -> Command:
-    """Read a message that mentions the bot, or a direct message to it.
-
-    Slack escapes ``& < >`` in message text and writes a mention as ``<@U123>`` or ``<@U123|name>``:
-    https://docs.slack.dev/messaging/formatting-message-text
-    """
-    without_bot = re.sub(rf"<@{re.escape(bot_user_id)}(\|[^>]*)?>", " ", text)
-    return parse_command(unescape(without_bot).lstrip(" \t\r\n:,-"))
+_ASKING: Final = frozenset({"is", "isn't", "does", "doesn't", "did", "didn't", "has", "hasn't"})
+_STATES: Final = frozenset({"failing", "fail", "failed", "broken", "down", "disconnected", "stale", "still", "not"})
 
 
 def _with_command(name: str, rest: str) -> Command:
@@ -280,34 +366,77 @@ def _with_command(name: str, rest: str) -> Command:
     if name == "audit":
         return AuditCommand(rest)
     rest = rest.strip(WRAPPING)
+    if name in _ARGUMENTS:
+        return _with_argument(name, rest)
     if name == "status":
-        return StatusCommand(rest)
-    if name == "subscriptions":
-        return SubscriptionsCommand()
+        return StatusCommand("" if rest.casefold() in _ALL_WORDS else rest)
     if name == "history":
         return HistoryCommand(rest)
     if name == "why":
         return _why(rest)
-    if name == "doctor":
-        return DoctorCommand(blocks=rest.casefold() == "blocks")
-    if name == "help":
-        return HelpCommand(topic=_WORDS.get(rest.casefold(), ""))
     if not rest:
         return HelpCommand(needs_target=name)
-    return ShowCommand(rest) if name == "show" else SyncCommand(rest)
+    return _shown(rest) if name == "show" else SyncCommand(rest)
 
 
-def _without_command(text: str) -> Command:
+_ARGUMENTS: Final = {
+    "subscriptions": frozenset({"all", "here", "list", "channel"}),
+    "doctor": frozenset({"blocks", "block"}),
+    "help": frozenset(_WORDS),
+}
+"""The commands that take one of a few words, or none, with those words."""
+
+
+def _with_argument(name: str, rest: str) -> Command:
+    """Read a command that takes one of a few words."""
+    words = [word for word in rest.casefold().split() if word not in _AROUND_ARGUMENTS]
+    argument = " ".join(words[:1] if name == "help" else words).strip(f"{WRAPPING}-")
+    if argument and argument not in _ARGUMENTS[name]:
+        return HelpCommand(not_understood=rest[:NOT_UNDERSTOOD_CHARS], suggestions=(name,))
+    if name == "doctor":
+        return DoctorCommand(blocks=bool(argument))
+    return SubscriptionsCommand() if name == "subscriptions" else HelpCommand(topic=_WORDS.get(argument, ""))
+
+
+_AROUND_ARGUMENTS: Final = frozenset({"me", "with", "on", "the", "about", "for", "of", "in", "this", "my", "our", "to"})
+
+
+def _shown(rest: str) -> Command:
+    """Read what follows ``show``: an integration, or one of the lists that other commands show."""
+    words = rest.casefold().split()
+    while len(words) > 1 and words[0] in _AROUND_ARGUMENTS:
+        words = words[1:]
+    if " ".join(words) in _ALL_WORDS or words[0] in _FILTERS:
+        return _with_command("status", " ".join(words))
+    if words[0] in _LISTS and words[-1] != "integration":
+        return _with_command(words[0], " ".join(rest.split()[-len(words) + 1 :]) if len(words) > 1 else "")
+    return ShowCommand(rest)
+
+
+_LISTS: Final = frozenset({"status", "subscriptions", "history", "audit", "help"})
+
+
+def _without_command(words: Sequence[str]) -> Command:
+    text = " ".join(words)
     bare = text.strip(WRAPPING)
-    if bare.casefold() in _FILTERS or _key(bare) in _KNOWN_TYPE_KEYS:
-        return StatusCommand(bare)
-    return HelpCommand(not_understood=text[:NOT_UNDERSTOOD_CHARS], suggestion=_nearest_command(text))
+    if bare.casefold() in _FILTERS or bare.casefold() in _ALL_WORDS or _key(bare) in _KNOWN_TYPE_KEYS:
+        return _with_command("status", bare)
+    asked = [word for word in bare.casefold().split() if word.strip(WRAPPING) not in _ASIDE]
+    if asked and all(word in _FILTERS or _key(word) in _KNOWN_TYPE_KEYS for word in asked):
+        return StatusCommand(" ".join(asked))
+    not_understood = HelpCommand(not_understood=text[:NOT_UNDERSTOOD_CHARS])
+    if problem := _NO_COMMANDS.get(words[0].casefold().strip(WRAPPING)):
+        return replace(not_understood, problem=problem)
+    return replace(not_understood, suggestions=_nearest_commands(words))
 
 
-def _nearest_command(text: str) -> str:
-    first = text.split(maxsplit=1)[0].casefold()
-    nearest = difflib.get_close_matches(first[:NOT_UNDERSTOOD_CHARS], _WORDS, n=1)
-    return _WORDS[nearest[0]] if nearest else ""
+def _nearest_commands(words: Sequence[str]) -> tuple[str, ...]:
+    """Name the commands that the first word resembles; else those that stand further on, as in "could stripe sync"."""
+    first = words[0].casefold()[:NOT_UNDERSTOOD_CHARS]
+    near = difflib.get_close_matches(first, _WORDS, n=NEAREST)
+    further = (word.casefold().strip(WRAPPING) for word in words[1:])
+    found = [_WORDS[word] for word in near or further if word in _WORDS and word != "?"]
+    return tuple(dict.fromkeys(found))[:NEAREST]
 
 
 # --- what can be clicked ---------------------------------------------------------------------------------------
@@ -480,6 +609,7 @@ class NotFound:
 
 
 NEAREST: Final = 3
+WORDS_COMPARED: Final = 5
 ENDING_CHARS: Final = 3
 """The shortest ending of an id that is taken for one."""
 
@@ -491,21 +621,22 @@ def resolve(target: str, integrations: Sequence[Integration]) -> Resolution:
 
     Customers have several integrations of one type (iOS and Android apps are separate), so a type is never guessed.
     """
-    wanted = target.translate(SMART_QUOTES).strip(WRAPPING)
-    for matches in (
-        [one for one in integrations if one.id == wanted],
-        [one for one in integrations if one.id.casefold() == wanted.casefold()],
-        _of_type(wanted, integrations),
-        _with_ending(wanted, integrations),
-    ):
-        if matches:
-            return Found(matches[0]) if len(matches) == 1 else Ambiguous(tuple(matches))
-    return NotFound(target, _nearest(wanted, integrations))
+    names = readings(target)
+    for wanted in names:
+        for matches in (
+            [one for one in integrations if one.id == wanted],
+            [one for one in integrations if one.id.casefold() == wanted.casefold()],
+            _of_type(wanted, integrations),
+            _with_ending(wanted, integrations),
+        ):
+            if matches:
+                return Found(matches[0]) if len(matches) == 1 else Ambiguous(tuple(matches))
+    return NotFound(target, nearest_integrations(names[-1], integrations))
 
 
 def _key(name: str) -> str:
     """Reduce a name to what people mean by it: "App Store Connect", "app_store-connect" are the same."""
-    return "".join(char for char in name.casefold() if char.isalnum())
+    return "".join(char for char in unicodedata.normalize("NFKC", name).casefold() if char.isalnum())
 
 
 _KNOWN_TYPE_KEYS: Final = frozenset(_key(name) for type_ in KNOWN_TYPES for name in (type_, display_name(type_)))
@@ -526,13 +657,17 @@ def _with_ending(ending: str, integrations: Iterable[Integration]) -> list[Integ
     return [one for one in integrations if one.id.casefold().endswith(ending.casefold())]
 
 
-def _nearest(target: str, integrations: Iterable[Integration]) -> tuple[Integration, ...]:
+def nearest_integrations(text: str, integrations: Iterable[Integration]) -> tuple[Integration, ...]:
+    """Find the integrations whose names resemble a text, or else one of its words; at most `NEAREST`."""
     by_key: dict[str, list[Integration]] = {}
     for one in integrations:
         for key in {*_type_keys(one), _key(one.id)}:
             by_key.setdefault(key[:ID_CHARS], []).append(one)
-    keys = difflib.get_close_matches(_key(target)[:ID_CHARS], by_key, n=NEAREST)
-    return tuple(dict.fromkeys(one for key in keys for one in by_key[key]))[:NEAREST]
+    for wanted in (text, *text.split()[:WORDS_COMPARED]):
+        keys = difflib.get_close_matches(_key(wanted)[:ID_CHARS], by_key, n=NEAREST)
+        if keys:
+            return tuple(dict.fromkeys(one for key in keys for one in by_key[key]))[:NEAREST]
+    return ()
 
 
 # --- which integrations a filter lets through ------------------------------------------------------------------
@@ -560,16 +695,23 @@ def filter_integrations(query: str, integrations: Sequence[Integration], now: da
     An exact id or type is taken as just that. Otherwise every word must hold: as one of the filter words
     (``failing``, ``stale``, a status), or by occurring in what FloKit says about the integration.
     """
-    wanted = query.translate(SMART_QUOTES).strip(WRAPPING)
-    exact = [one for one in integrations if wanted and one.id == wanted] or _of_type(wanted, integrations)
-    if exact:
-        return tuple(exact)
-    words = wanted.casefold().split()
-    return tuple(one for one in integrations if all(_word_holds(word, one, now) for word in words))
+    for wanted in readings(query):
+        exact = [one for one in integrations if wanted and one.id == wanted] or _of_type(wanted, integrations)
+        words = tuple(dict.fromkeys(wanted.casefold().split()))
+        if found := exact or [one for one in integrations if _words_hold(words, one, now)]:
+            return tuple(found)
+    return ()
 
 
-def _word_holds(word: str, integration: Integration, now: datetime) -> bool:
-    if word in _FILTERS:
-        return _FILTERS[word](integration, now)
-    said = (integration.id, integration.type, display_name(integration.type), integration.status)
-    return any(word in text.casefold() for text in (*said, integration.error_message or ""))
+def _words_hold(words: Iterable[str], integration: Integration, now: datetime) -> bool:
+    said = (
+        integration.id,
+        integration.type,
+        display_name(integration.type),
+        integration.status,
+        integration.error_message or "",
+    )
+    texts = [text.casefold() for text in said]
+    return all(
+        _FILTERS[word](integration, now) if word in _FILTERS else any(word in text for text in texts) for word in words
+    )

@@ -16,7 +16,7 @@ from bot.core.advice import KNOWN_TYPES, display_name
 from bot.core.digest_time import WEEKDAYS
 from bot.core.subscriptions import ALL, DigestTime, News, Style
 from bot.core.time_words import DAY_WORDS, read_days, read_time
-from bot.core.typed import SMART_QUOTES, WRAPPING, unescape
+from bot.core.typed import WRAPPING, plain
 from bot.core.zones import parse_zone, zones_called
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ _TYPE_WORDS: Final = frozenset(
 _SPECIALS: Final = (
     (re.compile(r"<?!subteam\^([A-Z0-9]{2,30})(\|[^>\s]*)?>?"), r" @subteam^\1 "),
     (re.compile(r"<?!(here|channel|everyone)\b(\|[^>\s]*)?>?"), r" @\1 "),
-    (re.compile(r"<?@[UW][A-Z0-9]{2,30}\b(\|[^>]*)?>"), " @person "),
+    (re.compile(r"<?@[UW][A-Z0-9]{2,30}\b(\|[^<>|]*)?>"), " @person "),
 )
 """How Slack writes mentions, and how they are typed; the outer brackets may have been stripped already.
 
@@ -155,12 +155,11 @@ class _Word:
 
 
 def _split(text: str) -> tuple[_Word, ...]:
-    plain = unescape(text).translate(SMART_QUOTES)
-    for pattern, typed in _SPECIALS:
-        plain = pattern.sub(typed, plain)
-    plain = re.sub("[\u2010-\u2015]", "-", plain)
+    typed = plain(text)
+    for pattern, written in _SPECIALS:
+        typed = pattern.sub(written, typed)
     words: list[_Word] = []
-    for quoted, bare in re.findall(r'"([^"]*)"|([^\s,;"]+|[,;])', plain):
+    for quoted, bare in re.findall(r'"([^"]*)"|([^\s,;"]+|[,;])', typed):
         name = " ".join(quoted.split())
         word = "," if bare in (",", ";") else bare.strip(WRAPPING + "()[]")
         words += [_Word(name, "")] if name else []

@@ -1,22 +1,251 @@
-"""What people and keyboards put around the words that they mean, before anything reads them."""
+"""What people, keyboards and Slack put around the words that are meant, removed before anything reads them.
+
+Everything that a person types goes through `clean_lines`, once. It never raises, and its time grows with the length
+of the text and no faster. What stands inside a word is left alone: ``int_01_x``, ``a*b``.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TYPED_CHARS: Final = 1000
+"""Longer text isn't read at all; the longest sensible command has about 200 characters."""
 
 WRAPPING: Final = " \t\r\n\"'`<>.,;:!?…"
 """What stands around a name: quotes, backticks, the brackets of the usage, the row's "…"."""
 
-SMART_QUOTES: Final = {
-    **dict.fromkeys(map(ord, "“”„«»"), '"'),
-    **dict.fromkeys((0x2018, 0x2019, 0x201A), "'"),  # single ones, which look like other characters
+_ALIKE: Final = {
+    **dict.fromkeys(map(ord, "“”„‟«»″\uff02"), '"'),
+    **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2032\u00b4\u02bc\uff07"), "'"),
+    **dict.fromkeys((*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D), "-"),
+    **dict.fromkeys((0x2028, 0x2029, 0x85, 0x0B, 0x0C, 0x0D), "\n"),
+    0x2800: " ",  # braille without dots
 }
-"""For `str.translate`: quotes as keyboards set them, and as they are meant."""
+"""Quotes, dashes and line breaks as keyboards set them, and as they are meant."""
+
+LETTERS_OF_ONE: Final = 3
+"""One character means at most this many: "…" is three dots, and "\ufdfa" would be eighteen letters."""
+
+_INVISIBLE_LETTERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+_VARIATION: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+
+
+def clip_typed(text: str) -> str:
+    """Cut a text so that it can be stored, and is still seen to be too long: see `is_too_long`."""
+    return text[: TYPED_CHARS + 1]
+
+
+def is_too_long(text: str) -> bool:
+    """Tell whether a text is longer than what is read."""
+    return len(text) > TYPED_CHARS
+
+
+def plain(text: str) -> str:
+    """Write a text in the characters that are meant: no invisible ones, plain quotes, dashes, blanks and letters.
+
+    Slack's escapes of ``& < >`` are undone: https://docs.slack.dev/messaging/formatting-message-text
+    """
+    return unescape(_characters(text))
 
 
 def unescape(text: str) -> str:
-    """Turn back what Slack escapes in the text of messages.
-
-    Source: https://docs.slack.dev/messaging/formatting-message-text
-    """
+    """Turn back what Slack escapes in the text of messages."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _characters(text: str) -> str:
+    kept = _VARIATION.sub("", text.translate(_ALIKE))
+    if not kept.isascii():
+        kept = "".join(char for char in kept if char not in _INVISIBLE_LETTERS and unicodedata.category(char) != "Cf")
+        kept = unicodedata.normalize("NFC", "".join(map(_letter, kept))).translate(_ALIKE)
+    return "".join(" " if _is_blank(char) else char for char in kept if char == "\n" or _is_shown(char))
+
+
+def _letter(char: str) -> str:
+    """Write a wide or otherwise dressed-up letter as the plain one; ligatures that stand for whole phrases stay."""
+    letters = unicodedata.normalize("NFKC", char)
+    return letters if len(letters) <= LETTERS_OF_ONE else char
+
+
+def _is_blank(char: str) -> bool:
+    return char.isspace() and char != "\n"
+
+
+def _is_shown(char: str) -> bool:
+    return char.isspace() or unicodedata.category(char) not in ("Cc", "Cs")
+
+
+# --- what Slack writes -------------------------------------------------------------------------------------------
+
+_MARKUP: Final = re.compile(r"<([^<>\n]+)>")
+_LINK: Final = re.compile(r"(?:https?|ftp|mailto|tel|slack):", re.IGNORECASE)
+
+
+def _without_markup(text: str, bot_user_id: str) -> str:
+    """Undo the links and names that Slack makes of typed words; mentions of people and groups stay."""
+
+    def typed(found: re.Match[str]) -> str:
+        body, _bar, label = found[1].partition("|")
+        if body == f"@{bot_user_id}":
+            return " "
+        if body.startswith("#"):
+            return f"#{label or body[1:]}"
+        if body.startswith("!date^"):
+            return label
+        if _LINK.match(body):
+            return label or body.removeprefix("mailto:").removeprefix("tel:")
+        return found[0]
+
+    return _MARKUP.sub(typed, text)
+
+
+# --- formatting --------------------------------------------------------------------------------------------------
+
+_QUOTED: Final = re.compile(r'("[^"]*")')
+_MARKS: Final = re.compile(r"[*~`_]+")
+_BULLET: Final = re.compile(r"(?:[\s>]|(?:[•◦▪‣·*-]|\d{1,2}[.)])(?=\s))+")
+_SHORTCODES: Final = re.compile(r"(?::[a-z0-9_+'-]+:)+", re.IGNORECASE)
+
+
+def _without_formatting(line: str) -> str:
+    """Remove bullets, and the marks of bold, italic, struck and code text at the edges of words; quotes protect.
+
+    An underscore goes only in pairs: ``_4j7stripe`` may be the end of an ID.
+    """
+    bullet = _BULLET.match(line)
+    line = line[bullet.end() :] if bullet else line
+    gone: set[int] = set()
+    open_italics: list[int] = []
+    begin = 0
+    for index, part in enumerate(_QUOTED.split(line)):
+        if index % 2 == 0:
+            for run in _MARKS.finditer(part):
+                _read_marks(line, begin + run.start(), begin + run.end(), gone, open_italics)
+        begin += len(part)
+    return "".join(char for position, char in enumerate(line) if position not in gone)
+
+
+def _read_marks(line: str, begin: int, end: int, gone: set[int], open_italics: list[int]) -> None:
+    before = line[begin - 1] if begin else " "
+    after = line[end] if end < len(line) else " "
+    if before.isalnum() and after.isalnum():
+        return
+    italics = [position for position in range(begin, end) if line[position] == "_"]
+    gone.update(position for position in range(begin, end) if line[position] != "_")
+    if before.isspace() and after.isspace():
+        gone.update(italics)
+    elif before.isspace() or (not before.isalnum() and after.isalnum()):
+        open_italics.extend(italics)
+    else:
+        for position in italics[: len(open_italics)]:
+            gone.update((position, open_italics.pop()))
+
+
+def _unquoted(line: str) -> str:
+    """Take the quotes off a line that stands in quotes as a whole."""
+    line = line.strip()
+    for quote in "\"'":
+        if len(line) > 1 and line[0] == line[-1] == quote and quote not in line[1:-1]:
+            return line[1:-1].strip()
+    return line
+
+
+# --- courtesy ----------------------------------------------------------------------------------------------------
+
+_BEFORE: Final = (
+    *((word,) for word in ("please", "pls", "plz", "kindly", "hey", "hi", "hello", "ok", "okay", "so")),
+    *((word, "you") for word in ("can", "could", "would", "will")),
+    ("i", "want", "to"),
+    ("i'd", "like", "to"),
+    ("let's",),
+)
+_AFTER: Final = (
+    *((word,) for word in ("please", "pls", "plz", "kindly", "thanks", "thx", "cheers")),
+    ("thank", "you"),
+    ("many", "thanks"),
+    ("thanks", "a", "lot"),
+    ("thank", "you", "so", "much"),
+    ("thank", "you", "very", "much"),
+)
+_AROUND_WORD: Final = ",.;:!?-()"
+
+
+def without_courtesy(words: Sequence[str], *, names: frozenset[str] = frozenset()) -> list[str]:
+    """Leave out greetings and thanks around words, and the bot's own names before them."""
+    keys = [word.casefold().strip(_AROUND_WORD) for word in words]
+    begin, end = 0, len(words)
+    while begin < end:
+        taken = next((len(said) for said in _BEFORE if tuple(keys[begin : begin + len(said)]) == said), 0)
+        if not taken and (_is_name(words[begin], names) or (not keys[begin] and words[begin] != "?")):
+            taken = 1
+        if not taken:
+            break
+        begin += taken
+    while begin < end:
+        taken = next((len(said) for said in _AFTER if tuple(keys[max(begin, end - len(said)) : end]) == said), 0)
+        if not taken and not keys[end - 1] and (end - begin > 1 or words[begin] != "?"):
+            taken = 1
+        if not taken:
+            break
+        end -= taken
+    return list(words[begin:end])
+
+
+def _is_name(word: str, names: frozenset[str]) -> bool:
+    return word.casefold().strip(_AROUND_WORD).lstrip("/@") in names
+
+
+def _is_emoji(word: str) -> bool:
+    if _SHORTCODES.fullmatch(word):
+        return True
+    return not word.isascii() and all(unicodedata.category(char) in ("So", "Sk") for char in word)
+
+
+# --- all of it ---------------------------------------------------------------------------------------------------
+
+
+def clean_lines(text: str, *, bot_user_id: str = "", command: str = "/flokit") -> list[str]:
+    """Return the lines that mean something, in the words that are meant; none when nothing is left."""
+    names = frozenset({"flokit", command.lstrip("/").casefold()})
+    lines = unescape(_without_markup(_characters(text), bot_user_id)).split("\n")
+    return [cleaned for line in lines if (cleaned := _clean_line(line, names))]
+
+
+def clean(text: str) -> str:
+    """Return one value that was typed, such as a filter on the command line, in the words that are meant."""
+    return " ".join(clean_lines(text))
+
+
+def _clean_line(line: str, names: frozenset[str]) -> str:
+    for _ in range(2):  # quotes within formatting, or the other way round
+        line = _without_formatting(_unquoted(line))
+    words = [word for word in _unquoted(line).split() if not _is_emoji(word)]
+    return " ".join(without_courtesy(words, names=names))
+
+
+# --- what may stand around a name --------------------------------------------------------------------------------
+
+_BEFORE_NAME: Final = frozenset(
+    {"the", "me", "my", "our", "us", "a", "an", "of", "for", "on", "about", "to", "in", "from", "by", "this", "that"}
+)
+_AFTER_NAME: Final = frozenset(
+    {"integration", "integrations", "connector", "connection", "source", "now", "right", "again", "asap", "for", "me"}
+)
+
+
+def readings(text: str) -> list[str]:
+    """Return what a name may be: as it was typed first, then without the words that people put around names."""
+    whole = plain(text).strip(WRAPPING)
+    words = whole.split()
+    begin, end = 0, len(words)
+    while begin < end and words[begin].casefold() in _BEFORE_NAME:
+        begin += 1
+    while begin < end and words[end - 1].casefold().strip(WRAPPING) in _AFTER_NAME:
+        end -= 1
+    shorter = " ".join(words[begin:end]).strip(WRAPPING)
+    return [whole, shorter] if shorter and shorter != whole else [whole]

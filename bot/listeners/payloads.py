@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bot.core.models import Person
 from bot.core.requests import Origin, Request, RequestKind
+from bot.core.typed import clip_typed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,7 +37,7 @@ def parse_command_payload(body: Mapping[str, Any], team_id: str, now: datetime) 
         response_url=_text(body, "response_url") or None,
         is_stranger=_is_other(_text(body, "team_id"), team_id),
     )
-    return Request(trigger_id, RequestKind.COMMAND, origin, now, text=_text(body, "text"))
+    return Request(trigger_id, RequestKind.COMMAND, origin, now, text=clip_typed(_text(body, "text")))
 
 
 def parse_press_payload(body: Mapping[str, Any], team_id: str, now: datetime, press: Press | None) -> Request | None:
@@ -83,7 +84,7 @@ def parse_message_event(body: Mapping[str, Any], team_id: str, now: datetime) ->
         thread_ts = thread_ts or _text(event, "ts") or None
     home = _text(event, "user_team") or _text(event, "team")
     origin = Origin(team_id, Person(user_id), channel_id, thread_ts=thread_ts, is_stranger=_is_other(home, team_id))
-    return Request(event_id, RequestKind.MENTION, origin, now, text=_text(event, "text"))
+    return Request(event_id, RequestKind.MENTION, origin, now, text=clip_typed(_text(event, "text")))
 
 
 def view_of(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -228,6 +228,16 @@ async def test_text_that_no_database_holds_is_cleaned(text, store, clock):
     assert claim.request == request
 
 
+def test_long_text_is_cut_before_it_is_kept(clock):
+    """Of what is typed, no more than is needed to see that it is too long is read or stored."""
+    message = {"event_id": "Ev1", "event": {"user": "UANA", "channel": "D1", "text": "x" * 40_000}}
+    requests = (
+        parse_command_payload(command_body(text="x" * 40_000), TEAM, clock.now),
+        parse_message_event(message, TEAM, clock.now),
+    )
+    assert [len(request.text) for request in requests] == [1001, 1001]
+
+
 def test_click_in_a_thread(clock):
     """A click on a reply knows the root of its thread."""
     body = press_body(message={"ts": "1.0", "thread_ts": "0.5"})

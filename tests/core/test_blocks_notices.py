@@ -34,13 +34,15 @@ def test_help_shows_every_command():
 
 def test_help_suggests_the_nearest_command():
     """What was not understood is shown as code, with the command that was probably meant."""
-    text = help_message(HelpCommand("<staus>", "status")).text
-    assert text.startswith("I do not understand `&lt;staus&gt;`. Did you mean `/flokit status`?")
+    text = help_message(HelpCommand("<staus>", ("status",))).text
+    assert text.startswith(
+        "I don't recognize `&lt;staus&gt;`. Did you mean `/flokit status`? Example: `/flokit status appsflyer`."
+    )
 
 
 def test_help_guesses_nothing_without_a_suggestion():
     """Without a near command help only says that it did not understand."""
-    assert help_message(HelpCommand("xyzzy")).text.startswith("I do not understand `xyzzy`. The commands:")
+    assert help_message(HelpCommand("xyzzy")).text.startswith("I don't recognize `xyzzy`. The commands:")
 
 
 def test_help_says_what_is_missing():
@@ -52,7 +54,8 @@ def test_not_found_names_the_nearest():
     """An unknown target is answered by what comes nearest, and by how to see all."""
     text = not_found_message("strpe", (STRIPE,)).text
     assert text == (
-        "FloKit has no integration `strpe`. The nearest: Stripe `int_4j7stripe`. `/flokit status` lists what there is."
+        "FloKit has no integration `strpe`. Closest matches: Stripe `int_4j7stripe`. "
+        "Run `/flokit status` to list all integrations."
     )
 
 

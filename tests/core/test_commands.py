@@ -78,10 +78,10 @@ ALL = (STRIPE, IOS, ANDROID, APPLE, WAREHOUSE)
         ("?", HelpCommand()),
         ("show", HelpCommand(needs_target="show")),
         ("resync ''", HelpCommand(needs_target="sync")),
-        ("staus", HelpCommand("staus", "status")),
-        ("synk stripe", HelpCommand("synk stripe", "sync")),
-        ("shwo stripe", HelpCommand("shwo stripe", "show")),
-        ("detials stripe", HelpCommand("detials stripe", "show")),
+        ("staus", HelpCommand("staus", ("status", "subscriptions"))),
+        ("synk stripe", HelpCommand("synk stripe", ("sync",))),
+        ("shwo stripe", HelpCommand("shwo stripe", ("show",))),
+        ("detials stripe", HelpCommand("detials stripe", ("show",))),
         ("xyzzy", HelpCommand("xyzzy")),
     ],
 )
@@ -112,7 +112,7 @@ def test_any_mention_is_a_command(text, bot_user_id):
         ("sync stripe <@UBOT>", SyncCommand("stripe")),
         ("show a &amp;lt; b", ShowCommand("a &lt; b")),
         ("status R&amp;D", StatusCommand("R&D")),
-        ("<@UOTHER> status", HelpCommand("<@UOTHER> status")),
+        ("<@UOTHER> status", HelpCommand("<@UOTHER> status", ("status",))),
     ],
 )
 def test_a_mention_means_a_command(text, command):
@@ -129,7 +129,7 @@ def test_every_documented_example_is_understood():
 
 def test_a_long_text_is_not_repeated_whole():
     """What was not understood is kept short."""
-    command = parse_command("x" * 10_000)
+    command = parse_command("x" * 1000)
     assert isinstance(command, HelpCommand)
     assert len(command.not_understood) == 100
 

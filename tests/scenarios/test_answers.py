@@ -90,7 +90,7 @@ async def test_any_text_gets_a_sentence(asked, channel):
     for text in (
         "\x00\x01\x1b[31m",
         "\ud800",
-        "😀 \u202e status",
+        "😀 \u202e statsu",
         "<!channel> <@UBEN>",
         "x" * 8000,
         "show " + "`" * 50,
@@ -158,6 +158,24 @@ async def test_mentions_are_answered_in_their_thread(asked, channel):
     [outcome] = await asked.outcomes(root, channel=channel)
     assert outcome["outcome"] == "succeeded"
     assert len(asked.slack.messages(channel)) == 2
+
+
+async def test_what_stands_around_a_command_is_ignored(asked, channel):
+    """Bold text, the command's name typed twice, courtesy and invisible characters change nothing, wherever typed."""
+    for text in ("/flokit *show the stripe*", "show str\u200bipe, please"):
+        assert "int_01stripe" in words(await asked.status(text, channel=channel))
+    asking = await asked.slack.say("UBEN", channel, f"<@{BOT_USER_ID}> /flokit show `stripe`\nit looks odd, thanks")
+    await asked.reply(asking, "int_01stripe", channel=channel)
+
+
+async def test_a_text_that_is_too_long_does_nothing(asked):
+    """A direct message of 40,000 characters that begins with a command is answered by one sentence."""
+    direct = asked.slack.workspace.open_im("UBEN").id
+    await asked.slack.say("UBEN", direct, "sync int_w07 " + "&lt;" * 10_000)
+    answer = await asked.slack.wait_for(
+        lambda: next((one for one in asked.slack.messages(direct) if one["user"] == BOT_USER_ID), None), 10
+    )
+    assert "That's too long: I read up to 1,000 characters. Nothing was done." in answer["text"]
 
 
 async def test_a_direct_message_is_answered_there(asked):

@@ -160,7 +160,7 @@ async def test_what_slack_delivers_twice_is_done_once(http_world):
     await http_world.press(panel, "flokit_resync", "int_a")
     await http_world.command("status stripe")
     asking = await http_world.slack.say("UANA", "C0DATA", f"<@{BOT_USER_ID}> help")
-    await http_world.reply(asking, "This is what I understand")
+    await http_world.reply(asking, "Here's what I can do")
     for envelope in list(http_world.slack.envelopes):
         form = {
             "slash_commands": lambda payload: (urlencode(payload), "application/x-www-form-urlencoded"),

@@ -9,7 +9,7 @@ from bot.core.blocks.elements import context, quoted, section
 from bot.core.blocks.names import ID_SHOWN, name_of
 from bot.core.blocks.states import by_urgency, state_now, tally
 from bot.core.blocks.text import clip, code, counted, escape, mention, one_line
-from bot.core.commands import COMMANDS, FILTER_WORDS, CommandDoc, HelpCommand
+from bot.core.commands import COMMANDS, FILTER_WORDS, CommandDoc, HelpCommand, nearest_integrations
 from bot.core.models import Message, Person
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ def help_message(command_value: HelpCommand, *, command: str = "/flokit") -> Mes
     if doc:
         return _help_on(doc, command)
     lead = _help_lead(command_value, command)
+    if command_value.problem:
+        hint = f"{code(f'{command} help', COMMAND_CHARS)} lists what I can do."
+        return Message(f"{lead} {hint}", (section(lead), context(hint)))
     lines = [f"{code(f'{command} {doc.usage}', COMMAND_CHARS)} — {escape(doc.summary)}" for doc in COMMANDS]
     blocks = (
         section(lead),
@@ -59,10 +62,15 @@ def _help_lead(value: HelpCommand, command: str) -> str:
     if value.needs_target:
         example = code(f"{command} {value.needs_target} stripe", COMMAND_CHARS)
         return f"Which integration? Name it by its type, its id, or the ending of its id: {example}."
+    problem = escape(clip(one_line(value.problem), SENTENCE_CHARS))
     if not value.not_understood:
-        return "This is what I understand."
-    guess = f" Did you mean {code(f'{command} {value.suggestion}', COMMAND_CHARS)}?" if value.suggestion else ""
-    return f"I do not understand {code(value.not_understood, TYPED_CHARS)}.{guess}"
+        return problem or "Here's what I can do:"
+    guesses = " or ".join(code(f"{command} {name}", COMMAND_CHARS) for name in value.suggestions)
+    guess = f"Did you mean {guesses}?" if guesses else ""
+    doc = next((doc for doc in COMMANDS if doc.name in value.suggestions[:1]), None)
+    example = f"Example: {code(f'{command} {doc.examples[-1]}', COMMAND_CHARS)}." if doc else ""
+    parts = (f"I don't recognize {code(value.not_understood, TYPED_CHARS)}.", problem, guess, example)
+    return " ".join(part for part in parts if part)
 
 
 def not_found_message(target: str, nearest: Sequence[Integration], *, command: str = "/flokit") -> Message:
@@ -70,8 +78,8 @@ def not_found_message(target: str, nearest: Sequence[Integration], *, command: s
     lead = f"FloKit has no integration {code(target, TYPED_CHARS)}."
     if nearest:
         near = " · ".join(_called(one, nearest) for one in nearest[:LISTED])
-        lead += f" The nearest: {near}."
-    hint = f"{code(f'{command} status', COMMAND_CHARS)} lists what there is."
+        lead += f" Closest matches: {near}."
+    hint = f"Run {code(f'{command} status', COMMAND_CHARS)} to list all integrations."
     return Message(f"{lead} {hint}", (section(lead), context(hint)))
 
 
@@ -80,6 +88,8 @@ def nothing_matches_message(
 ) -> Message:
     """Say that a filter lets nothing through, and what there is."""
     lead = f"No integration matches {code(query, TYPED_CHARS)}."
+    if near := nearest_integrations(query, integrations):
+        lead += f" Closest matches: {' · '.join(_called(one, integrations) for one in near)}."
     there = f"There {'is' if len(integrations) == 1 else 'are'} {counted(len(integrations), 'integration')}"
     if integrations:
         there += f": {tally(integrations)}"
@@ -87,7 +97,7 @@ def nothing_matches_message(
     lines = [f"{state_now(one, now).label} · {_called(one, integrations)}" for one in shown]
     hidden = len(integrations) - len(shown)
     lines += [f"and {hidden:,} more: {code(f'{command} status', COMMAND_CHARS)}"] if hidden else []
-    filters = f"A filter is {', '.join(FILTER_WORDS)}, a type, an id, or words."
+    filters = f"Filter by {', '.join(FILTER_WORDS)}, a type, an ID, or text."
     blocks = [section(f"{lead} {there}."), *([section("\n".join(lines))] if lines else []), context(filters)]
     return Message(f"{lead} {there}.", tuple(blocks))
 

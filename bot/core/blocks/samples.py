@@ -97,7 +97,7 @@ def samples(now: datetime) -> dict[str, Sample]:
             for word in Word
         },
         **{f"help_message: {doc.name}": help_message(HelpCommand(topic=doc.name), command=COMMAND) for doc in COMMANDS},
-        "help_message": help_message(HelpCommand("staus", "status"), command=COMMAND),
+        "help_message": help_message(HelpCommand("staus", ("status",)), command=COMMAND),
         "progress_message": progress_message(run, (ben,), now, outbox_id="msg_1", joined_here=False),
         "history_message": history_message(past, now, kept_days=90),
         "doctor_message": doctor_message([fine("fine"), wrong("wrong"), unknown("unknown")], now),

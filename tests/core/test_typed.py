@@ -1,0 +1,354 @@
+"""What people, keyboards and Slack put around the words that are meant, and how long reading them may take."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.audit_words import parse_audit
+from bot.core.commands import (
+    AuditCommand,
+    DoctorCommand,
+    HelpCommand,
+    HistoryCommand,
+    ShowCommand,
+    StatusCommand,
+    SubscribeCommand,
+    SubscriptionsCommand,
+    SyncCommand,
+    WhyCommand,
+    filter_integrations,
+    parse_command,
+    parse_mention,
+    resolve,
+)
+from bot.core.models import Integration
+from bot.core.policy import Verb
+from bot.core.subscribe_words import parse_subscribe, parse_unsubscribe
+from bot.core.typed import TYPED_CHARS, clean, clean_lines, clip_typed, readings
+
+NOW = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)
+STRIPE = Integration("int_4j7stripe", "stripe")
+
+SHOW = ShowCommand("stripe")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*show stripe*",
+        "_show stripe_",
+        "~show stripe~",
+        "`show stripe`",
+        "```show stripe```",
+        "```\nshow stripe\n```",
+        "*_~show stripe~_*",
+        "show *stripe*.",
+        "*show* _stripe_",
+        "&gt; show stripe",
+        "&gt;&gt;&gt; *show stripe*",
+        '"show stripe"',
+        "“show stripe”",
+        '*"show stripe"*',
+        '"*show stripe*"',
+        "«show stripe»",
+        "\u2018show stripe\u2019",
+        "• show stripe",
+        "1. show stripe",
+        "- show stripe",
+        ":wave: show stripe",
+        ":wave::skin-tone-2: show stripe :pray:",
+        "👋🏽 show stripe",
+        "show\u200b str\u200dipe\ufeff",
+        "\u2066show stripe\u2069",
+        "sho\u00adw stripe\ufe0f",
+        "show \U000e0041stripe",
+        "show\u00a0stripe",
+        "show\u3000stripe",
+        "show\tstripe",
+        "\uff53\uff48\uff4f\uff57 \uff53\uff54\uff52\uff49\uff50\uff45",
+        "SHOW stripe",
+        "/flokit show stripe",
+        "/flokit /flokit show stripe",
+        "flokit show stripe",
+        "FloKit: show stripe",
+        "@FloKit show stripe",
+        "show stripe, please",
+        "show stripe please!",
+        "please show stripe",
+        "show please stripe",
+        "hey, can you show stripe? thanks!",
+        "Could you please show stripe — thank you so much",
+        "show <http://stripe|stripe>",
+        "show &lt;stripe&gt;",
+        "hello everyone,\nshow stripe\nthanks",
+        "show\nstripe",
+        "show stripe\nit has been failing since this morning",
+    ],
+)
+def test_what_stands_around_a_command_is_removed(text):
+    """Formatting, invisible characters, wide letters, quotes, courtesy and the bot's name change nothing."""
+    assert parse_command(text) == SHOW
+    assert parse_mention(f"<@UBOT> {text}", "UBOT") == SHOW
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<@UBOT> show stripe",
+        "<@UBOT|flokit> /flokit show stripe",
+        "<@UBOT> <@UBOT> show stripe",
+        "show stripe <@UBOT>",
+        "*<@UBOT>* show stripe",
+        "<@UBOT>\nshow stripe",
+        "can somebody look at this? <@UBOT> show stripe",
+        "Morning all\n<@UBOT>: show stripe, please",
+        "show stripe",
+    ],
+)
+def test_the_bot_may_be_addressed_anywhere(text):
+    """The bot's mention may come twice, last, on a line of its own, or in the middle of a sentence."""
+    assert parse_mention(text, "UBOT") == SHOW
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "int_01hx4j7stripe",
+        "8appsflyerandroid",
+        "app_store_connect",
+        "_4j7stripe",
+        "a*b",
+        "a~b",
+        "int_1_",
+        "__init__x",
+        "servicenow",
+        "the_trade_desk",
+        "stripe.com",
+        "a/b",
+        "a&b",
+        "a<b",
+        "Zoë",
+    ],
+)
+def test_what_means_itself_survives(name):
+    """Marks inside words, single underscores at their ends, dots and letters of any language stay as they are."""
+    assert parse_command(f"show {name}") == ShowCommand(name)
+    assert clean(name) == name
+
+
+def test_what_stands_in_quotes_is_left_alone():
+    """Marks within quotes are part of a name."""
+    assert clean_lines('subscribe "*odd* _name_"') == ['subscribe "*odd* _name_"']
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("audit <@U123|ana>", "audit <@U123|ana>"),
+        ("subscribe all mention <!subteam^S123|@oncall>", "subscribe all mention <!subteam^S123|@oncall>"),
+        ("subscribe stripe in <#C0DATA|data>", "subscribe stripe in #data"),
+        ("show <mailto:ana@example.com|ana@example.com>", "show ana@example.com"),
+        ("show <https://example.com>", "show https://example.com"),
+        ("audit since <!date^1710511200^{date}|2024-03-15>", "audit since 2024-03-15"),
+        ("show &amp;lt;", "show &lt;"),
+    ],
+)
+def test_slacks_markup_is_undone(text, cleaned):
+    """Links and names that Slack made of typed words are those words again; mentions of people and groups stay."""
+    assert clean_lines(text) == [cleaned]
+
+
+@pytest.mark.parametrize("text", ["thanks!", "👍", ":tada:", "please", "hi @FloKit"])
+def test_courtesy_alone_is_answered_with_help(text):
+    """A message of nothing but courtesy isn't a command, and isn't blamed for that."""
+    assert parse_command(text) in (HelpCommand(), HelpCommand(problem=""))
+
+
+def test_two_commands_do_nothing():
+    """A message with two commands is answered by a sentence that says so, and neither is done."""
+    command = parse_command("sync stripe\nsync adjust")
+    assert isinstance(command, HelpCommand)
+    assert command.problem == (
+        "I take one command at a time, and read two: “sync stripe” and “sync adjust”. Nothing was done."
+    )
+
+
+def test_a_subscription_may_take_several_lines():
+    """All lines of a subscription count, so that none of its limits is dropped."""
+    assert parse_command("subscribe stripe\nfailing") == SubscribeCommand("stripe failing")
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("show failing", StatusCommand("failing")),
+        ("show all", StatusCommand()),
+        ("show me the history of stripe", HistoryCommand("of stripe")),
+        ("show audit", AuditCommand()),
+        ("status all", StatusCommand()),
+        ("what's failing?", StatusCommand("failing")),
+        ("failing stripe", StatusCommand("failing stripe")),
+        ("why is stripe failing?", ShowCommand("stripe")),
+        ("why sync stripe", WhyCommand(Verb.SYNC, "stripe")),
+        ("doctor blocks!", DoctorCommand(blocks=True)),
+        ("doctor stripe", HelpCommand("stripe", ("doctor",))),
+        ("subscriptions here", SubscriptionsCommand()),
+        ("subscriptions stripe", HelpCommand("stripe", ("subscriptions",))),
+        ("help frobnicate", HelpCommand("frobnicate", ("help",))),
+        ("could stripe sync", HelpCommand("could stripe sync", ("sync",))),
+    ],
+)
+def test_other_ways_to_say_a_command(text, command):
+    """What people mean by other words is understood; an argument that a command doesn't know is named."""
+    assert parse_command(text) == command
+
+
+def test_a_word_that_is_a_button_says_so():
+    """What isn't a command, but can be done elsewhere, is answered by where."""
+    command = parse_command("snooze 2 hours")
+    assert isinstance(command, HelpCommand)
+    assert command.not_understood == "snooze 2 hours"
+    assert "buttons" in command.problem
+
+
+@pytest.mark.parametrize("target", ["the stripe", "me stripe", "our stripe integration", "stripe now", "for stripe"])
+def test_words_around_a_name_do_not_hide_it(target):
+    """Articles and the like are left out where the name as typed finds nothing."""
+    assert resolve(target, (STRIPE,)).integration == STRIPE
+    assert filter_integrations(target, (STRIPE,), NOW) == (STRIPE,)
+
+
+def test_a_name_is_first_what_was_typed():
+    """An integration whose own name begins with an article is found by it."""
+    desk = Integration("int_1", "the_trade_desk")
+    assert resolve("the trade desk", (desk, Integration("int_2", "trade_desk"))).integration == desk
+
+
+def test_another_name_of_the_command_is_left_out():
+    """An installation whose command has another name knows that name, too."""
+    assert parse_command("/fk show stripe", command="/fk") == SHOW
+
+
+def test_the_words_of_a_form_mean_exactly_what_they_are():
+    """What a form made of choices isn't cleaned."""
+    assert parse_command('subscribe "*odd*  &amp;"', is_typed=False) == SubscribeCommand('"*odd* &amp;"')
+
+
+# --- too long, and how long it takes -----------------------------------------------------------------------------
+
+
+def test_a_text_that_is_too_long_does_nothing():
+    """Beyond a thousand characters nothing is read, whatever the text begins with."""
+    text = "sync stripe " + "x" * TYPED_CHARS
+    for command in (parse_command(text), parse_mention(text, "UBOT"), parse_command(clip_typed(text))):
+        assert command == HelpCommand(problem="That's too long: I read up to 1,000 characters. Nothing was done.")
+    assert isinstance(parse_command("sync " + "x" * (TYPED_CHARS - 5)), SyncCommand)
+
+
+REPEATED = (
+    *("<@U1", "<@UBOT|", "<@UBOT", "<!subteam^S1", "<#C1|", "<http://a|", "<", ">", "<>", "@U12|", "!here|", "|"),
+    *("&lt;", "&amp;", "&amp;lt;", "&", " ", "\n", "\t", "\u00a0", "\u200b", "\ufeff", "\ufdfa", "😀", "e\u0301"),
+    *(
+        '"',
+        "'",
+        "“",
+        "[",
+        "(",
+        "{",
+        "*",
+        "_",
+        "~",
+        "`",
+        "a_",
+        "_a ",
+        "*a ",
+        "**a",
+        "> ",
+        "- ",
+        "1. ",
+        ":a:",
+        ":",
+        "::a",
+    ),
+    *(
+        "1",
+        "1:",
+        "1d",
+        "1 d ",
+        "last ",
+        "since ",
+        "9am ",
+        "zone ",
+        "zone x ",
+        "a/b ",
+        "mon-",
+        "mon,",
+        "mention ",
+        "not ",
+    ),
+    *(
+        "please ",
+        "thanks ",
+        "hey ",
+        "the ",
+        "now ",
+        "/flokit ",
+        "flokit ",
+        "stripe ",
+        "failing ",
+        "failng ",
+        "no ",
+        ",",
+    ),
+    *("why ", "show ", "sync stripe\n", "subscribe ", "audit ", "@ana ", "?", "a", "ab", "aaaaaaaaab ", "."),
+)
+BEFORE = ("", "status ", "subscribe ", "audit ", "why ")
+
+
+def readers():
+    """Return everything that reads what people type, by name."""
+    known = [Integration(f"int_{n:03}stripe", "stripe", "error", NOW, "it broke again " * 20) for n in range(200)]
+    return {
+        "command": parse_command,
+        "mention": lambda text: parse_mention(text, "UBOT"),
+        "clean": clean_lines,
+        "readings": readings,
+        "subscribe": parse_subscribe,
+        "unsubscribe": parse_unsubscribe,
+        "audit": parse_audit,
+        "filter": lambda text: filter_integrations(clip_typed(text), known, NOW),
+        "resolve": lambda text: resolve(clip_typed(text), known),
+    }
+
+
+@pytest.mark.parametrize("name", readers())
+@pytest.mark.parametrize("length", [TYPED_CHARS, 40_000])
+def test_reading_takes_no_time(name, length):
+    """No text takes long to read, however it repeats itself: at its longest, or longer than anything that is let in.
+
+    The processor's time is measured, not the clock's, so that a busy machine changes little.
+    """
+    read = readers()[name]
+    slow = {}
+    for unit in REPEATED:
+        for before in BEFORE if length == TYPED_CHARS else ("",):
+            text = (before + unit * length)[:length]
+            began = time.process_time()
+            read(text)
+            took_s = time.process_time() - began
+            if took_s > 0.5:
+                slow[before + unit] = round(took_s, 2)
+    assert not slow
+
+
+@given(st.text())
+def test_cleaning_any_text_gives_words(text):
+    """Any text becomes lines of words with single blanks between them."""
+    for line in clean_lines(text, bot_user_id="UBOT"):
+        assert line
+        assert line == " ".join(line.split())
