@@ -17,5 +17,5 @@ BOT_SCOPES: Final = {
     "im:history": "hear direct messages, and the same look there",
     "im:write": "open a direct message when it cannot post where it was asked",
     "usergroups:read": "know who is in the user groups that a policy names",
-    "users:read": "know a person's time zone, and whether they are a guest",
+    "users:read": "know a person's time zone, and whether they are a member, a guest or of another workspace",
 }

@@ -106,11 +106,16 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What Slack tells of a person. ``zone`` is an IANA name; each of the others is "no" where Slack does not say."""
+    """What Slack tells of a person. ``zone`` is an IANA name; each of the others is "no" where Slack does not say.
+
+    https://docs.slack.dev/reference/objects/user-object
+    """
 
     zone: str = ""
     is_guest: bool = False
     is_stranger: bool = False
+    """Of another workspace, with which ours shares no channel."""
+    is_deactivated: bool = False
     team_ids: frozenset[str] = frozenset()
     """The workspaces that they belong to: several in an Enterprise organization."""
 
@@ -185,10 +190,16 @@ class SlackClient:
         return ""
 
     async def fetch_profile(self, user_id: str) -> Profile:
-        """Ask who a person is: https://docs.slack.dev/reference/methods/users.info."""
+        """Ask who a person is: https://docs.slack.dev/reference/methods/users.info.
+
+        Raises:
+            SlackError: Slack cannot be asked (``retryable``), or won't say who this is.
+        """
         response = await self._call(self.web.users_info(user=user_id))
         user = response.get("user")
-        return _profile_of(user if isinstance(user, dict) else {})
+        if not isinstance(user, dict) or not user:
+            raise SlackOther("Slack's answer describes nobody", code="no_profile")
+        return _profile_of(user)
 
     async def fetch_group(self, group_id: str) -> frozenset[str]:
         """Ask who is in a user group: https://docs.slack.dev/reference/methods/usergroups.users.list."""
@@ -419,8 +430,9 @@ def _profile_of(user: dict[str, Any]) -> Profile:
     teams = [user.get("team_id"), *(listed if isinstance(listed, list) else [])]
     return Profile(
         zone if isinstance(zone, str) else "",
-        is_guest=user.get("is_restricted") is True or user.get("is_ultra_restricted") is True,
-        is_stranger=user.get("is_stranger") is True,
+        is_guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
+        is_stranger=bool(user.get("is_stranger")),
+        is_deactivated=bool(user.get("deleted")),
         team_ids=frozenset(team for team in teams if isinstance(team, str) and team),
     )
 

@@ -23,6 +23,11 @@ def judge_scopes(team: str, granted: Collection[str], needed: Collection[str]) -
     if not granted:  # no token is without any: the header was lost on the way
         return unknown(f"SLACK_BOT_TOKEN: valid in {team}; Slack did not say with which scopes")
     missing = ", ".join(sorted(set(needed) - set(granted)))
+    if "users:read" in needed and "users:read" not in granted:
+        return wrong(
+            f"SLACK_BOT_TOKEN: lacks {missing}; add them in OAuth & Permissions and reinstall the app. Without "
+            "users:read I can't tell members from guests, so nobody can sync or subscribe"
+        )
     if missing:
         return wrong(f"SLACK_BOT_TOKEN: lacks {missing}; add them in OAuth & Permissions and reinstall the app")
     return fine(f"SLACK_BOT_TOKEN: valid in {team}, with all {len(needed)} scopes")

@@ -75,13 +75,18 @@ class Policy:
 class Subject:
     """A person where they act, as far as they are known.
 
-    ``kind`` None: not known yet. ``groups`` holds what is known of their groups; None: Slack does not tell it.
+    ``kind`` None: not known yet, or, with a sentence in ``no_kind``, Slack won't say. ``groups`` holds what is known
+    of their groups; None: Slack won't say, and ``no_group`` says why. ``is_elsewhere``: the request came from another
+    workspace, and nothing shows that this person has anything to do with ours.
     """
 
     user_id: str
     channel_id: str = ""
     kind: Kind | None = None
     groups: Mapping[str, bool | None] = field(default_factory=lambda: MappingProxyType({}))
+    no_kind: str = ""
+    no_group: str = ""
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,12 @@ BUILT_IN: Final = (
 )
 """What holds where no rule of the policy fits; the last two fit everybody who is left."""
 
+UNIDENTIFIED: Final = "people I can't identify may only look"
+"""The built-in rules for somebody whom Slack won't describe: they could be a guest, or of another workspace."""
+
+ELSEWHERE: Final = "requests from other workspaces aren't answered"
+"""Comes before all rules: nobody wrote those with another company's workspace in mind."""
+
 DEEDS: Final = {
     Verb.LOOK: "look",
     Verb.SYNC: "sync",
@@ -146,17 +157,31 @@ def decide_access(policy: Policy, subject: Subject, verb: Verb, integration_type
         verb: what.
         integration_type: on which type of integration; None: on several, or on one whose type is not known.
     """
+    sentence = f"You may not {DEEDS[verb]} here."
+    if subject.is_elsewhere:
+        return Refused(ELSEWHERE, f"{sentence} {subject.no_kind}".rstrip(), policy.ask)
     for rule in (*policy.rules, *BUILT_IN):
         fits = _fits(rule, subject, verb, integration_type)
         if fits and rule.allows:
             return Allowed(rule.name)
         if fits is not False and not rule.allows:
-            return Refused(rule.name, f"You may not {DEEDS[verb]} here.", rule.ask or policy.ask)
+            unsaid = _unsaid(rule, subject) if fits is None else ""
+            name = UNIDENTIFIED if unsaid and rule in BUILT_IN else rule.name
+            return Refused(name, f"{sentence} {unsaid}".rstrip(), rule.ask or policy.ask)
     raise AssertionError("the built-in rules fit everybody")
+
+
+def _unsaid(rule: Rule, subject: Subject) -> str:
+    """Say what a rule depends on that Slack won't say."""
+    if _fits_kind(rule, subject) is None:
+        return subject.no_kind
+    return subject.no_group if _fits_people(rule, subject) is None else ""
 
 
 def needs(policy: Policy, subject: Subject, verb: Verb, integration_type: str | None = None) -> Needs | None:
     """Name what must be learnt next to decide; None: all that can be learnt and matters is known."""
+    if subject.is_elsewhere:
+        return Needs(kind=True) if subject.kind is None and not subject.no_kind else None
     for rule in (*policy.rules, *BUILT_IN):
         fits = _fits(rule, subject, verb, integration_type)
         if fits:
@@ -174,18 +199,31 @@ def needs_type(policy: Policy, verb: Verb) -> bool:
 
 
 def decide_audit(policy: Policy, subject: Subject) -> Access:
-    """Decide who may read the audit: administrators; members, while a policy names none."""
-    verb = Verb.ADMINISTER if policy.names_administrators else Verb.SYNC
-    if verb is Verb.ADMINISTER:
-        return decide_access(policy, subject, verb)
+    """Decide who may read the audit: administrators; while a policy names none, members who may look at everything."""
+    if policy.names_administrators:
+        return decide_access(policy, subject, Verb.ADMINISTER)
+    looks = decide_access(policy, subject, Verb.LOOK)
+    if isinstance(looks, Refused):  # the audit names integrations
+        return looks
     if subject.kind is Kind.MEMBERS:
         return Allowed("members may read the audit while no rule names administrators")
-    return Refused("only members may read the audit", "You may not read the audit.", policy.ask)
+    return Refused(
+        "only members may read the audit", f"You may not read the audit. {subject.no_kind}".rstrip(), policy.ask
+    )
+
+
+def needs_for_audit(policy: Policy, subject: Subject) -> Needs | None:
+    """Name what must be learnt next to decide who may read the audit, as ``needs`` does."""
+    if policy.names_administrators:
+        return needs(policy, subject, Verb.ADMINISTER)
+    if lacking := needs(policy, subject, Verb.LOOK):
+        return lacking
+    return Needs(kind=True) if subject.kind is None and not subject.no_kind else None
 
 
 def _lacking(rule: Rule, subject: Subject) -> Needs | None:
     """Name what a rule depends on, is not known of the person, and was not asked for yet."""
-    kind = _fits_kind(rule, subject) is None
+    kind = _fits_kind(rule, subject) is None and not subject.no_kind
     groups = rule.groups - subject.groups.keys() if _fits_people(rule, subject) is None else frozenset()
     return Needs(kind, groups) if kind or groups else None
 
@@ -237,6 +275,7 @@ def explain(policy: Policy) -> list[str]:
     """Say in words who may do what: a line for each rule, in the order in which they are tried."""
     lines = [f"{number}. {_sentence(rule)}" for number, rule in enumerate(policy.rules, 1)]
     lines += [f"otherwise: {rule.name}" for rule in BUILT_IN]
+    lines.append(f"otherwise: {UNIDENTIFIED}")
     whom = ", ".join(policy.ask) or "nobody in particular"
     return [*lines, f"who is refused is told to ask: {whom}"]
 

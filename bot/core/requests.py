@@ -43,7 +43,8 @@ class Origin:
     ``channel_id`` is "" in the App Home, which is no conversation: what follows from there comes as a direct message.
     ``thread_ts`` is the root of the thread it was asked in, ``message_ts`` the message whose button was pressed.
     ``ephemeral`` is set when only that person sees that message: it has no thread, and only ``response_url``
-    (5 uses within 30 minutes) can change it. ``is_stranger``: Slack said that they are of another workspace.
+    (5 uses within 30 minutes) can change it. ``is_elsewhere``: the payload names another workspace than
+    ours as where it was asked: a doubt, which what Slack says of the person settles.
     ``rule`` is what let the request through, once that is decided.
     """
 
@@ -54,7 +55,7 @@ class Origin:
     message_ts: str | None = None
     ephemeral: bool = False
     response_url: str | None = None
-    is_stranger: bool = False
+    is_elsewhere: bool = False
     rule: str = ""
 
 

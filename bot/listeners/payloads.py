@@ -35,7 +35,7 @@ def parse_command_payload(body: Mapping[str, Any], team_id: str, now: datetime) 
         person,
         channel_id,
         response_url=_text(body, "response_url") or None,
-        is_stranger=_is_other(_text(body, "team_id"), team_id),
+        is_elsewhere=_is_elsewhere(body, team_id),
     )
     return Request(trigger_id, RequestKind.COMMAND, origin, now, text=clip_typed(_text(body, "text")))
 
@@ -58,7 +58,7 @@ def parse_press_payload(body: Mapping[str, Any], team_id: str, now: datetime, pr
         message_ts=message_ts,
         ephemeral=container.get("is_ephemeral") is True or message_ts is None,
         response_url=_text(body, "response_url") or None,
-        is_stranger=_is_other(_text(user, "team_id"), team_id),
+        is_elsewhere=_is_elsewhere(body, team_id),
     )
     return Request(trigger_id, RequestKind.PRESS, origin, now, press=press)
 
@@ -82,8 +82,8 @@ def parse_message_event(body: Mapping[str, Any], team_id: str, now: datetime) ->
     thread_ts = _text(event, "thread_ts") or None
     if event.get("type") == "app_mention" and event.get("channel_type") != "im":
         thread_ts = thread_ts or _text(event, "ts") or None
-    home = _text(event, "user_team") or _text(event, "team")
-    origin = Origin(team_id, Person(user_id), channel_id, thread_ts=thread_ts, is_stranger=_is_other(home, team_id))
+    elsewhere = _is_elsewhere(body, team_id)
+    origin = Origin(team_id, Person(user_id), channel_id, thread_ts=thread_ts, is_elsewhere=elsewhere)
     return Request(event_id, RequestKind.MENTION, origin, now, text=clip_typed(_text(event, "text")))
 
 
@@ -102,7 +102,7 @@ def parse_submission(
     if not (request_id and user_id):
         return None
     person = Person(user_id, _text(user, "username") or _text(user, "name"))
-    origin = Origin(team_id, person, channel_id, is_stranger=_is_other(_text(user, "team_id"), team_id))
+    origin = Origin(team_id, person, channel_id, is_elsewhere=_is_elsewhere(body, team_id))
     return Request(request_id, RequestKind.FORM, origin, now, text=text)
 
 
@@ -112,7 +112,8 @@ def parse_home_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Re
     event_id, user_id = _text(body, "event_id"), _text(event, "user")
     if not (event_id and user_id) or event.get("tab") != "home":
         return None
-    return Request(event_id, RequestKind.HOME, Origin(team_id, Person(user_id), ""), now)
+    origin = Origin(team_id, Person(user_id), "", is_elsewhere=_is_elsewhere(body, team_id))
+    return Request(event_id, RequestKind.HOME, origin, now)
 
 
 def parse_channel_event(body: Mapping[str, Any], team_id: str, now: datetime, news: ChannelNews) -> Request | None:
@@ -142,9 +143,29 @@ def event_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return _map(body, "event")
 
 
-def _is_other(home: str, team_id: str) -> bool:
-    """Tell whether somebody's workspace is another one: Slack Connect brings people of other companies."""
-    return bool(home) and home != team_id
+def _is_elsewhere(body: Mapping[str, Any], team_id: str) -> bool:
+    """Tell whether a payload names workspaces, and ours is none of them.
+
+    Which workspace a person belongs to does not count here: in an Enterprise organization payloads name the
+    organization, or another workspace of it, for members of ours. The workspace of the request is only a doubt, too.
+    """
+    return team_id not in (_workspaces(body) or (team_id,))
+
+
+def _workspaces(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read in which workspaces something happened.
+
+    https://docs.slack.dev/apis/events-api#authorizations, https://docs.slack.dev/enterprise/developing-for-enterprise-orgs
+    """
+    listed = body.get("authorizations")
+    installations = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+    named = (
+        *(_text(one, "team_id") for one in installations),
+        _text(_map(body, "view"), "app_installed_team_id"),
+        _text(_map(body, "team"), "id"),
+        _text(body, "team_id"),
+    )
+    return tuple(name for name in named if name)
 
 
 def _map(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from cachetools import TTLCache
 
 from bot.access import Access
 from bot.core.errors import SlackAuthLost, SlackOther, SlackUnavailable
 from bot.core.models import Person
-from bot.core.policy import Allowed, Kind, Policy, Refused, Rule, Verb
+from bot.core.policy import ELSEWHERE, UNIDENTIFIED, Allowed, Kind, Policy, Refused, Rule, Verb
 from bot.core.requests import Origin
 from bot.people import People
 from bot.slack import Profile, _profile_of
@@ -27,7 +28,7 @@ class Directory:
         self.asked.append(user_id)
         if self.error:
             raise self.error
-        return self.profiles.get(user_id, Profile())
+        return self.profiles.get(user_id, Profile(team_ids=frozenset({TEAM})))
 
     async def fetch_group(self, group_id):
         """Tell who is in a group."""
@@ -50,19 +51,24 @@ def group_rule(*, allows):
 @pytest.mark.parametrize(
     ("profile", "kind"),
     [
-        (Profile(), Kind.MEMBERS),
+        (Profile(), None),
         (Profile(team_ids=frozenset({TEAM})), Kind.MEMBERS),
-        (Profile(is_guest=True), Kind.GUESTS),
+        (Profile(is_guest=True, team_ids=frozenset({TEAM})), Kind.GUESTS),
+        (Profile(is_deactivated=True, team_ids=frozenset({TEAM})), None),
+        (Profile(team_ids=frozenset({"E1", "T2"})), Kind.STRANGERS),
+        (Profile(is_stranger=True, team_ids=frozenset({TEAM})), Kind.STRANGERS),
         (Profile(is_guest=True, team_ids=frozenset({"T2"})), Kind.STRANGERS),
         (Profile(is_stranger=True), Kind.STRANGERS),
         (Profile(team_ids=frozenset({"T2", TEAM})), Kind.MEMBERS),
     ],
 )
 async def test_what_a_person_is(profile, kind):
-    """Guests and people of other workspaces are told apart; where Slack says nothing they are members."""
+    """Only somebody whose workspaces include ours is a member; a profile that names none says nothing."""
     people = People(Directory(U1=profile), TEAM)
-    await people.learn_kind("U1")
-    assert people.known_kind("U1") is kind
+    standing = await people.learn_standing("U1")
+    assert standing.kind is kind
+    assert people.known_standing("U1") == standing
+    assert bool(standing.unknown) is (kind is None)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +76,7 @@ async def test_what_a_person_is(profile, kind):
     [
         {},
         {"tz": 3, "team_id": None, "enterprise_user": "x"},
-        {"is_restricted": "yes", "enterprise_user": {"teams": None}},
+        {"is_restricted": 0, "is_stranger": None, "enterprise_user": {"teams": None}},
     ],
 )
 def test_any_field_may_be_missing(user):
@@ -80,10 +86,10 @@ def test_any_field_may_be_missing(user):
 
 async def test_one_call_serves_zone_and_kind():
     """The zone and the kind come from one question, which is asked once."""
-    slack = Directory(U1=Profile("Asia/Kolkata", is_guest=True))
+    slack = Directory(U1=Profile("Asia/Kolkata", is_guest=True, team_ids=frozenset({TEAM})))
     people = People(slack, TEAM)
-    await people.learn_kind("U1")
-    assert (await people.zone_of("U1"), people.known_kind("U1")) == ("Asia/Kolkata", Kind.GUESTS)
+    await people.learn_standing("U1")
+    assert (await people.zone_of("U1"), people.known_standing("U1").kind) == ("Asia/Kolkata", Kind.GUESTS)
     assert slack.asked == ["U1"]
 
 
@@ -95,20 +101,76 @@ async def test_slack_away_lets_nobody_in():
     assert await access.decide(origin(), Verb.LOOK) == Allowed("everybody may look")
 
 
-@pytest.mark.parametrize("error", [SlackAuthLost("no", code="missing_scope"), SlackOther("no", code="user_not_found")])
-async def test_who_slack_will_not_tell_is_a_member(error):
-    """Somebody of this workspace whom Slack will not describe may do what members may."""
+UNDESCRIBED = [
+    (SlackAuthLost("no", code="missing_scope"), "users:read"),
+    *((SlackOther("no", code=code), code) for code in ("user_not_found", "user_not_visible", "something_new")),
+]
+
+
+@pytest.mark.parametrize(("error", "named"), UNDESCRIBED)
+async def test_somebody_whom_slack_will_not_describe_may_only_look(error, named):
+    """Somebody who could be a guest or a stranger may only look, and the refusal says what is missing."""
     access = Access(Policy(), People(Directory(error=error), TEAM))
-    assert isinstance(await access.decide(origin(), Verb.SYNC), Allowed)
-    assert isinstance(await access.decide(origin(is_stranger=True), Verb.SYNC), Refused)
+    for verb in (Verb.SYNC, Verb.SUBSCRIBE):
+        refused = await access.decide(origin(), verb)
+        assert refused.rule == UNIDENTIFIED
+        assert named in refused.sentence
+    audit = await access.decide_audit(origin())
+    assert isinstance(audit, Refused)
+    assert named in audit.sentence
+    assert isinstance(await access.decide(origin(), Verb.LOOK), Allowed)
+
+
+@pytest.mark.parametrize(
+    ("profile", "may_look"),
+    [
+        (Profile(team_ids=frozenset({TEAM})), True),
+        (Profile(team_ids=frozenset({"T2"})), True),
+        (Profile(team_ids=frozenset({"T2"}), is_stranger=True), False),
+        (Profile(), False),
+    ],
+)
+async def test_a_request_from_another_workspace(profile, may_look):
+    """It is answered for members and for people with whom we share a channel; nobody else even looks."""
+    access = Access(Policy(), People(Directory(U1=profile), TEAM))
+    decided = await access.decide(origin(is_elsewhere=True), Verb.LOOK)
+    assert isinstance(decided, Allowed) is may_look
+    assert may_look or decided.rule == ELSEWHERE
+
+
+@pytest.mark.parametrize(("user", "asked"), [("U1", 1401), ("U2", 1500)])
+async def test_any_number_of_groups_is_asked_for_once(user, asked):
+    """A rule about more groups than the cache holds is decided, and asking stops at the first group that fits."""
+    slack, names = Directory(), [f"S{number:05}" for number in range(1500)]
+    slack.groups = {name: frozenset({"U1"} if name == "S01400" else ()) for name in names}
+    people = People(slack, TEAM)
+    people._groups = TTLCache(10, 300)
+    await Access(Policy((Rule("many", True, SYNC, groups=frozenset(names)),)), people).decide(origin(user), Verb.SYNC)
+    assert len([one for one in slack.asked if one.startswith("S")]) == asked
+
+
+async def test_a_group_that_expires_while_it_is_read():
+    """What the cache forgets between two lines is asked for again."""
+
+    class Forgets(dict):
+        def __contains__(self, key):
+            return True
+
+    people = People(Directory(), TEAM)
+    people._groups = Forgets()
+    assert people.known_groups(["S1"]) == {}
 
 
 async def test_a_group_that_slack_will_not_tell():
     """Nobody is let in by it, and everybody is refused by it."""
     missing = SlackAuthLost("no", code="missing_scope")
     refuses = Access(group_rule(allows=False), People(Directory(error=missing), TEAM))
-    assert await refuses.decide(origin(), Verb.SYNC) == Refused("group", "You may not sync here.")
-    allows = Access(group_rule(allows=True), People(Directory(error=missing), TEAM))
+    refused = await refuses.decide(origin(), Verb.SYNC)
+    assert refused.rule == "group"
+    assert "usergroups:read" in refused.sentence
+    slack = Directory()
+    slack.fetch_group = Directory(error=missing).fetch_group
+    allows = Access(group_rule(allows=True), People(slack, TEAM))
     assert await allows.decide(origin(), Verb.SYNC) == Allowed("members may sync and subscribe")
 
 

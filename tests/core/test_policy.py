@@ -176,4 +176,4 @@ def test_when_nothing_is_lacking_more_knowledge_changes_nothing(policy, subject,
 @given(POLICIES)
 def test_every_policy_can_be_explained(policy):
     """There is a line for each rule, and for what holds otherwise."""
-    assert len(explain(policy)) == len(policy.rules) + 6
+    assert len(explain(policy)) == len(policy.rules) + 7

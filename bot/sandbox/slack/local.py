@@ -191,7 +191,10 @@ class LocalSlack:
         where = self._open_channel_of(user, channel)
         if thread_ts is not None and self.workspace.find(channel, thread_ts) is None:
             raise LookupError(f"no message {thread_ts} in {channel}")
-        message: Json = {"user": user, "team": self.workspace.users[user].team_id, "text": text}
+        person = self.workspace.users[user]
+        message: Json = {"user": user, "team": person.said_team, "text": text}
+        if person.org_id:
+            message["user_team"] = person.said_team
         if thread_ts is not None:
             message["thread_ts"] = thread_ts
         stored = self.workspace.post(channel, message)

@@ -40,11 +40,11 @@ def interaction(kind: str, user: User) -> Json:
     """Return what all interaction payloads have in common."""
     return {
         "type": kind,
-        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team_id},
+        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.said_team},
         "api_app_id": APP_ID,
         "token": VERIFICATION_TOKEN,
-        "team": {"id": TEAM_ID, "domain": TEAM_DOMAIN},
-        "enterprise": None,
+        "team": {"id": user.acts_in, "domain": TEAM_DOMAIN},
+        "enterprise": {"id": user.org_id, "name": user.org_id.title()} if user.org_id else None,
         "is_enterprise_install": False,
     }
 
@@ -53,7 +53,7 @@ def command_payload(user: User, channel: Channel, command: str, text: str, respo
     """Return the form of a slash command."""
     return {
         "token": VERIFICATION_TOKEN,
-        "team_id": TEAM_ID,
+        "team_id": user.acts_in,
         "team_domain": TEAM_DOMAIN,
         "channel_id": channel.id,
         "channel_name": CHANNEL_ALIASES.get(channel.kind, channel.name),
@@ -63,6 +63,7 @@ def command_payload(user: User, channel: Channel, command: str, text: str, respo
         "text": text,
         "api_app_id": APP_ID,
         "is_enterprise_install": "false",
+        **({"enterprise_id": user.org_id, "enterprise_name": user.org_id.title()} if user.org_id else {}),
         "response_url": response_url,
         "trigger_id": trigger_id,
     }
@@ -123,7 +124,9 @@ def message_events(message: Json, channel: Channel, app: Installation) -> Iterat
     """Yield the events that a person's message sets off, of those that the app hears."""
     if not channel.bot_is_member:
         return
-    shared: Json = {name: message[name] for name in ("user", "text", "ts", "thread_ts", "team") if name in message}
+    shared: Json = {
+        name: message[name] for name in ("user", "text", "ts", "thread_ts", "team", "user_team") if name in message
+    }
     event: Json = {**shared, "channel": channel.id, "event_ts": message["ts"]}
     if channel.kind is ChannelKind.IM and app.hears("message.im", "im:history"):
         yield {"type": "message", "channel_type": "im", **event}

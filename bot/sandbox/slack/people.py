@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from bot.sandbox.slack.refusal import RefusalError
-from bot.sandbox.slack.workspace import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, TEAM_NAME, Json
+from bot.sandbox.slack.workspace import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, TEAM_NAME, ChannelKind, Json
 
 if TYPE_CHECKING:
     from bot.sandbox.slack.arguments import Arguments
@@ -60,13 +60,28 @@ def user_info(app: Installation, args: Arguments) -> Json:
         "is_bot": user.is_bot,
         "is_restricted": user.is_guest,
         "is_ultra_restricted": False,
-        "is_stranger": user.team_id != TEAM_ID,
+        "is_stranger": not user.belongs_here and not _shares_a_channel(app, user.id),
         "tz": user.zone,
         "tz_label": ZONE_LABELS.get(letters, letters),
         "tz_offset": int(offset.total_seconds()) if offset else 0,
         "profile": {"display_name": user.name, "real_name": user.name.title()},
     }
+    if user.org_id:
+        described["enterprise_user"] = {
+            "id": user.id,
+            "enterprise_id": user.org_id,
+            "enterprise_name": user.org_id.title(),
+            "is_admin": False,
+            "is_owner": False,
+            "teams": list(user.org_teams),
+        }
     return {"user": described}
+
+
+def _shares_a_channel(app: Installation, user_id: str) -> bool:
+    """Tell whether somebody of another workspace is in a channel that the bot can see."""
+    channels = [one for one in app.workspace.channels.values() if one.kind is not ChannelKind.IM]
+    return any(one.is_shown_to_bot and user_id in one.members for one in channels)
 
 
 def bot_info(_app: Installation, args: Arguments) -> Json:

@@ -40,7 +40,12 @@ class ChannelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person or a bot user; ``zone`` is the IANA name of their time zone, ``team_id`` their workspace."""
+    """A person or a bot user; ``zone`` is the IANA name of their time zone, ``team_id`` their workspace.
+
+    In an Enterprise organization, ``org_id``, people belong to several workspaces, ``org_teams``, and payloads name the
+    organization or another workspace of it: ``named_team`` where the person is described, ``acts_in`` where the request
+    is. https://docs.slack.dev/enterprise/developing-for-enterprise-orgs
+    """
 
     id: str
     name: str
@@ -48,6 +53,20 @@ class User:
     zone: str = HOME_ZONE
     is_guest: bool = False
     team_id: str = TEAM_ID
+    org_id: str = ""
+    org_teams: tuple[str, ...] = ()
+    named_team: str = ""
+    acts_in: str = TEAM_ID
+
+    @property
+    def belongs_here(self) -> bool:
+        """Whether they are of the workspace in which the bot is installed."""
+        return TEAM_ID in (self.team_id, *self.org_teams)
+
+    @property
+    def said_team(self) -> str:
+        """What payloads give as the workspace of the person."""
+        return self.named_team or self.team_id
 
 
 @dataclass(slots=True)
@@ -132,7 +151,9 @@ class Workspace:
         for channel in self.channels.values():
             if channel.kind is ChannelKind.IM and channel.members == {user_id, BOT_USER_ID}:
                 return channel
-        channel = Channel("D0" + user_id[1:], self.users[user_id].name, ChannelKind.IM, {user_id, BOT_USER_ID})
+        channel = Channel(
+            "D0" + user_id.removeprefix("U"), self.users[user_id].name, ChannelKind.IM, {user_id, BOT_USER_ID}
+        )
         self.add_channel(channel)
         return channel
 
