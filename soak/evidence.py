@@ -124,6 +124,47 @@ class Sample:
     rss_mb: float
 
 
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A message about an incident that is still open there."""
+
+    channel: str
+    ts: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snoozed:
+    """An incident in a channel that was snoozed ``asked`` times; ``ended`` replies said that a snooze was over."""
+
+    channel: str
+    ts: str
+    asked: int
+    ended: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a channel is subscribed to by the last answers there, and what the bot lists.
+
+    ``wanted`` holds the words that name each target, and whether it has a digest.
+    """
+
+    channel: str
+    wanted: dict[str, bool]
+    listed: tuple[str, ...]
+    is_answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The rows of a table at the beginning and at the end of a time in which nobody did anything."""
+
+    table: str
+    before: int
+    after: int
+
+
 @dataclass(slots=True)
 class Evidence:
     """All of it."""
@@ -145,3 +186,13 @@ class Evidence:
     exits: list[Exit] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     log: list[dict[str, Any]] = field(default_factory=list)
+    boards: list[Board] = field(default_factory=list)
+    snoozed: list[Snoozed] = field(default_factory=list)
+    digests: list[tuple[str, str, float]] = field(default_factory=list)
+    """Where each was posted, about what, and when."""
+    wishes: list[Wishes] = field(default_factory=list)
+    sizes: list[Size] = field(default_factory=list)
+    deadlocks: int = 0
+    """What the database counted."""
+    slow: list[tuple[float, str]] = field(default_factory=list)
+    """Statements over 100 ms: how many milliseconds each took, and its text."""

@@ -16,6 +16,8 @@ from soak.evidence import Exit, Sample, Span
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bot.sandbox.clock import WorldClock
+
 AWAY_S: Final = 0.3
 """The pause before a replica is started again."""
 
@@ -25,15 +27,17 @@ SAMPLED_EVERY_S: Final = 2.0
 class Replica:
     """One place in the fleet: a process, and the next one when that ends."""
 
-    def __init__(self, name: str, settings: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, name: str, settings: Mapping[str, str], folder: Path, clock: WorldClock) -> None:
         self.name = name
-        self.process = BotProcess(settings, folder)
+        self.process = BotProcess(settings, folder, clock=clock)
+        self._now = clock.time
         self.exits: list[Exit] = []
         self.samples: list[Sample] = []
         self.spans: list[Span] = []
         self._log_path = folder / "bot.log"
         self._ordered = ""
         self._ordered_at = 0.0
+        self._ordered_mono = 0.0
         self._frozen = False
         self._closing = False
         self._logged_before = 0
@@ -55,8 +59,8 @@ class Replica:
             self._logged_before = self._log_size
             await self.process.start()
             code = await self.process.wait()
-            now = time.time()
-            took_s = now - self._ordered_at if self._ordered else 0.0
+            now = self._now()
+            took_s = time.monotonic() - self._ordered_mono if self._ordered else 0.0
             self.exits.append(Exit(self.name, now, code, self._ordered, took_s))
             self.spans.append(Span("ended", self._ordered_at if self._ordered else now, now))
             if not self._closing:
@@ -80,15 +84,18 @@ class Replica:
     def _order(self, number: signal.Signals) -> bool:
         if not self.is_up:
             return False
-        self._ordered, self._ordered_at = number.name, time.time()
+        self._note_order(number)
         self.process.signal(number)
         return True
+
+    def _note_order(self, number: signal.Signals) -> None:
+        self._ordered, self._ordered_at, self._ordered_mono = number.name, self._now(), time.monotonic()
 
     async def freeze(self, seconds: float) -> bool:
         """Let it stand still for a while, as a machine that swaps or moves does."""
         if not self.is_up:
             return False
-        began_at = time.time()
+        began_at = self._now()
         self._frozen = True
         self.process.signal(signal.SIGSTOP)
         try:
@@ -96,14 +103,14 @@ class Replica:
         finally:
             self.process.signal(signal.SIGCONT)
             self._frozen = False
-            self.spans.append(Span("frozen", began_at, time.time()))
+            self.spans.append(Span("frozen", began_at, self._now()))
         return True
 
     async def close(self) -> None:
         """Ask it to stop for good, and wait."""
         self._closing = True
         if not self.terminate():
-            self._ordered, self._ordered_at = "SIGKILL", time.time()
+            self._note_order(signal.SIGKILL)
             self.process.signal(signal.SIGKILL)
         await self.process.wait()
 
@@ -114,7 +121,13 @@ class Replica:
         if pid is None or not statm.exists():
             return
         pages = int(statm.read_text().split()[1])
-        self.samples.append(Sample(self.name, pid, time.time(), pages * os.sysconf("SC_PAGE_SIZE") / 2**20))
+        self.samples.append(Sample(self.name, pid, self._now(), pages * os.sysconf("SC_PAGE_SIZE") / 2**20))
+
+    @property
+    def webhook_url(self) -> str:
+        """Where its newest process takes webhooks; "" while it is not up."""
+        address = self.process.address if self.is_up else ""
+        return f"{address}/webhooks/flokit" if address else ""
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -131,12 +144,17 @@ class Replica:
 class Fleet:
     """All replicas."""
 
-    def __init__(self, count: int, settings: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, count: int, settings: Mapping[str, str], folder: Path, clock: WorldClock) -> None:
         self.replicas: list[Replica] = []
         for number in range(1, count + 1):
             home = folder / f"replica-{number}"
             home.mkdir(parents=True)
-            self.replicas.append(Replica(home.name, settings, home))
+            self.replicas.append(Replica(home.name, settings, home, clock))
+
+    @property
+    def webhook_url(self) -> str:
+        """Where a replica takes webhooks; "" while none listens."""
+        return next((url for replica in reversed(self.replicas) if (url := replica.webhook_url)), "")
 
     @property
     def mortal(self) -> list[Replica]:

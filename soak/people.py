@@ -46,6 +46,7 @@ class People:
 
     def __init__(self, slack: LocalSlack, rng: Random, integrations: Sequence[str], *, per_minute: float) -> None:
         self._slack = slack
+        self._now = slack.workspace.now
         self._rng = rng
         self._integrations = integrations
         self._pause_s = 60.0 / per_minute
@@ -92,7 +93,9 @@ class People:
         texts = [
             str(one.get("text")) for one in said if not buttons(one) and "flokit_sync" not in str(one.get("metadata"))
         ]
-        refusals = tuple(text for text in texts if REFUSAL.search(text))
+        # An answer in private may be posted twice; a fault's has an id that tells whether it is the same one.
+        faults = dict.fromkeys(text for text in texts if REFUSAL.search(text) and "err_" in text)
+        refusals = (*faults, *(text for text in texts if REFUSAL.search(text) and "err_" not in text))
         return replace(click, refusals=refusals, in_doubt=any(DOUBT.search(text) for text in texts))
 
     # errands
@@ -125,7 +128,7 @@ class People:
     async def _type_in(self, user: str, channel: str) -> None:
         self._enter(user, channel)
         integration_id = self._rng.choice(self._integrations)
-        at = time.time()
+        at = self._now()
         ack = await self._slack.command(user, channel, f"sync {integration_id}")
         self._clicks.append(Click(user, channel, integration_id, at, None, (ack.ok,)))
 
@@ -177,7 +180,7 @@ class People:
     ) -> None:
         """Press a button that starts a sync, sometimes twice."""
         integration_id = self._meant_by(button, message)
-        at = time.time()
+        at = self._now()
         presses = [
             self._slack.click(
                 user, channel, message["ts"], button["action_id"], value=button["value"], ephemeral=ephemeral

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from soak.checker import WARM_UP, busiest_minute, is_lost, untold_clicks
 
@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from soak.checker import Violation
     from soak.evidence import Click, Evidence, Telling
     from soak.settings import Settings
+
+
+RESIDENTS: Final = (
+    "subscribe",
+    "form",
+    "unsubscribe",
+    "snooze",
+    "end of a snooze",
+    "page",
+    "home",
+    "question",
+    "channel closed or opened",
+)
+"""What residents do, as ``soak.residents`` counts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,7 @@ class Result:
             **_people(evidence),
             **_flokit(evidence, met),
             **_slack(evidence, met),
+            **_residents(evidence, met),
             "violations": str(len(violations)),
         }
         return cls(rows, violations)
@@ -140,6 +155,20 @@ def _slack(evidence: Evidence, met: Counter[str]) -> dict[str, str]:
     return {
         "calls of Slack": f"{len(evidence.calls)}, {errors['ratelimited']} of them rate limited",
         "faults of Slack ordered": _sum_of(met, "Slack: "),
+    }
+
+
+def _residents(evidence: Evidence, met: Counter[str]) -> dict[str, str]:
+    done = ", ".join(f"{met[name]} {name}" for name in RESIDENTS if met[name])
+    sure = sum(len(one.wanted) for one in evidence.wishes)
+    return {
+        "residents": done,
+        "snoozes": f"{sum(one.asked for one in evidence.snoozed)}, {sum(one.ended for one in evidence.snoozed)} ended",
+        "digests": str(len(evidence.digests)),
+        "subscriptions at the end": f"{sure} in {len(evidence.wishes)} channels whose changes were all answered",
+        "deadlocks": str(evidence.deadlocks),
+        "statements over 100 ms": str(len(evidence.slow)),
+        "clock moved ahead": str(met["clock moved"]),
     }
 
 

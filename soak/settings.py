@@ -18,8 +18,13 @@ KILLS_PER_MINUTE: Final = 12.0
 CLICKS_PER_MINUTE: Final = 40.0
 """How often people begin an errand; not each ends in a click on a sync."""
 
+ERRANDS_PER_MINUTE: Final = 60.0
+"""How often residents do something else."""
+
 GRACE_S: Final = 3.0
 DEADLINE_S: Final = 40.0
+
+WEBHOOK_SECRET: Final = "a-secret-of-the-soak-that-is-long-enough"  # noqa: S105 - a made-up one
 
 QUICK: Final = {
     "FOLLOW_UP_FIRST_LOOK_S": "0.5",
@@ -28,6 +33,10 @@ QUICK: Final = {
     "FOLLOW_UP_DEADLINE_S": f"{DEADLINE_S:g}",
     "LEASE_S": "2",
     "SYNC_COOLDOWN_S": "0",
+    "WATCH_INTERVAL_S": "3",
+    "WATCH_CONFIRM_S": "0.5",
+    "FLAPPING_WINDOW_S": "15",
+    "FLOKIT_WEBHOOK_SECRET": WEBHOOK_SECRET,
     "LOG_FORMAT": "json",
 }
 """Patience for a storm: the documented rules, twenty to fifty times as fast."""
@@ -43,6 +52,7 @@ class Settings:
     replicas: int
     kills_per_minute: float = KILLS_PER_MINUTE
     clicks_per_minute: float = CLICKS_PER_MINUTE
+    errands_per_minute: float = ERRANDS_PER_MINUTE
 
     @property
     def rules(self) -> Rules:

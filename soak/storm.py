@@ -8,14 +8,17 @@ import time
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from bot.sandbox.clock import WorldClock
 from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from bot.sandbox.slack import LocalSlack
 from soak import checker
 from soak.collecting import collect, write_calls
 from soak.databases import make_database
+from soak.evidence import Size, Span
 from soak.fleet import Fleet
-from soak.people import People
+from soak.people import OPEN_CHANNELS, People
 from soak.report import Result
+from soak.residents import POLICY, Residents
 from soak.settings import DEADLINE_S, QUICK
 from soak.weather import Weather
 
@@ -36,9 +39,15 @@ INTEGRATIONS: Final = {
     "int_soak_adapty": "adapty",
     "int_soak_appsflyer": "appsflyer",
 }
-READY_WITHIN_S: Final = 30.0
+READY_WITHIN_S: Final = 90.0
 TOLD_WITHIN_S: Final = DEADLINE_S + 60.0
 """After the storm: a deadline for what was clicked last, and time for Slack's rates."""
+
+QUIET_WITHIN_S: Final = 60.0
+"""So long it may take until every incident is over, once everything works: a look, a sync, the end of flapping."""
+
+STILL_S: Final = 8.0
+"""So long nobody does anything, and no table may grow."""
 
 QUIET_S: Final = 5.0
 """So long after all is told it is watched whether something is told again."""
@@ -49,20 +58,30 @@ class Storm:
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
-        self.slack = LocalSlack()
-        self.flokit = LocalFlokit()
+        self.clock = WorldClock(folder / "clock")
+        self.slack = LocalSlack(clock=self.clock.time)
+        self.slack.event_retry_delays_s = (0.5, 1.0, 2.0)
+        self.flokit = LocalFlokit(clock=self.clock.now)
         self.flokit.budget_per_minute = settings.rules.requests_per_minute
-        self.database: SharedDatabase = make_database(settings.kind, folder)
+        self.database: SharedDatabase = make_database(settings.kind, folder, self.clock.time)
         self._folder = folder
+        self.jumps: list[Span] = []
 
     async def run(self) -> Result:
         """Let it rage, let it clear up, and judge."""
-        began_at = time.time()
+        began_at = time.monotonic()
         async with self._services():
-            fleet = Fleet(self.settings.replicas, self._bot_settings, self._folder)
+            fleet = Fleet(self.settings.replicas, self._bot_settings, self._folder, self.clock)
             integrations = list(INTEGRATIONS)
             people = People(
                 self.slack, self._random("people"), integrations, per_minute=self.settings.clicks_per_minute
+            )
+            residents = Residents(
+                self.slack,
+                self._random("residents"),
+                integrations,
+                OPEN_CHANNELS,
+                per_minute=self.settings.errands_per_minute,
             )
             weather = Weather(
                 self._random("weather"),
@@ -71,22 +90,44 @@ class Storm:
                 fleet,
                 self.database,
                 INTEGRATIONS,
+                self.clock,
                 kills_per_minute=self.settings.kills_per_minute * self.settings.replicas,
             )
+            self.jumps = weather.jumps
             running = asyncio.create_task(fleet.run())
             try:
                 await self._until_connected()
-                await _for_a_while(self.settings.minutes * 60.0, people.run(), weather.run())
+                await _for_a_while(self.settings.minutes * 60.0, people.run(), residents.run(), weather.run())
                 await weather.calm()
                 await people.finish()
+                await residents.finish()
                 await self._until_connected()
                 await self._until_told(people)
+                await self._until_quiet(residents)
+                sizes = await self._sizes()
+                wishes = await residents.wishes()
             finally:
                 await fleet.close()
                 await _cancel(running)
-            evidence = collect(self, fleet, people)
+            evidence = collect(self, fleet, people, residents)
+            evidence.sizes, evidence.wishes = sizes, wishes
             write_calls(self, self._folder / "calls.jsonl")
-        return Result.of(self.settings, evidence, checker.check(evidence), weather.met, time.time() - began_at)
+        met = weather.met + residents.met
+        return Result.of(self.settings, evidence, checker.check(evidence), met, time.monotonic() - began_at)
+
+    async def _until_quiet(self, residents: Residents) -> None:
+        """Have every integration sync once more, and wait until no incident is open, or for long enough."""
+        for integration_id in INTEGRATIONS:
+            self.flokit.begin_sync(integration_id)
+        with contextlib.suppress(AssertionError):  # what is left open is evidence
+            await self.slack.wait_for(lambda: not residents.boards, QUIET_WITHIN_S, "the end of every incident")
+
+    async def _sizes(self) -> list[Size]:
+        """Count all rows, twice, while nobody does anything."""
+        before = await self.database.sizes()
+        await asyncio.sleep(STILL_S)
+        after = await self.database.sizes()
+        return [Size(table, count, after[table]) for table, count in before.items()]
 
     @contextlib.asynccontextmanager
     async def _services(self) -> AsyncIterator[None]:
@@ -112,8 +153,15 @@ class Storm:
             "FLOKIT_API_URL": self.flokit.url,
             "DATABASE_URL": self.database.url,
             "PORT": "0",
+            "POLICY_FILE": str(self._policy_file),
             **QUICK,
         }
+
+    @property
+    def _policy_file(self) -> Path:
+        path = self._folder / "policy.yaml"
+        path.write_text(POLICY)
+        return path
 
     def _random(self, part: str) -> Random:
         """Give each part dice of its own, so that one's rolls do not move another's."""
@@ -128,7 +176,7 @@ class Storm:
         """Wait until every accepted click has its outcome, or for long enough; then see what still comes."""
         until = time.monotonic() + TOLD_WITHIN_S
         while time.monotonic() < until:
-            if not any(checker.untold(collect(self, None, people))):
+            if not any(checker.untold(collect(self, None, people, None))):
                 break
             await asyncio.sleep(1.0)
         await asyncio.sleep(QUIET_S)

@@ -6,16 +6,21 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.sandbox.flokit import faults as flokit_faults
 from bot.sandbox.flokit.sources import Ending, Plan
+from bot.sandbox.flokit.webhooks import Webhooks
 from bot.sandbox.slack import faults as slack_faults
+from soak.evidence import Span
+from soak.settings import WEBHOOK_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from random import Random
 
+    from bot.sandbox.clock import WorldClock
     from bot.sandbox.flokit import LocalFlokit
     from bot.sandbox.flokit import Request as FlokitRequest
     from bot.sandbox.slack import ApiCall, Envelope, LocalSlack
@@ -41,6 +46,9 @@ SLACK_METHODS: Final = (
     "conversations.history",
     "conversations.open",
     "apps.connections.open",
+    "views.publish",
+    "usergroups.users.list",
+    "users.info",
     slack_faults.RESPONSE_URL,
 )
 ENDINGS: Final[dict[Ending, int]] = {
@@ -80,9 +88,12 @@ class Weather:
         fleet: Fleet,
         database: SharedDatabase,
         integrations: dict[str, str],
+        clock: WorldClock,
         *,
         kills_per_minute: float,
     ) -> None:
+        self._clock = clock
+        self._webhooks = Webhooks(lambda: fleet.webhook_url, WEBHOOK_SECRET)
         self._rng = rng
         self._slack = slack
         self._flokit = flokit
@@ -94,6 +105,8 @@ class Weather:
         self._hit = asyncio.Event()
         self._idle_at: dict[str, float] = {}
         self._restarting: asyncio.Task[None] | None = None
+        self.jumps: list[Span] = []
+        """When the clock was moved: every lease ended then."""
         self.met: Counter[str] = Counter()
         """How often each kind of trouble came."""
         flokit.on_record(self._see)
@@ -120,6 +133,8 @@ class Weather:
             (self._sync_by_schedule, 3.0),
             (self._replan_one, 20.0),
             (self._repair, 60.0 / REPAIRED_AFTER_S),
+            (self._send_webhooks, 3.0),
+            (self._jump, 0.5),
         )
         try:
             async with asyncio.TaskGroup() as group:
@@ -222,6 +237,22 @@ class Weather:
         if self._flokit.source(integration_id) is not None:
             self._flokit.begin_sync(integration_id)
             self.met["FloKit: sync of its own"] += 1
+
+    async def _send_webhooks(self) -> None:
+        """Send a burst of webhooks about one integration, as a vendor's retries do."""
+        source = self._flokit.source(self._rng.choice(list(self._integrations)))
+        if source is not None:
+            burst = [self._webhooks.send(source) for _ in range(self._rng.randint(1, 20))]
+            self.met["FloKit: webhooks"] += len(burst)
+            await asyncio.gather(*burst)
+
+    async def _jump(self) -> None:
+        """Move everybody's clock ahead, over the end of a snooze or to where a digest is due."""
+        seconds = self._rng.choice((5.0, 60.0, 3660.0))
+        self._clock.move(timedelta(seconds=seconds))
+        now = self._clock.time()
+        self.jumps.append(Span("clock moved", now - seconds, now))
+        self.met["clock moved"] += 1
 
     async def _replan_one(self) -> None:
         self._replan(self._rng.choice(list(self._integrations)))

@@ -5,7 +5,22 @@ from dataclasses import replace
 import pytest
 
 from soak.checker import PROMISES, busiest_minute, check
-from soak.evidence import Call, Click, Evidence, Exit, Post, Rules, Sample, Span, Telling, Turn
+from soak.evidence import (
+    Board,
+    Call,
+    Click,
+    Evidence,
+    Exit,
+    Post,
+    Rules,
+    Sample,
+    Size,
+    Snoozed,
+    Span,
+    Telling,
+    Turn,
+    Wishes,
+)
 
 ROOT = "100.000000"
 CLICK = Click("U1", "C1", "int_a", at=100.5, thread_ts=ROOT, acks=(True,))
@@ -17,6 +32,10 @@ FAILURE = Turn("int_a", 105.0, "error", "failed")
 TYPED = replace(CLICK, thread_ts=None)
 TYPED_TOLD = replace(TOLD, thread_ts="101.000000")
 LATER = replace(TOLD, outcome="not_confirmed", finished_at=141.0, at=141.2)
+
+
+DIGEST = ("C1", "FloKit digest")
+WISHES = Wishes("C1", {"int_a": True}, ("*Adjust (int_a)*\nfailing; digest daily at 09:00",), is_answered=True)
 
 
 def story(**changes):
@@ -85,6 +104,13 @@ KEPT = {
                 "reason": "the process ended each time while this was being answered",
             }
         ]
+    ),
+    "what was told without asking": story(
+        snoozed=[Snoozed("C1", ROOT, 2, 1)],
+        digests=[(*DIGEST, 60.0), (*DIGEST, 120.0), ("C2", DIGEST[1], 60.0)],
+        wishes=[WISHES],
+        slow=[(200.0, "SELECT 1"), (1900.0, "UPDATE runs SET x"), (1900.0, "SELECT id FROM runs FOR UPDATE")],
+        sizes=[Size("timers", 3, 2)],
     ),
     "memory that settles": story(samples=[Sample("r", 1, at, 90 + min(at, 30)) for at in range(0, 100, 2)]),
 }
@@ -177,6 +203,19 @@ BROKEN = {
     "memory is flat": {
         "a leak": story(samples=[Sample("r", 1, at, 90 + at) for at in range(0, 100, 2)]),
     },
+    "no incident is left open": {"an incident that nobody ended": story(boards=[Board("C1", ROOT, "is failing")])},
+    "a snooze ends once": {"two ends of one snooze": story(snoozed=[Snoozed("C1", ROOT, 1, 2)])},
+    "a digest comes once": {"twice within a minute": story(digests=[(*DIGEST, 60.0), (*DIGEST, 61.0)])},
+    "subscriptions are as last confirmed": {
+        "one is missing": story(wishes=[replace(WISHES, listed=())]),
+        "one too many": story(wishes=[replace(WISHES, listed=(*WISHES.listed, "*all integrations*"))]),
+        "the digest is missing": story(wishes=[replace(WISHES, listed=("*Adjust (int_a)*\nfailing",))]),
+        "another digest": story(wishes=[replace(WISHES, wanted={"int_a": False})]),
+        "no list": story(wishes=[replace(WISHES, is_answered=False)]),
+    },
+    "no transactions deadlock": {"one that did": story(deadlocks=1)},
+    "no read takes long": {"one that did": story(slow=[(2000.0, "SELECT count(*) FROM runs")])},
+    "no table grows while nothing happens": {"one row more": story(sizes=[Size("timers", 3, 4)])},
 }
 
 

@@ -1,0 +1,384 @@
+"""People who live in the workspace: they subscribe, snooze, page, open App Home, and ask about everything.
+
+People who click on syncs are in ``soak.people``; these do all the rest, beside them and in the same channels. Whoever
+changes what a channel is subscribed to waits for the answer, so that it is known at the end what must be listed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from bot.sandbox.slack.workspace import BOT_USER_ID, User
+from soak.evidence import Board, Snoozed, Wishes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from random import Random
+
+    from bot.sandbox.slack import LocalSlack
+
+_T = TypeVar("_T")
+
+CHANNELS: Final = ("C5ALERTS", "C6BOARD")
+"""Where they live by themselves; they also subscribe the channels of those who click."""
+
+CLOSING_CHANNEL: Final = "C7MOVING"
+"""It is archived and brought back, again and again."""
+
+ADMINS: Final = "S0ADMINS"
+BANNED: Final = "S0BANNED"
+
+POLICY: Final = f"""\
+rules:
+  - name: Admins may read the audit
+    allow: [administer]
+    groups: [{ADMINS}]
+  - name: The banned change no subscriptions on the board
+    refuse: [subscribe]
+    groups: [{BANNED}]
+    channels: [C6BOARD]
+"""
+"""Who may read the audit hangs on a group, and Slack cannot always say who is in it."""
+
+ALL: Final = "all"
+ANSWERED_WITHIN_S: Final = 12.0
+POLL_S: Final = 0.1
+HOME_FOLK: Final = 40
+"""So many people have an App Home; most open it once and never again."""
+
+QUESTIONS: Final = (
+    "history",
+    "history stripe",
+    "history int_soak_adjust",
+    "audit",
+    "audit 7d",
+    "doctor",
+    "why sync stripe",
+    "why sync int_soak_adjust",
+    "subscriptions",
+    "show int_soak_warehouse",
+    "status failing",
+    "status stripe",
+    "help",
+    "what is this",
+)
+
+
+class Residents:
+    """Lives as told by ``rng``; ``met`` counts what was done."""
+
+    def __init__(
+        self,
+        slack: LocalSlack,
+        rng: Random,
+        integrations: Sequence[str],
+        channels: Sequence[str],
+        *,
+        per_minute: float,
+    ) -> None:
+        self._slack = slack
+        self._rng = rng
+        self._targets = (ALL, "stripe", *integrations)
+        self._pause_s = 60.0 / per_minute
+        self._busy: set[asyncio.Task[None]] = set()
+        self._count = 0
+        self._homes: list[str] = []
+        for channel in (*CHANNELS, CLOSING_CHANNEL):
+            slack.add_channel(channel, channel.lower(), members=(), bot_is_member=True)
+        self._channels = (*channels, *CHANNELS, CLOSING_CHANNEL)
+        self._wishes: dict[str, dict[str, bool]] = {channel: {} for channel in self._channels}
+        """For each channel what is subscribed there by now: the target, and whether with a digest."""
+        self._unsure: set[str] = set()
+        """Channels in which a change got no answer: what holds there is not known any more."""
+        self._changing = {channel: asyncio.Lock() for channel in self._channels}
+        self._snoozes: Counter[tuple[str, str]] = Counter()
+        self.met: Counter[str] = Counter()
+        slack.workspace.usergroups.update({ADMINS: [], BANNED: []})
+
+    async def run(self) -> None:
+        """Do something every now and then, until cancelled."""
+        errands = (
+            (self._subscribe, 4),
+            (self._subscribe_by_form, 2),
+            (self._unsubscribe, 2),
+            (self._snooze, 4),
+            (self._page, 4),
+            (self._open_home, 4),
+            (self._ask, 4),
+            (self._close_channel, 1),
+        )
+        while True:
+            await asyncio.sleep(self._rng.expovariate(1 / self._pause_s))
+            [errand] = self._rng.choices([one for one, _ in errands], [weight for _, weight in errands])
+            task = asyncio.create_task(errand())
+            self._busy.add(task)
+            task.add_done_callback(self._busy.discard)
+
+    async def finish(self) -> None:
+        """Let everybody finish what they began, and bring back the channel that may be archived."""
+        while self._busy:
+            await asyncio.gather(*self._busy)
+        if self._slack.workspace.channels[CLOSING_CHANNEL].is_archived:
+            self._slack.unarchive(CLOSING_CHANNEL)
+
+    # what they leave behind
+
+    @property
+    def boards(self) -> list[Board]:
+        """Every message in a channel that offers to snooze an incident, or to end a snooze: it is open there."""
+        return [
+            Board(channel, message["ts"], str(message.get("text"))[:200])
+            for channel in self._channels
+            for message in self._slack.messages(channel)
+            if _is_open(message)
+        ]
+
+    @property
+    def snoozed(self) -> list[Snoozed]:
+        """For each incident that somebody snoozed: how often, and how many replies said that a snooze had ended."""
+        return [
+            Snoozed(
+                channel,
+                ts,
+                asked,
+                sum("⏰" in str(one.get("text")) for one in self._slack.messages(channel, ts)),
+            )
+            for (channel, ts), asked in self._snoozes.items()
+        ]
+
+    @property
+    def digests(self) -> list[tuple[str, str, float]]:
+        """Every digest that was posted: where, about what, when."""
+        return [
+            (channel, title, float(message["ts"]))
+            for channel in self._channels
+            for message in self._slack.messages(channel)
+            if (title := _digest_title(message))
+        ]
+
+    async def wishes(self) -> list[Wishes]:
+        """Ask each channel what it is subscribed to, beside what was last asked for there."""
+        return [await self._listed(channel) for channel in self._channels if channel not in self._unsure]
+
+    async def _listed(self, channel: str) -> Wishes:
+        user = self._somebody(channel)
+        await self._slack.command(user, channel, "subscriptions")
+        listed = await self._answer(user, channel, before=0)
+        shown = [
+            str(block["text"]["text"])
+            for block in (listed or {}).get("blocks", ())
+            if block["type"] == "section" and block["text"]["text"].startswith("*")
+        ]
+        wanted = {_name_of(target): digest for target, digest in self._wishes[channel].items()}
+        return Wishes(channel, wanted, tuple(shown), is_answered=listed is not None)
+
+    # errands
+
+    async def _subscribe(self) -> None:
+        target, channel = self._rng.choice(self._targets), self._rng.choice(self._channels)
+        parts = ["subscribe", target]
+        digest = self._rng.random() < 0.4
+        if self._rng.random() < 0.3:
+            parts.append(self._rng.choice(("failing", "failing recovered", "disconnected failing")))
+        if digest:
+            minute = int(self._slack.workspace.now() // 60) + self._rng.randint(1, 3)
+            parts.append(f"digest {minute // 60 % 24:02d}:{minute % 60:02d} daily zone UTC")
+        if self._rng.random() < 0.3:
+            parts.append("broadcast")
+        await self._change(channel, " ".join(parts), lambda wishes: wishes.update({target: digest}))
+
+    async def _unsubscribe(self) -> None:
+        channel = self._rng.choice(self._channels)
+        wishes = self._wishes[channel]
+        target = self._rng.choice([*wishes, ALL] if wishes else [ALL])
+
+        def forget(wishes: dict[str, bool]) -> None:
+            wishes.clear() if target == ALL else wishes.pop(target, None)
+
+        await self._change(channel, f"unsubscribe {target}", forget)
+
+    async def _subscribe_by_form(self) -> None:
+        channel = self._rng.choice(self._channels)
+        target = self._rng.choice(self._targets)
+        async with self._changing[channel]:
+            user, before = self._somebody(channel), len(self._slack.messages(channel))
+            try:
+                ack = await self._slack.command(user, channel, "subscribe")
+            except LookupError:  # archived meanwhile
+                return
+            view = await self._until(lambda: self._slack.views.modal(user)) if ack.ok else None
+            if view is None:
+                return
+            self.met["form"] += 1
+            given = {"what": {"subscribe_what": {"selected_option": {"value": target}}}}
+            with contextlib.suppress(LookupError):
+                submitted = await self._slack.views.submit(user, view["id"], given)
+                if submitted.errors:
+                    return
+                await self._settle(user, channel, before, lambda wishes: wishes.update({target: False}))
+
+    async def _change(self, channel: str, text: str, change: Any) -> None:
+        """Type a command that changes a channel's subscriptions, and note the change once it is confirmed."""
+        async with self._changing[channel]:
+            user, before = self._somebody(channel), len(self._slack.messages(channel))
+            try:
+                await self._slack.command(user, channel, text)
+            except LookupError:  # archived meanwhile
+                return
+            self.met[text.split(maxsplit=1)[0]] += 1
+            await self._settle(user, channel, before, change)
+
+    async def _settle(self, user: str, channel: str, before: int, change: Any) -> None:
+        """Wait for the answer: in public the change was made, in private it was not; without one nobody knows."""
+        answer = await self._answer(user, channel, before)
+        if answer is None or "can't tell" in str(answer.get("text")) or "don't know" in str(answer.get("text")):
+            self._unsure.add(channel)
+        elif not answer.get("is_private"):
+            change(self._wishes[channel])
+
+    async def _snooze(self) -> None:
+        """Choose from the Snooze menu of an incident, or end its snooze."""
+        boards = self.boards
+        if not boards:
+            return
+        board = self._rng.choice(boards)
+        user = self._somebody(board.channel)
+        message = self._slack.workspace.find(board.channel, board.ts) or {}
+        for element in _elements(message):
+            with contextlib.suppress(LookupError):  # it was edited meanwhile
+                if element["action_id"] == "flokit_snooze":
+                    value = self._rng.choice(element["options"])["value"]
+                    await self._slack.click(user, board.channel, board.ts, "flokit_snooze", value=value)
+                    self._snoozes[board.channel, board.ts] += 1
+                    self.met["snooze"] += 1
+                elif element["action_id"] == "flokit_end_snooze":
+                    await self._slack.click(user, board.channel, board.ts, "flokit_end_snooze", value=element["value"])
+                    self.met["end of a snooze"] += 1
+
+    async def _page(self) -> None:
+        """Ask for the status, and have two people press Refresh and Next beside each other."""
+        channel = self._rng.choice(self._channels)
+        user, other = self._somebody(channel), self._somebody(channel)
+        before = len(self._slack.messages(channel))
+        try:
+            await self._slack.command(user, channel, "status")
+        except LookupError:
+            return
+        panel = await self._until(lambda: self._panel(channel, before))
+        if panel is None:
+            return
+        self.met["page"] += 1
+        buttons = {one["action_id"]: one for one in _elements(panel) if one["type"] == "button"}
+        for _ in range(self._rng.randint(1, 3)):
+            presses = [
+                self._slack.click(who, channel, panel["ts"], action)
+                for who, action in ((user, "flokit_refresh"), (other, "flokit_next_page"))
+                if action in buttons
+            ]
+            await asyncio.gather(*presses, return_exceptions=True)
+
+    def _panel(self, channel: str, before: int) -> dict[str, Any] | None:
+        return next(
+            (
+                one
+                for one in self._slack.messages(channel)[before:]
+                if any(element["action_id"] == "flokit_refresh" for element in _elements(one))
+            ),
+            None,
+        )
+
+    async def _open_home(self) -> None:
+        """Open App Home: mostly for the first time, and leave it; sometimes again, with a button in it."""
+        if len(self._homes) < HOME_FOLK and self._rng.random() < 0.6:
+            self._homes.append(self._somebody(CHANNELS[0]))
+        if not self._homes:
+            return
+        user = self._rng.choice(self._homes[-5:])
+        self._slack.views.open_home(user)
+        self.met["home"] += 1
+        view = await self._until(lambda: self._slack.views.home(user))
+        if view and self._rng.random() < 0.4:
+            with contextlib.suppress(LookupError):
+                await self._slack.views.click(user, view["id"], "flokit_refresh_home")
+
+    async def _ask(self) -> None:
+        """Ask for the history, the audit, the doctor and so on, as an admin now and then."""
+        channel, text = self._rng.choice(self._channels), self._rng.choice(QUESTIONS)
+        user = self._somebody(channel)
+        groups = self._slack.workspace.usergroups
+        if self._rng.random() < 0.5:
+            groups[self._rng.choice((ADMINS, BANNED))].append(user)
+        with contextlib.suppress(LookupError):
+            if self._rng.random() < 0.3:
+                await self._slack.say(user, channel, f"<@{BOT_USER_ID}> {text}")
+            else:
+                await self._slack.command(user, channel, text)
+            self.met["question"] += 1
+
+    async def _close_channel(self) -> None:
+        """Archive the channel that moves, or bring it back."""
+        async with self._changing[CLOSING_CHANNEL]:
+            if self._slack.workspace.channels[CLOSING_CHANNEL].is_archived:
+                self._slack.unarchive(CLOSING_CHANNEL)
+            else:
+                self._slack.archive(CLOSING_CHANNEL)
+            self.met["channel closed or opened"] += 1
+
+    # waiting
+
+    async def _answer(self, user: str, channel: str, before: int) -> dict[str, Any] | None:
+        """Wait for what answers a person: privately, or in the channel with their name; None when nothing comes."""
+        name = self._slack.workspace.users[user].name
+
+        def said() -> dict[str, Any] | None:
+            private = self._slack.ephemerals(user) or self._slack.messages(self._slack.workspace.open_im(user).id)
+            if private:
+                return {**private[-1], "is_private": True}
+            public = self._slack.messages(channel)[before:]
+            return next((one for one in public if name in str(one.get("text"))), None)
+
+        return await self._until(said)
+
+    async def _until(self, look: Callable[[], _T | None]) -> _T | None:
+        until = time.monotonic() + ANSWERED_WITHIN_S
+        while time.monotonic() < until:
+            if found := look():
+                return found
+            await asyncio.sleep(POLL_S)
+        return None
+
+    def _somebody(self, channel: str) -> str:
+        self._count += 1
+        user = User(f"U9{self._count:05d}", f"resident-{self._count:05d}")
+        self._slack.workspace.add_user(user)
+        self._slack.workspace.channels[channel].members.add(user.id)
+        return user.id
+
+
+def _elements(message: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        element
+        for block in message.get("blocks") or []
+        for element in (block.get("accessory"), *(block.get("elements", []) if block["type"] == "actions" else []))
+        if element and "action_id" in element
+    ]
+
+
+def _is_open(message: dict[str, Any]) -> bool:
+    return any(element["action_id"] in ("flokit_snooze", "flokit_end_snooze") for element in _elements(message))
+
+
+def _digest_title(message: dict[str, Any]) -> str:
+    if not str(message.get("text")).removeprefix("⚠️ ").startswith("FloKit digest"):
+        return ""
+    header = next((block for block in message["blocks"] if block["type"] == "header"), None)
+    return str(header["text"]["text"]) if header else ""
+
+
+def _name_of(target: str) -> str:
+    """Return the words by which a list names a target: an ID names itself."""
+    return {ALL: "all integrations", "stripe": "Stripe integration"}.get(target, target)
