@@ -20,6 +20,7 @@ from bot.policy_file import load_policy
 from bot.pulse import feel_pulse
 from bot.settings import Mode, wants_traces
 from bot.slack import SlackClient
+from bot.slack_http import SlackVerifier
 from bot.slack_socket import SlackSocket
 from bot.store import schema
 from bot.store.database import Database
@@ -31,6 +32,7 @@ from bot.store.store import Store
 from bot.store.timers import Timers
 from bot.telemetry import Tracer
 from bot.web import SLACK_PATH, WebServer
+from bot.web_connections import raise_descriptor_limit
 from bot.webhooks import make_receiver
 from bot.workspace import build_workspace
 
@@ -85,7 +87,7 @@ class Bot:
             self._health,
             host=settings.host,
             port=settings.port,
-            takes_slack=settings.mode is Mode.HTTP,
+            slack=_make_verifier(settings),
             webhooks=self._webhooks,
             scraper=self._make_scraper(),
             telemetry=self._telemetry,
@@ -146,6 +148,7 @@ class Bot:
 
     async def _listen(self) -> None:
         host, port = self._settings.host, self._settings.port
+        raise_descriptor_limit()
         try:
             port = await self._web.start()
         except OSError as error:
@@ -288,6 +291,12 @@ class Bot:
                 await self._replicas.leave()
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("not_released", error=str(error))
+
+
+def _make_verifier(settings: Settings) -> SlackVerifier | None:
+    """Make what tells Slack's requests from others, where they come over HTTP."""
+    secret = settings.slack_signing_secret
+    return SlackVerifier(secret.get_secret_value()) if secret and settings.mode is Mode.HTTP else None
 
 
 def _make_tracer() -> Tracer:

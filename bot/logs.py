@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+_log = structlog.get_logger(__name__)
+
+EPISODE_S: Final = 60.0
+"""What happens again within this time belongs to the same episode."""
 
 SHORTEST_BLOTTED: Final = 6
 """A shorter secret is not worth the name, and would blot out half of every line."""
@@ -82,8 +88,29 @@ def configure_logging(format_: Literal["console", "json"], level: str, *, secret
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+class Episodes:
+    """Warnings of what may happen a thousand times a second, because anybody can cause it: one for each episode."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen_at: dict[tuple[object, ...], float] = {}
+
+    def note(self, event: str, **values: str | int) -> None:
+        """Warn, unless the same was noted less than a minute ago; of values there must be few."""
+        key, now = (event, *values.values()), self._clock()
+        if now - self._seen_at.get(key, -EPISODE_S) >= EPISODE_S:
+            _log.warning(event, **values)
+        self._seen_at[key] = now
+
+
 def _is_worth_reading(record: logging.LogRecord) -> bool:
-    """Bolt warns twice that it ignores SLACK_BOT_TOKEN: that is on purpose, ``app.py`` hands it the client."""
+    """Tell what is written down at all.
+
+    Bolt warns twice that it ignores SLACK_BOT_TOKEN: that is on purpose, ``app.py`` hands it the client. And aiohttp
+    reports what is no HTTP as an error, which anybody can send.
+    """
+    if record.name == "aiohttp.server":
+        return not (record.exc_info and type(record.exc_info[1]).__module__ == "aiohttp.http_exceptions")
     return not (record.name.startswith("slack_bolt") and "`token`" in str(record.msg))
 
 

@@ -5,35 +5,44 @@ There are no others. A webhook is answered from memory: it waits neither for the
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.adapter.aiohttp import to_aiohttp_response
 
-from bot.core.errors import WebhookRefused
+from bot.core.errors import SlackRequestRefused, WebhookRefused
+from bot.logs import Episodes
 from bot.metrics import CONTENT_TYPE
+from bot.slack_http import read_request
 from bot.telemetry import SILENT
+from bot.web_bodies import Bodies, BodyRefused
+from bot.web_connections import HEAD_WITHIN_S, Connections
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
-    from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
+    from slack_bolt.async_app import AsyncApp
 
     from bot.health import Health
     from bot.metrics import Scraper
+    from bot.slack_http import Headers, SlackVerifier
     from bot.telemetry import Telemetry
     from bot.webhooks import WebhookReceiver
 
-log = structlog.get_logger(__name__)
+    _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-TIMESTAMP_DIGITS: Final = 12
-"""Unix seconds have ten, for a long time to come."""
+MAX_BODY_BYTES: Final = 768 * 1024
+"""Of Slack's bodies. With what is buffered on the way, a request takes less than a megabyte."""
 
-MAX_BODY_BYTES: Final = 1024 * 1024
+READ_AHEAD_BYTES: Final = 16 * 1024
+MOST_HEADERS: Final = 64
+LINGERS_S: Final = 1.0
+"""How long what is still sent after a refusal is read and dropped, so that the refusal is seen."""
+
 SLACK_PATH: Final = "/slack/events"
 SLACK_BODY_WITHIN_S: Final = 3.0
 """Slack has given up by then: https://docs.slack.dev/interactivity/handling-user-interaction#acknowledgment_response"""
@@ -57,13 +66,15 @@ class WebServer:
         *,
         host: str,
         port: int,
-        takes_slack: bool,
+        slack: SlackVerifier | None = None,
         webhooks: WebhookReceiver | None = None,
         slack_body_within_s: float = SLACK_BODY_WITHIN_S,
         webhook_body_within_s: float = WEBHOOK_BODY_WITHIN_S,
         scraper: Scraper | None = None,
         telemetry: Telemetry = SILENT,
         idle_within_s: float = IDLE_WITHIN_S,
+        head_within_s: float = HEAD_WITHIN_S,
+        most_connections: int | None = None,
     ) -> None:
         self._health = health
         self._telemetry = telemetry
@@ -74,23 +85,35 @@ class WebServer:
         self.bolt: AsyncApp | None = None
         self.on_hint: Callable[[], None] | None = None
         """What a new webhook calls. It must return at once."""
-        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_answer_refusals_alike])
+        app = web.Application(middlewares=[self._note_request, _answer_refusals_alike])
         app.on_response_prepare.append(_say_little)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         if scraper:
             self._scraper = scraper
             app.router.add_get("/metrics", self._metrics)
-        if takes_slack:
-            app.router.add_post(SLACK_PATH, self._slack)
+        if slack:
+            self._slack = slack
+            app.router.add_post(SLACK_PATH, self._slack_request)
         if webhooks:
             self._webhooks = webhooks
             app.router.add_post(WEBHOOK_PATH, self._webhook)
             app.router.add_post(WEBHOOK_KEYED_PATH, self._webhook)
+        self._bodies = Bodies()
+        self._episodes = Episodes()
         # Signatures are of the bytes that were sent: nothing is unpacked.
         self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=3.0, auto_decompress=False, keepalive_timeout=idle_within_s
+            app,
+            access_log=None,
+            shutdown_timeout=3.0,
+            auto_decompress=False,
+            keepalive_timeout=idle_within_s,
+            lingering_time=LINGERS_S,
+            read_bufsize=READ_AHEAD_BYTES,
+            max_headers=MOST_HEADERS,
         )
+        self._most_connections, self._head_within_s = most_connections, head_within_s
+        self._connections: Connections | None = None
 
     async def start(self) -> int:
         """Listen, and return the port: the one asked for, or a free one for 0.
@@ -99,12 +122,28 @@ class WebServer:
             OSError: the address is taken or not ours.
         """
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
-        return int(self._runner.addresses[0][1])
+        connections = Connections(self._make_protocol, most=self._most_connections, head_within_s=self._head_within_s)
+        port = await connections.listen(self._host, self._port)
+        self._connections = connections
+        return port
 
     async def stop(self) -> None:
         """Stop listening; requests in hand are finished first."""
+        if self._connections:
+            await self._connections.stop()
         await self._runner.cleanup()
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        server = self._runner.server
+        if server is None:
+            raise RuntimeError("the server is not set up")
+        return server()
+
+    @web.middleware
+    async def _note_request(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if self._connections:
+            self._connections.note_request(request.transport)
+        return await handler(request)
 
     async def _livez(self, _request: web.Request) -> web.Response:
         stuck = self._health.stuck()
@@ -119,39 +158,33 @@ class WebServer:
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=await self._scraper.text(), headers={"Content-Type": CONTENT_TYPE})
 
-    async def _slack(self, request: web.Request) -> web.Response:
+    async def _slack_request(self, request: web.Request) -> web.Response:
         if self.bolt is None:
-            return web.json_response({"error": "starting"}, status=503)
-        if not _is_timestamp(request.headers.get("X-Slack-Request-Timestamp", "")):
-            return web.json_response({"error": "this is no request of Slack's"}, status=HTTPStatus.UNAUTHORIZED)
+            return _refusal("starting", HTTPStatus.SERVICE_UNAVAILABLE)
+        began_at = time.monotonic()
         try:
-            async with asyncio.timeout(self._slack_body_within_s):
-                bolt_request = await to_bolt_request(request)
-        except web.HTTPException:
-            raise
-        except TimeoutError:
-            return web.json_response({"error": "the body came too slowly"}, status=HTTPStatus.REQUEST_TIMEOUT)
-        except Exception:  # noqa: BLE001 - Bolt parses before it verifies: anybody's body comes this far
-            return web.json_response({"error": "this is no request of Slack's"}, status=400)
-        return await self._dispatch(self.bolt, bolt_request)
+            claim = self._slack.read_claim(request.headers)
+            body = await self._bodies.read(request, most=MAX_BODY_BYTES, within_s=self._slack_body_within_s)
+            self._slack.check(claim, body)
+            with self._keeping(request):
+                return await _deliver(self.bolt, request.headers, body)
+        except (BodyRefused, SlackRequestRefused) as refused:
+            self._telemetry.answered_slack("other", "refused", time.monotonic() - began_at)
+            self._episodes.note("slack_request_refused", reason=str(refused))
+            return _refusal(str(refused), refused.http_status)
 
-    async def _dispatch(self, bolt: AsyncApp, request: AsyncBoltRequest) -> web.Response:
-        """Have Bolt verify and deliver; what it stumbles over before a listener is reached is no request of Slack's."""
-        try:
-            return await to_aiohttp_response(await bolt.async_dispatch(request))
-        except Exception as error:  # noqa: BLE001 - Bolt's matchers take the shapes of payloads for granted
-            log.warning("slack_request_unreadable", error=type(error).__name__)
-            return web.json_response({"error": "this is no request of Slack's"}, status=400)
+    def _keeping(self, request: web.Request) -> contextlib.AbstractContextManager[None]:
+        return self._connections.keeping(request.transport) if self._connections else contextlib.nullcontext()
 
     async def _webhook(self, request: web.Request) -> web.Response:
         try:
-            body = await self._read_webhook(request)
+            body = await self._bodies.read(request, most=MAX_WEBHOOK_BYTES, within_s=self._webhook_body_within_s)
             path_secret = request.match_info.get("secret", "")
-            hint = self._webhooks.verify(request.headers.items(), body, path_secret=path_secret)
-        except WebhookRefused as refused:
+            hint = self._webhooks.verify(request.headers.items(), bytes(body), path_secret=path_secret)
+        except (BodyRefused, WebhookRefused) as refused:
             self._telemetry.webhook("refused")
-            log.info("webhook_refused", reason=str(refused))
-            return web.json_response({"error": str(refused)}, status=refused.http_status)
+            self._episodes.note("webhook_refused", reason=str(refused))
+            return _refusal(str(refused), refused.http_status)
         if self.on_hint is None:  # whoever sent it delivers it again
             self._telemetry.webhook("starting")
             return web.json_response({"error": "starting"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
@@ -161,30 +194,9 @@ class WebServer:
         self._telemetry.webhook("accepted")
         return web.json_response({"status": "accepted"}, status=HTTPStatus.ACCEPTED)
 
-    async def _read_webhook(self, request: web.Request) -> bytes:
-        """Read a body of bounded size in bounded time, whatever its headers promise.
-
-        Raises:
-            WebhookRefused: it is too large, too slow or broken.
-        """
-        _check_size(request.content_length or 0)
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._webhook_body_within_s):
-                while len(body) <= MAX_WEBHOOK_BYTES and (chunk := await request.content.readany()):
-                    body += chunk
-        except TimeoutError:
-            raise WebhookRefused("The body came too slowly.", http_status=HTTPStatus.REQUEST_TIMEOUT) from None
-        except (web.RequestPayloadError, HttpProcessingError, ConnectionError):
-            raise WebhookRefused("The body is broken.", http_status=HTTPStatus.BAD_REQUEST) from None
-        _check_size(len(body))
-        return bytes(body)
-
 
 @web.middleware
-async def _answer_refusals_alike(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _answer_refusals_alike(request: web.Request, handler: _Handler) -> web.StreamResponse:
     """Answer what is refused by the framework (404, 405, 413) as the routes do; the path is never repeated."""
     try:
         return await handler(request)
@@ -199,12 +211,22 @@ async def _say_little(_request: web.Request, response: web.StreamResponse) -> No
     response.headers.update({"Server": "flokit-bot", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"})
 
 
-def _check_size(size: int) -> None:
-    if size > MAX_WEBHOOK_BYTES:
-        sentence = f"The body is over {MAX_WEBHOOK_BYTES} bytes."
-        raise WebhookRefused(sentence, http_status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+async def _deliver(bolt: AsyncApp, headers: Headers, body: bytearray) -> web.Response:
+    """Have Bolt deliver a request; what it stumbles over before a listener is reached is no request of Slack's.
+
+    Raises:
+        SlackRequestRefused: it can't be read.
+    """
+    try:
+        return await to_aiohttp_response(await bolt.async_dispatch(read_request(headers, body)))
+    except SlackRequestRefused:
+        raise
+    except Exception as error:  # noqa: BLE001 - Bolt takes the shapes of payloads for granted
+        raise SlackRequestRefused(
+            f"The payload isn't of a shape that Slack sends ({type(error).__name__}).",
+            http_status=HTTPStatus.BAD_REQUEST,
+        ) from None
 
 
-def _is_timestamp(text: str) -> bool:
-    """Tell whether this can be Slack's time; the SDK's verifier stumbles over what is no number."""
-    return text.isascii() and text.isdecimal() and len(text) <= TIMESTAMP_DIGITS
+def _refusal(sentence: str, status: int) -> web.Response:
+    return web.json_response({"error": sentence}, status=status)

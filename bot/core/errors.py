@@ -243,6 +243,14 @@ class WebhookRefused(BotError):
         self.http_status = http_status
 
 
+class SlackRequestRefused(BotError):
+    """A request to ``/slack/events`` that is not taken. Without a valid signature the answer says nothing else."""
+
+    def __init__(self, sentence: str = "The request isn't signed by Slack.", *, http_status: int = 401) -> None:
+        super().__init__(sentence)
+        self.http_status = http_status
+
+
 class SettingsError(BotError):
     """Settings are missing or wrong; ``problems`` holds one sentence each."""
 

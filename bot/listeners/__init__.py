@@ -24,6 +24,7 @@ def register(app: AsyncApp, *, command: str) -> None:
     for event in channels.NEWS:
         app.event(event)(channels.on_change)
     app.event("app_home_opened")(home.on_opened)
+    app.event(re.compile(""))(events.on_unknown)
     app.view(CALLBACK_ID)(views.on_submit)
     app.action(re.compile(f"^{action_id('')}"))(views.on_choice)
     app.action(ACTION_PATTERN)(buttons.on_press)

@@ -28,6 +28,11 @@ async def on_message(ack: AsyncAck, body: dict[str, Any], reception: Reception) 
     await ack()
 
 
+async def on_unknown(ack: AsyncAck) -> None:
+    """Ack what an app's page at Slack subscribes to besides: without an ack, Slack would send it three times more."""
+    await ack()
+
+
 def _is_direct(event: Mapping[str, Any]) -> bool:
     """Tell whether this was said to the bot alone; an app_mention does not name the type of its channel."""
     kind = event.get("channel_type")

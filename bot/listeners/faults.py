@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from slack_bolt.response import BoltResponse
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from bot.slack import SlackClient
     from bot.telemetry import Telemetry
 
+MATCHING_MODULES: Final = ("slack_bolt.listener_matcher.", "slack_bolt.middleware.", "slack_bolt.request.")
+"""Where Bolt reads payloads before a listener is reached."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -30,7 +33,13 @@ class Faults:
         self._answers: set[asyncio.Task[None]] = set()
 
     async def answer(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
-        """Log the fault, and ack with its id; after a press the id follows the ack."""
+        """Log the fault, and ack with its id; after a press the id follows the ack.
+
+        The body is Slack's: over HTTP nothing comes this far without a valid signature.
+        """
+        if _is_of_another_shape(error):
+            log.warning("slack_request_unreadable", error=type(error).__name__)
+            return BoltResponse(status=400)
         error_id = new_id("err")
         self._telemetry.fault("listener")
         log.error("listener_failed", error_id=error_id, exc_info=error)
@@ -50,6 +59,15 @@ class Faults:
             await self._slack.respond(response_url, blocks.plain_message(sentence))
         except SlackError as error:
             log.warning("refusal_not_told", error=str(error))
+
+
+def _is_of_another_shape(error: Exception) -> bool:
+    """Tell an error that Bolt made while it looked for a listener: it takes the shapes of payloads for granted."""
+    traceback = error.__traceback__
+    while traceback and traceback.tb_next:
+        traceback = traceback.tb_next
+    module = traceback.tb_frame.f_globals.get("__name__", "") if traceback else ""
+    return str(module).startswith(MATCHING_MODULES)
 
 
 def _json(body: dict[str, Any]) -> BoltResponse:

@@ -6,13 +6,16 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.response import BoltResponse
 
 if TYPE_CHECKING:
     from slack_bolt.request.async_request import AsyncBoltRequest
-    from slack_bolt.response import BoltResponse
 
     from bot.telemetry import Telemetry
+
+log = structlog.get_logger(__name__)
 
 _KINDS: Final = {
     "block_actions": "button",
@@ -34,10 +37,17 @@ class ObservedApp(AsyncApp):
         """Answer one request."""
         kind, began_at = kind_of(req.body), time.monotonic()
         with self._telemetry.tracer.span(f"slack {kind}", parent=""):
-            response = await super().async_dispatch(req)
+            response = await self._dispatch(req)
         result = "acked" if response.status == 200 else "refused"
         self._telemetry.answered_slack(kind, result, time.monotonic() - began_at)
         return response
+
+    async def _dispatch(self, req: AsyncBoltRequest) -> BoltResponse:
+        try:
+            return await super().async_dispatch(req)
+        except Exception as error:  # noqa: BLE001 - Bolt takes the shapes of payloads for granted
+            log.warning("slack_request_unreadable", error=type(error).__name__)
+            return BoltResponse(status=400)
 
 
 def kind_of(body: object) -> str:

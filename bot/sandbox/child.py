@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import re
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -30,11 +31,20 @@ class BotProcess:
         settings: names and values of the documented settings.
         folder: its working directory; the log is ``bot.log`` in it.
         clock: what it takes for the time, instead of the real time.
+        descriptors: how many files and sockets it may open: the soft limit and the hard one.
     """
 
-    def __init__(self, settings: Mapping[str, str], folder: Path, *, clock: WorldClock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        folder: Path,
+        *,
+        clock: WorldClock | None = None,
+        descriptors: tuple[int, int] | None = None,
+    ) -> None:
         self._settings = dict(settings)
         self._folder = folder
+        self._descriptors = descriptors
         self._program = ("bot.sandbox.bot_with_clock", str(clock.path.resolve())) if clock else ("bot", "run")
         self.process: asyncio.subprocess.Process | None = None
         self._logged_before = 0
@@ -79,8 +89,15 @@ class BotProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=self._prepare,
             )
+
+    def _prepare(self) -> None:
+        """Run in the child, before the program."""
+        if self._descriptors:
+            resource.setrlimit(resource.RLIMIT_NOFILE, self._descriptors)
+        if sys.platform == "linux":
+            _die_with_parent()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it still runs."""

@@ -110,6 +110,17 @@ async def test_a_press_whose_listener_raises_is_answered_after_the_ack(bolt, ans
     assert (response.status, url, ERROR_ID.findall(text)) == (200, "https://hooks.example.com/x", [error_id])
 
 
+@pytest.mark.parametrize("actions", [[], [None], "x", [{"action_id": []}], [{"action_id": 1, "type": "button"}], {}])
+async def test_a_payload_of_another_shape_is_no_fault(bolt, answers, actions):
+    """What Bolt stumbles over before a listener is reached isn't acked, isn't answered and is no error of ours."""
+    body = {"team": {"id": "T1"}, "response_url": "https://example.com/x", "type": "block_actions", "actions": actions}
+    with capture_logs() as logs:
+        response = await bolt.async_dispatch(AsyncBoltRequest(body=body, mode="socket_mode"))
+    assert response.status in {400, 404}
+    assert not answers.told
+    assert {line["log_level"] for line in logs} <= {"warning"}
+
+
 async def test_a_request_that_cannot_be_answered_is_apologised_for(make):
     """The traceback and the apology carry the same id."""
     told = []

@@ -309,7 +309,7 @@ def test_a_worker_that_stopped_turning_is_stuck(still_for_s, is_stuck):
 async def test_the_probe_fails_when_a_worker_is_stuck(still_for_s, status):
     """/livez answers 503, and names the worker."""
     health = Health(Database("sqlite+aiosqlite://"), workers=[Still(still_for_s)])
-    server = WebServer(health, host="127.0.0.1", port=0, takes_slack=False, scraper=scraper(Metrics()))
+    server = WebServer(health, host="127.0.0.1", port=0, scraper=scraper(Metrics()))
     port = await server.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
         answer, metrics = await http.get("/livez"), await http.get("/metrics")

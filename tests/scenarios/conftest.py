@@ -121,9 +121,9 @@ class World:
         await self.slack.stop()
         await self.flokit.stop()
 
-    async def start_bot(self) -> None:
+    async def start_bot(self, *, descriptors: tuple[int, int] | None = None) -> None:
         """Start the bot and wait until it is ready, whatever it was before."""
-        self.bot = BotProcess(self.settings, self.folder, clock=self.clock)
+        self.bot = BotProcess(self.settings, self.folder, clock=self.clock, descriptors=descriptors)
         self.url = await self._listening(self.bot)
         await self._ready(self.url)
 

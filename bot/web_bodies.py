@@ -1,0 +1,69 @@
+"""Bodies of requests, before anybody knows who sent them: bounded in size, in time and in what they take together."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+if TYPE_CHECKING:
+    from aiohttp.web import Request
+
+SMALL: Final = 64 * 1024
+"""Every connection may bring this much. Nearly all of Slack's bodies are far smaller."""
+
+LARGE_IN_ALL: Final = 8 * 1024 * 1024
+"""What goes beyond that, of all bodies that are being read, has this much room together."""
+
+
+class BodyRefused(Exception):
+    """A body that is not read on."""
+
+    def __init__(self, sentence: str, status: HTTPStatus) -> None:
+        super().__init__(sentence)
+        self.http_status = status
+
+
+class Bodies:
+    """Reads them."""
+
+    def __init__(self, *, large_in_all: int = LARGE_IN_ALL) -> None:
+        self._room = large_in_all
+
+    async def read(self, request: Request, *, most: int, within_s: float) -> bytearray:
+        """Read a body, whatever its headers promise.
+
+        Raises:
+            BodyRefused: it is too large, too slow or broken, or there is no room for it.
+        """
+        _check_size(request.content_length or 0, most)
+        body = bytearray()
+        taken = 0
+        try:
+            async with asyncio.timeout(within_s):
+                while chunk := await request.content.readany():
+                    _check_size(len(body) + len(chunk), most)
+                    taken += self._take(max(0, len(body) + len(chunk) - SMALL - taken))
+                    body += chunk
+        except TimeoutError:
+            raise BodyRefused("The body came too slowly.", HTTPStatus.REQUEST_TIMEOUT) from None
+        except (web.RequestPayloadError, HttpProcessingError, ConnectionError):
+            raise BodyRefused("The body is broken.", HTTPStatus.BAD_REQUEST) from None
+        finally:
+            self._room += taken
+        return body
+
+    def _take(self, size: int) -> int:
+        if size > self._room:
+            sentence = "Too many large bodies are being sent at once. Try again in a moment."
+            raise BodyRefused(sentence, HTTPStatus.SERVICE_UNAVAILABLE)
+        self._room -= size
+        return size
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise BodyRefused(f"The body is over {most} bytes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)

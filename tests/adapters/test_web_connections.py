@@ -1,0 +1,177 @@
+"""Who may connect: so many at a time, the quietest leave first, and a warning is one, however often it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import resource
+import socket
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.logs import EPISODE_S, Episodes
+from bot.web_connections import (
+    DESCRIPTORS_OF_OURS,
+    FEWEST_CONNECTIONS,
+    MOST_CONNECTIONS,
+    Connections,
+    how_many_connections,
+)
+
+
+class Echo(asyncio.Protocol):
+    """Sends back what comes."""
+
+    def connection_made(self, transport):
+        """Keep it."""
+        self.transport = transport
+
+    def data_received(self, data):
+        """Send it back."""
+        self.transport.write(data)
+
+
+@asynccontextmanager
+async def accepting(**options):
+    """Accept connections on a free port."""
+    made = []
+
+    def make():
+        made.append(Echo())
+        return made[-1]
+
+    connections = Connections(make, **options)
+    port = await connections.listen("127.0.0.1", 0)
+    opened = []
+
+    async def connect():
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        opened.append(writer)
+        writer.write(b"x")
+        assert await asyncio.wait_for(reader.readexactly(1), 5) == b"x"
+        return reader
+
+    try:
+        yield connections, connect, made
+    finally:
+        await connections.stop()
+        for writer in opened:
+            writer.close()
+
+
+async def is_closed(reader):
+    """Tell whether the other side hung up, or will within a moment."""
+    try:
+        return await asyncio.wait_for(reader.read(), 5) == b""
+    except ConnectionError:
+        return True
+
+
+async def test_the_quietest_makes_room():
+    """When all places are taken, the one that asked for nothing for the longest time leaves."""
+    async with accepting(most=2) as (connections, connect, made):
+        first, second = await connect(), await connect()
+        connections.note_request(made[0].transport)
+        await connect()
+        assert await is_closed(second)
+        assert not made[0].transport.is_closing()
+        assert not first.at_eof()
+
+
+async def test_a_request_that_is_proved_is_answered_first():
+    """Who is being answered stays, and who comes meanwhile waits when nobody else can leave."""
+    async with accepting(most=1) as (connections, connect, made):
+        await connect()
+        with connections.keeping(made[0].transport):
+            waiting = asyncio.create_task(connect())
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert not made[0].transport.is_closing()
+            assert len(made) == 1
+        await waiting
+        assert made[0].transport.is_closing()
+
+
+async def test_whoever_asks_for_nothing_is_hung_up_on():
+    """A new connection must bring a request within some seconds; one that did may be quiet for longer."""
+    async with accepting(head_within_s=0.2) as (connections, connect, made):
+        asking, silent = await connect(), await connect()
+        connections.note_request(made[0].transport)
+        assert await is_closed(silent)
+        assert not asking.at_eof()
+
+
+async def test_closed_connections_take_no_place():
+    """Who has gone makes room without anybody else leaving, and without a word in the log."""
+    async with accepting(most=2) as (_connections, connect, made):
+        staying = await connect()
+        with capture_logs() as logs:
+            for _ in range(10):
+                await connect()
+                made[-1].transport.close()
+        assert not logs
+        assert not staying.at_eof()
+
+
+async def test_running_out_of_descriptors_is_logged_once(monkeypatch):
+    """While no more sockets may be opened, the quietest leave, accepting goes on, and one warning says so."""
+    loop = asyncio.get_running_loop()
+    accept, failing = loop.sock_accept, [OSError(errno.EMFILE, "Too many open files")] * 3
+
+    async def fail_first(listener):
+        if failing:
+            raise failing.pop()
+        return await accept(listener)
+
+    monkeypatch.setattr(loop, "sock_accept", fail_first)
+    with capture_logs() as logs:
+        async with accepting() as (_connections, connect, _made):
+            await connect()
+    assert [(line["event"], line["log_level"]) for line in logs] == [("descriptors_exhausted", "warning")]
+
+
+async def test_a_taken_address_is_an_error():
+    """An address that another process listens at is not shared, and leaves no socket behind."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="Address already in use"):
+        await Connections(Echo).listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_a_warning_comes_once_an_episode():
+    """The same warning is written again only after a minute without it; another one is another one."""
+    now = [0.0]
+    episodes = Episodes(clock=lambda: now[0])
+    with capture_logs() as logs:
+        for at, reason in ((0, "a"), (1, "a"), (2, "b"), (59, "a"), (60 + 58, "a"), (59 + 58 + EPISODE_S + 2, "a")):
+            now[0] = at
+            episodes.note("refused", reason=reason)
+    assert [line["reason"] for line in logs] == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("soft", "most"),
+    [
+        (resource.RLIM_INFINITY, MOST_CONNECTIONS),
+        (65536, MOST_CONNECTIONS),
+        (256, 256 - DESCRIPTORS_OF_OURS),
+        (64, FEWEST_CONNECTIONS),
+    ],
+)
+def test_there_is_room_for_what_the_bot_opens_itself(soft, most, monkeypatch):
+    """Of the files that may be open, some are kept for the database, Slack and FloKit."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (soft, soft))
+    assert how_many_connections() == most
+
+
+def test_the_soft_limit_is_raised():
+    """The bot opens as many files as the operating system lets it: the soft limit becomes the hard one."""
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512));"
+        "from bot.web_connections import raise_descriptor_limit as raise_; print(raise_(), raise_());"
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["512"] * 4

@@ -1,0 +1,107 @@
+"""Strangers at the port: what isn't signed costs nothing, and keeps nobody out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import asynccontextmanager
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+
+from bot.web import MAX_BODY_BYTES
+
+IDLE = 300
+
+
+@pytest.fixture
+def http_world(make_world):
+    """A world over signed HTTP."""
+    return make_world(mode="http")
+
+
+def unsigned(**changes):
+    """Make the headers of a request that looks like Slack's, but isn't."""
+    return {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Slack-Request-Timestamp": str(int(time.time())),
+        "X-Slack-Signature": "v0=" + "0" * 64,
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "utf-7", "unicode_escape", "zip", "no-such-codec"])
+async def test_no_codec_of_a_strangers_is_used(http_world, charset):
+    """A body in an encoding that its sender named is refused unread, and a command beside it is answered at once."""
+    async with http_world as world:
+        await world.start_bot()
+        body = b"a" * (MAX_BODY_BYTES - 10) + b"-zzzz"
+        headers = unsigned(**{"Content-Type": f"application/x-www-form-urlencoded; charset={charset}"})
+        async with httpx.AsyncClient(timeout=30) as http:
+            attack = asyncio.create_task(http.post(f"{world.url}/slack/events", content=body, headers=headers))
+            began_at = time.monotonic()
+            await world.command("help")
+            assert time.monotonic() - began_at < 2
+            assert (await attack).status_code == 401
+
+
+async def test_a_stranger_makes_the_bot_call_nobody(http_world):
+    """Whatever an unsigned request says, doubled headers included, it causes no call, no answer and no error."""
+    async with http_world as world:
+        await world.start_bot()
+        await world.settle()
+        calls = len(world.slack.calls)
+        body = urlencode(
+            {"command": "/flokit", "text": "status", "trigger_id": "1", "response_url": world.slack.api_url + "x"}
+        )
+        press = urlencode({"payload": json.dumps({"type": "block_actions", "response_url": world.slack.api_url})})
+        now = str(int(time.time()))
+        async with httpx.AsyncClient() as http:
+            for content in (body, press):
+                for doubled in ("X-Slack-Request-Timestamp", "X-Slack-Signature", "Content-Type"):
+                    headers = [*unsigned().items(), (doubled, now)]
+                    answer = await http.post(f"{world.url}/slack/events", content=content, headers=headers)
+                    assert answer.status_code in {400, 401}  # 400: aiohttp takes no two Content-Types
+        assert len(world.slack.calls) == calls
+        assert not world.flokit.requests
+        assert not [entry for entry in world.log if entry["level"] in {"error", "critical"}]
+
+
+async def test_a_command_may_be_about_a_payload(http_world):
+    """The word "payload" in a command, or in the name of its channel, makes nothing else of it."""
+    async with http_world as world:
+        world.slack.add_channel("C0PAY", "payload-alerts", members=("UANA",), bot_is_member=True)
+        await world.start_bot()
+        note = await world.note("payload", channel="C0PAY")
+        assert "payload" in str(note)
+
+
+@asynccontextmanager
+async def holding(url, count):
+    """Hold connections open that ask for nothing."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    held = []
+    try:
+        for _ in range(count):
+            held += [await asyncio.open_connection(host, int(port))]
+        yield
+    finally:
+        for _reader, writer in held:
+            writer.close()
+
+
+@pytest.mark.parametrize("limits", [(64, 4096), (256, 256)], ids=["a low soft limit", "a low hard limit"])
+async def test_idle_connections_keep_nobody_out(http_world, limits):
+    """Beside 300 connections that ask for nothing, commands and health are answered, and the log stays short."""
+    async with http_world as world:
+        await world.start_bot(descriptors=limits)
+        async with holding(world.url, IDLE):
+            before = len(world.bot.log)
+            for _ in range(3):
+                await world.note("help")
+                assert (await world.get("/livez")).status_code == 200
+            assert (await world.get("/readyz")).status_code == 200
+        assert len(world.bot.log) - before < 3_000
+        assert len([entry for entry in world.log if entry["event"] == "connections_full"]) == 1
