@@ -22,12 +22,12 @@ FloKit being away is no sighting at all. Nothing here waits, asks, or knows who 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.core.advice import stale_after_s
+from bot.core.error_texts import same_text
 from bot.core.models import Integration, Person, Status
 
 
@@ -219,13 +219,8 @@ def _is_overdue(integration: Integration, at: datetime, first_seen_at: datetime)
 
 
 def same_failure(one: Integration, other: Integration) -> bool:
-    """Tell whether two states are the same failure: ids and numbers within the error text do not count."""
-    return one.status == other.status and _gist(one) == _gist(other)
-
-
-def _gist(integration: Integration) -> str:
-    words = re.findall(r"[^\W_]+", (integration.error_message or "").casefold())
-    return " ".join(word for word in words if not any(char.isdigit() for char in word))
+    """Tell whether two states are the same failure: what varies within the error text does not count."""
+    return one.status == other.status and same_text(one.error_message or "", other.error_message or "")
 
 
 # --- no incident -----------------------------------------------------------------------------------------------

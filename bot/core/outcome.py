@@ -40,6 +40,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bot.core.durations import pause_s
+from bot.core.error_texts import same_text
 from bot.core.errors import IllegalObservation
 from bot.core.models import (
     NO_CAUSE,
@@ -88,6 +89,8 @@ LATE_DEADLINES: Final = 10
 
 STARTED: Final = (Telling.PROGRESS, Telling.ROW)
 """Told when a run opens, is joined, or is seen to have started."""
+
+_WITHOUT_ERROR: Final = (Status.CONNECTED, Status.SYNCING, Status.DISCONNECTED)
 
 _EVERYTHING: Final = (Telling.OUTCOME, Telling.PROGRESS, Telling.ROW)
 
@@ -308,10 +311,14 @@ def _verdict(run: SyncRun, integration: Integration, now: datetime) -> Outcome |
             if watched and _waited(run.idle_since, run, now):
                 return Outcome.FINISHED_UNPROVEN
         case Status.ERROR:
-            if _error_is_news(run, integration):
+            if _error_is_news(run):
                 return Outcome.FAILED if _error_is_ours(run, now) else None
+            changed = _text_changed(run, integration)
+            if changed and _waited(run.accepted_at or run.attempted_at, run, now):
+                return Outcome.FAILED
             if watched and _waited(run.accepted_at, run, now):
-                return Outcome.FAILED if _moved(run, integration) else Outcome.FAILED_AGAIN
+                is_other = _moved(run, integration) or not _was_failing(run)
+                return Outcome.FAILED if is_other else Outcome.FAILED_AGAIN
         case Status.DISCONNECTED:
             if run.baseline is None or run.baseline.status != Status.DISCONNECTED:
                 return Outcome.DISCONNECTED
@@ -340,11 +347,26 @@ def _moved(run: SyncRun, integration: Integration) -> bool:
     return after is not None and (before is None or after > before)
 
 
-def _error_is_news(run: SyncRun, integration: Integration) -> bool:
-    if run.syncing_since or run.baseline is None or run.baseline.status != Status.ERROR:
-        return True
-    before, after = run.baseline.error_message, integration.error_message
-    return before is not None and after is not None and before != after
+def _error_is_news(run: SyncRun) -> bool:
+    """Tell whether an error cannot be the one from before the POST.
+
+    A baseline in a state that nobody knows proves nothing: the old error may have been there, too.
+    """
+    return bool(run.syncing_since) or run.baseline is None or run.baseline.status in _WITHOUT_ERROR
+
+
+def _was_failing(run: SyncRun) -> bool:
+    return run.baseline is not None and run.baseline.status == Status.ERROR
+
+
+def _text_changed(run: SyncRun, integration: Integration) -> bool:
+    """Tell whether an old error is in other words now: weak evidence, because vendors reword them.
+
+    It counts when nothing better came within the grace time.
+    """
+    before = run.baseline.error_message if run.baseline and _was_failing(run) else None
+    after = integration.error_message
+    return before is not None and after is not None and not same_text(before, after)
 
 
 def _error_is_ours(run: SyncRun, now: datetime) -> bool:

@@ -71,7 +71,7 @@ def presses(message: Message) -> list[Any]:
             "FloKit did not answer the request to start: looking for signs of a sync before trying again",
         ),
         (replace(ASKED, phase=Phase.TRIGGER), "no sign of a sync, asking FloKit again to start it"),
-        (ACCEPTED, "queued — FloKit still shows the old error"),
+        (ACCEPTED, "queued — FloKit still shows an error, but no sync yet"),
         (replace(ACCEPTED, last_seen=CONNECTED), "queued for 1 min 20 s — FloKit accepted the sync"),
         (SEEN_SYNCING, "syncing for 1 min 20 s"),
         (replace(SEEN_SYNCING, typical_s=127), "syncing for 1 min 20 s (usually about 2 min)"),

@@ -66,6 +66,8 @@ SYNCED = shown("connected", synced=30)
 SYNCING = shown("syncing")
 OLD_ERROR = shown("error", error=OLD)
 NEW_ERROR = shown("error", error=NEW)
+NUMBERED = shown("error", error=f"{OLD} (request req_AbCdEfGhIjKlMn)")
+RENUMBERED = shown("error", error=f"{OLD} (request req_8fK2aB3cD4eF5g)")
 DISCONNECTED = shown("disconnected")
 UNKNOWN = shown("pausing")
 UNREACHABLE = Unreachable("HTTP 503")
@@ -112,20 +114,26 @@ def play(run: SyncRun, *steps: tuple[float, Observation]) -> Decision:
     [
         # succeeded
         (OLD_ERROR, [(31, SYNCED)], Outcome.SUCCEEDED),
+        (OLD_ERROR, [(2, NEW_ERROR), (31, SYNCED)], Outcome.SUCCEEDED),
         (CONNECTED, [(31, SYNCED)], Outcome.SUCCEEDED),
         (DISCONNECTED, [(31, SYNCED)], Outcome.SUCCEEDED),
         (UNKNOWN, [(31, SYNCED)], Outcome.SUCCEEDED),
         (OLD_ERROR, [(2, OLD_ERROR), (5, SYNCING), (31, SYNCED)], Outcome.SUCCEEDED),
         (shown("error", error=OLD, synced=None), [(31, SYNCED)], Outcome.SUCCEEDED),
         # failed
-        (OLD_ERROR, [(2, NEW_ERROR)], Outcome.FAILED),
+        (OLD_ERROR, [(2, NEW_ERROR), (60, NEW_ERROR)], Outcome.FAILED),
+        (OLD_ERROR, [(2, SYNCING), (4, NEW_ERROR)], Outcome.FAILED),
         (OLD_ERROR, [(2, SYNCING), (4, OLD_ERROR)], Outcome.FAILED),
         (CONNECTED, [(2, OLD_ERROR)], Outcome.FAILED),
         (DISCONNECTED, [(2, OLD_ERROR)], Outcome.FAILED),
-        (UNKNOWN, [(2, OLD_ERROR)], Outcome.FAILED),
+        (UNKNOWN, [(2, OLD_ERROR), (60, OLD_ERROR)], Outcome.FAILED),
+        (UNKNOWN, [(2, SYNCING), (4, OLD_ERROR)], Outcome.FAILED),
         (OLD_ERROR, [(60, shown("error", error=OLD, synced=30))], Outcome.FAILED),
         # failed_again
         (OLD_ERROR, [(2, OLD_ERROR), (60, OLD_ERROR)], Outcome.FAILED_AGAIN),
+        (NUMBERED, [(2, RENUMBERED), (60, NUMBERED)], Outcome.FAILED_AGAIN),
+        (OLD_ERROR, [(2, NEW_ERROR), (60, OLD_ERROR)], Outcome.FAILED_AGAIN),
+        (OLD_ERROR, [(60, shown("error", error=None))], Outcome.FAILED_AGAIN),
         (OLD_ERROR, [(2, UNREACHABLE), (600, OLD_ERROR)], Outcome.FAILED_AGAIN),
         (shown("error", error=None), [(60, shown("error", error=None))], Outcome.FAILED_AGAIN),
         # disconnected
@@ -163,6 +171,9 @@ def test_each_outcome_is_told_when_the_table_says(
     ("baseline", "steps"),
     [
         pytest.param(OLD_ERROR, [(2, OLD_ERROR), (59.9, OLD_ERROR)], id="trap 2: the old error is no news"),
+        pytest.param(OLD_ERROR, [(0.4, NEW_ERROR), (59.9, NEW_ERROR)], id="other words alone are weak evidence"),
+        pytest.param(NUMBERED, [(0.4, RENUMBERED), (59.9, RENUMBERED)], id="another request ID is no news"),
+        pytest.param(UNKNOWN, [(0.4, OLD_ERROR), (59.9, OLD_ERROR)], id="an unknown state may have been an error"),
         pytest.param(
             OLD_ERROR, [(30, shown("error", error=OLD, synced=20))], id="the old error, though a success moved"
         ),
@@ -447,7 +458,6 @@ def test_a_lost_reply_is_followed_by_looking(replies: list[Observation]) -> None
     ("baseline", "look", "outcome"),
     [
         (OLD_ERROR, SYNCED, Outcome.SUCCEEDED),
-        (OLD_ERROR, NEW_ERROR, Outcome.FAILED),
         (CONNECTED, OLD_ERROR, Outcome.FAILED),
         (CONNECTED, DISCONNECTED, Outcome.DISCONNECTED),
     ],
@@ -455,6 +465,13 @@ def test_a_lost_reply_is_followed_by_looking(replies: list[Observation]) -> None
 def test_a_hidden_sync_is_judged_though_the_reply_was_lost(baseline: Seen, look: Seen, outcome: Outcome) -> None:
     """With the reply lost, proof ends the run as it would have with the reply."""
     assert decide(decide(confirming(baseline), LOST, at(1)).run, look, at(9)).run.outcome is outcome
+
+
+def test_other_words_after_a_lost_reply_count_after_the_grace_time() -> None:
+    """With the reply lost, an error in other words is a failure once nothing better came within the grace time."""
+    run = play(confirming(), (1, LOST), (9, NEW_ERROR), (59, NEW_ERROR)).run
+    assert (run.phase, run.outcome) == (Phase.CONFIRMING, None)
+    assert decide(run, NEW_ERROR, at(60)).run.outcome is Outcome.FAILED
 
 
 @pytest.mark.parametrize("look", [OLD_ERROR, CONNECTED, UNKNOWN])
@@ -594,8 +611,8 @@ def test_an_outage_keeps_the_last_knowledge() -> None:
 @pytest.mark.parametrize("ending", [SYNCED, NEW_ERROR, DISCONNECTED, Missing(), DENIED])
 def test_a_done_run_stays_as_it_is(ending: Observation, observation: Observation) -> None:
     """Nothing that is seen later changes a run that is done, nor tells anything."""
-    done = decide(watching(), ending, at(40)).run
-    assert decide(done, observation, at(50)) == Decision(done, None)
+    done = decide(watching(), ending, at(60)).run
+    assert decide(done, observation, at(70)) == Decision(done, None)
 
 
 @pytest.mark.parametrize(

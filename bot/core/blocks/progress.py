@@ -83,7 +83,7 @@ def _watching(run: SyncRun, now: datetime) -> str:
         since = run.syncing_since or run.accepted_at or run.requested_at
         return f"syncing for {duration((now - since).total_seconds())}{_usually(run)}"
     if shown and shown.status == Status.ERROR:
-        return "queued — FloKit still shows the old error"
+        return "queued — FloKit still shows an error, but no sync yet"
     return f"queued for {duration(duration_s(run, now))} — FloKit accepted the sync{_usually(run)}"
 
 
