@@ -22,7 +22,7 @@ from cachetools import TTLCache
 
 from bot.core.blocks.text import clip, one_line
 from bot.core.errors import WebhookRefused
-from bot.flokit.replies import parse_at
+from bot.flokit.times import parse_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

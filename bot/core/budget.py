@@ -19,7 +19,7 @@ BUSY_S: Final = 61.0
 """How long a slot is busy: the vendor's minute, and a second for requests that take different times to arrive."""
 
 MAX_PAUSE_S: Final = 300.0
-"""The longest pause that FloKit can ask for."""
+"""The longest pause that is kept when FloKit asks for one."""
 
 
 class Priority(IntEnum):
@@ -48,7 +48,7 @@ def refusal(per_minute: int, wait_s: float, *, held: bool) -> FlokitRateLimited:
     """
     if held:
         return FlokitRateLimited(
-            f"FloKit asked for a pause; {math.ceil(wait_s)} s of it are left.", retry_after_s=wait_s
+            f"FloKit asked for a pause; I'll ask again in {math.ceil(wait_s)} s.", retry_after_s=wait_s
         )
     return FlokitBudgetSpent(
         f"Our own budget of {per_minute} requests a minute to FloKit is spent; "

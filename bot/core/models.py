@@ -42,10 +42,13 @@ class Integration:
     type: str = UNKNOWN
     status: str = UNKNOWN
     last_synced_at: datetime | None = None
+    """None: it has never synced, or the time can't be read."""
     error_message: str | None = None
     stats: SyncStats | None = None
     stale_after_s: float | None = None
     """How old its last success may be, where somebody set that; None: what ``core.advice`` says of its type."""
+    unreadable_time: str = ""
+    """The beginning of what FloKit sent as ``last_synced_at``, when it can't be read."""
 
 
 class Outcome(StrEnum):

@@ -7,6 +7,7 @@ The way of a look, outermost first::
     circuit       while FloKit is away, it is only asked now and then whether it is back
     budget        one allowance a minute for all that asks; clicks may use more of it than follow-ups
     exchange      one HTTP request; the only place that knows httpx's exceptions
+    read_body     bytes, in bounded memory
     read_reply    status codes; parse_*: JSON values → core.models
 
 It promises never to send a sync twice by itself, never to follow a redirect with the key, and never to put a key
@@ -29,6 +30,7 @@ from urllib.parse import quote
 import httpx
 import stamina
 import structlog
+from cachetools import LRUCache
 
 from bot.core.budget import Priority
 from bot.core.errors import (
@@ -40,13 +42,13 @@ from bot.core.errors import (
     FlokitRateLimited,
     FlokitUnreachable,
 )
+from bot.flokit.bodies import ACCEPT_ENCODING, read_body
 from bot.flokit.budget import LocalBudget
 from bot.flokit.calls import reported
 from bot.flokit.circuit import LONGEST_PAUSE_S, Circuit
 from bot.flokit.looks import SharedLooks
 from bot.flokit.replies import (
     DEFAULT_RETRY_AFTER_S,
-    MAX_BODY_BYTES,
     Detail,
     Listing,
     Reply,
@@ -54,8 +56,10 @@ from bot.flokit.replies import (
     parse_accepted,
     parse_detail,
     parse_listing,
+    read_acceptance,
     read_reply,
 )
+from bot.flokit.times import shape_of
 from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
@@ -108,15 +112,6 @@ def _translated(timeout_s: float) -> Iterator[None]:
         raise FlokitNoReply("The connection to FloKit broke before the whole answer was here.") from error
 
 
-async def _read_capped(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            break
-    return bytes(body[:MAX_BODY_BYTES])
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -125,6 +120,18 @@ def _now() -> datetime:
 def _tls() -> ssl.SSLContext:
     """Load the authorities that are trusted, once for all clients: it takes 20 ms and most of a megabyte."""
     return httpx.create_ssl_context()
+
+
+def _listed(reply: Reply) -> Listing:
+    return parse_listing(read_reply(reply), reply.vendor_at)
+
+
+def _detailed(reply: Reply, *, integration_id: str) -> Detail:
+    return parse_detail(read_reply(reply), reply.vendor_at, integration_id=integration_id)
+
+
+def _accepted(reply: Reply) -> TriggerAccepted:
+    return parse_accepted(read_acceptance(reply), reply.vendor_at)
 
 
 def _integration_path(integration_id: str) -> str:
@@ -226,10 +233,15 @@ class FlokitClient:
         self._jitter = jitter
         self._lists = SharedLooks[Listing](kept_s=cache_s, clock=clock)
         self._details = SharedLooks[Detail](kept_s=SHARED_WITHIN_S, clock=clock)
+        self._logged_unreadable: LRUCache[str, bool] = LRUCache(maxsize=1024)
         self._http = httpx.AsyncClient(
             transport=transport,
             verify=True if transport else _tls(),
-            headers={"Accept": "application/json", "User-Agent": "flokit-bot"},
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": ACCEPT_ENCODING,
+                "User-Agent": "flokit-bot",
+            },
             timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S, pool=CONNECT_TIMEOUT_S),
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=5, keepalive_expiry=KEEPALIVE_S),
             follow_redirects=False,
@@ -278,8 +290,9 @@ class FlokitClient:
     async def trigger_sync(self, integration_id: str, *, idempotency_key: str) -> TriggerAccepted:
         """Ask FloKit, exactly once, to sync an integration.
 
-        ``FlokitNotSent`` and ``FlokitRateLimited`` mean that certainly nothing began; after ``FlokitNoReply``
-        and ``FlokitBadReply`` a sync may be under way.
+        Any 2xx is an acceptance, whatever its body is, and however it breaks off. ``FlokitNotSent`` and
+        ``FlokitRateLimited`` mean that certainly nothing began; after ``FlokitNoReply`` and ``FlokitBadReply`` a sync
+        may be under way.
 
         Args:
             integration_id: what to sync.
@@ -292,7 +305,7 @@ class FlokitClient:
                 "POST",
                 f"{path}/sync",
                 self._sync_key,
-                parse_accepted,
+                _accepted,
                 {"Idempotency-Key": idempotency_key},
             )
         finally:
@@ -334,20 +347,23 @@ class FlokitClient:
     async def _get_listing(self, key: str, priority: Priority) -> Listing:
         as_of = self._now()
         try:
-            listing = await self._ask(priority, "GET", INTEGRATIONS_PATH, key, parse_listing)
+            listing = await self._ask(priority, "GET", INTEGRATIONS_PATH, key, _listed)
         except FlokitMissing as error:
             # A missing list is a wrong address. "Missing" would say of every integration that it was removed.
             raise FlokitBadReply("There is no FloKit API at this address; check FLOKIT_API_URL.") from error
         listing = replace(listing, as_of=as_of, integrations=tuple(map(self._with_limit, listing.integrations)))
+        self._log_unreadable(listing.integrations)
         if self._on_seen:
             self._on_seen(listing.integrations, as_of, True)
         return listing
 
     async def _get_detail(self, path: str, integration_id: str, priority: Priority) -> Detail:
         as_of = self._now()
-        parse = partial(parse_detail, integration_id=integration_id)
-        detail = await self._ask(priority, "GET", path, self._look_key, parse)
+        detail = await self._ask(
+            priority, "GET", path, self._look_key, partial(_detailed, integration_id=integration_id)
+        )
         detail = replace(detail, as_of=as_of, integration=self._with_limit(detail.integration))
+        self._log_unreadable((detail.integration,))
         if self._on_seen:
             self._on_seen((detail.integration,), as_of, False)
         return detail
@@ -357,16 +373,24 @@ class FlokitClient:
         limit_s = self._stale_after_s.get(integration.type)
         return integration if limit_s is None else replace(integration, stale_after_s=limit_s)
 
+    def _log_unreadable(self, integrations: tuple[Integration, ...]) -> None:
+        """Log a time that can't be read once for each integration: its shape, for what it says may be anything."""
+        for integration in integrations:
+            if integration.unreadable_time and integration.id not in self._logged_unreadable:
+                self._logged_unreadable[integration.id] = True
+                shape = shape_of(integration.unreadable_time)
+                _log.warning("time_not_readable", integration_id=integration.id, field="last_synced_at", shape=shape)
+
     async def _ask(
         self,
         priority: Priority,
         method: str,
         path: str,
         key: str,
-        parse: Callable[[dict[str, Any], datetime | None], _T],
+        parse: Callable[[Reply], _T],
         headers: Mapping[str, str] | None = None,
     ) -> _T:
-        """Ask once, when circuit and budget allow it; make a value of the JSON object and the vendor's clock.
+        """Ask once, when circuit and budget allow it, and make a value of the reply.
 
         What ``parse`` refuses is a failed call, to the circuit and in what is reported, as no answer would be.
         """
@@ -374,7 +398,7 @@ class FlokitClient:
             await self.budget.take(priority)
             reply = await self._exchange(method, path, key, headers)
             try:
-                return parse(read_reply(reply), reply.vendor_at)
+                return parse(reply)
             except FlokitRateLimited as limited:
                 await self.budget.hold(limited.retry_after_s or DEFAULT_RETRY_AFTER_S)
                 raise
@@ -384,19 +408,26 @@ class FlokitClient:
         if self._http.is_closed:
             raise FlokitNotSent("The bot is stopping and asks FloKit nothing more.")
         began_at = self._clock()
-        with _translated(self._timeout_s):
-            async with (
-                asyncio.timeout(self._timeout_s),
-                self._http.stream(
-                    method,
-                    f"{self._api_url}{path}",
-                    headers={**(headers or {}), "Authorization": f"Bearer {key}"},
-                ) as response,
-            ):
-                body = await _read_capped(response)
+        head: httpx.Response | None = None
+        try:
+            with _translated(self._timeout_s):
+                async with (
+                    asyncio.timeout(self._timeout_s),
+                    self._http.stream(
+                        method,
+                        f"{self._api_url}{path}",
+                        headers={**(headers or {}), "Authorization": f"Bearer {key}"},
+                    ) as response,
+                ):
+                    head = response
+                    body = await read_body(response)
+        except FlokitNoReply:
+            if method != "POST" or head is None or not head.is_success:
+                raise
+            body = None  # a 2xx is an acceptance; its body only names the sync
         took_ms = round((self._clock() - began_at) * 1000)
         _log.debug("flokit.call", method=method, path=path, status=response.status_code, ms=took_ms)
         if not response.is_success:
             # Some APIs repeat a wrong key in their error text.
-            body = body.replace(key.encode(), b"[key]")
-        return Reply(response.status_code, response.headers, body)
+            body = (body or b"").replace(key.encode(), b"[key]")
+        return Reply(response.status_code, response.headers, body or b"")

@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from bot.core.blocks.text import duration
 from bot.core.errors import FlokitBadReply, FlokitDenied, FlokitMissing, FlokitRateLimited, FlokitRefused
-from bot.core.models import UNKNOWN, Integration, SyncStats, TriggerAccepted
+from bot.core.models import UNKNOWN, Integration, Status, SyncStats, TriggerAccepted
+from bot.flokit.times import parse_at, read_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
 
 DEFAULT_RETRY_AFTER_S = 10.0
 MAX_RETRY_AFTER_S = 300.0
+"""The longest pause that is honored: FloKit may be back long before what it asked for is over."""
+_LONGEST_NAMED_S = 366 * 86_400.0
 
-MAX_BODY_BYTES = 5 * 1024 * 1024
 MAX_ID_CHARS = 200
 MAX_WORD_CHARS = 100
 MAX_ERROR_MESSAGE_CHARS = 4000
@@ -35,7 +38,7 @@ MAX_COUNT = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One whole HTTP reply. A body over ``MAX_BODY_BYTES`` is cut, so that it no longer is JSON."""
+    """One whole HTTP reply. A body that can't be read, or is too long, is empty."""
 
     http_status: int
     headers: httpx.Headers
@@ -47,6 +50,9 @@ class Reply:
         return _parse_http_date(self.headers.get("Date", ""))
 
 
+_SECONDS = re.compile(r"\+?[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]+)?|\+?inf(?:inity)?", re.IGNORECASE)
+
+_STATUSES = frozenset(status.value for status in Status)
 _KEY_REFUSED = frozenset({401, 403})
 _SAYS_NOTHING = frozenset({408, 425})
 """4xx in number, yet no refusal: the server gave up waiting, or does not want the request this early."""
@@ -58,29 +64,52 @@ def read_reply(reply: Reply) -> dict[str, Any]:
     Raises:
         FlokitError: the one that the reply means.
     """
+    value = read_acceptance(reply)
+    if not isinstance(value, dict):
+        raise FlokitBadReply("FloKit sent an answer that cannot be read.")
+    return value
+
+
+def read_acceptance(reply: Reply) -> object:
+    """Return what a reply carries, None when it can't be read: for a POST, any 2xx says that it was accepted.
+
+    Raises:
+        FlokitError: the one that the reply means.
+    """
     status = reply.http_status
     if 200 <= status < 300:
-        return _read_object(reply.body)
+        return _decode_json(reply.body)
     if status in _KEY_REFUSED:
         raise FlokitDenied(f"FloKit refused the API key ({status}){_said(reply)}", http_status=status)
     if status == 404:
         raise FlokitMissing("FloKit has no such integration.")
     if status == 429:
-        wait_s = _parse_retry_after(reply, default=DEFAULT_RETRY_AFTER_S)
+        asked_s = _parse_retry_after(reply, default=DEFAULT_RETRY_AFTER_S)
         raise FlokitRateLimited(
-            f"FloKit got too many requests and asks for {math.ceil(wait_s)} s of pause.", retry_after_s=wait_s
+            f"FloKit got too many requests{_pause_words(asked_s)}.", retry_after_s=min(asked_s, MAX_RETRY_AFTER_S)
         )
     if 400 <= status < 500 and status not in _SAYS_NOTHING:
         raise FlokitRefused(f"FloKit refused the request ({status}){_said(reply)}", http_status=status)
-    pause_s = _parse_retry_after(reply) if "Retry-After" in reply.headers else None
-    raise FlokitBadReply(f"FloKit answered with HTTP {status}{_said(reply)}", retry_after_s=pause_s)
+    if "Retry-After" not in reply.headers:
+        raise FlokitBadReply(f"FloKit answered with HTTP {status}{_said(reply)}")
+    asked_s = _parse_retry_after(reply)
+    raise FlokitBadReply(
+        f"FloKit answered with HTTP {status}{_pause_words(asked_s)}{_said(reply)}",
+        retry_after_s=min(asked_s, MAX_RETRY_AFTER_S),
+    )
 
 
-def _read_object(body: bytes) -> dict[str, Any]:
-    value = _decode_json(body)
-    if not isinstance(value, dict):
-        raise FlokitBadReply("FloKit sent an answer that cannot be read.")
-    return value
+def _pause_words(asked_s: float) -> str:
+    """Say what pause FloKit asked for, and what is done instead when that is longer than is honored."""
+    if asked_s <= MAX_RETRY_AFTER_S:
+        return f" and asked for a pause of {duration(math.ceil(asked_s))}"
+    return f" and asked for a pause of {_long_pause(asked_s)}; I'll ask again after {duration(MAX_RETRY_AFTER_S)}"
+
+
+def _long_pause(asked_s: float) -> str:
+    if asked_s >= _LONGEST_NAMED_S:
+        return "over a year"
+    return f"{asked_s / 3600:.0f} h" if 2 * 3600 <= asked_s < 72 * 3600 and asked_s % 3600 == 0 else duration(asked_s)
 
 
 def _decode_json(body: bytes) -> object:
@@ -100,14 +129,13 @@ def _said(reply: Reply) -> str:
 
 def _parse_retry_after(reply: Reply, *, default: float = DEFAULT_RETRY_AFTER_S) -> float:
     """Read ``Retry-After``, which is seconds or a date on the vendor's clock (RFC 9110, section 10.2.3)."""
-    text = reply.headers.get("Retry-After", "")
-    until, now = _parse_http_date(text), reply.vendor_at
-    try:
-        seconds = (until - now).total_seconds() if until and now else float(text)
-    except ValueError:
-        return default
-    # Also false for NaN.
-    return min(seconds, MAX_RETRY_AFTER_S) if seconds >= 0 else default
+    text = reply.headers.get("Retry-After", "").strip()
+    until = _parse_http_date(text)
+    if until:
+        seconds = (until - (reply.vendor_at or _now())).total_seconds()
+    else:
+        seconds = float(text) if _SECONDS.fullmatch(text) else -1.0
+    return seconds if seconds >= 0 else default
 
 
 def _parse_http_date(text: str) -> datetime | None:
@@ -173,9 +201,9 @@ def parse_detail(body: Mapping[str, Any], vendor_at: datetime | None, *, integra
     return Detail(integration, vendor_at)
 
 
-def parse_accepted(body: Mapping[str, Any], vendor_at: datetime | None) -> TriggerAccepted:
+def parse_accepted(body: object, vendor_at: datetime | None) -> TriggerAccepted:
     """Parse the reply of ``POST /v1/integrations/{id}/sync``: whatever it says, the sync was accepted."""
-    sync_id = body.get("sync_id")
+    sync_id = body.get("sync_id") if isinstance(body, dict) else None
     return TriggerAccepted(sync_id if is_usable_id(sync_id) else None, vendor_at)
 
 
@@ -183,29 +211,23 @@ def parse_integration(entry: object) -> Integration | None:
     """Parse one integration; what is missing or odd becomes None or "unknown". None without a usable id."""
     if not isinstance(entry, dict) or not is_usable_id(entry.get("id")):
         return None
+    synced = read_time(entry.get("last_synced_at"))
     return Integration(
         id=entry["id"],
         type=_parse_text(entry.get("type"), MAX_WORD_CHARS) or UNKNOWN,
-        status=_parse_text(entry.get("status"), MAX_WORD_CHARS) or UNKNOWN,
-        last_synced_at=parse_at(entry.get("last_synced_at")),
+        status=_parse_status(entry.get("status")),
+        last_synced_at=synced.at,
         error_message=_parse_text(entry.get("error_message"), MAX_ERROR_MESSAGE_CHARS),
         stats=_parse_stats(entry.get("sync_stats")),
+        unreadable_time=synced.unreadable,
     )
 
 
-def parse_at(value: object) -> datetime | None:
-    """Parse an ISO 8601 time; one without an offset is taken as UTC.
-
-    Years outside 1971 to 2199 are None: the zero times of Go (year 1) and Unix (1970) mean "never".
-    """
-    if not isinstance(value, str):
-        return None
-    try:
-        at = datetime.fromisoformat(value)
-        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return at if 1971 <= at.year <= 2199 else None
+def _parse_status(value: object) -> str:
+    """Return a documented status in whatever letters it comes; another word is kept as it is."""
+    word = _parse_text(value, MAX_WORD_CHARS) or UNKNOWN
+    known = word.casefold()
+    return known if known in _STATUSES else word
 
 
 def _parse_stats(value: object) -> SyncStats | None:
@@ -235,7 +257,7 @@ def _parse_text(value: object, max_chars: int) -> str | None:
     """Return a text that can be stored and sent, clipped; None when there is nothing to read."""
     if not isinstance(value, str):
         return None
-    # Cut first: a text of 5 MiB need not be searched through.
+    # Cut first: a text as long as a body need not be searched through.
     text = _UNSTORABLE.sub(" ", value[: max_chars + 1]).strip()
     if len(text) > max_chars:
         return f"{text[: max_chars - 1]}…"

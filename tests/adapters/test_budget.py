@@ -96,7 +96,7 @@ async def test_a_pause_stops_everybody(make_budget, clock):
     await budget.hold(30)
     await budget.hold(5)
     clock.advance(29)
-    with pytest.raises(FlokitRateLimited, match="FloKit asked for a pause; 1 s of it are left"):
+    with pytest.raises(FlokitRateLimited, match="FloKit asked for a pause; I'll ask again in 1 s"):
         await budget.take(Priority.CLICK)
     assert await budget.left() == 0
     clock.advance(1)

@@ -1,0 +1,133 @@
+"""FloKit's times: what can be read without guessing is read, what can't is kept apart from "never"."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.flokit.times import TEXT_CHARS, read_time, shape_of
+
+ONE = datetime(2024, 3, 15, 13, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2024-03-15T13:00:00Z",
+        "2024-03-15t13:00:00z",
+        "  2024-03-15T13:00:00Z\n",
+        "2024-03-15 13:00:00",
+        "2024-03-15 13:00:00Z",
+        "2024-03-15T13:00Z",
+        "2024-03-15T12:59:60Z",
+        "2024-03-15T13:00:00.000Z",
+        "2024-03-15T13:00:00.000000000Z",
+        "2024-03-15T13:00:00,000Z",
+        "2024-03-15T13:00:00+0000",
+        "2024-03-15 13:00:00+00",
+        "2024-03-15T15:30:00+02:30",
+        "2024-03-15T08:00:00-0500",
+        "2024-03-15T08:00:00\u221205:00",
+        "2024-03-15 13:00:00 UTC",
+        "2024-03-15 13:00:00 +0000 UTC",
+        "2024-03-15T13:00:00Z[UTC]",
+        "20240315T130000Z",
+        1710507600,
+        1710507600.0,
+        1710507600000,
+        "1710507600",
+        "1710507600000",
+        "1710507600.0",
+        "Fri, 15 Mar 2024 13:00:00 GMT",
+        "Fri, 15 Mar 2024 14:00:00 +0100",
+        "Fri, 15 Mar 2024 12:59:60 GMT",
+        "15 Mar 2024 13:00:00 GMT",
+        "Friday, 15-Mar-24 13:00:00 GMT",
+        "Fri Mar 15 13:00:00 2024",
+    ],
+)
+def test_what_can_be_read_is_read(value: object) -> None:
+    """One instant, in each form that says it without doubt."""
+    assert (read_time(value).at, read_time(value).unreadable) == (ONE, "")
+
+
+@pytest.mark.parametrize(
+    ("value", "at"),
+    [
+        ("2024-03-15T13:00:00.25Z", ONE + timedelta(seconds=0.25)),
+        ("2024-03-15T13:00:00.123456789Z", ONE + timedelta(microseconds=123_456)),
+        ("2024-03-15T13:00:00,5+00", ONE + timedelta(seconds=0.5)),
+        (1710507600500, ONE + timedelta(seconds=0.5)),
+        ("2024-12-31T23:59:60Z", datetime(2025, 1, 1, tzinfo=UTC)),
+        ("2024-03-15T24:00:00Z", datetime(2024, 3, 16, tzinfo=UTC)),
+    ],
+)
+def test_parts_of_a_second_and_the_ends_of_days(value: object, at: datetime) -> None:
+    """Fractions are kept to the microsecond, and a leap second is the next minute."""
+    assert read_time(value).at == at
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, "", "  ", 0, "0", 0.0, -62135596800),
+        *("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+10:00", "1970-01-01T00:00:00Z", "0000-00-00 00:00:00"),
+    ],
+)
+def test_zero_times_mean_never(value: object) -> None:
+    """Nothing, and the zero times of Go, Unix and MySQL, mean that it has never synced: nothing is unreadable."""
+    assert (read_time(value).at, read_time(value).unreadable) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        ("9999-99-99", "9999-99-99"),
+        ("2024-02-30T00:00:00Z", "9999-99-99a99:99:99a"),
+        ("9999-12-31T23:59:59-10:00", "9999-99-99a99:99:99-99:99"),
+        ("2024-03-15T13:00:00+25:00", "9999-99-99a99:99:99+99:99"),
+        ("2024-03-15T13:00:61Z", "9999-99-99a99:99:99a"),
+        ("2024-03-15T13:00:00 PST", "9999-99-99a99:99:99 aaa"),
+        ("yesterday", "aaaaaaaaa"),
+        ("03/15/2024 1:00 PM", "99/99/9999 9:99 aa"),
+        ("20240315130000", "99999999999999"),
+        ("\x00\ud800", "??"),
+        ("x" * 5000, "a" * 39 + "…"),
+        (-5, "-9"),
+        (1710507600000000, "9" * 16),
+        (10**400, "a aaaa aaaaaa"),
+        (float("nan"), "aaa"),
+        (True, "aaaa aa aaaaa"),
+        ({"$date": 1}, "{…}"),
+        ([1], "[…]"),
+    ],
+)
+def test_what_cannot_be_read_is_kept_with_its_shape(value: object, shape: str) -> None:
+    """What can't be read isn't "never": its beginning is kept, and its shape can be logged."""
+    read = read_time(value)
+    assert read.at is None
+    assert read.unreadable
+    assert shape_of(read.unreadable) == shape
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=4,
+)
+DATED = st.datetimes(timezones=st.just(UTC) | st.just(timezone(timedelta(hours=-12)))).map(str)
+NUMBERED = st.from_regex(r"[0-9]{1,5}[-/ T]?[0-9]{1,12}[:.][0-9]{1,30}[zZ+ -]?[0-9]{0,6}", fullmatch=True)
+
+
+@given(JSON | DATED | NUMBERED)
+def test_any_value_is_a_time_or_never_or_unreadable(value: object) -> None:
+    """Any JSON value becomes an aware UTC time of a year that is believed, "never", or a short text."""
+    read = read_time(value)
+    assert read.at is None or (read.at.tzinfo is UTC and 1971 <= read.at.year <= 2199 and not read.unreadable)
+    assert len(read.unreadable) <= TEXT_CHARS
+    json.dumps(read.unreadable).encode()
+    read.unreadable.encode()
