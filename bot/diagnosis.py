@@ -20,7 +20,7 @@ from bot.core.findings import Finding, fine, unknown, wrong
 from bot.core.policy import explain
 from bot.flokit import FlokitClient
 from bot.policy_file import load_policy
-from bot.scopes import BOT_SCOPES
+from bot.scopes import BOT_SCOPES, OPTIONAL_SCOPES
 from bot.settings import Mode
 
 if TYPE_CHECKING:
@@ -154,7 +154,8 @@ class Diagnosis:
         except SlackError as error:
             return [wrong(f"SLACK_BOT_TOKEN: {error}; copy it from your app's OAuth & Permissions")]
         return [
-            diagnosis.judge_scopes(identity.team, identity.scopes, BOT_SCOPES),
+            diagnosis.judge_scopes(identity.team, identity.scopes, BOT_SCOPES.keys() - OPTIONAL_SCOPES),
+            *diagnosis.judge_choices(identity.scopes, OPTIONAL_SCOPES),
             diagnosis.judge_clock("Slack", identity.at, self._clock()),
         ]
 

@@ -16,6 +16,7 @@ from bot.core import blocks
 from bot.core.errors import (
     ClaimLost,
     SlackArchived,
+    SlackAstray,
     SlackAuthLost,
     SlackError,
     SlackMessageGone,
@@ -60,8 +61,18 @@ SETTLED_AFTER_LOOKS: Final = 20
 SETTLED_LOOK_S: Final = 0.5
 """How often, and how many seconds apart, is looked what became of a message that another process took over."""
 
-CLOCK_TOLERANCE_S: Final = 3600.0
-"""Slack's clock may differ from ours: a doubtful post is looked for from this much earlier."""
+CLOCK_TOLERANCE_S: Final = 60.0
+"""Slack's clock may differ from ours: a doubtful post is looked for from this much earlier. A look brings few messages,
+so not from much earlier; the doctor names a clock that is further off."""
+
+BLIND_EVERY: Final = 5
+"""Each fifth try posts without looking: where no look ever works, telling twice is better than not telling."""
+
+SHORT_WAIT_S: Final = 5.0
+"""A look that Slack allows so soon is waited for; otherwise the message goes out without it."""
+
+LIMITED_LOOKS: Final = 3
+"""After so many failures a look is waited for all the same: lost replies would repeat the message on and on."""
 
 
 OnClosed: TypeAlias = "Callable[[str, PauseReason], Awaitable[None]]"
@@ -190,14 +201,38 @@ class Sender:
         if message.metadata is None:
             metadata: dict[str, object] = {"event_type": MESSAGE_EVENT, "event_payload": {"outbox_id": item.id}}
             message = replace(message, metadata=metadata)
-        ts = await self._slack.post(
-            channel_id, message, thread_ts=item.thread_ts, in_time=lambda: self._clock() < item.lease_until
-        )
+        try:
+            ts = await self._slack.post(
+                channel_id, message, thread_ts=item.thread_ts, in_time=lambda: self._clock() < item.lease_until
+            )
+            await self._record(item, channel_id, ts)
+        except SlackAstray as astray:
+            await self._record_astray(item, channel_id, astray.ts)
+
+    async def _record(self, item: OutboxItem, channel_id: str, ts: str) -> None:
         try:
             await self._store.mark_posted(item, channel_id, ts, self._clock())
         except ClaimLost:
             await self._take_back(item, channel_id, ts)
             raise
+
+    async def _record_astray(self, item: OutboxItem, channel_id: str, ts: str) -> None:
+        """Keep a reply that Slack put into the channel, and go on below it; or take it back if it isn't worth that.
+
+        What can't be taken back is kept, too: then it is at least brought up to date.
+        """
+        if await self._belongs_in_thread_only(item):
+            try:
+                await self._slack.delete(channel_id, ts)
+            except SlackMessageGone:
+                pass
+            except SlackError as error:
+                log.warning("stray_reply_kept", kind=item.kind, code=error.code, error=str(error))
+                await self._record(replace(item, thread_ts=None), channel_id, ts)
+                return
+            await self._store.drop(item)
+            return
+        await self._record(replace(item, thread_ts=None), channel_id, ts)
 
     async def _take_back(self, item: OutboxItem, channel_id: str, ts: str) -> None:
         """Take back what we posted after standing still: another took over meanwhile, and may have posted, too."""
@@ -214,19 +249,39 @@ class Sender:
 
     async def _settle_doubt(self, item: OutboxItem, channel_id: str) -> bool:
         """Look whether an earlier attempt did post the message; False when it must be posted now."""
-        since_s = item.created_at.timestamp() - CLOCK_TOLERANCE_S
+        # As it read then: what changes is edited next.
+        found = replace(item, version=0) if item.kind in _REDRAWN else item
         try:
-            ts = await self._slack.find(channel_id, item.thread_ts, item.id, since_s=since_s)
-        except (SlackNoAccess, SlackAuthLost, SlackMessageGone):
-            ts = None  # it cannot be looked for here: telling twice is better than not telling
-        if ts:  # as it read then: what changes is edited next
-            found = replace(item, version=0) if item.kind in _REDRAWN else item
+            ts = await self._look_for(item, channel_id)
+        except SlackAstray as astray:
+            await self._record_astray(found, channel_id, astray.ts)
+            return True
+        if ts:
             await self._store.mark_posted(found, channel_id, ts, self._clock())
         elif item.kind is OutboxKind.PROGRESS and await self._has_ended(item):
             await self._store.give_up(item)
         else:
             return False
         return True
+
+    async def _look_for(self, item: OutboxItem, channel_id: str) -> str | None:
+        """Return the ts of what an earlier attempt posted; None when it isn't there, or can't be looked for."""
+        if item.failures and item.failures % BLIND_EVERY == 0:
+            return None
+        since_s = item.created_at.timestamp() - CLOCK_TOLERANCE_S
+        try:
+            return await self._slack.find(channel_id, item.thread_ts, item.id, since_s=since_s)
+        except (SlackAstray, SlackUnavailable):
+            raise
+        except SlackError as error:
+            if isinstance(error, SlackRateLimited) and (
+                error.retry_after_s <= SHORT_WAIT_S
+                or item.failures > LIMITED_LOOKS
+                or item.kind is OutboxKind.PROGRESS  # nobody misses it for a while
+            ):
+                raise
+            log.info("message_not_looked_for", kind=item.kind, code=error.code, error=str(error))
+            return None
 
     async def _has_ended(self, item: OutboxItem) -> bool:
         view = await self._store.load_progress(item)
@@ -242,16 +297,16 @@ class Sender:
             log.warning("slack_refused", kind=item.kind, code=error.code, error=str(error), failures=item.failures)
         match error:
             case SlackRateLimited(retry_after_s=seconds):
-                await self._later(item, seconds, in_doubt=item.in_doubt, failed=False)
+                # A look that waits counts: there is one try in five that doesn't look.
+                counts = item.in_doubt and error.code != PACED
+                await self._later(item, seconds, in_doubt=item.in_doubt, failed=counts)
             case SlackUnavailable():
                 await self._later(item, _pause_s(item), in_doubt=True)
             case SlackAuthLost():
                 self.auth_lost = error.code
                 await self._later(item, AUTH_RETRY_S, in_doubt=item.in_doubt)
             case SlackMessageGone() if item.ts:
-                # An edit only: what matters is told in a message of its own. The message of an incident is posted anew.
-                if not await self._store.post_alert_anew(item, self._clock()):
-                    await self._store.give_up(item)
+                await self._let_go(item, is_deleted=error.code == "message_not_found")
             case SlackMessageGone() if item.thread_ts:
                 await self._leave_thread(item)
             case SlackNoAccess() | SlackArchived() if item.is_unasked:
@@ -288,18 +343,34 @@ class Sender:
         elif not (item.ts and await self._store.post_alert_anew(item, self._clock())):
             await self._go_direct(item, message)
 
-    async def _leave_thread(self, item: OutboxItem) -> None:
-        """The thread is gone: an outcome is told in the channel instead; progress is not worth it.
+    async def _let_go(self, item: OutboxItem, *, is_deleted: bool) -> None:
+        """The message can no longer be edited. What matters is told in a message of its own, so that is all.
 
-        Nor is a reply about an incident whose own message says the same: that one is posted anew.
+        But the message of an incident is posted anew: in its thread, unless somebody deleted the root.
         """
-        if item.kind is OutboxKind.PROGRESS or (
-            item.kind is OutboxKind.NEWS and await self._store.has_incident_message(item)
-        ):
+        if await self._store.post_alert_anew(item, self._clock(), in_thread=not is_deleted):
+            return
+        if item.kind is OutboxKind.PROGRESS:
+            await self._store.drop(item)
+        else:
             await self._store.give_up(item)
+
+    async def _leave_thread(self, item: OutboxItem) -> None:
+        """The thread is gone: an outcome is told in the channel instead."""
+        if await self._belongs_in_thread_only(item):
+            await self._store.drop(item)
             return
         address = Address(item.team_id, item.channel_id, None, item.user_id)
         await self._store.readdress(item, address, self._clock())
+
+    async def _belongs_in_thread_only(self, item: OutboxItem) -> bool:
+        """Tell what isn't worth a message in the channel: progress.
+
+        Nor is a reply about an incident whose own message says the same: that one is posted anew.
+        """
+        return item.kind is OutboxKind.PROGRESS or (
+            item.kind is OutboxKind.NEWS and await self._store.has_incident_message(item)
+        )
 
     async def _go_direct(self, item: OutboxItem, message: Message) -> None:
         """The conversation is closed to us: answer the person, by response_url or by direct message."""

@@ -23,6 +23,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.core.blocks.limits import UPDATE_TEXT_BYTES
 from bot.core.errors import (
     SlackArchived,
+    SlackAstray,
     SlackAuthLost,
     SlackError,
     SlackMessageGone,
@@ -63,8 +64,8 @@ PATIENCE_S: Final = 1.5
 DEFAULT_RETRY_AFTER_S: Final = 5.0
 MAX_RETRY_AFTER_S: Final = 120.0
 CHANNELS_PACED: Final = 10_000
-FIND_PAGES: Final = 40
-"""A page is asked to hold 200 messages; Slack may give fewer, down to 15: https://docs.slack.dev/apis/web-api/rate-limits"""
+FIND_LIMIT: Final = 15
+"""Messages that one look brings: some apps get no more, once a minute (https://docs.slack.dev/apis/web-api/rate-limits)."""
 
 PACED: Final = "paced"
 """The code of SlackRateLimited when Slack was not asked: it was not our turn yet."""
@@ -221,7 +222,11 @@ class SlackClient:
         thread_ts: str | None = None,
         in_time: Callable[[], bool] = lambda: True,
     ) -> str:
-        """Post a message when it is its turn, if it is still ``in_time`` then, and return its ts."""
+        """Post a message when it is its turn, if it is still ``in_time`` then, and return its ts.
+
+        Raises:
+            SlackAstray: the root of the thread was deleted, and Slack put the message into the channel.
+        """
         await self._pace(self._posts_to(channel_id))
         if not in_time():
             raise SlackRateLimited("our turn came too late", retry_after_s=0.0, code=PACED)
@@ -238,7 +243,10 @@ class SlackClient:
             ),
             paced_by=self._posts_to(channel_id),
         )
-        return _ts_of(response)
+        ts = _ts_of(response)
+        if thread_ts and _stands_in_channel(response.get("message"), ts):
+            raise SlackAstray(ts)
+        return ts
 
     async def update(self, channel_id: str, ts: str, message: Message, *, spare: bool = False) -> None:
         """Edit a message; ``spare`` edits wait while few are left of what Slack allows."""
@@ -276,17 +284,22 @@ class SlackClient:
     async def find(self, channel_id: str, thread_ts: str | None, outbox_id: str, *, since_s: float) -> str | None:
         """Look whether a message of ours stands in a thread (or, without one, in the channel) already.
 
-        A public channel can be posted in without being a member, but not read: then, and only then, it is joined.
+        One narrow request: Slack may allow no other for a minute. A public channel can be posted in without being a
+        member, but not read: then, and only then, it is joined. Where the root of the thread was deleted, the channel
+        is looked at, too.
 
         Args:
             channel_id: the channel.
             thread_ts: the thread's root; None looks at the channel itself.
             outbox_id: what the message's metadata carries.
-            since_s: Unix seconds of Slack's clock before which it cannot have been posted. A thread is read whole; a
-                channel's newest messages always, however wrong one of the clocks is, and older ones down to there.
+            since_s: Unix seconds of Slack's clock before which it cannot have been posted.
 
         Returns:
-            Its ts, or None when it is not there.
+            Its ts, or None when it isn't among the first messages since then.
+
+        Raises:
+            SlackAstray: it was a reply, and stands in the channel.
+            SlackError: this can't be looked at, now or at all.
         """
         try:
             return await self._search(channel_id, thread_ts, outbox_id, since_s)
@@ -297,29 +310,24 @@ class SlackClient:
         return await self._search(channel_id, thread_ts, outbox_id, since_s)
 
     async def _search(self, channel_id: str, thread_ts: str | None, outbox_id: str, since_s: float) -> str | None:
-        cursor: str | None = None
-        for _ in range(FIND_PAGES):
-            response = await self._call(self._page_of(channel_id, thread_ts, cursor))
-            listed = response.get("messages")
-            messages = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-            for message in messages:
-                if _map(_map(message, "metadata"), "event_payload").get("outbox_id") == outbox_id:
-                    return _ts_of(message)
-            cursor = _map(response.data, "response_metadata").get("next_cursor")
-            if not cursor or (thread_ts is None and messages and _seconds_of(messages[-1]) < since_s):
-                break
-        return None
-
-    def _page_of(self, channel_id: str, thread_ts: str | None, cursor: str | None) -> Awaitable[Any]:
         common: dict[str, Any] = {
             "channel": channel_id,
             "include_all_metadata": True,
-            "limit": 200,
-            "cursor": cursor,
+            "oldest": f"{since_s:.6f}",
+            "limit": FIND_LIMIT,
         }
         if thread_ts:
-            return self.web.conversations_replies(ts=thread_ts, **common)
-        return self.web.conversations_history(**common)
+            try:
+                replies = _messages(await self._call(self.web.conversations_replies(ts=thread_ts, **common)))
+            except SlackMessageGone:
+                replies = []
+            ts = _ours(replies, outbox_id)
+            if ts or (replies and replies[0].get("subtype") != "tombstone"):
+                return ts
+        ts = _ours(_messages(await self._call(self.web.conversations_history(**common))), outbox_id)
+        if ts and thread_ts:
+            raise SlackAstray(ts)
+        return ts
 
     async def respond(self, response_url: str, message: Message, *, replace: bool = False) -> None:
         """Answer one person through the response_url of their command or press."""
@@ -449,6 +457,27 @@ def _ts_of(response: Any) -> str:
     return ts
 
 
+def _stands_in_channel(message: object, ts: str) -> bool:
+    """Tell whether Slack says that it put a reply into the channel itself; an answer without the message says nothing.
+
+    Slack takes a reply to a deleted root: only the missing ``thread_ts`` of what it posted shows that.
+    """
+    return isinstance(message, dict) and bool(message) and message.get("thread_ts") in (None, "", ts)
+
+
+def _messages(response: Any) -> list[dict[str, Any]]:
+    listed = response.get("messages")
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
+def _ours(messages: list[dict[str, Any]], outbox_id: str) -> str | None:
+    """Return the ts of the message that carries an outbox id."""
+    for message in messages:
+        if _map(_map(message, "metadata"), "event_payload").get("outbox_id") == outbox_id:
+            return _ts_of(message)
+    return None
+
+
 def _first_problem(error: SlackError) -> str:
     """Read the first of the ``errors`` that blocks.validate lists: what, and where."""
     data = getattr(getattr(error.__cause__, "response", None), "data", None)
@@ -464,14 +493,6 @@ def _date_of(headers: Any) -> datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo else None
-
-
-def _seconds_of(message: dict[str, Any]) -> float:
-    """Return when a message was posted; 0.0, long ago, when it does not say."""
-    try:
-        return float(message["ts"])
-    except (KeyError, TypeError, ValueError):
-        return 0.0
 
 
 def _granted_scopes(headers: Any) -> frozenset[str]:

@@ -19,7 +19,7 @@ from bot import __version__, cli
 from bot.core.audit import COLUMNS
 from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from bot.sandbox.slack import LocalSlack
-from bot.scopes import BOT_SCOPES
+from bot.scopes import BOT_SCOPES, OPTIONAL_SCOPES
 
 FLOKIT_BOT = (str(Path(sys.executable).with_name("flokit-bot")),)
 PYTHON_M_BOT = (sys.executable, "-m", "bot")
@@ -391,6 +391,14 @@ async def test_check_names_missing_scopes(tmp_path):
         code, out, _err = await call_beside(tmp_path, "check", **settings)
     assert code == SETTINGS
     assert "✗ SLACK_BOT_TOKEN: lacks chat:write.public, im:write;" in out
+
+
+async def test_check_names_optional_scopes_as_a_choice(tmp_path):
+    """Without the optional scopes ``check`` is green, and says what that means."""
+    async with stand_ins(scopes=frozenset(BOT_SCOPES) - set(OPTIONAL_SCOPES)) as (settings, _slack):
+        code, out, _err = await call_beside(tmp_path, "check", **settings)
+    assert code == 0
+    assert "✓ optional scopes left out: channels:history, channels:join, groups:history, im:history, so " in out
 
 
 # --- run ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from bot.core.blocks import outcome_message
 from bot.core.commands import COMMANDS, Action
 from bot.core.models import Outcome, Person, Phase, SyncRun
 from bot.sandbox.slack.install import HOME_TAB, SUBSCRIPTIONS
-from bot.scopes import BOT_SCOPES
+from bot.scopes import BOT_SCOPES, OPTIONAL_SCOPES
 from bot.settings import Settings, has_slack_tokens
 from bot.store.tables import metadata
 
@@ -194,6 +194,13 @@ def test_the_manifests_explain_each_scope(name):
     """Each scope of a manifest stands right below a comment."""
     text = (ROOT / "manifests" / name).read_text()
     assert all(re.search(rf"^ +# .+\.\n +- {re.escape(scope)}$", text, re.MULTILINE) for scope in BOT_SCOPES)
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_the_manifests_say_what_is_optional(name):
+    """The comments of exactly the optional scopes begin with that word."""
+    text = (ROOT / "manifests" / name).read_text()
+    assert re.findall(r"# Optional\. .+\n +- (\S+)", text) == list(OPTIONAL_SCOPES)
 
 
 @pytest.mark.parametrize("name", MANIFESTS)

@@ -9,7 +9,7 @@ from bot.core.findings import Conversation, Finding, fine, unknown, wrong
 from bot.core.models import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from bot.core.models import SyncRun
@@ -30,7 +30,16 @@ def judge_scopes(team: str, granted: Collection[str], needed: Collection[str]) -
         )
     if missing:
         return wrong(f"SLACK_BOT_TOKEN: lacks {missing}; add them in OAuth & Permissions and reinstall the app")
-    return fine(f"SLACK_BOT_TOKEN: valid in {team}, with all {len(needed)} scopes")
+    return fine(f"SLACK_BOT_TOKEN: valid in {team}, with all {len(needed)} scopes it needs")
+
+
+def judge_choices(granted: Collection[str], optional: Mapping[str, str]) -> list[Finding]:
+    """Name the optional scopes that were left out, and what that means; nothing when it isn't known."""
+    absent = [scope for scope in optional if scope not in granted]
+    if not granted or not absent:
+        return []
+    meaning = "; ".join(dict.fromkeys(optional[scope] for scope in absent))
+    return [fine(f"optional scopes left out: {', '.join(absent)}, so {meaning}")]
 
 
 def judge_clock(whose: str, theirs: datetime | None, ours: datetime) -> Finding:

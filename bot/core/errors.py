@@ -17,6 +17,7 @@ BotError
 │   ├── SlackNoAccess            not in the channel, channel unknown: another way must be found
 │   ├── SlackArchived            the channel is archived
 │   ├── SlackMessageGone         the message to edit or the thread is gone, or too old to edit
+│   │   └── SlackAstray          the root of the thread was deleted: the reply stands in the channel; ts
 │   ├── SlackRefusedContent      blocks or text refused
 │   ├── SlackAuthLost            the token was revoked: final
 │   └── SlackOther               any other error code
@@ -166,6 +167,16 @@ class SlackMessageGone(SlackError):
             "cannot_reply_to_message",
         }
     )
+
+
+class SlackAstray(SlackMessageGone):
+    """The root of the thread was deleted, and Slack put the reply into the channel itself, as ``ts``."""
+
+    codes = frozenset()
+
+    def __init__(self, ts: str) -> None:
+        super().__init__("the root of the thread was deleted; the reply stands in the channel")
+        self.ts = ts
 
 
 class SlackRefusedContent(SlackError):

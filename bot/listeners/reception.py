@@ -10,7 +10,7 @@ import structlog
 
 from bot.core import blocks
 from bot.core.commands import command_name, parse_command, parse_mention
-from bot.core.errors import BotError, SlackError, StoreInDoubt, StoreUnavailable
+from bot.core.errors import BotError, SlackAstray, SlackError, StoreInDoubt, StoreUnavailable
 from bot.core.requests import RequestKind
 from bot.store.ids import new_id
 from bot.telemetry import SILENT, following
@@ -119,5 +119,7 @@ class Reception:
                 await self._slack.respond(origin.response_url, message)
             else:
                 await self._slack.post(origin.channel_id, message, thread_ts=origin.thread_ts)
+        except SlackAstray:
+            return  # the thread is gone, but the channel shows it
         except (SlackError, BotError) as error:
             log.warning("refusal_not_told", request_id=request.id, error=str(error))

@@ -416,6 +416,30 @@ async def place_thread(
     )
 
 
+async def move_story(connection: AsyncConnection, item: OutboxItem, channel_id: str, ts: str) -> None:
+    """Let what follows stand below this reply: the root of its thread is gone, so it stands in the channel itself."""
+    alert_id = select(outbox.c.alert_id).where(outbox.c.id == item.id).scalar_subquery()
+    await connection.execute(
+        update(alerts)
+        .where(alerts.c.id == alert_id, alerts.c.channel_id == channel_id, alerts.c.root_ts.is_not(None))
+        .values(root_ts=ts)
+    )
+    place, same_run = f"{channel_id}:{ts}", threads.alias()
+    told = exists().where(same_run.c.run_id == threads.c.run_id, same_run.c.place == place)
+    await connection.execute(
+        update(threads)
+        .where(threads.c.id == item.thread_id, threads.c.channel_id == channel_id, threads.c.thread_ts.is_not(None))
+        .where(~told)
+        .values(thread_ts=ts, place=place)
+    )
+    of_story = or_(outbox.c.thread_id == item.thread_id, outbox.c.alert_id == alert_id)
+    await connection.execute(
+        update(outbox)
+        .where(of_story, outbox.c.id != item.id, outbox.c.channel_id == channel_id, outbox.c.ts.is_(None))
+        .values(thread_ts=ts)
+    )
+
+
 _ROOT_OF_ALERT: Final = update(alerts).where(alerts.c.id == bindparam("alert_id")).values(root_ts=bindparam("root"))
 
 

@@ -308,7 +308,9 @@ class Store:
         async with self._database.begin() as connection:
             if item.panel_id:  # locks as `tell` does, its own row last: two transactions never wait for each other
                 await outbox.place_thread(connection, item.panel_id, channel_id, item.thread_ts or ts, now)
-            values = outbox.sent_values(item, now) | {"channel_id": channel_id, "ts": ts}
+            elif item.thread_ts is None and (item.thread_id or item.kind is OutboxKind.NEWS):
+                await outbox.move_story(connection, item, channel_id, ts)
+            values = outbox.sent_values(item, now) | {"channel_id": channel_id, "thread_ts": item.thread_ts, "ts": ts}
             await self._write_held(connection, item, values)
 
     async def load_ts(self, outbox_id: str) -> str | None:
@@ -364,8 +366,8 @@ class Store:
             )
         self.outbox_rang.ring()
 
-    async def post_alert_anew(self, item: OutboxItem, now: datetime) -> bool:
-        """Let a new message, in the thread of the old one, show an incident that can no longer be edited.
+    async def post_alert_anew(self, item: OutboxItem, now: datetime, *, in_thread: bool = True) -> bool:
+        """Let a new message show an incident that can no longer be edited; ``in_thread`` when the old one is there yet.
 
         Returns:
             False when the message is no incident's; nothing was changed then.
@@ -378,7 +380,7 @@ class Store:
                 connection, item, {"panel_id": None, "due_at": None, "sent_version": item.version, "lease_until": None}
             )
             await alerts.save_panel(connection, replace(panel, mention=""))  # once is enough
-            address = Address(item.team_id, item.channel_id, item.thread_ts or item.ts)
+            address = Address(item.team_id, item.channel_id, item.thread_ts or (item.ts if in_thread else None))
             await outbox.add_row(connection, OutboxKind.PANEL, address, now, panel_id=panel.id)
         self.outbox_rang.ring()
         return True
@@ -400,6 +402,20 @@ class Store:
             values["attempts"] = 0
         async with self._database.begin() as connection:
             await self._write_held(connection, item, values)
+        self.outbox_rang.ring()
+
+    async def drop(self, item: OutboxItem) -> None:
+        """Forget a message that is worth nothing where it could stand; nothing asks for it again.
+
+        Raises:
+            ClaimLost: another replica took it over.
+        """
+        async with self._database.begin() as connection:
+            dropped = await connection.execute(
+                outbox_table.delete().where(outbox_table.c.id == item.id, outbox_table.c.claims == item.claims)
+            )
+            if dropped.rowcount != 1:
+                raise ClaimLost(f"message {item.id} was taken over")
         self.outbox_rang.ring()
 
     async def _write_held(self, connection: AsyncConnection, item: OutboxItem, values: dict[str, object]) -> None:

@@ -18,7 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.page import add_page
 from bot.sandbox.page_requests import SECURITY_HEADERS
-from bot.sandbox.slack import Fault, LocalSlack
+from bot.sandbox.slack import Fault, LocalSlack, LostRoots
 from bot.sandbox.slack.methods import METHODS
 from bot.sandbox.slack.web import CONNECTIONS_OPEN
 from bot.scopes import BOT_SCOPES
@@ -305,8 +305,29 @@ async def test_replies_stand_in_their_thread(slack, client):
     assert slack.message("C0DATA", root)["reply_count"] == 1
 
 
-async def test_unknown_threads_are_refused(client):
-    """A reply needs a parent that exists."""
+async def test_a_reply_to_a_deleted_message_stands_in_the_channel(slack, client):
+    """Slack takes a reply to a message that was deleted, and only its answer shows that it isn't in a thread."""
+    root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
+    slack.delete_message("C0DATA", root)
+    posted = await client.chat_postMessage(channel="C0DATA", text="reply", thread_ts=root)
+    assert "thread_ts" not in posted["message"]
+    assert [message["text"] for message in slack.messages("C0DATA")] == ["reply"]
+
+
+@pytest.mark.parametrize(("lost", "in_channel"), [(LostRoots.AS_SLACK, False), (LostRoots.CHANNEL, True)])
+async def test_a_thread_outlives_its_root(slack, client, lost, in_channel):
+    """Where the deleted root had replies, the next one joins them; by a switch it doesn't."""
+    root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
+    await client.chat_postMessage(channel="C0DATA", text="first", thread_ts=root)
+    slack.delete_message("C0DATA", root)
+    slack.lost_roots = lost
+    posted = await client.chat_postMessage(channel="C0DATA", text="second", thread_ts=root)
+    assert ("thread_ts" not in posted["message"]) is in_channel
+
+
+async def test_unknown_threads_can_be_refused(slack, client):
+    """By a switch, a reply needs a parent that exists."""
+    slack.lost_roots = LostRoots.REFUSED
     posting = client.chat_postMessage(channel="C0DATA", text="x", thread_ts="1700000000.000000")
     assert await refusal(posting) == "thread_not_found"
 
@@ -459,6 +480,24 @@ async def test_reading_has_its_refusals(client):
     assert await refusal(client.conversations_replies(channel="C0DATA", ts=ts, cursor="?")) == "invalid_cursor"
     assert await refusal(client.conversations_replies(channel="C0GENERAL", ts=ts)) == "not_in_channel"
     assert await refusal(client.conversations_history(channel="G0FINANCE")) == "channel_not_found"
+
+
+@pytest.mark.parametrize("method", ["history", "replies"])
+async def test_a_distributed_app_reads_little_history(slack, client, method):
+    """An app that others install gets fifteen messages of what it asks for, and may ask again a minute later."""
+    slack.is_distributed = True
+    root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
+    for n in range(40):
+        slack.workspace.post("C0DATA", {"user": "UANA", "text": str(n)})
+        slack.workspace.post("C0DATA", {"user": "UANA", "text": str(n), "thread_ts": root})
+    read = client.conversations_history if method == "history" else client.conversations_replies
+    args = {"channel": "C0DATA", "limit": 200, **({"ts": root} if method == "replies" else {})}
+    page = await read(**args)
+    assert len(page["messages"]) == 15
+    assert page["has_more"]
+    with pytest.raises(SlackApiError) as refused:
+        await read(**args)
+    assert 0 < int(refused.value.response.headers["Retry-After"]) <= 60
 
 
 async def test_history_is_newest_first(client):

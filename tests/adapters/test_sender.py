@@ -15,7 +15,7 @@ from bot.core.commands import Action
 from bot.core.errors import ClaimLost
 from bot.core.models import Message, Outcome
 from bot.core.panels import PanelKind
-from bot.sandbox.slack import Fault, LocalSlack
+from bot.sandbox.slack import Fault, LocalSlack, LostRoots
 from bot.scopes import BOT_SCOPES
 from bot.sender import AUTH_RETRY_S, Sender
 from bot.slack import SlackClient
@@ -314,8 +314,8 @@ async def test_lost_reply_is_looked_for(bench, click, root):
     assert bench.calls() == 2
 
 
-async def test_rate_limit_while_looking_keeps_the_doubt(bench, click, root):
-    """When the look for a doubtful post is itself refused, the post is looked for again, not repeated."""
+async def test_look_that_is_allowed_soon_is_waited_for(bench, click, root):
+    """When Slack allows the look for a doubtful post in a few seconds, the post is looked for, not repeated."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
@@ -325,6 +325,65 @@ async def test_rate_limit_while_looking_keeps_the_doubt(bench, click, root):
     await bench.send_all(1)
     await bench.send_all(3)
     assert len(bench.outcomes("C0DATA", root)) == 1
+
+
+@pytest.mark.parametrize("code", ["ratelimited", "missing_scope", "channel_not_found", "a_code_of_next_year"])
+async def test_what_cannot_be_looked_for_is_posted(bench, click, root, code):
+    """When Slack doesn't let us look for a doubtful post, it goes out at once: twice rather than not at all."""
+    await start_at(bench, click, root)
+    await bench.send_all()
+    await bench.end()
+    bench.slack.faults.add(Fault(POST, "drop"))
+    kind = "ratelimited" if code == "ratelimited" else "error"
+    bench.slack.faults.add(Fault("conversations.replies", kind, times=None, retry_after_s=60, code=code))
+    await bench.send_all()
+    await bench.send_all(1)
+    assert len(bench.outcomes("C0DATA", root)) == 1
+
+
+@pytest.mark.parametrize("kind", ["http_500", "garbage", "hang", "drop"])
+async def test_looks_that_never_work_silence_nothing(bench, click, root, kind):
+    """When no look is ever answered, the message goes out all the same, after a few."""
+    await start_at(bench, click, root)
+    await bench.send_all()
+    await bench.end()
+    bench.slack.faults.add(Fault(POST, "drop"))
+    bench.slack.faults.add(Fault("conversations.replies", kind, times=None))
+    for _ in range(20):
+        await bench.send_all(5)
+    assert len(bench.outcomes("C0DATA", root)) == 1
+
+
+async def test_replies_that_are_lost_on_and_on_do_not_fill_the_channel(bench, click, root):
+    """While every reply of Slack's is lost and no look allowed, an outcome is not posted at each try."""
+    await start_at(bench, click, root)
+    await bench.send_all()
+    await bench.end()
+    bench.slack.faults.add(Fault(POST, "done_then_drop", times=None))
+    bench.slack.faults.add(Fault("conversations.replies", "ratelimited", times=None, retry_after_s=60))
+    for _ in range(60):
+        await bench.send_all(10)
+    assert 1 <= len(bench.outcomes("C0DATA", root)) <= 7
+
+
+async def test_message_in_a_busy_thread_is_found(bench, click, root):
+    """A thread's hundreds of older and newer messages don't hide a post: only the first ones since are asked for."""
+    talk = {"user": "UANA", "text": "…", "thread_ts": root}
+    for _ in range(200):
+        bench.slack.workspace.post("C0DATA", talk)
+    bench.clock.advance(3600)
+    await start_at(bench, click, root)
+    await bench.send_all()
+    await bench.end()
+    bench.slack.faults.add(Fault(POST, "done_then_drop"))
+    await bench.send_all()
+    for _ in range(200):
+        bench.slack.workspace.post("C0DATA", talk)
+    await bench.send_all(1)
+    assert len(bench.outcomes("C0DATA", root)) == 1
+    (look,) = [call for call in bench.slack.calls if call.method == "conversations.replies"]
+    assert look.args["limit"] == "15"
+    assert "cursor" not in look.args
 
 
 async def test_edit_is_repeated_after_a_crash(bench, click, root):
@@ -536,15 +595,93 @@ async def test_removed_bot(bench, click, root):
     assert bench.calls() == 3
 
 
-async def test_deleted_root(bench, click, root):
+@pytest.mark.parametrize("lost", LostRoots)
+async def test_deleted_root(bench, click, root, lost):
     """When the clicked message is deleted, the outcome stands in the channel, and progress nowhere."""
+    bench.slack.lost_roots = lost
     await start_at(bench, click, root)
     bench.slack.delete_message("C0DATA", root)
     await bench.send_all()
+    await bench.look()
+    await bench.send_all(EDIT_EVERY_S)
+    assert bench.calls() == 1
     await bench.end()
     await bench.send_all()
     assert len(bench.outcomes("C0DATA")) == 1
     assert len(bench.slack.messages("C0DATA")) == 1
+
+
+@pytest.mark.parametrize("lost", LostRoots)
+async def test_late_result_of_a_lost_thread(bench, click, root, lost):
+    """Below a root that was deleted, a story goes on in the thread of the outcome that stands in the channel."""
+    bench.slack.lost_roots = lost
+    await start_at(bench, click, root)
+    bench.slack.delete_message("C0DATA", root)
+    await bench.end(Outcome.NOT_CONFIRMED)
+    await bench.send_all()
+    bench.clock.advance(300)
+    await bench.end()
+    await bench.send_all()
+    (first,) = bench.slack.messages("C0DATA")
+    assert len(bench.outcomes("C0DATA", first["ts"])) == 1
+
+
+@pytest.mark.parametrize("lost", [LostRoots.AS_SLACK, LostRoots.CHANNEL])
+async def test_root_deleted_above_the_progress(bench, click, root, lost):
+    """When the root is deleted above its progress, there is one outcome: in the thread, or in the channel."""
+    bench.slack.lost_roots = lost
+    await start_at(bench, click, root)
+    await bench.send_all()
+    bench.slack.delete_message("C0DATA", root)
+    await bench.end()
+    await bench.send_all()
+    found = bench.outcomes("C0DATA"), bench.outcomes("C0DATA", root)
+    assert sorted(map(len, found)) == [0, 1]
+
+
+@pytest.mark.parametrize("lost", [LostRoots.AS_SLACK, LostRoots.CHANNEL])
+@pytest.mark.parametrize("had_replies", [False, True])
+async def test_lost_reply_below_a_deleted_root(bench, click, root, lost, had_replies):
+    """An outcome whose answer was lost is found wherever Slack put it, and not posted again."""
+    bench.slack.lost_roots = lost
+    await start_at(bench, click, root)
+    if had_replies:
+        await bench.send_all()
+    bench.slack.delete_message("C0DATA", root)
+    await bench.end()
+    bench.slack.faults.add(Fault(POST, "done_then_drop"))
+    await bench.send_all()
+    await bench.send_all(1)
+    assert len(bench.outcomes("C0DATA")) + len(bench.outcomes("C0DATA", root)) == 1
+    await bench.send_all(EDIT_EVERY_S)
+    assert await bench.store.next_message_at() is None
+
+
+async def test_stray_progress_that_cannot_be_taken_back(bench, click, root):
+    """Progress that stays in the channel is edited there, and the outcome stands below it."""
+    await start_at(bench, click, root)
+    bench.slack.delete_message("C0DATA", root)
+    bench.slack.faults.add(Fault("chat.delete", "error", code="cant_delete_message"))
+    await bench.send_all()
+    await bench.end()
+    await bench.send_all(EDIT_EVERY_S)
+    (progress,) = bench.slack.messages("C0DATA")
+    assert len(bench.outcomes("C0DATA", progress["ts"])) == 1
+
+
+async def test_status_in_a_deleted_thread(bench, click):
+    """A status that was asked for in a thread whose root is gone stands in the channel, and is redrawn there."""
+    root = bench.slack.workspace.post("C0DATA", {"user": "UANA", "text": "gone soon"})["ts"]
+    request = bench.make.command()
+    await bench.store.add_request(request)
+    panel = bench.make.panel()
+    await bench.store.add_panel(request, panel, replace(HERE, thread_ts=root), bench.clock.now)
+    bench.slack.delete_message("C0DATA", root)
+    await bench.send_all()
+    (message,) = bench.slack.messages("C0DATA")
+    await click(bench.store, bench.make, bench.make.press(message_ts=message["ts"]), panel_id=panel.id)
+    await bench.send_all()
+    assert len(bench.slack.history("C0DATA", message["ts"])) > 1
 
 
 async def test_deleted_progress(bench, click, root):
@@ -553,12 +690,14 @@ async def test_deleted_progress(bench, click, root):
     await bench.send_all()
     (progress,) = bench.slack.messages("C0DATA", root)
     bench.slack.delete_message("C0DATA", progress["ts"])
-    await bench.look()
-    await bench.send_all(EDIT_EVERY_S)
+    for _ in range(3):
+        await bench.look()
+        await bench.send_all(EDIT_EVERY_S)
     await bench.end()
     await bench.send_all(EDIT_EVERY_S)
     assert len(bench.slack.messages("C0DATA", root)) == 1
     assert len(bench.outcomes("C0DATA", root)) == 1
+    assert bench.calls("chat.update") == 1
 
 
 async def test_unreachable_person_ends_the_attempts(bench):

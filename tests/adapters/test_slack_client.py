@@ -15,7 +15,7 @@ from aiohttp import web
 from bot.core import errors
 from bot.core.models import Message
 from bot.sandbox.slack import Fault, LocalSlack
-from bot.slack import DEFAULT_RETRY_AFTER_S, FIND_PAGES, MAX_RETRY_AFTER_S, POSTS_BURST, SlackClient
+from bot.slack import DEFAULT_RETRY_AFTER_S, MAX_RETRY_AFTER_S, POSTS_BURST, SlackClient
 
 TOKEN = "xoxb-sandbox-s3cret"
 HELLO = Message("hello", ({"type": "section", "text": {"type": "mrkdwn", "text": "hello"}},))
@@ -304,45 +304,19 @@ async def test_message_is_found_in_a_channel(slack, client):
     assert await client.find("C0DATA", None, "msg_2", since_s=0) is None
 
 
-async def test_message_is_found_on_a_later_page(slack, client):
-    """However far down it stands, the message is found: page by page, in threads and channels."""
+async def test_a_look_is_one_narrow_request(slack, client):
+    """However long a thread or a channel is, a look asks once, for few messages since a time."""
     root = await client.post("C0DATA", tagged("msg_0"))
-    for n in range(450):
+    for n in range(50):
         slack.workspace.post("C0DATA", {"user": "UANA", "text": str(n), "thread_ts": root})
         slack.workspace.post("C0DATA", {"user": "UANA", "text": str(n)})
-    stored = slack.workspace.post(
-        "C0DATA", {"user": "UFLOKIT", "text": "x", "thread_ts": root, "metadata": tagged("msg_9").metadata}
-    )
-    assert await client.find("C0DATA", root, "msg_9", since_s=0) == stored["ts"]
-    assert calls(slack, "conversations.replies") == 3
-    assert await client.find("C0DATA", None, "msg_0", since_s=0) == root
-    assert calls(slack, "conversations.history") == 3
-
-
-async def test_older_messages_are_not_looked_at(slack, client):
-    """A channel is read down to where the message cannot have been posted yet, and no further."""
-    ts = await client.post("C0DATA", tagged("msg_1"))
-    for n in range(250):
-        slack.workspace.post("C0DATA", {"user": "UANA", "text": str(n)})
-    newest = float(slack.messages("C0DATA")[-1]["ts"])
-    assert await client.find("C0DATA", None, "msg_1", since_s=newest) is None
+    since_s = float(slack.messages("C0DATA")[-1]["ts"])
+    ts = await client.post("C0DATA", tagged("msg_1"), thread_ts=root)
+    assert await client.find("C0DATA", root, "msg_1", since_s=since_s) == ts
+    assert await client.find("C0DATA", root, "msg_1", since_s=0) is None
+    assert await client.find("C0DATA", None, "msg_0", since_s=0) is None
+    assert calls(slack, "conversations.replies") == 2
     assert calls(slack, "conversations.history") == 1
-    assert await client.find("C0DATA", None, "msg_1", since_s=float(ts) - 1) == ts
-
-
-async def test_wrong_clocks_hide_no_message(client):
-    """Among a channel's newest messages it is found, however far Slack's clock is behind ours."""
-    ts = await client.post("C0DATA", tagged("msg_1"))
-    assert await client.find("C0DATA", None, "msg_1", since_s=float(ts) + 1e8) == ts
-
-
-async def test_endless_channel_is_not_read_for_ever(slack):
-    """After FIND_PAGES pages the look ends: telling twice is better than never."""
-    for n in range(200 * FIND_PAGES + 1):
-        slack.workspace.post("C0DATA", {"user": "UANA", "text": str(n)})
-    async with connected(slack.api_url) as patient:
-        assert await patient.find("C0DATA", None, "msg_1", since_s=0) is None
-    assert calls(slack, "conversations.history") == FIND_PAGES
 
 
 async def test_public_channel_is_joined_to_be_read(slack, client):
@@ -353,10 +327,39 @@ async def test_public_channel_is_joined_to_be_read(slack, client):
         await client.find("G0FINANCE", None, "msg_1", since_s=0)
 
 
-async def test_gone_thread_cannot_be_looked_through(client):
-    """A thread that is not there is told apart from one that lacks the message."""
-    with pytest.raises(errors.SlackMessageGone):
+async def test_lost_reply_to_a_deleted_root_is_found_in_the_channel(slack, client):
+    """Where the root of a thread is gone, a look finds what Slack put into the channel instead, and says so."""
+    assert await client.find("C0DATA", "1.0", "msg_1", since_s=0) is None
+    with pytest.raises(errors.SlackAstray) as posted:
+        await client.post("C0DATA", tagged("msg_1"), thread_ts="1.0")
+    with pytest.raises(errors.SlackAstray) as found:
         await client.find("C0DATA", "1.0", "msg_1", since_s=0)
+    assert found.value.ts == posted.value.ts == slack.messages("C0DATA")[0]["ts"]
+
+
+@pytest.mark.parametrize("message", [..., None, {}, [], "posted", {"thread_ts": "1.0"}])
+async def test_an_answer_that_does_not_show_the_message_proves_nothing(message):
+    """Only an answer that shows the message without its thread means that the root is gone."""
+
+    async def answer(_request):
+        body = {"ok": True, "ts": "2.0"} if message is ... else {"ok": True, "ts": "2.0", "message": message}
+        return web.json_response(body)
+
+    async with serving(answer) as url, connected(url) as client:
+        assert await client.post("C0DATA", HELLO, thread_ts="1.0") == "2.0"
+
+
+@pytest.mark.parametrize("thread", [{}, {"thread_ts": None}, {"thread_ts": ""}, {"thread_ts": "2.0"}])
+async def test_an_answer_that_shows_no_thread_means_that_the_root_is_gone(thread):
+    """A reply that Slack shows without a thread, or as a root of its own, stands in the channel."""
+
+    async def answer(_request):
+        return web.json_response({"ok": True, "ts": "2.0", "message": {"ts": "2.0", "text": "x", **thread}})
+
+    async with serving(answer) as url, connected(url) as client:
+        with pytest.raises(errors.SlackAstray):
+            await client.post("C0DATA", HELLO, thread_ts="1.0")
+        assert await client.post("C0OTHER", HELLO) == "2.0"
 
 
 # --- response URLs ---------------------------------------------------------------------------------------------

@@ -34,6 +34,14 @@ def test_missing_scopes_are_named():
     assert diagnosis.judge_scopes("Acme", {"a", "x"}, {"a"}).mark is Mark.FINE
 
 
+def test_an_optional_scope_is_a_choice():
+    """An optional scope that was left out is named with what that means, and is no fault; the same meaning once."""
+    optional = {"a": "one thing", "b": "another", "c": "one thing"}
+    (finding,) = diagnosis.judge_choices({"x"}, optional)
+    assert str(finding) == "✓ optional scopes left out: a, b, c, so one thing; another"
+    assert diagnosis.judge_choices({"a", "b", "c"}, optional) == diagnosis.judge_choices(set(), optional) == []
+
+
 def test_scopes_that_slack_does_not_tell_are_not_known():
     """Without the header with the scopes, nothing is said to lack."""
     assert diagnosis.judge_scopes("Acme", set(), {"a"}).mark is Mark.UNKNOWN

@@ -75,6 +75,8 @@ class World:
         """Events that the bot may log as errors in this test."""
         self.expected_refusals: set[str] = set()
         """What Slack may answer in this test, beside what it may always."""
+        self.twice_at_most = False
+        """Slack doesn't let the bot look in this test: a message whose reply was lost may stand there twice."""
         self.url = ""
         self._overrides = settings
         self.bot: BotProcess = BotProcess({}, folder, clock=self.clock)
@@ -334,15 +336,18 @@ class World:
             outcomes = [
                 one["event_payload"]["outcome"] for one in messages if one["event_type"] == "flokit_sync_outcome"
             ]
-            assert len(messages) - len(outcomes) <= 1, (thread, messages)
-            assert len(outcomes) <= 1 or (len(outcomes) == 2 and outcomes[0] == "not_confirmed"), (thread, messages)
+            times = 2 if self.twice_at_most else 1
+            assert len(messages) - len(outcomes) <= times, (thread, messages)
+            late = len(outcomes) == 2 and outcomes[0] == "not_confirmed"
+            assert len(outcomes) <= times or late, (thread, messages)
         sent = Counter(
             message["metadata"]["event_payload"]["outbox_id"]
             for channel in self.slack.workspace.channels
             for message in self.slack.workspace.all_messages(channel)
             if message.get("metadata")
         )
-        assert not [outbox_id for outbox_id, times in sent.items() if times > 1], sent
+        allowed = 2 if self.twice_at_most else 1
+        assert not [outbox_id for outbox_id, times in sent.items() if times > allowed], sent
 
     def _check_log(self) -> None:
         tokens = self.slack.installation.tokens

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from bot.sandbox.flokit.faults import Fault as FlokitFault
 from bot.sandbox.flokit.sources import Plan
+from bot.sandbox.slack import LostRoots
 from bot.sandbox.slack.faults import Fault
 from tests.scenarios.conftest import running_world, words
 
@@ -420,8 +421,10 @@ async def test_edit_that_is_refused_without_a_known_reason_is_posted_anew(board)
     await board.settle()
 
 
-async def test_message_that_was_deleted_is_posted_anew_once(board):
+@pytest.mark.parametrize("lost", LostRoots)
+async def test_message_that_was_deleted_is_posted_anew_once(board, lost):
     """When somebody deletes an incident's message, the recovery is one new message in the channel, not two."""
+    board.slack.lost_roots = lost
     fail(board)
     message = await incident(board, "is failing")
     await board.settle()
@@ -431,6 +434,29 @@ async def test_message_that_was_deleted_is_posted_anew_once(board):
     await incident(board, "recovered after")
     await board.settle()
     assert sum("recovered after" in words(one) for one in board.slack.messages("C0DATA")) == 1
+
+
+@pytest.mark.parametrize("style", ["", "broadcast"])
+@pytest.mark.parametrize("lost", LostRoots)
+async def test_failure_below_a_deleted_message_is_told_once(board, lost, style):
+    """After an incident's message is deleted, another failure is one message, and the recovery goes below it."""
+    board.slack.lost_roots = lost
+    channel = board.channel("C0LOST")
+    await board.status(f"subscribe all {style}", channel=channel)
+    before = len(board.slack.messages(channel))
+    fail(board)
+    message = await incident(board, "is failing", channel)
+    await board.settle()
+    board.expected_refusals.add("thread_not_found")
+    board.slack.delete_message(channel, message["ts"])
+    fail(board, error="The account was closed")
+    anew = await incident(board, "The account was closed", channel)
+    await board.settle()
+    assert [one["ts"] for one in board.slack.messages(channel)[before:]] == [anew["ts"]]
+    repair(board)
+    await board.reply(anew["ts"], "recovered after", channel=channel)
+    await board.settle()
+    assert [one["ts"] for one in board.slack.messages(channel)[before:]] == [anew["ts"]]
 
 
 async def test_storm_of_webhooks(tmp_path):

@@ -2,7 +2,8 @@
 
 from bot.sandbox.slack.delivery import Ack, Envelope
 from bot.sandbox.slack.faults import Fault
+from bot.sandbox.slack.install import LostRoots
 from bot.sandbox.slack.local import LocalSlack
 from bot.sandbox.slack.web import ApiCall
 
-__all__ = ["Ack", "ApiCall", "Envelope", "Fault", "LocalSlack"]
+__all__ = ["Ack", "ApiCall", "Envelope", "Fault", "LocalSlack", "LostRoots"]

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from bot.sandbox.slack.content import BOT_AUTHOR, read_content
+from bot.sandbox.slack.install import LostRoots
 from bot.sandbox.slack.refusal import RefusalError
 from bot.sandbox.slack.schema import array, string
 from bot.sandbox.slack.validation import check_update_text
@@ -118,14 +119,23 @@ def set_status(app: Installation, args: Arguments) -> Json:
 
 
 def _thread(app: Installation, channel: Channel, args: Arguments) -> Json:
-    """Return the ``thread_ts`` of the root: Slack takes a reply's ts too, and advises against it."""
+    """Return the ``thread_ts`` of the root, or nothing where Slack puts the reply into the channel.
+
+    Slack takes a reply's ts, too, and advises against it. It refuses no reply to a deleted message:
+    https://docs.slack.dev/reference/methods/chat.postMessage lists no error for that.
+    """
     thread_ts = args.text("thread_ts")
     if not thread_ts:
         return {}
     parent = app.workspace.find(channel.id, thread_ts)
-    if parent is None:
+    if parent is None and app.lost_roots is LostRoots.REFUSED:
         raise RefusalError("thread_not_found")
+    if parent is None:
+        return {}
     root_ts = parent.get("thread_ts", thread_ts)
+    root = app.workspace.find(channel.id, root_ts)
+    if app.lost_roots is LostRoots.CHANNEL and (root is None or root.get("subtype") == "tombstone"):
+        return {}
     if root_ts != thread_ts:
         app.warnings.append(f"thread_ts {thread_ts} is a reply's: use its parent's, {root_ts}")
     return {"thread_ts": root_ts}

@@ -22,6 +22,9 @@ MOST_USERS: Final = 8
 LARGEST_PAGE: Final = 1000
 """https://docs.slack.dev/reference/methods/conversations.replies and conversations.history."""
 
+DISTRIBUTED_PAGE: Final = 15
+"""All that a distributed app gets, whatever it asks for: https://docs.slack.dev/apis/web-api/rate-limits."""
+
 
 def open_conversation(app: Installation, args: Arguments) -> Json:
     """https://docs.slack.dev/reference/methods/conversations.open, for one person: more make a group message."""
@@ -63,7 +66,7 @@ def history(app: Installation, args: Arguments) -> Json:
     channel = _readable(app, args)
     in_range = _in_range(args)
     roots = [message for message in reversed(app.workspace.roots(channel.id)) if in_range(message["ts"])]
-    return _page(roots, args, HISTORY_DEFAULT)
+    return _page(app, roots, args, HISTORY_DEFAULT)
 
 
 def replies(app: Installation, args: Arguments) -> Json:
@@ -72,7 +75,7 @@ def replies(app: Installation, args: Arguments) -> Json:
     root = _root_of(app, channel, args.text("ts"))
     in_range = _in_range(args)
     answers = [reply for reply in app.workspace.replies(channel.id, root["ts"]) if in_range(reply["ts"])]
-    return _page([root, *answers], args, REPLIES_DEFAULT)
+    return _page(app, [root, *answers], args, REPLIES_DEFAULT)
 
 
 def conversation(channel: Channel) -> Json:
@@ -121,10 +124,11 @@ def _read_ts(args: Arguments, name: str, default: float) -> float:
     return float(text) if text else default
 
 
-def _page(messages: list[Json], args: Arguments, default: int) -> Json:
+def _page(app: Installation, messages: list[Json], args: Arguments, default: int) -> Json:
     """Return the part of the messages that ``cursor`` and ``limit`` ask for."""
     start = _read_cursor(args.text("cursor"))
-    end = start + min(args.number("limit", default) or default, LARGEST_PAGE)
+    largest = DISTRIBUTED_PAGE if app.is_distributed else LARGEST_PAGE
+    end = start + min(args.number("limit", default) or default, largest)
     page = messages[start:end]
     if not args.flag("include_all_metadata"):
         page = [{name: value for name, value in message.items() if name != "metadata"} for message in page]

@@ -49,6 +49,17 @@ SUBSCRIPTIONS: Final = frozenset(
 """The events that the app is sent: as the manifests say it."""
 
 
+class LostRoots(StrEnum):
+    """What becomes of a reply to a message that was deleted, or that never was."""
+
+    AS_SLACK = "as_slack"
+    """It stays in the thread where the root had replies; otherwise it is posted in the channel itself."""
+    CHANNEL = "channel"
+    """It is posted in the channel itself, whatever the root had."""
+    REFUSED = "refused"
+    """``thread_not_found``, where the root left no trace."""
+
+
 class TokenKind(StrEnum):
     """What a token may be used for."""
 
@@ -133,6 +144,9 @@ class Installation:
     home_tab: bool = HOME_TAB
     subscriptions: frozenset[str] = SUBSCRIPTIONS
     url: str = ""
+    lost_roots: LostRoots = LostRoots.AS_SLACK
+    is_distributed: bool = False
+    """Others install it from outside the Marketplace: it may read history once a minute, and little of it."""
     warnings: list[str] = field(default_factory=list)
     """What Slack lets pass and a careful bot does not do."""
 

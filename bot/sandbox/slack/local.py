@@ -19,7 +19,7 @@ from bot.sandbox.slack import payloads
 from bot.sandbox.slack.channel_actions import ChannelActions
 from bot.sandbox.slack.delivery import Ack, AckError, Courier, Envelope, EnvelopeKind, Route
 from bot.sandbox.slack.faults import Faults
-from bot.sandbox.slack.install import HOME_TAB, SUBSCRIPTIONS, Installation, Tokens, Triggers
+from bot.sandbox.slack.install import HOME_TAB, SUBSCRIPTIONS, Installation, LostRoots, Tokens, Triggers
 from bot.sandbox.slack.message_actions import MessageActions
 from bot.sandbox.slack.rates import Rates
 from bot.sandbox.slack.refusal import RefusalError
@@ -306,6 +306,24 @@ class LocalSlack:
     @post_rate.setter
     def post_rate(self, rate: tuple[float, int]) -> None:
         self.rates.post_rate = rate
+
+    @property
+    def lost_roots(self) -> LostRoots:
+        """What becomes of a reply to a message that was deleted."""
+        return self.installation.lost_roots
+
+    @lost_roots.setter
+    def lost_roots(self, what: LostRoots) -> None:
+        self.installation.lost_roots = what
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether the app is one that others install from outside the Marketplace: it reads little history."""
+        return self.installation.is_distributed
+
+    @is_distributed.setter
+    def is_distributed(self, is_so: bool) -> None:
+        self.installation.is_distributed = is_so
 
     @property
     def envelopes(self) -> list[Envelope]:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from bot.sandbox.slack.workspace import Clock
 
+READS_HISTORY: Final = frozenset({"conversations.history", "conversations.replies"})
+"""What distributed apps outside the Marketplace may call once a minute."""
+
 PER_MINUTE: Final[Mapping[str, int]] = {"t1": 1, "t2": 20, "t3": 100, "t4": 200}
 """Slack promises at least 1, 20, 50 and 100 a minute and lets bursts pass: the stand-in allows t3 and t4 twice that."""
 

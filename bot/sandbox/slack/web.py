@@ -18,6 +18,7 @@ from bot.sandbox.slack.arguments import Arguments
 from bot.sandbox.slack.faults import RESPONSE_URL, Fault, FaultKind
 from bot.sandbox.slack.install import TokenKind
 from bot.sandbox.slack.methods import METHODS, Method
+from bot.sandbox.slack.rates import READS_HISTORY
 from bot.sandbox.slack.refusal import RefusalError
 from bot.sandbox.slack.response_url import read_response
 
@@ -190,7 +191,8 @@ class WebApi:
     def _wait_s(self, name: str, method: Method, args: Arguments) -> int:
         if name == POST_MESSAGE:
             return self._rates.post_wait_s(args.text("channel"))
-        return self._rates.call_wait_s(name, method.tier)
+        tier = "t1" if self._app.is_distributed and name in READS_HISTORY else method.tier
+        return self._rates.call_wait_s(name, tier)
 
 
 @dataclass(frozen=True, slots=True)
