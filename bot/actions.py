@@ -166,9 +166,9 @@ class Actions:
             case SubscriptionsCommand():
                 if permitted := await self._permits.ask(request, Verb.LOOK, Deed.LOOK):
                     await self._alerts.show(permitted, await self._knowledge.names())
-            case HistoryCommand(target=target):
+            case HistoryCommand(words=words):
                 if permitted := await self._permits.ask(request, Verb.LOOK, Deed.LOOK):
-                    await self._records.show_history(permitted, target)
+                    await self._records.show_history(permitted, words)
             case AuditCommand(words=words):
                 if permitted := await self._permits.ask_to_audit(request):
                     await self._records.show_audit(permitted, words)

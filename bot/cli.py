@@ -10,16 +10,17 @@ import asyncio
 import gc
 import os
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from bot import __version__
 from bot.core.audit import AuditFilter
-from bot.core.audit_words import parse_span
 from bot.core.errors import SettingsError, StoreUnavailable
 from bot.core.hosts import is_loopback
+from bot.core.span_words import SPAN_EXAMPLES, Span, parse_span
+from bot.core.typed import clean
 from bot.logs import configure_logging
 from bot.settings import Settings, has_slack_tokens, load_database_settings, load_settings
 
@@ -110,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     audit.add_argument("--format", choices=("csv", "jsonl"), required=True, help="CSV, or one JSON object a line")
     audit.add_argument(
-        "--since", type=_span, metavar="30d", help="how far back: 24h, 30d, 4w (default: all that is kept)"
+        "--since", type=_span, metavar="30d", help="24h, 30d, 4w, yesterday, a date… in UTC (default: all that is kept)"
     )
     audit.add_argument(
         "--integration", default="", metavar="ID|TYPE", help="only what concerns this integration or type"
@@ -125,10 +126,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _span(text: str) -> timedelta:
-    span = parse_span(text)
-    if span is None:
-        raise argparse.ArgumentTypeError("how far back is a number with h, d or w, such as 24h, 30d, 4w")
+def _span(text: str) -> Span:
+    span = parse_span(clean(text) or text, datetime.now(UTC))
+    if span is None or span.unclear:
+        problem = span.unclear if span else f"{text!r} isn't a time I recognize"
+        raise argparse.ArgumentTypeError(f"{problem.rstrip('.')}; examples: {SPAN_EXAMPLES}; days are in UTC")
     return span
 
 
@@ -222,7 +224,7 @@ def _audit(options: argparse.Namespace) -> int:
 
     async def export() -> None:
         database = Database(settings.database_url)
-        audit, person = Audit(database), options.person.removeprefix("@")
+        audit, person, about = Audit(database), clean(options.person).removeprefix("@"), clean(options.integration)
         try:
             if database.problem:
                 raise SettingsError([f"DATABASE_URL: {database.problem}."])
@@ -231,10 +233,11 @@ def _audit(options: argparse.Namespace) -> int:
             if await schema.current(database) != schema.HEAD:
                 raise SettingsError(["DATABASE_URL: its tables are of another version; run flokit-bot migrate."])
             wanted = AuditFilter(
-                since=datetime.now(UTC) - options.since if options.since else None,
+                since=options.since.since if options.since else None,
+                until=options.since.until if options.since else None,
                 person_ids=(person, *await audit.people_called(person)) if person else (),
-                integration_ids=(options.integration,) if options.integration else (),
-                integration_type=options.integration,
+                integration_ids=(about,) if about else (),
+                integration_type=about,
             )
             await export_audit(audit, wanted, options.format, sys.stdout)
         except StoreUnavailable as error:

@@ -141,6 +141,7 @@ def build_workspace(
         store,
         knowledge,
         answers,
+        people,
         diagnosis=diagnosis,
         clock=clock,
         command=command,

@@ -103,6 +103,7 @@ SIDEWAYS = {
     ("bot.digests", "bot.knowledge"),
     ("bot.records", "bot.diagnosis"),
     ("bot.records", "bot.knowledge"),
+    ("bot.records", "bot.people"),
     ("bot.alerts", "bot.people"),
     ("bot.access", "bot.people"),
     ("bot.home", "bot.knowledge"),

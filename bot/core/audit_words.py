@@ -1,65 +1,130 @@
-"""What people type after ``audit``: an integration or a person, and how far back. Any text gets an answer."""
+"""What people type after ``audit`` and ``history``: an integration, a person, a span of time, in any order.
+
+Any text gets an answer. A bare name stays text until it is found among integrations, types and people.
+"""
 
 from __future__ import annotations
 
+import difflib
 import re
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
+from bot.core.span_words import find_span
 from bot.core.typed import WRAPPING, plain
 
-_SPAN: Final = re.compile(r"(\d+)(h|d|w)")
-_UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_ESCAPED_PERSON: Final = re.compile(r"<@([A-Z0-9]{2,30})(?:\|[^>]*)?>")
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import tzinfo
+
+    from bot.core.models import Person
+
+_ESCAPED_PERSON: Final = re.compile(r"<@([A-Z0-9]{2,30})(?:\|[^<>|]*)?>")
 _PERSON_ID: Final = re.compile(r"@?([UW][A-Z0-9]{7,29})")
 
-MOST_UNITS: Final = 9999
-"""A longer span means as far back: nothing is kept for 9999 weeks, and a date cannot go back much further."""
-
 ME: Final = "me"
+
+_ME_WORDS: Final = frozenset({"me", "myself", "mine", "i"})
+
+# fmt: off
+_AROUND: Final = frozenset(
+    (
+        "by", "of", "for", "from", "on", "about", "in", "the", "and", "with", "at", "to", "all", "any", "everything",
+        "everyone", "everybody", "anyone", "entries", "what", "who", "did", "do", "was", "happened", "changes", "log",
+        "syncs", "sync", "integration", "integrations",
+    )
+)
+# fmt: on
+"""Words that people put around those that mean something."""
+
+NEAREST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class AuditWish:
-    """Which part of the audit somebody wants to see: at most one of the first three is set."""
+    """Which part of the past somebody wants to see; all conditions that are set must hold.
+
+    ``person_name`` is what stood after an @ (untrusted), or `ME`, the person who asks. ``name`` is what they called an
+    integration, a type or a person (untrusted). ``in_days`` is set when the span depends on where days begin.
+    ``unclear`` is a sentence about a time that can't be shown.
+    """
 
     person_id: str = ""
     person_name: str = ""
-    """What stood after the @, where Slack did not put an id there; `ME` is whoever asks."""
-    target: str = ""
-    """An integration, in the words of the person."""
-    within: timedelta | None = None
+    name: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    in_days: bool = False
+    unclear: str = ""
 
 
-def parse_span(text: str) -> timedelta | None:
-    """Read ``7d``, ``24h`` or ``2w``; None for anything else."""
-    found = _SPAN.fullmatch(text.casefold())
-    if not found:
-        return None
-    units = int(found[1]) if len(found[1]) <= len(str(MOST_UNITS)) else MOST_UNITS
-    return units * _UNITS[found[2]]
-
-
-def parse_audit(words: str) -> AuditWish:
-    """Read what stands after ``audit``.
+def parse_audit(words: str, now: datetime, zone: tzinfo = UTC) -> AuditWish:
+    """Read what stands after ``audit`` or ``history``.
 
     With ``should_escape`` in its manifest, Slack writes a person as ``<@U123|name>``; without, ``@name`` comes as
     it was typed: https://docs.slack.dev/interactivity/implementing-slash-commands
     """
-    within, rest = None, []
-    for word in plain(words).split():
-        span = parse_span(word.strip(WRAPPING))
-        if span is not None:
-            within = span
+    text = plain(words)
+    person_id = ""
+    if escaped := _ESCAPED_PERSON.search(text):
+        person_id = escaped[1]
+        text = f"{text[: escaped.start()]} {text[escaped.end() :]}"
+    span, rest = find_span(text.split(), now, zone)
+    wish = AuditWish(person_id=person_id)
+    if span:
+        wish = replace(wish, since=span.since, until=span.until, in_days=span.in_days, unclear=span.unclear)
+    return _with_names(wish, _trimmed(rest))
+
+
+def _with_names(wish: AuditWish, words: list[str]) -> AuditWish:
+    at = next((place for place, word in enumerate(words) if _begins_person(word)), None)
+    if at is not None and not wish.person_id:
+        person = " ".join(words[at:]).strip(WRAPPING)
+        words = _trimmed(words[:at])
+        if found := _PERSON_ID.fullmatch(person):
+            wish = replace(wish, person_id=found[1])
         else:
-            rest.append(word)
-    text = " ".join(rest)
-    if escaped := _ESCAPED_PERSON.fullmatch(text):
-        return AuditWish(person_id=escaped[1], within=within)
-    text = text.strip(WRAPPING)
-    if bare := _PERSON_ID.fullmatch(text):
-        return AuditWish(person_id=bare[1], within=within)
-    if text.startswith("@") and text != "@":
-        return AuditWish(person_name=text[1:], within=within)
-    return AuditWish(person_name=ME, within=within) if text.casefold() == ME else AuditWish(target=text, within=within)
+            wish = replace(wish, person_name=person.removeprefix("@").strip())
+    keys = [word.casefold().strip(WRAPPING) for word in words]
+    if not wish.person_id and not wish.person_name and keys and (keys[0] in _ME_WORDS or keys[-1] in _ME_WORDS):
+        words = words[1:] if keys[0] in _ME_WORDS else words[:-1]
+        wish = replace(wish, person_name=ME)
+    return replace(wish, name=" ".join(_trimmed(words)).strip(WRAPPING))
+
+
+def _begins_person(word: str) -> bool:
+    bare = word.strip(WRAPPING)
+    return (bare.startswith("@") and bare != "@") or bool(_PERSON_ID.fullmatch(bare))
+
+
+def _trimmed(words: list[str]) -> list[str]:
+    begin, end = 0, len(words)
+    while begin < end and words[begin].casefold().strip(WRAPPING) in _AROUND:
+        begin += 1
+    while begin < end and words[end - 1].casefold().strip(WRAPPING) in _AROUND:
+        end -= 1
+    return words[begin:end]
+
+
+# --- people ------------------------------------------------------------------------------------------------------
+
+
+def people_meant(name: str, people: Iterable[Person]) -> tuple[Person, ...]:
+    """Find the people whom a name means: the whole name, else a part of it such as a first name."""
+    wanted = _key(name)
+    known = list(people)
+    whole = [person for person in known if wanted and _key(person.name) == wanted]
+    parts = [person for person in known if wanted and wanted in re.split(r"[\s._-]+", person.name.casefold())]
+    return tuple({person.id: person for person in whole or parts}.values())
+
+
+def nearest_people(name: str, people: Iterable[Person]) -> tuple[Person, ...]:
+    """Find the people whose names resemble a name; at most `NEAREST`."""
+    by_key = {_key(person.name): person for person in people if person.name}
+    near = difflib.get_close_matches(_key(name)[:60], by_key, n=NEAREST)
+    return tuple(by_key[key] for key in near)
+
+
+def _key(name: str) -> str:
+    return " ".join(plain(name).casefold().split())

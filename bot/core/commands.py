@@ -68,9 +68,9 @@ class SubscriptionsCommand:
 
 @dataclass(frozen=True, slots=True)
 class HistoryCommand:
-    """Show how the last syncs went; ``target`` is one integration or a type, "" means all."""
+    """Show how the last syncs went; ``words`` are read by `bot.core.audit_words`, "" means all."""
 
-    target: str = ""
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +180,15 @@ COMMANDS: Final = (
     ),
     CommandDoc(
         "history",
-        "history [integration]",
+        "history [integration] [@person] [7d]",
         "Show how the last syncs went, who started them, and how long they take.",
-        ("history", "history stripe"),
+        ("history", "history stripe", "history stripe last week"),
     ),
     CommandDoc(
         "audit",
-        "audit [integration or @person] [7d]",
-        "Show who did what, and what came of it. Only you see it. How far back: 24h, 7d, 2w.",
-        ("audit", "audit stripe 7d", "audit @ana 24h", "audit me"),
+        "audit [integration] [@person] [7d]",
+        "Show who did what, with results (visible only to you). Time range: 24h, 7d, today, last week, since Monday.",
+        ("audit", "audit stripe 7d", "audit @ana 24h", "audit me since Monday"),
     ),
     CommandDoc(
         "why",
@@ -365,13 +365,13 @@ def _with_command(name: str, rest: str) -> Command:
         return UnsubscribeCommand(rest)
     if name == "audit":
         return AuditCommand(rest)
+    if name == "history":
+        return HistoryCommand(rest)
     rest = rest.strip(WRAPPING)
     if name in _ARGUMENTS:
         return _with_argument(name, rest)
     if name == "status":
         return StatusCommand("" if rest.casefold() in _ALL_WORDS else rest)
-    if name == "history":
-        return HistoryCommand(rest)
     if name == "why":
         return _why(rest)
     if not rest:
@@ -655,6 +655,36 @@ def _with_ending(ending: str, integrations: Iterable[Integration]) -> list[Integ
     if len(ending) < ENDING_CHARS:
         return []
     return [one for one in integrations if one.id.casefold().endswith(ending.casefold())]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All integrations that a name means; ``type_`` is set when it is their type."""
+
+    integration_ids: tuple[str, ...] = ()
+    type_: str = ""
+
+
+def resolve_group(target: str, integrations: Sequence[Integration]) -> Group | NotFound:
+    """Find all integrations that a person means: those of a type, of which there may be none now, or else one."""
+    for key in map(_key, readings(target)):
+        for type_ in dict.fromkeys((*KNOWN_TYPES, *(one.type for one in integrations))):
+            if key and key in (_key(type_), _key(display_name(type_))):
+                return Group(tuple(one.id for one in integrations if one.type == type_), type_)
+    match resolve(target, integrations):
+        case Found(integration=integration):
+            return Group((integration.id,))
+        case Ambiguous(matches=matches):
+            return Group(tuple(one.id for one in matches))
+        case NotFound() as not_found:
+            return not_found
+
+
+def nearest_types(text: str) -> tuple[str, ...]:
+    """Name the documented types that a text resembles; at most `NEAREST`."""
+    by_key = {_key(name): type_ for type_ in KNOWN_TYPES for name in (type_, display_name(type_))}
+    near = difflib.get_close_matches(_key(text)[:ID_CHARS], by_key, n=NEAREST)
+    return tuple(dict.fromkeys(by_key[key] for key in near))
 
 
 def nearest_integrations(text: str, integrations: Iterable[Integration]) -> tuple[Integration, ...]:

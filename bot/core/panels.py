@@ -55,6 +55,11 @@ class Panel:
     """What a page of the audit shows."""
     has_more: bool = False
     """Whether older entries follow."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """The span of a page of the audit, where one was asked for."""
+    zone: str = ""
+    """Whose days that span is made of; "" where days don't matter."""
 
     @property
     def only(self) -> Integration | None:

@@ -128,3 +128,9 @@ def _span(begin: str, end: str) -> frozenset[int]:
     """From one day to the other, over the end of the week where it must be."""
     (first,), (last,) = _DAYS[begin], _DAYS[end]
     return frozenset((first + offset) % 7 for offset in range((last - first) % 7 + 1))
+
+
+def weekday_of(word: str) -> int | None:
+    """Return the day of the week that a word names, 0 is Monday; None for anything else."""
+    days = _DAYS.get(word)
+    return min(days) if days else None

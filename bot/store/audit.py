@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, or_, select
 
 from bot.core.audit import AuditEntry, AuditFilter, Ruling
-from bot.core.models import Person
+from bot.core.models import Integration, Person
 from bot.store.tables import audit, participants
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 BATCH: Final = 500
 """Entries that an export reads in one transaction: few enough that clicks hardly wait for SQLite's one writer."""
+
+NAMES_FROM: Final = 2000
+"""As many of the newest entries say which people and integrations can be named."""
 
 FIRST_ACTION_PREFIX: Final = "flokit_"
 """The first revisions wrote the ``action_id`` of the button."""
@@ -125,6 +128,20 @@ class Audit:
             acted = acted.where(audit.c.team_id == self._team_id)
         async with self._database.begin() as connection:
             return tuple((await connection.scalars(acted.union(joined))).all())
+
+    async def names(self) -> tuple[list[Person], list[Integration]]:
+        """Read which people and integrations the newest entries are about."""
+        newest = select(audit).order_by(audit.c.id.desc()).limit(NAMES_FROM)
+        if self._team_id is not None:
+            newest = newest.where(audit.c.team_id == self._team_id)
+        of = newest.subquery().c
+        people = select(of.user_id, of.user_name).where(of.user_name != "").distinct()
+        about = select(of.integration_id, of.integration_type).where(of.integration_id != "").distinct()
+        async with self._database.begin() as connection:
+            return (
+                [Person(row.user_id, row.user_name) for row in await connection.execute(people)],
+                [Integration(row.integration_id, row.integration_type) for row in await connection.execute(about)],
+            )
 
     async def stream(self, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
         """Read all entries, the newest first, never more than a batch at a time."""

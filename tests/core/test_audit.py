@@ -12,13 +12,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.audit import COLUMNS, AuditEntry, Deed, Ruling, as_row, csv_cell, of_outcome, of_subscription
-from bot.core.audit_words import ME, AuditWish, parse_audit
-from bot.core.blocks.audit import PAGE_SIZE, nothing_noted_message
+from bot.core.audit_words import ME, AuditWish, nearest_people, parse_audit, people_meant
+from bot.core.blocks import (
+    name_not_recognized_message,
+    nobody_called_message,
+    time_unclear_message,
+    which_person_message,
+)
+from bot.core.blocks.audit import PAGE_SIZE, nothing_found_message
 from bot.core.blocks.panels import panel_message
 from bot.core.models import Outcome, Person, SyncRun
 from bot.core.panels import Panel, PanelKind
 from bot.core.subscriptions import Subscription
-from tests.core.hostile import NOW, assert_no_markup_of_others, assert_slack_takes, hostile, ids, moments, people, texts
+from tests.core.hostile import (
+    NOW,
+    assert_no_markup_of_others,
+    assert_slack_takes,
+    hostile,
+    ids,
+    integrations,
+    moments,
+    people,
+    texts,
+)
 
 ANA = Person("UANA", "ana")
 RUN = SyncRun("run_1", "T1", "int_1", "stripe", NOW, ANA)
@@ -82,33 +98,64 @@ def test_a_subscription_is_noted_by_what_it_is_about(target, noted):
     ("words", "wish"),
     [
         ("", AuditWish()),
-        ("7d", AuditWish(within=timedelta(days=7))),
-        ("stripe 24h", AuditWish(target="stripe", within=timedelta(hours=24))),
-        ("2W app store connect", AuditWish(target="app store connect", within=timedelta(weeks=2))),
-        ("9999999d", AuditWish(within=timedelta(days=9999))),
-        ("1" * 5000 + "w", AuditWish(within=timedelta(weeks=9999))),
-        ("<@U123ABCD|ana> 7d", AuditWish(person_id="U123ABCD", within=timedelta(days=7))),
+        ("7d", AuditWish(since=NOW - timedelta(days=7))),
+        ("stripe 24h", AuditWish(name="stripe", since=NOW - timedelta(hours=24))),
+        ("2W app store connect", AuditWish(name="app store connect", since=NOW - timedelta(weeks=2))),
+        ("stripe in the last 7 days", AuditWish(name="stripe", since=NOW - timedelta(days=7))),
+        ("<@U123ABCD|ana> 7d", AuditWish(person_id="U123ABCD", since=NOW - timedelta(days=7))),
+        ("<@U123ABCD|ana maria>", AuditWish(person_id="U123ABCD")),
+        ("<@U123ABCD> stripe", AuditWish(person_id="U123ABCD", name="stripe")),
         ("<@U123ABCD>", AuditWish(person_id="U123ABCD")),
         ("@U123ABCD", AuditWish(person_id="U123ABCD")),
         ("W123ABCDE", AuditWish(person_id="W123ABCDE")),
         ("@ana", AuditWish(person_name="ana")),
+        ("by @ana", AuditWish(person_name="ana")),
+        ("stripe by @ana", AuditWish(person_name="ana", name="stripe")),
         ("“@ana”", AuditWish(person_name="ana")),
         ("@ana maria", AuditWish(person_name="ana maria")),
+        ("ana", AuditWish(name="ana")),
         ("me", AuditWish(person_name=ME)),
-        ("[stripe] [7d]", AuditWish(target="[stripe] [7d]")),
-        ("int_01hx4j7stripe", AuditWish(target="int_01hx4j7stripe")),
+        ("stripe by me", AuditWish(person_name=ME, name="stripe")),
+        ("everything", AuditWish()),
+        ("[stripe]", AuditWish(name="[stripe]")),
+        ("int_01hx4j7stripe", AuditWish(name="int_01hx4j7stripe")),
     ],
 )
 def test_words_mean_a_part_of_the_audit(words, wish):
-    """A person comes as Slack's escape, a name or an id; a span stands anywhere; the rest is an integration."""
-    assert parse_audit(words) == wish
+    """A person comes as Slack's escape, a name or an ID; a span stands anywhere; the rest is a name to be found."""
+    assert parse_audit(words, NOW) == wish
 
 
 @given(texts)
 def test_any_words_mean_something(words):
-    """Whatever is typed is read, with at most one thing that is asked for."""
-    wish = parse_audit(words)
-    assert sum(map(bool, (wish.person_id, wish.person_name, wish.target))) <= 1
+    """Whatever is typed is read, and names one person at most."""
+    wish = parse_audit(words, NOW)
+    assert not (wish.person_id and wish.person_name)
+
+
+PEOPLE = (Person("U1", "ana"), Person("U2", "ben.lima"), Person("U3", "ben.okoye"), Person("U4", "cleo"))
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("ana", ["U1"]),
+        ("Ana", ["U1"]),
+        ("ben", ["U2", "U3"]),
+        ("okoye", ["U3"]),
+        ("ben.lima", ["U2"]),
+        ("an", []),
+        ("", []),
+    ],
+)
+def test_a_bare_name_means_people(name, ids):
+    """A name means who is called that, else those of whose names it is a part."""
+    assert [person.id for person in people_meant(name, PEOPLE)] == ids
+
+
+def test_a_misspelled_name_has_a_nearest():
+    """A name that nobody has is compared with those that people have."""
+    assert nearest_people("cloe", PEOPLE) == (Person("U4", "cleo"),)
 
 
 # --- what is shown -----------------------------------------------------------------------------------------------
@@ -149,22 +196,38 @@ def test_pages_lead_both_ways():
     assert [label in read(only) for label in ("'Newer'", "'Older'")] == [False, False]
 
 
-def test_nothing_noted_is_said():
-    """An empty page says what was asked for."""
-    assert (
-        panel_message(audit_panel(query="@nobody"), {}, NOW).text
-        == "`/flokit audit @nobody`: nothing is noted of this."
-    )
+def test_nothing_found_is_said():
+    """An empty page says what was asked for, and which span was understood."""
+    panel = audit_panel(query="@nobody")
+    assert panel_message(panel, {}, NOW).text == "`/flokit audit @nobody`: no entries found."
+    text = panel_message(replace(panel, since=NOW, until=NOW + timedelta(days=1), zone="UTC"), {}, NOW).text
+    assert text.startswith("`/flokit audit @nobody`: no entries found from <!date^1710511200^")
+    assert text.endswith("|2024-03-16 14:00 UTC> (days in UTC).")
 
 
 @hostile
 @given(texts)
 def test_how_long_entries_are_kept_is_said(query):
-    """Whoever asks for what is not there, or for further back than anything is kept, hears how far back goes."""
-    message = nothing_noted_message(query, kept_days=90, command="/flokit")
-    assert message.text.endswith("nothing is noted of this. Entries are kept for 90 days.")
+    """A person who asks for what isn't there, or for further back than anything is kept, learns how far back goes."""
+    message = nothing_found_message(audit_panel(query=query), kept_days=90, command="/flokit")
+    assert message.text.endswith("no entries found. Entries are kept for 90 days.")
     assert_slack_takes(message)
     assert_no_markup_of_others(message)
+
+
+@hostile
+@given(texts, st.lists(integrations, max_size=3), st.lists(texts, max_size=3), st.lists(people, min_size=1, max_size=9))
+def test_every_answer_to_what_is_not_recognized_is_taken(name, known, types, them):
+    """Whatever was typed and whatever people are called, Slack takes the answer, and only one person sees it."""
+    for message in (
+        name_not_recognized_message(name, known, types, them[:3], word="audit", command="/flokit"),
+        which_person_message(name, them, word="audit", command="/flokit"),
+        nobody_called_message(name, them[:3], kept_days=90, word="audit", command="/flokit"),
+        time_unclear_message(f"I don't recognize “{name}”.", word="history", command="/flokit"),
+    ):
+        assert message.only_for_one
+        assert_slack_takes(message)
+        assert_no_markup_of_others(message)
 
 
 @hostile

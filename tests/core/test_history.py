@@ -85,7 +85,7 @@ def test_several_integrations_are_a_line_each():
 def test_no_history_is_said():
     """Where nothing was started here, that is what it says."""
     text = history_message([], NOW, kept_days=30).text
-    assert text.startswith("No sync of this was started here.")
+    assert text.startswith("`/flokit history`: no syncs found.")
     assert "30 days" in text
 
 

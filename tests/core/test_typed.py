@@ -320,7 +320,7 @@ def readers():
         "readings": readings,
         "subscribe": parse_subscribe,
         "unsubscribe": parse_unsubscribe,
-        "audit": parse_audit,
+        "audit": lambda text: parse_audit(text, NOW),
         "filter": lambda text: filter_integrations(clip_typed(text), known, NOW),
         "resolve": lambda text: resolve(clip_typed(text), known),
     }

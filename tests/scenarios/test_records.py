@@ -57,7 +57,60 @@ async def test_the_audit_of_an_integration(past):
         shown = words(await past.note(f"audit {name}"))
         assert "Stripe" in shown
         assert "Adjust" not in shown
-    assert "nothing is noted of this" in words(await past.note("audit int_unknown"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "hidden"),
+    [
+        ("audit last week", ("Stripe", "Adjust"), "no entries"),
+        ("audit 7 days", ("Stripe", "Adjust"), "no entries"),
+        ("audit since yesterday", ("Stripe", "Adjust"), "no entries"),
+        ("audit this month", ("Stripe", "Adjust"), "no entries"),
+        ("audit ana", ("Stripe",), "Adjust"),
+        ("audit Ana last 3 hours", ("Stripe",), "Adjust"),
+        ("audit stripe by ana", ("Stripe",), "Adjust"),
+        ("audit stripe ana", ("Stripe",), "Adjust"),
+        ("audit ben since today", ("Adjust",), "Stripe"),
+        ("audit what did I do today", ("Stripe",), "Adjust"),
+        ("history last week", ("2 syncs of 2 integrations",), "no syncs"),
+        ("history stripe 7 days", ("1 sync, 1 succeeded",), "no syncs"),
+        ("history ben", ("1 sync, 1 failed",), "Stripe"),
+        ("history for the stripe integration", ("1 sync, 1 succeeded",), "no syncs"),
+    ],
+)
+async def test_times_and_names_are_understood(past, asked, shown, hidden):
+    """The usual ways to say a time are understood, and a bare name is found among people."""
+    answer = words(await past.note(asked))
+    assert all(part in answer for part in shown)
+    assert hidden not in answer
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("audit stripes", "I don't recognize `stripes`. Closest matches: Stripe `int_01stripe`"),
+        ("history stripes", "I don't recognize `stripes`. Closest matches: Stripe `int_01stripe`"),
+        ("history revenuecats", "I don't recognize `revenuecats`. Closest matches: `revenuecat`"),
+        ("audit int_unknown", "I don't recognize `int_unknown`."),
+        ("audit benn", "I don't recognize `benn`. Closest matches: ben"),
+        ("audit @benn", "No entries found for anyone called `benn`. Closest matches: ben."),
+        ("audit since whenever", "I don't recognize the time “since whenever”."),
+        ("audit since 2099-01-01", "That time is in the future."),
+        ("audit lsat week", "I don't recognize `lsat week`."),
+    ],
+)
+async def test_what_is_not_recognized_says_so(past, asked, answer):
+    """An answer of nothing is for what was understood; anything else is named, with what comes closest."""
+    note = words(await past.note(asked))
+    assert answer in note
+    assert "last week" in note
+    assert ": no entries" not in note
+
+
+async def test_nothing_found_names_the_time(past):
+    """What was understood and has no entries says so, with the time that was searched."""
+    assert "no entries found from <!date^" in words(await past.note("audit yesterday"))
+    assert "`/flokit history revenuecat`: no syncs found" in words(await past.note("history revenuecat"))
 
 
 async def test_a_span_that_nothing_is_kept_for(past):

@@ -5,7 +5,7 @@ FloKit or a person wrote: untrusted text is clipped, escaped, and put where Slac
 """
 
 from bot.core.blocks.access import held_message, refused_home, refused_message, why_message
-from bot.core.blocks.audit import nothing_noted_message
+from bot.core.blocks.audit import nothing_found_message
 from bot.core.blocks.digest import digest_message
 from bot.core.blocks.doctor import doctor_message
 from bot.core.blocks.history import history_message
@@ -22,6 +22,12 @@ from bot.core.blocks.notices import (
 )
 from bot.core.blocks.outcome import OUTCOME_EVENT, outcome_message
 from bot.core.blocks.panels import panel_message
+from bot.core.blocks.past import (
+    name_not_recognized_message,
+    nobody_called_message,
+    time_unclear_message,
+    which_person_message,
+)
 from bot.core.blocks.progress import PROGRESS_EVENT, progress_message
 from bot.core.blocks.subscribe_form import subscribe_form, with_preview
 from bot.core.blocks.subscriptions import (
@@ -45,9 +51,11 @@ __all__ = [
     "help_message",
     "history_message",
     "home_view",
+    "name_not_recognized_message",
+    "nobody_called_message",
     "not_found_message",
+    "nothing_found_message",
     "nothing_matches_message",
-    "nothing_noted_message",
     "outcome_message",
     "panel_message",
     "paused_message",
@@ -59,7 +67,9 @@ __all__ = [
     "subscribe_form",
     "subscribed_message",
     "subscriptions_message",
+    "time_unclear_message",
     "unsubscribed_message",
+    "which_person_message",
     "why_message",
     "with_invite_hint",
     "with_preview",

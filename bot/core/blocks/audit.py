@@ -9,7 +9,7 @@ from bot.core.advice import display_name
 from bot.core.audit import NOBODY, Deed, Ruling
 from bot.core.blocks import limits
 from bot.core.blocks.elements import Block, actions, button, context, json_chars, section
-from bot.core.blocks.text import channel, clip, code, counted, date, escape, one_line, person_name, vendor_line
+from bot.core.blocks.text import channel, clip, code, date, escape, one_line, person_name, vendor_line
 from bot.core.commands import Action, Press
 from bot.core.models import Message, Outcome
 
@@ -59,23 +59,35 @@ def audit_message(panel: Panel, *, command: str) -> Message:
     """Show the entries of one page, the newest first, in the reader's own time."""
     asked = code(f"{command} audit {panel.query}".strip(), QUERY_CHARS)
     if not panel.entries:
-        lead = f"{asked}: nothing is noted of this." if panel.page == 0 else f"{asked}: there is nothing older."
+        lead = f"{asked}: no entries found{_within(panel)}." if panel.page == 0 else f"{asked}: nothing older."
         return Message(lead, (section(lead), *_buttons(panel)), only_for_one=True)
-    lead = f"*Audit*, the newest first: {asked}"
+    lead = f"*Audit*, newest first: {asked}{_within(panel)}"
     rows = [[section(_entry_text(entry, room)) for entry in panel.entries] for room in _ROOMS]
     fitting = next((row for row in rows if json_chars(row) <= limits.BLOCKS_BUDGET_CHARS - AROUND_CHARS), rows[-1])
     footer = (
         f"Page {panel.page + 1:,} · as of {date(panel.as_of)} · to export it: {code('flokit-bot audit', COMMAND_CHARS)}"
     )
-    count = counted(len(panel.entries), "entry").replace("entrys", "entries")
-    text = f"Audit: {count}. The newest: {_sentence(panel.entries[0], _ROOMS[-1])}."
+    count = "1 entry" if len(panel.entries) == 1 else f"{len(panel.entries):,} entries"
+    text = f"Audit: {count}. Newest: {_sentence(panel.entries[0], _ROOMS[-1])}."
     return Message(text, (section(lead), *fitting, *_buttons(panel), context(footer)), only_for_one=True)
 
 
-def nothing_noted_message(query: str, *, kept_days: float, command: str) -> Message:
-    """Say that nothing of what was asked for is kept, and for how long anything is."""
-    asked = code(f"{command} audit {query}".strip(), QUERY_CHARS)
-    text = f"{asked}: nothing is noted of this. Entries are kept for {kept_days:g} days."
+def _within(panel: Panel) -> str:
+    """Say which span was understood: " since …", " from … to …"."""
+    parts = {
+        (True, True): " from {since} to {until}",
+        (True, False): " since {since}",
+        (False, True): " until {until}",
+        (False, False): "",
+    }[panel.since is not None, panel.until is not None]
+    said = parts.format(since=date(panel.since) if panel.since else "", until=date(panel.until) if panel.until else "")
+    return f"{said} (days in UTC)" if said and panel.zone == "UTC" else said
+
+
+def nothing_found_message(panel: Panel, *, kept_days: float, command: str) -> Message:
+    """Say that what was asked for was understood, that there are no entries of it, and how long any are kept."""
+    asked = code(f"{command} audit {panel.query}".strip(), QUERY_CHARS)
+    text = f"{asked}: no entries found{_within(panel)}. Entries are kept for {kept_days:g} days."
     return Message(text, (section(text),), only_for_one=True)
 
 

@@ -37,12 +37,17 @@ OUTCOMES: Final = {
 }
 
 
-def history_message(runs: Sequence[SyncRun], now: datetime, *, kept_days: float, command: str = "/flokit") -> Message:
-    """Show past runs, which are the newest first: one integration in detail, several with a line each."""
+def history_message(
+    runs: Sequence[SyncRun], now: datetime, *, kept_days: float, asked: str = "", command: str = "/flokit"
+) -> Message:
+    """Show past runs, newest first: one integration in detail, several with a line each.
+
+    ``asked`` is what was typed after ``history`` (untrusted).
+    """
     groups = by_integration(runs)
     kept = f"Syncs that were started here within {kept_days:g} days are kept."
     if not groups:
-        lead = "No sync of this was started here."
+        lead = f"{code(f'{command} history {asked}'.strip(), COMMAND_CHARS)}: no syncs found."
         return Message(f"{lead} {kept}", (section(lead), context(kept)))
     if len(groups) > 1:
         return _of_many(groups, kept, command)

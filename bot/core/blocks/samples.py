@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from bot.core.alerts import Bulletin, Word
 from bot.core.audit import AuditEntry, Deed
 from bot.core.blocks.access import held_message, refused_message, why_message
-from bot.core.blocks.audit import nothing_noted_message
+from bot.core.blocks.audit import nothing_found_message
 from bot.core.blocks.digest import digest_message
 from bot.core.blocks.doctor import doctor_message
 from bot.core.blocks.history import history_message
@@ -25,6 +25,12 @@ from bot.core.blocks.notices import (
 )
 from bot.core.blocks.outcome import outcome_message
 from bot.core.blocks.panels import panel_message
+from bot.core.blocks.past import (
+    name_not_recognized_message,
+    nobody_called_message,
+    time_unclear_message,
+    which_person_message,
+)
 from bot.core.blocks.progress import progress_message
 from bot.core.blocks.subscribe_form import subscribe_form
 from bot.core.blocks.subscriptions import (
@@ -108,7 +114,15 @@ def samples(now: datetime) -> dict[str, Sample]:
         "flokit_away_message": flokit_away_message("no answer"),
         "not_found_message": not_found_message("strpe", both),
         "nothing_matches_message": nothing_matches_message("x", both, now),
-        "nothing_noted_message": nothing_noted_message("stripe 7d", kept_days=90, command=COMMAND),
+        "nothing_found_message": nothing_found_message(
+            Panel("pnl_1", PanelKind.AUDIT, (), now, query="stripe 7d", since=now), kept_days=90, command=COMMAND
+        ),
+        "name_not_recognized_message": name_not_recognized_message(
+            "strpe", both, ("stripe",), (ana,), word="audit", command=COMMAND
+        ),
+        "nobody_called_message": nobody_called_message("an", (ana,), kept_days=90, word="audit", command=COMMAND),
+        "time_unclear_message": time_unclear_message("That time is in the future.", word="history", command=COMMAND),
+        "which_person_message": which_person_message("an", (ana, ben), word="audit", command=COMMAND),
         "refused_message": refused_message(refused, Name("Stripe")),
         "held_message": held_message(held, Name("Stripe"), Press(Action.SYNC_ANYWAY, integration_id=failing.id)),
         "why_message": why_message(refused, Verb.SYNC, Name("Stripe"), held),

@@ -1,0 +1,331 @@
+"""Spans of time as people type them: "7d", "last week", "since Monday", "2026-11-01", "the past 3 hours".
+
+Days begin and end in the reader's time zone. "Last week" and "last month" are the 7 and the 30 days up to now, as "7d"
+is; "yesterday", "Monday" and a date are that day alone; "this week" begins on Monday.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Final
+
+from bot.core.time_words import read_time, weekday_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import tzinfo
+
+MOST_UNITS: Final = 9999
+"""More units mean as many: nothing is kept for 9999 weeks, and a date can't go back much further."""
+
+LONGEST: Final = timedelta(weeks=MOST_UNITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time from ``since`` until before ``until``; None: open on that side.
+
+    ``in_days`` is set when it depends on where the reader's days begin. ``unclear`` is a sentence for the person when
+    the words mean a time, but not one that can be shown.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    in_days: bool = False
+    unclear: str = ""
+
+
+_UNITS: Final = {
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), timedelta(minutes=1)),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), timedelta(hours=1)),
+    **dict.fromkeys(("d", "day", "days"), timedelta(days=1)),
+    **dict.fromkeys(("w", "wk", "wks", "week", "weeks"), timedelta(weeks=1)),
+    **dict.fromkeys(("mo", "month", "months"), timedelta(days=30)),
+    **dict.fromkeys(("quarter", "quarters"), timedelta(days=91)),
+    **dict.fromkeys(("y", "yr", "yrs", "year", "years"), timedelta(days=365)),
+    **dict.fromkeys(("fortnight", "fortnights"), timedelta(days=14)),
+}
+_NUMBERS: Final = {
+    "a": 1,
+    "an": 1,
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
+    "couple": 2,
+    "few": 3,
+}
+_MONTHS: Final = {
+    name[:length]: number
+    for number, name in enumerate(
+        (
+            *("january", "february", "march", "april", "may", "june", "july"),
+            *("august", "september", "october", "november", "december"),
+        ),
+        1,
+    )
+    for length in (3, 4, len(name))
+}
+_BEFORE: Final = frozenset({"in", "for", "within", "during", "over", "of", "from", "on", "the", "at"})
+_PAST: Final = frozenset({"last", "past", "previous", "recent"})
+_SINCE: Final = frozenset({"since", "after", "from", "starting"})
+_UNTIL: Final = frozenset({"until", "till", "til", "through", "to", "before", "-"})
+
+_AMOUNT: Final = re.compile(r"([0-9]{1,6000})([a-z]+)?")
+_DATE: Final = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})")
+_DAY_FIRST: Final = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
+_LIKE_A_DATE: Final = re.compile(r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}")
+_DAY_OF_MONTH: Final = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?")
+_YEAR: Final = re.compile(r"(?:19|20)[0-9]{2}")
+_AROUND: Final = ",.;!?()[]\"'`"
+
+SPAN_EXAMPLES: Final = "7d, today, last week, since Monday, 2026-11-01"
+
+
+def parse_span(text: str, now: datetime, zone: tzinfo = UTC) -> Span | None:
+    """Read a text that is a span as a whole; None for anything else."""
+    span, rest = find_span(text.split(), now, zone)
+    return None if rest else span
+
+
+def find_span(words: Sequence[str], now: datetime, zone: tzinfo = UTC) -> tuple[Span | None, list[str]]:
+    """Find the one span that stands among words, and return it with the words that are left."""
+    keys = [word.casefold().strip(_AROUND) for word in words]
+    found: Span | None = None
+    rest: list[str] = []
+    position = 0
+    reader = _Reader(now, zone)
+    while position < len(keys):
+        span, count = reader.read(keys[position : position + WORDS_OF_ONE])
+        if span is None:
+            rest.append(words[position])
+            position += 1
+            continue
+        found = _both(found, span)
+        position += count
+    return _sensible(found, now), rest
+
+
+WORDS_OF_ONE: Final = 12
+"""The longest span, such as "from the 1st of november 2026 9:00 until yesterday", has fewer words."""
+
+
+def _both(first: Span | None, second: Span) -> Span:
+    """Join "since Monday" and "until Wednesday"; two of one kind are too many."""
+    if first is None or first.unclear:
+        return first or second
+    if second.unclear:
+        return second
+    if first.since is None or second.since is None:
+        return Span(first.since or second.since, first.until or second.until, first.in_days or second.in_days)
+    return Span(unclear="I read two spans of time; name one.")
+
+
+def _sensible(span: Span | None, now: datetime) -> Span | None:
+    if span is None or span.unclear:
+        return span
+    if span.since and span.since > now:
+        return Span(unclear="That time is in the future.")
+    if span.since and span.until and span.since >= span.until:
+        return Span(unclear="That span ends before it begins.")
+    return span
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Each method reads the beginning of some words, and returns how many of them it took; 0: it isn't there."""
+
+    now: datetime
+    zone: tzinfo
+
+    def read(self, keys: Sequence[str]) -> tuple[Span | None, int]:
+        skipped = 0
+        while skipped < len(keys) and keys[skipped] in _BEFORE and keys[skipped] not in _SINCE:
+            skipped += 1
+        span, count = self._read(keys[skipped:])
+        if span is None and skipped < len(keys) and keys[skipped] in _SINCE:
+            return None, 0
+        return (span, skipped + count) if count else (None, 0)
+
+    def _read(self, keys: Sequence[str]) -> tuple[Span | None, int]:
+        if not keys:
+            return None, 0
+        if keys[0] in _SINCE or keys[0] == "between":
+            return self._bounded(keys)
+        if keys[0] in _UNTIL and keys[0] != "-":
+            end, count = self._point(keys[1:], is_end=keys[0] != "before")
+            return (Span(until=end.since, in_days=end.in_days), count + 1) if end else (None, 0)
+        return self._whole(keys)
+
+    def _bounded(self, keys: Sequence[str]) -> tuple[Span | None, int]:
+        begin, count = self._point(keys[1:])
+        if begin is None:
+            is_name = keys[0] == "from"  # "from ana"
+            shown = " ".join(keys[:2])[:60]
+            return (None, 0) if is_name or len(keys) < 2 else (_unreadable(shown), min(2, len(keys)))
+        if begin.unclear:
+            return begin, count + 1
+        count += 1
+        if count < len(keys) and keys[count] in (*_UNTIL, "and"):
+            end, more = self._point(keys[count + 1 :], is_end=keys[count] != "before")
+            if end:
+                return (
+                    Span(begin.since, end.since, begin.in_days or end.in_days, end.unclear),
+                    count + 1 + more,
+                )
+        return begin, count
+
+    def _point(self, keys: Sequence[str], *, is_end: bool = False) -> tuple[Span | None, int]:
+        """Read a moment, as the ``since`` of a span: where a day or an amount begins, or where it ends."""
+        skipped = 0
+        while skipped < len(keys) and keys[skipped] in _BEFORE:
+            skipped += 1
+        rest = keys[skipped:]
+        if not rest:
+            return None, 0
+        if rest[0] == "now":
+            return Span(self.now), skipped + 1
+        read, count = self._whole(rest)
+        if read is None:
+            at, count = _clock(rest)
+            if at is None:
+                return None, 0
+            today = self.now.astimezone(self.zone).date()
+            moment = self._instant(today, at)
+            return Span(moment if moment <= self.now else self._instant(today - timedelta(days=1), at), None, True), (
+                skipped + count
+            )
+        if read.in_days and not read.unclear:
+            at, more = _clock(rest[count:])
+            if at is not None and read.since:
+                day = read.since.astimezone(self.zone).date()
+                return Span(self._instant(day, at), None, True), skipped + count + more
+        if is_end and read.until:
+            read = replace(read, since=read.until)
+        return replace(read, until=None), skipped + count
+
+    def _whole(self, keys: Sequence[str]) -> tuple[Span | None, int]:
+        for read in (self._amount, self._day, self._calendar, self._date):
+            span, count = read(keys)
+            if span:
+                return span, count
+        return None, 0
+
+    def _amount(self, keys: Sequence[str]) -> tuple[Span | None, int]:
+        """Read "7d", "3 hours", "past week", "last 2 days", "a week ago"."""
+        begin = 1 if keys[0] in _PAST else 0
+        is_past = begin == 1
+        if begin < len(keys) and keys[begin] in ("a", "an") and keys[begin + 1 : begin + 2] in (["couple"], ["few"]):
+            begin += 1
+        if begin >= len(keys):
+            return None, 0
+        found = _AMOUNT.fullmatch(keys[begin])
+        unit_at = begin + 1
+        if found and found[2]:
+            number, unit, count = found[1], _UNITS.get(found[2]), begin + 1
+        elif found or keys[begin] in _NUMBERS:
+            number = found[1] if found else str(_NUMBERS[keys[begin]])
+            unit_at += keys[unit_at : unit_at + 1] == ["of"]
+            unit, count = _UNITS.get(keys[unit_at]) if unit_at < len(keys) else None, unit_at + 1
+        elif is_past and keys[begin] in _UNITS and len(keys[begin]) > 2:
+            number, unit, count = "1", _UNITS[keys[begin]], begin + 1
+        else:
+            return None, 0
+        if unit is None:
+            return None, 0
+        count += keys[count : count + 1] == ["ago"]
+        units = int(number) if len(number) <= len(str(MOST_UNITS)) else MOST_UNITS
+        return Span(self.now - min(units * unit, LONGEST)), count
+
+    def _day(self, keys: Sequence[str]) -> tuple[Span | None, int]:
+        """Read "today", "yesterday", "Monday", "last Monday"."""
+        today = self.now.astimezone(self.zone).date()
+        named = {"today": 0, "tonight": 0, "yesterday": 1, "yesterday's": 1, "today's": 0}
+        if keys[0] in named:
+            return self._of_day(today - timedelta(days=named[keys[0]])), 1
+        begin = 1 if keys[0] in _PAST or keys[0] == "this" else 0
+        if begin and keys[1:2] in (["morning"], ["afternoon"], ["evening"], ["night"]):
+            return self._of_day(today - timedelta(days=keys[0] != "this")), 2
+        weekday = weekday_of(keys[begin]) if begin < len(keys) and len(keys[begin]) > 2 else None
+        if weekday is None:
+            return None, 0
+        days = (today.weekday() - weekday) % 7
+        if not days and keys[0] in _PAST:
+            days = 7
+        return self._of_day(today - timedelta(days=days)), begin + 1
+
+    def _calendar(self, keys: Sequence[str]) -> tuple[Span | None, int]:
+        """Read "this week", "this month", "this year", "this hour"."""
+        if keys[0] not in ("this", "current") or len(keys) < 2:
+            return None, 0
+        today = self.now.astimezone(self.zone).date()
+        begins = {
+            "day": today,
+            "week": today - timedelta(days=today.weekday()),
+            "month": today.replace(day=1),
+            "quarter": today.replace(month=today.month - (today.month - 1) % 3, day=1),
+            "year": today.replace(month=1, day=1),
+        }
+        if keys[1] == "hour":
+            return Span(self.now.replace(minute=0, second=0, microsecond=0)), 2
+        if keys[1] not in begins:
+            return None, 0
+        return Span(self._instant(begins[keys[1]]), None, True), 2
+
+    def _date(self, keys: Sequence[str]) -> tuple[Span | None, int]:
+        """Read "2026-11-01", "1.11.2026", "Nov 1", "1st of November 2026"."""
+        if found := _DATE.fullmatch(keys[0]):
+            return self._of_date(found[1], found[2], found[3], keys[0]), 1
+        if found := _DAY_FIRST.fullmatch(keys[0]):
+            return self._of_date(found[3], found[2], found[1], keys[0]), 1
+        if _LIKE_A_DATE.fullmatch(keys[0]):
+            return _unreadable(keys[0][:60]), 1
+        parts = [(place, key) for place, key in enumerate(keys[:4]) if key != "of"][:3]
+        if len(parts) < 2:
+            return None, 0
+        (_, first), (last, second) = parts[0], parts[1]
+        month, day = (first, second) if first in _MONTHS else (second, first)
+        found = _DAY_OF_MONTH.fullmatch(day)
+        if month not in _MONTHS or not found:
+            return None, 0
+        if len(parts) > 2 and _YEAR.fullmatch(parts[2][1]):
+            return self._of_date(parts[2][1], str(_MONTHS[month]), found[1], f"{first} {second}"), parts[2][0] + 1
+        today = self.now.astimezone(self.zone).date()
+        is_later = (_MONTHS[month], int(found[1])) > (today.month, today.day)
+        year = str(today.year - is_later)
+        return self._of_date(year, str(_MONTHS[month]), found[1], f"{first} {second}"), last + 1
+
+    def _of_date(self, year: str, month: str, day: str, typed: str) -> Span:
+        try:
+            return self._of_day(date(int(year), int(month), int(day)))
+        except (ValueError, OverflowError):
+            return _unreadable(typed)
+
+    def _of_day(self, day: date) -> Span:
+        return Span(self._instant(day), self._instant(day + timedelta(days=1)), True)
+
+    def _instant(self, day: date, at: time = time()) -> datetime:
+        return datetime.combine(day, at, tzinfo=self.zone).astimezone(UTC)
+
+
+def _clock(keys: Sequence[str]) -> tuple[time | None, int]:
+    """Read a time of day that may follow "at"; a mere number is one only then."""
+    skipped = int(bool(keys) and keys[0] == "at")
+    if len(keys) <= skipped:
+        return None, 0
+    read = read_time(keys[skipped:], expected=bool(skipped))
+    return (read.at, skipped + read.words) if read and read.at is not None else (None, 0)
+
+
+def _unreadable(typed: str) -> Span:
+    return Span(unclear=f"I don't recognize the time “{typed}”. Write a date as 2026-11-01.")

@@ -1,0 +1,136 @@
+"""Spans of time as people type them, in their own days."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.span_words import LONGEST, find_span, parse_span
+
+NOW = datetime(2026, 11, 26, 14, 30, tzinfo=UTC)
+"""A Thursday; 15:30 in Berlin."""
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("text", "ago"),
+    [
+        ("7d", timedelta(days=7)),
+        ("24 h", timedelta(hours=24)),
+        ("30D", timedelta(days=30)),
+        ("2w", timedelta(weeks=2)),
+        ("7 days", timedelta(days=7)),
+        ("seven days", timedelta(days=7)),
+        ("last week", timedelta(days=7)),
+        ("Past week", timedelta(days=7)),
+        ("last month", timedelta(days=30)),
+        ("last year", timedelta(days=365)),
+        ("past 3 hours", timedelta(hours=3)),
+        ("in the last 2 weeks", timedelta(weeks=2)),
+        ("over the past month", timedelta(days=30)),
+        ("a week", timedelta(weeks=1)),
+        ("an hour", timedelta(hours=1)),
+        ("a couple of days", timedelta(days=2)),
+        ("since 3 hours ago", timedelta(hours=3)),
+        ("3 days ago", timedelta(days=3)),
+        ("90 min", timedelta(minutes=90)),
+        ("since last week", timedelta(days=7)),
+        ("99999999999w", LONGEST),
+        ("1" * 5000 + "y", LONGEST),
+    ],
+)
+def test_an_amount_reaches_back_from_now(text, ago):
+    """A number of hours, days or weeks, or "last week", is that much time up to now."""
+    span = parse_span(text, NOW, BERLIN)
+    assert (NOW - span.since, span.until, span.in_days, span.unclear) == (ago, None, False, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "since", "until"),
+    [
+        ("today", "2026-11-26 00:00", "2026-11-27 00:00"),
+        ("yesterday", "2026-11-25 00:00", "2026-11-26 00:00"),
+        ("this week", "2026-11-23 00:00", None),
+        ("this month", "2026-11-01 00:00", None),
+        ("this year", "2026-01-01 00:00", None),
+        ("since Monday", "2026-11-23 00:00", None),
+        ("since thursday", "2026-11-26 00:00", None),
+        ("since last thursday", "2026-11-19 00:00", None),
+        ("since yesterday", "2026-11-25 00:00", None),
+        ("since yesterday at 9", "2026-11-25 09:00", None),
+        ("since 9am", "2026-11-26 09:00", None),
+        ("since 9pm", "2026-11-25 21:00", None),
+        ("since 2026-11-01", "2026-11-01 00:00", None),
+        ("since 2026/11/1 09:30", "2026-11-01 09:30", None),
+        ("since Nov 1", "2026-11-01 00:00", None),
+        ("since dec 24", "2025-12-24 00:00", None),
+        ("1st of November, 2025", "2025-11-01 00:00", "2025-11-02 00:00"),
+        ("1.11.2026", "2026-11-01 00:00", "2026-11-02 00:00"),
+        ("on Friday", "2026-11-20 00:00", "2026-11-21 00:00"),
+        ("from 2026-11-01 to 2026-11-07", "2026-11-01 00:00", "2026-11-08 00:00"),
+        ("between Monday and Wednesday", "2026-11-23 00:00", "2026-11-26 00:00"),
+        ("since Monday until yesterday", "2026-11-23 00:00", "2026-11-26 00:00"),
+        ("before monday", None, "2026-11-23 00:00"),
+    ],
+)
+def test_days_are_the_readers_own(text, since, until):
+    """Days, weeks and dates begin at midnight where the reader is."""
+
+    def local(at):
+        return at and f"{at.astimezone(BERLIN):%Y-%m-%d %H:%M}"
+
+    span = parse_span(text, NOW, BERLIN)
+    assert (local(span.since), local(span.until), span.in_days, span.unclear) == (since, until, True, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("since foo", "I don't recognize the time “since foo”. Write a date as 2026-11-01."),
+        ("11/01/2026", "I don't recognize the time “11/01/2026”. Write a date as 2026-11-01."),
+        ("2026-13-45", "I don't recognize the time “2026-13-45”. Write a date as 2026-11-01."),
+        ("since 2099-01-01", "That time is in the future."),
+        ("today 7d", "I read two spans of time; name one."),
+        ("since today until 2026-11-01", "That span ends before it begins."),
+        ("since 0001-01-01", "I don't recognize the time “0001-01-01”. Write a date as 2026-11-01."),
+    ],
+)
+def test_a_time_that_cannot_be_shown_says_why(text, sentence):
+    """What is meant as a time, but isn't one, is answered by what is wrong."""
+    assert parse_span(text, NOW, ZoneInfo("Asia/Tokyo")).unclear == sentence
+
+
+@pytest.mark.parametrize("text", ["stripe", "from ana", "last", "since", "may", "1", "sun", "mo", "a", "int_7d"])
+def test_what_is_no_time_is_left(text):
+    """Names and lone words aren't times, but for days of the week."""
+    span, rest = find_span(text.split(), NOW, BERLIN)
+    assert (span is None and rest == text.split()) or text == "sun"
+
+
+def test_a_span_stands_anywhere():
+    """What is left without the span keeps its order."""
+    span, rest = find_span(["stripe", "since", "monday", "by", "@ana"], NOW, BERLIN)
+    assert span.since == datetime(2026, 11, 22, 23, tzinfo=UTC)
+    assert rest == ["stripe", "by", "@ana"]
+
+
+FRAGMENTS = (
+    "since until from to between and last past this the a an 7 7d 30 days week month monday sun nov 1st 2026-11-01 "
+    "31.2.2026 9999-12-31 0001-01-01 9am at 25:00 noon yesterday today now ago of - 2026 99999999999999y couple"
+)
+
+
+@given(
+    st.lists(st.sampled_from(FRAGMENTS.split()) | st.text(max_size=6), max_size=12),
+    st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Kiritimati", "Pacific/Apia", "America/St_Johns"]),
+)
+def test_any_words_get_an_answer(words, now, zone):
+    """Any words are a span that isn't empty, a sentence, or left as they are."""
+    span, rest = find_span(words, now, ZoneInfo(zone))
+    assert len(rest) <= len(words)
+    assert span is None or span.unclear or not (span.since and span.until) or span.since < span.until
