@@ -79,6 +79,7 @@ class Bot:
             api_url=settings.slack_web_api_url,
             timeout_s=min(8.0, settings.lease_s * SEND_SHARE),
             telemetry=self._telemetry,
+            network=settings.network,
         )
         self._replicas = Replicas(self._database, owner)
         self._health = Health(self._database)
@@ -185,6 +186,7 @@ class Bot:
                     [f"{token_name}: Slack refuses it ({error.code}); copy the current one."]
                 ) from error
             except SlackError as error:
+                pause_s = max(pause_s, getattr(error, "retry_after_s", 0.0))
                 log.warning("slack_unreachable", error=str(error), next_try_in_s=pause_s)
             await self._sleep(pause_s)
             pause_s = min(pause_s * 2, 30.0)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 async def check(settings: Settings, *, blocks: bool = False) -> list[Finding]:
     """Look at everything; nothing is changed anywhere."""
     database = Database(settings.database_url)
-    slack = SlackClient(settings.slack_bot_token.get_secret_value(), api_url=settings.slack_web_api_url)
+    slack = SlackClient(
+        settings.slack_bot_token.get_secret_value(), api_url=settings.slack_web_api_url, network=settings.network
+    )
     async with contextlib.AsyncExitStack() as parts:
         parts.push_async_callback(database.close)
         parts.push_async_callback(slack.aclose)

@@ -206,6 +206,7 @@ class Diagnosis:
     async def _look_at_flokit(self) -> list[Finding]:
         # A client of its own: what the second key sees must not be taken for what there is.
         flokit = FlokitClient(
+            network=self._settings.network,
             api_url=self._settings.flokit_api_url,
             look_key=self._settings.flokit_api_key.get_secret_value(),
             sync_key=self._settings.sync_key.get_secret_value(),

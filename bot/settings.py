@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.core.errors import SettingsError
-from bot.core.hosts import is_loopback
+from bot.core.hosts import is_loopback, slack_domain
 from bot.core.incidents import Rules
 from bot.core.limits import Limits
 from bot.core.models import Patience
 from bot.database_url import Server, UrlProblem, parse_database_url
+from bot.network import DIRECT, VARIABLES, Network
+
+SHORTEST_SECRET: Final = 6
+"""A shorter one is a mistake, and the logs would not blot it out."""
+
+SHORTEST_DOOR_SECRET: Final = 8
+"""What strangers may guess at, they may guess at any number of times."""
+
+_QUOTES: Final = ('"', "'", "`", "\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u00ab", "\u00bb")
+"""The marks of several languages: editors put them in by themselves."""
+
+_PLACEHOLDER: Final = re.compile(
+    r"…|\.\.\.|^(xox[a-z]-|xapp-|flo_)?(x{3,}|\*{3,}|change[-_ ]?me.*|replace[-_ ]?me.*|your[-_ ].*|placeholder|todo"
+    r"|<.*>|\[.*\]|\$\{?\w+\}?)$",
+    re.IGNORECASE,
+)
+"""What examples write in the place of a secret."""
 
 
 class Mode(StrEnum):
@@ -55,12 +83,20 @@ def _check_database_url(value: str) -> str:
 
 
 def _check_bot_token(value: SecretStr) -> SecretStr:
+    if value.get_secret_value().startswith("xapp-"):
+        raise PydanticCustomError(
+            "bot_token", "must begin with xoxb-; this one is an app-level token, which belongs in SLACK_APP_TOKEN"
+        )
     if not value.get_secret_value().startswith("xoxb-"):
         raise PydanticCustomError("bot_token", "must begin with xoxb-; copy it from your app's OAuth & Permissions")
     return value
 
 
 def _check_app_token(value: SecretStr) -> SecretStr:
+    if value.get_secret_value().startswith("xoxb-"):
+        raise PydanticCustomError(
+            "app_token", "must begin with xapp-; this one is a bot token, which belongs in SLACK_BOT_TOKEN"
+        )
     if not value.get_secret_value().startswith("xapp-"):
         raise PydanticCustomError(
             "app_token", "must begin with xapp-; make one in your app's Basic Information → App-Level Tokens"
@@ -68,8 +104,61 @@ def _check_app_token(value: SecretStr) -> SecretStr:
     return value
 
 
+def _check_no_token(value: SecretStr) -> SecretStr:
+    if value.get_secret_value().startswith(("xoxb-", "xoxp-", "xapp-")):
+        raise PydanticCustomError("no_token", "is a token of Slack's; it belongs in another variable")
+    return value
+
+
+def _check_length(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < SHORTEST_SECRET:
+        raise PydanticCustomError("short", "is too short to be right; copy the whole value")
+    return value
+
+
+def _check_door(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < SHORTEST_DOOR_SECRET:
+        raise PydanticCustomError(
+            "short", f"has fewer than {SHORTEST_DOOR_SECRET} characters, so anybody can guess it; use the whole secret"
+        )
+    return value
+
+
+def _check_writing(value: Any) -> Any:
+    """Refuse what surrounds a value by mistake: env files keep quotation marks, blanks and Windows line ends."""
+    if not isinstance(value, str):
+        return value
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise PydanticCustomError("writing", "is not UTF-8 text")
+    if value[:1] in _QUOTES or value[-1:] in _QUOTES:
+        raise PydanticCustomError(
+            "writing", "is in quotation marks, which docker's --env-file keeps; write the value without them"
+        )
+    if value.endswith("\r"):
+        raise PydanticCustomError(
+            "writing", "ends with a carriage return, as files from Windows do; save the file with Unix line ends"
+        )
+    if value != value.strip():
+        raise PydanticCustomError("writing", "has blanks or a line end before or after it; remove them")
+    if not value.isprintable():
+        raise PydanticCustomError("writing", "holds characters that can't be seen, such as a line end; remove them")
+    return value
+
+
+def _check_host(value: str) -> str:
+    try:
+        value.encode("idna")
+    except UnicodeError:
+        value = ""
+    if not re.fullmatch(r"[\w.:%-]+", value):
+        raise PydanticCustomError("host", "must be an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all")
+    return value
+
+
 def _check_secret(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
+    if _PLACEHOLDER.search(text):
+        raise PydanticCustomError("placeholder", "is still the placeholder; put the real value there")
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise PydanticCustomError("secret", "must be plain letters, digits and signs, without spaces or line ends")
     return value
@@ -103,9 +192,17 @@ _ONE_HEADER = (
     "must be two different headers; one cannot carry both."
 )
 
-Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
-BotToken = Annotated[SecretStr, AfterValidator(_check_secret), AfterValidator(_check_bot_token)]
-AppToken = Annotated[SecretStr, AfterValidator(_check_secret), AfterValidator(_check_app_token)]
+Key = Annotated[
+    SecretStr, AfterValidator(_check_secret), AfterValidator(_check_no_token), AfterValidator(_check_length)
+]
+DoorSecret = Annotated[Key, AfterValidator(_check_door)]
+BotToken = Annotated[
+    SecretStr, AfterValidator(_check_secret), AfterValidator(_check_bot_token), AfterValidator(_check_length)
+]
+AppToken = Annotated[
+    SecretStr, AfterValidator(_check_secret), AfterValidator(_check_app_token), AfterValidator(_check_length)
+]
+Host = Annotated[str, AfterValidator(_check_host)]
 Header = Annotated[str, AfterValidator(_check_header)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600, allow_inf_nan=False)]
@@ -113,8 +210,10 @@ Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600, allow_inf_nan=False)]
 
 _S = TypeVar("_S", bound=BaseSettings)
 
+ENV_FILE: Final = ".env"
+
 _SOURCES = SettingsConfigDict(
-    env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    env_file=ENV_FILE, env_file_encoding="utf-8-sig", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
 )
 
 
@@ -128,7 +227,7 @@ class _SlackTokens(BaseSettings):
 
 def has_slack_tokens() -> bool:
     """Tell whether anybody set up Slack here at all, rightly or wrongly."""
-    tokens = _SlackTokens()
+    tokens = _load(_SlackTokens, {})
     return any((tokens.slack_bot_token, tokens.slack_app_token, tokens.slack_signing_secret))
 
 
@@ -142,10 +241,15 @@ class _TraceSettings(BaseSettings):
     otel_traces_exporter: str = ""
     otel_sdk_disabled: str = ""
 
+    @property
+    def urls(self) -> list[str]:
+        """Where traces go, as far as the variables name it."""
+        return [url for url in (self.otel_exporter_otlp_traces_endpoint, self.otel_exporter_otlp_endpoint) if url][:1]
+
 
 def wants_traces() -> bool:
     """Tell whether a standard variable asks for traces: an endpoint, or ``OTEL_TRACES_EXPORTER=otlp``."""
-    otel = _TraceSettings()
+    otel = _load(_TraceSettings, {})
     if otel.otel_sdk_disabled.lower() == "true" or otel.otel_traces_exporter not in ("", "otlp"):
         return False
     return any((otel.otel_exporter_otlp_endpoint, otel.otel_exporter_otlp_traces_endpoint, otel.otel_traces_exporter))
@@ -155,6 +259,8 @@ class DatabaseSettings(BaseSettings):
     """All that ``flokit-bot migrate`` needs: a migration job has no business with tokens."""
 
     model_config = _SOURCES
+
+    _written_well = field_validator("*", mode="before")(_check_writing)
 
     database_url: Annotated[str, AfterValidator(_check_database_url)] = Field(
         "sqlite+aiosqlite:///data/flokit.db", description="a SQLite file or a PostgreSQL server", repr=False
@@ -172,14 +278,14 @@ class Settings(DatabaseSettings):
 
     slack_bot_token: BotToken = Field(description="xoxb-…, from the app's page OAuth & Permissions")
     slack_app_token: AppToken | None = Field(None, description="xapp-…: Socket Mode")
-    slack_signing_secret: Secret | None = Field(None, description="HTTP mode; not used in Socket Mode")
+    slack_signing_secret: DoorSecret | None = Field(None, description="HTTP mode; not used in Socket Mode")
     slack_api_url: Url = Field("https://slack.com/api/", description="Web API base")
-    flokit_api_key: Secret = Field(description="the key to look with")
-    flokit_sync_api_key: Secret | None = Field(
+    flokit_api_key: Key = Field(description="the key to look with")
+    flokit_sync_api_key: Key | None = Field(
         None, description="a read-write key to sync with; without it the first key is used"
     )
     flokit_api_url: Url = Field("https://api.flokit.ai", description="API base")
-    flokit_webhook_secret: Secret | None = Field(
+    flokit_webhook_secret: DoorSecret | None = Field(
         None, description="opens POST /webhooks/flokit to whoever knows it; without it there is no such route"
     )
     flokit_webhook_signature_header: Header = Field(
@@ -190,7 +296,7 @@ class Settings(DatabaseSettings):
     )
     database_pool_size: int = Field(15, ge=2, le=200, description="how many connections to a server may be open")
     flokit_command: Annotated[str, AfterValidator(_check_command)] = Field("/flokit", description="slash command")
-    host: str = Field("127.0.0.1", description="address of health, readiness, metrics, webhooks and Slack over HTTP")
+    host: Host = Field("127.0.0.1", description="address of health, readiness, metrics, webhooks and Slack over HTTP")
     port: int = Field(3000, ge=0, le=65535, description="its port; 0 takes a free one and logs it")
     follow_up_first_look_s: Seconds = Field(2.0, description="seconds until the first look at a started sync")
     follow_up_max_interval_s: Seconds = Field(30.0, description="the longest time between two looks")
@@ -210,6 +316,8 @@ class Settings(DatabaseSettings):
     sync_quota_per_hour: int = Field(0, ge=0, le=10_000, description="syncs that one person may start an hour; 0: any")
     lease_s: Seconds = Field(10.0, description="how long a replica's claim on work holds")
     retention_days: float = Field(90.0, ge=1, le=36500, description="how many days finished work is kept")
+    _network: Network = PrivateAttr(DIRECT)
+
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG … ERROR")
 
@@ -230,8 +338,25 @@ class Settings(DatabaseSettings):
     def secrets(self) -> list[str]:
         """What must not be seen anywhere."""
         values = [getattr(self, name) for name in type(self).model_fields]
-        secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        return [*secrets, *filter(None, (self._server.password, self._server.driver_options.get("sslpassword")))]
+        return [
+            *(value.get_secret_value() for value in values if isinstance(value, SecretStr)),
+            *filter(None, (self._server.password, self._server.driver_options.get("sslpassword"))),
+            *self._network.proxies.secrets,
+        ]
+
+    @property
+    def network(self) -> Network:
+        """The proxies to go through and the certificates to trust."""
+        return self._network
+
+    @property
+    def urls(self) -> list[str]:
+        """All addresses that the bot connects to, apart from the database."""
+        slack = self.slack_web_api_url
+        domain = slack_domain(urlsplit(slack).hostname or "")
+        beside = [f"https://hooks.{domain}/", f"wss://wss-primary.{domain}/"] if domain else []
+        traces = _load(_TraceSettings, {}).urls if wants_traces() else []
+        return [slack, *beside, self.flokit_api_url, *traces]
 
     @property
     def unencrypted(self) -> list[str]:
@@ -298,7 +423,20 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         SettingsError: one sentence for each variable that is missing or wrong; never the value itself.
     """
-    return _load(Settings, overrides)
+    settings = _load(Settings, overrides)
+    settings._network = Network(_environment())  # noqa: SLF001 - made here, and never changed
+    if problems := settings.network.problems(settings.urls):
+        raise SettingsError(problems)
+    return settings
+
+
+def _environment() -> dict[str, str]:
+    """Read what is said about the network in the environment, and in ``.env`` where the environment says nothing."""
+    said = {name: value for name, value in os.environ.items() if name.lower() in VARIABLES}
+    taken = {name.lower() for name in said}
+    in_file = dotenv_values(ENV_FILE, encoding="utf-8-sig") if Path(ENV_FILE).is_file() else {}
+    added = {name: value for name, value in in_file.items() if value and name.lower() in VARIABLES - taken}
+    return {**added, **said}
 
 
 def load_database_settings(**overrides: Any) -> DatabaseSettings:
@@ -313,6 +451,8 @@ def _load(kind: type[_S], overrides: dict[str, Any]) -> _S:
         raise SettingsError([_sentence(problem) for problem in error.errors()]) from None
     except UnicodeDecodeError:
         raise SettingsError([".env: is not UTF-8 text; save it as UTF-8."]) from None
+    except OSError as error:
+        raise SettingsError([f".env: can't be read ({error.strerror}); change its rights or its owner."]) from None
 
 
 def _sentence(problem: Any) -> str:
@@ -321,6 +461,15 @@ def _sentence(problem: Any) -> str:
     field = str(problem["loc"][0])
     name = field.upper()
     if problem["type"] == "missing":
+        if misnamed := _misnamed(name):
+            return f"{name}: is missing, but there is {misnamed!r}; nothing may stand before or after the name."
         return f"{name}: is missing; {_HINTS.get(field, 'set it')}."
     message = str(problem["msg"])
     return f"{name}: {message[0].lower()}{message[1:]}."
+
+
+def _misnamed(name: str) -> str | None:
+    """Find a variable whose name only holds more than it should: env files keep ``export``, blanks and marks."""
+    dirt = r"^(?:\ufeff|export\s|[\s\"'])+|[\s\"']+$"
+    dirty = (found for found in os.environ if re.search(dirt, found))
+    return next((found for found in dirty if re.sub(dirt, "", found).upper() == name), None)

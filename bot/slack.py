@@ -34,8 +34,9 @@ from bot.core.errors import (
     SlackUnavailable,
 )
 from bot.core.findings import Conversation
+from bot.network import DIRECT
 from bot.pacing import Bucket
-from bot.slack_session import make_session, may_answer_at, proxy_for
+from bot.slack_session import make_session, may_answer_at, why_unavailable
 from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.core.models import Message
+    from bot.network import Network
     from bot.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
@@ -132,18 +134,21 @@ class SlackClient:
         timeout_s: float = 8.0,
         clock: Callable[[], float] = time.monotonic,
         telemetry: Telemetry = SILENT,
+        network: Network = DIRECT,
     ) -> None:
         self._telemetry = telemetry
+        self._network = network
         self._patience_s = min(PATIENCE_S, timeout_s / 2)
         self.longest_call_s = self._patience_s + timeout_s
         """What one call may take, its turn included: whoever holds a lease must not begin it later."""
         self._api_url = api_url
-        self._session = make_session(timeout_s)
+        self._session = make_session(timeout_s, network=network)
         # The SDK's default handler sends a request again when the connection breaks: that would post twice.
         self.web = _ObservedWebClient(
             telemetry, token=token, base_url=api_url, session=self._session, retry_handlers=[]
         )
-        self.web.proxy = proxy_for(api_url)  # the SDK does not know NO_PROXY
+        proxy = network.proxies.proxy_for(api_url)
+        self.web.proxy = proxy.url if proxy else None  # the SDK would ask the environment by rules of its own
         self._clock = clock
         self._updates = Bucket(UPDATES_PER_S, UPDATES_BURST, clock)
         self._posts: LRUCache[str, Bucket] = LRUCache(CHANNELS_PACED)
@@ -212,7 +217,15 @@ class SlackClient:
 
     async def check_app_token(self, app_token: str) -> None:
         """Ask Slack for a socket's address, without opening the socket."""
-        await self._call(self.web.apps_connections_open(app_token=app_token))
+        await self.fetch_socket_url(app_token)
+
+    async def fetch_socket_url(self, app_token: str) -> str:
+        """Ask Slack where to open a socket: https://docs.slack.dev/reference/methods/apps.connections.open."""
+        response = await self._call(self.web.apps_connections_open(app_token=app_token))
+        url = response.get("url")
+        if not isinstance(url, str) or not url.startswith(("wss://", "ws://")):
+            raise SlackUnavailable("Slack opened a socket without saying where")
+        return url
 
     async def post(
         self,
@@ -344,10 +357,11 @@ class SlackClient:
 
     async def _send_response(self, response_url: str, body: dict[str, Any]) -> None:
         try:
-            async with self._session.post(response_url, json=body, proxy=proxy_for(response_url)) as response:
+            proxy = self._network.proxies.proxy_for(response_url)
+            async with self._session.post(response_url, json=body, proxy=proxy.url if proxy else None) as response:
                 text = await response.text()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise SlackUnavailable("Slack did not take the answer") from error
+            raise SlackUnavailable(why_unavailable(error, self._network, response_url)) from error
         if response.status == 429:
             raise SlackRateLimited("Slack asks to slow down", retry_after_s=_retry_after_s(response.headers))
         if response.status >= 500:
@@ -380,9 +394,16 @@ class SlackClient:
             if isinstance(typed, SlackRateLimited) and paced_by:
                 paced_by.hold(typed.retry_after_s)
             raise typed from error
-        except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError, ValueError, AttributeError) as error:
-            # AttributeError: the SDK takes any JSON for an object.
-            raise SlackUnavailable("Slack did not answer") from error
+        except (
+            SlackClientError,
+            aiohttp.ClientError,
+            TimeoutError,
+            OSError,
+            ValueError,
+            AttributeError,  # the SDK takes any JSON for an object
+            RecursionError,  # JSON of a thousand levels
+        ) as error:
+            raise SlackUnavailable(why_unavailable(error, self._network, self._api_url)) from error
         if not isinstance(response.data, dict):  # the SDK hands text and gzip through as they are
             raise SlackUnavailable("Slack answered with something else than an object")
         return response
@@ -504,4 +525,5 @@ def _retry_after_s(headers: Any) -> float:
     text = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
     if text is None or not str(text).strip().isdecimal():
         return DEFAULT_RETRY_AFTER_S
-    return min(max(float(text), 0.1), MAX_RETRY_AFTER_S)
+    # Zero says nothing: whoever takes it at its word asks Slack hundreds of times a second.
+    return min(float(text), MAX_RETRY_AFTER_S) or DEFAULT_RETRY_AFTER_S

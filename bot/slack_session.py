@@ -1,30 +1,37 @@
 """The HTTP session to Slack: it follows no redirect, reads no endless reply, and answers only at Slack's own addresses.
 
-Bolt and the SDK would go wherever a reply or a payload points. It sends nothing by itself.
+Bolt and the SDK would go wherever a reply or a payload points, and unpack or decode whatever comes. It sends nothing by
+itself.
 """
 
 from __future__ import annotations
 
-import urllib.request
+import zlib
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from bot.core.hosts import is_loopback
+from bot.core.hosts import is_loopback, slack_domain
+from bot.network import DIRECT, tls_failure
 
 if TYPE_CHECKING:
     from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
-MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
-"""A page of 200 messages with all their blocks has at most three of them."""
+    from bot.network import Network
 
-SLACK_DOMAINS: Final = ("slack.com", "slack-gov.com")
+MAX_REPLY_BYTES: Final = 4 * 1024 * 1024
+"""A page of 200 messages with all their blocks has at most three of them."""
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
+_PACKED: Final = frozenset({"gzip", "deflate"})
+_GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
-def make_session(timeout_s: float, *, max_reply_bytes: int = MAX_REPLY_BYTES) -> aiohttp.ClientSession:
+
+def make_session(
+    timeout_s: float, *, max_reply_bytes: int = MAX_REPLY_BYTES, network: Network = DIRECT
+) -> aiohttp.ClientSession:
     """Make a session whose calls raise an ``aiohttp.ClientError`` for a redirect or a reply that is too large."""
 
     async def guard(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
@@ -35,18 +42,51 @@ def make_session(timeout_s: float, *, max_reply_bytes: int = MAX_REPLY_BYTES) ->
         if (response.content_length or 0) > max_reply_bytes:
             response.close()
             raise aiohttp.ClientPayloadError("the reply is too large")
-        response.content = _Bounded(response.content, max_reply_bytes)  # type: ignore[assignment]
+        packed = response.headers.get("Content-Encoding", "").strip().lower()
+        if packed not in _PACKED and packed not in ("", "identity"):
+            response.close()
+            raise aiohttp.ClientPayloadError("the reply is packed, although that was not asked for")
+        response.content = _Bounded(response.content, max_reply_bytes, packed=packed in _PACKED)  # type: ignore[assignment]
+        response.get_encoding = _utf8  # type: ignore[method-assign]
         return response
 
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s), middlewares=(guard,))
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=timeout_s),
+        middlewares=(guard,),
+        connector=aiohttp.TCPConnector(ssl=network.tls),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept-Encoding": "identity"},
+        auto_decompress=False,
+    )
+
+
+def _utf8() -> str:
+    """Name the codec of every reply: one that names its own could name a codec that takes minutes."""
+    return "utf-8"
+
+
+def why_unavailable(error: Exception, network: Network, url: str) -> str:
+    """Say in words why Slack gave no answer: TLS and proxies are named, for somebody must change something there."""
+    try:
+        proxy = network.proxies.proxy_for(url)
+    except ValueError:
+        proxy = None
+    if reason := tls_failure(error):
+        return f"Slack could not be reached: {reason}"
+    if proxy and isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"Slack could not be reached: the proxy {proxy} answered HTTP {error.status}"
+    if proxy and isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"Slack could not be reached: no connection to the proxy {proxy}"
+    return "Slack did not answer"
 
 
 class _Bounded:
-    """A reply's content of which only so much is read, unpacked."""
+    """A reply's content of which only so much is read, unpacked: some proxies pack although nobody asked them to."""
 
-    def __init__(self, content: aiohttp.StreamReader, most: int) -> None:
+    def __init__(self, content: aiohttp.StreamReader, most: int, *, packed: bool) -> None:
         self._content = content
         self._most = most
+        self._unpacker = zlib.decompressobj(wbits=_GZIP_OR_ZLIB) if packed else None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._content, name)
@@ -59,19 +99,18 @@ class _Bounded:
         """
         body = bytearray()
         while chunk := await self._content.readany():
-            body += chunk
+            body += self._unpacked(chunk, self._most + 1 - len(body))
             if len(body) > self._most:
                 raise aiohttp.ClientPayloadError("the reply is too large")
         return bytes(body)
 
-
-def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for an address; none for this machine and what ``NO_PROXY`` lists."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if is_loopback(host) or urllib.request.proxy_bypass(host):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
+    def _unpacked(self, chunk: bytes, most: int) -> bytes:
+        if self._unpacker is None:
+            return chunk
+        try:
+            return self._unpacker.decompress(chunk, most)
+        except zlib.error as error:
+            raise aiohttp.ClientPayloadError("the reply cannot be unpacked") from error
 
 
 def may_answer_at(response_url: str, api_url: str) -> bool:
@@ -84,12 +123,8 @@ def may_answer_at(response_url: str, api_url: str) -> bool:
         host, api_host = parts.hostname or "", api.hostname or ""
     except ValueError:
         return False
-    if parts.scheme == "https" and _is_slacks(host):
+    if parts.scheme == "https" and slack_domain(host):
         return True
-    if parts.scheme not in {"http", "https"} or _is_slacks(api_host):
+    if parts.scheme not in {"http", "https"} or slack_domain(api_host):
         return False
     return bool(host) and (host == api_host or (is_loopback(host) and is_loopback(api_host)))
-
-
-def _is_slacks(host: str) -> bool:
-    return host in SLACK_DOMAINS or host.endswith(tuple(f".{domain}" for domain in SLACK_DOMAINS))

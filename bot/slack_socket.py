@@ -90,6 +90,7 @@ class SlackSocket:
     async def _open(self) -> None:
         self._handler = AsyncSocketModeHandler(self._bolt, self._app_token, ping_interval=PING_INTERVAL_S)
         client = self._handler.client
+        client.proxy = self._bolt.client.proxy
         client.message_listeners.append(self._note_hello)
         client.socket_mode_request_listeners[:] = [self._handle]
         enqueue = client.enqueue_message

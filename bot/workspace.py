@@ -100,6 +100,7 @@ def build_workspace(
     incidents = Incidents(database, team_id, rules=settings.rules, **rings)
     watcher = Watcher(incidents, subscriptions, timers, team_id=team_id, every_s=settings.watch_interval_s, clock=clock)
     flokit = FlokitClient(
+        network=settings.network,
         api_url=settings.flokit_api_url,
         look_key=settings.flokit_api_key.get_secret_value(),
         sync_key=settings.sync_key.get_secret_value(),

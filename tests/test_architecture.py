@@ -24,6 +24,7 @@ LAYERS = (
             "bot.database_url",
             "bot.scopes",
             "bot.logs",
+            "bot.network",
             "bot.pacing",
             "bot.telemetry",
             "bot.pulse",
@@ -77,6 +78,7 @@ LAYERS = (
 SIDEWAYS = {
     ("bot.settings", "bot"),
     ("bot.settings", "bot.database_url"),
+    ("bot.settings", "bot.network"),
     ("bot.policy_file", "bot.policy_text"),
     ("bot.slack", "bot.slack_session"),
     ("bot.actions", "bot.access"),
@@ -310,7 +312,7 @@ def test_only_the_settings_read_the_environment():
         for node in ast.walk(tree_of(path))
         if name_of(node) in {"os.environ", "os.getenv"}
     }
-    assert readers <= {"bot.sandbox.child"}
+    assert readers <= {"bot.settings", "bot.sandbox.child"}
 
 
 def test_httpx_stays_in_the_flokit_client():

@@ -142,7 +142,7 @@ def test_missing_settings_are_named(tmp_path, command):
 
 def test_a_half_configured_mode_is_refused(tmp_path):
     """A bot token alone says that one of the two modes must be complete."""
-    done = call(tmp_path, "run", SLACK_BOT_TOKEN="xoxb-1", FLOKIT_API_KEY="k")
+    done = call(tmp_path, "run", SLACK_BOT_TOKEN="xoxb-1", FLOKIT_API_KEY="key-of-the-test")
     assert done.returncode == SETTINGS
     assert len(done.stderr.splitlines()) == 1
     assert "SLACK_APP_TOKEN" in done.stderr
@@ -185,14 +185,14 @@ def test_several_wrong_settings_are_several_sentences(tmp_path):
 
 def test_settings_are_read_from_the_folder(tmp_path):
     """``.env`` of the working directory counts, and a real variable wins over it."""
-    (tmp_path / ".env").write_text("SLACK_BOT_TOKEN=wrong\nFLOKIT_API_KEY=k\n")
+    (tmp_path / ".env").write_text("SLACK_BOT_TOKEN=wrong\nFLOKIT_API_KEY=key-of-the-file\n")
     assert call(tmp_path, "run").stderr.startswith("SLACK_BOT_TOKEN: must begin with xoxb-")
     assert "SLACK_BOT_TOKEN:" not in call(tmp_path, "run", SLACK_BOT_TOKEN="xoxb-1").stderr
 
 
 def test_half_a_slack_set_up_is_no_reason_for_the_sandbox(tmp_path):
     """``run --or-sandbox`` starts no sandbox when somebody began to set up Slack."""
-    done = call(tmp_path, "run", "--or-sandbox", SLACK_SIGNING_SECRET="s3cret")
+    done = call(tmp_path, "run", "--or-sandbox", SLACK_SIGNING_SECRET="s3cret-of-the-test")
     assert done.returncode == SETTINGS
     assert "SLACK_BOT_TOKEN: is missing" in done.stderr
 
@@ -359,7 +359,7 @@ async def test_check_finds_http_mode_fine(tmp_path):
     """``check`` takes a signing secret instead of an app token."""
     async with stand_ins() as (settings, _slack):
         del settings["SLACK_APP_TOKEN"]
-        code, out, _err = await call_beside(tmp_path, "check", **settings, SLACK_SIGNING_SECRET="s3cret")
+        code, out, _err = await call_beside(tmp_path, "check", **settings, SLACK_SIGNING_SECRET="s3cret-of-the-test")
     assert code == FINE
     assert "✓ settings: complete, Slack over HTTP" in out
     assert "✓ SLACK_SIGNING_SECRET:" in out

@@ -37,9 +37,9 @@ CHECK_JSONSCHEMA = str(Path(sys.executable).with_name("check-jsonschema"))
 DUMMIES = {
     "SLACK_BOT_TOKEN": "xoxb-dummy",
     "SLACK_APP_TOKEN": "xapp-dummy",
-    "SLACK_SIGNING_SECRET": "dummy",
-    "FLOKIT_API_KEY": "dummy",
-    "FLOKIT_SYNC_API_KEY": "dummy",
+    "SLACK_SIGNING_SECRET": "dummy-secret",
+    "FLOKIT_API_KEY": "dummy-key",
+    "FLOKIT_SYNC_API_KEY": "dummy-key",
     "FLOKIT_WEBHOOK_SECRET": "dummy-of-16-chars",
     "FLOKIT_WEBHOOK_TIMESTAMP_HEADER": "X-FloKit-Timestamp",
     "STALE_AFTER_HOURS": "stripe=12",

@@ -23,7 +23,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -60,14 +60,16 @@ from bot.flokit.replies import (
     read_reply,
 )
 from bot.flokit.times import shape_of
+from bot.network import DIRECT, tls_failure
 from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
     from bot.core.models import Integration, TriggerAccepted
+    from bot.core.proxies import Proxy
     from bot.flokit.budget import Budget
+    from bot.network import Network
     from bot.telemetry import Telemetry
 
 _T = TypeVar("_T")
@@ -97,7 +99,7 @@ _NEVER_SENT = (
 
 
 @contextmanager
-def _translated(timeout_s: float) -> Iterator[None]:
+def _translated(timeout_s: float, proxy: Proxy | None) -> Iterator[None]:
     """Turn whatever httpx and the socket raise into ``FlokitNotSent`` or ``FlokitNoReply``.
 
     The difference matters for a POST: after ``FlokitNotSent`` it is safe to send it again.
@@ -105,21 +107,31 @@ def _translated(timeout_s: float) -> Iterator[None]:
     try:
         yield
     except _NEVER_SENT as error:
-        raise FlokitNotSent("FloKit could not be reached: no connection was made.") from error
+        raise FlokitNotSent(f"FloKit could not be reached: {_why_not_sent(error, proxy)}.") from error
     except (httpx.TimeoutException, TimeoutError) as error:
         raise FlokitNoReply(f"FloKit did not answer within {timeout_s:g} s.") from error
     except (httpx.HTTPError, OSError) as error:
         raise FlokitNoReply("The connection to FloKit broke before the whole answer was here.") from error
 
 
+def _why_not_sent(error: Exception, proxy: Proxy | None) -> str:
+    """Name TLS and proxies: somebody must change something there."""
+    if reason := tls_failure(error):
+        return reason
+    if isinstance(error, httpx.ProxyError):
+        return f"the proxy {proxy} answered HTTP {str(error)[:3]}"
+    return f"no connection to the proxy {proxy} was made" if proxy else "no connection was made"
+
+
+def _for_httpx(proxy: Proxy | None, network: Network) -> httpx.Proxy | None:
+    if proxy is None:
+        return None
+    auth = (proxy.user, proxy.password) if proxy.user or proxy.password else None
+    return httpx.Proxy(proxy.address, auth=auth, ssl_context=network.tls if proxy.scheme == "https" else None)
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Load the authorities that are trusted, once for all clients: it takes 20 ms and most of a megabyte."""
-    return httpx.create_ssl_context()
 
 
 def _listed(reply: Reply) -> Listing:
@@ -198,6 +210,7 @@ class FlokitClient:
         on_seen: told of every look that brought something: what was seen, when FloKit was asked, and whether that is
             all that there is.
         telemetry: what every call is reported to.
+        network: the proxy to go through and the certificates to trust.
     """
 
     def __init__(
@@ -217,6 +230,7 @@ class FlokitClient:
         now: Callable[[], datetime] = _now,
         on_seen: OnSeen | None = None,
         telemetry: Telemetry = SILENT,
+        network: Network = DIRECT,
     ) -> None:
         self._stale_after_s = stale_after_s or {}
         self._now = now
@@ -234,9 +248,12 @@ class FlokitClient:
         self._lists = SharedLooks[Listing](kept_s=cache_s, clock=clock)
         self._details = SharedLooks[Detail](kept_s=SHARED_WITHIN_S, clock=clock)
         self._logged_unreadable: LRUCache[str, bool] = LRUCache(maxsize=1024)
+        self._proxy = network.proxies.proxy_for(api_url)
         self._http = httpx.AsyncClient(
             transport=transport,
-            verify=True if transport else _tls(),
+            verify=network.tls,
+            proxy=_for_httpx(self._proxy, network),
+            trust_env=False,
             headers={
                 "Accept": "application/json",
                 "Accept-Encoding": ACCEPT_ENCODING,
@@ -410,7 +427,7 @@ class FlokitClient:
         began_at = self._clock()
         head: httpx.Response | None = None
         try:
-            with _translated(self._timeout_s):
+            with _translated(self._timeout_s, self._proxy):
                 async with (
                     asyncio.timeout(self._timeout_s),
                     self._http.stream(

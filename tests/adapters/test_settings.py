@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from bot.core.errors import SettingsError
 from bot.core.models import Patience
+from bot.network import VARIABLES
 from bot.settings import Mode, Settings, has_slack_tokens, load_settings
 
 GOOD = {
@@ -20,9 +21,10 @@ NAMES = [name.upper() for name in Settings.model_fields]
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
     """Clear all settings, and stand where no ``.env`` is."""
-    for name in NAMES:
+    for name in (*NAMES, *VARIABLES):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
     return monkeypatch
 
@@ -70,12 +72,12 @@ def test_defaults(load):
 
 def test_sync_key_of_its_own(load):
     """A second key is used to sync with."""
-    assert load(FLOKIT_SYNC_API_KEY="fk_rw").sync_key.get_secret_value() == "fk_rw"
+    assert load(FLOKIT_SYNC_API_KEY="fk_read_write").sync_key.get_secret_value() == "fk_read_write"
 
 
 @pytest.mark.parametrize(
     ("app_token", "signing_secret", "mode"),
-    [("xapp-1", None, Mode.SOCKET), (None, "abc", Mode.HTTP), ("xapp-1", "abc", Mode.SOCKET)],
+    [("xapp-1", None, Mode.SOCKET), (None, "s3cr3t-of-slack", Mode.HTTP), ("xapp-1", "s3cr3t-of-slack", Mode.SOCKET)],
 )
 def test_modes(load, app_token, signing_secret, mode):
     """An app token means Socket Mode, a signing secret alone HTTP."""
@@ -92,7 +94,11 @@ def test_no_mode_is_refused(load):
 @pytest.mark.parametrize("half", ["SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"])
 def test_mode_without_bot_token_is_refused(load, half):
     """Either mode needs the bot token, too."""
-    changes = {"SLACK_APP_TOKEN": None, "SLACK_BOT_TOKEN": None, half: "xapp-1-hidden"}
+    changes = {
+        "SLACK_APP_TOKEN": None,
+        "SLACK_BOT_TOKEN": None,
+        half: {"SLACK_APP_TOKEN": "xapp-1-hidden"}.get(half, "hidden-secret"),
+    }
     (problem,) = refused(load, **changes)
     assert problem.startswith("SLACK_BOT_TOKEN: ")
 
@@ -158,6 +164,162 @@ def test_wrong_settings(load, name, value):
     assert problem.startswith(f"{name}: ")
     assert "\n" not in problem
     assert problem.endswith(".")
+
+
+SURROUNDED = [
+    ('"{}"', "is in quotation marks"),
+    ("'{}'", "is in quotation marks"),
+    ('"{}', "is in quotation marks"),
+    ("{}'", "is in quotation marks"),
+    ("\u201c{}\u201d", "is in quotation marks"),
+    ("{}\r", "ends with a carriage return"),
+    ("{}\n", "has blanks or a line end"),
+    (" {}", "has blanks or a line end"),
+    ("{}\t", "has blanks or a line end"),
+    ("\u00a0{}", "has blanks or a line end"),
+    ("\ufeff{}", "holds characters that can't be seen"),
+    ("{}\u200b", "holds characters that can't be seen"),
+    ("{}\udcff", "is not UTF-8 text"),
+]
+
+
+@pytest.mark.parametrize(("surrounding", "words"), SURROUNDED)
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("SLACK_BOT_TOKEN", "xoxb-1-hidden"),
+        ("SLACK_APP_TOKEN", "xapp-1-hidden"),
+        ("SLACK_SIGNING_SECRET", "hidden-secret"),
+        ("FLOKIT_API_KEY", "fk_hidden"),
+        ("FLOKIT_WEBHOOK_SECRET", "hidden-secret-hidden"),
+        ("FLOKIT_API_URL", "https://hidden.example.com"),
+        ("FLOKIT_COMMAND", "/hidden"),
+        ("DATABASE_URL", "postgresql+asyncpg://u:hidden@h/db"),
+        ("HOST", "127.0.0.1"),
+        ("PORT", "3000"),
+        ("LEASE_S", "10"),
+        ("STALE_AFTER_HOURS", "stripe=12"),
+        ("POLICY_FILE", "hidden.yaml"),
+        ("LOG_LEVEL", "INFO"),
+    ],
+)
+def test_what_an_env_file_left_around_a_value_is_named(load, surrounding, words, name, right):
+    """Quotation marks, blanks, Windows line ends and invisible characters are named, for each kind of setting."""
+    (problem,) = refused(load, **{name: surrounding.format(right)})
+    assert problem.startswith(f"{name}: {words}")
+
+
+SECRET_NAMES = ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "FLOKIT_API_KEY", "FLOKIT_WEBHOOK_SECRET"]
+PREFIXES = {"SLACK_BOT_TOKEN": "xoxb-", "SLACK_APP_TOKEN": "xapp-"}
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+@pytest.mark.parametrize(
+    "placeholder",
+    ["…", "...", "xxx", "XXXXXXXXXXXX", "changeme", "CHANGE_ME", "<your token>", "your-token-here", "${TOKEN}"],
+)
+def test_a_placeholder_is_named(load, name, placeholder):
+    """What an example writes in the place of a secret is not taken for the secret."""
+    (problem,) = refused(load, **{name: PREFIXES.get(name, "") + placeholder})
+    assert problem == f"{name}: is still the placeholder; put the real value there."
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+@pytest.mark.parametrize("value", ["x", "12345"])
+def test_a_secret_of_a_few_characters_is_refused(load, name, value):
+    """Nobody guesses a secret in a moment."""
+    (problem,) = refused(load, **{name: value})
+    assert problem.startswith(f"{name}: ")
+    assert problem.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SLACK_BOT_TOKEN", "xapp-1-hidden", "must begin with xoxb-; this one is an app-level token"),
+        ("SLACK_BOT_TOKEN", "xoxp-1-hidden", "must begin with xoxb-; copy it"),
+        ("SLACK_APP_TOKEN", "xoxb-1-hidden", "must begin with xapp-; this one is a bot token"),
+        ("SLACK_SIGNING_SECRET", "xapp-1-hidden", "is a token of Slack's"),
+        ("FLOKIT_API_KEY", "xoxb-1-hidden", "is a token of Slack's"),
+        ("FLOKIT_SYNC_API_KEY", "xapp-1-hidden", "is a token of Slack's"),
+        ("FLOKIT_WEBHOOK_SECRET", "xoxp-1-hidden-hidden", "is a token of Slack's"),
+    ],
+)
+def test_a_token_in_the_wrong_place_is_named(load, name, value, words):
+    """Whoever mixed the tokens up reads which one belongs where."""
+    (problem,) = refused(load, **{name: value})
+    assert problem.startswith(f"{name}: {words}")
+
+
+@pytest.mark.parametrize(
+    "dirty", ["export FLOKIT_API_KEY", "\ufeffFLOKIT_API_KEY", "FLOKIT_API_KEY ", ' "flokit_api_key']
+)
+def test_a_name_with_something_around_it_is_shown(load, environment, dirty):
+    """A variable that is missing only because of what surrounds its name is named."""
+    environment.setenv(dirty, "hidden")
+    (problem,) = refused(load, FLOKIT_API_KEY=None)
+    assert problem.startswith("FLOKIT_API_KEY: is missing, but there is ")
+
+
+@pytest.mark.parametrize(
+    "written", ["\ufeffFLOKIT_API_KEY=fk_file\n", "export FLOKIT_API_KEY=fk_file\r\n", 'FLOKIT_API_KEY="fk_file"']
+)
+def test_an_env_file_may_be_written_as_shells_and_editors_do(load, tmp_path, written):
+    """A byte order mark, ``export``, quotation marks and Windows line ends in ``.env`` itself do no harm."""
+    (tmp_path / ".env").write_text(written, encoding="utf-8", newline="")
+    assert load(FLOKIT_API_KEY=None).flokit_api_key.get_secret_value() == "fk_file"
+
+
+# --- the network -------------------------------------------------------------------------------------------------
+
+
+def test_a_proxy_that_cannot_be_used_is_refused(load, environment):
+    """What no client can use is one sentence that names the variable."""
+    environment.setenv("ALL_PROXY", "socks5://hidden@proxy:1080")
+    (problem,) = refused(load)
+    assert problem == "ALL_PROXY: is a SOCKS proxy, which the bot can't use; name an HTTP proxy."
+
+
+def test_a_proxy_that_nobody_needs_is_not_judged(load, environment):
+    """Where everything is on this machine, as in the sandbox, the proxies may be what they are."""
+    environment.setenv("ALL_PROXY", "socks5://proxy:1080")
+    environment.setenv("SSL_CERT_FILE", "/nowhere")
+    settings = load(SLACK_API_URL="http://127.0.0.1:1/api/", FLOKIT_API_URL="http://localhost:1")
+    assert settings.network.proxies.proxy_for("http://127.0.0.1:1/api/") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SSL_CERT_FILE", "/nowhere.pem", "can't be read"),
+        ("SSL_CERT_FILE", ".", ""),
+        ("SSL_CERT_FILE", "empty.pem", "holds no certificates"),
+        ("SSL_CERT_FILE", "empty.pem\udcff", ""),
+        ("SSL_CERT_DIR", "/nowhere", "is no folder"),
+    ],
+)
+def test_authorities_that_cannot_be_read_are_refused(load, environment, tmp_path, name, value, words):
+    """A wrong path to certificates is one sentence that names the variable."""
+    (tmp_path / "empty.pem").write_text("")
+    environment.setenv(name, value)
+    (problem,) = refused(load)
+    assert problem.startswith(f"{name}: {words}")
+
+
+def test_the_env_file_may_name_a_proxy(load, environment, tmp_path):
+    """``.env`` counts for proxies as well, and a variable of the environment counts more, in either letters."""
+    (tmp_path / ".env").write_text("https_proxy=http://file:1\nNO_PROXY=slack.com\n")
+    assert load().network.proxies.proxy_for("https://api.flokit.ai").host == "file"
+    environment.setenv("HTTPS_PROXY", "http://environment:1")
+    settings = load()
+    assert settings.network.proxies.proxy_for("https://api.flokit.ai").host == "environment"
+    assert settings.network.proxies.proxy_for("https://slack.com") is None
+
+
+def test_a_proxys_password_is_a_secret(load, environment):
+    """Logs blot out the password of a proxy, as it is written and as it is meant."""
+    environment.setenv("HTTPS_PROXY", "http://ana:p%40ss-hidden@proxy:3128")
+    assert {"p%40ss-hidden", "p@ss-hidden"} <= set(load().secrets)
 
 
 def test_one_header_for_two_things_is_refused(load):

@@ -248,7 +248,8 @@ async def test_any_body_is_a_typed_error(body, content_type, status):
     ("header", "seconds"),
     [
         ("30", 30),
-        ("0", 0.1),
+        ("0", DEFAULT_RETRY_AFTER_S),
+        ("000", DEFAULT_RETRY_AFTER_S),
         ("99999999999999999999", MAX_RETRY_AFTER_S),
         ("-5", DEFAULT_RETRY_AFTER_S),
         ("soon", DEFAULT_RETRY_AFTER_S),

@@ -1,7 +1,10 @@
-"""The session to Slack: redirects, endless replies, foreign addresses and proxies."""
+"""The session to Slack: redirects, endless replies, bombs and foreign addresses."""
 
 from __future__ import annotations
 
+import gzip
+import tracemalloc
+import zlib
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -10,7 +13,7 @@ from aiohttp import web
 
 from bot.core import blocks, errors
 from bot.slack import SlackClient
-from bot.slack_session import make_session, may_answer_at, proxy_for
+from bot.slack_session import make_session, may_answer_at
 
 SLACK = "https://slack.com/api/"
 LOCAL = "http://127.0.0.1:5000/api/"
@@ -106,21 +109,91 @@ def test_where_answers_may_go(url, api_url, may):
     assert may_answer_at(url, api_url) is may
 
 
+async def reading(handler, most=1000):
+    """Read the reply of a handler through a session that takes so many bytes."""
+    async with (
+        answering(handler) as url,
+        make_session(5.0, max_reply_bytes=most) as session,
+        session.get(url) as response,
+    ):
+        return await response.text()
+
+
+def packed(body, encoding, content_type="application/json"):
+    """Answer with a body that is packed in some way, and what the request said about that."""
+    asked = []
+
+    async def handler(request):
+        asked.append(request.headers.get("Accept-Encoding"))
+        return web.Response(body=body, headers={"Content-Encoding": encoding, "Content-Type": content_type})
+
+    return handler, asked
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+async def test_a_packed_reply_is_unpacked_once(encoding, pack):
+    """Nobody is asked to pack; a reply that is packed all the same is read."""
+    handler, asked = packed(pack(b"hello"), encoding)
+    assert await reading(handler) == "hello"
+    assert asked == ["identity"]
+
+
 @pytest.mark.parametrize(
-    ("url", "no_proxy", "proxy"),
+    ("body", "encoding"),
     [
-        (SLACK, "", "http://proxy:3128"),
-        (SLACK, "slack.com", None),
-        (LOCAL, "", None),
+        (gzip.compress(b"x" * 10_000_000), "gzip"),
+        (zlib.compress(b"x" * 10_000_000), "deflate"),
+        (gzip.compress(gzip.compress(b"x" * 10_000_000)), "gzip, gzip"),
+        (b"no gzip", "gzip"),
+        (b"x", "br"),
+        (b"x", "zstd"),
+        (b"x", "gzip;q=1"),
     ],
 )
-def test_the_proxy_of_the_environment(monkeypatch, url, no_proxy, proxy):
-    """The environment's proxy is used, but not for this machine, nor for what NO_PROXY lists."""
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
-    monkeypatch.setenv("NO_PROXY", no_proxy)
-    assert proxy_for(url) == proxy
+async def test_a_bomb_is_an_error_that_costs_nothing(body, encoding):
+    """What unpacks to more than the limit, or is packed twice or otherwise, is refused without being unpacked."""
+    handler, _ = packed(body, encoding)
+    tracemalloc.start()
+    try:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await reading(handler)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+async def test_a_reply_does_not_choose_its_codec():
+    """A codec that a reply names is not used: punycode needs minutes for a megabyte."""
+    handler, _ = packed(b'{"ok": true}', "identity", "application/json; charset=punycode")
+    assert await reading(handler) == '{"ok": true}'
+
+
+async def test_json_without_an_end_is_unavailable():
+    """JSON of a hundred thousand levels is an error like any other."""
+    handler, _ = packed(b"[" * 100_000, "identity")
+    async with answering(handler) as url:
+        client = SlackClient("xoxb-secret", api_url=url)
+        try:
+            with pytest.raises(errors.SlackUnavailable):
+                await client.fetch_identity()
+        finally:
+            await client.aclose()
+
+
+async def test_no_cookie_is_kept():
+    """What a reply asks to be remembered is not sent back."""
+    seen = []
+
+    async def handler(request):
+        seen.append(dict(request.cookies))
+        response = web.Response()
+        response.set_cookie("x", "1" * 3000)
+        return response
+
+    async with answering(handler) as url, make_session(5.0) as session:
+        for _ in range(2):
+            await session.get(url.replace("127.0.0.1", "localhost"))
+    assert seen == [{}, {}]
 
 
 @pytest.mark.parametrize("content_type", ["application/gzip", "text/plain"])

@@ -44,8 +44,8 @@ async def test_wrong_settings_are_told_in_sentences(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"FLOKIT_API_KEY": "k"}, "SLACK_BOT_TOKEN"),
-        ({"FLOKIT_API_KEY": "k", "SLACK_BOT_TOKEN": "xoxb-1"}, "SLACK_APP_TOKEN or SLACK_SIGNING_SECRET"),
+        ({"FLOKIT_API_KEY": "key-of-the-test"}, "SLACK_BOT_TOKEN"),
+        ({"FLOKIT_API_KEY": "key-of-the-test", "SLACK_BOT_TOKEN": "xoxb-1"}, "SLACK_APP_TOKEN or SLACK_SIGNING_SECRET"),
     ],
 )
 async def test_a_missing_token_is_named(tmp_path, settings, sentence):
