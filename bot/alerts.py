@@ -15,7 +15,7 @@ import structlog
 from bot.core import blocks
 from bot.core.advice import KNOWN_TYPES, display_name
 from bot.core.alerts import Snooze
-from bot.core.commands import Action, Ambiguous, Found, HelpCommand, NotFound, resolve
+from bot.core.commands import Action, Group, HelpCommand, NotFound, nearest_types, resolve_group
 from bot.core.digest_time import next_digest_at
 from bot.core.errors import SlackError
 from bot.core.requests import ChannelNews
@@ -167,25 +167,35 @@ class Alerts:
     def _meant(
         self, ending: Ending, there: Sequence[Subscription], known: Sequence[Integration]
     ) -> list[Subscription] | Message:
+        target = self._ended_target(ending.target_text, there, known)
+        if not isinstance(target, str):
+            return target
         if ending.digest_only:
             there = [one for one in there if one.digest]
         if not there:
-            return blocks.plain_message("This channel has no subscription to end.")
-        if not ending.target_text:
+            thing = "digest" if ending.digest_only else "subscription"
+            return blocks.plain_message(f"This channel has no {thing} to remove.")
+        names = ", ".join(self._named(one.target, known) for one in there)
+        if not target:
             if len(there) == 1:
                 return list(there)
-            names = ", ".join(self._named(one.target, known) for one in there)
             return blocks.plain_message(
-                f"This channel has several subscriptions: {names}. Say which one ends, or “all”: "
-                f"{self._command} unsubscribe all."
+                f"This channel has several subscriptions: {names}. Which one should I remove? "
+                f"Or run {self._command} unsubscribe all."
             )
-        if ending.target_text == ALL:
+        if target == ALL:
             return list(there)
-        target = self._target(ending.target_text, known)
-        if not isinstance(target, str):
-            return target
         meant = [one for one in there if one.target == target]
-        return meant or blocks.plain_message(f"This channel has no subscription to {self._named(target, known)}.")
+        return meant or blocks.plain_message(
+            f"This channel has no subscription to {self._named(target, known)}. It has: {names}."
+        )
+
+    def _ended_target(self, text: str, there: Sequence[Subscription], known: Sequence[Integration]) -> str | Message:
+        """Find what no longer is to be posted; "" when nothing was named. What FloKit no longer has counts, too."""
+        if not text:
+            return ""
+        subscribed = next((one.target for one in there if one.target.casefold() == text.casefold()), None)
+        return subscribed or self._target(text, known)
 
     async def show(self, request: Request, known: Sequence[Integration]) -> None:
         """Show the subscriptions of the channel that a request came from."""
@@ -197,17 +207,17 @@ class Alerts:
         """Find what a person means by a target: everything, a type, or one integration."""
         if text == ALL:
             return ALL
-        key = "".join(char for char in text.casefold() if char.isalnum())
-        for type_ in {*KNOWN_TYPES, *(one.type for one in known)}:
-            if key in ("".join(filter(str.isalnum, name.casefold())) for name in (type_, display_name(type_))):
+        match resolve_group(text, known):
+            case Group(type_=type_) if type_:
                 return type_
-        match resolve(text, known):
-            case Found(integration=integration):
-                return integration.id
-            case Ambiguous(matches=matches):
+            case Group(integration_ids=(only,)):
+                return only
+            case Group(integration_ids=ids):
+                matches = [one for one in known if one.id in ids]
                 return blocks.not_found_message(text, matches, command=self._command)
             case NotFound(nearest=nearest):
-                return blocks.not_found_message(text, nearest, command=self._command)
+                types = () if nearest else nearest_types(text)
+                return blocks.not_found_message(text, nearest, types, command=self._command)
 
     def _named(self, target: str, known: Sequence[Integration]) -> str:
         if target == ALL:

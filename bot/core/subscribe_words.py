@@ -77,7 +77,7 @@ def parse_unsubscribe(text: str, *, command: str = "/flokit") -> Ending | Unclea
     """Read what follows ``unsubscribe``: which subscription ends, or only its digest."""
     reading = _read(text)
     if reading.news or reading.unwanted or reading.styles or reading.mention:
-        reading.puzzles.append("Unsubscribe ends all news; to get other news or another style, subscribe anew.")
+        reading.puzzles.append("Unsubscribe stops all notifications. To change them, subscribe again.")
     name = _name(reading)
     if reading.puzzles:
         return Unclear(f"{reading.puzzles[0]} Example: {command} unsubscribe stripe digest")
@@ -144,7 +144,7 @@ _SUBTEAM: Final = re.compile(r"@subteam\^([A-Z0-9]{2,30})")
 _GROUP_ID: Final = re.compile(r"S[A-Z0-9]{6,29}")
 """A user group's id, which Slack shows with the group: a slash command gets a typed ``@group`` as mere text."""
 
-_NEVER_ALL: Final = "I never mention everybody in a channel: I can mention @here, or a user group."
+_NEVER_ALL: Final = "I never mention everyone in a channel. I can mention @here or a user group."
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ def _read(text: str) -> _Reading:
     reading.digest_only = _says_digest_only(words)
     position = 0
     in_name = False
-    while position < len(words):
+    while position < len(words) and not reading.puzzles:  # the first is said, and one may take a while to find
         before, rest = words[:position], words[position:]
         taken = next((count for take in _TAKERS if (count := take(reading, before, rest))), 0)
         if not taken:
@@ -228,7 +228,7 @@ def _take_without(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_W
     elif what in _DIGEST_WORDS:
         reading.no_digest = True
     elif what not in _MENTION_WORDS:
-        reading.puzzles.append(f"I do not understand “{_shown(' '.join(word.text for word in rest[:2]))}”.")
+        reading.puzzles.append(f"I don't recognize “{_shown(' '.join(word.text for word in rest[:2]))}”.")
     return 2
 
 
@@ -254,7 +254,7 @@ def _take_time(reading: _Reading, before: Sequence[_Word], rest: Sequence[_Word]
         return 0
     reading.has_digest = True
     if read.at is None:
-        reading.puzzles.append(f"“{_shown(rest[0].text)}” is no time of day: write it as 09:00, 9am or 21:00.")
+        reading.puzzles.append(f"“{_shown(rest[0].text)}” isn't a valid time; try 09:00, 9am, or 21:00.")
         return read.words
     reading.at.add(read.at)
     return read.words + _take_place(reading, rest[read.words :])
@@ -267,7 +267,7 @@ def _announces_time(key: str) -> bool:
 def _take_place(reading: _Reading, rest: Sequence[_Word]) -> int:
     """Take a zone that is named right after a time: "9am in New York"."""
     skipped = 1 if rest and rest[0].key == "in" else 0
-    name, count = _zone_of(rest[skipped:])
+    name, count = _zone_of(rest[skipped:], quoted=True)
     if not name:
         return 0
     reading.zones.add(name)
@@ -277,13 +277,13 @@ def _take_place(reading: _Reading, rest: Sequence[_Word]) -> int:
 def _take_zone(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
     key = rest[0].key
     if key in ("utc", "gmt") or "/" in key:
-        name, count = _zone_of(rest[:1])
+        name, count = _zone_of(rest)
         reading.zones |= {name} if name else set()
         return count
     if key not in _ZONE_WORDS:
         return 0
     skipped = 2 if len(rest) > 1 and rest[1].key in ("is", "in") else 1
-    name, count = _zone_of(rest[skipped:])
+    name, count = _zone_of(rest[skipped:], quoted=True)
     if name:
         reading.zones.add(name)
         return skipped + count
@@ -292,8 +292,14 @@ def _take_zone(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word
     return skipped + 1
 
 
-def _zone_of(words: Sequence[_Word]) -> tuple[str, int]:
-    """Find the zone that words begin with, and how many of them it has; cities have up to three."""
+def _zone_of(words: Sequence[_Word], *, quoted: bool = False) -> tuple[str, int]:
+    """Find the zone that words begin with, and how many of them it has; cities have up to three.
+
+    Where a zone is expected it may stand in quotes.
+    """
+    if quoted and words and not words[0].key:
+        zones = zones_called(words[0].text)
+        return (zones[0], 1) if len(zones) == 1 else ("", 0)
     for count in range(min(3, len(words)), 0, -1):
         if all(word.key for word in words[:count]):
             zones = zones_called(" ".join(word.text for word in words[:count]))
@@ -320,7 +326,7 @@ def _take_mention(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_W
     asked = rest[0].key in _MENTION_WORDS
     whom = rest[1 + (len(rest) > 2 and rest[1].key == "the") :] if asked else rest
     if asked and not whom:
-        reading.puzzles.append("Mention whom? I can mention @here, or a user group.")
+        reading.puzzles.append("Whom should I mention? I can mention @here or a user group.")
         return 1
     taken = len(rest) - len(whom) + 1
     key = whom[0].key
@@ -335,11 +341,11 @@ def _take_mention(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_W
     elif asked and key in _NOBODY:
         pass
     elif key == "@person":
-        reading.puzzles.append("I mention nobody alone: I can mention @here, or a user group.")
+        reading.puzzles.append("I can't mention individual people, only @here or a user group.")
     elif asked or (key.startswith("@") and key != "@"):
         reading.puzzles.append(
-            f"I cannot tell who “{_shown(whom[0].text)}” is: I can mention @here, or a user group by its id, "
-            "which Slack offers to copy in the group's profile."
+            f"I don't know who “{_shown(whom[0].text)}” is. I can mention @here or a user group by its ID, "
+            "which you can copy from the group's profile in Slack."
         )
     else:
         return 0
@@ -349,7 +355,7 @@ def _take_mention(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_W
 def _take_channel(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
     if not rest[0].key.startswith("#"):
         return 0
-    reading.puzzles.append("A subscription is for the channel in which it is typed: type it there.")
+    reading.puzzles.append("Subscriptions apply to the current channel. Run this in that channel instead.")
     return 1
 
 
@@ -389,15 +395,15 @@ def _wish(reading: _Reading) -> Wish | None:
     news = frozenset(reading.news or (() if reading.digest_only else News)) - reading.unwanted
     name = _name(reading)
     if len(reading.styles) > 1:
-        reading.puzzles.append("Thread or broadcast: name one of them.")
+        reading.puzzles.append("Pick one: thread or broadcast.")
     if len(reading.mention) > 1:
         reading.puzzles.append("I can mention @here or one user group, not both.")
     if reading.digest_only and reading.news:
-        reading.puzzles.append("“Digest only” is without other news: leave out one or the other.")
+        reading.puzzles.append("“Digest only” can't be combined with other notifications.")
     if digest is None and reading.zones:
-        reading.puzzles.append("A time zone is for the digest: say when you want one.")
+        reading.puzzles.append("A time zone is for a digest. Say when you want one, for example digest 09:00.")
     if digest is None and not news:
-        reading.puzzles.append("That leaves nothing to tell.")
+        reading.puzzles.append("That would leave nothing to notify you about.")
     if reading.puzzles:
         return None
     style = next(iter(reading.styles), Style.THREAD)
@@ -406,7 +412,7 @@ def _wish(reading: _Reading) -> Wish | None:
 
 def _digest(reading: _Reading) -> DigestTime | None:
     if len(reading.at) > 1:
-        reading.puzzles.append("One digest a day: name one time for it.")
+        reading.puzzles.append("A digest comes once a day. Name one time for it.")
     if len(reading.zones) > 1:
         reading.puzzles.append(f"Name one time zone, not {' and '.join(sorted(reading.zones))}.")
     if reading.no_digest or not reading.has_digest:
@@ -423,8 +429,7 @@ def _name(reading: _Reading) -> str:
         reading.puzzles.append(misspelled)
     elif len(names) > 1:
         reading.puzzles.append(
-            f"I take one integration at a time, or all, and read two names: “{_shown(names[0])}” and "
-            f"“{_shown(names[1])}”."
+            f"Pick one integration, or all. I found two names: “{_shown(names[0])}” and “{_shown(names[1])}”."
         )
     return names[0] if names else ""
 
@@ -433,7 +438,7 @@ def _misspelled(names: Sequence[Sequence[_Word]]) -> str:
     for word in (word for words in names for word in words):
         near = difflib.get_close_matches(word.key[:SHOWN_CHARS], KEYWORDS, n=1, cutoff=0.8)
         if near and word.key.isalpha() and word.key not in _TYPE_WORDS:
-            return f"I do not know “{_shown(word.text)}”: did you mean “{near[0]}”?"
+            return f"I don't recognize “{_shown(word.text)}”. Did you mean “{near[0]}”?"
     return ""
 
 

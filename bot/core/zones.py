@@ -41,8 +41,8 @@ def parse_zone(text: str) -> str | UnknownZone:
         return zones[0]
     shown = " ".join(text[:ZONE_CHARS].split())
     if zones:
-        return UnknownZone(f"“{shown}” is the end of several time zones: {', '.join(zones)}.")
-    return UnknownZone(f"“{shown}” is no time zone that I know. {_hint(_key(text[:ZONE_CHARS]))}")
+        return UnknownZone(f"“{shown}” matches several time zones: {', '.join(zones)}.")
+    return UnknownZone(f"“{shown}” isn't a time zone I know. {_hint(_key(text[:ZONE_CHARS]))}")
 
 
 def zones_called(text: str) -> tuple[str, ...]:
@@ -67,8 +67,8 @@ def _hint(key: str) -> str:
     places = {**_cities(), **{_key(name): (name,) for names in _cities().values() for name in names}}
     found = [places[near][0] for near in difflib.get_close_matches(key, places, n=NEAREST)]
     if not found:
-        return "Name a region and a city, for example Europe/Berlin."
-    return f"The nearest: {', '.join(dict.fromkeys(found))}."
+        return "Use a region and a city, for example Europe/Berlin."
+    return f"Closest matches: {', '.join(dict.fromkeys(found))}."
 
 
 def _key(name: str) -> str:

@@ -229,6 +229,13 @@ async def test_another_failure_breaks_a_snooze(board):
     await board.slack.wait_for(lambda: "snoozed by" not in words(incidents(board)[0]), 10, "no snooze")
 
 
+async def test_unsubscribing_from_what_is_not_subscribed_names_what_is(board):
+    """A target that means an integration without a subscription is answered by those that there are."""
+    answer = words(await board.note("unsubscribe stripe"))
+    assert "This channel has no subscription to every Stripe integration. It has: all integrations." in answer
+    assert "Closest matches: Stripe" in words(await board.note("unsubscribe stripes"))
+
+
 async def test_a_snooze_that_ends_after_an_unsubscribe_says_nothing(board):
     """Whoever does not want to hear of it any more is not told that a snooze has ended; the message shows it."""
     fail(board)

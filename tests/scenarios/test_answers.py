@@ -79,6 +79,14 @@ async def test_what_is_not_understood_is_answered_in_words(asked, channel):
         "show strip": "int_01stripe",
         "sync": "Which integration?",
         "help": "/flokit sync &lt;integration&gt;",
+        "unsubscribe stripes": "FloKit has no integration `stripes`. Closest matches: Stripe `int_01stripe`",
+        "unsubscribe stripe": "This channel has no subscription to remove.",
+        "subscribe revenuecats": "FloKit has no integration `revenuecats`. Closest matches: `revenuecat`",
+        "show stipe": "FloKit has no integration `stipe`. Closest matches: Stripe `int_01stripe`",
+        "why sync strpe": "FloKit has no integration `strpe`. Closest matches: Stripe `int_01stripe`",
+        "status stripes": "No integration matches `stripes`. Closest matches: Stripe `int_01stripe`",
+        "snooze 2 hours": "I don't recognize `snooze 2 hours`. Snooze and End snooze are buttons",
+        "doctor stripe": "I don't recognize `stripe`. Did you mean `/flokit doctor`?",
     }
     for text, answer in typed.items():
         assert answer in words(await asked.note(text, channel=channel))

@@ -73,11 +73,14 @@ def _help_lead(value: HelpCommand, command: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def not_found_message(target: str, nearest: Sequence[Integration], *, command: str = "/flokit") -> Message:
-    """Say that no integration is called that, and which ones come nearest."""
+def not_found_message(
+    target: str, nearest: Sequence[Integration], types: Sequence[str] = (), *, command: str = "/flokit"
+) -> Message:
+    """Say that no integration is called that, and which integrations or types come closest."""
     lead = f"FloKit has no integration {code(target, TYPED_CHARS)}."
-    if nearest:
-        near = " · ".join(_called(one, nearest) for one in nearest[:LISTED])
+    if nearest or types:
+        called = [_called(one, nearest) for one in nearest[:LISTED]]
+        near = " · ".join((*called, *(code(type_, TYPED_CHARS) for type_ in types[:LISTED])))
         lead += f" Closest matches: {near}."
     hint = f"Run {code(f'{command} status', COMMAND_CHARS)} to list all integrations."
     return Message(f"{lead} {hint}", (section(lead), context(hint)))
