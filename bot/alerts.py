@@ -254,11 +254,29 @@ class Alerts:
     async def follow_channel(self, request: Request) -> None:
         """Do what follows from a channel being opened or closed."""
         channel_id = request.origin.channel_id
+        news, _, new_id = request.text.partition(" ")
+        if news == ChannelNews.MOVED:
+            await self._follow_move(
+                channel_id, await self._subscriptions.move(request, channel_id, new_id, self._clock())
+            )
+            return
         if request.text == ChannelNews.OPEN:
             await self.resume(channel_id)
         else:
             await self.pause(channel_id, _PAUSES.get(request.text, PauseReason.REMOVED))
         await self._answers.none(request)
+
+    async def _follow_move(self, old_id: str, new_id: str) -> None:
+        """Go on where a channel is now; refusals under its old id may have paused it."""
+        log.info("channel_moved", old_channel_id=old_id, channel_id=new_id)
+        there = await self._subscriptions.of_channel(new_id)
+        if any(one.paused is PauseReason.REMOVED for one in there):
+            await self.resume(new_id)
+
+    async def sweep_move(self, claim: TimerClaim) -> None:
+        """Let what was written under a channel's old id meanwhile follow, too."""
+        new_id = await self._subscriptions.sweep(claim, self._clock())
+        await self._follow_move(claim.subject.partition(":")[0], new_id)
 
     async def pause(self, channel_id: str, reason: PauseReason) -> None:
         """Let the subscriptions of a channel that is closed to us rest, and tell those who made them."""

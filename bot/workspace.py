@@ -190,6 +190,7 @@ def build_workspace(
         TimerKind.DIGEST: digests.send,
         TimerKind.HOME: homes.draw,
         TimerKind.RAISE: alerts.raise_more,
+        TimerKind.MOVE: alerts.sweep_move,
     }
     reception = Reception(
         actions, slack, team_id=team_id, bot_user_id=identity.bot_user_id, clock=clock, telemetry=telemetry

@@ -34,6 +34,8 @@ class ChannelNews(StrEnum):
     REMOVED = "removed"
     OPEN = "open"
     """It can be posted in again."""
+    MOVED = "moved"
+    """It has another id, which follows after a space: it became shared or private."""
 
 
 @dataclass(frozen=True, slots=True)

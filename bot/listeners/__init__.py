@@ -23,6 +23,7 @@ def register(app: AsyncApp, *, command: str) -> None:
     app.event("message")(events.on_message)
     for event in channels.NEWS:
         app.event(event)(channels.on_change)
+    app.event(channels.ID_CHANGED)(channels.on_id_changed)
     app.event("app_home_opened")(home.on_opened)
     app.event(re.compile(""))(events.on_unknown)
     app.view(CALLBACK_ID)(views.on_submit)

@@ -1,11 +1,11 @@
-"""Channels that open and close: archived, deleted, the bot removed or invited. What is subscribed there follows."""
+"""Channels that open, close or get another id. What is subscribed and told there follows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.core.requests import ChannelNews
-from bot.listeners.payloads import event_of, parse_channel_event
+from bot.listeners.payloads import event_of, parse_channel_event, parse_move_event
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncAck
@@ -38,4 +38,16 @@ async def on_change(ack: AsyncAck, body: dict[str, Any], reception: Reception) -
         request = parse_channel_event(body, reception.team_id, reception.clock(), news)
         if request and await reception.take(request):
             return
+    await ack()
+
+
+ID_CHANGED: Final = "channel_id_changed"
+"""A channel became shared or was converted: https://docs.slack.dev/reference/events/channel_id_changed"""
+
+
+async def on_id_changed(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+    """Save that a channel has another id, then ack; what cannot be saved is not acked, and comes again."""
+    request = parse_move_event(body, reception.team_id, reception.clock())
+    if request and await reception.take(request):
+        return
     await ack()

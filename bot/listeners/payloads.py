@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.core.models import Person
-from bot.core.requests import Origin, Request, RequestKind
+from bot.core.requests import ChannelNews, Origin, Request, RequestKind
 from bot.core.typed import clip_typed
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.core.commands import Press
-    from bot.core.requests import ChannelNews
 
 
 SLACKBOT: Final = "USLACKBOT"
@@ -124,6 +123,17 @@ def parse_channel_event(body: Mapping[str, Any], team_id: str, now: datetime, ne
         return None
     origin = Origin(team_id, Person(_text(event, "user")), channel_id)
     return Request(event_id, RequestKind.CHANNEL, origin, now, text=news)
+
+
+def parse_move_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
+    """Read that a channel has another id."""
+    event = event_of(body)
+    event_id = _text(body, "event_id")
+    old_id, new_id = _text(event, "old_channel_id"), _text(event, "new_channel_id")
+    if not (event_id and old_id.isalnum() and new_id.isalnum()) or old_id == new_id:
+        return None
+    origin = Origin(team_id, Person(""), old_id)
+    return Request(event_id, RequestKind.CHANNEL, origin, now, text=f"{ChannelNews.MOVED} {new_id}")
 
 
 def first_action(body: Mapping[str, Any]) -> Mapping[str, Any]:

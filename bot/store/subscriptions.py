@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select, update
 
 from bot.core.audit import NOBODY, Deed, of_subscription
 from bot.core.subscription_text import PAUSED
-from bot.store import audit, codec, homes, inbox, outbox, timers
+from bot.store import audit, codec, homes, inbox, moves, outbox, timers
 from bot.store.alerts import drop_unposted, raise_open_incidents
 from bot.store.outbox import Address, OutboxKind
 from bot.store.tables import subscriptions
+from bot.store.tables import timers as timers_table
 from bot.store.timers import TimerKind
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from bot.store.bell import Bell
     from bot.store.database import Database
     from bot.store.timers import TimerClaim
+
+
+SWEPT_AFTER: Final = (timedelta(seconds=30), timedelta(minutes=10))
+"""When to look again for what was written under a channel's old id; Slack sends an event again for five minutes."""
 
 
 async def load_all(connection: AsyncConnection, team_id: str, channel_id: str | None = None) -> list[Subscription]:
@@ -179,6 +185,39 @@ class Subscriptions:
             await homes.changed(connection, self._team_id, now)
         self._ring()
         return len(awake)
+
+    async def move(self, request: Request, old_id: str, new_id: str, now: datetime) -> str:
+        """Let all that is kept of a channel follow its new id; returns the id under which it is now.
+
+        Requests and events that are in hand may still write under the old one: they are swept up a little later.
+
+        Raises:
+            ClaimLost: another replica did it.
+        """
+        async with self._database.begin() as connection:
+            back = timers_table.c.subject.startswith(f"{new_id}:{old_id}:", autoescape=True)
+            await connection.execute(timers_table.delete().where(timers_table.c.kind == TimerKind.MOVE, back))
+            found = await moves.follow(connection, self._database, self._team_id, old_id, new_id, now)
+            for number, after in enumerate(SWEPT_AFTER):
+                subject = f"{old_id}:{new_id}:{number}"
+                await timers.put(connection, self._database, TimerKind.MOVE, self._team_id, subject, now + after)
+            await inbox.finish(connection, request.id)
+        self._ring()
+        return found
+
+    async def sweep(self, claim: TimerClaim, now: datetime) -> str:
+        """Let what was written under a channel's old id meanwhile follow; returns the id under which it is now.
+
+        Raises:
+            ClaimLost: another replica does it.
+        """
+        old_id, new_id, _ = claim.subject.split(":")
+        async with self._database.begin() as connection:
+            await timers.finish(connection, claim, None)
+            await timers.drop(connection, claim.kind, claim.subject)
+            found = await moves.follow(connection, self._database, self._team_id, old_id, new_id, now)
+        self._ring()
+        return found
 
     async def resume(
         self,

@@ -37,6 +37,9 @@ class TimerKind(StrEnum):
     """Draw a person's App Home."""
     RAISE = "raise"
     """Show a channel that subscribed more of what is wrong already."""
+    MOVE = "move"
+    """Move what was written under a channel's old id after the channel got a new one; the subject is both ids, and how
+    often more."""
 
 
 @dataclass(frozen=True, slots=True)

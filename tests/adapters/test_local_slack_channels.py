@@ -91,6 +91,23 @@ async def test_private_channels_have_their_own_events(heard_by):
     assert (await hear(slack, heard, slack.delete_channel, "G0OURS"))["type"] == "group_deleted"
 
 
+async def test_a_channel_gets_another_id(heard_by):
+    """The bot hears both ids of a channel that it is in; messages keep theirs, and nothing answers to the old id."""
+    slack, heard = heard_by
+    ts = slack.workspace.post("C0DATA", {"user": "UANA", "text": "hello"})["ts"]
+    assert await hear(slack, heard, slack.change_channel_id, "C0DATA", "C0SHARED") == {
+        "type": "channel_id_changed",
+        "old_channel_id": "C0DATA",
+        "new_channel_id": "C0SHARED",
+    }
+    client = AsyncWebClient("xoxb-sandbox", base_url=slack.api_url)
+    with pytest.raises(SlackApiError) as refused:
+        await client.chat_postMessage(channel="C0DATA", text="x")
+    assert refused.value.response["error"] == "channel_not_found"
+    await client.chat_postMessage(channel="C0SHARED", text="x", thread_ts=ts)
+    assert len(slack.messages("C0SHARED", ts)) == 1
+
+
 async def test_a_bot_that_is_removed_and_invited_again_hears_both(heard_by):
     """The bot hears ``channel_left`` when it is removed, and that it joined, with who invited it."""
     slack, heard = heard_by

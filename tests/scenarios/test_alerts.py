@@ -520,3 +520,38 @@ async def test_removed_from_a_private_channel(board):
     await incident(board, "is failing")
     board.slack.invite_bot("G0SECRET", "UANA")
     await incident(board, "is failing", "G0SECRET")
+
+
+async def test_a_channel_that_is_shared_goes_on(board):
+    """A channel that gets another id keeps its subscription, its incident's message, and the sync that runs there."""
+    board.slack.add_channel("G0PARTNERS", "partners", "private", members=("UANA", "UBEN"), bot_is_member=True)
+    await board.status("subscribe all", channel="G0PARTNERS")
+    fail(board)
+    message = await incident(board, "is failing", "G0PARTNERS")
+    board.flokit.plan("int_stripe", Plan(0.2, 3, "succeeded"))
+    await board.press(message, "flokit_resync", "int_stripe", channel="G0PARTNERS")
+    await board.reply(message["ts"], "Sync started by ana", channel="G0PARTNERS")
+    board.slack.change_channel_id("G0PARTNERS", "C0PARTNERS")
+    [outcome] = await board.outcomes(message["ts"], channel="C0PARTNERS")
+    assert outcome["outcome"] == "succeeded"
+    done = await incident(board, "recovered after", "C0PARTNERS")
+    assert done["ts"] == message["ts"]
+    repair(board)
+    fail(board, error="The account was closed")
+    await incident(board, "The account was closed", "C0PARTNERS")
+
+
+async def test_a_channel_whose_new_id_is_heard_of_late_goes_on(board):
+    """What was refused under the old id before the event came goes on afterwards, also after a crash."""
+    board.slack.add_channel("G0PARTNERS", "partners", "private", members=("UANA", "UBEN"), bot_is_member=True)
+    await board.status("subscribe all", channel="G0PARTNERS", user="UBEN")
+    board.slack.installation.subscriptions -= {"channel_id_changed"}
+    board.slack.change_channel_id("G0PARTNERS", "C0PARTNERS")
+    fail(board)
+    await board.direct_root("UBEN")
+    event = {"type": "channel_id_changed", "old_channel_id": "G0PARTNERS", "new_channel_id": "C0PARTNERS"}
+    assert (await board.slack.event(event)).ok
+    await board.restart()
+    await incident(board, "is failing", "C0PARTNERS")
+    await board.settle()
+    assert len(incidents(board, "C0PARTNERS")) == 1

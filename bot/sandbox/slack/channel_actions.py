@@ -59,6 +59,20 @@ class ChannelActions:
         self._app.workspace.delete_channel(channel_id)
         self._tell_app(channel, "deleted", actor_id=user)
 
+    def change_id(self, channel_id: str, new_id: str) -> None:
+        """Give a channel another id, as sharing it does; the app hears of it where it saw the channel.
+
+        Raises:
+            LookupError: it is no channel, or the new id is taken.
+        """
+        channel = self._channel(channel_id)
+        if new_id in self._app.workspace.channels:
+            raise LookupError(f"There is a channel {new_id} already.")
+        self._app.workspace.move_channel(channel_id, new_id)
+        if channel.is_shown_to_bot and self._app.hears("channel_id_changed"):
+            event = {"type": "channel_id_changed", "old_channel_id": channel_id, "new_channel_id": new_id}
+            self._courier.start_event({**event, "event_ts": self._app.workspace.new_ts()})
+
     def remove_bot(self, channel_id: str, user: str) -> None:
         """Remove the bot from a channel.
 

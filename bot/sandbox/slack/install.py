@@ -36,6 +36,7 @@ SUBSCRIPTIONS: Final = frozenset(
         "app_mention",
         "channel_archive",
         "channel_deleted",
+        "channel_id_changed",
         "channel_left",
         "channel_unarchive",
         "group_archive",

@@ -218,6 +218,10 @@ class LocalSlack:
         """Delete a channel with all that was said there."""
         self._channels.delete(channel, user)
 
+    def change_channel_id(self, channel: str, new_id: str) -> None:
+        """Give a channel another id, as sharing it does."""
+        self._channels.change_id(channel, new_id)
+
     def remove_bot(self, channel: str, user: str = "UANA") -> None:
         """Remove the bot from a channel."""
         self._channels.remove_bot(channel, user)

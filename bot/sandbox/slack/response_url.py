@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bot.sandbox.slack.content import BOT_AUTHOR, read_content
@@ -87,6 +87,8 @@ class ResponseUrls:
         Raises:
             RefusalError: what is wrong with the message.
         """
+        if place.channel_id in self._workspace.moved:
+            place = replace(place, channel_id=self._workspace.moved[place.channel_id])
         if place.channel_id not in self._workspace.channels:
             raise RefusalError("channel_not_found")
         if payload.get("delete_original") and place.original_ts:

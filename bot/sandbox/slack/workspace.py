@@ -104,6 +104,8 @@ class Workspace:
         self.usergroups: dict[str, list[str]] = {}
         self.statuses: dict[tuple[str, str], str] = {}
         """What ``assistant.threads.setStatus`` shows, by (channel, thread_ts)."""
+        self.moved: dict[str, str] = {}
+        """The new ids of channels that got another, by the old ones."""
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each change (the page's messages); return what ends that."""
@@ -145,6 +147,17 @@ class Workspace:
         """Remove a conversation and its messages."""
         del self.channels[channel_id], self._versions[channel_id]
         self.tell({"type": "channel_deleted", "channel": channel_id})
+
+    def move_channel(self, channel_id: str, new_id: str) -> None:
+        """Give a conversation another id; its messages keep theirs, and nothing answers to the old id any more."""
+        channel, versions = self.channels.pop(channel_id), self._versions.pop(channel_id)
+        self.tell({"type": "channel_deleted", "channel": channel_id})
+        channel.id = new_id
+        self._versions[new_id] = versions
+        self.moved[channel_id] = new_id
+        self.add_channel(channel)
+        for message in self.all_messages(new_id):
+            self._tell_message(new_id, message)
 
     def open_im(self, user_id: str) -> Channel:
         """Return the direct message of a person and the bot, making it when there is none."""

@@ -1,0 +1,221 @@
+"""A channel that gets another id: all that is kept of it follows, once, whatever stands under the new id already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import select
+
+from bot.core.alerts import Snooze
+from bot.core.errors import ClaimLost
+from bot.core.incidents import Rules
+from bot.core.models import Integration, Message, Person
+from bot.core.requests import ChannelNews, RequestKind
+from bot.core.subscriptions import ALL, Subscription
+from bot.store import codec
+from bot.store.bell import Bell
+from bot.store.database import Database
+from bot.store.incidents import Incidents, SeenTogether
+from bot.store.outbox import Address, OutboxKind
+from bot.store.subscriptions import SWEPT_AFTER, Subscriptions
+from bot.store.tables import alerts, inbox, outbox, subscriptions, threads
+from bot.store.timers import TimerKind, Timers
+from tests.adapters.conftest import TEAM
+
+OLD, NEW = "G0OLD", "C0NEW"
+ANA = Person("UANA", "ana")
+
+
+class Bench:
+    """What a workspace keeps, with the time in the test's hands."""
+
+    def __init__(self, database, store, clock, make):
+        self.database, self.store, self.clock, self.make = database, store, clock, make
+        rings = {"outbox_rang": Bell(), "timers_rang": Bell()}
+        self.subscriptions = Subscriptions(database, TEAM, **rings)
+        self.incidents = Incidents(database, TEAM, rules=Rules(confirm_s=0), **rings)
+        self.timers = Timers(database, owner="replica-0", lease_s=10)
+
+    async def rows(self, table):
+        """Read a table."""
+        async with self.database.begin() as connection:
+            return (await connection.execute(select(table))).all()
+
+    async def request(self, **changes):
+        """Save that the channel moved."""
+        request = replace(self.make.command(channel=OLD), kind=RequestKind.CHANNEL, **changes)
+        await self.store.add_request(request)
+        return request
+
+    async def move(self, old=OLD, new=NEW):
+        """Follow a channel to its new id."""
+        return await self.subscriptions.move(await self.request(), old, new, self.clock.now)
+
+    async def sweep(self):
+        """Do what the timers of moves ask for by now."""
+        for claim in await self.timers.claim(self.clock.now, 20):
+            if claim.kind is TimerKind.MOVE:
+                await self.subscriptions.sweep(claim, self.clock.now)
+
+    async def subscribe(self, channel=OLD, target=ALL, digest_at=None):
+        """Subscribe a channel."""
+        request = self.make.command("subscribe", channel=channel)
+        await self.store.add_request(request)
+        subscription = Subscription(f"sub_{channel}_{target}", TEAM, channel, ANA, self.clock.now, target=target)
+        address = Address(TEAM, channel, user_id="UANA")
+        await self.subscriptions.add(request, subscription, Message("done"), address, digest_at, self.clock.now)
+        return subscription
+
+    async def fail(self, error="it broke"):
+        """Open an incident in every channel that is subscribed, or change it."""
+        seen = Integration("int_1", "stripe", "error", self.clock.now - timedelta(hours=1), error_message=error)
+        await self.incidents.observe(SeenTogether((seen,), self.clock.now, whole=True), self.clock.now)
+        self.clock.advance(1)
+
+    async def post_all(self):
+        """Post what is due."""
+        for number, item in enumerate(await self.store.claim_outbox(self.clock.now, 50)):
+            ts = item.ts or f"{self.clock.timestamp():.0f}.{number:06}"
+            await self.store.mark_posted(item, item.channel_id, ts, self.clock.now)
+
+
+@pytest_asyncio.fixture
+async def bench(database_url, store, clock, make):
+    """Put the parts together on one database."""
+    database = Database(database_url)
+    yield Bench(database, store, clock, make)
+    await database.close()
+
+
+async def test_everything_follows(bench, click):
+    """Subscriptions, incidents, threads, messages and open requests of a channel are those of its new id."""
+    await bench.subscribe(digest_at=bench.clock.now + timedelta(hours=1))
+    await bench.fail()
+    await bench.post_all()
+    [alert] = await bench.rows(alerts)
+    await click(bench.store, bench.make, bench.make.press(channel=OLD, message_ts=alert.root_ts), panel_id=alert.id)
+    snooze = Snooze(ANA, bench.clock.now + timedelta(hours=1))
+    request = bench.make.command("snooze", channel=OLD)
+    await bench.store.add_request(request)
+    assert await bench.incidents.snooze(request, alert.id, snooze, bench.clock.now)
+    await bench.store.add_request(bench.make.command("status", channel=OLD))
+    assert await bench.move() == NEW
+
+    for table in (subscriptions, alerts, threads, outbox):
+        assert {row.channel_id for row in await bench.rows(table)} == {NEW}, table.name
+    [subscription] = await bench.subscriptions.of_channel(NEW)
+    assert subscription.channel_id == NEW
+    [thread] = await bench.rows(threads)
+    assert thread.place == f"{NEW}:{alert.root_ts}"
+    [asked] = [row for row in await bench.rows(inbox) if row.due_at]
+    assert codec.load_request(asked.data).origin.channel_id == NEW
+    claims = await bench.timers.claim(bench.clock.now + timedelta(hours=2), 20)
+    assert {TimerKind.DIGEST, TimerKind.SNOOZE} <= {claim.kind for claim in claims}
+
+
+async def test_a_move_can_be_followed_again(bench):
+    """The same event once more, and the sweeps later, change nothing, and end."""
+    await bench.subscribe()
+    await bench.fail()
+    await bench.move()
+    before = [await bench.rows(table) for table in (subscriptions, alerts, threads)]
+    await bench.move()
+    for after in SWEPT_AFTER:
+        bench.clock.advance(after.total_seconds())
+        await bench.sweep()
+    assert [await bench.rows(table) for table in (subscriptions, alerts, threads)] == before
+    await bench.timers.claim(bench.clock.now + timedelta(days=1), 20)
+    assert not [claim for claim in await bench.timers.claim(bench.clock.now, 20) if claim.kind is TimerKind.MOVE]
+
+
+async def test_both_ids_have_subscriptions(bench):
+    """Where both ids are subscribed to the same, and told of the same incident, each stands there once."""
+    await bench.subscribe(OLD)
+    await bench.subscribe(OLD, "stripe")
+    await bench.fail()
+    await bench.post_all()
+    bench.clock.advance(60)
+    newer = await bench.subscribe(NEW)
+    [posted] = [alert for alert in await bench.rows(alerts) if alert.channel_id == OLD]
+    await bench.move()
+    there = await bench.subscriptions.of_channel(NEW)
+    assert sorted((one.target, one.id) for one in there) == [(ALL, newer.id), ("stripe", f"sub_{OLD}_stripe")]
+    [alert] = await bench.rows(alerts)
+    assert (alert.id, alert.channel_id) == (posted.id, NEW)
+    await bench.fail("another error")
+    assert len([row for row in await bench.rows(outbox) if row.kind == OutboxKind.NEWS]) == 1
+
+
+@pytest.mark.parametrize("posted_in", [OLD, NEW])
+async def test_one_run_told_under_both_ids(bench, click, posted_in):
+    """A run that both ids are told about in the same thread is told there once, where something is posted."""
+    root = "100.000001"
+    await click(bench.store, bench.make, bench.make.press(channel=posted_in, message_ts=root))
+    await bench.post_all()
+    other = NEW if posted_in == OLD else OLD
+    await click(bench.store, bench.make, bench.make.press(user="UBEN", channel=other, message_ts=root))
+    await bench.move()
+    [thread] = await bench.rows(threads)
+    assert (thread.channel_id, thread.user_id) == (NEW, "UANA")
+
+
+async def test_a_message_in_hand_is_sent_to_the_new_id(bench):
+    """Whoever holds a message with the old id loses it, so that a refusal there drops nothing."""
+    await bench.subscribe()
+    await bench.fail()
+    held = await bench.store.claim_outbox(bench.clock.now, 50)
+    await bench.move()
+    for item in held:
+        with pytest.raises(ClaimLost):
+            await bench.store.give_up(item)
+    again = await bench.store.claim_outbox(bench.clock.now, 50)
+    assert {item.id for item in again} == {item.id for item in held}
+    assert {item.channel_id for item in again} == {NEW}
+    assert all(item.in_doubt for item in again)
+
+
+async def test_what_is_written_late_under_the_old_id_follows(bench):
+    """A request that was in hand subscribes the old id after the move: a little later the new one is subscribed."""
+    await bench.move()
+    late = await bench.subscribe()
+    bench.clock.advance(SWEPT_AFTER[0].total_seconds())
+    await bench.sweep()
+    assert [one.id for one in await bench.subscriptions.of_channel(NEW)] == [late.id]
+
+
+async def test_moves_that_arrive_in_the_wrong_order(bench):
+    """Of two moves in a row the second may be heard of first: the channel is found where it is now."""
+    await bench.subscribe()
+    await bench.move(NEW, "C0NEWEST")
+    assert await bench.move(OLD, NEW) == "C0NEWEST"
+    assert len(await bench.subscriptions.of_channel("C0NEWEST")) == 1
+
+
+async def test_there_and_back_again(bench):
+    """A channel that gets its first id back stays there: what was left to do of the way out is no longer done."""
+    await bench.subscribe()
+    await bench.move(OLD, NEW)
+    await bench.move(NEW, OLD)
+    for after in SWEPT_AFTER:
+        bench.clock.advance(after.total_seconds())
+        await bench.sweep()
+    assert len(await bench.subscriptions.of_channel(OLD)) == 1
+
+
+async def test_a_move_counts_once(bench):
+    """Another replica that follows the same event at the same time writes nothing."""
+    request = await bench.request(text=f"{ChannelNews.MOVED} {NEW}")
+    await bench.subscriptions.move(request, OLD, NEW, bench.clock.now)
+    with pytest.raises(ClaimLost):
+        await bench.subscriptions.move(request, OLD, NEW, bench.clock.now)
+
+
+async def test_other_workspaces_stay(bench, click):
+    """What another workspace keeps under the same id is not touched."""
+    other = bench.make.press(channel=OLD, message_ts="100.000001")
+    await click(bench.store, bench.make, replace(other, origin=replace(other.origin, team_id="T0OTHER")))
+    await bench.move()
+    assert {row.channel_id for row in await bench.rows(threads)} == {OLD}
