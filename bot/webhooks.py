@@ -35,8 +35,6 @@ REPLAY_WINDOW: Final = timedelta(seconds=300)
 """How far a delivery's time may be from our clock, either way, where deliveries have a time."""
 
 DUPLICATES_KEPT_S: Final = 600.0
-SAME_BODY_S: Final = 10
-"""A body that comes again without an id or a time of its own is news after this: the same may have failed again."""
 DUPLICATES_KEPT: Final = 4096
 """For how long and how many deliveries are remembered; when there are more, the oldest are forgotten first."""
 
@@ -51,8 +49,6 @@ KNOWN_EVENT: Final = "integration.error"
 """The only name of an event that the vendor documents."""
 
 KEY_HEADER: Final = "x-webhook-secret"
-ID_HEADERS: Final = ("x-webhook-id", "webhook-id", "x-delivery-id", "idempotency-key")
-"""Where senders of webhooks put the id of a delivery, which they keep when they deliver it again."""
 
 _SIGNATURE_PREFIX: Final = re.compile(r"^(?:sha256=|v[01]=)", re.IGNORECASE)
 _UNIX_TIME: Final = re.compile(r"[0-9]{1,13}(\.[0-9]{1,9})?")
@@ -73,8 +69,9 @@ class WebhookRules:
 class Hint:
     """A verified delivery: something may have changed at FloKit.
 
-    ``delivery`` is the same when it is delivered again. ``keys`` are those of the body's JSON object, clipped for the
-    log; there are none when it is no object.
+    ``delivery`` is the same when it is delivered again: it names what is signed and nothing else, since whoever has
+    seen a delivery can give it other headers. ``keys`` are those of the body's JSON object, clipped for the log; there
+    are none when it is no object.
     """
 
     delivery: str
@@ -99,11 +96,11 @@ def parse_delivery(
     """
     folded = _fold(headers)
     timestamp = folded.get(rules.timestamp_header.lower()) if rules.timestamp_header else None
-    _check_proof(rules, folded, body, timestamp=timestamp, path_secret=path_secret)
+    proved = _prove(rules, folded, body, timestamp=timestamp, path_secret=path_secret)
     if rules.timestamp_header:
         _check_time(rules.timestamp_header, timestamp, now)
     is_known_shape, keys = _read_shape(body)
-    return Hint(_identify(folded, body, timestamp=timestamp, now=now), is_known_shape, keys)
+    return Hint(hashlib.sha256(proved).hexdigest(), is_known_shape, keys)
 
 
 def _fold(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -115,18 +112,20 @@ def _fold(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return folded
 
 
-def _check_proof(
+def _prove(
     rules: WebhookRules, headers: Mapping[str, str], body: bytes, *, timestamp: str | None, path_secret: str
-) -> None:
-    """Check that the sender knows the secret. Where there is a signature, it alone decides.
+) -> bytes:
+    """Check that the sender knows the secret, and return what is proved: the body, or the time and the body.
 
-    Everything is compared before anything is decided, so that the time tells neither what fitted nor how much of it.
+    Where there is a signature, it alone decides. Everything is compared before anything is decided, so that the time
+    tells neither what fitted nor how much of it.
     """
     signature = headers.get(rules.signature_header.lower())
     if signature is not None:
-        if not _is_signed(rules.secret, signature, body, timestamp):
+        signed = _find_signed(rules.secret, signature, body, timestamp)
+        if signed is None:
             raise WebhookRefused(f"The signature in {rules.signature_header} does not fit the body.")
-        return
+        return signed
     scheme, _, token = headers.get("authorization", "").partition(" ")
     shown = (token.strip() if scheme.lower() == "bearer" else "", headers.get(KEY_HEADER, ""), path_secret)
     if not any(shown):
@@ -137,15 +136,18 @@ def _check_proof(
     fits = [_is_same(each, rules.secret) for each in shown]
     if not any(fits):
         raise WebhookRefused("The secret is not ours.")
+    return body
 
 
-def _is_signed(secret: bytes, signature: str, body: bytes, timestamp: str | None) -> bool:
-    """Tell whether one of the header's signatures is one that we would have made."""
-    signed = [body] if timestamp is None else [body, _encode(timestamp) + b"." + body]
-    digests = [hmac.digest(secret, message, "sha256") for message in signed]
+def _find_signed(secret: bytes, signature: str, body: bytes, timestamp: str | None) -> bytes | None:
+    """Return what one of the header's signatures is of: the time and the body rather than the body alone."""
+    signed = [body] if timestamp is None else [_encode(timestamp) + b"." + body, body]
     candidates = [_decode_signature(text) for text in signature.split(",", MOST_SIGNATURES)[:MOST_SIGNATURES]]
-    fits = [hmac.compare_digest(candidate, digest) for candidate in candidates for digest in digests]
-    return any(fits)
+    fits = [
+        [hmac.compare_digest(candidate, digest) for candidate in candidates]
+        for digest in [hmac.digest(secret, message, "sha256") for message in signed]
+    ]
+    return next((message for message, fit in zip(signed, fits, strict=True) if any(fit)), None)
 
 
 def _decode_signature(text: str) -> bytes:
@@ -181,14 +183,6 @@ def _parse_time(text: str) -> datetime | None:
         return parse_at(text)
     number = float(text)
     return datetime.fromtimestamp(number / 1000 if number >= _FIRST_MILLISECONDS else number, UTC)
-
-
-def _identify(headers: Mapping[str, str], body: bytes, *, timestamp: str | None, now: datetime) -> str:
-    """Name a delivery by its own id, or by its time and body; without either, by its body and about when it came."""
-    given = next((headers[name] for name in ID_HEADERS if headers.get(name)), None)
-    sent = timestamp or f"about {now.timestamp() // SAME_BODY_S:.0f}"
-    named = b"body:%b.%b" % (_encode(sent), body) if given is None else b"id:" + _encode(given)
-    return hashlib.sha256(named).hexdigest()
 
 
 def _read_shape(body: bytes) -> tuple[bool, tuple[str, ...]]:

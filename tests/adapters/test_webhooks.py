@@ -341,21 +341,37 @@ def test_shapes(body, known, keys):
     assert (hint.is_known_shape, hint.keys) == (known, keys)
 
 
-@pytest.mark.parametrize("name", ["X-Webhook-Id", "webhook-id", "X-Delivery-Id", "Idempotency-Key"])
-def test_an_id_names_a_delivery(name):
-    """Deliveries with the same id are one, and with different ids two, whatever their bodies are."""
-    one = verify({**PROOF, name: "d1"}).delivery
-    assert verify({**PROOF, name: "d1"}, body=b"other").delivery == one
-    assert verify({**PROOF, name: "d2"}).delivery != one
-    assert verify({**PROOF, name: ""}).delivery == verify(PROOF).delivery != one
+@pytest.mark.parametrize("proof", [PROOF, {SIGNATURE: HEX}, {"Authorization": f"Bearer {SECRET}"}])
+@pytest.mark.parametrize("name", ["X-Webhook-Id", "webhook-id", "X-Delivery-Id", "Idempotency-Key", "X-Other"])
+def test_an_id_that_is_not_signed_names_nothing(name, proof):
+    """Whoever has seen a delivery can give it another id: its body names it, whatever else its headers say."""
+    one = verify(proof).delivery
+    assert verify({**proof, name: "d1"}).delivery == verify({**proof, name: "d2"}).delivery == one
 
 
-def test_without_an_id_the_content_names_a_delivery():
-    """Without an id, the same body at the same time is the same delivery."""
-    one = verify({**PROOF, TIMESTAMP: UNIX}, rules=TIMED).delivery
-    assert verify({**PROOF, TIMESTAMP: UNIX}, rules=TIMED).delivery == one
-    assert verify({**PROOF, TIMESTAMP: f"{UNIX}.5"}, rules=TIMED).delivery != one
-    assert verify({**PROOF, TIMESTAMP: UNIX}, rules=TIMED, body=BODY + b" ").delivery != one
+def test_a_body_names_a_delivery():
+    """Another body is another delivery, also with the same id and time."""
+    headers = {**PROOF, "X-Webhook-Id": "d1", TIMESTAMP: UNIX}
+    one = verify(headers, rules=TIMED).delivery
+    assert verify(headers, rules=TIMED, now=NOW + timedelta(seconds=60)).delivery == one
+    assert verify(headers, rules=TIMED, body=BODY + b" ").delivery != one
+
+
+@pytest.mark.parametrize("proof", [PROOF, {SIGNATURE: HEX}])
+def test_a_time_that_is_not_signed_names_nothing(proof):
+    """A delivery that comes again with another time is the same one, where the signature is of the body alone."""
+    one = verify({**proof, TIMESTAMP: UNIX}, rules=TIMED).delivery
+    assert verify({**proof, TIMESTAMP: f"{UNIX}.5"}, rules=TIMED).delivery == one
+
+
+def test_a_time_that_is_signed_names_a_delivery():
+    """The same body with another signed time is another delivery: the same may have failed again."""
+
+    def delivery(timestamp):
+        covering = digest(f"{timestamp}.".encode() + BODY).hex()
+        return verify({TIMESTAMP: timestamp, SIGNATURE: f"{HEX},{covering}"}, rules=TIMED).delivery
+
+    assert delivery(UNIX) == delivery(UNIX) != delivery(str(int(UNIX) + 1))
 
 
 # --- what is passed on -------------------------------------------------------------------------------------------
@@ -632,8 +648,8 @@ async def test_a_storm_is_answered(receiver, bell):
     async with serving(receiver, bell) as sender, aiohttp.ClientSession() as session:  # httpx would be the slower one
 
         async def status(number):
-            headers = {**PROOF, "X-Webhook-Id": str(number % 250)}
-            async with session.post(sender.url, data=BODY, headers=headers) as answer:
+            body = b'{"id": %d}' % (number % 250)
+            async with session.post(sender.url, data=body, headers=PROOF) as answer:
                 return answer.status
 
         statuses = await asyncio.gather(*map(status, range(500)))
