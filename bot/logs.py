@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from io import StringIO
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+from urllib.parse import quote
 
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, MutableMapping, Sequence
+
+    from structlog.typing import ExcInfo
 
 _log = structlog.get_logger(__name__)
 
@@ -20,10 +25,12 @@ EPISODE_S: Final = 60.0
 SHORTEST_BLOTTED: Final = 6
 """A shorter secret is not worth the name, and would blot out half of every line."""
 
-QUIET_LIBRARIES: Final = ("slack_bolt", "slack_sdk", "aiohttp", "httpx", "httpcore", "alembic", "asyncio", "aiosqlite")
+OURS: Final = "bot"
+"""Whose words are written at the level that is set. Others' are written from WARNING on, whatever the level is: at
+DEBUG, libraries write payloads, response_urls, people's words and the parameters of statements down."""
 
-HUSHED: Final = ("slack_sdk", "slack_bolt")
-"""At DEBUG they would write whole payloads down: response_urls, the address of the socket, people's words."""
+_SECRET_ADDRESSES: Final = re.compile(r"""(?<=hooks\.slack\.com/)[^\s"'\\]+|(?<=[?&]ticket=)[^\s"'\\&]+""")
+"""What in an address is a secret: of a response_url, and of a socket's."""
 
 SILENCED: Final = ("sqlalchemy.pool",)
 """It reports as an error that a connection to a database that is gone could not be closed; the store tells of that."""
@@ -58,10 +65,10 @@ def configure_logging(format_: Literal["console", "json"], level: str, *, secret
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if format_ == "json":
-        last: list[Any] = [_traceback_as_dict, structlog.processors.JSONRenderer()]
+        last: list[Any] = [_traceback_as_dict, structlog.processors.JSONRenderer()]  # its strings are all ASCII
     else:
-        plain = structlog.dev.plain_traceback
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback)
+        last = [_escape_values, renderer]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -78,14 +85,37 @@ def configure_logging(format_: Literal["console", "json"], level: str, *, secret
     handler.setFormatter(_Blotting(formatter, secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
-    for name in QUIET_LIBRARIES:
-        logging.getLogger(name).setLevel("WARNING" if level == "INFO" else level)
-    for name in HUSHED:
-        if logging.getLogger(name).level < logging.INFO:
-            logging.getLogger(name).setLevel(logging.INFO)
+    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
+    logging.getLogger(OURS).setLevel(level)
     for name in SILENCED:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def escape(text: str) -> str:
+    """Write what cannot be seen, or would move the cursor, colour the line or begin another one, as its escape.
+
+    Those are the control characters, all kinds of line ends, and marks that turn the direction of writing around.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _escape_values(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: _escape_value(name, value) for name, value in event.items()}
+
+
+def _escape_value(name: str, value: object) -> object:
+    if name == "exc_info" or value is None or isinstance(value, bool | int | float):
+        return value
+    return escape(value if isinstance(value, str) else repr(value))
+
+
+def _write_traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    """Write a traceback, indented: no line of it, whatever an exception says, can be taken for one of the log's."""
+    told = StringIO()
+    structlog.dev.plain_traceback(told, exc_info)
+    out.writelines(f"\n  | {escape(line)}" for line in told.getvalue().splitlines())
 
 
 class Episodes:
@@ -118,7 +148,7 @@ def _weigh_socket_reports(record: logging.LogRecord) -> bool:
     """Make a warning of what the SDK reports about its socket as an error, without the traceback of its insides."""
     if record.name.startswith("slack_bolt") and record.getMessage().startswith(SOCKET_REPORTS):
         record.levelno, record.levelname, record.exc_info, record.exc_text = logging.WARNING, "WARNING", None, None
-    return record.levelno >= logging.getLogger().level
+    return logging.getLogger(record.name).isEnabledFor(record.levelno)
 
 
 class _Blotting(logging.Formatter):
@@ -127,10 +157,18 @@ class _Blotting(logging.Formatter):
     def __init__(self, inner: logging.Formatter, secrets: Sequence[str]) -> None:
         super().__init__()
         self._inner = inner
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= SHORTEST_BLOTTED)
+        long_enough = [secret for secret in secrets if len(secret) >= SHORTEST_BLOTTED]
+        self._secrets = tuple(dict.fromkeys(form for secret in long_enough for form in _forms_of(secret)))
 
     def format(self, record: logging.LogRecord) -> str:
-        line = self._inner.format(record)
+        line = _SECRET_ADDRESSES.sub("(redacted)", self._inner.format(record))
         for secret in self._secrets:
             line = line.replace(secret, "(redacted)")
         return line
+
+
+def _forms_of(secret: str) -> list[str]:
+    """Return how a secret may be written: as it is, in an address, in JSON, in Python, or in Python within Python."""
+    slashed = [secret, *(secret.replace("\\", "\\" * times) for times in (2, 4))]
+    quoted = [form.replace(sign, f"\\{sign}") for form in slashed for sign in ("'", '"')]
+    return [*slashed, *quoted, quote(secret, safe=""), quote(secret)]

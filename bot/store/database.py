@@ -70,6 +70,7 @@ class Database:
             self.engine: AsyncEngine = create_async_engine(
                 URL.create("sqlite+aiosqlite", database=str(where)),
                 connect_args={"async_creator_fn": self._connect_sqlite},
+                hide_parameters=True,
             )
         else:
             sessions = Sessions(where, statement_s=statement_s)
@@ -78,6 +79,7 @@ class Database:
             self.engine = create_async_engine(
                 "postgresql+asyncpg://",
                 connect_args={"async_creator_fn": sessions.open},
+                hide_parameters=True,
                 pool_pre_ping=True,
                 pool_size=min(pool_size, KEPT_OPEN),
                 max_overflow=max(pool_size - KEPT_OPEN, 0),

@@ -71,14 +71,94 @@ def test_a_socket_that_the_sdk_mends_is_no_error():
     assert [(line["level"], "exception" in line) for line in lines[:2]] == [("warning", False), ("error", True)]
 
 
-def test_the_sdk_writes_no_payloads_down():
-    """Even at DEBUG, Slack's SDK and Bolt do not log payloads, which hold response_urls and people's words."""
+LIBRARIES = """
+import logging, sys
+from bot.logs import configure_logging
+configure_logging(sys.argv[1], "DEBUG", secrets=[])
+for name in (
+    "slack_sdk.web.async_client", "slack_bolt.AsyncApp", "slack_sdk.socket_mode.aiohttp", "aiosqlite", "aiohttp.server",
+    "aiohttp.access", "httpx", "httpcore.http11", "asyncio", "sqlalchemy.engine.Engine", "asyncpg", "alembic.runtime",
+    "urllib3", "a_library_of_tomorrow", "botocore",
+):
+    logging.getLogger(name).debug("https://hooks.slack.com/secret")
+    logging.getLogger(name).info("https://hooks.slack.com/secret")
+logging.getLogger("slack_sdk").warning("Failed: https://hooks.slack.com/actions/T1/2/abc and wss://x/?ticket=t1c&a=b")
+logging.getLogger("bot.x").debug("ours")
+"""
+
+
+def run(script, *arguments):
+    """Run a script, and return what it logged."""
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stderr
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_no_library_writes_payloads_down(format_):
+    """Even at DEBUG only the bot's own words are written, and of libraries their warnings, without secret addresses."""
+    log = run(LIBRARIES, format_)
+    assert "ours" in log
+    assert "secret" not in log
+    assert "hooks.slack.com/(redacted) and wss://x/?ticket=(redacted)&a=b" in log
+    assert len(log.splitlines()) == 2
+
+
+FORGED = "2026-01-01T00:00:00Z [info     ] sync_started"
+TRICKS = {
+    "a line": f"x\n{FORGED}",
+    "a carriage return": f"x\r{FORGED}",
+    "all kinds of lines": f"x\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029{FORGED}",
+    "colours": "\x1b[2K\x1b[31mred\x1b[0m\x9b31m",
+    "a title": "\x1b]0;owned\x07",
+    "turned around": "\u202egpj.exe\u202c\u2066\u2069\u200f",
+    "nothing to see": "\u200b\ufeff\x00\x7f\ud800",
+}
+WRITES = """
+import json, logging, sys, structlog
+from bot.logs import configure_logging
+configure_logging(sys.argv[1], "INFO", secrets=[])
+log = structlog.get_logger("bot.test")
+for trick in json.loads(sys.argv[2]):
+    log.info("event", value=trick, values=[trick], named={"a": trick}, number=1)
+    log.info(trick)
+    logging.getLogger("library").warning("hm %s", trick)
+    try:
+        try:
+            raise ValueError(trick)
+        except ValueError as error:
+            error.add_note(trick)
+            raise RuntimeError(trick) from error
+    except RuntimeError:
+        log.exception("failed")
+        logging.getLogger("library").exception("failed: %s", trick)
+"""
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+@pytest.mark.parametrize("trick", TRICKS.values(), ids=TRICKS)
+def test_what_is_logged_forges_no_line(format_, trick):
+    """Whatever a value or an exception says, it begins no line, moves no cursor and turns no text around."""
+    log = run(WRITES, format_, json.dumps([trick]))
+    assert all(char.isprintable() for line in log.split("\n") for char in line)
+    lines = log.splitlines()
+    if format_ == "json":
+        assert [json.loads(line)["level"] for line in lines] == ["info", "info", "warning", "error", "error"]
+    else:
+        assert [line[:2] for line in lines if not line.startswith("  | ")] == ["20"] * 5
+        assert not any(line.startswith(FORGED) for line in lines)
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+@pytest.mark.parametrize("secret", ['quote"d-secret', "back\\slash-secret", "it's-a-secret", "sl/ash+per%cent"])
+def test_secrets_are_blotted_out_however_they_are_written(format_, secret):
+    """A secret with signs in it isn't readable either: as JSON, in the repr of a value, or in an address."""
     script = (
-        "import logging; from bot.logs import configure_logging; configure_logging('json', 'DEBUG', secrets=[])\n"
-        "for name in ('slack_sdk.web.async_client', 'slack_bolt.AsyncApp', 'slack_sdk.socket_mode.aiohttp'):\n"
-        "    logging.getLogger(name).debug('https://hooks.slack.com/secret')\n"
-        "logging.getLogger('bot').debug('ours')\n"
+        "import sys, structlog; from urllib.parse import quote; from bot.logs import configure_logging\n"
+        "configure_logging(sys.argv[1], 'INFO', secrets=[sys.argv[2]])\n"
+        "log = structlog.get_logger('bot.x')\n"
+        "log.info('a b ' + sys.argv[2], value='a ' + sys.argv[2], values=[sys.argv[2]])\n"
+        "log.info('address', url='/webhooks/flokit/' + quote(sys.argv[2], safe=''))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
-    assert "ours" in done.stderr
-    assert "hooks.slack.com" not in done.stderr
+    log = run(script, format_, secret)
+    assert log.count("(redacted)") == 4
+    assert not [part for part in ("quote", "slash-secret", "a-secret", "cent", "ash") if part in log]

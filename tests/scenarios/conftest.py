@@ -139,10 +139,9 @@ class World:
 
     async def _listening(self, bot: BotProcess) -> str:
         """Start a process, and return the address of its routes; over HTTP, Slack sends there from now on."""
-        lines = len(entries_of(bot.log))
         await bot.start()
         async with asyncio.timeout(READY_WITHIN_S):
-            url = f"http://127.0.0.1:{await _port_after(bot, lines)}"
+            url = await _address_of(bot)
         if self.mode == "http":
             self.slack.request_url = f"{url}/slack/events"
         return url
@@ -374,15 +373,13 @@ def entries_of(log: str) -> list[dict[str, Any]]:
     return entries
 
 
-async def _port_after(bot: BotProcess, lines: int) -> int:
-    """Wait until a process says at which port it listens."""
-    while True:
-        for entry in entries_of(bot.log)[lines:]:
-            if entry.get("event") == "listening":
-                return int(entry["port"])
+async def _address_of(bot: BotProcess) -> str:
+    """Wait until a process says where it listens."""
+    while not bot.address:
         if bot.pid is None:
             raise AssertionError(f"the bot ended:\n{bot.log}")
         await asyncio.sleep(0.02)
+    return bot.address
 
 
 def buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
