@@ -26,7 +26,6 @@ from bot.core.errors import (
     SlackUnavailable,
     StoreUnavailable,
 )
-from bot.core.models import Message
 from bot.core.subscriptions import PauseReason
 from bot.slack import PACED
 from bot.store import codec
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
+    from bot.core.models import Message
     from bot.slack import SlackClient
     from bot.store.outbox import OutboxItem
     from bot.store.store import Store
@@ -331,7 +331,7 @@ class Sender:
 
     async def _show_plainly(self, item: OutboxItem, message: Message) -> None:
         """Slack refused the blocks: the sentence still goes out."""
-        plain = Message(message.text, (), message.metadata)
+        plain = replace(message, blocks=())
         try:
             await self._show(item, plain)
         except SlackError as error:

@@ -721,6 +721,17 @@ async def test_refused_blocks(bench):
     assert "blocks" not in message
 
 
+async def test_refused_blocks_stay_a_broadcast(bench, root):
+    """A reply that was to be shown in the channel, too, still is when Slack refuses its blocks."""
+    broken = Message(
+        "the sentence", ({"type": "section", "text": {"type": "mrkdwn", "text": "x" * 4000}},), broadcast=True
+    )
+    await note(bench, Address("T0SANDBOX", "C0DATA", root), broken)
+    await bench.send_all()
+    (reply,) = [one for one in bench.slack.messages("C0DATA", root) if one["ts"] != root]
+    assert (reply["text"], reply.get("subtype")) == ("the sentence", "thread_broadcast")
+
+
 async def test_refused_blocks_then_a_lost_reply(bench):
     """A plain sentence whose reply was lost is looked for, too."""
     broken = Message("the sentence", ({"type": "section", "text": {"type": "mrkdwn", "text": "x" * 4000}},))

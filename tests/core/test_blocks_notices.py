@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from bot.core.blocks import (
     with_invite_hint,
 )
 from bot.core.commands import COMMANDS, HelpCommand
-from bot.core.models import Integration
+from bot.core.models import Cause, Integration
 
 NOW = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)
 STRIPE = Integration("int_4j7stripe", "stripe", "error", NOW)
@@ -96,8 +97,10 @@ def test_lost_access_says_where_keys_are_made():
 
 def test_the_invite_hint_leaves_the_message_as_it_was():
     """The hint comes after the message, and says how to invite and where outcomes go."""
-    message = plain_message("Two of five need attention.")
+    message = replace(
+        plain_message("Two of five need attention."), broadcast=True, cause=Cause("Ev1"), only_for_one=True
+    )
     hinted = with_invite_hint(message, "UBOT", command="/fk")
-    assert hinted.blocks[:-1] == message.blocks
+    assert replace(hinted, text=message.text, blocks=hinted.blocks[:-1]) == message
     assert "`/invite` <@UBOT> and then `/fk status`" in hinted.text
     assert "direct message" in str(hinted.blocks[-1])

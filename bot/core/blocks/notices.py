@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bot.core.advice import API_KEYS
@@ -135,4 +136,4 @@ def with_invite_hint(message: Message, bot_user_id: str, *, command: str = "/flo
         f"{mention(Person(bot_user_id, 'me'))} and then {code(f'{command} status', COMMAND_CHARS)} again. "
         "The outcome of a sync that you start here comes to you as a direct message."
     )
-    return Message(f"{message.text} {hint}", (*message.blocks, context(hint)), message.metadata)
+    return replace(message, text=f"{message.text} {hint}", blocks=(*message.blocks, context(hint)))
