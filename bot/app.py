@@ -16,6 +16,7 @@ from bot.diagnosis import Live
 from bot.health import Health
 from bot.housekeeper import Housekeeper
 from bot.metrics import Metrics, Scraper, SocketState
+from bot.network import DIRECT
 from bot.policy_file import load_policy
 from bot.pulse import feel_pulse
 from bot.settings import Mode, wants_traces
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from slack_bolt.async_app import AsyncApp
 
+    from bot.network import Network
     from bot.settings import Settings
     from bot.slack import Identity
     from bot.worker import Worker
@@ -73,7 +75,7 @@ class Bot:
         owner = f"{socket.gethostname()}:{new_id('bot')}"
         self._store = Store(self._database, owner=owner, lease_s=settings.lease_s)
         self._timers = Timers(self._database, owner=owner, lease_s=settings.lease_s)
-        self._telemetry = Metrics(_make_tracer(), run_deadline_s=settings.follow_up_deadline_s)
+        self._telemetry = Metrics(_make_tracer(settings.network), run_deadline_s=settings.follow_up_deadline_s)
         self._slack = SlackClient(
             settings.slack_bot_token.get_secret_value(),
             api_url=settings.slack_web_api_url,
@@ -269,7 +271,11 @@ class Bot:
         if app_token is None:
             self._web.bolt = bolt
             return None
-        self._health.socket = SlackSocket(bolt, app_token.get_secret_value())
+        self._health.socket = SlackSocket(
+            bolt,
+            lambda: self._slack.fetch_socket_url(app_token.get_secret_value()),
+            network=self._settings.network,
+        )
         return group.create_task(self._health.socket.keep_open())
 
     async def _hand_over(self, workers: Sequence[Worker[Any]]) -> None:
@@ -301,14 +307,14 @@ def _make_verifier(settings: Settings) -> SlackVerifier | None:
     return SlackVerifier(secret.get_secret_value()) if secret and settings.mode is Mode.HTTP else None
 
 
-def _make_tracer() -> Tracer:
+def _make_tracer(network: Network = DIRECT) -> Tracer:
     """Make what the environment asks for; without OpenTelemetry nothing is imported, and nothing traced."""
     if not wants_traces():
         return Tracer()
     try:
         from bot.traces import make_tracer  # noqa: PLC0415 - it is an extra
 
-        return make_tracer()
+        return make_tracer(network)
     except ImportError as error:
         log.warning("traces_not_made", missing=error.name)
         return Tracer()

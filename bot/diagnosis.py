@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -121,7 +122,7 @@ class Diagnosis:
 
     async def _look_at_settings(self) -> list[Finding]:
         how = "Socket Mode" if self._settings.mode is Mode.SOCKET else "HTTP"
-        found = [fine(f"settings: complete, Slack over {how}")]
+        found = [fine(f"settings: complete, Slack over {how}"), *self._ways()]
         secret = self._settings.flokit_webhook_secret
         if secret is None:
             return found
@@ -133,6 +134,12 @@ class Diagnosis:
         if self._live:
             found.append(diagnosis.judge_webhooks(self._live.webhook_at(), self._clock()))
         return found
+
+    def _ways(self) -> list[Finding]:
+        """Say through which proxy each host is reached, where any is named at all."""
+        proxies = self._settings.network.proxies
+        ways = {urlsplit(url).hostname: proxies.way_to(url) for url in self._settings.urls} if proxies else {}
+        return [fine(f"network: {host} {way}") for host, way in ways.items()]
 
     async def _look_at_policy(self) -> list[Finding]:
         """Say which policy holds or what is wrong with it; on the command line also who may do what."""

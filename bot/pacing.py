@@ -1,4 +1,4 @@
-"""Token buckets: how many calls may go now, and how long to wait for the next. No I/O, no sleeping."""
+"""How many calls may go now, and how long to wait for the next or before trying again. No I/O, no sleeping."""
 
 from __future__ import annotations
 
@@ -49,3 +49,23 @@ class Bucket:
         """Nothing would be forgotten if this bucket were made anew."""
         now = self.clock()
         return now >= self._held_until and self._tokens + (now - self._filled_at) * self.per_s >= self.burst
+
+
+@dataclass
+class Backoff:
+    """How long to wait before trying again: twice as long each time, and not the same in all processes."""
+
+    first_s: float
+    longest_s: float
+    jitter: Callable[[], float]
+    _tries: int = field(init=False, default=0)
+
+    def next_s(self, *, at_least_s: float = 0.0) -> float:
+        """Return the seconds to wait now; ``at_least_s`` is what the other side asks for."""
+        pause_s = min(self.first_s * 2.0 ** min(self._tries, 32), self.longest_s)
+        self._tries += 1
+        return max(pause_s * (0.75 + self.jitter() / 4), at_least_s)
+
+    def reset(self) -> None:
+        """Begin with the shortest pause again."""
+        self._tries = 0

@@ -361,7 +361,7 @@ class SlackClient:
             async with self._session.post(response_url, json=body, proxy=proxy.url if proxy else None) as response:
                 text = await response.text()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise SlackUnavailable(why_unavailable(error, self._network, response_url)) from error
+            raise SlackUnavailable(why_unavailable(error)) from error
         if response.status == 429:
             raise SlackRateLimited("Slack asks to slow down", retry_after_s=_retry_after_s(response.headers))
         if response.status >= 500:
@@ -403,7 +403,7 @@ class SlackClient:
             AttributeError,  # the SDK takes any JSON for an object
             RecursionError,  # JSON of a thousand levels
         ) as error:
-            raise SlackUnavailable(why_unavailable(error, self._network, self._api_url)) from error
+            raise SlackUnavailable(why_unavailable(error)) from error
         if not isinstance(response.data, dict):  # the SDK hands text and gzip through as they are
             raise SlackUnavailable("Slack answered with something else than an object")
         return response

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from bot.core.hosts import is_loopback, slack_domain
+from bot.core.proxies import UnusableProxyError
 from bot.network import DIRECT, tls_failure
 
 if TYPE_CHECKING:
@@ -65,19 +66,18 @@ def _utf8() -> str:
     return "utf-8"
 
 
-def why_unavailable(error: Exception, network: Network, url: str) -> str:
-    """Say in words why Slack gave no answer: TLS and proxies are named, for somebody must change something there."""
-    try:
-        proxy = network.proxies.proxy_for(url)
-    except ValueError:
-        proxy = None
+def why_unavailable(error: Exception) -> str:
+    """Say in words why Slack gave no answer: TLS and proxies are named, for somebody must change something there.
+
+    The error's own words may hold addresses that are secret.
+    """
     if reason := tls_failure(error):
         return f"Slack could not be reached: {reason}"
-    if proxy and isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"Slack could not be reached: the proxy {proxy} answered HTTP {error.status}"
-    if proxy and isinstance(error, aiohttp.ClientProxyConnectionError):
-        return f"Slack could not be reached: no connection to the proxy {proxy}"
-    return "Slack did not answer"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"Slack could not be reached: the proxy answered HTTP {error.status}"
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return "Slack could not be reached: no connection to the proxy"
+    return str(error) if isinstance(error, UnusableProxyError) else "Slack did not answer"
 
 
 class _Bounded:

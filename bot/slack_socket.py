@@ -1,50 +1,111 @@
-"""Socket Mode: one connection to Slack that is kept open, and built anew when it goes deaf.
+"""Socket Mode: one connection to Slack that is kept open, and replaced when it goes deaf. No loop is without a pause.
 
-The SDK reconnects by itself, but can be left connected and hear nothing
-(https://github.com/slackapi/python-slack-sdk/issues/1701, https://github.com/slackapi/bolt-python/issues/1529).
+The SDK's client can be left connected and hear nothing (https://github.com/slackapi/python-slack-sdk/issues/1701,
+https://github.com/slackapi/bolt-python/issues/1529), asks for a new address as fast as Slack refuses one, and takes its
+proxy from the environment by rules of its own. So the connection is made here; Bolt only answers what comes over it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import random
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+import aiohttp
 import structlog
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+
+from bot.core.errors import SlackError
+from bot.network import DIRECT
+from bot.pacing import Backoff
+from bot.slack_session import why_unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from slack_bolt.async_app import AsyncApp
-    from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
-    from slack_sdk.socket_mode.request import SocketModeRequest
+
+    from bot.network import Network
 
 log = structlog.get_logger(__name__)
 
 PING_INTERVAL_S: Final = 3.0
-"""How often the SDK pings Slack, and how soon it notices a dropped socket."""
+"""How often Slack is pinged."""
 
-DEAF_AFTER_S: Final = 30.0
-"""A socket on which no ping was answered for this long hears nothing."""
+DEAF_AFTER_S: Final = 12.0
+"""A socket on which nothing was heard for this long, not even the answer to a ping, hears nothing."""
 
-REOPEN_PAUSE_S: Final = 1.0
+OPENS_WITHIN_S: Final = 10.0
+"""How long a connection may take, and how long Slack may then take to say hello."""
+
+PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 15.0
+"""The pause before a socket is opened again grows from the one to the other, while none of them lasts."""
+
+LASTS_AFTER_S: Final = 60.0
+"""A socket that was open for this long was a good one."""
+
+CLOSES_WITHIN_S: Final = 1.0
+"""How long answers that are on their way, and Slack's goodbye, are waited for."""
 
 MOST_KEYS: Final = 20
 KEY_CHARS: Final = 40
 
 
-class SlackSocket:
-    """The connection of one process; the SDK's own reconnects happen inside it."""
+@dataclass(eq=False)
+class _Connection(AsyncBaseSocketModeClient):
+    """One socket: what Bolt sends its answers over."""
 
-    def __init__(self, bolt: AsyncApp, app_token: str, *, clock: Callable[[], float] = time.time) -> None:
+    socket: aiohttp.ClientWebSocketResponse
+    heard_at: float
+    logger: logging.Logger = field(default_factory=lambda: logging.getLogger("slack_bolt"))
+    is_greeted: bool = False
+    handling: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def send_message(self, message: str) -> None:
+        """Send an answer; on a socket that closed meanwhile it is lost, and Slack asks again."""
+        try:
+            await self.socket.send_str(message)
+        except ConnectionError:
+            log.warning("answer_not_sent")
+
+
+class SlackSocket:
+    """The connection of one process.
+
+    Args:
+        bolt: what answers.
+        fetch_url: asks Slack where to open the next socket.
+        network: the proxy to go through and the certificates to trust.
+        clock: seconds of the wall clock.
+        jitter: a number from 0 to 1 that spreads what many processes do.
+        pause: lets the time between two sockets pass.
+    """
+
+    def __init__(
+        self,
+        bolt: AsyncApp,
+        fetch_url: Callable[[], Awaitable[str]],
+        *,
+        network: Network = DIRECT,
+        clock: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
         self._bolt = bolt
-        self._app_token = app_token
+        self._fetch_url = fetch_url
+        self._network = network
         self._clock = clock
-        self._handler: AsyncSocketModeHandler | None = None
-        self._greeted: object = None
-        """The session on which Slack has said hello: from then on it delivers."""
+        self._pauses = Backoff(PAUSE_S, LONGEST_PAUSE_S, jitter)
+        self._pause = pause
+        self._connection: _Connection | None = None
+        self._trouble = ""
         self.connections: int | None = None
         """How many sockets of this app are open, as Slack said when this one was opened."""
         self.greeted_at: float | None = None
@@ -53,22 +114,25 @@ class SlackSocket:
         """How often it did."""
 
     async def keep_open(self) -> None:
-        """Open the socket, and open another whenever it is broken for good; runs until cancelled."""
+        """Open the socket, and another whenever it is closed or deaf; runs until cancelled."""
         while True:
+            at_least_s, opened_at = 0.0, self._clock()
             try:
-                await self._open()
-                await self._until_broken()
-            except Exception as error:  # noqa: BLE001 - the SDK lets through whatever its transports raise
-                log.warning("socket_not_open", error=type(error).__name__)
-                await asyncio.sleep(REOPEN_PAUSE_S)
-            # First closed, then opened: of two sockets Slack would go on giving every other envelope to the deaf one.
-            await self.close()
+                await self._use_one()
+                self._trouble = ""
+            except Exception as error:  # noqa: BLE001 - whatever a transport raises, the next one may work
+                at_least_s = getattr(error, "retry_after_s", None) or 0.0
+                self._trouble = str(error) if isinstance(error, SlackError) else why_unavailable(error)
+                log.warning("socket_not_open", error=type(error).__name__, reason=self._trouble)
+            if self._clock() - opened_at >= LASTS_AFTER_S:
+                self._pauses.reset()
+            await self._pause(self._pauses.next_s(at_least_s=at_least_s))
 
     async def close(self) -> None:
         """Close the socket; what Slack sends from now on goes to another one, or to nobody."""
-        handler, self._handler = self._handler, None
-        if handler:
-            await handler.close_async()  # type: ignore[no-untyped-call]
+        connection, self._connection = self._connection, None
+        if connection:
+            await _close(connection)
 
     @property
     def age_s(self) -> float | None:
@@ -77,63 +141,116 @@ class SlackSocket:
 
     async def problem(self) -> str:
         """Say what keeps Slack from reaching us; "" when nothing does."""
-        if self._handler is None or self._handler.client.current_session is None:
-            return "not connected yet"
-        client = self._handler.client
-        if client.current_session is not self._greeted:
+        connection = self._connection
+        if connection is None:
+            state = "not connected yet" if self.greeted_at is None else "the socket is closed; reconnecting"
+            return f"{state} ({self._trouble})" if self._trouble else state
+        if connection.socket.closed:
+            return "the socket is closed; reconnecting"
+        if not connection.is_greeted:
             return "connected, but Slack has not said hello yet"
-        heard_at = client.last_ping_pong_time
-        if heard_at is not None and self._clock() - heard_at > DEAF_AFTER_S:
-            return f"the socket is deaf: nothing heard for {self._clock() - heard_at:.0f} s"
-        return "" if await client.is_connected() else "the socket is closed; reconnecting"
+        silent_s = self._clock() - connection.heard_at
+        return f"the socket is deaf: nothing heard for {silent_s:.0f} s" if silent_s > DEAF_AFTER_S else ""
 
-    async def _open(self) -> None:
-        self._handler = AsyncSocketModeHandler(self._bolt, self._app_token, ping_interval=PING_INTERVAL_S)
-        client = self._handler.client
-        client.proxy = self._bolt.client.proxy
-        client.message_listeners.append(self._note_hello)
-        client.socket_mode_request_listeners[:] = [self._handle]
-        enqueue = client.enqueue_message
+    async def _use_one(self) -> None:
+        """Open a socket and answer what comes over it until it ends."""
+        url = await self._fetch_url()
+        proxy = self._network.proxies.proxy_for(url)
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._network.tls), cookie_jar=aiohttp.DummyCookieJar()
+        ) as session:
+            async with asyncio.timeout(OPENS_WITHIN_S):
+                socket = await session.ws_connect(
+                    url,
+                    proxy=proxy.url if proxy else None,
+                    autoping=False,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSES_WITHIN_S),
+                )
+            connection = self._connection = _Connection(socket, self._clock())
+            pinging = asyncio.create_task(self._ping(connection))
+            try:
+                await self._receive(connection)
+            finally:
+                pinging.cancel()
+                # First closed, then another one opened: of two, Slack would give every other envelope to this one.
+                await _close(connection)
+                if self._connection is connection:
+                    self._connection = None
 
-        async def enqueue_readable(message: str) -> None:
-            if _is_readable(message):
-                await enqueue(message)
+    async def _receive(self, connection: _Connection) -> None:
+        """Take what comes, until the socket closes or Slack asks for another one."""
+        async for message in connection.socket:
+            connection.heard_at = self._clock()
+            if message.type is aiohttp.WSMsgType.PING:
+                await connection.socket.pong(message.data)
+            elif message.type is aiohttp.WSMsgType.TEXT and not self._take(connection, message.data):
+                return
 
-        client.enqueue_message = enqueue_readable  # type: ignore[method-assign]
-        await self._handler.connect_async()  # type: ignore[no-untyped-call]
+    def _take(self, connection: _Connection, frame: str) -> bool:
+        """Begin to answer one envelope; False when Slack asks for another socket."""
+        if not _is_readable(frame):
+            return True
+        envelope = json.loads(frame) if frame.startswith("{") else {}
+        kind = envelope.get("type")
+        if kind == "hello":
+            self._note_hello(connection, envelope)
+        elif kind == "disconnect":
+            log.info("socket_renewed", reason=str(envelope.get("reason"))[:KEY_CHARS])
+            return False
+        else:
+            handling = asyncio.create_task(self._handle(connection, envelope))
+            connection.handling.add(handling)
+            handling.add_done_callback(connection.handling.discard)
+        return True
 
-    async def _handle(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
+    async def _handle(self, connection: _Connection, envelope: dict[str, Any]) -> None:
         """Hand an envelope to Bolt; one that it stumbles over is not acked, and named by its keys."""
-        if self._handler is None:
-            return
         try:
-            await self._handler.handle(client, request)  # type: ignore[arg-type]
-        except (AttributeError, LookupError, TypeError, ValueError) as error:  # Bolt reads it before any of our code
-            log.warning("envelope_refused", reason=type(error).__name__, keys=_keys_of(request.payload))
+            request = SocketModeRequest.from_dict(envelope)
+            if request is not None:
+                response = await run_async_bolt_app(self._bolt, request)
+                await send_async_response(connection, request, response, time.time())
+        except Exception as error:  # noqa: BLE001 - Bolt reads it before any of our code
+            log.warning("envelope_refused", reason=type(error).__name__, keys=_keys_of(envelope.get("payload")))
 
-    async def _note_hello(self, client: Any, message: dict[str, Any], _raw: str | None = None) -> None:
-        if message.get("type") == "hello":
-            self._greeted = client.current_session
-            self.greeted_at = self._clock()
-            self.greetings += 1
-            count = message.get("num_connections")
-            self.connections = count if isinstance(count, int) else None
-            log.info("connected", connections=self.connections)
+    def _note_hello(self, connection: _Connection, message: dict[str, Any]) -> None:
+        connection.is_greeted = True
+        self.greeted_at = self._clock()
+        self.greetings += 1
+        count = message.get("num_connections")
+        self.connections = count if isinstance(count, int) else None
+        log.info("connected", connections=self.connections)
 
-    async def _until_broken(self) -> None:
-        """Return when the SDK has not mended the socket by itself for ``DEAF_AFTER_S``."""
-        fine_at = self._clock()
-        while self._clock() - fine_at < DEAF_AFTER_S:
+    async def _ping(self, connection: _Connection) -> None:
+        """Ask again and again whether anybody is there; close the socket when nobody is."""
+        opened_at = self._clock()
+        problem = ""
+        while not problem and not connection.socket.closed:
+            try:
+                await connection.socket.ping()
+            except ConnectionError:
+                break
             await asyncio.sleep(PING_INTERVAL_S)
-            if not await self.problem():
-                fine_at = self._clock()
-        log.warning("socket_rebuilt", problem=await self.problem())
+            if connection.is_greeted:
+                problem = await self.problem()
+            elif self._clock() - opened_at > OPENS_WITHIN_S:
+                problem = "Slack has not said hello"
+        if problem:
+            log.warning("socket_rebuilt", problem=problem)
+        await connection.socket.close()
+
+
+async def _close(connection: _Connection) -> None:
+    """Let answers that are on their way go out, then say goodbye."""
+    if connection.handling:
+        await asyncio.wait(connection.handling, timeout=CLOSES_WITHIN_S)
+    await connection.socket.close()
 
 
 def _is_readable(frame: str) -> bool:
-    """Tell whether the SDK can read a frame; it would write down whole what it cannot."""
+    """Tell whether a frame can be read; what cannot be is written down nowhere."""
     if not frame.startswith("{"):
-        return True  # some of Slack's pings are such texts; the SDK passes them by
+        return True  # some of Slack's pings are such texts
     try:
         envelope = json.loads(frame)
     except (ValueError, RecursionError):
@@ -145,5 +262,7 @@ def _is_readable(frame: str) -> bool:
     return False
 
 
-def _keys_of(value: dict[str, Any]) -> list[str]:
+def _keys_of(value: Any) -> list[str]:
+    if not isinstance(value, dict):
+        return []
     return [key[:KEY_CHARS] for key in list(value)[:MOST_KEYS]]

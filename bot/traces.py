@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -17,10 +17,15 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from bot import __version__
+from bot.network import DIRECT
 from bot.telemetry import Attribute, Tracer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import requests
+
+    from bot.network import Network
 
 CLOSES_WITHIN_S: Final = 2.0
 """The whole process has 10 s to stop; a collector that is away must not take them."""
@@ -85,7 +90,35 @@ def _given(attributes: Mapping[str, Attribute]) -> dict[str, str | int | float |
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-def make_tracer() -> OtelTracer:
+def _make_session(network: Network) -> requests.Session:
+    """Make the exporter's HTTP session, which does not read the environment by rules of its own."""
+    import requests  # noqa: PLC0415 - it comes with the exporter
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+
+    class Session(requests.Session):
+        def merge_environment_settings(
+            self, url: Any, _proxies: Any, stream: Any, verify: Any, cert: Any
+        ) -> dict[str, Any]:
+            proxy = network.proxies.proxy_for(str(url))
+            chosen = {"http": proxy.url, "https": proxy.url} if proxy else {}
+            return dict(super().merge_environment_settings(url, chosen, stream, verify, cert))
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *arguments: Any, **options: Any) -> Any:
+            return super().init_poolmanager(*arguments, ssl_context=network.make_tls(), **options)
+
+        def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
+            tls = {"ssl_context": network.make_tls(), "proxy_ssl_context": network.make_tls()}
+            return super().proxy_manager_for(proxy, **{**options, **tls})
+
+    session = Session()
+    session.trust_env = False
+    session.mount("https://", Adapter())
+    session.mount("http://", Adapter())
+    return session
+
+
+def make_tracer(network: Network = DIRECT) -> OtelTracer:
     """Make a tracer that sends to a collector by OTLP over HTTP, as the standard OTEL_* variables say.
 
     https://opentelemetry.io/docs/specs/otel/protocol/exporter/
@@ -96,5 +129,5 @@ def make_tracer() -> OtelTracer:
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
         resource = resource.merge(Resource({SERVICE_NAME: "flokit-bot", "service.version": __version__}))
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(session=_make_session(network))))
     return OtelTracer(provider)

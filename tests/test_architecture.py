@@ -81,6 +81,7 @@ SIDEWAYS = {
     ("bot.settings", "bot.network"),
     ("bot.policy_file", "bot.policy_text"),
     ("bot.slack", "bot.slack_session"),
+    ("bot.slack_socket", "bot.slack_session"),
     ("bot.actions", "bot.access"),
     ("bot.actions", "bot.alerts"),
     ("bot.actions", "bot.answers"),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
 import structlog
+from aiohttp import web
 from slack_bolt.app.async_app import AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import slack_socket
+from bot.slack import SlackClient
 from bot.slack_socket import DEAF_AFTER_S, SlackSocket
 
 
@@ -35,15 +37,26 @@ def clock():
 async def socket(local_slack, monkeypatch, clock):
     """Keep a socket open."""
     monkeypatch.setattr(slack_socket, "PING_INTERVAL_S", 0.5)
-    bolt = AsyncApp(client=AsyncWebClient("xoxb-sandbox", base_url=local_slack.api_url))
+    async with kept_open(local_slack.api_url, clock) as opened:
+        await until_fine(opened)
+        yield opened
+
+
+@asynccontextmanager
+async def kept_open(api_url, clock, **options):
+    """Keep a socket open to the Slack at this address."""
+    client = SlackClient("xoxb-sandbox", api_url=api_url)
+    bolt = AsyncApp(client=client.web)
     bolt.command("/flokit")(_ack)
-    opened = SlackSocket(bolt, "xapp-sandbox", clock=clock)
+    opened = SlackSocket(bolt, lambda: client.fetch_socket_url("xapp-sandbox"), clock=clock, **options)
     task = asyncio.create_task(opened.keep_open())
-    await until_fine(opened)
-    yield opened
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await opened.close()
+    try:
+        yield opened
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await opened.close()
+        await client.aclose()
 
 
 async def _ack(ack):
@@ -83,10 +96,9 @@ async def test_a_deaf_socket_is_closed_and_then_another_opened(socket, local_sla
 
 async def test_a_socket_that_slack_wants_renewed_is_renewed(socket, local_slack):
     """Slack closes each connection after some hours: the next one takes its place."""
-    first = socket._greeted
     await local_slack.refresh_sockets()
     async with asyncio.timeout(10):
-        while socket._greeted is first:
+        while socket.greetings < 2:
             await asyncio.sleep(0.01)
     await until_fine(socket)
     assert (await local_slack.command("UANA", "C0DATA", "x")).ok
@@ -116,4 +128,110 @@ async def test_a_malformed_envelope_is_one_warning_without_its_words(socket, loc
 
 def test_a_socket_that_was_never_opened_says_so():
     """Before the first connection there is a reason, not an error."""
-    assert asyncio.run(SlackSocket(AsyncApp(token="xoxb-x"), "xapp-x").problem()) == "not connected yet"
+    assert asyncio.run(SlackSocket(AsyncApp(token="xoxb-x"), None).problem()) == "not connected yet"
+
+
+# --- a Slack that drives the bot in circles ------------------------------------------------------------------------
+
+WATCHED_S = 20.0
+MOST_CALLS = 20
+HELLO = {"type": "hello", "num_connections": 1}
+
+
+class Restless:
+    """A Slack that answers every call for a socket in one way, and its sockets in another."""
+
+    def __init__(self, refuse=None, greet=None, hang_up=True):
+        self.calls, self.sockets, self.url = 0, 0, ""
+        self._refuse, self._greet, self._hang_up = refuse, greet, hang_up
+
+    async def api(self, _request):
+        """Answer apps.connections.open."""
+        self.calls += 1
+        if self._refuse:
+            status, headers = self._refuse
+            return web.json_response({"ok": False, "error": "ratelimited"}, status=status, headers=headers)
+        return web.json_response({"ok": True, "url": f"ws{self.url.removeprefix('http')}/link"})
+
+    async def link(self, request):
+        """Take a socket."""
+        self.sockets += 1
+        if self._greet is None:
+            return web.Response(status=503)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        for frame in self._greet:
+            await socket.send_json(frame)
+        if not self._hang_up:
+            await socket.receive()
+        await socket.close()
+        return socket
+
+
+@asynccontextmanager
+async def restless(**how):
+    """Run such a Slack."""
+    slack, app = Restless(**how), web.Application()
+    app.router.add_post("/api/{method}", slack.api)
+    app.router.add_get("/link", slack.link)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    slack.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield slack
+    finally:
+        await runner.cleanup()
+
+
+DISCONNECT = {"type": "disconnect", "reason": "refresh_requested"}
+CIRCLES = {
+    "Retry-After: 0": {"refuse": (429, {"Retry-After": "0"})},
+    "no Retry-After": {"refuse": (429, {})},
+    "a socket that is refused": {},
+    "a socket that closes at once": {"greet": []},
+    "a socket that closes after hello": {"greet": [HELLO]},
+    "a socket that wants another one": {"greet": [HELLO, DISCONNECT], "hang_up": False},
+    "a flood of such wishes": {"greet": [HELLO, *[DISCONNECT] * 50], "hang_up": False},
+}
+
+
+@pytest.mark.parametrize("circle", CIRCLES)
+async def test_no_slack_is_asked_in_a_circle(circle):
+    """Whatever Slack does, it is asked for a socket at most 20 times in 20 s, and opened at most as often."""
+    pauses, over = [], asyncio.Event()
+
+    async def pause(seconds):
+        """Let the pauses pass at once, and add them up."""
+        pauses.append(seconds)
+        if sum(pauses) >= WATCHED_S:
+            over.set()
+            await asyncio.Event().wait()
+
+    options = {"jitter": lambda: 0.0, "pause": pause}
+    async with restless(**CIRCLES[circle]) as slack, kept_open(f"{slack.url}/api/", time.time, **options):
+        async with asyncio.timeout(30):
+            await over.wait()
+    assert slack.calls == len(pauses) <= MOST_CALLS
+    assert slack.sockets <= slack.calls
+
+
+async def test_a_slack_that_never_says_hello_is_left(monkeypatch):
+    """A socket on which nobody says hello is closed, and another one is asked for."""
+    monkeypatch.setattr(slack_socket, "PING_INTERVAL_S", 0.05)
+    monkeypatch.setattr(slack_socket, "OPENS_WITHIN_S", 0.2)
+    async with restless(greet=[], hang_up=False) as slack, kept_open(f"{slack.url}/api/", time.time) as opened:
+        async with asyncio.timeout(20):
+            while slack.sockets < 2:
+                await asyncio.sleep(0.01)
+        assert opened.greetings == 0
+
+
+async def test_why_there_is_no_socket_is_said():
+    """Readiness says what keeps the socket from being opened, without the address of the socket."""
+    async with restless() as slack, kept_open(f"{slack.url}/api/", time.time) as opened:
+        async with asyncio.timeout(20):
+            while slack.sockets < 2:
+                await asyncio.sleep(0.01)
+        problem = await opened.problem()
+    assert problem == "not connected yet (Slack did not answer)"
