@@ -7,7 +7,9 @@
                              the same trouble, ``confirm_s`` later            OPENED (flapping after several opens)
                              no trouble                                       the suspicion is dropped
                              ``syncing``                                      nothing: neither trouble nor proof
-    an open incident         another trouble, or another error text           CHANGED
+    an open incident         a trouble or an error text not told yet          CHANGED, once in ``CHANGE_EVERY``;
+                                                                              EDITED until then
+                             one that was told earlier and came back          REPEATED: a counter goes up
                              the same trouble after a sync or a quiet time    REPEATED: a counter goes up
                              ``syncing``                                      SYNCING
                              no trouble, no newer success either              QUIET: not proven yet
@@ -25,6 +27,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from bot.core.advice import stale_after_s
 from bot.core.error_texts import same_text
@@ -45,6 +48,8 @@ class Change(StrEnum):
 
     OPENED = "opened"
     CHANGED = "changed"
+    EDITED = "edited"
+    """Another failure so soon after the last one was told that only the message shows it for now."""
     REPEATED = "repeated"
     SYNCING = "syncing"
     QUIET = "quiet"
@@ -62,6 +67,29 @@ class Rules:
     flapping_opens: int = 3
     """So many incidents within the window, and the last one becomes the one rolling message."""
     flapping_window_s: float = 3600.0
+
+
+CHANGE_EVERY: Final = timedelta(minutes=10)
+"""At most so often it is told that an incident is another failure now; a message in the channel, where it is loud."""
+
+REMEMBERED: Final = 10
+"""So many failures of an incident are remembered as told."""
+
+REMEMBERED_CHARS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A failure that was told within an incident. A long text is cut, which "…" shows."""
+
+    trouble: Trouble
+    text: str = ""
+
+    def is_same(self, other: Told) -> bool:
+        """Tell whether both are the same failure; how long nothing succeeded makes no difference."""
+        if self.trouble is not other.trouble:
+            return False
+        return self.trouble is Trouble.STALE or same_text(self.text, other.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +118,10 @@ class Incident:
     gone: bool = False
     repaired_by: Person | None = None
     """Whose resync brought the success, where it was one."""
+    told: tuple[Told, ...] = ()
+    """The failures that were told so far, the newest last; the first one opened it."""
+    changed_at: datetime | None = None
+    """When it was told last that this is another failure now."""
 
     @property
     def is_open(self) -> bool:
@@ -298,6 +330,7 @@ def _open(
         opened_at=suspicion.first_at,
         flapping=len(opens) >= rules.flapping_opens,
         opens=len(opens),
+        told=(_told_of(suspicion.trouble, seen),),
         continues_run_id=run.run_id if run and run.told_of(seen, watched.fine_at) else "",
     )
     return Verdict(
@@ -355,6 +388,11 @@ def _recovered(watched: Watched, incident: Incident, sighting: Sighting, rules: 
     return Verdict(done, closed, Change.RECOVERED)
 
 
+def _told_of(trouble: Trouble, seen: Integration) -> Told:
+    text = seen.error_message or ""
+    return Told(trouble, text if len(text) <= REMEMBERED_CHARS else f"{text[:REMEMBERED_CHARS]}…")
+
+
 def _still_troubled(watched: Watched, before: Incident, seen_now: Incident, trouble: Trouble, rules: Rules) -> Verdict:
     seen, at = seen_now.integration, seen_now.seen_at
     after = replace(seen_now, trouble=trouble, failure=seen, quiet_since=None)
@@ -362,8 +400,16 @@ def _still_troubled(watched: Watched, before: Incident, seen_now: Incident, trou
         since = at - timedelta(seconds=rules.flapping_window_s)
         opens = (*(opened for opened in watched.opens if opened > since), at)
         watched, after = replace(watched, opens=opens), replace(after, opens=len(opens))
-    if trouble is not before.trouble or (trouble is not Trouble.STALE and not same_failure(before.failure, seen)):
-        return _kept(watched, after, Change.CHANGED)
+    now, last = _told_of(trouble, seen), _told_of(before.trouble, before.failure)
+    told = before.told or (last,)
+    if not any(one.is_same(now) for one in told):
+        if before.changed_at is None or at - before.changed_at >= CHANGE_EVERY:
+            after = replace(after, told=(*told, now)[-REMEMBERED:], changed_at=at)
+            return _kept(watched, after, Change.CHANGED)
+        if not last.is_same(now):
+            return _kept(watched, after, Change.EDITED)
+    elif not last.is_same(now):
+        return _kept(watched, replace(after, repeats=before.repeats + 1), Change.REPEATED)
     paused = before.quiet_since is not None or before.integration.status == Status.SYNCING
     if paused or _has_newer_success(seen, before.failure):
         return _kept(watched, replace(after, repeats=before.repeats + 1), Change.REPEATED)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bot.core.subscriptions import Subscription
     from bot.store.database import Database
 
+_TROUBLED: Final = (Change.OPENED, Change.CHANGED, Change.EDITED, Change.REPEATED)
+
 RAISED_TOGETHER: Final = 50
 """So many incidents that are open already are shown to a new subscriber in one transaction."""
 
@@ -57,7 +59,7 @@ async def tell(
         await _tell_again(connection, alert, incident, change, wishes.get(alert.channel_id), told_by_run, now)
     if standing:
         await outbox.bump_panels(connection, [alert.id for alert in standing], now)
-    if incident.is_open and change in (Change.OPENED, Change.CHANGED):
+    if incident.is_open and change in _TROUBLED:  # it may be a trouble now that another channel asked for
         known = {alert.channel_id for alert in standing}
         for channel_id, wish in wishes.items():
             if channel_id not in known:

@@ -14,7 +14,7 @@ from bot.core.alerts import Snooze, Word
 from bot.core.incidents import Change, Rules
 from bot.core.models import Integration, Message, Person
 from bot.core.requests import Origin, Request, RequestKind
-from bot.core.subscriptions import PauseReason, Subscription
+from bot.core.subscriptions import News, PauseReason, Style, Subscription
 from bot.store import codec
 from bot.store.alerts import RAISED_TOGETHER
 from bot.store.bell import Bell
@@ -106,6 +106,23 @@ async def subscribe(replica, store, make, channel="C0DATA", **wishes):
     address = Address(TEAM, channel, user_id="UANA")
     await replica.subscriptions.add(request, subscription, HELLO, address, None, replica.clock.now)
     return subscription
+
+
+async def test_failures_in_turn_make_no_noise_in_any_channel(one, store, make, seen, clock):
+    """However many channels are told, each hears once of failures that take turns."""
+    channels = [f"C0{number:03}" for number in range(30)]
+    for channel in channels:
+        await subscribe(one, store, make, channel, style=Style.BROADCAST)
+    await subscribe(one, store, make, "C0OFF", news=frozenset({News.DISCONNECTED}))
+    await one.open(seen["failing"])
+    off = replace(seen["failing"], status="disconnected")
+    for state in [seen["other"], seen["failing"], off, seen["other"], off, seen["failing"]] * 3:
+        clock.advance(20)
+        await one.see(state)
+    for channel in channels:
+        assert len(await one.messages(OutboxKind.NEWS, channel)) == 1
+    assert len(await one.messages(OutboxKind.PANEL, "C0OFF")) == 1
+    assert await one.messages(OutboxKind.NEWS, "C0OFF") == []
 
 
 async def test_many_integrations_do_not_block_whoever_clicks(one, seen, make, clock):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -198,6 +199,93 @@ def test_another_failure_after_a_sync_is_a_change(failing):
     """A sync in between does not hide that the error is another one."""
     failing.see(30, SYNCING)
     assert failing.see(40, OTHER_FAILURE).change is Change.CHANGED
+
+
+TEXTS = [f"The {thing} is broken" for thing in ("secret", "account", "quota", "certificate", "region")]
+IN_TURN = {
+    "two texts": [FAILING, OTHER_FAILURE],
+    "three texts": [replace(FAILING, error_message=text) for text in TEXTS[:3]],
+    "failing and disconnected": [FAILING, DISCONNECTED],
+    "all of it": [FAILING, DISCONNECTED, OTHER_FAILURE, SYNCING, FINE],
+    "after syncs": [FAILING, SYNCING, OTHER_FAILURE, SYNCING],
+}
+
+
+@pytest.mark.parametrize("states", IN_TURN.values(), ids=IN_TURN)
+def test_failures_in_turn_are_told_once_more(failing, states):
+    """Failures that take turns are told as changes once within ten minutes; the message shows each."""
+    for number in range(1, 60):
+        verdict = failing.see(20 + 10 * number, states[number % len(states)])
+        assert verdict.watched.incident.integration == states[number % len(states)]
+    assert failing.changes.count(Change.CHANGED) == 1
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_failures_that_come_back_are_never_told_again(failing, count):
+    """However long failures take turns, each is told once, ten minutes apart."""
+    states = [FAILING, *(replace(FAILING, error_message=text) for text in TEXTS[1:count])]
+    for number in range(1, 1000):
+        failing.see(20 + 30 * number, states[number % count])
+    told = [one for one in failing.verdicts if one.change is Change.CHANGED]
+    assert {one.incident.failure for one in told} == set(states[1:])
+    times = [one.incident.seen_at for one in told]
+    assert all(later - earlier >= timedelta(minutes=10) for earlier, later in pairwise(times))
+    assert len(told) == count - 1
+
+
+def test_a_failure_that_came_back_is_a_repeat(failing):
+    """A text that was told earlier raises the counter."""
+    failing.see(30, OTHER_FAILURE)
+    verdict = failing.see(40, FAILING)
+    assert (verdict.change, verdict.incident.repeats) == (Change.REPEATED, 1)
+
+
+def test_another_failure_that_stays_is_told_later(failing):
+    """A failure that came too soon after the last one is shown at once, and told when ten minutes are over."""
+    failing.see(30, OTHER_FAILURE)
+    assert failing.see(60, DISCONNECTED).change is Change.EDITED
+    assert failing.see(90, DISCONNECTED).change is None
+    assert failing.see(629, DISCONNECTED).change is None
+    assert failing.see(631, DISCONNECTED).change is Change.CHANGED
+    assert failing.see(700, DISCONNECTED).change is None
+
+
+def test_a_failure_that_is_not_told_yet_is_shown_after_a_sync(failing):
+    """A sync within the ten minutes is a repeat, so that the message does not go on showing the sync."""
+    failing.see(30, OTHER_FAILURE)
+    failing.see(60, DISCONNECTED)
+    failing.see(70, SYNCING)
+    assert failing.see(80, DISCONNECTED).change is Change.REPEATED
+
+
+def test_the_rolling_message_of_a_flapping_one_is_as_quiet():
+    """While an integration flaps, texts that take turns are told as a change once within ten minutes."""
+    story, states = Story(), [FAILING, OTHER_FAILURE]
+    story.see(0, FINE)
+    for number in range(1, 40):
+        story.see(100 * number, states[number % 2])
+        story.see(100 * number + 10, states[number % 2])
+        story.see(100 * number + 50, succeeded(100 * number + 40))
+    opened = [one for one in story.verdicts if one.change is Change.OPENED]
+    assert len(opened) == RULES.flapping_opens
+    assert story.changes.count(Change.CHANGED) <= 1
+
+
+def test_an_incident_of_an_older_version_knows_its_last_failure(failing):
+    """An incident that was saved without what was told takes what it showed last as told."""
+    failing.watched = replace(failing.watched, incident=replace(failing.watched.incident, told=()))
+    assert failing.see(30, FAILING).change is None
+    assert failing.see(40, OTHER_FAILURE).change is Change.CHANGED
+    assert failing.see(50, FAILING).change is Change.REPEATED
+
+
+def test_long_texts_are_remembered_by_their_beginning(failing):
+    """A text of any length is a repeat when it comes back."""
+    long = replace(FAILING, error_message="The upload was refused: " + "row after row " * 5000)
+    failing.see(30, long)
+    failing.see(40, FAILING)
+    assert failing.see(50, long).change is Change.REPEATED
+    assert all(len(one.text) <= 501 for one in failing.watched.incident.told)
 
 
 def test_failing_again_raises_a_counter(failing):

@@ -120,7 +120,7 @@ async def test_resync_that_fails_in_another_way_is_told_once(board):
 
 
 async def test_another_failure_is_told_in_the_thread(board):
-    """What fails in another way while an incident is open is one reply; the message shows the new error."""
+    """What fails in another way while an incident is open is one reply in ten minutes; the message shows each error."""
     fail(board)
     message = await incident(board, ERROR)
     fail(board, error="The account was closed")
@@ -129,7 +129,9 @@ async def test_another_failure_is_told_in_the_thread(board):
     board.flokit.set("int_stripe", status="disconnected", error_message=None)
     await incident(board, "is disconnected")
     await board.settle()
-    assert len(board.slack.messages("C0DATA", message["ts"])) == 2
+    assert len(board.slack.messages("C0DATA", message["ts"])) == 1
+    await board.move_clock(minutes=11)
+    await board.reply(message["ts"], "is disconnected now")
     assert len(incidents(board)) == 1
 
 
@@ -287,6 +289,22 @@ async def test_broadcast_shows_another_failure_in_the_channel(board):
     repair(board)
     reply = await board.reply(message["ts"], "recovered after", channel=loud)
     assert "subtype" not in reply
+
+
+@pytest.mark.parametrize("turns", [("error", "error"), ("error", "disconnected")], ids="-".join)
+async def test_failures_in_turn_make_no_noise(board, turns):
+    """Failures that take turns at sixteen looks show a loud channel the first one and one more."""
+    loud = board.channel("C0LOUD")
+    await board.status("subscribe all broadcast", channel=loud)
+    texts = (ERROR, "The account was closed")
+    for number in range(16):
+        text = texts[number % 2]
+        board.flokit.set("int_stripe", status=turns[number % 2], error_message=text)
+        await incident(board, text, loud)
+    await board.settle()
+    [message] = incidents(board, loud)
+    replies = board.slack.messages(loud, message["ts"])
+    assert [one.get("subtype") for one in replies] == ["thread_broadcast"]
 
 
 async def test_a_click_looks_before_the_background_when_the_budget_is_short(board):
