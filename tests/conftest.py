@@ -79,6 +79,76 @@ def new_postgres(server, template="template1"):
     return server.get_uri(name, driver="asyncpg")
 
 
+class Hosted:
+    """A database as a host gives it to a bot: its user logs in with a password. The test is the operator."""
+
+    password = "hunter2-of-the-test"
+
+    def __init__(self, server, number):
+        self.name = self.user = f"hosted_{number}"
+        self.pgdata = server.pgdata
+        self._admin = server.get_uri()
+        self._own = server.get_uri(self.name)
+        host = self._own.partition("host=")[2]
+        self.url = f"postgresql://{self.user}:{self.password}@/{self.name}?host={host}"
+
+    async def operate(self, *statements):
+        """Run statements as the operator."""
+        await _execute(self._admin, *(statement.format(self=self) for statement in statements))
+
+    async def operate_inside(self, *statements):
+        """Run statements as the operator, in the database of the bot."""
+        await _execute(self._own, *(statement.format(self=self) for statement in statements))
+
+    async def throw_out(self):
+        """End all sessions of the bot."""
+        await self.operate(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{self.user}'",
+        )
+
+    async def make(self):
+        """Make the user and its database."""
+        await self.operate(
+            "CREATE ROLE {self.user} LOGIN PASSWORD '{self.password}'",
+            "CREATE DATABASE {self.name} OWNER {self.user}",
+        )
+
+    async def drop(self):
+        """Take both away, whatever the test did to them."""
+        await self.operate(
+            "ALTER SYSTEM RESET default_transaction_read_only",
+            "SELECT pg_reload_conf()",
+            "DROP DATABASE IF EXISTS {self.name} WITH (FORCE)",
+            "DROP DATABASE IF EXISTS {self.name}_elsewhere WITH (FORCE)",
+            "DROP ROLE {self.user}",
+        )
+
+
+@pytest.fixture(scope="session")
+def guarded_server(postgres_server):
+    """Have the PostgreSQL of all tests ask some users for a password."""
+    rules = postgres_server.pgdata / "pg_hba.conf"
+    rules.write_text(f"local all /^hosted_ scram-sha-256\n{rules.read_text()}")
+    asyncio.run(_execute(postgres_server.get_uri(), "SELECT pg_reload_conf()"))
+    return postgres_server
+
+
+@pytest.fixture
+def empty_hosted(guarded_server):
+    """Give a hosted database without tables."""
+    hosted = Hosted(guarded_server, next(_names))
+    asyncio.run(hosted.make())
+    yield hosted
+    asyncio.run(hosted.drop())
+
+
+@pytest.fixture
+def hosted(empty_hosted):
+    """Give a hosted database with all tables."""
+    asyncio.run(_upgrade(empty_hosted.url))
+    return empty_hosted
+
+
 DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
