@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import shutil
+import socket
+import subprocess
 import tempfile
+import time
 import warnings
 from itertools import count
 from pathlib import Path
@@ -147,6 +152,58 @@ def hosted(empty_hosted):
     """Give a hosted database with all tables."""
     asyncio.run(_upgrade(empty_hosted.url))
     return empty_hosted
+
+
+@contextlib.contextmanager
+def running_pgbouncer(server, user, password):
+    """Run a PgBouncer in transaction mode before all databases of a server; give its address."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("pgbouncer is not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="flokit-pgbouncer-"))
+    (folder / "users.txt").write_text(f'"{user}" "{password}"\n')
+    settings = {
+        "listen_addr": "127.0.0.1",
+        "listen_port": port,
+        "unix_socket_dir": "",
+        "auth_type": "plain",
+        "auth_file": folder / "users.txt",
+        "pool_mode": "transaction",
+        "default_pool_size": 4,
+        "server_login_retry": 1,
+        **({"user": server.system_user} if os.geteuid() == 0 else {}),
+    }
+    lines = [f"{name} = {value}" for name, value in settings.items()]
+    where = server.get_uri().partition("host=")[2]
+    (folder / "pgbouncer.ini").write_text("\n".join(["[databases]", f"* = host={where}", "[pgbouncer]", *lines]))
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)
+    process = subprocess.Popen([program, "--quiet", folder / "pgbouncer.ini"])
+    try:
+        _wait_until_it_listens(port, process)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def pgbouncer(hosted, guarded_server):
+    """Give a URL of a hosted database that leads through PgBouncer."""
+    with running_pgbouncer(guarded_server, hosted.user, hosted.password) as address:
+        yield f"postgresql://{hosted.user}:{hosted.password}@{address}/{hosted.name}"
+
+
+def _wait_until_it_listens(port, process):
+    ends_at = time.monotonic() + 10
+    while time.monotonic() < ends_at and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+    raise AssertionError("pgbouncer does not listen")
 
 
 DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]

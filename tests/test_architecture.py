@@ -147,6 +147,7 @@ SLEEPS_ALLOWED = {
     "tests/scenarios/conftest.py",
     "tests/scenarios/test_start.py",
     "tests/scenarios/test_replicas.py",
+    "tests/scenarios/test_database_trouble.py",
     # This lets seconds pass, within which one look serves all who ask.
     "tests/scenarios/test_flokit_trouble.py",
 }

@@ -7,7 +7,7 @@ that a later transaction needs: no prepared statement, no SET. asyncpg is loaded
 from __future__ import annotations
 
 import ssl
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -27,7 +27,7 @@ STANDS_STILL_MS = 2000
 """A process that stands still in the middle of a transaction holds rows locked: the server ends it, others go on."""
 
 APPLICATION_NAME: Final = "flokit-bot"
-"""What the server shows of a running bot's sessions, unless the URL names them."""
+"""What the server shows of a transaction, unless the URL names it."""
 
 
 class Sessions:
@@ -61,13 +61,23 @@ class Sessions:
                     timeout=self._connect_s,
                     command_timeout=self._statement_s,
                     statement_cache_size=0,
-                    server_settings={**self._server.server_settings, "application_name": self.application_name},
+                    server_settings=self._startup,
                     target_session_attrs=self._server.target,
-                    connection_class=_make_session_class() if self._statement_s else asyncpg.Connection,
+                    connection_class=self._class,
                 )
             except (OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched) as error:
                 failed = error
         raise failed or OSError("no host")
+
+    @cached_property
+    def _class(self) -> Any:
+        import asyncpg  # noqa: PLC0415 - see above
+
+        return asyncpg.Connection if self._statement_s is None else _make_session_class(self.application_name)
+
+    @property
+    def _startup(self) -> dict[str, str]:
+        return {name: value for name, value in self._server.server_settings.items() if name != "application_name"}
 
     @property
     def _connect_s(self) -> float | None:
@@ -102,21 +112,24 @@ def _has_own_root() -> bool:
         return False
 
 
-@cache
-def _make_session_class() -> Any:
+def _make_session_class(name: str) -> Any:
     import asyncpg  # noqa: PLC0415 - see above
 
-    class Session(asyncpg.Connection):  # type: ignore[misc]
-        """A session whose transactions limit how long they may stand still.
+    literal = name.replace("'", "''")
 
-        With the transaction's own limit, on the trip that begins it: a SET would stay behind a pooler, for others.
+    class Session(asyncpg.Connection):  # type: ignore[misc]
+        """A session whose transactions say whose they are, and limit how long they may stand still.
+
+        Both with the transaction's own SET, on the trip that begins it. Behind a pooler anything else would stay for
+        other programs: PgBouncer hands a session on with the name that its last client gave it.
         """
 
         __slots__ = ()
 
         async def execute(self, query: str, *arguments: Any, **options: Any) -> Any:
             if query.startswith("BEGIN"):  # it ends with a semicolon
-                query = f"{query} SET LOCAL idle_in_transaction_session_timeout = {STANDS_STILL_MS};"
+                limit = f"SET LOCAL idle_in_transaction_session_timeout = {STANDS_STILL_MS}"
+                query = f"{query} {limit}; SET LOCAL application_name = '{literal}';"
             return await super().execute(query, *arguments, **options)
 
     return Session

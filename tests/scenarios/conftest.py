@@ -302,8 +302,8 @@ class World:
                 await asyncio.sleep(0.02)
 
     async def _untold(self) -> list[Any]:
-        if self.database_url.startswith("postgresql"):
-            connection = await asyncpg.connect(self.database_url.replace("+asyncpg", ""))
+        if self.database_url.startswith("postgres"):
+            connection = await asyncpg.connect(self.database_url.replace("+asyncpg", ""), statement_cache_size=0)
             try:
                 return await connection.fetch(UNTOLD)
             finally:
