@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from bot.sandbox.page_requests import BadRequestError, answering, guarded, optional_text, texts
+from bot.sandbox.page_requests import BadRequestError, answering, optional_text, texts
 from bot.sandbox.slack.delivery import AckError
 from bot.sandbox.slack.workspace import (
     BOT_NAME,
@@ -62,9 +62,9 @@ def add_page(
         command: the slash command that the workspace knows.
     """
     page = _Page(slack, files, panel, inspector, command)
-    app.router.add_get("/", guarded(page.index))
-    app.router.add_get("/page/live", guarded(page.live, same_origin=True))
-    app.router.add_get(r"/page/{file:[\w.-]+}", guarded(page.file))
+    app.router.add_get("/", page.index)
+    app.router.add_get("/page/live", page.live)
+    app.router.add_get(r"/page/{file:[\w.-]+}", page.file)
     actions = {
         "command": page.command,
         "say": page.say,
@@ -76,7 +76,7 @@ def add_page(
         "control": page.control,
     }
     for name, act in actions.items():
-        app.router.add_post(f"/page/{name}", guarded(answering(act), same_origin=True))
+        app.router.add_post(f"/page/{name}", answering(act))
     app.on_shutdown.append(page.close)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 import tempfile
 from pathlib import Path
@@ -35,8 +36,6 @@ PATIENCE: Final = {
     "SYNC_COOLDOWN_S": "0",
 }
 
-WEBHOOK_SECRET: Final = "sandbox-webhook-secret"  # noqa: S105 - a made-up secret of the stand-in
-
 WELCOME: Final = """
   The sandbox runs: a local Slack, a local FloKit, and the real bot between them.
 
@@ -51,7 +50,7 @@ WELCOME: Final = """
 """
 
 
-def bot_settings(slack: LocalSlack, flokit: LocalFlokit, folder: Path) -> dict[str, str]:
+def bot_settings(slack: LocalSlack, flokit: LocalFlokit, folder: Path, webhook_secret: str) -> dict[str, str]:
     """The documented settings that connect a bot to the two stand-ins, over Socket Mode."""
     keys = {rights: key for key, rights in flokit.keys.items()}
     return {
@@ -62,7 +61,7 @@ def bot_settings(slack: LocalSlack, flokit: LocalFlokit, folder: Path) -> dict[s
         "FLOKIT_SYNC_API_KEY": keys["write"],
         "FLOKIT_API_URL": flokit.url,
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'flokit.db'}",
-        "FLOKIT_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "FLOKIT_WEBHOOK_SECRET": webhook_secret,
         "FLOKIT_WEBHOOK_SIGNATURE_HEADER": SIGNATURE_HEADER,
         "PORT": "0",
         **PATIENCE,
@@ -81,12 +80,12 @@ async def run_sandbox(*, port: int, host: str = "127.0.0.1") -> None:
     with tempfile.TemporaryDirectory(prefix="flokit-sandbox-") as temporary:
         folder = Path(temporary)
         clock = WorldClock(folder / "clock")
-        slack, flokit = LocalSlack(clock=clock.time), LocalFlokit(clock=clock.now)
+        slack, flokit, webhook_secret = make_services(clock)
         flokit.demo()
         inspector = Inspector(slack, flokit)
         bot = BotProcess({}, folder, clock=clock)
         keeper = BotKeeper(bot)
-        webhooks = Webhooks(lambda: bot.address and f"{bot.address}{WEBHOOK_PATH}", WEBHOOK_SECRET)
+        webhooks = Webhooks(lambda: bot.address and f"{bot.address}{WEBHOOK_PATH}", webhook_secret)
         panel = ControlPanel(slack, flokit, keeper, clock=clock, webhooks=webhooks)
         add_page(slack.app, slack, PAGE_FILES, panel=panel, inspector=inspector)
         await flokit.start()
@@ -97,7 +96,7 @@ async def run_sandbox(*, port: int, host: str = "127.0.0.1") -> None:
             raise SettingsError(
                 [f"--port: {host}:{port} is taken or not ours; choose another, or 0 for a free one."]
             ) from error
-        bot.use(bot_settings(slack, flokit, folder))
+        bot.use(bot_settings(slack, flokit, folder, webhook_secret))
         keeping = asyncio.create_task(keeper.run())
         try:
             await _welcome(slack, bot)
@@ -107,6 +106,19 @@ async def run_sandbox(*, port: int, host: str = "127.0.0.1") -> None:
             await bot.stop()
             await slack.stop()
             await flokit.stop()
+
+
+def make_services(clock: WorldClock) -> tuple[LocalSlack, LocalFlokit, str]:
+    """Make the stand-ins and the webhooks' secret. No token is one that a website could know."""
+    slack = LocalSlack(
+        f"xoxb-sandbox-{secrets.token_urlsafe()}",
+        f"xapp-sandbox-{secrets.token_urlsafe()}",
+        secrets.token_urlsafe(),
+        clock=clock.time,
+    )
+    flokit = LocalFlokit(clock=clock.now)
+    flokit.keys = {f"flo_sandbox_{secrets.token_urlsafe()}": rights for rights in flokit.keys.values()}
+    return slack, flokit, secrets.token_urlsafe()
 
 
 async def _welcome(slack: LocalSlack, bot: BotProcess) -> None:

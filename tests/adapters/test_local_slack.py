@@ -16,8 +16,8 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.sandbox.guard import SECURITY_HEADERS
 from bot.sandbox.page import add_page
-from bot.sandbox.page_requests import SECURITY_HEADERS
 from bot.sandbox.slack import Fault, LocalSlack, LostRoots
 from bot.sandbox.slack.methods import METHODS
 from bot.sandbox.slack.web import CONNECTIONS_OPEN
@@ -1115,6 +1115,48 @@ async def test_other_origins_are_refused(page):
         await session.ws_connect("/page/live", headers=headers)
     async with session.ws_connect("/page/live", headers={"Origin": slack.url}) as socket:
         assert (await socket.receive_json())["type"] == "state"
+
+
+ROUTES = {
+    "GET": ["/page/app.js", "/api/auth.test?token=xoxb-sandbox", "/page/live", "/link/?ticket=x"],
+    "POST": [
+        "/api/chat.postMessage?token=xoxb-sandbox&channel=C0DATA&text=hello",
+        "/api/apps.connections.open?token=xapp-sandbox",
+        "/response/x",
+        "/page/say",
+        "/page/control",
+    ],
+}
+EVERY_ROUTE = [(method, path) for method, paths in ROUTES.items() for path in paths]
+OTHER_PAGES = {
+    "another origin": {"Origin": "https://evil.test"},
+    "an opaque origin": {"Origin": "null"},
+    "another port": {"Origin": "http://127.0.0.1:1"},
+    "another site": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    "another port, unnamed": {"Sec-Fetch-Site": "same-site"},
+    "a form of another site": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+    "a rebound name": {"Host": "evil.test"},
+    "a rebound name that is ours": {"Host": "evil.test:80", "Origin": "http://evil.test:80"},
+    "a name that begins as ours": {"Host": "127.0.0.1.evil.test"},
+}
+
+
+@pytest.mark.parametrize(("method", "path"), EVERY_ROUTE)
+@pytest.mark.parametrize("headers", OTHER_PAGES.values(), ids=OTHER_PAGES)
+async def test_no_other_page_reaches_a_route(page, method, path, headers):
+    """Whatever a browser sends for another page is refused at every route, the Web API's and the sockets' included."""
+    slack, session = page
+    async with session.request(method, path, headers=headers, data=b"{}") as reply:
+        assert reply.status == 403
+    assert not slack.calls
+    assert not slack.messages("C0DATA")
+
+
+async def test_a_link_to_the_page_may_be_followed(page):
+    """The page itself opens from a link of another site."""
+    _, session = page
+    async with session.get("/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}) as reply:
+        assert reply.status == 200
 
 
 async def test_the_live_feed_starts_with_everything(page):

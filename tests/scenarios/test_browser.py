@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from playwright.async_api import async_playwright, expect
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
@@ -744,6 +745,57 @@ def hostile_blocks() -> list[dict]:
             ],
         },
     ]
+
+
+ATTACK = """
+async (target) => {
+  const tries = [
+    fetch(`${target}/api/chat.postMessage?token=xoxb-sandbox&channel=C0DATA&text=owned`, {mode: "no-cors"}),
+    fetch(`${target}/api/chat.postMessage`, {
+      method: "POST", mode: "no-cors",
+      body: new URLSearchParams({token: "xoxb-sandbox", channel: "C0DATA", text: "owned"}),
+    }),
+    fetch(`${target}/page/say`, {method: "POST", mode: "no-cors", body: "{}"}),
+    new Promise((done) => { const image = new Image(); image.onerror = image.onload = done;
+      image.src = `${target}/api/chat.postMessage?token=xoxb-sandbox&channel=C0DATA&text=owned`; }),
+    ...["/page/live", "/link/?ticket=x"].map((path) => new Promise((done) => {
+      const socket = new WebSocket(target.replace("http", "ws") + path);
+      socket.onopen = () => done("open"); socket.onerror = () => done("refused"); })),
+  ];
+  return (await Promise.allSettled(tries)).map((one) => String(one.value ?? one.reason));
+}
+"""
+
+
+@asynccontextmanager
+async def plain_page() -> AsyncIterator[str]:
+    """Serve a page that may do whatever a browser lets it do."""
+
+    async def serve(_request: web.Request) -> web.Response:
+        return web.Response(text="<!doctype html>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/", serve)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_page_of_another_origin_reaches_nothing(browser):
+    """In a real browser, a page of another port can neither call the Web API, knowing the token, nor open a socket."""
+    async with workspace_with_a_modal() as (url, _saved), plain_page() as other:
+        page = await browser.new_page()
+        await page.goto(other)
+        told = await page.evaluate(ATTACK, url)
+        assert told[-2:] == ["refused", "refused"]
+        client = AsyncWebClient("xoxb-sandbox", base_url=f"{url}/api/")
+        history = await client.conversations_history(channel="C0DATA")
+        assert "owned" not in str(history["messages"])
+        await page.close()
 
 
 async def test_nothing_in_a_message_runs(browser):

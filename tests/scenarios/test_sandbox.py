@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import aiohttp
 
+from bot.sandbox import run
+from bot.sandbox.clock import WorldClock
 from tests.scenarios.test_browser import running_sandbox, turn
 
 
@@ -26,6 +28,17 @@ async def test_alerts_can_be_tried_in_the_sandbox():
     as_of = [int(part.split("^")[0]) for part in str(answer["message"]["blocks"]).split("<!date^")[1:]]
     assert abs(max(as_of) - float(answer["message"]["ts"])) < 60
     assert float(answer["message"]["ts"]) - first["log"][0]["at"] > 23 * 3600
+
+
+def test_the_tokens_are_new_at_every_start(tmp_path):
+    """No token, key or secret of the sandbox is one that a website could know."""
+    seen = set()
+    for name in ("a", "b"):
+        slack, flokit, webhook_secret = run.make_services(WorldClock(tmp_path / name))
+        settings = run.bot_settings(slack, flokit, tmp_path, webhook_secret)
+        secrets = {value for name, value in settings.items() if name.endswith(("_TOKEN", "_KEY", "_SECRET"))}
+        seen |= {*secrets, slack.installation.tokens.signing_secret}
+    assert len(seen) == 2 * 6
 
 
 async def heard(feed, fits):

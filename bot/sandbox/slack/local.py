@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import aiohttp
 from aiohttp import web
 
+from bot.sandbox.guard import guard
 from bot.sandbox.loopback import EXPOSED, require_loopback
 from bot.sandbox.slack import payloads
 from bot.sandbox.slack.channel_actions import ChannelActions
@@ -83,7 +84,7 @@ class LocalSlack:
         self.faults = Faults()
         self.rates = Rates(clock)
         self.request_url: str | None = None
-        self.app = web.Application()
+        self.app = web.Application(middlewares=[guard])
         """Further routes, such as the page's, may be added before ``start``."""
         self._changes = Changes()
         self._record_listeners: list[Callable[[ApiCall | Envelope], None]] = []
