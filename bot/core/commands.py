@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from bot.core.advice import KNOWN_TYPES, display_name, is_stale
 from bot.core.models import Integration, Status
 from bot.core.policy import Verb
-from bot.core.typed import TYPED_CHARS, WRAPPING, clean_lines, is_too_long, readings, without_courtesy
+from bot.core.typed import TYPED_CHARS, WRAPPING, clean_lines, is_only_name, is_too_long, readings, without_courtesy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -236,9 +236,16 @@ NOT_UNDERSTOOD_CHARS: Final = 100
 
 _ALL_WORDS: Final = frozenset({"all", "everything", "integrations", "all integrations"})
 _ASIDE: Final = frozenset(
-    ("what", "what's", "whats", "which", "who", "is", "are", "anything", "everything", "integrations", "currently")
+    (
+        *("what", "what's", "whats", "which", "who", "how", "how's", "is", "are", "the", "of", "for", "ok", "okay"),
+        *("doing", "anything", "everything", "integrations", "currently", "status", "right", "now"),
+    )
 )
 """Words around a filter in a question such as "what's failing?"."""
+
+_ONE_SYNC: Final = (
+    "I sync one integration at a time. Name one, or run status failing and press Resync. Nothing was done."
+)
 
 _NO_COMMANDS: Final = {
     **dict.fromkeys(
@@ -268,7 +275,7 @@ def parse_command(text: str, *, command: str = "/flokit", is_typed: bool = True)
         return _too_long()
     if not is_typed:
         return _read_line(text)
-    return _read_lines(clean_lines(text, command=command), is_blank=not text.strip())
+    return _read_lines(clean_lines(text, command=command), is_blank=is_only_name(text, command=command))
 
 
 def parse_mention(text: str, bot_user_id: str, *, command: str = "/flokit") -> Command:
@@ -280,16 +287,12 @@ def parse_mention(text: str, bot_user_id: str, *, command: str = "/flokit") -> C
     if is_too_long(text):
         return _too_long()
     lines = clean_lines(text, bot_user_id=bot_user_id, command=command)
-    whole = _read_lines(lines, is_blank=_is_only_mention(text, bot_user_id))
+    whole = _read_lines(lines, is_blank=is_only_name(text, bot_user_id=bot_user_id, command=command))
     if isinstance(whole, HelpCommand) and whole.not_understood:
         after = re.split(rf"<@{re.escape(bot_user_id)}(?:\|[^<>]*)?>", text, maxsplit=1)[-1]
         addressed = _read_lines(clean_lines(after, bot_user_id=bot_user_id, command=command), is_blank=False)
         return whole if isinstance(addressed, HelpCommand) else addressed
     return whole
-
-
-def _is_only_mention(text: str, bot_user_id: str) -> bool:
-    return not re.sub(rf"<@{re.escape(bot_user_id)}(?:\|[^<>]*)?>", "", text).strip()
 
 
 def _too_long() -> HelpCommand:
@@ -329,7 +332,7 @@ def _read_line(line: str) -> Command:
     if not words:
         return StatusCommand()
     first = words[0].casefold()
-    name = _WORDS.get(first) or _WORDS.get(first.strip(WRAPPING))
+    name = _WORDS.get(first) or _WORDS.get(first.strip(f"{WRAPPING}/"))
     if name is None:
         return _without_command(words)
     return _with_command(name, " ".join(without_courtesy(words[1:])))
@@ -371,12 +374,14 @@ def _with_command(name: str, rest: str) -> Command:
     if name in _ARGUMENTS:
         return _with_argument(name, rest)
     if name == "status":
-        return StatusCommand("" if rest.casefold() in _ALL_WORDS else rest)
+        return StatusCommand("" if readings(rest)[-1].casefold() in _ALL_WORDS else rest)
     if name == "why":
         return _why(rest)
     if not rest:
         return HelpCommand(needs_target=name)
-    return _shown(rest) if name == "show" else SyncCommand(rest)
+    if name == "show":
+        return _shown(rest)
+    return HelpCommand(problem=_ONE_SYNC) if readings(rest)[-1].casefold() in _ALL_WORDS else SyncCommand(rest)
 
 
 _ARGUMENTS: Final = {
@@ -422,6 +427,8 @@ def _without_command(words: Sequence[str]) -> Command:
     if bare.casefold() in _FILTERS or bare.casefold() in _ALL_WORDS or _key(bare) in _KNOWN_TYPE_KEYS:
         return _with_command("status", bare)
     asked = [word for word in bare.casefold().split() if word.strip(WRAPPING) not in _ASIDE]
+    if not asked and "status" in bare.casefold().split():
+        return StatusCommand()
     if asked and all(word in _FILTERS or _key(word) in _KNOWN_TYPE_KEYS for word in asked):
         return StatusCommand(" ".join(asked))
     not_understood = HelpCommand(not_understood=text[:NOT_UNDERSTOOD_CHARS])

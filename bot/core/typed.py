@@ -158,7 +158,7 @@ def _unquoted(line: str) -> str:
 # --- courtesy ----------------------------------------------------------------------------------------------------
 
 _BEFORE: Final = (
-    *((word,) for word in ("please", "pls", "plz", "kindly", "hey", "hi", "hello", "ok", "okay", "so")),
+    *((word,) for word in ("please", "pls", "plz", "kindly", "hey", "hi", "hello", "ok", "okay", "so", "just", "now")),
     *((word, "you") for word in ("can", "could", "would", "will")),
     ("i", "want", "to"),
     ("i'd", "like", "to"),
@@ -172,7 +172,7 @@ _AFTER: Final = (
     ("thank", "you", "so", "much"),
     ("thank", "you", "very", "much"),
 )
-_AROUND_WORD: Final = ",.;:!?-()"
+_AROUND_WORD: Final = ",.;:!?-()/"
 
 
 def without_courtesy(words: Sequence[str], *, names: frozenset[str] = frozenset()) -> list[str]:
@@ -197,13 +197,22 @@ def without_courtesy(words: Sequence[str], *, names: frozenset[str] = frozenset(
 
 
 def _is_name(word: str, names: frozenset[str]) -> bool:
-    return word.casefold().strip(_AROUND_WORD).lstrip("/@") in names
+    return word.casefold().strip(_AROUND_WORD).lstrip("@") in names
 
 
-def _is_emoji(word: str) -> bool:
+def _without_emoji(word: str) -> str:
     if _SHORTCODES.fullmatch(word):
-        return True
-    return not word.isascii() and all(unicodedata.category(char) in ("So", "Sk") for char in word)
+        return ""
+    begin, end = 0, len(word)
+    while begin < end and _is_symbol(word[begin]):
+        begin += 1
+    while begin < end and _is_symbol(word[end - 1]):
+        end -= 1
+    return word[begin:end]
+
+
+def _is_symbol(char: str) -> bool:
+    return not char.isascii() and unicodedata.category(char) in ("So", "Sk")
 
 
 # --- all of it ---------------------------------------------------------------------------------------------------
@@ -216,6 +225,12 @@ def clean_lines(text: str, *, bot_user_id: str = "", command: str = "/flokit") -
     return [cleaned for line in lines if (cleaned := _clean_line(line, names))]
 
 
+def is_only_name(text: str, *, bot_user_id: str = "", command: str = "/flokit") -> bool:
+    """Tell whether a text is blank, but for the bot's own names."""
+    names = frozenset({"flokit", command.lstrip("/").casefold()})
+    return all(_is_name(word, names) for word in plain(_without_markup(text, bot_user_id)).split())
+
+
 def clean(text: str) -> str:
     """Return one value that was typed, such as a filter on the command line, in the words that are meant."""
     return " ".join(clean_lines(text))
@@ -224,28 +239,38 @@ def clean(text: str) -> str:
 def _clean_line(line: str, names: frozenset[str]) -> str:
     for _ in range(2):  # quotes within formatting, or the other way round
         line = _without_formatting(_unquoted(line))
-    words = [word for word in _unquoted(line).split() if not _is_emoji(word)]
+    words = [bare for word in _unquoted(line).split() if (bare := _without_emoji(word))]
     return " ".join(without_courtesy(words, names=names))
 
 
 # --- what may stand around a name --------------------------------------------------------------------------------
 
+# fmt: off
 _BEFORE_NAME: Final = frozenset(
-    {"the", "me", "my", "our", "us", "a", "an", "of", "for", "on", "about", "to", "in", "from", "by", "this", "that"}
+    (
+        "the", "me", "my", "our", "us", "a", "an", "of", "for", "on", "about", "to", "in", "from", "by", "this", "that",
+        "sync", "syncs",
+    )
 )
 _AFTER_NAME: Final = frozenset(
-    {"integration", "integrations", "connector", "connection", "source", "now", "right", "again", "asap", "for", "me"}
+    (
+        "integration", "integrations", "connector", "connection", "source", "now", "right", "again", "asap", "for",
+        "me", "sync", "syncs",
+    )
 )
+# fmt: on
+_MENTIONED: Final = re.compile(r"<@[A-Z0-9]{2,30}")
 
 
 def readings(text: str) -> list[str]:
     """Return what a name may be: as it was typed first, then without the words that people put around names."""
     whole = plain(text).strip(WRAPPING)
     words = whole.split()
+    words = [word for word in words if not _MENTIONED.match(word)]
     begin, end = 0, len(words)
     while begin < end and words[begin].casefold() in _BEFORE_NAME:
         begin += 1
     while begin < end and words[end - 1].casefold().strip(WRAPPING) in _AFTER_NAME:
         end -= 1
-    shorter = " ".join(words[begin:end]).strip(WRAPPING)
+    shorter = " ".join(words[begin:end]).strip(f"{WRAPPING}()[]{{}}=#@-").removesuffix("'s")
     return [whole, shorter] if shorter and shorter != whole else [whole]

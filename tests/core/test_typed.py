@@ -63,6 +63,10 @@ SHOW = ShowCommand("stripe")
         ":wave: show stripe",
         ":wave::skin-tone-2: show stripe :pray:",
         "👋🏽 show stripe",
+        "🚀show stripe🚀",
+        "/show stripe",
+        "/ flokit show stripe",
+        "just show stripe",
         "show\u200b str\u200dipe\ufeff",
         "\u2066show stripe\u2069",
         "sho\u00adw stripe\ufe0f",
@@ -190,6 +194,13 @@ def test_a_subscription_may_take_several_lines():
         ("show all", StatusCommand()),
         ("show me the history of stripe", HistoryCommand("of stripe")),
         ("show audit", AuditCommand()),
+        ("/flokit", StatusCommand()),
+        ("flokit", StatusCommand()),
+        ("what is the status?", StatusCommand()),
+        ("how is stripe doing?", StatusCommand("stripe")),
+        ("the stripe", StatusCommand("stripe")),
+        ("status of all integrations", StatusCommand()),
+        ("list failing integrations", StatusCommand("failing integrations")),
         ("status all", StatusCommand()),
         ("what's failing?", StatusCommand("failing")),
         ("failing stripe", StatusCommand("failing stripe")),
@@ -208,6 +219,14 @@ def test_other_ways_to_say_a_command(text, command):
     assert parse_command(text) == command
 
 
+@pytest.mark.parametrize("text", ["sync all", "resync everything", "sync all integrations please"])
+def test_all_are_never_synced_at_once(text):
+    """A sync is of one integration; a wish for all of them says so and starts nothing."""
+    command = parse_command(text)
+    assert isinstance(command, HelpCommand)
+    assert command.problem.startswith("I sync one integration at a time.")
+
+
 def test_a_word_that_is_a_button_says_so():
     """What isn't a command, but can be done elsewhere, is answered by where."""
     command = parse_command("snooze 2 hours")
@@ -216,7 +235,21 @@ def test_a_word_that_is_a_button_says_so():
     assert "buttons" in command.problem
 
 
-@pytest.mark.parametrize("target", ["the stripe", "me stripe", "our stripe integration", "stripe now", "for stripe"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "the stripe",
+        "me stripe",
+        "our stripe integration",
+        "stripe now",
+        "for stripe",
+        "(stripe)",
+        "[stripe]",
+        "stripe's",
+        "the sync of stripe",
+        "stripe <@U123ABCD|ana>",
+    ],
+)
 def test_words_around_a_name_do_not_hide_it(target):
     """Articles and the like are left out where the name as typed finds nothing."""
     assert resolve(target, (STRIPE,)).integration == STRIPE
