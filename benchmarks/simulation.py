@@ -20,6 +20,7 @@ from bot.core.budget import BUSY_S, PER_MINUTE, Priority, slots_of
 from bot.core.durations import learn
 from bot.core.models import (
     Integration,
+    Listed,
     Outcome,
     Patience,
     Person,
@@ -29,7 +30,7 @@ from bot.core.models import (
     TriggerAccepted,
     TriggerNotSent,
 )
-from bot.core.outcome import attempt, decide, open_run, postpone
+from bot.core.outcome import attempt, decide, needs_proof, open_run, postpone, probe_of
 from bot.flokit import SHARED_WITHIN_S
 
 if TYPE_CHECKING:
@@ -210,14 +211,24 @@ class _Workspace:
             self._count(postponed=len(batch), now=now)
             return [self._note(one, postpone(one.run, wait_s, "", now), now) for one in batch]
         self._count(batches=1, looks=len(batch), now=now)
-        decided = [
-            (one, decide(one.run, Seen(self._integrations[one.run.integration_id].at(as_of)), now)) for one in batch
-        ]
-        if len(batch) > 1:
-            for one, decision in decided:
-                if decision.run.outcome is Outcome.SUCCEEDED:  # a listing carries no statistics
-                    self._ask(one.run.integration_id, Priority.FOLLOW_UP, now)
+        if len(batch) == 1:
+            shown = self._integrations[batch[0].run.integration_id].at(as_of)
+            return [self._note(batch[0], decide(batch[0].run, Seen(shown), now), now)]
+        probe = probe_of([one.run for one in batch])
+        decided = [(one, self._look_in_list(one, as_of, now, is_probe=one.run is probe)) for one in batch]
         return [self._note(one, decision, now) for one, decision in decided]
+
+    def _look_in_list(self, one: _Followed, as_of: datetime, now: datetime, *, is_probe: bool) -> Decision:
+        """Decide by a list, and by the integration's own page where the follower reads it."""
+        integration = self._integrations[one.run.integration_id]
+        hint = integration.at(as_of)
+        if not is_probe and not needs_proof(one.run, hint, now):
+            return decide(one.run, Listed(hint), now)
+        as_of, wait_s = self._ask(integration.id, Priority.FOLLOW_UP, now, max_age_s=0.0)
+        if wait_s:
+            self._count(postponed=1, now=now)
+            return postpone(one.run, wait_s, "", now)
+        return decide(one.run, Seen(integration.at(as_of), hinted=hint), now)
 
     @staticmethod
     def _is_served(one: _Followed, now: datetime) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import structlog
 
 from bot.core.errors import (
     ClaimLost,
+    FlokitAway,
     FlokitBudgetSpent,
     FlokitDenied,
     FlokitError,
@@ -24,9 +25,9 @@ from bot.core.errors import (
 from bot.core.models import (
     Decision,
     Denied,
+    Listed,
     Look,
     Missing,
-    Outcome,
     Phase,
     Seen,
     SyncRun,
@@ -37,7 +38,7 @@ from bot.core.models import (
     TriggerReply,
     Unreachable,
 )
-from bot.core.outcome import attempt, decide, postpone, stumble
+from bot.core.outcome import attempt, decide, is_hidden_by, needs_proof, postpone, probe_of, stumble
 from bot.flokit import SHARED_WITHIN_S, Priority
 from bot.store.ids import new_id
 from bot.telemetry import SILENT, following
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from datetime import datetime
 
-    from bot.core.models import Observation
+    from bot.core.models import Integration, Observation
     from bot.flokit import FlokitClient, Listing
     from bot.store.runs import RunClaim
     from bot.store.store import Store
@@ -54,23 +55,75 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_T = TypeVar("_T")
 
 Batch: TypeAlias = "Sequence[RunClaim]"
 """Runs that one look serves."""
 
 
-class SharedListing:
-    """Lists a workspace's integrations when the first run asks; all others of the batch get the same, or its error."""
+class Once(Generic[_T]):
+    """Does something when somebody first asks; all others get the same, or its error."""
 
-    def __init__(self, fetch: Callable[[], Coroutine[Any, Any, Listing]]) -> None:
-        self._fetch = fetch
-        self._task: asyncio.Task[Listing] | None = None
+    def __init__(self, do: Callable[[], Coroutine[Any, Any, _T]]) -> None:
+        self._do = do
+        self._task: asyncio.Task[_T] | None = None
 
-    async def get(self) -> Listing:
-        """Return the listing."""
+    async def get(self) -> _T:
+        """Return what it brought."""
         if self._task is None:
-            self._task = asyncio.create_task(self._fetch())
+            self._task = asyncio.create_task(self._do())
         return await self._task
+
+
+class Overview:
+    """What serves a batch: a list that hints, and the page of one run when it is time to see what the list hides."""
+
+    def __init__(
+        self,
+        runs: Sequence[SyncRun],
+        fetch_list: Callable[[], Coroutine[Any, Any, Listing]],
+        fetch_page: Callable[[SyncRun], Coroutine[Any, Any, Seen]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        probe = probe_of(runs)
+        self._probe = probe or runs[0]
+        self._clock = clock
+        self.probe_id = probe.id if probe else ""
+        """The run whose page is read whatever the list says."""
+        self.listing = Once(fetch_list)
+        self.page = Once(partial(fetch_page, self._probe))
+        self._hides = Once(self._compare)
+        self._page_works = Once(self._try_page)
+
+    async def hides(self) -> bool:
+        """Tell whether the list was found to hide something: then all pages are worth a look."""
+        return bool(self.probe_id) and await self._hides.get()
+
+    async def fails_alone(self) -> bool:
+        """Tell whether FloKit shows a page although it shows no list."""
+        return await self._page_works.get()
+
+    async def _compare(self) -> bool:
+        try:
+            seen = await self.page.get()
+        except FlokitError:
+            return False
+        hint = find(await self.listing.get(), self._probe)
+        return is_hidden_by(hint, self._probe, seen, self._clock())
+
+    async def _try_page(self) -> bool:
+        try:
+            await self.page.get()
+        except FlokitMissing:
+            return True
+        except FlokitError:
+            return False
+        return True
+
+
+def find(listing: Listing, run: SyncRun) -> Integration | None:
+    """Find a run's integration in a list."""
+    return next((one for one in listing.integrations if one.id == run.integration_id), None)
 
 
 class Follower:
@@ -98,21 +151,21 @@ class Follower:
         Raises:
             ExceptionGroup: what went wrong with some of them; the others are saved.
         """
-        listing = SharedListing(partial(self._list, batch)) if len(batch) > 1 else None
-        ended = await asyncio.gather(*(self._follow(claim, listing) for claim in batch), return_exceptions=True)
+        overview = self._overview(batch) if len(batch) > 1 else None
+        ended = await asyncio.gather(*(self._follow(claim, overview) for claim in batch), return_exceptions=True)
         errors = [error for error in ended if isinstance(error, Exception)]
         if errors:
             raise ExceptionGroup(f"{len(errors)} of {len(batch)} runs were not saved", errors)
 
-    async def _follow(self, claim: RunClaim, listing: SharedListing | None) -> None:
+    async def _follow(self, claim: RunClaim, overview: Overview | None) -> None:
         run = claim.run
         with following(self._telemetry, "follow", run.cause, run_id=run.id, integration_id=run.integration_id):
-            await self._step_safely(claim, listing)
+            await self._step_safely(claim, overview)
 
-    async def _step_safely(self, claim: RunClaim, listing: SharedListing | None) -> None:
+    async def _step_safely(self, claim: RunClaim, overview: Overview | None) -> None:
         """Take the step; a fault of ours is shown with its id, and must not end the watch."""
         try:
-            await self._step(claim, listing)
+            await self._step(claim, overview)
         except (StoreUnavailable, ClaimLost):
             raise
         except Exception:
@@ -121,16 +174,14 @@ class Follower:
             log.exception("run_failed", error_id=error_id)
             await self._save(claim, stumble(claim.run, error_id, self._clock()))
 
-    async def _step(self, claim: RunClaim, listing: SharedListing | None) -> None:
+    async def _step(self, claim: RunClaim, overview: Overview | None) -> None:
         run = claim.run
         try:
-            seen = await self._look(run, listing)
+            seen = await self._look(run, overview)
         except FlokitBudgetSpent as error:
             await self._save(claim, postpone(run, error.retry_after_s or 1.0, str(error), self._clock()))
             return
         decision = self._decide(run, seen)
-        if decision.run.outcome is Outcome.SUCCEEDED:
-            decision = await self._with_statistics(run, decision)
         if decision.run.phase is Phase.TRIGGER:
             claim, decision = await self._attempt(claim, decision.run)
         await self._save(claim, decision)
@@ -162,11 +213,9 @@ class Follower:
 
     # FloKit's answers as observations
 
-    async def _look(self, run: SyncRun, listing: SharedListing | None) -> Look:
+    async def _look(self, run: SyncRun, overview: Overview | None) -> Look:
         try:
-            if listing:
-                return await self._look_in(await listing.get(), run)
-            return await self._look_at_one(run)
+            return await (self._look_in(overview, run) if overview else self._look_at_page(run))
         except FlokitMissing:
             return Missing()
         except FlokitDenied as error:
@@ -178,32 +227,40 @@ class Follower:
         except FlokitError as error:
             return Unreachable(str(error))
 
-    async def _list(self, batch: Batch) -> Listing:
-        max_age_s = min(_max_age_s(claim.run) for claim in batch)
+    def _overview(self, batch: Batch) -> Overview:
+        runs = [claim.run for claim in batch]
+        return Overview(runs, partial(self._list, runs), partial(self._look_at_page, max_age_s=0.0), self._clock)
+
+    async def _list(self, runs: Sequence[SyncRun]) -> Listing:
+        max_age_s = min(map(_max_age_s, runs))
         return await self._flokit.fetch_integrations(priority=Priority.FOLLOW_UP, max_age_s=max_age_s)
 
-    async def _look_in(self, listing: Listing, run: SyncRun) -> Seen:
-        """Find a run in a listing. One that is not there is asked for by name before it counts as gone."""
-        for integration in listing.integrations:
-            if integration.id == run.integration_id:
-                return Seen(integration, listing.vendor_at)
-        return await self._look_at_one(run)
-
-    async def _look_at_one(self, run: SyncRun) -> Seen:
-        priority = Priority.CLICK if run.phase is Phase.BASELINE else Priority.FOLLOW_UP
-        detail = await self._flokit.fetch_integration(run.integration_id, priority=priority, max_age_s=_max_age_s(run))
-        return Seen(detail.integration, detail.vendor_at)
-
-    async def _with_statistics(self, run: SyncRun, decision: Decision) -> Decision:
-        """A listing carries no event counts: ask once for them, so that the outcome can tell how many came in."""
-        seen = decision.run.last_seen
-        if run.baseline is None or run.baseline.stats is None or seen is None or seen.stats is not None:
-            return decision
+    async def _look_in(self, overview: Overview, run: SyncRun) -> Seen | Listed:
+        """Find a run in a list; what only its own page can prove is looked up there, that it is gone as well."""
         try:
-            detail = await self._flokit.fetch_integration(run.integration_id, priority=Priority.FOLLOW_UP)
+            listing = await overview.listing.get()
+        except (FlokitRateLimited, FlokitAway):
+            raise
         except FlokitError:
-            return decision
-        return replace(decision, run=replace(decision.run, last_seen=replace(seen, stats=detail.integration.stats)))
+            if not await overview.fails_alone():
+                raise
+            return await self._look_at_page(run)
+        hint = find(listing, run)
+        if run.id == overview.probe_id:
+            seen = await overview.page.get()
+        elif hint is None or needs_proof(run, hint, self._clock()) or await overview.hides():
+            seen = await self._look_at_page(run, max_age_s=0.0)  # what was kept is older than the hint
+        else:
+            return Listed(hint, listing.vendor_at)
+        return replace(seen, hinted=hint)
+
+    async def _look_at_page(self, run: SyncRun, max_age_s: float | None = None) -> Seen:
+        detail = await self._flokit.fetch_integration(
+            run.integration_id,
+            priority=Priority.CLICK if run.phase is Phase.BASELINE else Priority.FOLLOW_UP,
+            max_age_s=_max_age_s(run) if max_age_s is None else max_age_s,
+        )
+        return Seen(detail.integration, detail.vendor_at)
 
     async def _trigger(self, run: SyncRun) -> TriggerReply:
         try:

@@ -77,7 +77,17 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """FloKit showed the integration. ``vendor_at`` is the reply's HTTP ``Date``: the vendor's clock, whole seconds."""
+    """FloKit showed the integration's own page. ``vendor_at`` is the reply's HTTP ``Date``: the vendor's clock."""
+
+    integration: Integration
+    vendor_at: datetime | None = None
+    hinted: Integration | None = None
+    """What a list showed just before, when that led to this look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list showed the integration: a hint, never proof, because lists lag, round times and cut texts."""
 
     integration: Integration
     vendor_at: datetime | None = None
@@ -143,7 +153,7 @@ class TriggerLost:
     reason: str
 
 
-Look: TypeAlias = Seen | Missing | Denied | Unreachable
+Look: TypeAlias = Seen | Listed | Missing | Denied | Unreachable
 TriggerReply: TypeAlias = TriggerAccepted | TriggerRefused | TriggerDenied | TriggerNotSent | TriggerLost | Missing
 Observation: TypeAlias = Look | TriggerReply
 
@@ -220,7 +230,12 @@ class SyncRun:
     looks: int = 0
     """Looks since FloKit accepted or lost the POST, or since the click; drives the backoff."""
     last_seen: Integration | None = None
+    """As its own page showed it last; what lists show is kept apart."""
     last_seen_at: datetime | None = None
+    hinted: Integration | None = None
+    """As a list showed it last."""
+    listed: int = 0
+    """How many lists it was found in since its own page was read."""
     syncing_since: datetime | None = None
     """When the run was first seen ``syncing`` (our clock)."""
     idle_since: datetime | None = None

@@ -25,6 +25,9 @@
                                       anything else                             LATE, until ``late_until``
     DONE         nothing              anything                                  DONE, unchanged
 
+    ``Listed`` leaves every phase as it is: a list hints, the integration's own page proves. ``needs_proof`` says when
+    a hint is worth a look at that page, and ``probe_of`` picks the page that is read although no list hints at it.
+
     BASELINE, CONFIRMING, WATCHING at the deadline, without a verdict: not_confirmed, then LATE (DONE when no POST
     was ever sent).
 
@@ -37,7 +40,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bot.core.durations import pause_s
 from bot.core.error_texts import same_text
@@ -50,6 +53,7 @@ from bot.core.models import (
     Denied,
     Expected,
     Integration,
+    Listed,
     Missing,
     Observation,
     Outcome,
@@ -67,6 +71,9 @@ from bot.core.models import (
     TriggerRefused,
     Unreachable,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_ATTEMPTS: Final = 3
 """POSTs of one run whose replies were lost, before it only watches."""
@@ -86,6 +93,15 @@ LATE_INTERVALS: Final = 10
 """The slow watch looks every ten longest intervals …"""
 LATE_DEADLINES: Final = 10
 """… for ten more deadlines."""
+
+PROBE_EVERY: Final = 10
+"""Every so many lists, the page of one of their runs is read as well: a list that lags must not hide an end."""
+
+DOUBTED_EVERY: Final = 4
+"""Every so many lists, a page that said something else than its list does is read again."""
+
+USUAL_ENDS: Final = 1.5
+"""After so many times its usual duration a sync's page is read, although the list still shows it under way."""
 
 STARTED: Final = (Telling.PROGRESS, Telling.ROW)
 """Told when a run opens, is joined, or is seen to have started."""
@@ -172,6 +188,8 @@ def decide(run: SyncRun, observation: Observation, now: datetime) -> Decision:
     if run.phase is Phase.DONE:
         return Decision(run, None)
     match observation:
+        case Listed():
+            return _decide_listed(_step_back(run), observation, now)
         case Seen():
             return _decide_seen(_note_look(_step_back(run), observation, now), observation.integration, now)
         case Missing():
@@ -192,6 +210,72 @@ def decide(run: SyncRun, observation: Observation, now: datetime) -> Decision:
             return _decide_not_sent(run, observation, now)
         case TriggerLost(reason=reason):
             return _go_on(replace(run, reason=reason, looks=0), now, tell=(Telling.PROGRESS,))
+
+
+def needs_proof(run: SyncRun, hint: Integration, now: datetime) -> bool:
+    """Tell whether a run's own page must be read after a list showed ``hint``.
+
+    It must when the list shows something new, when one of the run's own instants passed since the page was read, and
+    now and then while the two contradict each other.
+    """
+    if run.last_seen is None or run.last_seen_at is None or not _same_sight(run.hinted or run.last_seen, hint):
+        return True
+    if any(run.last_seen_at < moment <= now for moment in _moments(run)):
+        return True
+    is_doubted = run.listed >= DOUBTED_EVERY - 1 and not _same_sight(run.last_seen, hint)
+    return is_doubted and _would_move(run, hint, now)
+
+
+def probe_of(runs: Sequence[SyncRun]) -> SyncRun | None:
+    """Choose the run whose page is read beside a list that hints at nothing; None: no page, this time."""
+    if min(run.listed for run in runs) < PROBE_EVERY - 1:
+        return None
+    return max(runs, key=lambda run: (run.listed, run.id))
+
+
+def is_hidden_by(hint: Integration | None, run: SyncRun, seen: Seen, now: datetime) -> bool:
+    """Tell whether a list hides what a page showed: another state, or an outcome."""
+    if hint is None or hint.status != seen.integration.status:
+        return True
+    return run.is_watched and decide(run, seen, now).run.outcome is not run.outcome
+
+
+def _same_sight(one: Integration, other: Integration) -> bool:
+    return (
+        (one.status, one.last_synced_at, one.unreadable_time)
+        == (other.status, other.last_synced_at, other.unreadable_time)
+    ) and same_text(one.error_message or "", other.error_message or "")
+
+
+def _would_move(run: SyncRun, hint: Integration, now: datetime) -> bool:
+    """Tell whether the run would go on from here, were the hint proof."""
+    after = decide(run, Seen(hint), now).run
+    changed = (after.outcome, after.phase) != (run.outcome, run.phase)
+    return changed or any(
+        (getattr(after, since) is None) != (getattr(run, since) is None) for since in ("syncing_since", "idle_since")
+    )
+
+
+def _moments(run: SyncRun) -> tuple[datetime, ...]:
+    """Return the instants of a run after which its page says more than a list: ends of waits, and the usual end."""
+    usual: tuple[datetime, ...] = ()
+    if run.expected and run.accepted_at and run.phase is not Phase.LATE:
+        usual_s = min(run.expected.median_s * USUAL_ENDS, run.patience.deadline_s)
+        usual = (run.accepted_at + timedelta(seconds=usual_s),)
+    return *_grace_ends(run), *(moment for moment in _watch_ends(run) if moment), *usual
+
+
+def _decide_listed(run: SyncRun, listed: Listed, now: datetime) -> Decision:
+    run = replace(
+        run,
+        looks=run.looks + 1,
+        hinted=listed.integration,
+        listed=run.listed + 1,
+        unreachable_since=None,
+        unreachable_reason="",
+        fault_id="",
+    )
+    return _go_on(run, now, tell=(Telling.PROGRESS,))
 
 
 def postpone(run: SyncRun, seconds: float, reason: str, now: datetime) -> Decision:
@@ -262,6 +346,8 @@ def _note_look(run: SyncRun, seen: Seen, now: datetime) -> SyncRun:
         last_seen_at=now,
         clock_offset_s=offset_s,
         looks=run.looks + 1,
+        hinted=seen.hinted or run.hinted,
+        listed=0,
         unreachable_since=None,
         unreachable_reason="",
         fault_id="",

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from structlog.testing import capture_logs
 
-from bot.core.errors import ClaimLost, FlokitBudgetSpent, FlokitMissing, StoreUnavailable
+from bot.core.errors import (
+    ClaimLost,
+    FlokitBadReply,
+    FlokitBudgetSpent,
+    FlokitDenied,
+    FlokitMissing,
+    StoreUnavailable,
+)
 from bot.core.models import Integration, Outcome, Phase, Status, TriggerAccepted
+from bot.core.outcome import PROBE_EVERY
 from bot.flokit import Detail, Listing
 from bot.follower import Follower
 
+ERROR = "The account 12 was closed by its owner"
+
 
 class CountingFlokit:
-    """Shows integrations that sync, and counts how often it is asked for what."""
+    """Shows integrations that sync, in a list that may lag, and counts how often it is asked for what."""
 
     def __init__(self):
         self.asked, self.hidden, self.error = [], set(), None
         self.status = {}
+        self.listed = {}
+        """What the list shows instead of what is so."""
 
     def show(self, id_):
         """Show one."""
-        return Integration(id_, "stripe", self.status.get(id_, Status.SYNCING))
+        return Integration(id_, "stripe", self.status.get(id_, Status.SYNCING), error_message=ERROR)
 
     async def fetch_integrations(self, **_):
         """List all that are not hidden."""
@@ -30,14 +44,20 @@ class CountingFlokit:
         await asyncio.sleep(0)
         if self.error:
             raise self.error
-        return Listing(tuple(self.show(f"int_{n}") for n in range(9) if f"int_{n}" not in self.hidden))
+        shown = (f"int_{n}" for n in range(9) if f"int_{n}" not in self.hidden)
+        return Listing(tuple(self.listed.get(id_) or self.show(id_) for id_ in shown))
 
     async def fetch_integration(self, integration_id, **_):
         """Show one by name."""
         self.asked.append(integration_id)
-        if integration_id in self.hidden:
+        if integration_id in self.gone:
             raise FlokitMissing("FloKit has no such integration.")
+        if integration_id in self.broken:
+            raise FlokitBadReply("FloKit answered with HTTP 500.")
         return Detail(self.show(integration_id))
+
+    gone: frozenset[str] = frozenset()
+    broken: frozenset[str] = frozenset()
 
     async def trigger_sync(self, integration_id, **_):
         """Accept a sync."""
@@ -61,9 +81,9 @@ class Follow:
             await self.follower.follow(batch)
         self.flokit.asked.clear()
 
-    async def claim_all(self):
+    async def claim_all(self, in_s=5):
         """Wait until all are due, and claim them."""
-        [batch] = await self.follower.claim(self.make.clock.advance(5), 50)
+        [batch] = await self.follower.claim(self.make.clock.advance(in_s), 50)
         return batch
 
     async def runs(self, batch):
@@ -78,15 +98,97 @@ def follow(store, make, click):
 
 
 async def test_one_listing_serves_all(follow):
-    """Five watched runs cost one call, and each has seen its own integration."""
+    """Five watched runs cost one call, and each has found its own integration."""
     await follow.begin(5)
-    follow.flokit.status["int_3"] = Status.DISCONNECTED
     batch = await follow.claim_all()
     await follow.follower.follow(batch)
     assert follow.flokit.asked == ["list"]
     runs = await follow.runs(batch)
-    assert [run.last_seen.id for run in runs] == [run.integration_id for run in runs]
-    assert {run.integration_id for run in runs if run.outcome is Outcome.DISCONNECTED} == {"int_3"}
+    assert [run.hinted.id for run in runs] == [run.integration_id for run in runs]
+    assert [(run.listed, run.outcome) for run in runs] == [(1, None)] * 5
+
+
+async def test_a_hint_of_an_end_is_proved_at_once(follow):
+    """What the list shows of one is looked up on its own page, in the same step."""
+    await follow.begin(5)
+    follow.flokit.status["int_3"] = Status.DISCONNECTED
+    batch = await follow.claim_all()
+    await follow.follower.follow(batch)
+    assert follow.flokit.asked == ["list", "int_3"]
+    assert [run.integration_id for run in await follow.runs(batch) if run.outcome] == ["int_3"]
+
+
+HINTS = {
+    "another time": {"last_synced_at": datetime(2030, 1, 1, tzinfo=UTC), "status": "connected"},
+    "another state": {"status": "error"},
+    "disconnected": {"status": "disconnected"},
+}
+
+
+@pytest.mark.parametrize("hint", HINTS.values(), ids=HINTS)
+async def test_a_list_alone_ends_nothing(follow, hint):
+    """A run whose page still shows it syncing goes on whatever the list shows; its page is read now and then."""
+    await follow.begin(3)
+    follow.flokit.listed["int_1"] = replace(follow.flokit.show("int_1"), **hint)
+    for expected in (["list", "int_1"], ["list"], ["list"], ["list"], ["list", "int_1"]):
+        batch = await follow.claim_all(30)
+        await follow.follower.follow(batch)
+        assert follow.flokit.asked == expected
+        assert {run.outcome for run in await follow.runs(batch)} == {None}
+        follow.flokit.asked.clear()
+
+
+async def test_a_cut_text_in_a_list_is_no_hint(follow):
+    """A list that cuts errors and puts new numbers into them shows nothing new."""
+    await follow.begin(3)
+    follow.flokit.listed["int_1"] = replace(follow.flokit.show("int_1"), error_message="The account 99 was clo…")
+    await follow.follower.follow(await follow.claim_all())
+    assert follow.flokit.asked == ["list"]
+
+
+async def test_a_list_that_never_moves_hides_no_end(follow):
+    """When one page shows what the list hides, all pages are read, and the ends are found."""
+    await follow.begin(4)
+    for n in range(4):
+        follow.flokit.listed[f"int_{n}"] = follow.flokit.show(f"int_{n}")
+        follow.flokit.status[f"int_{n}"] = Status.DISCONNECTED
+    for _ in range(PROBE_EVERY - 1):
+        await follow.follower.follow(await follow.claim_all(30))
+    assert set(follow.flokit.asked) == {"list"}
+    batch = await follow.claim_all(30)
+    await follow.follower.follow(batch)
+    assert [run.outcome for run in await follow.runs(batch)] == [Outcome.DISCONNECTED] * 4
+
+
+async def test_a_list_that_fails_alone_hides_no_end(follow):
+    """When FloKit shows pages but no list, the pages are read."""
+    await follow.begin(3)
+    follow.flokit.error = FlokitBadReply("FloKit sent a list of integrations that cannot be read.")
+    follow.flokit.status["int_1"] = Status.DISCONNECTED
+    batch = await follow.claim_all()
+    await follow.follower.follow(batch)
+    assert {run.integration_id: run.outcome for run in await follow.runs(batch)}["int_1"] is Outcome.DISCONNECTED
+    assert {run.unreachable_since for run in await follow.runs(batch)} == {None}
+
+
+async def test_a_refused_list_is_no_lost_access(follow):
+    """A key that may not list but may show integrations is not lost; one that may do neither is."""
+    await follow.begin(3)
+    follow.flokit.error = FlokitDenied("FloKit refused the API key (403).", http_status=403)
+    batch = await follow.claim_all()
+    await follow.follower.follow(batch)
+    assert {run.outcome for run in await follow.runs(batch)} == {None}
+
+
+async def test_without_list_and_pages_flokit_is_unreachable(follow):
+    """When neither works, one list and one page are asked for, and all wait."""
+    await follow.begin(4)
+    follow.flokit.error = FlokitBadReply("FloKit answered with HTTP 500.")
+    follow.flokit.broken = frozenset(f"int_{n}" for n in range(4))
+    batch = await follow.claim_all()
+    await follow.follower.follow(batch)
+    assert len(follow.flokit.asked) == 2
+    assert None not in {run.unreachable_since for run in await follow.runs(batch)}
 
 
 async def test_a_run_alone_is_looked_at_by_its_name(follow):
@@ -111,11 +213,12 @@ async def test_looks_before_a_post_are_never_shared(follow, make, click):
 async def test_one_that_is_not_in_the_list_is_asked_for_by_name(follow):
     """Only its own page tells that an integration is gone."""
     await follow.begin(3)
-    follow.flokit.hidden.add("int_1")
+    follow.flokit.hidden |= {"int_1", "int_2"}
+    follow.flokit.gone = frozenset({"int_1"})
     batch = await follow.claim_all()
     await follow.follower.follow(batch)
-    assert follow.flokit.asked == ["list", "int_1"]
-    assert {run.integration_id for run in await follow.runs(batch) if run.outcome is Outcome.GONE} == {"int_1"}
+    assert sorted(follow.flokit.asked) == ["int_1", "int_2", "list"]
+    assert [run.integration_id for run in await follow.runs(batch) if run.outcome is Outcome.GONE] == ["int_1"]
 
 
 async def test_without_budget_nobody_asks_twice(follow):

@@ -14,6 +14,7 @@ from bot.core.models import (
     Denied,
     Expected,
     Integration,
+    Listed,
     Missing,
     Observation,
     Outcome,
@@ -35,10 +36,13 @@ from bot.core.outcome import (
     LATE_DEADLINES,
     LATE_INTERVALS,
     MAX_ATTEMPTS,
+    PROBE_EVERY,
     attempt,
     decide,
     keep_watching,
+    needs_proof,
     open_run,
+    probe_of,
 )
 
 T0 = datetime(2024, 3, 15, 13, 0, tzinfo=UTC)
@@ -872,3 +876,119 @@ def looks_a_minute(many: int, within_s: float) -> float:
 def test_twenty_runs_are_looked_at_about_as_often_as_one(within_s: float) -> None:
     """Runs of a workspace fall into step, whenever they began: one look serves them all."""
     assert looks_a_minute(20, within_s) <= 1.2 * looks_a_minute(1, within_s)
+
+
+# --- Lists hint, pages prove
+
+
+def listed(look: Seen) -> Listed:
+    """Show in a list what a page would show."""
+    return Listed(look.integration)
+
+
+@pytest.mark.parametrize("look", [SYNCED, NEW_ERROR, OLD_ERROR, DISCONNECTED, SYNCING, CONNECTED, UNKNOWN])
+@pytest.mark.parametrize("baseline", [OLD_ERROR, CONNECTED, SYNCING])
+def test_a_list_proves_nothing(baseline: Seen, look: Seen) -> None:
+    """Whatever a list shows at whatever time, the run goes on as it was, with a next look."""
+    for run in (watching(baseline), decide(confirming(baseline), LOST, at(1)).run, late(baseline)):
+        for seconds in (2, 61, 1799, 1801):
+            decision = decide(run, listed(look), at(seconds))
+            assert (decision.run.outcome, decision.run.phase) == (run.outcome, run.phase)
+            assert decision.run.syncing_since is None
+            assert decision.run.last_seen == run.last_seen
+            assert Telling.OUTCOME not in decision.tell
+            assert decision.next_look_at is not None
+
+
+def test_a_list_shows_that_flokit_is_back() -> None:
+    """After an outage a list is enough to say that FloKit can be reached."""
+    run = play(watching(), (5, UNREACHABLE), (9, listed(OLD_ERROR))).run
+    assert (run.unreachable_since, run.unreachable_reason) == (None, "")
+
+
+@pytest.mark.parametrize("look", [SYNCED, NEW_ERROR, DISCONNECTED, SYNCING, CONNECTED, UNKNOWN])
+def test_what_is_new_in_a_list_needs_proof(look: Seen) -> None:
+    """A list that shows something else than before leads to a look at the page; once, while it stays the same."""
+    run = watching(OLD_ERROR)
+    assert not needs_proof(run, OLD_ERROR.integration, at(2))
+    assert needs_proof(run, look.integration, at(2))
+    seen = decide(run, replace(OLD_ERROR, hinted=look.integration), at(2)).run
+    assert not needs_proof(seen, look.integration, at(4))
+
+
+@pytest.mark.parametrize(
+    ("error", "synced"), [(f"{OLD[:30]}…", -3600), (f"{OLD} (request req_8fK2)", -3600), (OLD, -3601)]
+)
+def test_a_list_that_is_less_exact_needs_proof_once(error: str, synced: float) -> None:
+    """A list that cuts errors, or rounds times, is asked about once at the most."""
+    hint = shown("error", error=error, synced=synced).integration
+    run = watching(OLD_ERROR)
+    looks = 0
+    for seconds in range(2, 50, 2):
+        needs = needs_proof(run, hint, at(seconds))
+        looks += needs
+        observation = replace(OLD_ERROR, hinted=hint) if needs else Listed(hint)
+        run = decide(run, observation, at(seconds)).run
+    assert looks <= 1
+
+
+@pytest.mark.parametrize(
+    ("run", "due_s"),
+    [
+        (watching(OLD_ERROR), 60),
+        (watching(CONNECTED), 1800),
+        (decide(confirming(OLD_ERROR), LOST, at(1)).run, 60),
+        (replace(watching(SYNCING), expected=Expected(100, 0.2)), 150),
+        (keep_watching(late(OLD_ERROR), at(2000)).run, 3800),
+        (late(OLD_ERROR), 11 * 1800),
+    ],
+    ids=["grace time", "deadline", "lost POST", "usual end", "kept watch", "late watch"],
+)
+def test_a_list_that_never_moves_needs_proof_when_something_is_due(run: SyncRun, due_s: float) -> None:
+    """At the ends of a run's waits, and past its usual end, the page is read although the list shows nothing new."""
+    assert run.last_seen is not None
+    run = replace(run, last_seen_at=at(due_s - 1))
+    assert not needs_proof(run, run.last_seen, at(due_s - 0.1))
+    assert needs_proof(run, run.last_seen, at(due_s))
+    assert not needs_proof(replace(run, last_seen_at=at(due_s)), run.last_seen, at(due_s))
+
+
+def test_a_page_that_contradicts_its_list_is_read_again_now_and_then() -> None:
+    """A list that goes on hinting at an end keeps its page being read, at every fourth list."""
+    run = decide(watching(CONNECTED), SYNCING, at(2)).run
+    looks = []
+    for n in range(13):
+        now = at(3 + n)
+        looks.append(needs_proof(run, SYNCED.integration, now))
+        observation = replace(SYNCING, hinted=SYNCED.integration) if looks[-1] else Listed(SYNCED.integration)
+        run = decide(run, observation, now).run
+    assert looks == [True, False, False, False] * 3 + [True]
+
+
+def test_the_page_that_was_not_read_for_longest_is_the_probe() -> None:
+    """Every tenth list one page of a batch is read as well, of the run that waits for longest."""
+    runs = [replace(watching(SYNCING), id=f"run_{n}", listed=PROBE_EVERY - 1 + n) for n in range(3)]
+    assert probe_of(runs) is runs[2]
+    assert probe_of([*runs, replace(runs[0], listed=PROBE_EVERY - 2)]) is None
+
+
+def test_twenty_runs_cost_at_most_a_quarter_more_calls_than_one() -> None:
+    """The pages that are read beside the lists, while syncs go on, are few."""
+
+    def calls(many: int) -> int:
+        runs = [
+            replace(decide(watching(CONNECTED), replace(SYNCING, hinted=SYNCING.integration), at(2)).run, id=f"run_{n}")
+            for n in range(many)
+        ]
+        made = 0
+        for seconds in range(30, 1790, 30):
+            probe = probe_of(runs) if many > 1 else None
+            made += 1
+            for n, run in enumerate(runs):
+                is_read = run is probe or (many > 1 and needs_proof(run, SYNCING.integration, at(seconds)))
+                made += is_read
+                is_page = is_read or many == 1
+                runs[n] = decide(run, SYNCING if is_page else listed(SYNCING), at(seconds)).run
+        return made
+
+    assert calls(20) <= 1.25 * calls(1)

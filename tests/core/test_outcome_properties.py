@@ -17,6 +17,7 @@ from bot.core.models import (
     Decision,
     Denied,
     Integration,
+    Listed,
     Look,
     Missing,
     Observation,
@@ -43,6 +44,7 @@ from bot.core.outcome import (
     attempt,
     decide,
     keep_watching,
+    needs_proof,
     open_run,
 )
 
@@ -413,6 +415,8 @@ class TruthfulFlokit:
             left_s = rng.choice([0.2, 3.0, 40.0, 200.0])
             self.overlap = Sync(-100, 0, 100 + left_s, rng.choice(["success", "new error", "unproven"]), hidden=False)
             self.syncs.append(self.overlap)
+        self.list_lag_s = rng.choice([None, 0.0, 7.0, 1e6])
+        """How far its list lags behind its pages; None: nobody reads the list."""
         self.queues = rng.random() < 0.5
         """Whether a POST during a sync starts another after it, or is taken for the one under way."""
 
@@ -441,6 +445,14 @@ class TruthfulFlokit:
             case "disconnected":
                 return Integration("int_1", "stripe", Status.DISCONNECTED, synced_at)
         return Integration("int_1", "stripe", Status.CONNECTED, synced_at)
+
+    def lists(self, seconds: float) -> Integration:
+        """Give the integration as the list shows it: late, with its error cut, and its time rounded."""
+        shown = self.shows(seconds - (self.list_lag_s or 0.0))
+        rounded = shown.last_synced_at.replace(second=0) if shown.last_synced_at else None
+        return replace(
+            shown, last_synced_at=rounded, error_message=f"{shown.error_message[:5]}…" if shown.error_message else None
+        )
 
     def look(self, seconds: float) -> Look:
         """Answer a look."""
@@ -484,6 +496,10 @@ def follow(flokit: TruthfulFlokit, rng: random.Random) -> list[Told]:
     told: list[Told] = []
     for _ in range(300):
         observation: Observation | None = flokit.look(now)
+        if isinstance(observation, Seen) and run.is_watched and flokit.list_lag_s is not None:
+            hint = flokit.lists(now)
+            needed = needs_proof(run, hint, at(now))
+            observation = replace(observation, hinted=hint) if needed else Listed(hint)
         while observation is not None:
             decision = decide(run, observation, at(now))
             run = decision.run
