@@ -155,7 +155,10 @@ def stale_after_s(integration: Integration) -> float:
 
 
 def is_stale(integration: Integration, now: datetime) -> bool:
-    """Tell whether the last success is older than this type's should be; without a known one, it is."""
+    """Tell whether the last success is older than this type's should be; without one, it is.
+
+    One whose time can't be read may be new.
+    """
     if integration.last_synced_at is None:
-        return True
+        return not integration.unreadable_time
     return (now - integration.last_synced_at).total_seconds() > stale_after_s(integration)

@@ -6,12 +6,13 @@
                              trouble for the first time                       a suspicion; a second look is due soon
                              the same trouble, ``confirm_s`` later            OPENED (flapping after several opens)
                              no trouble                                       the suspicion is dropped
-                             ``syncing``                                      nothing: neither trouble nor proof
+                             ``syncing``, or an unknown state                 nothing: neither trouble nor proof
     an open incident         a trouble or an error text not told yet          CHANGED, once in ``CHANGE_EVERY``;
                                                                               EDITED until then
                              one that was told earlier and came back          REPEATED: a counter goes up
                              the same trouble after a sync or a quiet time    REPEATED: a counter goes up
                              ``syncing``                                      SYNCING
+                             an unknown state                                 nothing
                              no trouble, no newer success either              QUIET: not proven yet
                              no trouble and a newer success                   RECOVERED; while flapping: CALM, and
                                                                               RECOVERED after a calm window
@@ -32,6 +33,8 @@ from typing import Final
 from bot.core.advice import stale_after_s
 from bot.core.error_texts import same_text
 from bot.core.models import Integration, Person, Status
+
+_STATUSES: Final = frozenset(Status)
 
 
 class Trouble(StrEnum):
@@ -243,11 +246,22 @@ def trouble_of(integration: Integration, at: datetime, first_seen_at: datetime) 
 
 def _is_overdue(integration: Integration, at: datetime, first_seen_at: datetime) -> bool:
     """Tell whether the last success (or, before the first one, the first sight) is too long ago."""
+    if integration.unreadable_time:
+        return False
     last = integration.last_synced_at or first_seen_at
     allowed_s = stale_after_s(integration)
     if integration.status == Status.SYNCING:
         allowed_s *= 2  # the success that is missing may be on its way; one that never ends is told all the same
     return (at - last).total_seconds() > allowed_s
+
+
+def _is_unknown(integration: Integration) -> bool:
+    """Tell whether it is in a state that nobody documented: neither trouble nor proof of health."""
+    return integration.status not in _STATUSES
+
+
+def _says_nothing(integration: Integration) -> bool:
+    return integration.status == Status.SYNCING or _is_unknown(integration)
 
 
 def same_failure(one: Integration, other: Integration) -> bool:
@@ -264,7 +278,7 @@ def _dated(watched: Watched, late: Sighting) -> Watched:
     if late.integration is None:
         return watched
     trouble = trouble_of(late.integration, late.at, watched.first_seen_at)
-    if trouble is None and late.integration.status != Status.SYNCING:
+    if trouble is None and not _says_nothing(late.integration):
         if suspicion and suspicion.first_at < late.at:
             suspicion = replace(suspicion, first_at=suspicion.last_at)
         return replace(watched, suspicion=suspicion, fine_at=_later(watched.fine_at, late.at))
@@ -293,7 +307,7 @@ def _without_incident(
     now_seen = replace(watched, seen=seen, seen_at=at)
     trouble = trouble_of(seen, at, watched.first_seen_at)
     if trouble is None:
-        if seen.status == Status.SYNCING:
+        if _says_nothing(seen):
             return Verdict(now_seen)
         return Verdict(replace(now_seen, suspicion=None, fine_at=at))
     if sighting.run and sighting.run.active:
@@ -351,11 +365,13 @@ def _with_incident(
     if trouble is Trouble.STALE and incident.trouble is not Trouble.STALE:
         trouble = None  # it no longer fails; that no success followed yet is what QUIET says
     seen_now = replace(incident, integration=seen, seen_at=at)
-    if trouble is None and _has_newer_success(seen, incident.failure):
+    if trouble is None and not _is_unknown(seen) and _has_newer_success(seen, incident.failure):
         return _recovered(watched, seen_now, sighting, rules)
     if seen.status == Status.SYNCING:
         changed = incident.integration.status != Status.SYNCING
         return _kept(watched, seen_now, Change.SYNCING if changed else None)
+    if trouble is None and _is_unknown(seen):
+        return _kept(watched, seen_now, None)
     if trouble is None:
         changed = incident.quiet_since is None
         quiet = replace(seen_now, quiet_since=incident.quiet_since or at)

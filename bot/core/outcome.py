@@ -418,19 +418,24 @@ def _newer_success(run: SyncRun, integration: Integration) -> bool:
 
     With a sync already under way at the click, the first advance may belong to the earlier run: it must not be
     older than the vendor's time of our POST. That time is an HTTP ``Date``, cut to whole seconds, so a success
-    within the same second counts: the baseline, read just before, still showed ``syncing``.
+    within the same second counts: the baseline, read just before, still showed ``syncing``. The same time decides when
+    the baseline's can't be read.
     """
-    if not _moved(run, integration):
+    after, posted_at = integration.last_synced_at, run.posted_vendor_at
+    if after is None:
         return False
-    if run.overlapped and run.posted_vendor_at and integration.last_synced_at:
-        return integration.last_synced_at >= run.posted_vendor_at.replace(microsecond=0)
-    return True
+    is_later = posted_at is not None and after >= posted_at.replace(microsecond=0)
+    if run.baseline and run.baseline.unreadable_time:
+        return is_later
+    return _moved(run, integration) and (is_later or not run.overlapped or posted_at is None)
 
 
 def _moved(run: SyncRun, integration: Integration) -> bool:
-    before = run.baseline.last_synced_at if run.baseline else None
-    after = integration.last_synced_at
-    return after is not None and (before is None or after > before)
+    """Tell whether the last success is newer than before the POST; not known where that one can't be read."""
+    before, after = run.baseline, integration.last_synced_at
+    if after is None or (before and before.unreadable_time):
+        return False
+    return before is None or before.last_synced_at is None or after > before.last_synced_at
 
 
 def _error_is_news(run: SyncRun) -> bool:

@@ -152,7 +152,7 @@ def test_what_needs_attention_has_a_row_with_details():
         (Action.DETAILS, WAREHOUSE.id),
         (Action.DETAILS, ANDROID.id),
     ]
-    assert rows[2]["text"]["text"].startswith("*AppsFlyer* `…and1`\n✅ connected, but stale · last success")
+    assert rows[2]["text"]["text"].startswith("*AppsFlyer* `…and1`\n✅ connected, but stale · last successful sync")
 
 
 def test_many_rows_and_incidents_are_counted():

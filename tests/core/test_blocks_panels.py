@@ -68,27 +68,27 @@ def presses(message: Message) -> list[Press | Any]:
 
 
 def test_rows_stand_in_the_order_of_urgency():
-    """Failing rows stand first, then syncing, disconnected, connected, unknown; within a state by name."""
-    rows = [text.split("\n")[0] for text in mrkdwn(panel_message(STATUS, {}, NOW)) if " success" in text]
+    """Failing rows come first, then syncing, disconnected, unknown, connected; within a state by name."""
+    rows = [text.split("\n")[0] for text in mrkdwn(panel_message(STATUS, {}, NOW)) if " sync" in text]
     assert rows == [
         "*Stripe*",
         "*AppsFlyer* `…ios1`",
         "*Warehouse*",
+        "*Adjust*",
         "*AppsFlyer* `…and1`",
         "*RevenueCat*",
-        "*Adjust*",
     ]
 
 
 @pytest.mark.parametrize(
     ("start", "state"),
     [
-        ("*Stripe*", "❌ failing · last success"),
-        ("*AppsFlyer* `…ios1`", "⏳ syncing · last success"),
-        ("*Warehouse*", "🔌 disconnected · no success yet"),
-        ("*AppsFlyer* `…and1`", "✅ connected, but stale · last success"),
-        ("*RevenueCat*", "✅ connected · last success"),
-        ("*Adjust*", "❔ paused · last success"),
+        ("*Stripe*", "❌ failing · last successful sync"),
+        ("*AppsFlyer* `…ios1`", "⏳ syncing · last successful sync"),
+        ("*Warehouse*", "🔌 disconnected · never synced"),
+        ("*AppsFlyer* `…and1`", "✅ connected, but stale · last successful sync"),
+        ("*RevenueCat*", "✅ connected · last successful sync"),
+        ("*Adjust*", "❔ in a state I don't know (“paused”) · last successful sync"),
     ],
 )
 def test_a_state_is_told_in_words(start, state):
@@ -99,7 +99,8 @@ def test_a_state_is_told_in_words(start, state):
 def test_the_text_is_a_sentence():
     """The text for notifications and screen readers says how many need attention, and which."""
     assert panel_message(STATUS, {}, NOW).text == (
-        "2 of 6 integrations need attention: Stripe is failing, Warehouse is disconnected."
+        "2 of 6 integrations need attention, 1 in a state I don't know: Stripe is failing, Warehouse is disconnected, "
+        "Adjust is in a state I don't know (“paused”)."
     )
 
 
@@ -107,6 +108,18 @@ def test_the_text_is_a_sentence():
     ("panel", "text"),
     [
         (replace(STATUS, integrations=(REVENUECAT, IOS)), "No integration needs attention: 1 syncing, 1 connected."),
+        (
+            replace(STATUS, integrations=(REVENUECAT, PAUSED)),
+            "1 of 2 integrations is in a state I don't know: 1 in a state I don't know, 1 connected.",
+        ),
+        (
+            replace(STATUS, integrations=(PAUSED, replace(PAUSED, id="int_2", status="degraded"))),
+            "2 of 2 integrations are in a state I don't know: 2 in a state I don't know.",
+        ),
+        (
+            replace(STATUS, integrations=(replace(PAUSED, status="unknown"),)),
+            "1 of 1 integration is in a state I don't know: 1 in a state I don't know.",
+        ),
         (
             replace(STATUS, integrations=(STRIPE,), query="a <b>"),
             "1 of 1 integration matching “a &lt;b&gt;” needs attention: Stripe is failing.",
@@ -121,6 +134,20 @@ def test_the_text_is_a_sentence():
 def test_the_text_fits_what_there_is(panel, text):
     """The sentence is true for one, for none in trouble, and for none at all."""
     assert panel_message(panel, {}, NOW).text == text
+
+
+@pytest.mark.parametrize(("status", "words"), [("<paused>", " (“&lt;paused&gt;”)"), ("unknown", ""), ("\u202e*", "")])
+def test_an_unknown_state_is_quoted(status, words):
+    """FloKit's own word is quoted where it names one, with nothing parsed in it."""
+    shown = row(panel_message(replace(STATUS, integrations=(replace(PAUSED, status=status),)), {}, NOW), "*Adjust*")
+    assert f"❔ in a state I don't know{words} · " in shown
+
+
+def test_a_time_that_cannot_be_read_is_not_never():
+    """A success whose time can't be read is neither "never synced" nor stale."""
+    unreadable = replace(REVENUECAT, last_synced_at=None, unreadable_time="9999-99-99")
+    message = panel_message(replace(STATUS, integrations=(unreadable,)), {}, NOW)
+    assert row(message, "*RevenueCat*").split("\n")[1] == "✅ connected · last successful sync at a time I can't read"
 
 
 def test_an_error_is_shown_word_for_word():
@@ -255,7 +282,7 @@ def test_a_row_tells_how_its_run_ended(outcome, line):
     """A run that ended since the panel was drawn leaves its outcome in the row."""
     ended = replace(RUN, phase=Phase.DONE, outcome=outcome, ended_at=LATER, last_seen=SYNCED, last_seen_at=LATER)
     message = panel_message(STATUS, {STRIPE.id: RowRun(ended)}, LATER)
-    assert row(message, "*Stripe*").split("\n")[1:] == [f"✅ connected · last success {date(LATER)}", line]
+    assert row(message, "*Stripe*").split("\n")[1:] == [f"✅ connected · last successful sync {date(LATER)}", line]
 
 
 def test_an_older_run_leaves_no_trace():
@@ -292,7 +319,7 @@ def test_the_detail_shows_every_field():
         "*Id*\n`int_01hx4j7stripe`",
         "*Type*\n`stripe`",
         "*Status*\n❌ failing",
-        f"*Last success*\n{date(FRESH)}",
+        f"*Last successful sync*\n{date(FRESH)}",
         "*Events, last 24 h*\n4,821",
         "*Events in all*\n1,204,739",
         "*Earliest event*\nnot known",
@@ -327,4 +354,4 @@ def test_a_choice_has_one_button_each(kind, action):
         (action, IOS.id),
         (action, ANDROID.id),
     ]
-    assert "✅ connected, but stale · last success" in row(message, "*AppsFlyer* `…and1`")
+    assert "✅ connected, but stale · last successful sync" in row(message, "*AppsFlyer* `…and1`")

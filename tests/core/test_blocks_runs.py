@@ -261,6 +261,38 @@ def test_no_result_is_not_a_failure(run, why):
     assert f"I look now and then until {date(END + timedelta(hours=5))}, and tell a late result here." in text
 
 
+BEFORE = FAILING.last_synced_at
+EARLIER, LATER = START - timedelta(days=1), START - timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (BEFORE, BEFORE, f"and its last successful sync is still {date(BEFORE)}."),
+        (None, None, "and it has never synced successfully."),
+        (BEFORE, None, f"and it no longer shows the successful sync of {date(BEFORE)}."),
+        (BEFORE, EARLIER, f"went back from {date(BEFORE)} to {date(EARLIER)}, so it doesn't prove this one."),
+        (BEFORE, LATER, f"and its last successful sync, {date(LATER)}, is from before this one was started."),
+        (None, LATER, f"and its last successful sync is {date(LATER)}, which doesn't prove this one."),
+    ],
+)
+def test_an_unproven_end_says_what_the_last_success_is(before, after, words):
+    """The word still is said of the baseline's time only; a time that vanished or went back is named as that."""
+    seen = replace(CONNECTED, last_synced_at=after)
+    run = replace(ended(Outcome.FINISHED_UNPROVEN), baseline=replace(FAILING, last_synced_at=before), last_seen=seen)
+    assert words in outcome(run).text
+
+
+def test_an_end_with_a_time_that_cannot_be_read_says_so():
+    """A success that can't be proved, because FloKit's time can't be read, isn't told as "never synced"."""
+    seen = replace(CONNECTED, last_synced_at=None, unreadable_time="9999-99-99")
+    text = outcome(replace(ended(Outcome.FINISHED_UNPROVEN), last_seen=seen)).text
+    assert "Stripe finished, but I can't tell whether it worked." in text
+    assert "the time of its last successful sync in a form I can't read" in text
+    assert "never" not in text
+    assert "in a form I can't read" in outcome(replace(LATE, last_seen=seen)).text
+
+
 def test_a_late_result_says_that_it_is_late():
     """A result after not_confirmed begins with that fact."""
     assert section(outcome(ended(Outcome.SUCCEEDED, LATE))).startswith("✅ *Late result: Stripe synced in 1 min 20 s")

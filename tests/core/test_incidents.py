@@ -357,6 +357,33 @@ def test_removed_integration_ends_its_incident(failing):
     assert (verdict.change, verdict.incident.gone, verdict.watched.incident) == (Change.GONE, True, None)
 
 
+# --- states and times that nobody knows ---------------------------------------------------------------------
+
+
+PAUSED = replace(FINE, status="paused")
+
+
+def test_an_unknown_state_is_neither_trouble_nor_health(failing):
+    """A word that nobody documented changes nothing in an incident, not even with a newer success."""
+    assert failing.see(60, PAUSED).change is None
+    assert failing.see(70, replace(succeeded(65), status="paused")).change is None
+    assert failing.see(80, FAILING).change is None
+    assert failing.watched.incident.is_open
+
+
+def test_an_unknown_state_clears_no_suspicion(story):
+    """Trouble, an unknown state and the same trouble again open an incident."""
+    story.see(10, FAILING)
+    story.see(12, PAUSED)
+    assert story.see(20, FAILING).change is Change.OPENED
+
+
+def test_a_time_that_cannot_be_read_is_not_stale(story):
+    """A success whose time can't be read may be new."""
+    unreadable = replace(FINE, last_synced_at=None, unreadable_time="9999-99-99")
+    assert trouble_of(unreadable, after(10**8), NOON) is None
+
+
 # --- flapping --------------------------------------------------------------------------------------------------
 
 

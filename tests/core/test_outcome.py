@@ -278,6 +278,43 @@ def test_an_overlap_is_remembered_for_the_telling() -> None:
     assert not watching(OLD_ERROR).overlapped
 
 
+# --- Times that can't be read, or go backwards
+
+
+UNREADABLE = Seen(Integration("int_1", "stripe", "connected", unreadable_time="9999-99-99"))
+UNREADABLE_ERROR = Seen(Integration("int_1", "stripe", "error", None, OLD, unreadable_time="9999-99-99"))
+
+
+def test_a_time_that_cannot_be_read_proves_no_success() -> None:
+    """A sync that was seen, and ends with a time that can't be read, is finished without proof."""
+    run = play(watching(CONNECTED), (2, SYNCING), (10, UNREADABLE), (69, UNREADABLE)).run
+    assert run.outcome is None
+    assert decide(run, UNREADABLE, at(70)).run.outcome is Outcome.FINISHED_UNPROVEN
+
+
+@pytest.mark.parametrize("baseline", [UNREADABLE, UNREADABLE_ERROR])
+def test_a_baseline_that_cannot_be_read_is_replaced_by_the_posts_time(baseline: Seen) -> None:
+    """With nothing to compare with, a success is one that is not older than the vendor's time of the POST."""
+    run = watching(replace(baseline, vendor_at=T0), replace(ACCEPTED, vendor_at=at(0.7)))
+    assert decide(run, shown("connected", synced=-1), at(30)).run.outcome is None
+    assert decide(run, shown("connected", synced=0), at(30)).run.outcome is Outcome.SUCCEEDED
+    assert decide(watching(baseline), SYNCED, at(31)).run.outcome is None
+
+
+def test_a_time_that_becomes_readable_is_no_news_of_an_error() -> None:
+    """A success that can be read now, where it could not before, does not make the old error another one."""
+    run = watching(UNREADABLE_ERROR)
+    assert decide(run, shown("error", error=OLD, synced=-9), at(60)).run.outcome is Outcome.FAILED_AGAIN
+
+
+def test_a_time_that_went_back_proves_nothing_until_it_is_newer_than_before() -> None:
+    """A restored database, and then successes that are older than the baseline, prove no success."""
+    run = play(watching(SYNCED), (2, SYNCING), (9, shown("connected", synced=-500)), (20, shown("connected", synced=9)))
+    assert run.run.outcome is None
+    assert decide(run.run, shown("connected", synced=9), at(69)).run.outcome is Outcome.FINISHED_UNPROVEN
+    assert decide(run.run, shown("connected", synced=31), at(40)).run.outcome is Outcome.SUCCEEDED
+
+
 # --- BASELINE and TRIGGER
 
 

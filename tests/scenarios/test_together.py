@@ -38,10 +38,13 @@ async def test_twenty_follow_ups_cost_about_the_calls_of_one(tmp_path):
         def looks():
             return [one for one in world.flokit.requests if one.method == "GET" and one.at > settled_at]
 
-        await world.flokit.wait_for(lambda: len(looks()) >= 4, 30)
-        assert {one.path for one in looks()} == {LIST}
-        took_s = (looks()[-1].at - looks()[0].at).total_seconds()
-        assert took_s >= (len(looks()) - 1) * 0.9 * LONGEST_S / 1.2
+        def lists():
+            return [one for one in looks() if one.path == LIST]
+
+        await world.flokit.wait_for(lambda: len(lists()) >= 4, 30)
+        assert len(looks()) - len(lists()) <= 1  # now and then a page, to see whether the list hides something
+        took_s = (lists()[-1].at - lists()[0].at).total_seconds()
+        assert took_s >= (len(lists()) - 1) * 0.9 * LONGEST_S / 1.2
         await world.bot.kill()  # Slack's rates let no bot show twenty such quick watches in time
 
 

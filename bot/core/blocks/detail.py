@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from bot.core.models import Integration
     from bot.core.panels import Panel, RowRun
 
 ERROR_CHARS: Final = 1500
@@ -80,12 +81,16 @@ def _fields(row: Row, now: datetime) -> list[str]:
         "Id": code(integration.id, ID_CHARS),
         "Type": code(integration.type, ID_CHARS),
         "Status": row_state(row, now).label,
-        "Last success": _date(integration.last_synced_at),
+        "Last successful sync": _last_success(integration),
         "Events, last 24 h": _number(stats.events_last_24h),
         "Events in all": _number(stats.events_total),
         "Earliest event": _date(stats.earliest_event_at),
     }
     return [f"*{label}*\n{value}" for label, value in values.items()]
+
+
+def _last_success(integration: Integration) -> str:
+    return "at a time I can't read" if integration.unreadable_time else _date(integration.last_synced_at)
 
 
 def _date(at: datetime | None) -> str:

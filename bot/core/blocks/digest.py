@@ -138,7 +138,8 @@ def _name(integration: Integration, digest: Digest) -> Name:
 
 def _needs_attention(integration: Integration, now: datetime) -> bool:
     is_late = integration.status == Status.CONNECTED and is_stale(integration, now)
-    return is_late or state_of(integration.status).needs_attention
+    state = state_of(integration.status)
+    return is_late or state.needs_attention or not state.is_known
 
 
 def _row(row: Row, now: datetime, room: Room) -> list[Block]:

@@ -20,7 +20,7 @@ from bot.core.blocks.elements import (
 from bot.core.blocks.incident import trouble_words
 from bot.core.blocks.names import Name, name_of
 from bot.core.blocks.runs import who
-from bot.core.blocks.states import by_urgency, state_now, state_of, tally
+from bot.core.blocks.states import by_urgency, count_unknown, in_unknown_state, last_success, state_now, state_of, tally
 from bot.core.blocks.text import clip, code, counted, date, escape, one_line, vendor_line
 from bot.core.commands import Action, Press
 from bot.core.digest_time import next_digest_at
@@ -90,6 +90,8 @@ def _lead(home: Home) -> str:
     if not home.integrations:
         return "FloKit shows no integrations." if not home.stale_reason else "FloKit can't be reached."
     troubled = [one for one in home.integrations if state_of(one.status).needs_attention]
+    if not troubled and (unknown := count_unknown(home.integrations)):
+        return f"{in_unknown_state(unknown, len(home.integrations))}: {tally(home.integrations)}."
     if not troubled:
         return f"Nothing needs attention: {tally(home.integrations)}."
     verb = "needs" if len(troubled) == 1 else "need"
@@ -137,9 +139,7 @@ def _integrations(home: Home, now: datetime, command: str) -> list[Block]:
 
 def _row(integration: Integration, among: Sequence[Integration], now: datetime) -> list[Block]:
     name = name_of(integration, among)
-    at = integration.last_synced_at
-    success = f"last success {date(at)}" if at else "no success yet"
-    text = f"{name.mrkdwn}\n{state_now(integration, now).label} · {success}"
+    text = f"{name.mrkdwn}\n{state_now(integration, now).label} · {last_success(integration)}"
     if not state_of(integration.status).needs_attention:
         return [section(text, details_button(integration, name))]
     buttons = actions(resync_button(integration, name), details_button(integration, name))

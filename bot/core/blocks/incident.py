@@ -20,6 +20,7 @@ from bot.core.blocks.elements import (
 )
 from bot.core.blocks.names import ID_SHOWN, Name
 from bot.core.blocks.runs import row_line
+from bot.core.blocks.states import last_success
 from bot.core.blocks.text import (
     clip,
     code,
@@ -141,9 +142,7 @@ def _ending(incident: Incident, name: Name) -> str:
 
 
 def _since(incident: Incident) -> str:
-    success = incident.failure.last_synced_at
-    last = f"last success {date(success)}" if success else "no success yet"
-    return f"Seen since {date(incident.opened_at)} · {last}"
+    return f"Seen since {date(incident.opened_at)} · {last_success(incident.failure)}"
 
 
 def _head(incident: Incident) -> tuple[str, str]:

@@ -139,14 +139,37 @@ def _failing(run: SyncRun, emoji: str, headline: str, *more: str) -> _Story:
 
 
 def _unproven(run: SyncRun, name: str) -> _Story:
-    at = run.last_seen.last_synced_at if run.last_seen else None
-    last = f"the last success is still the one of {date(at)}" if at else "it shows no success at all"
+    if run.last_seen and run.last_seen.unreadable_time:
+        headline = f"{name} finished, but I can't tell whether it worked"
+        return _Story("❔", headline, (f"FloKit shows it as connected. {_UNREADABLE}",), offers=(Action.TRY_AGAIN,))
     return _Story(
         "❔",
         f"{name} finished, but FloKit shows no new successful sync",
-        (f"FloKit shows it as connected, and {last}.",),
+        (f"FloKit shows it as connected, and {_last_success(run)}.",),
         offers=(Action.TRY_AGAIN,),
     )
+
+
+_UNREADABLE: Final = "It sends the time of its last successful sync in a form I can't read, so I can't prove a success."
+
+
+def _last_success(run: SyncRun) -> str:
+    """Say what FloKit shows as the last success, compared with what it showed before the POST."""
+    before = run.baseline.last_synced_at if run.baseline else None
+    after = run.last_seen.last_synced_at if run.last_seen else None
+    if after is None:
+        return (
+            f"it no longer shows the successful sync of {date(before)}"
+            if before
+            else "it has never synced successfully"
+        )
+    if before is None:
+        return f"its last successful sync is {date(after)}, which doesn't prove this one"
+    if after == before:
+        return f"its last successful sync is still {date(after)}"
+    if after < before:
+        return f"its last successful sync went back from {date(before)} to {date(after)}, so it doesn't prove this one"
+    return f"its last successful sync, {date(after)}, is from before this one was started"
 
 
 def _access_lost(run: SyncRun, name: str) -> _Story:
@@ -187,6 +210,8 @@ def _not_confirmed(run: SyncRun, name: str, now: datetime) -> _Story:
         more = [f"FloKit can't be reached since {date(run.unreachable_since)}: I could not look."]
     elif run.accepted_at is None:
         more.insert(0, "FloKit did not answer the request to start, and I saw no sign of a sync.")
+    if run.last_seen and run.last_seen.unreadable_time:
+        more.append(_UNREADABLE.replace("It", "FloKit", 1))
     if run.late_until:
         more.append(f"I look now and then until {date(run.late_until)}, and tell a late result here.")
     offers = (Action.KEEP_WATCHING, Action.TRY_AGAIN)

@@ -10,8 +10,7 @@ from bot.core.advice import RECONNECT
 from bot.core.blocks.elements import Block, checks, details_button, quoted, resync_button, section
 from bot.core.blocks.names import Name, name_of
 from bot.core.blocks.runs import row_line
-from bot.core.blocks.states import State, state_now, state_of
-from bot.core.blocks.text import date
+from bot.core.blocks.states import State, last_success, state_now, state_of
 from bot.core.models import Integration, Outcome, Status
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Room(IntEnum):
 ERROR_CHARS: Final = {Room.ERROR: 150, Room.ADVICE: 300}
 CHECKS_IN_ROW: Final = 3
 
-_GONE: Final = State("❔", "no longer in FloKit", 4)
+_GONE: Final = State("❔", "no longer in FloKit", 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def row_text(row: Row, now: datetime) -> str:
     """Say in a few lines of mrkdwn which integration a row shows and how it is."""
     lines = [row.name.mrkdwn]
     if not row.is_running:
-        lines.append(f"{row_state(row, now).label} · {_last_success(row.integration)}")
+        lines.append(f"{row_state(row, now).label} · {last_success(row.integration)}")
     if row.run_line:
         lines.append(row.run_line)
     if row.needs_help and row.integration.status == Status.DISCONNECTED:
@@ -110,8 +109,3 @@ def row_text(row: Row, now: datetime) -> str:
 def row_state(row: Row, now: datetime) -> State:
     """Return how a row's integration is shown."""
     return _GONE if row.is_gone else state_now(row.integration, now)
-
-
-def _last_success(integration: Integration) -> str:
-    at = integration.last_synced_at
-    return f"last success {date(at)}" if at else "no success yet"

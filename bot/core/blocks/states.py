@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bot.core.advice import display_name, is_stale
-from bot.core.blocks.text import listed, vendor_line
-from bot.core.models import Status
+from bot.core.blocks.text import counted, date, listed, vendor_line
+from bot.core.models import UNKNOWN, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +26,8 @@ class State:
     words: str
     rank: int
     needs_attention: bool = False
+    is_known: bool = True
+    """FloKit's word for it is documented; what it means is known."""
 
     @property
     def label(self) -> str:
@@ -37,14 +39,37 @@ _STATES: Final[dict[str, State]] = {
     Status.ERROR: State("❌", "failing", 0, needs_attention=True),
     Status.SYNCING: State("⏳", "syncing", 1),
     Status.DISCONNECTED: State("🔌", "disconnected", 2, needs_attention=True),
-    Status.CONNECTED: State("✅", "connected", 3),
+    Status.CONNECTED: State("✅", "connected", 4),
 }
 
 
+UNKNOWN_STATE: Final = "in a state I don't know"
+
+
 def state_of(status: str) -> State:
-    """Return how a status is shown; a word that FloKit added since is shown as it is, escaped."""
-    known = _STATES.get(status)
-    return known or State("❔", vendor_line(status, UNKNOWN_STATUS_CHARS) or "unknown", 4)
+    """Return how a status is shown; a word that nobody documented is quoted, escaped, and never "no trouble"."""
+    if known := _STATES.get(status):
+        return known
+    word = vendor_line(status, UNKNOWN_STATUS_CHARS)
+    said = f" (“{word}”)" if word and status != UNKNOWN else ""
+    return State("❔", f"{UNKNOWN_STATE}{said}", 3, is_known=False)
+
+
+def in_unknown_state(unknown: int, of: int, matching: str = "") -> str:
+    """Say as the beginning of a sentence how many are in a state that nobody knows."""
+    return f"{unknown:,} of {counted(of, 'integration')}{matching} {'is' if unknown == 1 else 'are'} {UNKNOWN_STATE}"
+
+
+def last_success(integration: Integration) -> str:
+    """Say when an integration last synced, as a part of a sentence."""
+    if integration.last_synced_at:
+        return f"last successful sync {date(integration.last_synced_at)}"
+    return "last successful sync at a time I can't read" if integration.unreadable_time else "never synced"
+
+
+def count_unknown(integrations: Iterable[Integration]) -> int:
+    """Count the integrations in a state that nobody knows."""
+    return sum(not state_of(one.status).is_known for one in integrations)
 
 
 def state_now(integration: Integration, now: datetime) -> State:
@@ -56,7 +81,7 @@ def state_now(integration: Integration, now: datetime) -> State:
 
 
 def by_urgency(integration: Integration) -> tuple[int, str, str]:
-    """Sort key: failing, syncing, disconnected, connected, unknown; then by name and id."""
+    """Sort key: failing, syncing, disconnected, unknown, connected; then by name and id."""
     return state_of(integration.status).rank, display_name(integration.type), integration.id
 
 
@@ -64,6 +89,7 @@ def tally(integrations: Iterable[Integration]) -> str:
     """Count the states: "4 connected, 1 syncing"."""
     counts: dict[str, int] = {}
     for integration in sorted(integrations, key=by_urgency):
-        words = state_of(integration.status).words
+        state = state_of(integration.status)
+        words = state.words if state.is_known else UNKNOWN_STATE
         counts[words] = counts.get(words, 0) + 1
     return listed(list(counts.items()), lambda item: f"{item[1]:,} {item[0]}")

@@ -9,7 +9,7 @@ from bot.core.blocks.elements import Block, actions, button, context, header, se
 from bot.core.blocks.names import name_of
 from bot.core.blocks.paging import Page, fit_rows, page_buttons, page_of
 from bot.core.blocks.rows import known_now, row_blocks, row_of
-from bot.core.blocks.states import by_urgency, state_of, tally
+from bot.core.blocks.states import UNKNOWN_STATE, by_urgency, in_unknown_state, state_of, tally
 from bot.core.blocks.text import clip, code, counted, date, listed, one_line, vendor_line
 from bot.core.commands import Action, Press
 from bot.core.models import Message
@@ -66,11 +66,15 @@ def _summary(panel: Panel, runs: Mapping[str, RowRun]) -> tuple[str, str]:
         where = "" if query else f" Connect one in {RECONNECT}."
         return f"FloKit shows no integrations{matching}", f".{where}"
     troubled = [one for one in known if state_of(one.status).needs_attention]
+    unknown = [one for one in known if not state_of(one.status).is_known]
+    if not troubled and unknown:
+        return in_unknown_state(len(unknown), len(known), matching), f": {tally(known)}."
     if not troubled:
         return f"No integration{matching} needs attention", f": {tally(known)}."
     verb = "needs" if len(troubled) == 1 else "need"
     lead = f"{len(troubled):,} of {counted(len(known), 'integration')}{matching} {verb} attention"
-    return lead, f": {listed(troubled, lambda one: _trouble(one, panel, runs))}."
+    also = f", {len(unknown):,} {UNKNOWN_STATE}" if unknown else ""
+    return f"{lead}{also}", f": {listed([*troubled, *unknown], lambda one: _trouble(one, panel, runs))}."
 
 
 def _trouble(integration: Integration, panel: Panel, runs: Mapping[str, RowRun]) -> str:

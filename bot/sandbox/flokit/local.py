@@ -21,6 +21,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from bot.sandbox.flokit.faults import Fault, Faults
+from bot.sandbox.flokit.quirks import ACCEPTANCES, Quirks, Writer
 from bot.sandbox.flokit.sources import DEMO_PLANS, History, Plan, Source, Turn, demo_sources
 from bot.sandbox.loopback import require_loopback
 
@@ -38,30 +39,6 @@ _IDEMPOTENCY_KEPT = timedelta(hours=24)
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def _iso(at: datetime | None) -> str | None:
-    """Write a time as in the vendor's samples: UTC, whole seconds, Z."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
-
-
-def _summary(source: Source) -> dict[str, Any]:
-    return {
-        "id": source.id,
-        "type": source.type,
-        "status": source.status,
-        "last_synced_at": _iso(source.last_synced_at),
-        "error_message": source.error_message,
-    }
-
-
-def _details(source: Source) -> dict[str, Any]:
-    stats = {
-        "events_last_24h": source.events_last_24h,
-        "events_total": source.events_total,
-        "earliest_event_at": _iso(source.earliest_event_at),
-    }
-    return {**_summary(source), "sync_stats": stats}
 
 
 # --- requests and replies -------------------------------------------------------------------------
@@ -137,6 +114,7 @@ class LocalFlokit:
         self.budget_per_minute = 100
         self.url = ""
         """The base URL, once started."""
+        self._writer = Writer()
         self._clock = clock
         self._histories: dict[str, History] = {}
         self._charged_at: deque[datetime] = deque()
@@ -163,6 +141,15 @@ class LocalFlokit:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    @property
+    def quirks(self) -> Quirks:
+        """How it writes what it knows; by default as documented."""
+        return self._writer.quirks
+
+    @quirks.setter
+    def quirks(self, quirks: Quirks) -> None:
+        self._writer.quirks = quirks
 
     # What the workspace holds.
 
@@ -344,10 +331,10 @@ class LocalFlokit:
             return _ratelimited(str(math.ceil(wait_s)))
         match request.method, *_segments(request):
             case "GET", "v1", "integrations":
-                return web.json_response({"integrations": [_summary(s) for s in self.sources()]})
+                return web.json_response(self._writer.listing(self.sources(), self._clock()))
             case "GET", "v1", "integrations", id_:
                 source = self.source(id_)
-                return web.json_response({"integration": _details(source)}) if source else _not_found()
+                return web.json_response(self._writer.page(source)) if source else _not_found()
             case "POST", "v1", "integrations", _, "sync" if rights != "write":
                 return _error(403, "forbidden", "This operation requires a read-write key")
             case "POST", "v1", "integrations", id_, "sync":
@@ -371,6 +358,9 @@ class LocalFlokit:
         sync_id = self._known_sync(id_, idempotency_key)
         if sync_id is None:
             sync_id = self._begin_sync(id_, idempotency_key)
+        if self.quirks.accepts != "documented":
+            status, body = ACCEPTANCES[self.quirks.accepts]
+            return web.Response(status=status, text=body or None)
         return web.json_response({"status": "ok", "sync_id": sync_id})
 
     def _known_sync(self, id_: str, idempotency_key: str | None) -> str | None:
