@@ -16,11 +16,15 @@ from pydantic_core import PydanticCustomError
 from bot.core.advice import KNOWN_TYPES
 from bot.core.blocks.text import one_line
 from bot.core.errors import SettingsError
-from bot.core.policy import Kind, Policy, Rule, Verb
+from bot.core.policy import Kind, Policy, Rule, Verb, fold_type
 
 MAX_RULES: Final = 500
 NAME_CHARS: Final = 80
 MAX_PROBLEMS: Final = 20
+TYPO_CUTOFF: Final = 0.85
+"""How alike a type must be to a known one to be taken for a typo: "strpe" is one, "data-warehouse" isn't."""
+
+_KNOWN_KEYS: Final = {fold_type(type_): type_ for type_ in KNOWN_TYPES}
 
 
 def parse_policy(text: str, name: str = "policy.yaml") -> Policy:
@@ -162,18 +166,37 @@ def _id_of(what: str, letters: str, example: str) -> AfterValidator:
 
 
 def _check_type(value: str) -> str:
-    if value not in KNOWN_TYPES and (near := difflib.get_close_matches(value[:NAME_CHARS], KNOWN_TYPES, n=1)):
+    if not re.fullmatch(r"[\w .-]{1,60}", value) or not any(char.isalnum() for char in value):
         raise PydanticCustomError(
             "integration_type",
-            "“{value}” is no type that I know; did you mean “{near}”?",
-            {"value": _short(value), "near": near[0]},
-        )
-    if not re.fullmatch(r"[a-z0-9_]{1,60}", value):
-        raise PydanticCustomError(
-            "integration_type",
-            "“{value}” is no type; types look like stripe or app_store_connect",
+            "“{value}” isn't a type; types look like stripe, app_store_connect or data-warehouse",
             {"value": _short(value)},
         )
+    key = fold_type(value)
+    near = difflib.get_close_matches(key, _KNOWN_KEYS, n=1, cutoff=TYPO_CUTOFF)
+    if near and near[0] not in key:
+        raise PydanticCustomError(
+            "integration_type",
+            "“{value}” isn't a type that I know; did you mean “{near}”?",
+            {"value": _short(value), "near": _KNOWN_KEYS[near[0]]},
+        )
+    return value
+
+
+def _check_each_type_once(value: Any) -> Any:
+    """Refuse a type that is named twice: the author meant another one, or believes that its spelling matters."""
+    seen: dict[str, str] = {}
+    for one in value if isinstance(value, list) else ():
+        if not isinstance(one, str):
+            continue
+        key = fold_type(one)
+        if key in seen:
+            raise PydanticCustomError(
+                "same_type",
+                "“{earlier}” and “{value}” are the same type; name it once",
+                {"earlier": _short(seen[key]), "value": _short(one)},
+            )
+        seen[key] = one
     return value
 
 
@@ -195,7 +218,9 @@ _Users = Annotated[frozenset[_User], BeforeValidator(_one_or_more), Field(min_le
 _Groups = Annotated[frozenset[_Group], BeforeValidator(_one_or_more), Field(min_length=1)]
 _Kinds = Annotated[frozenset[Kind], BeforeValidator(_one_or_more), Field(min_length=1)]
 _Channels = Annotated[frozenset[_Channel], BeforeValidator(_one_or_more), Field(min_length=1)]
-_Types = Annotated[frozenset[_Type], BeforeValidator(_one_or_more), Field(min_length=1)]
+_Types = Annotated[
+    frozenset[_Type], BeforeValidator(_check_each_type_once), BeforeValidator(_one_or_more), Field(min_length=1)
+]
 _Ask = Annotated[tuple[_Whom, ...], BeforeValidator(_one_or_more)]
 """An empty list fits everything in some tools and nothing in others: here it is refused."""
 

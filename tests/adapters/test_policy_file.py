@@ -79,6 +79,18 @@ rules:
         ("rules:\n  - name: a\n", "2:5", "either allow or refuse"),
         ("rules:\n  - name: a\n    allow: sync\n    refuse: look\n", "2:5", "either allow or refuse"),
         ("rules:\n  - name: a\n    allow: sync\n    types: strpe\n", "4:12", "did you mean “stripe”?"),
+        (
+            "rules:\n  - name: a\n    allow: sync\n    types: [Warehouse, stripe, ware-house]\n",
+            "4:12",
+            "“Warehouse” and “ware-house” are the same type; name it once",
+        ),
+        (
+            "rules:\n  - name: a\n    allow: sync\n    types: [stripe, stripe]\n",
+            "4:12",
+            "“stripe” and “stripe” are the same type",
+        ),
+        ("rules:\n  - name: a\n    allow: sync\n    types: '?!'\n", "4:12", "“?!” isn't a type; types look like"),
+        ("rules:\n  - name: a\n    allow: sync\n    types: '--'\n", "4:12", "“--” isn't a type; types look like"),
         ("rules:\n  - name: a\n    allow: sync\n    users: []\n", "4:12", "at least 1"),
         ("rules:\n  - {name: a, allow: sync}\n  - {name: a, refuse: sync}\n", "1:1", "two rules are called “a”"),
         ("rules:\n  - name: a\n    name: b\n", "3:5", "“name” stands twice"),
@@ -95,6 +107,15 @@ def test_what_is_wrong_is_named_with_its_place(text, place, said):
     [problem] = problems(text)
     assert problem.startswith(f"policy.yaml:{place}: ")
     assert said in problem
+
+
+@pytest.mark.parametrize(
+    "name", ["data-warehouse", "App.Store", "Warehouse", "google_ads_v2", "Stripe EU", "Überweisung"]
+)
+def test_any_type_can_be_named(name):
+    """Capitals, hyphens, dots and spaces stand in a type's name as FloKit or people write it."""
+    policy = parse_policy(f"rules:\n  - name: a\n    refuse: sync\n    types: {name}\n")
+    assert policy.rules[0].types == frozenset({name})
 
 
 def test_several_problems_are_named_at_once():

@@ -89,6 +89,17 @@ def test_without_a_policy(verb, who):
         (Rule("r", False, SYNCS, groups=frozenset({"S1"})), {"groups": {"S1": None}}, False),
         (Rule("r", False, SYNCS, types=frozenset({"adjust"})), {}, True),
         (Rule("r", False, SYNCS, types=frozenset({"adjust"})), {"type_": None}, False),
+        *(
+            (Rule("r", False, SYNCS, types=frozenset({named})), {"type_": type_}, False)
+            for named, type_ in (
+                ("warehouse", "Warehouse"),
+                ("data-warehouse", "DATA_WAREHOUSE"),
+                ("App.Store", "app store"),
+                ("app_store", "\uff21\uff50\uff50Store"),
+            )
+        ),
+        (Rule("r", False, SYNCS, types=frozenset({"warehouse"})), {"type_": "data-warehouse"}, True),
+        (Rule("r", False, SYNCS, types=frozenset({"--"})), {"type_": "__"}, True),
         (Rule("r", False, frozenset({LOOK})), {}, True),
     ],
 )
