@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, text
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, TextClause
 
-    from bot.core.limits import Held
 
 PER_S: Final = 0.5
 """Clicks a second: so few that no edit of a message has to wait for its turn in a workspace."""
@@ -266,9 +265,7 @@ class _Looker:
                 request = Request(f"{team_id}-{number}", RequestKind.PRESS, origin, self._now)
                 integration = Integration(f"int_{number:05d}", "stripe", Status.CONNECTED)
                 await self._store.add_request(request)
-                await self._store.start_sync(
-                    request, integration, self._now, patience=PATIENCE, action="units", refuse=_refuse
-                )
+                await self._store.start_sync(request, integration, self._now, patience=PATIENCE, action="units")
 
     async def _round(self) -> int:
         """Follow everything once, and count the workspaces that were looked at."""
@@ -289,10 +286,6 @@ class _Looker:
 
     def _clock(self) -> datetime:
         return self._now
-
-
-def _refuse(held: Held) -> NoReturn:
-    raise AssertionError(f"no limit was set, but {held}")
 
 
 class _Meter:

@@ -6,6 +6,7 @@ and the sender shows them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from bot.alerts import Alerts
     from bot.answers import Answers
     from bot.core.commands import Command
-    from bot.core.requests import Request
+    from bot.core.models import Integration
+    from bot.core.requests import Origin, Request
     from bot.home import HomeDrawer
     from bot.knowledge import Knowledge
     from bot.looks import Looks
@@ -56,6 +58,7 @@ FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
 """Between two tries to look up who asks, while Slack cannot be asked."""
 
+FORM_EXPIRED: Final = "This form has expired, so nothing was changed. Run {} subscribe in the channel again."
 TOO_LATE: Final = "I was away when you asked for this, and it is too old to act on now: nothing was started. Ask again."
 
 
@@ -117,6 +120,12 @@ class Actions:
         if self._clock() - request.received_at > REQUEST_LIVES:
             await self._answers.note(request, blocks.plain_message(TOO_LATE))
             return
+        if request.kind is RequestKind.FORM:
+            asked = await self._asked(request.origin, request.asked_id)
+            if asked is None or asked.origin.channel_id != request.origin.channel_id:
+                elsewhere = replace(request, origin=replace(request.origin, channel_id=""))
+                await self._answers.note(elsewhere, blocks.plain_message(FORM_EXPIRED.format(self._command)))
+                return
         try:
             if request.press:
                 await self._answer_press(request, request.press)
@@ -135,9 +144,21 @@ class Actions:
         sentence = f"Something went wrong on my side, and it is logged under {error_id}. Nothing was started."
         await self._answers.note(request, blocks.plain_message(sentence))
 
-    async def preview(self, view: dict[str, Any]) -> None:
-        """Show in the form before a person what its choices would have told."""
-        await self._alerts.preview(view)
+    async def preview(self, origin: Origin, asked_id: str, view: dict[str, Any]) -> None:
+        """Show in the form before a person what its choices would have told, of what they may look at.
+
+        Raises:
+            SlackError: who they are, or the form, cannot be looked up now.
+        """
+        asked = await self._asked(origin, asked_id)
+        if asked:
+            known = await self._knowledge.last_names(self._clock())
+            await self._alerts.preview(view, await self._permits.sight(asked.origin, known))
+
+    async def _asked(self, origin: Origin, asked_id: str) -> Request | None:
+        """Find the command that opened a form: what the form itself says of it could have been made up."""
+        asked = await self._store.load_asked(asked_id) if asked_id else None
+        return asked if asked and asked.origin.person.id == origin.person.id else None
 
     async def postpone(self, request: Request, after_s: float | None = None) -> None:
         """Answer a request later: who asks could not be looked up, and nobody is let in for that reason."""
@@ -201,29 +222,52 @@ class Actions:
         if command == SubscribeCommand() and request.kind is RequestKind.COMMAND:
             permitted = await self._permits.ask(request, Verb.SUBSCRIBE, Deed.SUBSCRIBE, type_matters=False)
             if permitted:
-                await self._alerts.offer(permitted, await self._knowledge.last_names(self._clock()))
+                known = await self._knowledge.last_names(self._clock())
+                await self._alerts.offer(permitted, await self._permits.sight(request.origin, known))
             return
-        known = (await self._knowledge.look()).integrations
         ends = isinstance(command, UnsubscribeCommand)
-        type_ = self._alerts.type_meant(command.words, known, ending=ends)
         deed = Deed.UNSUBSCRIBE if ends else Deed.SUBSCRIBE
+        by_type = self._permits.depends_on_type(Verb.SUBSCRIBE)
+        if not by_type and not await self._permits.ask(request, Verb.SUBSCRIBE, deed):
+            return
+        known, trouble = await self._last_known()
+        sight = await self._permits.sight(request.origin, known, Verb.SUBSCRIBE)
+        unknown = await self._alerts.unknown_target(request, command.words, sight, ending=ends)
+        if unknown and trouble and not ends:
+            raise trouble
+        type_ = self._alerts.type_meant(command.words, sight, ending=ends)
         permitted = await self._permits.ask(request, Verb.SUBSCRIBE, deed, type_=type_)
-        if permitted and ends:
-            await self._alerts.unsubscribe(permitted, command.words, known)
+        if permitted and unknown and not sight.is_whole:
+            await self._permits.not_found(permitted, deed, unknown, sight, known)
+        elif permitted and ends:
+            await self._alerts.unsubscribe(permitted, command.words, sight)
         elif permitted:
-            await self._alerts.subscribe(permitted, command.words, known)
+            await self._alerts.subscribe(permitted, command.words, sight)
+
+    async def _last_known(self) -> tuple[tuple[Integration, ...], FlokitError | None]:
+        """Return the integrations as they were known last; what keeps FloKit from being asked when none are."""
+        try:
+            return (await self._knowledge.recalled()).integrations, None
+        except FlokitError as error:
+            return (), error
 
     async def _snooze(self, request: Request, press: Press) -> None:
         panel = await self._store.load_panel(press.panel_id)
+        channel_id = await self._alerts.channel_of_incident(press.panel_id)
         deed = Deed.SNOOZE if press.action is Action.SNOOZE else Deed.END_SNOOZE
-        if permitted := await self._permits.ask(request, Verb.SUBSCRIBE, deed, panel.only if panel else None):
-            await self._alerts.snooze(permitted, press)
+        about = panel.only if panel else None
+        if permitted := await self._permits.ask(request, Verb.SUBSCRIBE, deed, about, channels=(channel_id,)):
+            await self._alerts.snooze(permitted, press, channel_id)
 
     async def _unsubscribe(self, request: Request, press: Press) -> None:
         known = await self._knowledge.names()
-        type_ = await self._alerts.type_subscribed(press.subscription_id, known)
-        if permitted := await self._permits.ask(request, Verb.SUBSCRIBE, Deed.UNSUBSCRIBE, type_=type_):
-            await self._alerts.press_unsubscribe(permitted, press, known)
+        type_, channel_id = await self._alerts.subscribed(press.subscription_id, known)
+        permitted = await self._permits.ask(
+            request, Verb.SUBSCRIBE, Deed.UNSUBSCRIBE, type_=type_, channels=(channel_id,)
+        )
+        if permitted:
+            sight = await self._permits.sight(request.origin, known)
+            await self._alerts.press_unsubscribe(permitted, press, sight)
 
     async def _open_home(self, request: Request) -> None:
         decided = await self._access.decide(request.origin, Verb.LOOK)
@@ -231,5 +275,5 @@ class Actions:
             await self._homes.open(request)
             await self._access.prepare(request.origin)
             return
-        await self._homes.refuse(request, blocks.refused_home(decided))
-        await self._answers.none(request)
+        await self._homes.refuse(request.origin.person.id, decided)
+        await self._permits.refuse_home(request, decided)

@@ -16,10 +16,10 @@ from bot.core import blocks
 from bot.core.advice import KNOWN_TYPES, display_name
 from bot.core.alerts import Snooze
 from bot.core.commands import Action, Group, HelpCommand, NotFound, nearest_types, resolve_group
-from bot.core.digest_time import next_digest_at
+from bot.core.digest_time import digest_wake_at
 from bot.core.errors import SlackError
 from bot.core.requests import ChannelNews
-from bot.core.subscribe_form import LOOKED_BACK, would_have_told
+from bot.core.subscribe_form import LOOKED_BACK, would_have_told, write_metadata
 from bot.core.subscribe_words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
 from bot.core.subscriptions import ALL, PauseReason, Subscription
 from bot.store.ids import new_id
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
     from bot.answers import Answers
     from bot.core.commands import Press
+    from bot.core.incidents import Incident
     from bot.core.models import Integration, Message
     from bot.core.requests import Request
+    from bot.core.sight import Sight
     from bot.people import People
     from bot.slack import SlackClient
     from bot.store.incidents import Incidents
@@ -69,32 +71,38 @@ class Alerts:
 
     # Subscriptions
 
-    async def subscribe(self, request: Request, text: str, known: Sequence[Integration]) -> None:
+    async def subscribe(self, request: Request, text: str, sight: Sight) -> None:
         """Subscribe the channel that a request came from to what its text says."""
         wish = parse_subscribe(text, command=self._command)
         if isinstance(wish, Unclear):
             await self._answers.note(request, blocks.plain_message(wish.sentence))
             return
-        target = self._target(wish.target_text, known)
+        target = self._target(wish.target_text, sight)
         if not isinstance(target, str):
             await self._answers.note(request, target)
             return
-        await self.add(request, target, wish, known)
+        await self.add(request, target, wish, sight)
 
-    async def offer(self, request: Request, known: Sequence[Integration]) -> None:
+    async def offer(self, request: Request, sight: Sight) -> None:
         """Open the form; a command that is answered too late for that gets the words that can be typed."""
-        now, person = self._clock(), request.origin.person
-        told = would_have_told(None, await self._incidents.since(now - LOOKED_BACK), now)
-        view = blocks.subscribe_form(request.origin.channel_id, await self._people.zone_of(person.id), known, told, now)
+        now, origin = self._clock(), request.origin
+        told = would_have_told(None, await self._incidents_in(sight, now), now)
+        zone = await self._people.find_zone(origin.person.id) or "your time zone"
+        view = blocks.subscribe_form(write_metadata(origin.channel_id, request.id), zone, sight.seen, told, now)
         try:
             await self._slack.open_view(request.id, view)
         except SlackError as error:
             log.info("form_not_opened", code=error.code, error=str(error))
             await self._answers.note(request, blocks.help_message(HelpCommand(), command=self._command))
             return
-        await self._answers.none(request)
+        await self._answers.none(request, is_kept=True)
 
-    async def preview(self, view: dict[str, Any]) -> None:
+    async def _incidents_in(self, sight: Sight, now: datetime) -> list[Incident]:
+        """Read the incidents of the last days, of those integrations that a person may look at."""
+        incidents = await self._incidents.since(now - LOOKED_BACK)
+        return [one for one in incidents if sight.sees(one.integration)]
+
+    async def preview(self, view: dict[str, Any], sight: Sight) -> None:
         """Show in a form what its choices would have told.
 
         Raises:
@@ -102,17 +110,17 @@ class Alerts:
             StoreUnavailable: it is not known.
         """
         now = self._clock()
-        told = would_have_told(view.get("values"), await self._incidents.since(now - LOOKED_BACK), now)
+        told = would_have_told(view.get("values"), await self._incidents_in(sight, now), now)
         await self._slack.update_view(
             str(view["id"]), blocks.with_preview(view, told, now), str(view.get("hash") or "")
         )
 
-    async def add(self, request: Request, target: str, wish: Wish, known: Sequence[Integration]) -> None:
+    async def add(self, request: Request, target: str, wish: Wish, sight: Sight) -> None:
         """Subscribe the channel that a request came from."""
         origin, now = request.origin, self._clock()
         digest = wish.digest
         if digest and not digest.zone:
-            digest = replace(digest, zone=await self._people.zone_of(origin.person.id))
+            digest = replace(digest, zone=await self._people.find_zone(origin.person.id))
         subscription = Subscription(
             id=new_id("sub"),
             team_id=origin.team_id,
@@ -125,29 +133,29 @@ class Alerts:
             style=wish.style,
             mention=wish.mention,
         )
-        message = blocks.subscribed_message(subscription, self._named(target, known), command=self._command)
-        digest_at = next_digest_at(digest, now) if digest else None
+        message = blocks.subscribed_message(subscription, self._named(target, sight.seen), command=self._command)
+        digest_at = digest_wake_at(digest, now) if digest else None
         await self._subscriptions.add(request, subscription, message, answer_address(request), digest_at, now)
         log.info("subscribed", subscription_id=subscription.id, channel_id=origin.channel_id, target=target)
 
-    async def unsubscribe(self, request: Request, text: str, known: Sequence[Integration]) -> None:
+    async def unsubscribe(self, request: Request, text: str, sight: Sight) -> None:
         """End what a text says of the channel's subscriptions; all of them when there is only one."""
         ending = parse_unsubscribe(text, command=self._command)
         if isinstance(ending, Unclear):
             await self._answers.note(request, blocks.plain_message(ending.sentence))
             return
         there = await self._subscriptions.of_channel(request.origin.channel_id)
-        meant = self._meant(ending, there, known)
+        meant = self._meant(ending, there, sight)
         if not isinstance(meant, list):
             await self._answers.note(request, meant)
             return
-        await self._end(request, meant, known, digest_only=ending.digest_only)
+        await self._end(request, meant, sight.seen, digest_only=ending.digest_only)
 
-    async def press_unsubscribe(self, request: Request, press: Press, known: Sequence[Integration]) -> None:
+    async def press_unsubscribe(self, request: Request, press: Press, sight: Sight) -> None:
         """End the one subscription whose button was pressed."""
         meant = await self._subscriptions.load(press.subscription_id)
         if meant:
-            await self._end(request, [meant], known, digest_only=False)
+            await self._end(request, [meant], sight.seen, digest_only=False)
         else:
             await self._answers.note(request, blocks.plain_message("This subscription is gone already."))
 
@@ -164,10 +172,8 @@ class Alerts:
         await self._subscriptions.remove(request, meant, kept, message, address, self._clock())
         log.info("unsubscribed", channel_id=request.origin.channel_id, count=len(meant))
 
-    def _meant(
-        self, ending: Ending, there: Sequence[Subscription], known: Sequence[Integration]
-    ) -> list[Subscription] | Message:
-        target = self._ended_target(ending.target_text, there, known)
+    def _meant(self, ending: Ending, there: Sequence[Subscription], sight: Sight) -> list[Subscription] | Message:
+        target = self._ended_target(ending.target_text, there, sight)
         if not isinstance(target, str):
             return target
         if ending.digest_only:
@@ -175,7 +181,8 @@ class Alerts:
         if not there:
             thing = "digest" if ending.digest_only else "subscription"
             return blocks.plain_message(f"This channel has no {thing} to remove.")
-        names = ", ".join(self._named(one.target, known) for one in there)
+        named = ", ".join(self._named(one.target, sight.seen) for one in there)
+        names = named if sight.is_whole else str(len(there))
         if not target:
             if len(there) == 1:
                 return list(there)
@@ -187,15 +194,15 @@ class Alerts:
             return list(there)
         meant = [one for one in there if one.target == target]
         return meant or blocks.plain_message(
-            f"This channel has no subscription to {self._named(target, known)}. It has: {names}."
+            f"This channel has no subscription to {self._named(target, sight.seen)}. It has: {names}."
         )
 
-    def _ended_target(self, text: str, there: Sequence[Subscription], known: Sequence[Integration]) -> str | Message:
+    def _ended_target(self, text: str, there: Sequence[Subscription], sight: Sight) -> str | Message:
         """Find what no longer is to be posted; "" when nothing was named. What FloKit no longer has counts, too."""
         if not text:
             return ""
         subscribed = next((one.target for one in there if one.target.casefold() == text.casefold()), None)
-        return subscribed or self._target(text, known)
+        return subscribed or self._target(text, sight)
 
     async def show(self, request: Request, known: Sequence[Integration]) -> None:
         """Show the subscriptions of the channel that a request came from."""
@@ -203,21 +210,23 @@ class Alerts:
         rows = [(one, self._named(one.target, known)) for one in there]
         await self._answers.note(request, blocks.subscriptions_message(rows, self._clock(), command=self._command))
 
-    def _target(self, text: str, known: Sequence[Integration]) -> str | Message:
+    def _target(self, text: str, sight: Sight) -> str | Message:
         """Find what a person means by a target: everything, a type, or one integration."""
         if text == ALL:
             return ALL
-        match resolve_group(text, known):
+        found = resolve_group(text, sight.usable)
+        match found:
             case Group(type_=type_) if type_:
                 return type_
             case Group(integration_ids=(only,)):
                 return only
-            case Group(integration_ids=ids):
-                matches = [one for one in known if one.id in ids]
-                return blocks.not_found_message(text, matches, command=self._command)
-            case NotFound(nearest=nearest):
-                types = () if nearest else nearest_types(text)
-                return blocks.not_found_message(text, nearest, types, command=self._command)
+        if isinstance(found, Group):
+            near = tuple(one for one in sight.seen if one.id in found.integration_ids)
+        else:
+            among_seen = resolve_group(text, sight.seen)
+            near = among_seen.nearest if isinstance(among_seen, NotFound) else ()
+        types = () if near else nearest_types(text)
+        return blocks.not_found_message(text, near, types, command=self._command, is_partial=not sight.is_whole)
 
     def _named(self, target: str, known: Sequence[Integration]) -> str:
         if target == ALL:
@@ -231,19 +240,35 @@ class Alerts:
 
     # What a rule of the policy may ask for
 
-    def type_meant(self, words: str, known: Sequence[Integration], *, ending: bool = False) -> str | None:
+    def type_meant(self, words: str, sight: Sight, *, ending: bool = False) -> str | None:
         """Tell which type of integration is to be subscribed, or no more; None: several, or not one that is known."""
         read = parse_unsubscribe if ending else parse_subscribe
         meant = read(words, command=self._command)
         if isinstance(meant, Unclear) or not meant.target_text:
             return None
-        target = self._target(meant.target_text, known)
-        return _type_of(target, known) if isinstance(target, str) else None
+        target = self._target(meant.target_text, sight)
+        return _type_of(target, sight.usable) if isinstance(target, str) else None
 
-    async def type_subscribed(self, subscription_id: str, known: Sequence[Integration]) -> str | None:
-        """Tell which type of integration a subscription is for; None: several, or not one that is known."""
+    async def unknown_target(self, request: Request, words: str, sight: Sight, *, ending: bool = False) -> str:
+        """Return what somebody typed as a target that can't be found; "" when it can, or nothing was understood."""
+        read = parse_unsubscribe if ending else parse_subscribe
+        meant = read(words, command=self._command)
+        if isinstance(meant, Unclear) or not meant.target_text:
+            return ""
+        if isinstance(self._target(meant.target_text, sight), str):
+            return ""
+        there = await self._subscriptions.of_channel(request.origin.channel_id) if ending else []
+        wanted = meant.target_text.casefold()
+        return "" if any(one.target.casefold() == wanted for one in there) else meant.target_text
+
+    async def subscribed(self, subscription_id: str, known: Sequence[Integration]) -> tuple[str | None, str]:
+        """Tell which type a subscription is for (None: several, or not one that is known), and for which channel."""
         subscription = await self._subscriptions.load(subscription_id)
-        return _type_of(subscription.target, known) if subscription else None
+        return (_type_of(subscription.target, known), subscription.channel_id) if subscription else (None, "")
+
+    async def channel_of_incident(self, alert_id: str) -> str:
+        """Tell in which channel an incident's message is; "" when there is no such message."""
+        return await self._incidents.channel_of(alert_id)
 
     async def raise_more(self, claim: TimerClaim) -> None:
         """Show a channel that subscribed more of what is wrong already."""
@@ -295,7 +320,7 @@ class Alerts:
         resumed = await self._subscriptions.resume(
             channel_id,
             lambda them: blocks.resumed_message([self._named(one.target, ()) for one in them]),
-            lambda one: next_digest_at(one.digest, now) if one.digest else None,
+            lambda one: digest_wake_at(one.digest, now) if one.digest else None,
             now,
         )
         if resumed:
@@ -303,12 +328,13 @@ class Alerts:
 
     # Snoozing
 
-    async def snooze(self, request: Request, press: Press) -> None:
+    async def snooze(self, request: Request, press: Press, channel_id: str) -> None:
         """Begin or end the snooze of an incident in the channel of its message."""
         snooze = None
         if press.action is Action.SNOOZE:
             snooze = Snooze(request.origin.person, await self._until(press.choice, request.origin.person.id))
-        if not await self._incidents.snooze(request, press.panel_id, snooze, self._clock()):
+        there = replace(request, origin=replace(request.origin, channel_id=channel_id or request.origin.channel_id))
+        if not await self._incidents.snooze(there, press.panel_id, snooze, self._clock()):
             await self._answers.note(
                 request, blocks.plain_message("This incident is over: there is nothing to snooze.")
             )

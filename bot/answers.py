@@ -37,10 +37,16 @@ class Answers:
         address = answer_address(request, private=True)
         await self._store.add_note(request, message, address, self._clock())
 
-    async def tell_alone(self, request: Request, message: Message, *, entry: AuditEntry | None = None) -> None:
-        """Answer what is nobody else's business, and audit it when there is an entry."""
-        await self._store.add_note(request, message, private_address(request), self._clock(), entry=entry)
+    async def tell_alone(
+        self, request: Request, message: Message, *, entry: AuditEntry | None = None, is_kept: bool = False
+    ) -> None:
+        """Answer what is nobody else's business, and audit it when there is an entry.
 
-    async def none(self, request: Request) -> None:
-        """Be done with a request that nobody waits for."""
-        await self._store.finish_request(request.id)
+        ``is_kept``: a button in the answer needs to know later who asked, and where.
+        """
+        address = private_address(request)
+        await self._store.add_note(request, message, address, self._clock(), entry=entry, is_kept=is_kept)
+
+    async def none(self, request: Request, *, entry: AuditEntry | None = None, is_kept: bool = False) -> None:
+        """Be done with a request that nobody waits for; ``entry`` and ``is_kept`` as above."""
+        await self._store.finish_request(request.id, entry=entry, kept=request if is_kept else None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.core import blocks
-from bot.core.digest_time import last_digest_at, missed, next_digest_at
+from bot.core.digest_time import digest_wake_at, last_digest_at, missed
 from bot.core.digests import Digest
 from bot.core.errors import FlokitError
 from bot.flokit import Priority
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bot.core.models import Message
     from bot.core.subscriptions import DigestTime, Subscription
     from bot.knowledge import Knowledge
+    from bot.people import People
     from bot.store.incidents import Incidents
     from bot.store.store import Store
     from bot.store.subscriptions import Subscriptions
@@ -39,6 +40,7 @@ class Digests:
         store: Store,
         timers: Timers,
         knowledge: Knowledge,
+        people: People,
         *,
         clock: Callable[[], datetime],
         command: str,
@@ -48,6 +50,7 @@ class Digests:
         self._store = store
         self._timers = timers
         self._knowledge = knowledge
+        self._people = people
         self._clock = clock
         self._command = command
 
@@ -59,11 +62,14 @@ class Digests:
             await self._timers.finish(claim, None)
             return
         now = self._clock()
+        if not digest.zone and (zone := await self._people.find_zone(subscription.created_by.id)):
+            digest = replace(digest, zone=zone)
+            subscription = replace(subscription, digest=digest)
         message = None
         if self._is_due(subscription, digest, now):
             message = await self._compose(subscription, now)
             subscription = replace(subscription, digested_at=now)
-        next_at = next_digest_at(digest, now)
+        next_at = digest_wake_at(digest, now)
         await self._subscriptions.add_digest(claim, subscription, message, next_at, now)
         log.info("digest_sent" if message else "digest_skipped", subscription_id=subscription.id, next_at=str(next_at))
 

@@ -9,6 +9,9 @@ import structlog
 
 from bot.core import blocks
 from bot.core.errors import FlokitError, SlackError, SlackRateLimited
+from bot.core.models import Person
+from bot.core.policy import Refused, Verb
+from bot.core.requests import Origin
 from bot.flokit import SHARED_WITHIN_S, Priority
 from bot.knowledge import Known
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from bot.access import Access
     from bot.core.requests import Request
     from bot.knowledge import Knowledge
     from bot.slack import SlackClient
@@ -48,6 +52,7 @@ class HomeDrawer:
         timers: Timers,
         knowledge: Knowledge,
         slack: SlackClient,
+        access: Access,
         *,
         clock: Callable[[], datetime],
         command: str,
@@ -59,6 +64,7 @@ class HomeDrawer:
         self._timers = timers
         self._knowledge = knowledge
         self._slack = slack
+        self._access = access
         self._clock = clock
         self._command = command
 
@@ -66,13 +72,18 @@ class HomeDrawer:
         """Somebody opened theirs, or wants it fresh."""
         await self._homes.open(request, self._clock())
 
-    async def refuse(self, request: Request, view: dict[str, object]) -> None:
+    async def refuse(self, user_id: str, refused: Refused) -> None:
         """Show a person why there is nothing to see.
 
         Raises:
-            SlackError: it cannot be shown.
+            SlackError: it cannot be shown now; ``retryable``.
         """
-        await self._slack.publish_home(request.origin.person.id, view)
+        try:
+            await self._slack.publish_home(user_id, blocks.refused_home(refused))
+        except SlackError as error:
+            if error.retryable:
+                raise
+            log.warning("home_not_drawn", user_id=user_id, code=error.code, error=str(error))
 
     async def draw(self, claim: TimerClaim) -> None:
         """Draw a person's App Home anew, if they may be looking at it."""
@@ -80,9 +91,13 @@ class HomeDrawer:
         opened_at = await self._homes.opened_at(user_id, now)
         again_at = None
         if opened_at:
-            view = await self._view(user_id, claim.team_id, now, fresh=now - opened_at < FRESH_FOR)
             try:
-                await self._slack.publish_home(user_id, view)
+                looks = await self._access.decide(Origin(claim.team_id, Person(user_id), ""), Verb.LOOK)
+                if isinstance(looks, Refused):  # who may look can change while it is open
+                    await self.refuse(user_id, looks)
+                else:
+                    view = await self._view(user_id, claim.team_id, now, fresh=now - opened_at < FRESH_FOR)
+                    await self._slack.publish_home(user_id, view)
             except SlackRateLimited as error:
                 again_at = now + timedelta(seconds=error.retry_after_s)
             except SlackError as error:

@@ -74,6 +74,20 @@ class Knowledge:
         await self._remember(self._last_known)
         return self._last_known
 
+    async def recalled(self) -> Known:
+        """Ask for all integrations; what was known last is good enough, also while FloKit refuses the key.
+
+        Raises:
+            FlokitError: FloKit cannot be asked, and nothing older is known.
+        """
+        try:
+            return await self.look()
+        except FlokitError as error:
+            last_known = await self._recall()
+            if last_known is None:
+                raise
+            return replace(last_known, stale_reason=str(error))
+
     async def last(self, max_age_s: float, now: datetime) -> Known | None:
         """Return what is known without asking, unless it is older than that."""
         known = await self._recall()
@@ -110,9 +124,9 @@ class Knowledge:
         return Known((detail.integration,), detail.as_of)
 
     async def names(self) -> tuple[Integration, ...]:
-        """Return the integrations for the sake of their names; nothing at all is good enough."""
+        """Return the integrations for the sake of their names; what was known last will do, and so will nothing."""
         try:
-            return (await self.look()).integrations
+            return (await self.recalled()).integrations
         except FlokitError:
             return ()
 

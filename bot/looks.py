@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.core import blocks
 from bot.core.audit import Deed
-from bot.core.commands import Action, Ambiguous, Found, NotFound, filter_integrations, resolve
+from bot.core.commands import Action, Ambiguous, Found, filter_integrations
 from bot.core.errors import FlokitError, FlokitMissing
 from bot.core.models import Integration
 from bot.core.panels import PanelKind
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from bot.answers import Answers
     from bot.core.commands import Press
     from bot.core.panels import Panel
-    from bot.core.requests import Request
+    from bot.core.requests import Origin, Request
     from bot.knowledge import Knowledge
     from bot.permits import Permits
     from bot.records import Records
-    from bot.store.store import Store
+    from bot.store.store import PanelHome, Store
 
 
 class Looks:
@@ -65,15 +65,16 @@ class Looks:
         await self._answers.show(permitted, panel_of(PanelKind.STATUS, known, matching, query=query))
 
     async def show(self, request: Request, target: str) -> None:
-        """Show one integration; which one is meant is looked up first, since its type may decide."""
+        """Show one integration; where its type decides, which one is meant is found among what the person may see."""
+        by_type = self._permits.depends_on_type(Verb.LOOK)
+        if not by_type and not await self._permits.ask(request, Verb.LOOK, Deed.LOOK, target=target):
+            return
         known = await self._knowledge.look()
-        match resolve(target, known.integrations):
+        match await self._permits.find(request, Verb.LOOK, Deed.LOOK, target, known.integrations):
             case Found(integration=integration):
                 await self._show_detail(request, integration)
-            case Ambiguous(matches=matches) if await self._permits.ask(request, Verb.LOOK, Deed.LOOK, matches[0]):
+            case Ambiguous(matches=matches):
                 await self._answers.show(request, panel_of(PanelKind.CHOOSE_DETAIL, known, matches, query=target))
-            case NotFound(nearest=nearest):
-                await self._answers.note(request, blocks.not_found_message(target, nearest, command=self._command))
 
     async def press_details(self, request: Request, press: Press) -> None:
         """Show one integration in the thread of the message that was clicked."""
@@ -96,21 +97,26 @@ class Looks:
     async def redraw(self, request: Request, press: Press) -> None:
         """Draw the message that was clicked anew: looked at again, or another page of it."""
         panel = await self._store.load_panel(press.panel_id)
-        if panel is None:
-            sentence = f"I no longer know this message: type {self._command} status for a fresh one."
-            await self._answers.note(request, blocks.plain_message(sentence))
-            return
-        if panel.kind is PanelKind.AUDIT:
+        home = await self._store.home_of_panel(press.panel_id)
+        if panel and panel.kind is PanelKind.AUDIT:
             permitted = await self._permits.ask_to_audit(request)
         else:
-            permitted = await self._permits.ask(request, Verb.LOOK, Deed.LOOK, panel.only)
-        if permitted:
-            drawn = await self._turned(panel, press, request.origin.person.id)
-            await self._store.redraw_panel(permitted, drawn, self._clock())
+            channels = (home.channel_id,) if home else ()
+            about = panel.only if panel else None
+            permitted = await self._permits.ask(request, Verb.LOOK, Deed.LOOK, about, channels=channels)
+        if permitted is None:
+            return
+        if panel is None or home is None or not _may_redraw(home, request.origin):
+            sentence = f"This message has expired. Run {self._command} status for a new one."
+            await self._answers.note(request, blocks.plain_message(sentence))
+            return
+        drawn = await self._turned(panel, press, request.origin.person.id)
+        await self._store.redraw_panel(permitted, drawn, self._clock())
 
     async def _turned(self, panel: Panel, press: Press, reader_id: str) -> Panel:
         if panel.kind is PanelKind.AUDIT:
-            return await self._records.turn(panel, press.page, reader_id)
+            turned = await self._records.turn(panel, press.page, reader_id)
+            return turned if turned.entries else await self._records.turn(panel, 0, reader_id)
         if press.action is Action.REFRESH:
             return await self._refreshed(panel)
         return replace(panel, page=press.page)
@@ -137,3 +143,10 @@ class Looks:
             return await self._knowledge.look_at(panel.integrations[0].id)
         except FlokitMissing:
             return Known((), self._clock())
+
+
+def _may_redraw(home: PanelHome, origin: Origin) -> bool:
+    """Tell whether a press can be one on this message: what one person sees, or a direct message, is only theirs."""
+    if home.reader_id:
+        return home.reader_id == origin.person.id
+    return not home.channel_id.startswith("D") or home.channel_id == origin.channel_id

@@ -8,33 +8,28 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from bot.core import blocks
-from bot.core.audit import Deed
-from bot.core.commands import Action, Ambiguous, Found, NotFound, Press, is_usable_id, resolve
+from bot.core.audit import Deed, of_refusal
+from bot.core.commands import Action, Ambiguous, Found, Press, is_usable_id
 from bot.core.limits import Held
 from bot.core.models import Integration
 from bot.core.panels import PanelKind
 from bot.core.policy import Verb
 from bot.knowledge import Known, panel_of
 from bot.permits import known_type
-from bot.store.outbox import private_address
 from bot.store.store import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from typing import TypeAlias
 
     from bot.answers import Answers
     from bot.core.limits import Limits
-    from bot.core.models import Message, Patience
+    from bot.core.models import Patience
     from bot.core.panels import Panel
     from bot.core.requests import Origin, Request
     from bot.knowledge import Knowledge
     from bot.permits import Permits
-    from bot.store.outbox import Address
     from bot.store.store import Store
-
-    _Answer: TypeAlias = tuple[Message, Address]
 
 log = structlog.get_logger(__name__)
 
@@ -77,16 +72,17 @@ class Syncs:
 
     async def ask(self, request: Request, target: str) -> None:
         """Start or join the sync of what was typed; where that is several, offer a button each."""
+        by_type = self._permits.depends_on_type(Verb.SYNC)
+        if not by_type and not await self._permits.ask(request, Verb.SYNC, Deed.SYNC, target=target):
+            return
         known = await self._knowledge.look()
-        match resolve(target, known.integrations):
+        match await self._permits.find(request, Verb.SYNC, Deed.SYNC, target, known.integrations):
             case Found(integration=integration):
                 await self._start_typed(request, known, integration)
             case Ambiguous(matches=matches):
                 if permitted := await self._permits.ask(request, Verb.SYNC, Deed.SYNC, matches[0]):
                     choice = panel_of(PanelKind.CHOOSE_SYNC, known, matches, query=target)
                     await self._answers.show(permitted, choice)
-            case NotFound(nearest=nearest):
-                await self._answers.note(request, blocks.not_found_message(target, nearest, command=self._command))
 
     async def press(self, request: Request, press: Press) -> None:
         """Start or join a sync in the thread of the message that was clicked.
@@ -95,24 +91,46 @@ class Syncs:
         """
         known, integration = await self._meant(press)
         override = press.action is Action.SYNC_ANYWAY
-        if override:
-            request = replace(request, origin=_first_asked_at(request.origin, press.choice))
-        permitted = await self._permits.ask(request, Verb.SYNC, _DEEDS[press.action], integration)
+        place = await self._first_asked_at(request, press.choice) if override else request.origin
+        channels = (place.channel_id,)
+        permitted = await self._permits.ask(request, Verb.SYNC, _DEEDS[press.action], integration, channels=channels)
         if permitted and override:
-            permitted = await self._permits.ask(request, Verb.ADMINISTER, Deed.SYNC_ANYWAY, integration)
+            permitted = await self._permits.ask(
+                request, Verb.ADMINISTER, Deed.SYNC_ANYWAY, integration, channels=channels
+            )
         if permitted is None:
             return
+        permitted = replace(permitted, origin=replace(place, rule=permitted.origin.rule))
         origin, root = permitted.origin, None
         if origin.ephemeral or not (origin.thread_ts or origin.message_ts):
             root = panel_of(PanelKind.SYNC, known, (integration,))
-        panel_id = None if root else press.panel_id or None
+        panel_id = None if root else await self._panel_there(press.panel_id, origin)
         await self._start(permitted, integration, panel_id=panel_id, root=root, override=override)
+
+    async def _first_asked_at(self, request: Request, asked_id: str) -> Origin:
+        """Return where the sync was asked for that a limit held back, as it was saved then.
+
+        A button's value names only that request. What isn't known, or was somebody else's, is no place: then the
+        follow-up goes to the person directly.
+        """
+        asked = await self._store.load_asked(asked_id) if asked_id else None
+        if asked is None or asked.origin.person.id != request.origin.person.id:
+            return replace(request.origin, ephemeral=True)
+        return replace(asked.origin, response_url=request.origin.response_url)
+
+    async def _panel_there(self, panel_id: str, origin: Origin) -> str | None:
+        """Return the panel whose row a run is to override, if its message is where the press was."""
+        home = await self._store.home_of_panel(panel_id) if panel_id else None
+        return panel_id if home and home.channel_id == origin.channel_id else None
 
     async def keep_watching(self, request: Request, press: Press) -> None:
         """Go on looking at the normal pace after a sync that could not be confirmed."""
         run = await self._store.load_run(press.run_id)
         about = Integration(run.integration_id, run.integration_type) if run else None
-        permitted = await self._permits.ask(request, Verb.SYNC, Deed.KEEP_WATCHING, about)
+        channels = await self._store.channels_of_run(press.run_id)
+        if request.origin.channel_id in channels:  # it is told there, so that channel alone has a say
+            channels = ()
+        permitted = await self._permits.ask(request, Verb.SYNC, Deed.KEEP_WATCHING, about, channels=channels)
         if permitted is None:
             return
         kept = await self._store.keep_watching(permitted, press.run_id, self._clock())
@@ -153,17 +171,17 @@ class Syncs:
         root: Panel | None = None,
         override: bool = False,
     ) -> None:
+        deed = _DEEDS[request.press.action] if request.press else Deed.SYNC
         started = await self._store.start_sync(
             request,
             integration,
             self._clock(),
             patience=self._patience,
-            action=_DEEDS[request.press.action] if request.press else Deed.SYNC,
+            action=deed,
             panel_id=panel_id,
             root=root,
             limits=self._limits,
             override=override,
-            refuse=await self._limit_refusal(request, integration),
         )
         about = {
             "integration_id": integration.id,
@@ -171,36 +189,24 @@ class Syncs:
             "channel_id": request.origin.channel_id,
         }
         if isinstance(started, Held):
+            await self._hold_back(request, integration, started, deed)
             log.info("sync_held", by=started.by, until=started.until.isoformat(), **about)
         else:
             log.info("sync_joined" if started.joined else "sync_requested", run_id=started.run.id, **about)
 
-    async def _limit_refusal(self, request: Request, integration: Integration) -> Callable[[Held], _Answer]:
-        """Make what says that a start is held back; whoever may override that gets a button for it."""
+    async def _hold_back(self, request: Request, integration: Integration, held: Held, deed: Deed) -> None:
+        """Say that a limit holds a start back; to somebody who may override that, with a button for it."""
         anyway = None
-        if is_usable_id(integration.id) and await self._permits.may_administer(request, integration):
+        usable = is_usable_id(integration.id) and is_usable_id(request.id)
+        if usable and await self._permits.may_administer(request, integration):
             anyway = Press(
                 Action.SYNC_ANYWAY,
                 integration_id=integration.id,
                 panel_id=request.press.panel_id if request.press else "",
                 run_id=request.press.run_id if request.press else "",
-                choice=_place_of(request.origin),
+                choice=request.id,
             )
         name = await self._knowledge.last_name(integration, self._clock())
-        return lambda held: (blocks.held_message(held, name, anyway), private_address(request))
-
-
-def _place_of(origin: Origin) -> str:
-    """Write down where something was asked, for a button in an answer that stands elsewhere."""
-    if origin.ephemeral:
-        return ""
-    root_ts = origin.thread_ts or origin.message_ts
-    return f"{origin.channel_id}:{root_ts}" if root_ts else origin.channel_id
-
-
-def _first_asked_at(origin: Origin, place: str) -> Origin:
-    """Read what ``_place_of`` wrote; "" is a place that only its reader sees."""
-    if not place:
-        return replace(origin, ephemeral=True)
-    channel_id, _, root_ts = place.partition(":")
-    return replace(origin, channel_id=channel_id, thread_ts=root_ts or None, message_ts=None, ephemeral=False)
+        entry = of_refusal(request.origin, deed, held.by, self._clock(), integration)
+        message = blocks.held_message(held, name, anyway)
+        await self._answers.tell_alone(request, message, entry=entry, is_kept=anyway is not None)

@@ -114,6 +114,7 @@ def build_workspace(
     )
     knowledge = Knowledge(flokit, Snapshots(database, team_id))
     people = People(slack, team_id)
+    access = Access(policy, people)
     answers = Answers(store, clock=clock)
     alerts = Alerts(subscriptions, incidents, answers, people, slack, clock=clock, command=command)
     follower = Follower(store, flokit, clock=clock, telemetry=telemetry)
@@ -125,6 +126,7 @@ def build_workspace(
         timers,
         knowledge,
         slack,
+        access,
         clock=clock,
         command=command,
     )
@@ -148,7 +150,6 @@ def build_workspace(
         command=command,
         kept_days=settings.retention_days,
     )
-    access = Access(policy, people)
     permits = Permits(access, store, knowledge, answers, limits=settings.limits, clock=clock, command=command)
     actions = Actions(
         store,
@@ -183,7 +184,7 @@ def build_workspace(
         command=command,
         telemetry=telemetry,
     )
-    digests = Digests(subscriptions, incidents, store, timers, knowledge, clock=clock, command=command)
+    digests = Digests(subscriptions, incidents, store, timers, knowledge, people, clock=clock, command=command)
     handlers: dict[TimerKind, Callable[[TimerClaim], Awaitable[None]]] = {
         TimerKind.WATCH: partial(watcher.look, flokit),
         TimerKind.SNOOZE: alerts.end_snooze,

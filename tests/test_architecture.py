@@ -109,6 +109,8 @@ SIDEWAYS = {
     ("bot.records", "bot.people"),
     ("bot.alerts", "bot.people"),
     ("bot.access", "bot.people"),
+    ("bot.digests", "bot.people"),
+    ("bot.home", "bot.access"),
     ("bot.home", "bot.knowledge"),
     ("bot.app", "bot.workspace"),
     ("bot.responder", "bot.actions"),

@@ -471,6 +471,9 @@ ACTION_PATTERN: Final = re.compile(r"^flokit_")
 
 PRESS_VERSION: Final = 1
 
+MAX_PAGE: Final = 100_000
+"""Beyond any page that there is: a larger number was made up, and would not fit into a database."""
+
 PRESS_CHARS: Final = 1100
 """The longest value of a button: five ids of `ID_CHARS`, even if all of it had to be escaped. Slack allows 2000."""
 
@@ -582,7 +585,7 @@ def _press(action: Action, fields: dict[str, object]) -> Press | None:
     ids = {field: _press_id(fields.get(key, "")) for key, field in _IDS.items()}
     if None in ids.values() or type(page) is not int or page < 0:
         return None
-    press = Press(action, page=page, **{field: id_ for field, id_ in ids.items() if id_})
+    press = Press(action, page=min(page, MAX_PAGE), **{field: id_ for field, id_ in ids.items() if id_})
     return press if getattr(press, _NEEDED_ID[action]) else None
 
 

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 LATE_AT_MOST: Final = timedelta(hours=1)
 """A digest that is late by less, after a downtime, is still sent; by more it is skipped."""
 
+UNKNOWN_ZONE: Final = "UTC"
+"""What a digest goes by while its person's zone could not be asked for yet."""
+
+ASKED_AGAIN_AFTER: Final = timedelta(minutes=1)
+"""How soon a zone that is not known is asked for again: well before any zone's first digest is missed."""
+
 DAILY: Final = frozenset(range(7))
 WEEKDAYS: Final = frozenset(range(5))
 WEEKEND: Final = frozenset({5, 6})
@@ -35,7 +41,7 @@ def next_digest_at(digest: DigestTime, after: datetime) -> datetime:
     Raises:
         ValueError: It has no days, or its zone does not exist.
     """
-    zone = zone_info(digest.zone)
+    zone = zone_info(digest.zone or UNKNOWN_ZONE)
     today = after.astimezone(zone).date()
     # The digest of yesterday may still be to come: moved forward, it falls into the next day.
     for days in range(-1, 8):
@@ -44,6 +50,12 @@ def next_digest_at(digest: DigestTime, after: datetime) -> datetime:
         if day.weekday() in digest.weekdays and due_at > after:
             return due_at
     raise ValueError(f"a digest needs days: {digest!r}")
+
+
+def digest_wake_at(digest: DigestTime, now: datetime) -> datetime:
+    """Return when to do something about a digest: when it is due, or sooner, to ask for the zone that isn't known."""
+    due_at = next_digest_at(digest, now)
+    return due_at if digest.zone else min(due_at, now + ASKED_AGAIN_AFTER)
 
 
 def last_digest_at(digest: DigestTime, now: datetime) -> datetime | None:
@@ -67,7 +79,7 @@ def missed(due_at: datetime, now: datetime) -> bool:
 
 def describe(digest: DigestTime) -> str:
     """Say when a digest comes: "weekdays at 09:00 (Europe/Berlin)"."""
-    zone = f" ({digest.zone})" if digest.zone else ""
+    zone = f" ({digest.zone or 'time zone not known yet'})"
     return f"{describe_days(digest.weekdays)} at {digest.at:%H:%M}{zone}"
 
 

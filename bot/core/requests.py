@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime  # noqa: TC003 - the store reads these annotations at run time
 from enum import StrEnum
 
@@ -73,6 +73,15 @@ class Request:
     press: Press | None = None
     traceparent: str = ""
     """The span in which it was taken: see ``Cause``."""
+
+    asked_id: str = ""
+    """The request whose answer was a form, of a form that was sent."""
+
+    @property
+    def remembered(self) -> Request:
+        """Who asked, and where: what a form or a button in the answer needs later."""
+        origin = replace(self.origin, response_url=None, rule="")
+        return Request(self.id, self.kind, origin, self.received_at)
 
     @property
     def cause(self) -> Cause:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from bot.core.commands import is_usable_id
 from bot.core.subscribe_words import Unclear, parse_subscribe
 from bot.core.subscriptions import ALL, News, Style
 
@@ -33,10 +34,11 @@ LOOKED_BACK: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A form that says something: the words after ``subscribe``, and the channel it was opened in."""
+    """A form that says something: the words after ``subscribe``, and what it carries: see ``write_metadata``."""
 
     words: str
     channel_id: str
+    asked_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,10 @@ def read_form(values: object, private_metadata: object) -> Filled | Wrong:
 
     Args:
         values: ``view.state.values``: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
-        private_metadata: what the form carried: the channel, as JSON.
+        private_metadata: what the form carried.
     """
-    channel_id = _channel(private_metadata)
-    if not channel_id:
+    channel_id, asked_id = read_metadata(private_metadata)
+    if not (channel_id and asked_id):
         return Wrong({WHAT: "This form was made by another version of the bot: open it again."})
     news = [one for one in _chosen(values, NEWS) if one in set(News)]
     days = next(iter(_chosen(values, DAYS)), NO_DIGEST)
@@ -74,12 +76,26 @@ def read_form(values: object, private_metadata: object) -> Filled | Wrong:
         words.append("mention @here")
     typed = " ".join(words)
     wish = parse_subscribe(typed)
-    return Wrong({WHAT: wish.sentence}) if isinstance(wish, Unclear) else Filled(typed, channel_id)
+    return Wrong({WHAT: wish.sentence}) if isinstance(wish, Unclear) else Filled(typed, channel_id, asked_id)
 
 
-def write_metadata(channel_id: str) -> str:
-    """Write what the form carries."""
-    return json.dumps({"channel": channel_id})
+def write_metadata(channel_id: str, asked_id: str) -> str:
+    """Write what the form carries: the channel it is about, and the request that opened it, which proves that."""
+    return json.dumps({"channel": channel_id, "asked": asked_id})
+
+
+def read_metadata(private_metadata: object) -> tuple[str, str]:
+    """Read which channel a form says that it is about, and which request opened it; "" for what can't be read."""
+    try:
+        read = json.loads(private_metadata) if isinstance(private_metadata, str) else None
+    except (ValueError, RecursionError):
+        return "", ""
+    fields = read if isinstance(read, dict) else {}
+    channel_id, asked_id = fields.get("channel"), fields.get("asked")
+    return (
+        channel_id if isinstance(channel_id, str) and re.fullmatch(r"[A-Z0-9]{2,30}", channel_id) else "",
+        asked_id if isinstance(asked_id, str) and is_usable_id(asked_id) else "",
+    )
 
 
 def would_have_told(values: object, incidents: Iterable[Incident], now: datetime) -> list[Incident]:
@@ -123,12 +139,3 @@ def _state(values: object, block_id: str) -> Mapping[str, Any]:
     block = values.get(block_id) if isinstance(values, Mapping) else None
     state = block.get(action_id(block_id)) if isinstance(block, Mapping) else None
     return state if isinstance(state, Mapping) else {}
-
-
-def _channel(private_metadata: object) -> str:
-    try:
-        read = json.loads(private_metadata) if isinstance(private_metadata, str) else None
-    except (ValueError, RecursionError):
-        return ""
-    channel_id = read.get("channel") if isinstance(read, dict) else None
-    return channel_id if isinstance(channel_id, str) and re.fullmatch(r"[A-Z0-9]{2,30}", channel_id) else ""

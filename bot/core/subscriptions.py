@@ -50,7 +50,7 @@ class DigestTime:
     at: time
     weekdays: frozenset[int]
     zone: str
-    """An IANA name such as ``Europe/Berlin``."""
+    """An IANA name such as ``Europe/Berlin``; "" while Slack could not be asked for the person's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.core.models import Person
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.core.commands import Press
+    from bot.core.subscribe_form import Filled
 
 
 SLACKBOT: Final = "USLACKBOT"
@@ -92,17 +94,27 @@ def view_of(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**view, "values": _map(view, "state").get("values")}
 
 
-def parse_submission(
-    body: Mapping[str, Any], team_id: str, now: datetime, channel_id: str, text: str
-) -> Request | None:
+def origin_of_view(body: Mapping[str, Any], team_id: str) -> Origin | None:
+    """Read who uses a form. It is in no channel: where it was opened is remembered, not read from what it carries."""
+    user = _map(body, "user")
+    person = Person(_text(user, "id"), _text(user, "username") or _text(user, "name"))
+    return Origin(team_id, person, "", is_elsewhere=_is_elsewhere(body, team_id)) if person.id else None
+
+
+def parse_submission(body: Mapping[str, Any], team_id: str, now: datetime, form: Filled) -> Request | None:
     """Read that a form was sent, which says what could have been typed in a channel."""
-    user, view = _map(body, "user"), _map(body, "view")
-    request_id, user_id = _text(body, "trigger_id") or _text(view, "id"), _text(user, "id")
-    if not (request_id and user_id):
+    origin, view = origin_of_view(body, team_id), _map(body, "view")
+    request_id = _text(body, "trigger_id") or _text(view, "id")
+    if not (request_id and origin):
         return None
-    person = Person(user_id, _text(user, "username") or _text(user, "name"))
-    origin = Origin(team_id, person, channel_id, is_elsewhere=_is_elsewhere(body, team_id))
-    return Request(request_id, RequestKind.FORM, origin, now, text=text)
+    return Request(
+        request_id,
+        RequestKind.FORM,
+        replace(origin, channel_id=form.channel_id),
+        now,
+        text=f"subscribe {form.words}",
+        asked_id=form.asked_id,
+    )
 
 
 def parse_home_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bot.actions import Actions
     from bot.core.models import Message
-    from bot.core.requests import Request
+    from bot.core.requests import Origin, Request
     from bot.slack import SlackClient
     from bot.telemetry import Telemetry
 
@@ -97,15 +97,15 @@ class Reception:
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
 
-    def preview_soon(self, view: dict[str, Any]) -> None:
+    def preview_soon(self, origin: Origin, asked_id: str, view: dict[str, Any]) -> None:
         """Show what a form would have told; nothing is lost when that fails."""
-        task = asyncio.create_task(self._preview(view))
+        task = asyncio.create_task(self._preview(origin, asked_id, view))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
 
-    async def _preview(self, view: dict[str, Any]) -> None:
+    async def _preview(self, origin: Origin, asked_id: str, view: dict[str, Any]) -> None:
         try:
-            await self._actions.preview(view)
+            await self._actions.preview(origin, asked_id, view)
         except BotError as error:
             log.info("preview_not_shown", error=str(error))
         except Exception:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.core.subscribe_form import WHAT, Wrong, read_form
-from bot.listeners.payloads import parse_submission, view_of
+from bot.core.subscribe_form import WHAT, Wrong, read_form, read_metadata
+from bot.listeners.payloads import origin_of_view, parse_submission, view_of
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncAck
@@ -20,7 +20,7 @@ async def on_submit(ack: AsyncAck, body: dict[str, Any], reception: Reception) -
     if isinstance(form, Wrong):
         await ack(response_action="errors", errors=dict(form.errors))
         return
-    request = parse_submission(body, reception.team_id, reception.clock(), form.channel_id, f"subscribe {form.words}")
+    request = parse_submission(body, reception.team_id, reception.clock(), form)
     refusal = await reception.take(request) if request else ""
     if refusal:
         await ack(response_action="errors", errors={WHAT: refusal})
@@ -30,7 +30,7 @@ async def on_submit(ack: AsyncAck, body: dict[str, Any], reception: Reception) -
 
 async def on_choice(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
     """Ack a choice; the form's preview follows."""
-    view = view_of(body)
-    if view.get("id"):
-        reception.preview_soon(view)
+    view, origin = view_of(body), origin_of_view(body, reception.team_id)
+    if view.get("id") and origin:
+        reception.preview_soon(origin, read_metadata(view.get("private_metadata"))[1], view)
     await ack()

@@ -38,18 +38,20 @@ async def add_all(database: Database, requests: Sequence[Request]) -> list[bool]
 _FINISH: Final = (
     update(inbox)
     .where(inbox.c.id == bindparam("request_id"), inbox.c.due_at.is_not(None))
-    .values(due_at=None, data=None, lease_until=None)
+    .values(due_at=None, data=bindparam("kept"), lease_until=None)
 )
 
 
-async def finish(connection: AsyncConnection, request_id: str) -> None:
+async def finish(connection: AsyncConnection, request_id: str, *, kept: Request | None = None) -> None:
     """Note that a request is answered. Its id stays, so that a late redelivery is recognised.
 
-    One that is not there at all was answered, too, so long ago that the retention deleted it.
+    ``kept`` is what is still needed of it: who asked, and where, for a form or a button in its answer. One that is not
+    there at all was answered, too, so long ago that the retention deleted it.
 
     Raises:
         ClaimLost: another replica answered it.
     """
-    finished = await connection.execute(_FINISH, {"request_id": request_id})
+    data = codec.dump_request(kept.remembered) if kept else None
+    finished = await connection.execute(_FINISH, {"request_id": request_id, "kept": data})
     if finished.rowcount != 1:
         raise ClaimLost(f"request {request_id} was answered already")

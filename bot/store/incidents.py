@@ -222,6 +222,14 @@ class Incidents:
             rows = (await connection.scalars(query.order_by(incidents.c.opened_at))).all()
         return [codec.load_incident(data) for data in rows]
 
+    async def channel_of(self, alert_id: str) -> str:
+        """Tell in which channel an incident's message is; "" when there is no such message."""
+        query = select(alerts_table.c.channel_id).where(
+            alerts_table.c.id == alert_id, alerts_table.c.team_id == self._team_id
+        )
+        async with self._database.begin() as connection:
+            return await connection.scalar(query) or ""
+
     # Snoozing
 
     async def snooze(self, request: Request, alert_id: str, snooze: Snooze | None, now: datetime) -> bool:

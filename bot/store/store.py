@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, bindparam, func, literal, or_, select, update
 
 from bot.core import outcome
-from bot.core.audit import Deed, Ruling, of_origin, of_outcome, of_refusal
+from bot.core.audit import Deed, Ruling, of_origin, of_outcome
 from bot.core.durations import learn
 from bot.core.errors import ClaimLost
 from bot.core.limits import NO_LIMITS, QUOTA_WINDOW, Held, decide_limits
@@ -29,8 +29,7 @@ from bot.store.tables import runs as runs_table
 from bot.store.together import Together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import TypeAlias
+    from collections.abc import Sequence
 
     from sqlalchemy import ColumnElement, Select, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     from bot.core.models import Decision, Integration, Message, Patience, Person, SyncRun
     from bot.core.requests import Origin, Request
     from bot.store.database import Database
-
-    Refuse: TypeAlias = Callable[[Held], tuple[Message, Address]]
 
 REQUESTS_TOGETHER: Final = 200
 """Requests of one transaction: as many as Slack may deliver while another is written."""
@@ -86,6 +83,14 @@ class RequestClaim:
 
     request: Request
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class PanelHome:
+    """Where a panel's message is; ``reader_id`` is the one person who sees it, "" when a whole channel does."""
+
+    channel_id: str
+    reader_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +173,24 @@ class Store:
             )
             return codec.read_claimed(rows, lambda row: RequestClaim(codec.load_request(row.data), row.attempts))
 
-    async def finish_request(self, request_id: str) -> None:
+    async def finish_request(
+        self, request_id: str, *, entry: AuditEntry | None = None, kept: Request | None = None
+    ) -> None:
         """Note that a request is answered. Its id stays, so that a late redelivery is recognised.
 
         Raises:
             ClaimLost: another replica answered it; the same holds for all that answers a request.
         """
         async with self._database.begin() as connection:
-            await inbox.finish(connection, request_id)
+            await audit.add(connection, entry)
+            await inbox.finish(connection, request_id, kept=kept)
+
+    async def load_asked(self, request_id: str) -> Request | None:
+        """Read who asked for something, and where; None when that isn't kept."""
+        query = select(requests.c.data).where(requests.c.id == request_id)
+        async with self._database.begin() as connection:
+            data = await connection.scalar(query)
+        return codec.load_request(data).remembered if data else None
 
     async def retry_request(self, request_id: str, due_at: datetime) -> None:
         """Give a request back, to be answered later."""
@@ -196,26 +211,18 @@ class Store:
         now: datetime,
         *,
         entry: AuditEntry | None = None,
+        is_kept: bool = False,
     ) -> None:
-        """Answer a request with a message that is never edited; ``entry`` is what the audit says of it."""
-        async with self._database.begin() as connection:
-            await self._add_note(connection, request, message, address, now, entry=entry)
-        self.outbox_rang.ring()
+        """Answer a request with a message that is never edited; ``entry`` is what the audit says of it.
 
-    async def _add_note(
-        self,
-        connection: AsyncConnection,
-        request: Request,
-        message: Message,
-        address: Address,
-        now: datetime,
-        *,
-        entry: AuditEntry | None,
-    ) -> None:
-        await audit.add(connection, entry)
-        note = replace(message, cause=request.cause)
-        await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(note))
-        await inbox.finish(connection, request.id)
+        ``is_kept``: a button in the message needs to know later who asked, and where.
+        """
+        async with self._database.begin() as connection:
+            await audit.add(connection, entry)
+            note = replace(message, cause=request.cause)
+            await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(note))
+            await inbox.finish(connection, request.id, kept=request if is_kept else None)
+        self.outbox_rang.ring()
 
     async def add_panel(self, request: Request, panel: Panel, address: Address, now: datetime) -> None:
         """Answer a request with a panel."""
@@ -256,6 +263,20 @@ class Store:
         async with self._database.begin() as connection:
             data = await connection.scalar(select(panels.c.data).where(panels.c.id == panel_id))
         return codec.load_panel(data) if data else None
+
+    async def home_of_panel(self, panel_id: str) -> PanelHome | None:
+        """Tell where a panel's message is; None when it is nowhere that is known."""
+        query = (
+            select(outbox_table.c.channel_id, outbox_table.c.user_id, outbox_table.c.ephemeral)
+            .where(outbox_table.c.panel_id == panel_id)
+            .order_by(outbox_table.c.created_at.desc())
+            .limit(1)
+        )
+        async with self._database.begin() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            return None
+        return PanelHome(row.channel_id or "", row.user_id or "" if row.ephemeral or not row.channel_id else "")
 
     async def load_panel_view(self, panel_id: str) -> tuple[Panel, dict[str, RowRun]] | None:
         """Read a panel with the runs that override its rows."""
@@ -436,7 +457,6 @@ class Store:
         panel_id: str | None = None,
         root: Panel | None = None,
         limits: Limits = NO_LIMITS,
-        refuse: Refuse,
         override: bool = False,
     ) -> Opened | Held:
         """Open a run for an integration or join the active one, note the thread, write the audit entry.
@@ -449,8 +469,8 @@ class Store:
             action: what was done, for the audit.
             panel_id: the message that was clicked: its row shows the run.
             root: a panel to post, under which the follow-up stands, when there is no message to reply to.
-            limits: how soon and how often a sync may be started; joining one is never limited.
-            refuse: the answer when they hold it back, and where it goes.
+            limits: how soon and how often a sync may be started; joining one is never limited. Where they hold it
+                back, nothing is written, and the request still waits for its answer.
             override: start it in spite of them.
 
         Raises:
@@ -460,9 +480,6 @@ class Store:
         async with self._database.begin() as connection:
             held = await self._held(connection, origin, integration.id, limits, now)
             if held and not override:
-                entry = of_refusal(origin, action, held.by, now, integration)
-                await self._add_note(connection, request, *refuse(held), now, entry=entry)
-                self.outbox_rang.ring()
                 return held
             run, joined = await self._open_or_join(connection, request, integration, now, patience)
             # In the order of their clicks, however they are answered.
@@ -571,6 +588,12 @@ class Store:
         async with self._database.begin() as connection:
             data = await connection.scalar(select(runs_table.c.data).where(runs_table.c.id == run_id))
         return codec.load_run(data) if data else None
+
+    async def channels_of_run(self, run_id: str) -> tuple[str, ...]:
+        """Tell in which channels a run is told."""
+        query = select(threads.c.channel_id).where(threads.c.run_id == run_id, threads.c.channel_id.is_not(None))
+        async with self._database.begin() as connection:
+            return tuple(sorted(set((await connection.scalars(query)).all())))
 
     async def past_runs(
         self, team_id: str, integration_ids: tuple[str, ...] | None, integration_type: str, limit: int

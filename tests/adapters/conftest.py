@@ -11,12 +11,11 @@ import pytest
 import pytest_asyncio
 
 from bot.core.commands import Action, Press
-from bot.core.models import Decision, Integration, Message, Outcome, Patience, Person, Phase, Telling
+from bot.core.models import Decision, Integration, Outcome, Patience, Person, Phase, Telling
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request, RequestKind
 from bot.sandbox.slack import LocalSlack
 from bot.store.database import Database
-from bot.store.outbox import private_address
 from bot.store.store import Store
 
 TEAM = "T0SANDBOX"
@@ -94,7 +93,7 @@ async def start(store, make, request=None, integration="int_1", **options):
     """Click on a sync: the click is saved, and then it is done."""
     request = request or make.press()
     await store.add_request(request)
-    options = {"action": "resync", "refuse": lambda held: (Message(held.by), private_address(request))} | options
+    options = {"action": "resync"} | options
     return await store.start_sync(
         request, make.integration(integration), make.clock.now, patience=Patience(), **options
     )

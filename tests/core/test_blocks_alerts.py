@@ -16,6 +16,7 @@ from bot.core.digest_time import WEEKDAYS
 from bot.core.incidents import Incident, Trouble
 from bot.core.models import Integration, Person
 from bot.core.panels import Panel, PanelKind, RowRun
+from bot.core.subscribe_form import write_metadata
 from bot.core.subscriptions import ALL, DigestTime, News, PauseReason, Style, Subscription
 from tests.core.hostile import (
     ATTACKS,
@@ -125,7 +126,7 @@ def test_slack_takes_every_home(home, command):
 @given(st.lists(integrations, max_size=150), st.lists(incidents, max_size=8), st.lists(incidents, max_size=8))
 def test_slack_takes_every_form(known, told, told_later):
     """The form of subscribe, with its first preview and with the next, is inside Slack's limits."""
-    view = blocks.subscribe_form("C0OURS", "Europe/Berlin", known, told, NOW)
+    view = blocks.subscribe_form(write_metadata("C0OURS", "request"), "Europe/Berlin", known, told, NOW)
     assert_view_is_taken(view)
     assert_view_is_taken(blocks.with_preview(view, told_later, NOW))
 

@@ -14,6 +14,7 @@ from bot.core.commands import (
     ACTION_PATTERN,
     COMMANDS,
     ID_CHARS,
+    MAX_PAGE,
     PRESS_CHARS,
     Action,
     Ambiguous,
@@ -372,3 +373,9 @@ def test_any_filter_gets_an_answer(query):
 def test_what_happened_can_be_asked(text, command):
     """History, audit and the help on one command are typed in a word or two."""
     assert parse_command(text) == command
+
+
+def test_a_page_beyond_all_pages_is_a_page():
+    """An invented page number stays one that a database can count to."""
+    press = parse_press("flokit_next_page", json.dumps({"v": 1, "p": "pnl_1", "n": 10**30}))
+    assert press == Press(Action.NEXT_PAGE, panel_id="pnl_1", page=MAX_PAGE)

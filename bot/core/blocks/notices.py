@@ -75,14 +75,25 @@ def _help_lead(value: HelpCommand, command: str) -> str:
 
 
 def not_found_message(
-    target: str, nearest: Sequence[Integration], types: Sequence[str] = (), *, command: str = "/flokit"
+    target: str,
+    nearest: Sequence[Integration],
+    types: Sequence[str] = (),
+    *,
+    command: str = "/flokit",
+    is_partial: bool = False,
 ) -> Message:
-    """Say that no integration is called that, and which integrations or types come closest."""
-    lead = f"FloKit has no integration {code(target, TYPED_CHARS)}."
+    """Say that no integration is called that, and which integrations or types come closest.
+
+    ``is_partial``: the person may not look at everything, so whether there is one stays open.
+    """
+    missing = "No integration that you may look at matches" if is_partial else "FloKit has no integration"
+    lead = f"{missing} {code(target, TYPED_CHARS)}."
     if nearest or types:
         called = [_called(one, nearest) for one in nearest[:LISTED]]
         near = " · ".join((*called, *(code(type_, TYPED_CHARS) for type_ in types[:LISTED])))
         lead += f" Closest matches: {near}."
+    if is_partial:
+        return Message(lead, (section(lead),))
     hint = f"Run {code(f'{command} status', COMMAND_CHARS)} to list all integrations."
     return Message(f"{lead} {hint}", (section(lead), context(hint)))
 

@@ -49,6 +49,7 @@ from bot.core.limits import Held, Limit
 from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
 from bot.core.panels import Panel, PanelKind
 from bot.core.policy import Refused, Verb
+from bot.core.subscribe_form import write_metadata
 from bot.core.subscriptions import DigestTime, PauseReason, Subscription
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def samples(now: datetime) -> dict[str, Sample]:
         "home_view": home_view(
             Home(both, now, "", (run,), (incident,), (), (subscription,)), now, command=COMMAND
         ),
-        "subscribe_form": subscribe_form("C0SAMPLE", "Europe/Berlin", both, [incident], now),
+        "subscribe_form": subscribe_form(write_metadata("C0SAMPLE", "sample"), "Europe/Berlin", both, [incident], now),
     }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from bot.core.subscribe_form import (
     TIME,
     WHAT,
     action_id,
-    write_metadata,
+    read_metadata,
 )
 from bot.core.subscriptions import ALL, News, Style
 
@@ -54,18 +54,18 @@ _MENTIONS: Final = {NOBODY: "nobody", "here": "@here, once in each incident"}
 
 
 def subscribe_form(
-    channel_id: str, zone: str, integrations: Sequence[Integration], told: Sequence[Incident], now: datetime
+    metadata: str, zone: str, integrations: Sequence[Integration], told: Sequence[Incident], now: datetime
 ) -> dict[str, object]:
     """Draw the form as it is opened: everything is chosen, so that one click is enough.
 
     Args:
-        channel_id: which channel is to be told.
+        metadata: what the form carries: see ``write_metadata``.
         zone: the person's time zone, which a digest goes by.
         integrations: what can be chosen.
         told: the incidents of the last days that the choices would have told.
         now: the time.
     """
-    what = _targets(integrations)
+    what, channel_id = _targets(integrations), read_metadata(metadata)[0]
     blocks = [
         section(f"What shall <#{channel_id}> be told by itself?"),
         _input(WHAT, "About what", _menu(what, ALL), dispatch=True),
@@ -79,7 +79,7 @@ def subscribe_form(
     return {
         "type": "modal",
         "callback_id": CALLBACK_ID,
-        "private_metadata": write_metadata(channel_id),
+        "private_metadata": metadata,
         "title": plain("Subscribe"),
         "submit": plain("Subscribe"),
         "close": plain("Cancel"),

@@ -1,0 +1,49 @@
+"""What one person may name: integrations that they may look at, and others that they may only use.
+
+A name that a person may not see is never given away: not as a suggestion, and not by another answer than the one for
+a name that doesn't exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.core.commands import Ambiguous, Found, NotFound, resolve
+
+if TYPE_CHECKING:
+    from bot.core.commands import Resolution
+    from bot.core.models import Integration
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The integrations that a person may look at (``seen``), and those that a request of theirs may be about.
+
+    ``usable`` holds what is seen, too: somebody who may sync an integration that they may not look at can still name
+    it. ``is_whole``: nothing is kept from them.
+    """
+
+    seen: tuple[Integration, ...]
+    usable: tuple[Integration, ...]
+    is_whole: bool
+
+    def resolve(self, target: str) -> Resolution:
+        """Find what a person means; several are offered, and similar names suggested, only among what they see."""
+        found = resolve(target, self.usable)
+        if isinstance(found, Found):
+            return found
+        seen = {one.id for one in self.seen}
+        if isinstance(found, Ambiguous) and (matches := tuple(one for one in found.matches if one.id in seen)):
+            return Ambiguous(matches)
+        among_seen = resolve(target, self.seen)
+        return among_seen if isinstance(among_seen, NotFound) else NotFound(target, ())
+
+    def sees(self, integration: Integration) -> bool:
+        """Tell whether they may look at an integration."""
+        return self.is_whole or any(one.id == integration.id for one in self.seen)
+
+
+def all_of(integrations: tuple[Integration, ...]) -> Sight:
+    """Return the sight of somebody from whom nothing is kept."""
+    return Sight(integrations, integrations, is_whole=True)
