@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 import pytest_asyncio
 
@@ -105,6 +108,13 @@ async def test_what_is_not_recognized_says_so(past, asked, answer):
     assert answer in note
     assert "last week" in note
     assert ": no entries" not in note
+
+
+async def test_days_are_those_of_the_reader(past):
+    """Today begins at midnight in the time zone that Slack knows of the person who asks."""
+    zone = ZoneInfo(past.slack.workspace.users["UCLEO"].zone)
+    midnight = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    assert f"<!date^{int(midnight.timestamp())}^" in words(await past.note("audit today", user="UCLEO"))
 
 
 async def test_nothing_found_names_the_time(past):
