@@ -18,7 +18,7 @@ test: $(VENV)/dev.stamp  ## all tests
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 fuzz: $(VENV)/dev.stamp  ## everything that is open to the outside, for MINUTES=1 in all
-	FUZZ_SECONDS=$$(($(MINUTES) * 60 / 8)) FUZZ_REPORT=fuzz.txt $(BIN)/pytest tests/fuzz
+	FUZZ_SECONDS=$$(($(MINUTES) * 60 / 10)) FUZZ_REPORT=fuzz.txt $(BIN)/pytest tests/fuzz
 	@cat fuzz.txt && rm fuzz.txt
 
 soak: $(VENV)/dev.stamp  ## a storm: MINUTES=1 SEED= REPLICAS=3 DATABASE=both (sqlite, postgresql)

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, TextIO
 
 from bot.core.audit import COLUMNS, as_row, csv_cell
+from bot.logs import escape
 
 if TYPE_CHECKING:
     from bot.core.audit import AuditFilter
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 async def export_audit(audit: Audit, wanted: AuditFilter, style: str, out: TextIO) -> int:
     """Write the entries that are wanted, the newest first; returns how many there were.
+
+    The CSV may be shown in a terminal: what names and words hold that would colour it, or move its cursor, is escaped.
 
     Raises:
         StoreUnavailable: the database is away.
@@ -26,7 +29,7 @@ async def export_audit(audit: Audit, wanted: AuditFilter, style: str, out: TextI
     async for entry in audit.stream(wanted):
         row = as_row(entry)
         if style == "csv":
-            writer.writerow({name: csv_cell(text) for name, text in row.items()})
+            writer.writerow({name: escape(csv_cell(text)) for name, text in row.items()})
         else:
             out.write(f"{json.dumps(row)}\n")
         count += 1

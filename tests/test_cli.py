@@ -260,6 +260,17 @@ def test_audit_is_written_as_csv(tmp_path):
     assert (newest[2:4], oldest[2:4]) == (["UBEN", "'=1+1"], ["UANA", "ana"])
 
 
+@pytest.mark.parametrize("format_", ["csv", "jsonl"])
+def test_audit_moves_no_cursor(tmp_path, format_):
+    """Shown in a terminal, no name and no word in the audit colours it, begins a line or turns the text around."""
+    name = "\x1b[31mana\x1b]0;x\x07\r\n\u2028\u202e\x9b2K"
+    settings = audited(tmp_path, ("UANA", name, "resync", "int_1", name))
+    done = call(tmp_path, "audit", "--format", format_, **settings)
+    assert done.stdout.replace("\n", "").isprintable()
+    assert len(done.stdout.splitlines()) == {"csv": 2, "jsonl": 1}[format_]
+    assert "\\x1b[31mana" in done.stdout or "\\u001b[31mana" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "people"),
     [

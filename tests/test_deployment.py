@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "manifests" / "kubernetes"
 KUSTOMIZATION = "kustomization.yaml"
 EXAMPLE = "secret.example.yaml"
-NETWORK = "networkpolicy.example.yaml"
+NETWORK = "networkpolicy.yaml"
 POD_MONITOR = "podmonitor.example.yaml"
 NOT_OURS = {KUSTOMIZATION, POD_MONITOR, "secret.yaml"}
 FILES = sorted(path.name for path in FOLDER.glob("*.yaml") if path.name not in NOT_OURS)
@@ -135,8 +135,8 @@ def test_a_misspelt_field_is_refused(version):
 
 
 def test_all_manifests_are_applied_but_the_example():
-    """kustomization.yaml lists every manifest, except the two that are examples."""
-    assert sorted([*manifest(KUSTOMIZATION)["resources"], EXAMPLE, NETWORK]) == FILES
+    """kustomization.yaml lists every manifest, except the example of the secret."""
+    assert sorted([*manifest(KUSTOMIZATION)["resources"], EXAMPLE]) == FILES
 
 
 def test_the_settings_in_kubernetes_are_known():
@@ -261,7 +261,7 @@ def test_the_pods_are_given_nothing_that_they_do_not_need(name):
 
 
 def test_the_network_policy_fits():
-    """The example lets in what the Service sends and out what the bot calls, and no machine's credentials."""
+    """The policy lets in what the Service sends and out what the bot calls, and no machine's credentials."""
     spec = manifest(NETWORK)["spec"]
     labels = manifest("deployment.yaml")["spec"]["template"]["metadata"]["labels"]
     assert spec["podSelector"]["matchLabels"].items() <= labels.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 import json
@@ -168,9 +169,13 @@ bodies = payloads().map(lambda drawn: _encoded(*drawn)) | st.tuples(
     st.binary(max_size=3000) | trees.map(lambda tree: json.dumps(tree).encode()),
     st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain", "", "multipart/form-data"]),
 )
+BOMB = gzip.compress(b" " * 20_000_000)
+"""A reply that is a thousand times as large when it is unpacked."""
+
 replies = st.tuples(
-    st.sampled_from([200, 201, 204, 302, 400, 401, 403, 404, 409, 429, 500, 503]),
+    st.sampled_from([200, 201, 204, 301, 302, 303, 307, 308, 400, 401, 403, 404, 409, 429, 500, 503]),
     st.binary(max_size=500)
+    | st.sampled_from([BOMB, gzip.compress(BOMB)])
     | trees.map(lambda tree: json.dumps(tree).encode())
     | st.fixed_dictionaries(
         {},
@@ -197,6 +202,10 @@ replies = st.tuples(
     st.dictionaries(
         st.sampled_from(["Retry-After", "Date", "X-OAuth-Scopes"]),
         st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40).map(str.strip),
+    )
+    | st.sampled_from([{"Location": "http://TRAP/api/x"}, {"Location": "//TRAP"}, {"Location": "/elsewhere"}])
+    | st.sampled_from(["gzip", "gzip, gzip", "deflate", "br", "zstd", "x-no-such", "identity", "gzip,gzip,gzip"]).map(
+        lambda coding: {"Content-Encoding": coding}
     ),
     st.sampled_from(["application/json", "text/plain", "text/html", "application/gzip"]),
 )
@@ -267,17 +276,23 @@ class Replies:
     def __init__(self, slack):
         self._slack = slack
         self.reply = (200, b"", {}, "application/json")
+        self.strayed = []
 
-    async def serve(self, _request):
-        """Reply as drawn, as Slack."""
+    async def serve(self, request):
+        """Reply as drawn, as Slack; nothing that it redirects to is ever asked, least of all with the token."""
+        if not request.host.startswith("127.0.0.1:") or request.path == "/elsewhere":
+            self.strayed.append(str(request.url))
         status, body, headers, content_type = self.reply
+        headers = {name: value.replace("TRAP", f"localhost:{request.url.port}") for name, value in headers.items()}
         return web.Response(status=status, body=body, headers=headers, content_type=content_type)
 
     async def read_as_flokit(self, drawn):
         """Read a reply as FloKit's: a value or a FlokitError, whatever it is."""
         status, body, headers, content_type = drawn
 
-        def reply(_request):
+        def reply(request):
+            assert request.url.host == "flokit.invalid"
+            assert request.url.path.startswith("/v1/integrations")
             return httpx.Response(status, content=body, headers={**headers, "Content-Type": content_type})
 
         client = FlokitClient(
@@ -313,6 +328,7 @@ class Replies:
                 await call()
             except errors.SlackError:
                 pass
+        assert not self.strayed
 
 
 @asynccontextmanager

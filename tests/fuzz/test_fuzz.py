@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.fuzz import surfaces
+from tests.fuzz import strangers, surfaces
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 REPORT = os.environ.get("FUZZ_REPORT")
@@ -61,6 +61,26 @@ def test_the_bot_takes_anything(name, strategy, tmp_path):
         act = bot.send_slack if name == "signed requests" else bot.send_webhook
         try:
             fuzz(name, strategy, lambda value: runner.run(act(value)))
+        finally:
+            runner.run(context.__aexit__(None, None, None))
+
+
+@pytest.mark.timeout(SECONDS * 3 + 120)
+@pytest.mark.parametrize(
+    ("name", "make", "strategy"),
+    [
+        ("unsigned requests", strangers.Siege, strangers.requests),
+        ("invented presses and forms", strangers.Member, strangers.invented),
+    ],
+    ids=["strangers", "members"],
+)
+def test_nobody_gets_more_than_is_theirs(name, make, strategy, tmp_path):
+    """A stranger costs next to nothing and causes nothing; a member who may do nothing does and sees nothing."""
+    with asyncio.Runner() as runner:
+        context = strangers.besieged_bot(tmp_path, make)
+        besieger = runner.run(context.__aenter__())
+        try:
+            fuzz(name, strategy, lambda value: runner.run(besieger.send(value)))
         finally:
             runner.run(context.__aexit__(None, None, None))
 
