@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import tempfile
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -277,13 +278,16 @@ def _problem_of(file: Path) -> str:
     folder = next(path for path in file.absolute().parents if path.exists())
     if not folder.is_dir():
         return f"{folder} is no folder, so {file} can't be made"
-    for path in (folder, file) if file.exists() else (folder,):
-        if not os.access(path, os.W_OK):
-            return f"{path} can't be written, so {file} can't be used"
+    if file.exists() and not file.is_file():
+        return f"{file} isn't a file"
+    try:
+        tempfile.TemporaryFile(dir=folder).close()  # the only way to know; nothing of it stays
+    except OSError as error:
+        return f"{folder} can't be written ({error.strerror}), so {file} can't be used"
     if not file.exists():
         return ""
-    if not file.is_file():
-        return f"{file} isn't a file"
+    if not os.access(file, os.W_OK):
+        return f"{file} can't be written"
     with file.open("rb") as opened:
         return "" if opened.read(len(SQLITE_MAGIC)) in (b"", SQLITE_MAGIC) else f"{file} is no SQLite database"
 

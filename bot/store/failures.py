@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from bot.core.errors import BotError, StoreRefused, StoreUnavailable
 
 READ_ONLY: Final = "25006"
+NO_RIGHT: Final = "42501"
 
 _OURS: Final = ("21", "22", "23", "42", "P0")
 """Classes of SQLSTATE of statements that are wrong, of values, and of rules that our own tables hold.
@@ -28,7 +29,7 @@ _REFUSED: Final = {
     "28P01": "the database server refuses the password",
     "28": "the database server doesn't let this user in",
     "3D": "the database server has no database of this name",
-    "42501": "this user lacks rights in the database",
+    NO_RIGHT: "this user lacks rights in the database",
 }
 """What no waiting helps at a start; under way an operator may be about to put it right. States, then classes."""
 
@@ -37,7 +38,7 @@ _AWAY: Final = {
     "08": "the connection to the database broke",
     "25P03": "the database server ended a transaction that took too long",
     "26": "the database server, or a pooler before it, lost a prepared statement",
-    "3F": "its tables aren't those of this version",
+    "3F": "the database has no schema for the bot's tables",
     "40": "the database server rolled this back",
     "42703": "its tables aren't those of this version",
     "42P01": "its tables aren't those of this version",
@@ -71,7 +72,7 @@ _STILL_READS: Final = {
     sqlite3.SQLITE_IOERR: "the disk fails",
     sqlite3.SQLITE_READONLY: "the file can't be written",
     "53100": "the server's disk is full",
-    "42501": "this user lacks rights",
+    NO_RIGHT: "this user lacks rights",
 }
 """Reads may go on meanwhile, so readiness must be told of these."""
 
@@ -97,8 +98,13 @@ def as_unavailable(error: Exception, *, connecting: bool) -> StoreUnavailable | 
     raised = _raised_by_driver(error)
     if (code := _sqlite_code(raised)) is not None or isinstance(raised, sqlite3.Error):
         return _of_sqlite(raised, code)
+    if connecting and "unsupported startup parameter" in str(raised):  # PgBouncer, which has no code for it
+        return StoreRefused("the pooler before the database server takes no such option; leave options out of the URL")
     if state := sqlstate_of(raised):
-        return _of_state(state)
+        found = _of_state(state)
+        if found is None and connecting:
+            return StoreRefused(f"the database server refuses an option of the URL (SQLSTATE {state})")
+        return found
     if isinstance(raised, OSError):
         return _of_network(raised)
     if connecting and isinstance(raised, ValueError):  # the driver's word for settings that it can't use
@@ -120,7 +126,7 @@ def why_not_saving(error: BaseException | None) -> str:
 
 def sqlstate_of(error: BaseException | None) -> str:
     """Return the code that a server gave to an error; "" when there is none."""
-    return getattr(error, "sqlstate", None) or ""
+    return (getattr(_raised_by_driver(error), "sqlstate", None) or "") if error else ""
 
 
 def _raised_by_driver(error: BaseException) -> BaseException:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
-from bot.core.errors import SettingsError, StoreUnavailable
+from bot.core.errors import SettingsError, StoreRefused, StoreUnavailable
+from bot.store.failures import NO_RIGHT, sqlstate_of
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -76,6 +77,12 @@ async def upgrade(database: Database) -> None:
         async with database.begin() as connection:
             await database.lock(connection, "flokit-bot migrate")
             await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
+    except StoreRefused as error:
+        if sqlstate_of(error.__cause__) == NO_RIGHT:
+            raise StoreRefused(
+                "this user must not make tables; grant it CREATE on the schema, public by default"
+            ) from error
+        raise
     except (StoreUnavailable, DBAPIError) as error:
         if "already exists" in str(error.__cause__ or error):
             raise SettingsError(

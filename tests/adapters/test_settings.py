@@ -394,3 +394,19 @@ def test_database_password_stays_hidden(load):
 def test_unencrypted_addresses_are_named(load, url, names):
     """An address that tokens would go to as plain text, beyond this machine, is allowed and named."""
     assert load(SLACK_API_URL=url).unencrypted == names
+
+
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [
+        ("postgres://u:hidden@db.example.com/x", ["DATABASE_URL"]),
+        ("postgres://u:hidden@db.example.com/x?sslmode=require", []),
+        ("postgres://u:hidden@localhost/x", []),
+        ("sqlite:///x.db", []),
+    ],
+)
+def test_an_unencrypted_database_is_named(load, url, names):
+    """A server elsewhere that is reached without asking for encryption is named, and its password is a secret."""
+    settings = load(DATABASE_URL=url)
+    assert settings.unencrypted == names
+    assert ("hidden" in settings.secrets) == url.startswith("postgres")

@@ -1,0 +1,141 @@
+"""The command line with a database that can't be made, reached or used: one sentence and 78, never a traceback."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.test_cli import COMPLETE, FINE, SETTINGS, call, call_beside, stand_ins
+
+AUDIT = ("audit", "--format", "jsonl")
+
+FILES = [
+    "/proc/x.db",
+    "/proc/new/x.db",
+    "afile/x.db",
+    "fifo",
+    "/dev/null",
+    "afile",
+    "damaged.db",
+    "a" * 300,
+    "here/x.db/",
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Make a folder with things in it that are no database."""
+    (tmp_path / "afile").write_text("no database, but somebody's notes")
+    (tmp_path / "damaged.db").write_bytes(b"SQLite format 3\0" + b"noise" * 2000)
+    os.mkfifo(tmp_path / "fifo")
+    return tmp_path
+
+
+def assert_one_sentence(done):
+    """Look at the end of a command."""
+    assert done.returncode == SETTINGS, done
+    [sentence] = done.stderr.splitlines()
+    assert sentence.startswith("DATABASE_URL: ")
+    assert sentence.endswith(".")
+    assert "Error" not in sentence
+    assert "hunter2" not in sentence
+
+
+@pytest.mark.parametrize("command", [("migrate",), AUDIT], ids=lambda command: command[0])
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_cannot_be_used(folder, command, name):
+    """Each command says in one sentence what is in the way."""
+    assert_one_sentence(call(folder, *command, DATABASE_URL=f"sqlite:///{name}"))
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_check_names_a_file_that_cannot_be_used(folder, name):
+    """``check`` has a ✗ for it, ends with 78, and makes nothing."""
+    before = sorted(path.name for path in folder.iterdir())
+    async with stand_ins() as (settings, _slack):
+        code, out, err = await call_beside(folder, "check", **settings, DATABASE_URL=f"sqlite:///{name}")
+    wrong = [line for line in (out + err).splitlines() if "DATABASE_URL" in line]
+    assert code == SETTINGS
+    assert len(wrong) == 1
+    assert wrong[0].startswith(("✗ DATABASE_URL: ", "DATABASE_URL: "))
+    assert "Error" not in wrong[0]
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("command", [("migrate",), AUDIT, ("run",)], ids=lambda command: command[0])
+async def test_a_server_that_refuses(tmp_path, hosted, command):
+    """A wrong password, user or database is one sentence that doesn't hold the password."""
+    for url in (
+        hosted.url.replace(hosted.password, "hunter2"),
+        hosted.url.replace(f"{hosted.user}:", "hosted_nobody:"),
+        hosted.url.replace(f"/{hosted.name}?", "/nowhere?"),
+        f"{hosted.url}&options=-cno_such_setting%3D1",
+        f"{hosted.url}&options=-cwork_mem%3Dlots",
+    ):
+        code, out, err = await call_beside(tmp_path, *command, **{**COMPLETE, "PORT": "0", "DATABASE_URL": url})
+        assert (code, out) == (SETTINGS, ""), (url, err)
+        sentence = err.splitlines()[-1]
+        assert sentence.startswith("DATABASE_URL: ")
+        assert "Traceback" not in err
+        assert hosted.password not in err
+        assert "hunter2" not in err
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("option", "words"), [("options=-cwork_mem%3D8MB", "pooler"), ("sslmode=require", "encryption")]
+)
+async def test_what_a_pooler_cannot_do(tmp_path, pgbouncer, option, words):
+    """An option that PgBouncer doesn't take, and encryption that it doesn't offer, are named."""
+    url = f"{pgbouncer}?{option}"
+    code, _out, err = await call_beside(tmp_path, "run", **{**COMPLETE, "PORT": "0", "DATABASE_URL": url})
+    assert (code, words in err.splitlines()[-1]) == (SETTINGS, True), err
+    assert "Traceback" not in err
+
+
+@pytest.mark.postgres
+async def test_check_names_a_server_that_refuses(tmp_path, hosted):
+    """``check`` has a ✗ with the reason, and ends with 78."""
+    url = hosted.url.replace(hosted.password, "hunter2")
+    async with stand_ins() as (settings, _slack):
+        code, out, err = await call_beside(tmp_path, "check", **settings, DATABASE_URL=url)
+    assert code == SETTINGS
+    assert "✗ DATABASE_URL: the database server refuses the password" in out
+    assert "hunter2" not in out + err
+
+
+@pytest.mark.postgres
+async def test_migrate_without_the_right_to_make_tables(tmp_path, empty_hosted):
+    """It says which right is missing."""
+    await empty_hosted.operate_inside("ALTER SCHEMA public OWNER TO postgres")
+    code, _out, err = await call_beside(tmp_path, "migrate", DATABASE_URL=empty_hosted.url)
+    assert (code, len(err.splitlines())) == (SETTINGS, 1)
+    assert "CREATE on the schema" in err
+
+
+@pytest.mark.postgres
+async def test_migrate_beside_tables_of_another_program(tmp_path, empty_hosted):
+    """It makes nothing, and says that the database must be the bot's own."""
+    await empty_hosted.operate_inside("CREATE TABLE runs (id integer)")
+    code, _out, err = await call_beside(tmp_path, "migrate", DATABASE_URL=empty_hosted.url)
+    assert (code, len(err.splitlines())) == (SETTINGS, 1)
+    assert "one of its own" in err
+
+
+@pytest.mark.postgres
+async def test_migrate_leaves_tables_of_a_newer_version(tmp_path, hosted):
+    """It says that a newer version made them."""
+    await hosted.operate_inside("UPDATE alembic_version SET version_num = '9999'")
+    code, _out, err = await call_beside(tmp_path, "migrate", DATABASE_URL=hosted.url)
+    assert (code, len(err.splitlines())) == (SETTINGS, 1)
+    assert "9999" in err
+
+
+def test_home_is_meant_by_a_tilde(tmp_path):
+    """``~`` in a file's path is the home directory, not a folder of that name."""
+    done = call(tmp_path, "migrate", DATABASE_URL="sqlite:///~/flokit.db", HOME=str(tmp_path / "home"))
+    assert done.returncode == FINE
+    assert (tmp_path / "home" / "flokit.db").exists()
+    assert not (tmp_path / "~").exists()
