@@ -30,6 +30,7 @@ HEAD_WITHIN_S: Final = 10.0
 BACKLOG: Final = 128
 RETRY_S: Final = 0.2
 
+_NOT_HERE: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -80,9 +81,17 @@ class Connections:
         infos = await asyncio.get_running_loop().getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
+        missing: OSError | None = None
         try:
             for family, _type, _protocol, _name, address in dict.fromkeys(infos):
-                self._sockets.append(_bind(family, address))
+                try:
+                    self._sockets.append(_bind(family, address))
+                except OSError as error:
+                    if error.errno not in _NOT_HERE:
+                        raise
+                    missing = error  # localhost may have an address of IPv6 where there is no IPv6
+            if missing and not self._sockets:
+                raise missing
         except OSError:
             self._close_sockets()
             raise

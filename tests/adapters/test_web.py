@@ -16,6 +16,7 @@ from slack_bolt.authorization import AuthorizeResult
 
 from bot.slack_http import SlackVerifier
 from bot.web import MAX_BODY_BYTES, SLACK_PATH, WebServer
+from bot.web_bodies import Bodies
 from bot.webhooks import WebhookReceiver, WebhookRules
 
 SIGNING_SECRET = "a-signing-secret"
@@ -93,7 +94,7 @@ async def test_a_signed_command_arrives():
 
 
 @pytest.mark.parametrize(
-    ("secret", "age_s"), [("another-secret", 0), (SIGNING_SECRET, 301), (SIGNING_SECRET, -301)], ids=str
+    ("secret", "age_s"), [("another-secret", 0), (SIGNING_SECRET, 301), (SIGNING_SECRET, -305)], ids=str
 )
 async def test_forged_and_old_requests_are_refused(secret, age_s):
     """A request that another secret signed, or whose time is more than five minutes off, reaches no listener."""
@@ -153,6 +154,24 @@ async def test_a_slow_body_of_slacks_is_refused():
         writer.close()
         await writer.wait_closed()
     assert b" 408 " in status
+
+
+async def test_large_bodies_share_their_room():
+    """Half-sent large bodies of strangers take bounded memory together; small ones are read all the same."""
+    async with serving() as (http, port, commands):
+        http.web._bodies = Bodies(large_in_all=100_000)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"POST {SLACK_PATH} HTTP/1.1\r\nHost: bot\r\nContent-Length: 500000\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in signed(b"").items())
+        writer.write(f"{head}\r\n".encode() + b"x" * 300_000)
+        status = await asyncio.wait_for(reader.readline(), 5)
+        body = b"command=%2Fflokit&text=status&team_id=T1&user_id=U1"
+        assert (await http.post(SLACK_PATH, content=body, headers=signed(body))).status_code == 200
+        writer.close()
+        large = body + b"&note=" + b"x" * 150_000
+        assert (await http.post(SLACK_PATH, content=large, headers=signed(large))).status_code == 200
+    assert b" 503 " in status
+    assert commands == ["status"] * 2
 
 
 @pytest.mark.parametrize("head", [b"", b"GET /livez HTTP/1.1\r\nHost:"], ids=["nothing", "half a head"])

@@ -140,6 +140,24 @@ async def test_a_taken_address_is_an_error():
         await Connections(Echo).listen("127.0.0.1", taken.getsockname()[1])
 
 
+@pytest.mark.parametrize("here", [("127.0.0.1", 0), None], ids=["one is here", "none is here"])
+async def test_an_address_that_this_machine_lacks_is_left_out(here, monkeypatch):
+    """Of the addresses that a name has, those that this machine has are enough; without any it is an error."""
+    infos = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in (("192.0.2.1", 0), here) if address]
+
+    async def look_up(*_arguments, **_options):
+        return infos
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+    connections = Connections(Echo)
+    if here:
+        assert await connections.listen("some.name", 0)
+    else:
+        with pytest.raises(OSError, match="Cannot assign requested address"):
+            await connections.listen("some.name", 0)
+    await connections.stop()
+
+
 def test_a_warning_comes_once_an_episode():
     """The same warning is written again only after a minute without it; another one is another one."""
     now = [0.0]
