@@ -65,6 +65,7 @@ class Digests:
         if not digest.zone and (zone := await self._people.find_zone(subscription.created_by.id)):
             digest = replace(digest, zone=zone)
             subscription = replace(subscription, digest=digest)
+            log.info("digest_zone_learned", subscription_id=subscription.id, zone=zone)
         message = None
         if self._is_due(subscription, digest, now):
             message = await self._compose(subscription, now)

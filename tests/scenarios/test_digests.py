@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.sandbox.slack.faults import Fault
 from tests.scenarios.conftest import running_world, words
 
 QUIET = {"WATCH_INTERVAL_S": "3600", "WATCH_CONFIRM_S": "0.2"}
@@ -99,6 +100,26 @@ async def test_digest_is_at_the_subscribers_own_time(settled):
         await subscribed(world, "subscribe all digest only 09:00 daily")
         confirmation = world.slack.messages("C0DATA")[-1]
         assert "Europe/Berlin" in words(confirmation)
+
+
+async def test_a_zone_that_slack_could_not_say_is_learned_later(settled, tmp_path):
+    """Subscribed while Slack was away, a digest comes at the person's own nine o'clock all the same."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(
+        "rules: [{name: Ana, allow: [look, sync, subscribe], users: UANA}]"
+    )  # nobody need be asked who she is
+    async with settled(POLICY_FILE=str(path)) as world:
+        world.slack.faults.add(Fault("users.info", "http_500", times=50))
+        await subscribed(world, "subscribe all digest only 09:00 daily")
+        assert "time zone not known yet" in words(world.slack.messages("C0DATA")[-1])
+        world.slack.faults.clear()
+        await world.move_clock(minutes=2)
+        await world.slack.wait_for(
+            lambda: "Europe/Berlin" in str([one for one in world.log if one["event"] == "digest_zone_learned"]),
+            10,
+            "the zone",
+        )
+        assert "Europe/Berlin" in words(await world.note("subscriptions"))
 
 
 @pytest.mark.parametrize(("month", "hour_before", "hour_after"), [(3, 8, 7), (10, 7, 8)], ids=["spring", "autumn"])

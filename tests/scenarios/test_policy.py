@@ -138,6 +138,41 @@ async def test_slack_away_at_the_look_up_loses_no_click(tmp_path):
         assert [entry for entry in world.log if entry["event"] == "request_postponed"]
 
 
+ADMINS_BY_GROUP = """
+rules:
+  - {name: The crew runs this bot, allow: administer, groups: S0CREW}
+"""
+
+
+async def test_who_may_administer_is_asked_only_when_a_limit_holds_back(tmp_path):
+    """An allowed start waits for no group of Slack's; where a limit holds it back, it is refused without the button."""
+    async with world_with(tmp_path, ADMINS_BY_GROUP, SYNC_COOLDOWN_S="600") as world:
+        prepare(world)
+        await world.start_bot()
+        world.slack.faults.add(Fault("usergroups.users.list", "error", times=99))
+        root = await world.resync("int_s", user="UBEN")
+        assert await world.outcomes(root)
+        assert not [call for call in world.slack.calls if call.method == "usergroups.users.list"]
+        held = await refused(world, world.slack.message("C0DATA", root), "int_s", "UBEN")
+        assert "<!date^" in held
+        assert "Sync anyway" not in held
+
+
+async def test_a_channel_can_be_quieted_while_flokit_refuses_the_key(tmp_path):
+    """Subscribing, asking why and ending a subscription go by what was known last."""
+    async with world_with(tmp_path, "") as world:
+        prepare(world)
+        await world.start_bot()
+        await world.status()
+        world.flokit.keys.clear()
+        await world.status("subscribe int_s")
+        await world.status("subscribe adjust")
+        assert "int_s" in words(await world.note("subscriptions"))
+        assert "You may sync" in words(await world.note("why sync int_s"))
+        ended = await world.status("unsubscribe int_s")
+        assert "int_s" in words(ended)
+
+
 @pytest.mark.postgres
 async def test_two_replicas_hold_one_quota(tmp_path, postgres_url):
     """Five integrations clicked by one person, acked by two replicas: two are started, three refused."""
