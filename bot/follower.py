@@ -265,8 +265,8 @@ class Follower:
     async def _trigger(self, run: SyncRun) -> TriggerReply:
         try:
             return await self._flokit.trigger_sync(run.integration_id, idempotency_key=run.id)
-        except FlokitMissing:
-            return Missing()
+        except FlokitMissing as error:
+            return await self._understand_404(run, error)
         except FlokitDenied as error:
             return TriggerDenied(error.http_status, str(error))
         except (FlokitNotSent, FlokitRateLimited) as error:
@@ -275,6 +275,16 @@ class Follower:
             return TriggerRefused(error.http_status, str(error))
         except FlokitError as error:
             return TriggerLost(str(error))
+
+    async def _understand_404(self, run: SyncRun, error: FlokitMissing) -> TriggerReply:
+        """Tell an integration that is gone from one that FloKit shows, but has no way to sync."""
+        try:
+            await self._look_at_page(run, max_age_s=0.0)
+        except FlokitMissing:
+            return Missing()
+        except FlokitError:
+            return TriggerNotSent(str(error))
+        return TriggerRefused(404, "FloKit shows this integration, but has no sync for it (404).")
 
 
 def _max_age_s(run: SyncRun) -> float:

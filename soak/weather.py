@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.sandbox.flokit import faults as flokit_faults
+from bot.sandbox.flokit.quirks import Quirks
 from bot.sandbox.flokit.sources import Ending, Plan
 from bot.sandbox.flokit.webhooks import Webhooks
 from bot.sandbox.slack import faults as slack_faults
@@ -67,6 +68,17 @@ ERRORS: Final = (
     "The caller does not have permission",
     "Invalid API token",
 )
+QUIRKS: Final = {
+    "as documented": Quirks(),
+    "texts that vary": Quirks(error_forms=("{error} (request {request})", "{error}, retry in {n} minutes")),
+    "a list that lags": Quirks(list_lags_s=5.0),
+    "a list that cuts and rounds": Quirks(list_cuts_errors_at=16, list_rounds_to_s=3600),
+    "times in another form": Quirks(time_form="epoch milliseconds"),
+    "states in capitals": Quirks(status_form=str.upper),
+    "POSTs without a body": Quirks(accepts="no content"),
+}
+"""How FloKit writes what it knows, until it does so in another way."""
+
 REPAIRED_AFTER_S: Final = 8.0
 """What is stuck, disconnected or gone is repaired by somebody in FloKit after about this long."""
 
@@ -126,6 +138,7 @@ class Weather:
             (self._flokit_down, 1.0),
             (self._deny, 0.7),
             (self._refuse, 0.7),
+            (self._write_otherwise, 6.0),
             (self._spoil_slack, 14.0),
             (self._drop_sockets, 2.0),
             (self._refresh_sockets, 1.0),
@@ -157,6 +170,7 @@ class Weather:
         self._aim = None
         self._flokit.faults.clear()
         self._flokit.down = False
+        self._flokit.quirks = Quirks()
         self._slack.faults.clear()
         self.repair_all()
 
@@ -230,6 +244,12 @@ class Weather:
         """Refuse a sync for good."""
         self._flokit.faults.add(flokit_faults.Fault("http_status", method="POST", status=409, times=1))
         self.met["FloKit: 409"] += 1
+
+    async def _write_otherwise(self) -> None:
+        """Let FloKit write what it knows in one of its ways."""
+        way = self._rng.choice(list(QUIRKS))
+        self._flokit.quirks = QUIRKS[way]
+        self.met[f"FloKit: {way}"] += 1
 
     async def _sync_by_schedule(self) -> None:
         """Let FloKit begin a sync that nobody here asked for."""

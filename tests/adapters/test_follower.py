@@ -59,9 +59,13 @@ class CountingFlokit:
     gone: frozenset[str] = frozenset()
     broken: frozenset[str] = frozenset()
 
+    without_sync: frozenset[str] = frozenset()
+
     async def trigger_sync(self, integration_id, **_):
         """Accept a sync."""
         self.asked.append(f"sync {integration_id}")
+        if integration_id in self.without_sync:
+            raise FlokitMissing("FloKit has no such integration.")
         return TriggerAccepted("sync_1")
 
 
@@ -242,6 +246,17 @@ async def test_a_run_that_was_taken_over_is_lost_alone(follow, make):
     assert [type(error) for error in raised.value.exceptions] == [ClaimLost]
     looks = [run.looks - claim.run.looks for run, claim in zip(await follow.runs(batch), batch, strict=True)]
     assert looks == [1, 1, 1]  # the second one is the other's
+
+
+async def test_a_404_for_the_post_alone_is_no_removal(follow, make):
+    """An integration whose page FloKit shows isn't gone, although its POST was answered with 404."""
+    follow.flokit.without_sync = frozenset({"int_0"})
+    await follow.click(follow.store, make, make.press(), integration="int_0")
+    [batch] = await follow.follower.claim(make.clock.now, 50)
+    await follow.follower.follow(batch)
+    [run] = await follow.runs(batch)
+    assert (run.outcome, run.attempts) == (Outcome.NOT_CONFIRMED, 0)
+    assert "has no sync for it" in run.reason
 
 
 class Baffling(str):
