@@ -5,6 +5,7 @@ Nothing is opened here, and no problem names a value: any part of a malformed UR
 
 from __future__ import annotations
 
+import getpass
 import ipaddress
 import re
 from dataclasses import dataclass, field
@@ -175,7 +176,7 @@ def _parse_file(rest: str) -> Path:
 
 
 def _parse_server(rest: str) -> Server:
-    found = re.fullmatch(r"//(?P<where>[^/?#]*)(?:/(?P<database>[^/?#]*))?(?:\?(?P<options>[^#]*))?", rest)
+    found = re.fullmatch(r"//(?P<where>[^/?#]*)(?:/(?P<database>[^/?#]*)/?)?(?:\?(?P<options>[^#]*))?", rest)
     if found is None or "@" in (found["database"] or "") + (found["options"] or ""):
         raise UrlProblem(f"can't be read as postgresql://user:password@host/database; {_ENCODE}")
     who, _, hosts = found["where"].rpartition("@")
@@ -184,6 +185,8 @@ def _parse_server(rest: str) -> Server:
     database = unquote(found["database"] or "") or options.pop("dbname", "") or options.pop("database", "")
     if not database:
         raise UrlProblem("must name a database after the host: postgresql://user:password@host/database")
+    if not user and "user" not in options and not _has_login_name():
+        raise UrlProblem("must name a user: postgresql://user:password@host/database")
     in_options = (options.pop("host", ""), options.pop("port", ""))
     given = {"user": unquote(user) or options.pop("user", ""), "password": unquote(password) if colon else ""}
     given["password"] = given["password"] or options.pop("password", "")
@@ -199,6 +202,14 @@ def _parse_server(rest: str) -> Server:
         server_settings=_read_server_settings(options),
         driver_options=_read_driver_options(options),
     )
+
+
+def _has_login_name() -> bool:
+    """Tell whether the driver finds a name to use; in a container the user may have none."""
+    try:
+        return bool(getpass.getuser())
+    except (KeyError, OSError):
+        return False
 
 
 def _read_options(query: str) -> dict[str, str]:
@@ -281,9 +292,11 @@ def _read_driver_options(options: dict[str, str]) -> dict[str, str]:
         elif name not in _ACCEPTED or (_ACCEPTED[name] and value.lower() not in _ACCEPTED[name]):
             what = f"asks for {name}" if name not in _ACCEPTED else f"asks for a {name} that can't be had here"
             raise UrlProblem(f"{what}; {_INSTEAD.get(name, 'leave it out')}")
-    mode = wanted.get("sslmode", "prefer")
+    mode = wanted.get("sslmode", "prefer").lower()
     if mode not in SSL_MODES:
         raise UrlProblem(f"has an sslmode that isn't one of {', '.join(SSL_MODES)}")
+    if "sslmode" in wanted:
+        wanted["sslmode"] = mode
     for name in FILES:
         if wanted.get(name, SYSTEM) != SYSTEM:
             wanted[name] = _expand(name, wanted[name])

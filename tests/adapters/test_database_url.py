@@ -41,6 +41,7 @@ SERVERS = {
     "postgres://ana:pw@/flokit?host=::1": (("::1", 5432),),
     "postgres://ana:pw@a,b/flokit?port=6432": (("a", 6432), ("b", 6432)),
     "postgres://ana:pw@/flokit": (),
+    "postgres://ana:pw@db/flokit/?sslmode=REQUIRE": (("db", 5432),),
     "postgres://db/?user=ana&password=pw&dbname=flokit": (("db", 5432),),
 }
 
@@ -180,6 +181,18 @@ def test_what_is_refused(url, words):
 def test_what_goes_as_plain_text(where, is_exposed):
     """Only a URL that asks for encryption, or stays on this machine, keeps the password from the network."""
     assert parse_database_url(f"postgresql://ana:pw@{where}").is_exposed is is_exposed
+
+
+def test_a_user_without_a_name(monkeypatch):
+    """Where the machine has no name for the user, as in many containers, the URL must have one."""
+
+    def unknown():
+        raise KeyError("getpwuid(): uid not found: 10001")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    with pytest.raises(UrlProblem, match="name a user"):
+        parse_database_url("postgresql://db/flokit")
+    assert parse_database_url("postgresql://ana@db/flokit")
 
 
 def test_no_password_is_shown():
