@@ -158,7 +158,7 @@ def test_the_settings_in_kubernetes_are_enough(mode, unused, monkeypatch, tmp_pa
         environment |= read.get("stringData") or read["data"]
     settings = settings_of(fill(environment, leave_out=unused), monkeypatch, tmp_path)
     assert settings.mode is Mode(mode)
-    assert settings.database_url.startswith("postgresql+asyncpg://")
+    assert settings.database_url.startswith("postgresql://")
     assert settings.host == "0.0.0.0"
     assert [{"name": "http", "containerPort": settings.port}] == container("deployment.yaml")["ports"]
 
