@@ -22,8 +22,8 @@ _NO_NEWS_LINES: Final = f"""
 {_WEEKDAYS} mon tue tues wed thu thur thurs fri sat sun
 am pm utc gmt est edt cst cdt mst mdt pst pdt bst cet cest eet eest ist jst
 today tonight tomorrow yesterday noon midnight morning afternoon evening
-now soon shortly momentarily moment instant ago later left remaining next
-millisecond msec ms second sec minute min hour hr day week month year
+now soon shortly momentarily moment instant ago later left remaining next last clock once twice time
+millisecond msec ms second sec minute min hour hr hrs day week month year
 byte kb mb gb tb kib mib gib tib
 zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
 eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million
