@@ -14,6 +14,7 @@ import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping, Sequence
+    from types import TracebackType
 
     from structlog.typing import ExcInfo
 
@@ -89,6 +90,15 @@ def configure_logging(format_: Literal["console", "json"], level: str, *, secret
     logging.getLogger(OURS).setLevel(level)
     for name in SILENCED:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    sys.excepthook = _log_crash
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Log what ends the process like everything else: in the log's format, and without secrets."""
+    if issubclass(kind, Exception):
+        _log.error("crashed", exc_info=(kind, error, traceback))
+    else:  # Ctrl+C
+        sys.__excepthook__(kind, error, traceback)
 
 
 def escape(text: str) -> str:

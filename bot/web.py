@@ -203,7 +203,7 @@ async def _answer_refusals_alike(request: web.Request, handler: _Handler) -> web
     except web.HTTPException as refused:
         headers = {name: value for name, value in refused.headers.items() if name == "Allow"}
         sentence = HTTPStatus(refused.status).phrase.lower()
-        return web.json_response({"error": sentence}, status=refused.status, headers=headers)
+        return _refusal(sentence, refused.status, **headers)
 
 
 async def _say_little(_request: web.Request, response: web.StreamResponse) -> None:
@@ -228,5 +228,8 @@ async def _deliver(bolt: AsyncApp, headers: Headers, body: bytearray) -> web.Res
         ) from None
 
 
-def _refusal(sentence: str, status: int) -> web.Response:
-    return web.json_response({"error": sentence}, status=status)
+def _refusal(sentence: str, status: int, **headers: str) -> web.Response:
+    """Refuse, and hang up: whoever has sent a thousand requests in a row costs as much as for one."""
+    response = web.json_response({"error": sentence}, status=status, headers=headers)
+    response.force_close()
+    return response

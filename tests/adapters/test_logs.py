@@ -162,3 +162,23 @@ def test_secrets_are_blotted_out_however_they_are_written(format_, secret):
     log = run(script, format_, secret)
     assert log.count("(redacted)") == 4
     assert not [part for part in ("quote", "slash-secret", "a-secret", "cent", "ash") if part in log]
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_a_crash_is_logged_like_everything_else(format_):
+    """What ends the process is logged in the log's format, without secrets, and the exit code says so."""
+    script = (
+        "import sys; from bot.logs import configure_logging\n"
+        "configure_logging(sys.argv[1], 'INFO', secrets=[sys.argv[2]])\n"
+        "raise RuntimeError('it broke with ' + sys.argv[2] + chr(10) + sys.argv[3])\n"
+    )
+    command = [sys.executable, "-c", script, format_, TOKEN, FORGED]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "it broke with (redacted)" in done.stderr
+    lines = done.stderr.splitlines()
+    if format_ == "json":
+        assert [json.loads(line)["event"] for line in lines] == ["crashed"]
+    else:
+        assert "crashed" in lines[0]
+        assert all(line.startswith("  | ") for line in lines[1:])

@@ -156,6 +156,17 @@ async def test_a_slow_body_of_slacks_is_refused():
     assert b" 408 " in status
 
 
+@pytest.mark.parametrize("path", ["/nothing", SLACK_PATH])
+async def test_a_refusal_hangs_up(path):
+    """Whoever sends many requests in a row is refused once."""
+    async with serving() as (_http, port, _commands):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: bot\r\nContent-Length: 0\r\n\r\n".encode() * 20)
+        answers = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+    assert answers.count(b"HTTP/1.1 4") == 1
+
+
 async def test_large_bodies_share_their_room():
     """Half-sent large bodies of strangers take bounded memory together; small ones are read all the same."""
     async with serving() as (http, port, commands):

@@ -448,7 +448,7 @@ def test_unknown_shapes_are_counted_and_logged(receiver, bell):
 
 def settings(**changes):
     """Make settings that read neither the environment nor a file."""
-    needed = {"slack_bot_token": "xoxb-1", "slack_app_token": "xapp-1", "flokit_api_key": "k"}
+    needed = {"slack_bot_token": "xoxb-1", "slack_app_token": "xapp-1", "flokit_api_key": "a-key-of-flokit"}
     return Settings(_env_file=None, **needed, **changes)
 
 

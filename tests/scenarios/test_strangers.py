@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
@@ -79,13 +80,14 @@ async def test_a_command_may_be_about_a_payload(http_world):
 
 
 @asynccontextmanager
-async def holding(url, count):
-    """Hold connections open that ask for nothing."""
+async def holding(url, count, said=b""):
+    """Hold connections open that ask for nothing, or say only the beginning of something."""
     host, _, port = url.removeprefix("http://").partition(":")
     held = []
     try:
         for _ in range(count):
             held += [await asyncio.open_connection(host, int(port))]
+            held[-1][1].write(said)
         yield
     finally:
         for _reader, writer in held:
@@ -105,3 +107,36 @@ async def test_idle_connections_keep_nobody_out(http_world, limits):
             assert (await world.get("/readyz")).status_code == 200
         assert len(world.bot.log) - before < 3_000
         assert len([entry for entry in world.log if entry["event"] == "connections_full"]) == 1
+
+
+POST = b"POST /slack/events HTTP/1.1\r\nHost: b\r\n"
+CLAIM = b"X-Slack-Request-Timestamp: %d\r\nX-Slack-Signature: v0=" + b"0" * 64 + b"\r\n"
+HALVES = {
+    "half a head": POST + b"X-A: " + b"x" * 8000,
+    "half a body": POST + CLAIM + b"Content-Length: 700000\r\n\r\n" + b"x" * 60_000,
+    "half a chunk": POST + CLAIM + b"Transfer-Encoding: chunked\r\n\r\nffff\r\nxxx",
+    "many requests": b"GET /nothing HTTP/1.1\r\nHost: b\r\n\r\n" * 500,
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 100,
+}
+
+
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+async def test_half_requests_keep_nobody_out(http_world, half):
+    """Beside 300 connections that began something and don't go on, commands are answered, and memory stays small."""
+    async with http_world as world:
+        await world.start_bot(descriptors=(256, 256))
+        await world.note("help")
+        before = peak_bytes(world)
+        said = half % int(time.time()) if b"%d" in half else half
+        async with holding(world.url, IDLE, said):
+            for _ in range(3):
+                await world.note("help")
+            assert (await world.get("/livez")).status_code == 200
+        assert peak_bytes(world) - before < 48 * 1024 * 1024
+        assert not [entry for entry in world.log if entry["level"] in {"error", "critical"}]
+
+
+def peak_bytes(world):
+    """Return the most memory that the bot's process has had."""
+    status = Path(f"/proc/{world.bot.pid}/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
