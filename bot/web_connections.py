@@ -27,6 +27,9 @@ DESCRIPTORS_OF_OURS: Final = 128
 HEAD_WITHIN_S: Final = 10.0
 """How soon a new connection must bring its first request."""
 
+SWEEP_AFTER: Final = 16
+"""After so many more connections, those that are closed are let go of, with all that they hold."""
+
 BACKLOG: Final = 128
 RETRY_S: Final = 0.2
 
@@ -67,6 +70,7 @@ class Connections:
         self._open: dict[asyncio.BaseTransport, asyncio.TimerHandle | None] = {}
         """The one that has been quiet longest comes first; a timer waits for its first request."""
         self._kept: set[asyncio.BaseTransport] = set()
+        self._sweep_at = SWEEP_AFTER
         self._room = asyncio.Event()
         self._sockets: list[socket.socket] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -152,12 +156,14 @@ class Connections:
                 accepted.close()
                 raise
             self._open[transport] = loop.call_later(self._head_within_s, self._close, transport)
+            if len(self._open) >= self._sweep_at:
+                self._forget_closed()
+                self._sweep_at = len(self._open) + SWEEP_AFTER
 
     async def _make_room(self) -> None:
         """Return when there is room for one more; the quietest leaves for it."""
         while len(self._open) >= self._most:
-            for transport in [one for one in self._open if one.is_closing()]:
-                self._forget(transport)
+            self._forget_closed()
             if len(self._open) < self._most:
                 return
             self._episodes.note("connections_full", most=self._most)
@@ -175,6 +181,10 @@ class Connections:
         self._forget(transport)
         if isinstance(transport, asyncio.Transport):
             transport.abort()  # what waits to be written to somebody who does not read is not waited for
+
+    def _forget_closed(self) -> None:
+        for transport in [one for one in self._open if one.is_closing()]:
+            self._forget(transport)
 
     def _forget(self, transport: asyncio.BaseTransport) -> None:
         timer = self._open.pop(transport, None)
