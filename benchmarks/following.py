@@ -15,6 +15,7 @@ from benchmarks.subjects import FOLLOWER_READY
 from bot.flokit import FlokitClient
 from bot.follower import Follower
 from bot.logs import configure_logging
+from bot.store.bell import Work
 from bot.store.budget import SharedBudget
 from bot.store.database import Database
 from bot.store.ids import new_id
@@ -69,7 +70,7 @@ async def _main(told: argparse.Namespace) -> None:
         claim=workspaces.follower_of("T").claim,
         work=workspaces.follow,
         next_due_at=store.next_run_at,
-        bell=store.runs_rang,
+        bell=database.bells[Work.RUNS],
         clock=_now,
         slots=RUN_SLOTS,
     ).run()

@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, text
 from benchmarks.flokit import BEFORE, TYPES
 from bot.core.models import Decision, Integration, Patience, Person, Phase, Status, SyncRun
 from bot.core.outcome import JITTER
+from bot.store.locks import in_order
 from bot.store.outbox import OutboxKind
 from bot.store.runs import row_values
 from bot.store.tables import budget, outbox, runs, threads
@@ -175,7 +176,7 @@ async def start(database: Database, plan: Plan, in_s: float) -> None:
     begins_at = datetime.now(UTC) + timedelta(seconds=in_s)
     step = timedelta(seconds=plan.every_s / plan.workspaces)
     due = [{"due": begins_at + number * step, "team": plan.team(number)} for number in range(plan.workspaces)]
-    statement = runs.update().where(runs.c.team_id == bindparam("team"))
+    statement = runs.update().where(in_order(runs, runs.c.team_id == bindparam("team")))
     async with database.begin() as connection:
         await connection.execute(statement.values(due_at=bindparam("due"), along_at=bindparam("due")), due)
 

@@ -71,11 +71,13 @@ class Bot:
         self._policy = load_policy(settings.policy_file)
         self._clock = clock
         self._stop = asyncio.Event()
-        self._database = Database(settings.database_url, pool_size=settings.database_pool_size)
+        self._telemetry = Metrics(_make_tracer(settings.network), run_deadline_s=settings.follow_up_deadline_s)
+        self._database = Database(
+            settings.database_url, pool_size=settings.database_pool_size, telemetry=self._telemetry
+        )
         owner = f"{socket.gethostname()}:{new_id('bot')}"
         self._store = Store(self._database, owner=owner, lease_s=settings.lease_s)
         self._timers = Timers(self._database, owner=owner, lease_s=settings.lease_s)
-        self._telemetry = Metrics(_make_tracer(settings.network), run_deadline_s=settings.follow_up_deadline_s)
         self._slack = SlackClient(
             settings.slack_bot_token.get_secret_value(),
             api_url=settings.slack_web_api_url,

@@ -10,7 +10,7 @@ from bot.core.audit import Deed
 from bot.core.commands import Action, Ambiguous, Found, filter_integrations
 from bot.core.errors import FlokitError, FlokitMissing
 from bot.core.models import Integration
-from bot.core.panels import PanelKind
+from bot.core.panels import PanelKind, gone_stale, refreshed
 from bot.core.policy import Verb
 from bot.flokit import SHARED_WITHIN_S
 from bot.knowledge import Known, panel_of
@@ -110,19 +110,23 @@ class Looks:
             sentence = f"This message has expired. Run {self._command} status for a new one."
             await self._answers.note(request, blocks.plain_message(sentence))
             return
-        drawn = await self._turned(panel, press, request.origin.person.id)
-        await self._store.redraw_panel(permitted, drawn, self._clock())
+        change = await self._change(panel, press, request.origin.person.id)
+        await self._store.redraw_panel(permitted, panel.id, change, self._clock())
 
-    async def _turned(self, panel: Panel, press: Press, reader_id: str) -> Panel:
+    async def _change(self, panel: Panel, press: Press, reader_id: str) -> Callable[[Panel], Panel]:
+        """Find what a press changes in a message; all else stays as somebody else may have made it meanwhile."""
         if panel.kind is PanelKind.AUDIT:
             turned = await self._records.turn(panel, press.page, reader_id)
-            return turned if turned.entries else await self._records.turn(panel, 0, reader_id)
+            if not turned.entries:
+                turned = await self._records.turn(panel, 0, reader_id)
+            page = {"page": turned.page, "entries": turned.entries, "has_more": turned.has_more}
+            return lambda current: replace(current, **page)  # type: ignore[arg-type]
         if press.action is Action.REFRESH:
-            return await self._refreshed(panel)
-        return replace(panel, page=press.page)
+            return await self._refresh(panel)
+        return lambda current: replace(current, page=press.page)
 
-    async def _refreshed(self, panel: Panel) -> Panel:
-        """Look anew at what a panel shows. When FloKit cannot be asked, the panel says so and keeps what it knew."""
+    async def _refresh(self, panel: Panel) -> Callable[[Panel], Panel]:
+        """Look again at what a message shows. When FloKit can't be asked, it says so and keeps what it knew."""
         try:
             if panel.kind is PanelKind.STATUS:
                 known = await self._knowledge.look(max_age_s=SHARED_WITHIN_S)
@@ -131,8 +135,12 @@ class Looks:
                 known = await self._look_again(panel)
                 shown = known.integrations
         except FlokitError as error:
-            return replace(panel, stale_reason=str(error))
-        return replace(panel, integrations=shown, as_of=known.as_of, stale_reason=known.stale_reason)
+            reason = str(error)
+            return lambda current: gone_stale(current, reason, panel.as_of)
+        if known.stale_reason:
+            newest = max(known.as_of, panel.as_of)
+            return lambda current: gone_stale(refreshed(current, shown, known.as_of), known.stale_reason, newest)
+        return lambda current: refreshed(current, shown, known.as_of)
 
     async def _look_again(self, panel: Panel) -> Known:
         if len(panel.integrations) != 1:

@@ -19,6 +19,7 @@ from bot.core.advice import KNOWN_TYPES
 from bot.core.commands import COMMANDS, Action
 from bot.core.errors import StoreUnavailable
 from bot.core.models import Outcome, Patience, Phase
+from bot.store.failures import CONFLICTS
 from bot.store.outbox import OutboxKind
 from bot.telemetry import Telemetry
 
@@ -88,6 +89,7 @@ class Metrics(Telemetry):
         self._slack = self._counter("slack_calls", "Calls of Slack's API", "method", "result")
         self._slack_s = self._histogram("slack_call_seconds", "How long Slack took", CALL_S, "method")
         self._claims_lost = self._counter("claims_lost", "Work that another replica took over", "worker")
+        self._undone = self._counter("transactions_undone", "Transactions that PostgreSQL undid; tried again", "reason")
         self._faults = self._counter("faults", "Unexpected errors: faults of ours", "part")
         self._webhooks = self._counter("webhooks", "Deliveries to our webhook", "result")
         self._lag = self._histogram("event_loop_lag_seconds", "How late the event loop was, once a second", LAG_S)
@@ -113,6 +115,8 @@ class Metrics(Telemetry):
             self._commands.labels(doc.name)
         for part in PARTS:
             self._faults.labels(part)
+        for reason in CONFLICTS.values():
+            self._undone.labels(reason)
 
     # What is reported
 
@@ -151,6 +155,10 @@ class Metrics(Telemetry):
     def claim_lost(self, worker: str) -> None:
         """Note that another replica took work over."""
         self._claims_lost.labels(worker).inc()
+
+    def transaction_undone(self, reason: str) -> None:
+        """Note that PostgreSQL undid a transaction."""
+        self._undone.labels(reason).inc()
 
     def fault(self, part: str) -> None:
         """Note an unexpected error."""

@@ -81,6 +81,9 @@ class Telemetry:
     def claim_lost(self, worker: str) -> None:
         """Note that another replica took work over."""
 
+    def transaction_undone(self, reason: str) -> None:
+        """Note that PostgreSQL undid a transaction, as a ``deadlock`` or for its ``serialization``."""
+
     def fault(self, part: str) -> None:
         """Note an unexpected error, a fault of ours."""
 

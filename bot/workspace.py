@@ -31,6 +31,7 @@ from bot.responder import Responder
 from bot.sender import Sender
 from bot.settings import Mode
 from bot.store.audit import Audit
+from bot.store.bell import Work
 from bot.store.budget import SharedBudget
 from bot.store.homes import Homes
 from bot.store.incidents import Incidents
@@ -95,9 +96,8 @@ def build_workspace(
 ) -> Workspace:
     """Put the parts of one workspace together; nothing is asked or opened until they run."""
     team_id, command = identity.team_id, settings.flokit_command
-    rings = {"outbox_rang": store.outbox_rang, "timers_rang": timers.rang}
-    subscriptions = Subscriptions(database, team_id, **rings)
-    incidents = Incidents(database, team_id, rules=settings.rules, **rings)
+    subscriptions = Subscriptions(database, team_id)
+    incidents = Incidents(database, team_id, rules=settings.rules)
     watcher = Watcher(incidents, subscriptions, timers, team_id=team_id, every_s=settings.watch_interval_s, clock=clock)
     flokit = FlokitClient(
         network=settings.network,
@@ -119,7 +119,7 @@ def build_workspace(
     alerts = Alerts(subscriptions, incidents, answers, people, slack, clock=clock, command=command)
     follower = Follower(store, flokit, clock=clock, telemetry=telemetry)
     homes = HomeDrawer(
-        Homes(database, team_id, timers_rang=timers.rang),
+        Homes(database, team_id),
         subscriptions,
         incidents,
         store,
@@ -207,7 +207,7 @@ def build_workspace(
                 claim=store.claim_requests,
                 work=Responder(actions, telemetry=telemetry).answer,
                 next_due_at=store.next_request_at,
-                bell=store.requests_rang,
+                bell=database.bells[Work.REQUESTS],
                 clock=clock,
                 slots=REQUEST_SLOTS,
                 telemetry=telemetry,
@@ -217,7 +217,7 @@ def build_workspace(
                 claim=follower.claim,
                 work=follower.follow,
                 next_due_at=store.next_run_at,
-                bell=store.runs_rang,
+                bell=database.bells[Work.RUNS],
                 clock=clock,
                 slots=RUN_SLOTS,
                 telemetry=telemetry,
@@ -227,7 +227,7 @@ def build_workspace(
                 claim=store.claim_outbox,
                 work=sender.send,
                 next_due_at=store.next_message_at,
-                bell=store.outbox_rang,
+                bell=database.bells[Work.MESSAGES],
                 clock=clock,
                 slots=MESSAGE_SLOTS,
                 telemetry=telemetry,
@@ -237,7 +237,7 @@ def build_workspace(
                 claim=timers.claim,
                 work=lambda claim: handlers[claim.kind](claim),
                 next_due_at=timers.next_at,
-                bell=timers.rang,
+                bell=database.bells[Work.TIMERS],
                 clock=clock,
                 slots=TIMER_SLOTS,
                 telemetry=telemetry,

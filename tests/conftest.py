@@ -20,12 +20,21 @@ from hypothesis import settings
 
 from bot.store import schema
 from bot.store.database import Database
+from tests.locks import watched_locks
 
 settings.register_profile("everybody", derandomize=True, deadline=None)
 settings.load_profile("everybody")
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Databases of tests are kept in memory where that is possible: a slow disk proves nothing here."""
+
+
+@pytest.fixture(autouse=True)
+def lock_order():
+    """Refuse every transaction that locks in another order than the one."""
+    with watched_locks() as wrong:
+        yield
+    assert wrong == []
 
 
 @pytest.fixture(scope="session")

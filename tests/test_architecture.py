@@ -152,6 +152,8 @@ SLEEPS_ALLOWED = {
     "tests/scenarios/test_database_trouble.py",
     # This lets seconds pass, within which one look serves all who ask.
     "tests/scenarios/test_flokit_trouble.py",
+    # This makes each statement take as long as over a network.
+    "tests/adapters/test_store_deadlocks.py",
 }
 """Test files that may sleep; each needs a reason."""
 

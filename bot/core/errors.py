@@ -246,6 +246,14 @@ class StoreRefused(StoreUnavailable):
     """
 
 
+class StoreConflict(StoreUnavailable):
+    """The database undid a transaction in favor of another: nothing was saved, and it can be tried again at once."""
+
+    def __init__(self, sentence: str, *, reason: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
 class WebhookRefused(BotError):
     """A delivery to our webhook that is not taken. The sentence names the rule that it broke, never a secret."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime  # noqa: TC003 - the store reads these annotations at run time
 from enum import StrEnum
 
@@ -65,6 +65,18 @@ class Panel:
     def only(self) -> Integration | None:
         """The integration that the message is about, when it is about one."""
         return self.integrations[0] if len(self.integrations) == 1 else None
+
+
+def refreshed(panel: Panel, shown: tuple[Integration, ...], as_of: datetime) -> Panel:
+    """Show newer knowledge in a message; what is older than what it shows already changes nothing."""
+    if as_of < panel.as_of:
+        return panel
+    return replace(panel, integrations=shown, as_of=as_of, stale_reason="")
+
+
+def gone_stale(panel: Panel, reason: str, as_of: datetime) -> Panel:
+    """Say why nothing newer than ``as_of`` is known, unless the message shows something newer by now."""
+    return panel if panel.as_of > as_of else replace(panel, stale_reason=reason)
 
 
 @dataclass(frozen=True, slots=True)

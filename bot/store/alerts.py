@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
 from bot.core.alerts import react, wish_of
 from bot.core.incidents import Change, Incident
-from bot.core.panels import Panel, PanelKind
+from bot.core.panels import Panel, PanelKind, refreshed
 from bot.store import codec, outbox
 from bot.store.ids import new_id
+from bot.store.locks import in_order
 from bot.store.outbox import Address, OutboxKind
 from bot.store.tables import alerts, incidents, panels, threads
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bot.core.alerts import Wish
     from bot.core.subscriptions import Subscription
     from bot.store.database import Database
+    from bot.store.transactions import Transaction
 
 _TROUBLED: Final = (Change.OPENED, Change.CHANGED, Change.EDITED, Change.REPEATED)
 
@@ -32,42 +34,83 @@ RAISED_TOGETHER: Final = 50
 """So many incidents that are open already are shown to a new subscriber in one transaction."""
 
 
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A change of an incident, which is as it is after the change.
+
+    ``run_id`` is the resync whose outcome says the same, in the threads that it is told in; "" when none does.
+    """
+
+    incident: Incident
+    change: Change
+    run_id: str = ""
+
+
+async def hold_audience(connection: Transaction, database: Database, team_id: str, *, shared: bool = False) -> None:
+    """Hold still which channels want to be told of what, until the transaction ends.
+
+    Who changes that shows what is wrong already, and who sees a change tells those who want it; without this,
+    neither would see the other's work at that moment, and nobody would be told. Those who tell share it.
+    """
+    await database.lock(connection, f"audience:{team_id}", shared=shared)
+
+
 async def tell(
-    connection: AsyncConnection,
+    connection: Transaction,
     database: Database,
-    incident: Incident,
-    change: Change,
+    stories: Sequence[Story],
     subscriptions: Iterable[Subscription],
-    run_id: str,
     now: datetime,
 ) -> None:
-    """Show a change of an incident in every channel that is told of it, or wants to be from now on.
+    """Show changes of incidents in every channel that is told of them, or wants to be from now on.
 
     Args:
         connection: the caller's transaction.
         database: for its dialect.
-        incident: as it is after the change.
-        change: what happened.
+        stories: what changed.
         subscriptions: all of the workspace.
-        run_id: the resync whose outcome says the same, in the threads that it is told in; "" when none does.
         now: the time.
     """
-    wishes = _wishes(subscriptions, incident)
-    standing = await _of_incident(connection, incident.id) if change is not Change.OPENED else ()
+    wishes = {story.incident.id: _wishes(subscriptions, story.incident) for story in stories}
+    ids = [story.incident.id for story in stories if story.change is not Change.OPENED]
+    standing = (await connection.execute(select(alerts).where(alerts.c.incident_id.in_(ids)))).all() if ids else ()
+    shown = await _hold_panels(connection, [alert.id for alert in standing])
+    by_incident = {story.incident.id: story for story in stories}
+    news: dict[str, str] = {}
     for alert in standing:
-        told_by_run = await _stands_in_thread(connection, run_id, alert)
-        await _tell_again(connection, alert, incident, change, wishes.get(alert.channel_id), told_by_run, now)
-    if standing:
-        await outbox.bump_panels(connection, [alert.id for alert in standing], now)
-    if incident.is_open and change in _TROUBLED:  # it may be a trouble now that another channel asked for
-        known = {alert.channel_id for alert in standing}
-        for channel_id, wish in wishes.items():
-            if channel_id not in known:
-                await _raise(connection, database, incident, channel_id, wish, now)
+        if panel := shown.get(alert.id):
+            story = by_incident[alert.incident_id]
+            told_by_run = await _stands_in_thread(connection, story.run_id, alert)
+            wish = wishes[alert.incident_id].get(alert.channel_id)
+            reaction = react(story.incident, story.change, wish, panel.snooze, told_by_run=told_by_run)
+            shown[alert.id] = _retold(panel, story.incident, ends_snooze=reaction.ends_snooze)
+            await save(connection, shown[alert.id])
+            if reaction.bulletin:
+                news[alert.id] = codec.dump_bulletin(reaction.bulletin)
+    held = select(alerts).where(alerts.c.id.in_(list(shown))).order_by(alerts.c.id).with_for_update(key_share=True)
+    told = (await connection.execute(held)).all() if shown else ()
+    for alert in told:
+        await _note_snooze(connection, shown[alert.id])
+    known = {(alert.incident_id, alert.channel_id) for alert in standing}
+    for story in sorted(stories, key=lambda one: one.incident.id):
+        if story.incident.is_open and story.change in _TROUBLED:  # perhaps one that another channel asked for
+            for channel_id, wish in sorted(wishes[story.incident.id].items()):
+                if (story.incident.id, channel_id) not in known:
+                    await _raise(connection, database, story.incident, channel_id, wish, now)
+    await outbox.bump_panels(connection, [alert.id for alert in standing], now)
+    for alert in told:
+        if alert.id in news:
+            await outbox.add_news(connection, alert, news[alert.id], now)
+
+
+def _retold(panel: Panel, incident: Incident, *, ends_snooze: bool) -> Panel:
+    snooze = None if ends_snooze or not incident.is_open else panel.snooze
+    panel = replace(panel, incident=incident, snooze=snooze)
+    return refreshed(panel, (incident.integration,), incident.seen_at)
 
 
 async def raise_open_incidents(
-    connection: AsyncConnection,
+    connection: Transaction,
     database: Database,
     team_id: str,
     channel_id: str,
@@ -81,42 +124,56 @@ async def raise_open_incidents(
     """
     told = select(alerts.c.incident_id).where(alerts.c.team_id == team_id, alerts.c.channel_id == channel_id)
     untold = await connection.scalars(
-        select(incidents.c.data)
-        .where(incidents.c.team_id == team_id, incidents.c.closed_at.is_(None), incidents.c.id.not_in(told))
-        .order_by(incidents.c.opened_at)
+        select(incidents.c.data).where(
+            incidents.c.team_id == team_id, incidents.c.closed_at.is_(None), incidents.c.id.not_in(told)
+        )
     )
-    raised = 0
-    for data in untold.all():
-        incident = codec.load_incident(data)
+    wanted = []
+    for incident in sorted(map(codec.load_incident, untold.all()), key=lambda one: one.opened_at):
         wish = _wishes(subscriptions, incident).get(channel_id)
-        if wish is None:
-            continue
-        if raised == RAISED_TOGETHER:
-            return True
+        if wish:
+            wanted.append((incident, wish))
+    for incident, wish in sorted(wanted[:RAISED_TOGETHER], key=lambda one: one[0].id):
         await _raise(connection, database, incident, channel_id, wish, now)
-        raised += 1
-    return False
+    return len(wanted) > RAISED_TOGETHER
 
 
-async def drop_unposted(connection: AsyncConnection, team_id: str, channel_id: str) -> None:
+async def drop_unposted(connection: Transaction, team_id: str, channel_id: str) -> None:
     """Forget the alerts that could not be posted in a channel: should it open again, they are raised anew."""
     unposted = select(alerts.c.id).where(
         alerts.c.team_id == team_id, alerts.c.channel_id == channel_id, alerts.c.root_ts.is_(None)
     )
     ids = list((await connection.scalars(unposted)).all())
-    await connection.execute(panels.delete().where(panels.c.id.in_(ids)))
-    await connection.execute(alerts.delete().where(alerts.c.id.in_(ids)))
+    if ids:
+        await connection.execute(panels.delete().where(in_order(panels, panels.c.id.in_(ids))))
+        await connection.execute(alerts.delete().where(in_order(alerts, alerts.c.id.in_(ids))))
 
 
-async def load_panel(connection: AsyncConnection, alert_id: str) -> Panel | None:
-    """Read an alert's message, and hold it still."""
-    data = await connection.scalar(select(panels.c.data).where(panels.c.id == alert_id).with_for_update())
-    return codec.load_panel(data) if data else None
+async def load_panel(connection: Transaction, panel_id: str) -> Panel | None:
+    """Read a message with buttons, and hold it still."""
+    return (await _hold_panels(connection, [panel_id])).get(panel_id)
 
 
-async def save_panel(connection: AsyncConnection, panel: Panel) -> None:
+async def _hold_panels(connection: Transaction, ids: Sequence[str]) -> dict[str, Panel]:
+    if not ids:
+        return {}
+    query = select(panels.c.id, panels.c.data).where(panels.c.id.in_(ids)).order_by(panels.c.id)
+    rows = (await connection.execute(query.with_for_update(key_share=True))).all()
+    return {row.id: codec.load_panel(row.data) for row in rows}
+
+
+async def save_panel(connection: Transaction, panel: Panel) -> None:
     """Write what an alert's message shows."""
+    await save(connection, panel)
+    await _note_snooze(connection, panel)
+
+
+async def save(connection: Transaction, panel: Panel) -> None:
+    """Write what a message with buttons shows."""
     await connection.execute(update(panels).where(panels.c.id == panel.id).values(data=codec.dump_panel(panel)))
+
+
+async def _note_snooze(connection: Transaction, panel: Panel) -> None:
     snoozed_by = panel.snooze.by.id if panel.snooze else None
     await connection.execute(update(alerts).where(alerts.c.id == panel.id).values(snoozed_by=snoozed_by))
 
@@ -129,32 +186,6 @@ def _wishes(subscriptions: Iterable[Subscription], incident: Incident) -> dict[s
     return {channel_id: wish for channel_id, wish in wishes.items() if wish}
 
 
-async def _of_incident(connection: AsyncConnection, incident_id: str) -> Sequence[Row[Any]]:
-    return (await connection.execute(select(alerts).where(alerts.c.incident_id == incident_id).with_for_update())).all()
-
-
-async def _tell_again(
-    connection: AsyncConnection,
-    alert: Row[Any],
-    incident: Incident,
-    change: Change,
-    wish: Wish | None,
-    told_by_run: bool,
-    now: datetime,
-) -> None:
-    panel = await load_panel(connection, alert.id)
-    if panel is None:
-        return
-    reaction = react(incident, change, wish, panel.snooze, told_by_run=told_by_run)
-    snooze = None if reaction.ends_snooze or not incident.is_open else panel.snooze
-    shown = (incident.integration,)
-    await save_panel(
-        connection, replace(panel, integrations=shown, as_of=incident.seen_at, incident=incident, snooze=snooze)
-    )
-    if reaction.bulletin:
-        await outbox.add_news(connection, alert, codec.dump_bulletin(reaction.bulletin), now)
-
-
 async def _stands_in_thread(connection: AsyncConnection, run_id: str, alert: Row[Any]) -> bool:
     if not run_id or alert.root_ts is None:
         return False
@@ -165,7 +196,7 @@ async def _stands_in_thread(connection: AsyncConnection, run_id: str, alert: Row
 
 
 async def _raise(
-    connection: AsyncConnection, database: Database, incident: Incident, channel_id: str, wish: Wish, now: datetime
+    connection: Transaction, database: Database, incident: Incident, channel_id: str, wish: Wish, now: datetime
 ) -> None:
     """Post an incident in a channel; where a resync's thread told the failure already, its story goes on there."""
     panel = Panel(

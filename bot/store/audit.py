@@ -12,6 +12,7 @@ from sqlalchemy import func, or_, select
 
 from bot.core.audit import AuditEntry, AuditFilter, Ruling
 from bot.core.models import Integration, Person
+from bot.store.locks import of_team
 from bot.store.tables import audit, participants
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from bot.store.database import Database
 
 BATCH: Final = 500
-"""Entries that an export reads in one transaction: few enough that clicks hardly wait for SQLite's one writer."""
+"""Entries that an export reads in one transaction: few enough to be held in memory."""
 
 NAMES_FROM: Final = 2000
 """As many of the newest entries say which people and integrations can be named."""
@@ -74,7 +75,8 @@ async def load(
     """Read entries, the newest first; ``team_id`` None reads those of every workspace."""
     query = select(audit).order_by(audit.c.id.desc()).limit(limit).offset(offset)
     if team_id is not None:
-        query = query.where(audit.c.team_id == team_id)
+        along_index = wanted.person_ids or wanted.integration_ids
+        query = query.where(audit.c.team_id == team_id if along_index else of_team(audit, team_id))
     if before_id is not None:
         query = query.where(audit.c.id < before_id)
     if wanted.since:
@@ -116,28 +118,28 @@ class Audit:
 
     async def page(self, wanted: AuditFilter, *, number: int, size: int) -> AuditPage:
         """Read one page, counted from 0."""
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             found = await load(connection, self._team_id, wanted, limit=size + 1, offset=number * size)
         return AuditPage(tuple(found[:size]), len(found) > size)
 
     async def people_called(self, name: str) -> tuple[str, ...]:
         """Find the ids of those who did something, or joined a sync, under this name."""
-        acted = select(audit.c.user_id).where(func.lower(audit.c.user_name) == name.lower())
-        joined = select(participants.c.user_id).where(func.lower(participants.c.user_name) == name.lower())
+        acted = select(audit.c.user_id).where(func.lower(audit.c.user_name) == func.lower(name))
+        joined = select(participants.c.user_id).where(func.lower(participants.c.user_name) == func.lower(name))
         if self._team_id is not None:
             acted = acted.where(audit.c.team_id == self._team_id)
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             return tuple((await connection.scalars(acted.union(joined))).all())
 
     async def names(self) -> tuple[list[Person], list[Integration]]:
         """Read which people and integrations the newest entries are about."""
         newest = select(audit).order_by(audit.c.id.desc()).limit(NAMES_FROM)
         if self._team_id is not None:
-            newest = newest.where(audit.c.team_id == self._team_id)
+            newest = newest.where(of_team(audit, self._team_id))
         of = newest.subquery().c
         people = select(of.user_id, of.user_name).where(of.user_name != "").distinct()
         about = select(of.integration_id, of.integration_type).where(of.integration_id != "").distinct()
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             return (
                 [Person(row.user_id, row.user_name) for row in await connection.execute(people)],
                 [Integration(row.integration_id, row.integration_type) for row in await connection.execute(about)],
@@ -147,7 +149,7 @@ class Audit:
         """Read all entries, the newest first, never more than a batch at a time."""
         before_id: int | None = None
         while True:
-            async with self._database.begin() as connection:
+            async with self._database.read() as connection:
                 batch = await load(connection, self._team_id, wanted, limit=BATCH, before_id=before_id)
             for entry in batch:
                 yield entry

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from enum import StrEnum
+
+
+class Work(StrEnum):
+    """What there can be more of: a loop of each process waits for each."""
+
+    REQUESTS = "requests"
+    RUNS = "runs"
+    MESSAGES = "messages"
+    TIMERS = "timers"
 
 
 class Bell:
@@ -10,6 +20,11 @@ class Bell:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+
+    @property
+    def is_rung(self) -> bool:
+        """Tell whether somebody rang since the last wait."""
+        return self._event.is_set()
 
     def ring(self) -> None:
         """Wake whoever waits, or the next who will."""

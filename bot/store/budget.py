@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, update
 
 from bot.core.budget import BUSY_S, MAX_PAUSE_S, PER_MINUTE, Priority, refusal, slots_of
+from bot.store.locks import once
 from bot.store.tables import budget
+from bot.store.transactions import retried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.store.database import Database
 
@@ -38,6 +38,7 @@ class SharedBudget:
         self._per_minute = per_minute
         self._is_laid_out = False
 
+    @retried
     async def take(self, priority: Priority) -> None:
         """Note one request, which goes out now."""
         now = self._clock()
@@ -49,8 +50,8 @@ class SharedBudget:
             .limit(1)
             .with_for_update(skip_locked=True)
         )
+        await self._lay_out()
         async with self._database.begin() as connection:
-            await self._lay_out(connection)
             taken = await connection.execute(
                 update(budget)
                 .where(budget.c.team_id == self._team_id, budget.c.slot == free.scalar_subquery())
@@ -66,34 +67,39 @@ class SharedBudget:
         wait_s = (earliest.free_at - now).total_seconds()
         raise refusal(self._per_minute, max(wait_s, _CONTENDED_S), held=earliest.held)
 
+    @retried
     async def hold(self, seconds: float) -> None:
         """Let no replica ask for this long: FloKit said so."""
         until = self._clock() + timedelta(seconds=min(seconds, MAX_PAUSE_S))
+        await self._lay_out()
+        held = select(budget.c.slot).where(budget.c.team_id == self._team_id, budget.c.free_at < until)
+        slots = held.order_by(budget.c.slot).with_for_update(key_share=True)
         async with self._database.begin() as connection:
-            await self._lay_out(connection)
             await connection.execute(
                 update(budget)
-                .where(budget.c.team_id == self._team_id, budget.c.free_at < until)
+                .where(budget.c.team_id == self._team_id, budget.c.slot.in_(once(slots)))
                 .values(free_at=until, held=True)
             )
 
     async def left(self) -> int:
         """Count the free slots."""
         free = select(func.count()).where(budget.c.team_id == self._team_id, budget.c.free_at <= self._clock())
-        async with self._database.begin() as connection:
-            await self._lay_out(connection)
+        await self._lay_out()
+        async with self._database.read() as connection:
             return await connection.scalar(free) or 0
 
-    async def _lay_out(self, connection: AsyncConnection) -> None:
+    @retried
+    async def _lay_out(self) -> None:
         """Make the slots, once for all replicas and for ever."""
         if self._is_laid_out:
             return
         mine = select(func.count()).where(budget.c.team_id == self._team_id)
-        if (await connection.scalar(mine) or 0) < self._per_minute:
-            slots = [
-                {"team_id": self._team_id, "slot": slot, "free_at": _LONG_AGO, "held": False}
-                for slot in range(self._per_minute)
-            ]
-            # Row by row: a statement with a place for each value takes longer to build than all of these to run.
-            await connection.execute(self._database.insert(budget).on_conflict_do_nothing(), slots)
+        async with self._database.begin() as connection:
+            if (await connection.scalar(mine) or 0) < self._per_minute:
+                slots = [
+                    {"team_id": self._team_id, "slot": slot, "free_at": _LONG_AGO, "held": False}
+                    for slot in range(self._per_minute)
+                ]
+                # Row by row: a statement with a place for each value takes longer to build than all of these to run.
+                await connection.execute(self._database.insert(budget).on_conflict_do_nothing(), slots)
         self._is_laid_out = True

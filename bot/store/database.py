@@ -10,24 +10,32 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from sqlalchemy import URL, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InternalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bot.core.errors import SettingsError, StoreInDoubt, StoreUnavailable
+from bot.core.errors import SettingsError, StoreConflict, StoreInDoubt, StoreUnavailable
 from bot.database_url import UrlProblem, parse_database_url
 from bot.store import failures, trips
+from bot.store.bell import Bell, Work
 from bot.store.server import STATEMENT_S, Sessions
+from bot.store.transactions import Transaction, retried
 from bot.store.turns import Turns
 from bot.store.urgent import UrgentWriter
+from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from threading import Thread
 
-    from sqlalchemy import ExceptionContext, Table
+    from sqlalchemy import Connection, ExceptionContext, Table
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from bot.telemetry import Telemetry
+
+log = structlog.get_logger(__name__)
 
 BUSY_TIMEOUT_MS = 1000
 """How long to wait while another process writes to the SQLite file: who waits here holds up an ack, twice at most."""
@@ -51,12 +59,20 @@ class Database:
         url: where it is, as ``DATABASE_URL`` says it.
         statement_s: how long a statement on a server may take; None: for ever, as migrations need it.
         pool_size: how many connections to a server may be open at a time.
+        telemetry: what transactions that PostgreSQL undid are reported to.
 
     Raises:
         SettingsError: the URL can't be read.
     """
 
-    def __init__(self, url: str, *, statement_s: float | None = STATEMENT_S, pool_size: int = POOL_SIZE) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        statement_s: float | None = STATEMENT_S,
+        pool_size: int = POOL_SIZE,
+        telemetry: Telemetry = SILENT,
+    ) -> None:
         try:
             where = parse_database_url(url)
         except UrlProblem as problem:
@@ -86,6 +102,11 @@ class Database:
                 max_overflow=max(pool_size - KEPT_OPEN, 0),
                 pool_timeout=CONNECTION_FREE_WITHIN_S,
             )
+        self.bells = {work: Bell() for work in Work}
+        """Rung by each transaction when it is committed."""
+        self._telemetry = telemetry
+        # The same connections, for transactions that only read.
+        self._for_reading = self.engine.execution_options(only_reads=True)
         self.not_saving = ""
         """Why the last attempt to save something failed, as far as it is the disk; "" since one went well."""
         self._compiled: dict[tuple[str, tuple[str, ...]], tuple[str, list[Callable[[Any], Any]]]] = {}
@@ -160,8 +181,10 @@ class Database:
             raise SettingsError([f"DATABASE_URL: {problem}; choose another."])
 
     @contextlib.asynccontextmanager
-    async def begin(self, *, urgent: bool = False) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that commits at the end of the block.
+    async def begin(self, *, urgent: bool = False) -> AsyncIterator[Transaction]:
+        """Open a transaction that commits at the end of the block, and then wakes who it has work for.
+
+        Rows are locked in the order of `bot.store.locks`.
 
         Args:
             urgent: Slack waits for it: it goes before all others that wait for the one writer of SQLite.
@@ -169,20 +192,47 @@ class Database:
         Raises:
             StoreUnavailable: the database cannot be reached; nothing was saved.
             StoreInDoubt: it went away while it committed; what the block did may be saved.
+            StoreConflict: PostgreSQL undid it in favor of another; see `bot.store.transactions.retried`.
         """
         connecting, committing = True, False
+        transaction = Transaction(self.engine)
         try:
-            async with self._turn(urgent=urgent), self.engine.begin() as connection:
+            async with self._turn(urgent=urgent), transaction, transaction.begin():
                 connecting = False
-                yield connection
+                yield transaction
                 committing = True
         except Exception as error:
             unavailable = failures.as_unavailable(error, connecting=connecting)
             if unavailable is None:
                 raise
             self._note_failure(error)
-            if committing:
+            if isinstance(unavailable, StoreConflict):
+                self._telemetry.transaction_undone(unavailable.reason)
+                log.warning("transaction_undone", reason=unavailable.reason)
+            elif committing:
                 raise StoreInDoubt("the database went away while it was saving this") from error
+            raise unavailable from error
+        for work in transaction.rung:
+            self.bells[work].ring()
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that only reads: nobody waits for it, and on a SQLite file it waits for nobody.
+
+        What it brings is decoded after the block, so that it ends soon.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached.
+        """
+        connecting = True
+        try:
+            async with self._for_reading.begin() as connection:
+                connecting = False
+                yield connection
+        except Exception as error:
+            unavailable = failures.as_unavailable(error, connecting=connecting)
+            if unavailable is None:
+                raise
             raise unavailable from error
 
     async def is_read_only(self) -> bool:
@@ -193,7 +243,7 @@ class Database:
         """
         if self.is_sqlite:
             return False
-        async with self.begin() as connection:
+        async with self.read() as connection:
             return bool(await connection.scalar(text("SHOW transaction_read_only")) == "on")
 
     def _note_failure(self, error: BaseException | None) -> None:
@@ -218,20 +268,23 @@ class Database:
         for thread in tuple(self._threads):
             await asyncio.to_thread(thread.join, THREADS_END_WITHIN_S)
 
-    async def lock(self, connection: AsyncConnection, name: str) -> None:
-        """Let one transaction at a time past this name; it holds until the transaction ends.
+    async def lock(self, connection: AsyncConnection, name: str, *, shared: bool = False) -> None:
+        """Let one transaction at a time past this name, or several that share it; it holds until the transaction ends.
 
-        SQLite has one writer anyway: every transaction begins as one.
+        SQLite has one writer anyway: every transaction that writes begins as one.
         """
         if not self.is_sqlite:
-            await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+            take = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+            await connection.execute(select(take(func.hashtextextended(name, 0))))
 
-    async def insert_urgently(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[bool]:
+    @retried
+    async def insert_urgently(self, table: Table, rows: Sequence[Mapping[str, Any]], work: Work) -> list[bool]:
         """Insert rows in one transaction, before all others; tell for each whether it was not there yet.
 
         Args:
             table: what to insert into.
             rows: values by column, all of them for the same columns.
+            work: whom to wake when any of them is new.
 
         Raises:
             StoreUnavailable: the database cannot be reached; nothing was saved.
@@ -250,10 +303,14 @@ class Database:
                     raise
             if any(are_new):
                 self.note_saved()
+                self.bells[work].ring()
             return are_new
         statement = self.insert(table).on_conflict_do_nothing()
         async with self.begin(urgent=True) as connection:
-            return [(await connection.execute(statement, dict(row))).rowcount == 1 for row in rows]
+            are_new = [(await connection.execute(statement, dict(row))).rowcount == 1 for row in rows]
+            if any(are_new):
+                connection.ring(work)
+        return are_new
 
     def _compiled_insert(self, table: Table, columns: tuple[str, ...]) -> tuple[str, list[Callable[[Any], Any]]]:
         """Return the SQL, and what turns each value into what the driver takes; made once, for it takes its time."""
@@ -331,5 +388,6 @@ def _drop_what_is_of_no_use(context: ExceptionContext) -> None:
         context.invalidate_pool_on_disconnect = is_read_only
 
 
-def _begin(connection: Any) -> None:
-    connection.connection.driver_connection.begin()
+def _begin(connection: Connection) -> None:
+    writes = not connection.get_execution_options().get("only_reads")
+    connection.connection.driver_connection.begin(writes=writes)  # type: ignore[union-attr]

@@ -14,10 +14,13 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bot.core.errors import BotError, StoreRefused, StoreUnavailable
+from bot.core.errors import BotError, StoreConflict, StoreRefused, StoreUnavailable
 
 READ_ONLY: Final = "25006"
 NO_RIGHT: Final = "42501"
+
+CONFLICTS: Final = {"40P01": "deadlock", "40001": "serialization"}
+"""States with which PostgreSQL ends one of two transactions, so that the other can go on."""
 
 _OURS: Final = ("21", "22", "23", "42", "P0")
 """Classes of SQLSTATE of statements that are wrong, of values, and of rules that our own tables hold.
@@ -155,6 +158,8 @@ def _of_sqlite(error: BaseException, code: int | None) -> StoreUnavailable | Non
 
 
 def _of_state(state: str) -> StoreUnavailable | None:
+    if state in CONFLICTS:
+        return StoreConflict("the database undid this in favor of another", reason=CONFLICTS[state])
     for words, kind in ((_REFUSED, StoreRefused), (_AWAY, StoreUnavailable)):
         if sentence := words.get(state) or words.get(state[:2]):
             return kind(sentence)

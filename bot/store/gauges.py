@@ -53,7 +53,7 @@ async def read_gauges(database: Database, now: datetime) -> Readings:
     open_ = select(func.count()).select_from(incidents).where(incidents.c.closed_at.is_(None))
     alive = select(func.count()).select_from(replicas).where(replicas.c.seen_at >= now - timedelta(seconds=ALIVE_S))
     slots = select(func.count(), func.count(case((budget.c.free_at <= now, 1)))).select_from(budget)
-    async with database.begin() as connection:
+    async with database.read() as connection:
         waiting = (await connection.execute(messages.group_by(outbox.c.kind))).all()
         asked, asked_at = (await connection.execute(requests)).one()
         running = (await connection.execute(active.group_by(runs.c.phase))).all()

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, update
 
 from bot.core.errors import ClaimLost
 from bot.store import codec
+from bot.store.bell import Work
 from bot.store.tables import inbox
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ async def add_all(database: Database, requests: Sequence[Request]) -> list[bool]
         }
         for request in requests
     ]
-    return await database.insert_urgently(inbox, rows)
+    return await database.insert_urgently(inbox, rows, Work.REQUESTS)
 
 
 _FINISH: Final = (

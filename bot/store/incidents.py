@@ -15,9 +15,11 @@ from bot.core.models import Outcome
 from bot.core.requests import Origin
 from bot.store import alerts, audit, codec, homes, inbox, outbox, runs, subscriptions, timers
 from bot.store.ids import new_id
+from bot.store.locks import of_team
 from bot.store.tables import alerts as alerts_table
 from bot.store.tables import incidents, panels, sightings
 from bot.store.timers import TimerKind
+from bot.store.transactions import retried
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
     from bot.core.panels import Panel
     from bot.core.requests import Request
     from bot.core.subscriptions import Subscription
-    from bot.store.bell import Bell
     from bot.store.database import Database
     from bot.store.timers import TimerClaim
+    from bot.store.transactions import Transaction
 
 RUNS_COUNT_FOR: Final = timedelta(days=1)
 """An older sync has nothing to do with what is seen now."""
@@ -62,12 +64,10 @@ class Standing:
 class Incidents:
     """The incidents of one workspace."""
 
-    def __init__(self, database: Database, team_id: str, *, rules: Rules, outbox_rang: Bell, timers_rang: Bell) -> None:
+    def __init__(self, database: Database, team_id: str, *, rules: Rules) -> None:
         self._database = database
         self._team_id = team_id
         self._rules = rules
-        self._outbox_rang = outbox_rang
-        self._timers_rang = timers_rang
 
     async def observe(self, look: SeenTogether, now: datetime) -> list[Verdict]:
         """Weigh a look, and save what follows from it; returns a verdict for each integration that is known.
@@ -83,43 +83,47 @@ class Incidents:
 
     async def _known_ids(self) -> Sequence[str]:
         query = select(sightings.c.integration_id).where(sightings.c.team_id == self._team_id)
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             return (await connection.scalars(query)).all()
 
+    @retried
     async def _observe(self, look: SeenTogether, ids: list[str], now: datetime) -> list[Verdict]:
         async with self._database.begin() as connection:
             verdicts, looks_different = await self._weigh(connection, look, ids)
             told = [verdict for verdict in verdicts if verdict.change]
+            if told:
+                await alerts.hold_audience(connection, self._database, self._team_id, shared=True)
             wanted = await subscriptions.load_all(connection, self._team_id)
-            for verdict in told:
-                await self._tell(connection, verdict, wanted, now)
+            if told:
+                stories = [await self._story(connection, verdict) for verdict in told]
+                await alerts.tell(connection, self._database, [each for each in stories if each], wanted, now)
             if told or looks_different:
-                await homes.changed(connection, self._team_id, now)
+                await homes.changed(connection, self._database, self._team_id, now)
             await self._look_again(connection, verdicts, wanted)
-        if told:
-            self._outbox_rang.ring()
-        self._timers_rang.ring()
         return verdicts
 
-    async def _weigh(
-        self, connection: AsyncConnection, look: SeenTogether, ids: list[str]
-    ) -> tuple[list[Verdict], bool]:
+    async def _weigh(self, connection: Transaction, look: SeenTogether, ids: list[str]) -> tuple[list[Verdict], bool]:
         """Decide what a look means, and save it; returns also whether anything is seen in another state than before."""
         seen = {integration.id: integration for integration in look.integrations}
         known = await self._load(connection, ids)
         befores = [known.get(id_) or Watched(id_, first_seen_at=look.at) for id_ in ids]
         concerned = [one.integration_id for one in befores if self._may_matter(one, seen.get(one.integration_id), look)]
         newest = await runs.newest_since(connection, self._team_id, concerned, look.at - RUNS_COUNT_FOR)
-        verdicts, looks_different = [], False
+        verdicts = []
         for before in befores:
             integration_id = before.integration_id
             run = newest.get(integration_id)
             sighting = Sighting(look.at, seen.get(integration_id), _news_of(run) if run else None)
-            verdict = observe(before, sighting, self._rules, team_id=self._team_id, incident_id=new_id("inc"))
-            await self._save(connection, before, verdict, is_new=integration_id not in known)
-            verdicts.append(verdict)
-            looks_different = looks_different or verdict.watched.seen != before.seen
-        return verdicts, looks_different
+            verdicts.append(observe(before, sighting, self._rules, team_id=self._team_id, incident_id=new_id("inc")))
+        for before, verdict in zip(befores, verdicts, strict=True):
+            await self._save(connection, before, verdict.watched, is_new=before.integration_id not in known)
+        for before, verdict in zip(befores, verdicts, strict=True):
+            incident = verdict.incident or verdict.watched.incident
+            if incident and incident != before.incident:
+                await self._save_incident(connection, incident, is_new=before.incident is None)
+        return verdicts, any(
+            verdict.watched.seen != before.seen for before, verdict in zip(befores, verdicts, strict=True)
+        )
 
     def _may_matter(self, before: Watched, seen: Integration | None, look: SeenTogether) -> bool:
         """Tell whether a resync of it can make a difference."""
@@ -127,7 +131,7 @@ class Incidents:
             return before.incident is not None
         return trouble_of(seen, look.at, before.first_seen_at) is not None
 
-    async def _load(self, connection: AsyncConnection, ids: list[str]) -> dict[str, Watched]:
+    async def _load(self, connection: Transaction, ids: list[str]) -> dict[str, Watched]:
         """Read what is known of some integrations, and hold it still."""
         open_ones = select(incidents.c.data).where(
             incidents.c.team_id == self._team_id,
@@ -137,15 +141,16 @@ class Incidents:
         known = select(sightings.c.integration_id, sightings.c.data).where(
             sightings.c.team_id == self._team_id, sightings.c.integration_id.in_(ids)
         )
-        rows = (await connection.execute(known.order_by(sightings.c.integration_id).with_for_update())).all()
+        rows = (
+            await connection.execute(known.order_by(sightings.c.integration_id).with_for_update(key_share=True))
+        ).all()
         current = [codec.load_incident(data) for data in (await connection.scalars(open_ones)).all()]
         by_integration = {incident.integration.id: incident for incident in current}
         return {
             row.integration_id: codec.load_watched(row.data, by_integration.get(row.integration_id)) for row in rows
         }
 
-    async def _save(self, connection: AsyncConnection, before: Watched, verdict: Verdict, *, is_new: bool) -> None:
-        after = verdict.watched
+    async def _save(self, connection: Transaction, before: Watched, after: Watched, *, is_new: bool) -> None:
         if after.seen is None and not is_new:  # it is gone: should it come back, it begins anew
             await connection.execute(
                 sightings.delete().where(
@@ -160,11 +165,8 @@ class Incidents:
             await connection.execute(
                 added.on_conflict_do_update(index_elements=["team_id", "integration_id"], set_=values)
             )
-        incident = verdict.incident or after.incident
-        if incident and incident != before.incident:
-            await self._save_incident(connection, incident, is_new=before.incident is None)
 
-    async def _save_incident(self, connection: AsyncConnection, incident: Incident, *, is_new: bool) -> None:
+    async def _save_incident(self, connection: Transaction, incident: Incident, *, is_new: bool) -> None:
         values = {"data": codec.dump_incident(incident), "closed_at": incident.closed_at}
         if is_new:
             await connection.execute(
@@ -179,21 +181,17 @@ class Incidents:
         else:
             await connection.execute(update(incidents).where(incidents.c.id == incident.id).values(**values))
 
-    async def _tell(
-        self, connection: AsyncConnection, verdict: Verdict, wanted: list[Subscription], now: datetime
-    ) -> None:
+    async def _story(self, connection: AsyncConnection, verdict: Verdict) -> alerts.Story | None:
         if verdict.incident is None or verdict.change is None:
-            return
+            return None
         incident, told_by = verdict.incident, ""
         if verdict.change is not Change.OPENED:  # no thread of a run tells what has only just opened
             ids = [incident.integration.id]
             run = (await runs.newest_since(connection, self._team_id, ids, incident.opened_at)).get(ids[0])
             told_by = run.id if run and _news_of(run).tells(verdict.change, incident) else ""
-        await alerts.tell(connection, self._database, incident, verdict.change, wanted, told_by, now)
+        return alerts.Story(incident, verdict.change, told_by)
 
-    async def _look_again(
-        self, connection: AsyncConnection, verdicts: list[Verdict], wanted: list[Subscription]
-    ) -> None:
+    async def _look_again(self, connection: Transaction, verdicts: list[Verdict], wanted: list[Subscription]) -> None:
         """Have what is not believed yet looked at a second time, where anybody wants to know."""
         times = [verdict.look_again_at for verdict in verdicts if verdict.look_again_at]
         if times and any(one.paused is None for one in wanted):
@@ -205,69 +203,80 @@ class Incidents:
             incidents.c.team_id == self._team_id, incidents.c.closed_at.is_(None)
         )
         known = select(sightings.c.data).where(sightings.c.team_id == self._team_id)
-        async with self._database.begin() as connection:
-            opened = (await connection.scalars(open_ones.order_by(incidents.c.opened_at))).all()
-            seen = [codec.load_watched(data, None) for data in (await connection.scalars(known)).all()]
+        async with self._database.read() as connection:
+            opened = (await connection.scalars(open_ones)).all()
+            known_ones = (await connection.scalars(known)).all()
+        seen = [codec.load_watched(data, None) for data in known_ones]
         return Standing(
-            tuple(codec.load_incident(data) for data in opened),
+            tuple(_oldest_first(opened)),
             {one.integration_id: one.seen for one in seen if one.seen and one.seen_at and one.seen_at > since},
         )
 
     async def since(self, at: datetime) -> list[Incident]:
         """Read the incidents that were open at any time since ``at``, the oldest first."""
         query = select(incidents.c.data).where(
-            incidents.c.team_id == self._team_id, or_(incidents.c.closed_at.is_(None), incidents.c.closed_at > at)
+            of_team(incidents, self._team_id), or_(incidents.c.closed_at.is_(None), incidents.c.closed_at > at)
         )
-        async with self._database.begin() as connection:
-            rows = (await connection.scalars(query.order_by(incidents.c.opened_at))).all()
-        return [codec.load_incident(data) for data in rows]
+        async with self._database.read() as connection:
+            rows = (await connection.scalars(query)).all()
+        return _oldest_first(rows)
 
     async def channel_of(self, alert_id: str) -> str:
         """Tell in which channel an incident's message is; "" when there is no such message."""
         query = select(alerts_table.c.channel_id).where(
             alerts_table.c.id == alert_id, alerts_table.c.team_id == self._team_id
         )
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             return await connection.scalar(query) or ""
 
     # Snoozing
 
+    @retried
     async def snooze(self, request: Request, alert_id: str, snooze: Snooze | None, now: datetime) -> bool:
-        """Begin or end a snooze on somebody's wish; False when the incident is over or not known."""
+        """Begin or end a snooze on somebody's wish, and so answer the request.
+
+        Returns:
+            False when the incident is over or not known: the request is still to be answered then.
+        """
         async with self._database.begin() as connection:
-            await inbox.finish(connection, request.id)
             panel = await alerts.load_panel(connection, alert_id)
             if panel is None or panel.incident is None or not panel.incident.is_open:
                 return False
             await alerts.save_panel(connection, replace(panel, snooze=snooze))
             await audit.add(connection, _entry(panel.incident, request.origin, snooze, now))
+            await outbox.bump_panels(connection, [alert_id], now)
+            await homes.changed(connection, self._database, self._team_id, now)
             await timers.drop(connection, TimerKind.SNOOZE, alert_id)
             if snooze and snooze.until:
                 await timers.put(connection, self._database, TimerKind.SNOOZE, self._team_id, alert_id, snooze.until)
-            await outbox.bump_panels(connection, [alert_id], now)
-            await homes.changed(connection, self._team_id, now)
-        self._outbox_rang.ring()
-        self._timers_rang.ring()
+            await inbox.finish(connection, request.id)
         return True
 
+    @retried
     async def end_snooze(self, claim: TimerClaim, now: datetime) -> None:
-        """End a snooze whose time has come, and say so once where the open incident is still wanted."""
+        """End a snooze whose time has come, and say so once where the open incident is still wanted.
+
+        Raises:
+            ClaimLost: another replica does it, or somebody snoozed it again meanwhile.
+        """
         async with self._database.begin() as connection:
-            await timers.finish(connection, claim, None)
             panel = await alerts.load_panel(connection, claim.subject)
-            if panel is None or panel.snooze is None or panel.incident is None:
-                return
-            await alerts.save_panel(connection, replace(panel, snooze=None))
-            await outbox.bump_panels(connection, [panel.id], now)
-            alert = (await connection.execute(select(alerts_table).where(alerts_table.c.id == claim.subject))).first()
-            by_itself = Origin(self._team_id, NOBODY, alert.channel_id if alert else "")
-            await audit.add(connection, _entry(panel.incident, by_itself, None, now))
-            await homes.changed(connection, self._team_id, now)
-            there = await subscriptions.load_all(connection, self._team_id, alert.channel_id) if alert else []
-            if alert and panel.incident.is_open and wish_of(there, panel.incident):
-                bulletin = Bulletin(panel.incident, Word.SNOOZE_ENDED)
-                await outbox.add_news(connection, alert, codec.dump_bulletin(bulletin), now)
-        self._outbox_rang.ring()
+            if panel and panel.snooze and panel.incident:
+                await self._end_snooze(connection, panel, panel.incident, now)
+            await timers.finish(connection, claim, None)
+
+    async def _end_snooze(self, connection: Transaction, panel: Panel, incident: Incident, now: datetime) -> None:
+        await alerts.save_panel(connection, replace(panel, snooze=None))
+        # Written to just now, so it is held still: its root may be recorded at this moment.
+        alert = (await connection.execute(select(alerts_table).where(alerts_table.c.id == panel.id))).first()
+        by_itself = Origin(self._team_id, NOBODY, alert.channel_id if alert else "")
+        await audit.add(connection, _entry(incident, by_itself, None, now))
+        await outbox.bump_panels(connection, [panel.id], now)
+        there = await subscriptions.load_all(connection, self._team_id, alert.channel_id) if alert else []
+        if alert and incident.is_open and wish_of(there, incident):
+            bulletin = Bulletin(incident, Word.SNOOZE_ENDED)
+            await outbox.add_news(connection, alert, codec.dump_bulletin(bulletin), now)
+        await homes.changed(connection, self._database, self._team_id, now)
 
     async def snoozed_by(self, user_id: str) -> list[Panel]:
         """Read the messages of open incidents that a person keeps quiet."""
@@ -281,9 +290,14 @@ class Incidents:
                 incidents.c.closed_at.is_(None),
             )
         )
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             rows = (await connection.scalars(query)).all()
         return [codec.load_panel(data) for data in rows]
+
+
+def _oldest_first(rows: Sequence[str]) -> list[Incident]:
+    """Read incidents. SQL would go through all of them, by their times, instead of picking the open ones to sort."""
+    return sorted(map(codec.load_incident, rows), key=lambda incident: incident.opened_at)
 
 
 def _gist(watched: Watched) -> Watched:

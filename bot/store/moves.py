@@ -5,12 +5,13 @@ The same move may be followed again at any time: it then moves what was written 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import literal, select, update
+from sqlalchemy import literal, or_, select, update
 
-from bot.store import codec, homes, outbox, timers
+from bot.store import codec, outbox, timers
+from bot.store.locks import in_order, locked, of_team
 from bot.store.tables import alerts, inbox, incidents, panels, subscriptions, threads
 from bot.store.tables import outbox as outbox_table
 from bot.store.tables import timers as timers_table
@@ -25,66 +26,121 @@ if TYPE_CHECKING:
 
     from bot.core.subscriptions import Subscription
     from bot.store.database import Database
+    from bot.store.transactions import Transaction
 
 LONGEST_CHAIN: Final = 8
 """So many moves in a row are followed at once; more of them are a circle."""
 
 
-async def follow(
-    connection: AsyncConnection, database: Database, team_id: str, old_id: str, new_id: str, now: datetime
-) -> str:
-    """Move a channel to its new id, and on along moves that were heard of earlier; returns where it is now."""
-    seen = [old_id]
-    while new_id not in seen and len(seen) < LONGEST_CHAIN:
-        await _move(connection, database, team_id, old_id, new_id, now)
-        seen.append(new_id)
-        later = await connection.scalar(
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What followed a channel: along which moves it went, and what is still to be done with timers."""
+
+    moves: tuple[tuple[str, str], ...]
+    dropped: tuple[str, ...]
+    """Subscriptions that gave way to newer ones of the same target."""
+    raises: tuple[str, ...]
+    """Channels that are subscribed now: they may have been told less than they want."""
+
+    @property
+    def channel_id(self) -> str:
+        """Where the channel is now."""
+        return self.moves[-1][1]
+
+
+async def follow(connection: Transaction, team_id: str, old_id: str, new_id: str, now: datetime) -> Moved:
+    """Move a channel to its new id, and on along moves that were heard of earlier; timers and requests come later."""
+    steps = await _steps(connection, team_id, old_id, new_id)
+    for step in steps:
+        await _move_threads(connection, team_id, *step)
+    dropped: list[str] = []
+    raises = []
+    for step in steps:
+        gone, is_subscribed = await _move_subscriptions(connection, team_id, *step)
+        dropped += gone
+        raises += [step[1]] if is_subscribed else []
+    losers = [await _losing_alerts(connection, team_id, *step) for step in steps]
+    unposted = [row.id for rows in losers for row in rows if row.root_ts is None]
+    await connection.execute(panels.delete().where(in_order(panels, panels.c.id.in_(unposted))))
+    for step in steps:
+        await _move_alerts(connection, team_id, *step)
+    for step in steps:
+        await _move_messages(connection, team_id, *step, now)
+    return Moved(steps, tuple(dropped), tuple(raises))
+
+
+async def _steps(connection: AsyncConnection, team_id: str, old_id: str, new_id: str) -> tuple[tuple[str, str], ...]:
+    """Tell where a channel went, and then on; a move that takes it back was heard of before it came here."""
+    steps, seen = [(old_id, new_id)], [old_id, new_id]
+    while len(seen) < LONGEST_CHAIN:
+        here = timers_table.c.subject.startswith(f"{seen[-1]}:", autoescape=True)
+        later = await connection.scalars(
             select(timers_table.c.subject)
             .where(timers_table.c.kind == TimerKind.MOVE, timers_table.c.team_id == team_id)
-            .where(timers_table.c.subject.startswith(f"{new_id}:", autoescape=True), timers_table.c.due_at.is_not(None))
-            .limit(1)
+            .where(here, timers_table.c.due_at.is_not(None))
         )
-        if later is None:
+        onward = [there for _, there, _ in (subject.split(":") for subject in later.all()) if there not in seen]
+        if not onward:
             break
-        old_id, new_id = new_id, later.split(":")[1]
-    return seen[-1]
+        steps.append((seen[-1], onward[0]))
+        seen.append(onward[0])
+    return tuple(steps)
 
 
-async def _move(
-    connection: AsyncConnection, database: Database, team_id: str, old_id: str, new_id: str, now: datetime
-) -> None:
-    await _move_alerts(connection, team_id, old_id, new_id)
-    await _move_threads(connection, team_id, old_id, new_id)
+async def drop_digests(connection: Transaction, moved: Moved) -> None:
+    """Forget the digests of subscriptions that are gone."""
+    for subscription_id in sorted({*moved.dropped}):
+        await timers.drop(connection, TimerKind.DIGEST, subscription_id)
+
+
+async def raise_there(connection: Transaction, database: Database, team_id: str, moved: Moved, now: datetime) -> None:
+    """Have the channel shown what is wrong already, at its new place."""
+    for channel_id in sorted({old for old, _ in moved.moves} | {*moved.raises}):
+        if channel_id in moved.raises:
+            await timers.put(connection, database, TimerKind.RAISE, team_id, channel_id, now)
+        else:
+            await timers.drop(connection, TimerKind.RAISE, channel_id)
+
+
+async def _move_messages(connection: Transaction, team_id: str, old_id: str, new_id: str, now: datetime) -> None:
     there = outbox_table.c.team_id == team_id, outbox_table.c.channel_id == old_id
-    # Whoever has one in hand knows the old id: it is claimed again, and looked for before it is posted again.
-    await connection.execute(
-        update(outbox_table)
-        .where(*there, outbox_table.c.due_at.is_not(None))
-        .values(claims=outbox_table.c.claims + 1, lease_owner=None, lease_until=None)
-    )
-    await connection.execute(update(outbox_table).where(*there).values(channel_id=new_id))
+    ids = (await connection.scalars(locked(outbox_table, *there))).all()
+    if ids:
+        moving = update(outbox_table).where(outbox_table.c.id.in_(ids))
+        # Whoever has one in hand knows the old id: it is claimed again, and looked for before it is posted again.
+        await connection.execute(
+            moving.where(outbox_table.c.due_at.is_not(None)).values(
+                claims=outbox_table.c.claims + 1, lease_owner=None, lease_until=None
+            )
+        )
+        await connection.execute(moving.values(channel_id=new_id))
     open_alerts = (
         select(alerts.c.id)
         .join(incidents, incidents.c.id == alerts.c.incident_id)
         .where(alerts.c.team_id == team_id, alerts.c.channel_id == new_id, incidents.c.closed_at.is_(None))
     )
     await outbox.bump_panels(connection, list((await connection.scalars(open_alerts)).all()), now)
-    await _move_subscriptions(connection, database, team_id, old_id, new_id, now)
-    await _move_requests(connection, team_id, old_id, new_id)
-    await homes.changed(connection, team_id, now)
 
 
-async def _move_alerts(connection: AsyncConnection, team_id: str, old_id: str, new_id: str) -> None:
-    """Move the incidents' messages; of two for one incident, the one that is posted stays, or else the newer one."""
+async def _losing_alerts(connection: AsyncConnection, team_id: str, old_id: str, new_id: str) -> list[Row[Any]]:
+    """Find of two alerts for one incident the one that goes: the one that is posted stays, or else the newer one."""
     query = select(alerts).where(alerts.c.team_id == team_id, alerts.c.channel_id.in_([old_id, new_id]))
-    rows = (await connection.execute(query.order_by(alerts.c.id).with_for_update())).all()
+    rows = (await connection.execute(query)).all()
     in_new = {row.incident_id: row for row in rows if row.channel_id == new_id}
-    dropped = [_loser(row, in_new[row.incident_id]) for row in _of(rows, old_id) if row.incident_id in in_new]
-    unposted = [row.id for row in dropped if row.root_ts is None]
-    await connection.execute(panels.delete().where(panels.c.id.in_(unposted)))
-    await connection.execute(alerts.delete().where(alerts.c.id.in_([row.id for row in dropped])))
+    return [_loser(row, in_new[row.incident_id]) for row in _of(rows, old_id) if row.incident_id in in_new]
+
+
+async def _move_alerts(connection: Transaction, team_id: str, old_id: str, new_id: str) -> None:
+    """Move the incidents' messages."""
+    here = alerts.c.team_id == team_id, alerts.c.channel_id.in_([old_id, new_id])
+    await connection.execute(locked(alerts, *here))
+    gone = [row.id for row in await _losing_alerts(connection, team_id, old_id, new_id)]
+    if gone:
+        await connection.execute(alerts.delete().where(alerts.c.id.in_(gone)))
     await connection.execute(
-        update(alerts).where(alerts.c.team_id == team_id, alerts.c.channel_id == old_id).values(channel_id=new_id)
+        update(alerts)
+        .where(in_order(alerts, alerts.c.team_id == team_id, alerts.c.channel_id == old_id))
+        .values(channel_id=new_id)
     )
 
 
@@ -96,7 +152,7 @@ def _loser(old: Row[Any], new: Row[Any]) -> Row[Any]:
     return new if new.root_ts is None and old.root_ts is not None else old
 
 
-async def _move_threads(connection: AsyncConnection, team_id: str, old_id: str, new_id: str) -> None:
+async def _move_threads(connection: Transaction, team_id: str, old_id: str, new_id: str) -> None:
     """Move the threads of runs; of two for one run and root, the one where something is posted stays."""
     query = select(threads).where(threads.c.team_id == team_id, threads.c.channel_id.in_([old_id, new_id]))
     rows = (await connection.execute(query.order_by(threads.c.id).with_for_update())).all()
@@ -110,10 +166,12 @@ async def _move_threads(connection: AsyncConnection, team_id: str, old_id: str, 
         )
     )
     dropped = [old.id if new.id in posted else new.id for old, new in twice]
-    await connection.execute(threads.delete().where(threads.c.id.in_(dropped)))
+    if dropped:
+        await connection.execute(threads.delete().where(threads.c.id.in_(dropped)))
+    moving = threads.c.team_id == team_id, threads.c.channel_id == old_id, threads.c.thread_ts.is_not(None)
     await connection.execute(
         update(threads)
-        .where(threads.c.team_id == team_id, threads.c.channel_id == old_id, threads.c.thread_ts.is_not(None))
+        .where(in_order(threads, *moving))
         .values(channel_id=new_id, place=literal(f"{new_id}:") + threads.c.thread_ts)
     )
 
@@ -123,40 +181,49 @@ def _key(row: Row[Any]) -> tuple[str, str | None]:
 
 
 async def _move_subscriptions(
-    connection: AsyncConnection, database: Database, team_id: str, old_id: str, new_id: str, now: datetime
-) -> None:
-    """Move what the channel subscribed to; of two for one target, the newer one stays, as when it is typed twice."""
+    connection: Transaction, team_id: str, old_id: str, new_id: str
+) -> tuple[list[str], bool]:
+    """Move what the channel subscribed to; of two for one target, the newer one stays, as when it is typed twice.
+
+    Returns:
+        Those that went, and whether there are any.
+    """
     query = select(subscriptions.c.data).where(
         subscriptions.c.team_id == team_id, subscriptions.c.channel_id.in_([old_id, new_id])
     )
-    rows = await connection.scalars(query.order_by(subscriptions.c.created_at, subscriptions.c.id).with_for_update())
-    by_target: dict[str, list[Subscription]] = {}
-    for one in map(codec.load_subscription, rows.all()):
-        by_target.setdefault(one.target, []).append(one)
-    for of_target in by_target.values():
-        for earlier in of_target[:-1]:
-            await connection.execute(subscriptions.delete().where(subscriptions.c.id == earlier.id))
-            await timers.drop(connection, TimerKind.DIGEST, earlier.id)
-        moved = replace(of_target[-1], channel_id=new_id)
+    rows = await connection.scalars(query.order_by(subscriptions.c.id).with_for_update(key_share=True))
+    there = sorted(map(codec.load_subscription, rows.all()), key=lambda one: (one.created_at, one.id))
+    by_target: dict[str, Subscription] = {}
+    gone = []
+    for one in there:
+        if one.target in by_target:
+            gone.append(by_target[one.target].id)
+        by_target[one.target] = one
+    if gone:
+        await connection.execute(subscriptions.delete().where(subscriptions.c.id.in_(gone)))
+    for one in sorted(by_target.values(), key=lambda each: each.id):
+        if one.channel_id == new_id:
+            continue
+        moved = replace(one, channel_id=new_id)
         await connection.execute(
             update(subscriptions)
             .where(subscriptions.c.id == moved.id)
-            .values(channel_id=new_id, data=codec.dump_subscription(moved))
+            .values(channel_id=new_id, target=moved.target, data=codec.dump_subscription(moved))
         )
-    await timers.drop(connection, TimerKind.RAISE, old_id)
-    if by_target:
-        await timers.put(connection, database, TimerKind.RAISE, team_id, new_id, now)
+    return gone, bool(by_target)
 
 
-async def _move_requests(connection: AsyncConnection, team_id: str, old_id: str, new_id: str) -> None:
+async def move_requests(connection: Transaction, team_id: str, moved: Moved) -> None:
     """Let what people asked for in the channel, and is still to be answered, be answered there."""
-    query = select(inbox.c.id, inbox.c.data).where(inbox.c.team_id == team_id, inbox.c.due_at.is_not(None))
-    for row in (await connection.execute(query.where(inbox.c.data.contains(f'"{old_id}"', autoescape=True)))).all():
+    old_ids = {old_id for old_id, _ in moved.moves}
+    named = or_(*(inbox.c.data.contains(f'"{old_id}"', autoescape=True) for old_id in sorted(old_ids)))
+    query = select(inbox.c.id, inbox.c.data).where(of_team(inbox, team_id), inbox.c.due_at.is_not(None), named)
+    for row in sorted((await connection.execute(query)).all(), key=lambda one: one.id):
         request = codec.load_request(row.data)
-        if request.origin.channel_id == old_id:
-            moved = replace(request, origin=replace(request.origin, channel_id=new_id))
+        if request.origin.channel_id in old_ids:
+            there = replace(request, origin=replace(request.origin, channel_id=moved.channel_id))
             await connection.execute(
                 update(inbox)
                 .where(inbox.c.id == row.id, inbox.c.due_at.is_not(None))
-                .values(data=codec.dump_request(moved))
+                .values(data=codec.dump_request(there))
             )

@@ -16,7 +16,9 @@ from sqlalchemy import Integer, and_, bindparam, case, exists, func, literal, or
 from bot.core.models import Telling
 from bot.core.requests import RequestKind
 from bot.store import homes
+from bot.store.bell import Work
 from bot.store.ids import new_id
+from bot.store.locks import chosen, locked
 from bot.store.tables import alerts, incidents, outbox, runs, threads
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import ReturningUpdate
 
     from bot.core.requests import Request
+    from bot.store.database import Database
+    from bot.store.transactions import Transaction
 
 EDIT_EVERY_S: Final = 2.0
 """A progress reply is edited at most this often: ``slack-rules.md``, Rates."""
@@ -137,7 +141,7 @@ _ADD: Final = outbox.insert()
 
 
 async def add_row(
-    connection: AsyncConnection,
+    connection: Transaction,
     kind: OutboxKind,
     address: Address,
     now: datetime,
@@ -173,6 +177,7 @@ async def add_row(
         "created_at": now,
     }
     await connection.execute(_ADD, row)
+    connection.ring(Work.MESSAGES)
     return row_id
 
 
@@ -186,10 +191,21 @@ def _bump(now: datetime) -> Update:
     )
 
 
-async def bump_panels(connection: AsyncConnection, panel_ids: Sequence[str], now: datetime) -> None:
+async def bump_panels(connection: Transaction, panel_ids: Collection[str], now: datetime) -> None:
     """Redraw panels."""
     if panel_ids:
-        await connection.execute(_bump(now).where(outbox.c.panel_id.in_(panel_ids)))
+        await _bump_rows(connection, await _locked(connection, outbox.c.panel_id.in_(panel_ids)), now)
+
+
+async def _locked(connection: Transaction, *conditions: ColumnElement[bool]) -> Sequence[str]:
+    ids: Sequence[str] = (await connection.scalars(locked(outbox, *conditions))).all()
+    return ids
+
+
+async def _bump_rows(connection: Transaction, ids: Sequence[str], now: datetime) -> None:
+    if ids:
+        await connection.execute(_bump(now).where(outbox.c.id.in_(ids)))
+        connection.ring(Work.MESSAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,40 +218,40 @@ class Story:
     ended: bool
 
 
-async def tell(connection: AsyncConnection, stories: Sequence[Story], now: datetime) -> None:
-    """Turn what decisions want told into rows, for every thread of their runs.
-
-    Threads are locked first, then replies, then panels: two transactions never wait for each other.
-    """
+async def tell(connection: Transaction, database: Database, stories: Sequence[Story], now: datetime) -> None:
+    """Turn what decisions want told into rows, for every thread of their runs, and draw what shows the runs again."""
     run_ids = [story.run_id for story in stories if story.tellings]
     if not run_ids:
         return
     # Held still: the root of one of them may be recorded at this moment.
-    query = select(threads).where(threads.c.run_id.in_(run_ids)).order_by(threads.c.id).with_for_update()
-    run_threads = (await connection.execute(query)).all()
+    query = select(threads).where(threads.c.run_id.in_(run_ids)).order_by(threads.c.id)
+    run_threads = (await connection.execute(query.with_for_update(key_share=True))).all()
     moved = {story.run_id: story.ended for story in stories if Telling.PROGRESS in story.tellings}
-    if moved:
-        await _drop_unposted_progress(connection, [run_id for run_id, ended in moved.items() if ended], now)
-        await connection.execute(_bump(now).where(outbox.c.run_id.in_(moved), outbox.c.kind == OutboxKind.PROGRESS))
+    shown = {story.run_id for story in stories if Telling.ROW in story.tellings}
+    shown_in = [thread for thread in run_threads if thread.run_id in shown]
+    panel_ids = await _panels_about(connection, shown, shown_in) if shown else ()
+    concerned = [and_(outbox.c.run_id.in_(moved), outbox.c.kind == OutboxKind.PROGRESS)] if moved else []
+    if panel_ids:
+        concerned.append(outbox.c.panel_id.in_(panel_ids))
+    told = await _locked(connection, or_(*concerned)) if concerned else ()
+    await _drop_unposted_progress(connection, told, [run_id for run_id, ended in moved.items() if ended], now)
+    await _bump_rows(connection, told, now)
     ends = {story.run_id: story.data for story in stories if Telling.OUTCOME in story.tellings}
     for thread in run_threads:
         if thread.run_id in ends:
             await _add_outcome(connection, thread, ends[thread.run_id], now)
-    await _redraw(connection, {story.run_id for story in stories if Telling.ROW in story.tellings}, run_threads, now)
-
-
-async def _redraw(
-    connection: AsyncConnection, run_ids: Collection[str], run_threads: Sequence[Row[Any]], now: datetime
-) -> None:
-    """Put the rows of runs right, wherever they are shown."""
-    shown_in = [thread for thread in run_threads if thread.run_id in run_ids]
     for team_id in sorted({thread.team_id for thread in shown_in}):
-        await homes.changed(connection, team_id, now)
-    if run_ids:
-        panel_ids = {thread.panel_id for thread in shown_in if thread.panel_id}
-        panel_ids.update(await _panels_in_threads(connection, run_ids))
-        panel_ids.update(await _alerts_about(connection, run_ids))
-        await bump_panels(connection, sorted(panel_ids), now)
+        await homes.changed(connection, database, team_id, now)
+
+
+async def _panels_about(
+    connection: AsyncConnection, run_ids: Collection[str], shown_in: Sequence[Row[Any]]
+) -> Collection[str]:
+    """Find the messages that show runs."""
+    panel_ids = {thread.panel_id for thread in shown_in if thread.panel_id}
+    panel_ids.update(await _panels_in_threads(connection, run_ids))
+    panel_ids.update(await _alerts_about(connection, run_ids))
+    return panel_ids
 
 
 async def _panels_in_threads(connection: AsyncConnection, run_ids: Collection[str]) -> Sequence[str]:
@@ -263,12 +279,15 @@ async def _alerts_about(connection: AsyncConnection, run_ids: Collection[str]) -
     return (await connection.scalars(query)).all()
 
 
-async def _drop_unposted_progress(connection: AsyncConnection, run_ids: Sequence[str], now: datetime) -> None:
-    """A run that ended before its progress was posted needs only the outcome."""
+async def _drop_unposted_progress(
+    connection: Transaction, held: Sequence[str], run_ids: Sequence[str], now: datetime
+) -> None:
+    """A run that ended before its progress was posted needs only the outcome; all these rows are held already."""
     if not run_ids:
         return
     await connection.execute(
         outbox.delete().where(
+            outbox.c.id.in_(held),
             outbox.c.run_id.in_(run_ids),
             outbox.c.kind == OutboxKind.PROGRESS,
             outbox.c.ts.is_(None),
@@ -278,7 +297,7 @@ async def _drop_unposted_progress(connection: AsyncConnection, run_ids: Sequence
     )
 
 
-async def _add_outcome(connection: AsyncConnection, thread: Row[Any], run_data: str, now: datetime) -> None:
+async def _add_outcome(connection: Transaction, thread: Row[Any], run_data: str, now: datetime) -> None:
     last_seq = await connection.scalar(select(func.max(outbox.c.seq)).where(outbox.c.thread_id == thread.id))
     await add_row(
         connection,
@@ -314,11 +333,11 @@ def _claim() -> ReturningUpdate[Any]:
         .where(outbox.c.due_at <= now, or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now), IN_TURN)
         .order_by(outbox.c.priority, outbox.c.due_at)
         .limit(bindparam("limit", type_=Integer))
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True, of=outbox)
     )
     return (
         update(outbox)
-        .where(outbox.c.id.in_(due.scalar_subquery()))
+        .where(chosen(outbox, due))
         .values(
             lease_owner=bindparam("owner"),
             lease_until=bindparam("until"),
@@ -386,44 +405,32 @@ def sent_values(item: OutboxItem, now: datetime) -> dict[str, Any]:
     }
 
 
+def given_up_values(item: OutboxItem) -> dict[str, Any]:
+    """What a row says when its claimed version is not shown: a newer one is tried when its pace allows."""
+    soonest = func.coalesce(outbox.c.not_before, outbox.c.created_at)
+    values: dict[str, Any] = {
+        "sent_version": item.version,
+        "due_at": case((outbox.c.version > item.version, soonest), else_=None),
+        "failures": 0,
+        "lease_owner": None,
+        "lease_until": None,
+    }
+    if not item.in_doubt:  # what was perhaps posted is looked for before anything is posted
+        values["attempts"] = 0
+    return values
+
+
 _WAITING: Final = (
     select(threads.c.id)
     .where(threads.c.panel_id == bindparam("panel_id"), threads.c.thread_ts.is_(None))
+    .order_by(threads.c.id)
     .with_for_update()
 )
 
 
-async def place_thread(
-    connection: AsyncConnection, panel_id: str, channel_id: str, root_ts: str, now: datetime
-) -> None:
-    """The root of a story is posted: its replies know where to go now, and are due."""
-    await _place_alert(connection, panel_id, channel_id, root_ts, now)
-    waiting_ids = list((await connection.scalars(_WAITING, {"panel_id": panel_id})).all())
-    if not waiting_ids:
-        return
-    joined = threads.alias()  # somebody was quick to click on the root: its thread is told already
-    told = exists().where(
-        joined.c.run_id == threads.c.run_id, joined.c.channel_id == channel_id, joined.c.thread_ts == root_ts
-    )
-    await connection.execute(threads.delete().where(threads.c.id.in_(waiting_ids), told))
-    await connection.execute(
-        update(threads).where(threads.c.id.in_(waiting_ids)).values(channel_id=channel_id, thread_ts=root_ts)
-    )
-    await connection.execute(
-        update(outbox)
-        .where(outbox.c.thread_id.in_(waiting_ids))
-        .values(channel_id=channel_id, thread_ts=root_ts, due_at=now)
-    )
-
-
-async def move_story(connection: AsyncConnection, item: OutboxItem, channel_id: str, ts: str) -> None:
+async def move_story(connection: Transaction, item: OutboxItem, channel_id: str, ts: str) -> None:
     """Let what follows stand below this reply: the root of its thread is gone, so it stands in the channel itself."""
-    alert_id = select(outbox.c.alert_id).where(outbox.c.id == item.id).scalar_subquery()
-    await connection.execute(
-        update(alerts)
-        .where(alerts.c.id == alert_id, alerts.c.channel_id == channel_id, alerts.c.root_ts.is_not(None))
-        .values(root_ts=ts)
-    )
+    alert_id = await connection.scalar(select(outbox.c.alert_id).where(outbox.c.id == item.id))
     place, same_run = f"{channel_id}:{ts}", threads.alias()
     told = exists().where(same_run.c.run_id == threads.c.run_id, same_run.c.place == place)
     await connection.execute(
@@ -432,30 +439,48 @@ async def move_story(connection: AsyncConnection, item: OutboxItem, channel_id: 
         .where(~told)
         .values(thread_ts=ts, place=place)
     )
-    of_story = or_(outbox.c.thread_id == item.thread_id, outbox.c.alert_id == alert_id)
-    await connection.execute(
-        update(outbox)
-        .where(of_story, outbox.c.id != item.id, outbox.c.channel_id == channel_id, outbox.c.ts.is_(None))
-        .values(thread_ts=ts)
-    )
+    if alert_id:
+        await connection.execute(
+            update(alerts)
+            .where(alerts.c.id == alert_id, alerts.c.channel_id == channel_id, alerts.c.root_ts.is_not(None))
+            .values(root_ts=ts)
+        )
+    of_story = outbox.c.alert_id == alert_id if alert_id else outbox.c.thread_id == item.thread_id
+    follows = and_(of_story, outbox.c.channel_id == channel_id, outbox.c.ts.is_(None))
+    held = await _locked(connection, or_(follows, outbox.c.id == item.id))  # this reply's own row is written next
+    if waiting := [id_ for id_ in held if id_ != item.id]:
+        await connection.execute(update(outbox).where(outbox.c.id.in_(waiting)).values(thread_ts=ts))
 
 
 _ROOT_OF_ALERT: Final = update(alerts).where(alerts.c.id == bindparam("alert_id")).values(root_ts=bindparam("root"))
 
 
-async def _place_alert(
-    connection: AsyncConnection, panel_id: str, channel_id: str, root_ts: str, now: datetime
-) -> None:
-    placed = await connection.execute(_ROOT_OF_ALERT, {"alert_id": panel_id, "root": root_ts})
-    if placed.rowcount:
-        await connection.execute(
-            update(outbox)
-            .where(outbox.c.alert_id == panel_id, outbox.c.ts.is_(None), outbox.c.sent_version == 0)
-            .values(channel_id=channel_id, thread_ts=root_ts, due_at=now)
+async def place_thread(connection: Transaction, item: OutboxItem, channel_id: str, root_ts: str, now: datetime) -> None:
+    """The root of a story is posted: its replies know where to go now, and are due."""
+    waiting_ids = (await connection.scalars(_WAITING, {"panel_id": item.panel_id})).all()
+    if waiting_ids:
+        joined = threads.alias()  # somebody was quick to click on the root: its thread is told already
+        told = exists().where(
+            joined.c.run_id == threads.c.run_id, joined.c.channel_id == channel_id, joined.c.thread_ts == root_ts
         )
+        await connection.execute(threads.delete().where(threads.c.id.in_(waiting_ids), told))
+        await connection.execute(
+            update(threads).where(threads.c.id.in_(waiting_ids)).values(channel_id=channel_id, thread_ts=root_ts)
+        )
+    placed = await connection.execute(_ROOT_OF_ALERT, {"alert_id": item.panel_id, "root": root_ts})
+    replies: list[ColumnElement[bool]] = [outbox.c.thread_id.in_(waiting_ids)] if waiting_ids else []
+    if placed.rowcount:
+        replies.append(and_(outbox.c.alert_id == item.panel_id, outbox.c.ts.is_(None), outbox.c.sent_version == 0))
+    if not replies:
+        return
+    held = await _locked(connection, or_(*replies, outbox.c.id == item.id))  # the root's own row is written next
+    if waiting := [id_ for id_ in held if id_ != item.id]:
+        to = {"channel_id": channel_id, "thread_ts": root_ts, "due_at": now}
+        await connection.execute(update(outbox).where(outbox.c.id.in_(waiting)).values(**to))
+        connection.ring(Work.MESSAGES)
 
 
-async def add_news(connection: AsyncConnection, alert: Row[Any], data: str, now: datetime) -> None:
+async def add_news(connection: Transaction, alert: Row[Any], data: str, now: datetime) -> None:
     """Add a reply to an incident's thread, after those that are there or on their way."""
     last_seq = await connection.scalar(select(func.max(outbox.c.seq)).where(outbox.c.alert_id == alert.id))
     await add_row(

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, func, select, text
 
+from bot.store.locks import once
 from bot.store.server import STANDS_STILL_MS
 from bot.store.tables import replicas
+from bot.store.transactions import retried
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,6 +49,7 @@ class Replicas:
         """Tell a SQLite file, in which several only wait for each other, from a server's database."""
         return self._database.is_sqlite
 
+    @retried
     async def note(self, now: datetime) -> int:
         """Note that this process is alive, and count those that are."""
         alive_since = now - timedelta(seconds=ALIVE_S)
@@ -56,11 +59,14 @@ class Replicas:
                 .values(owner=self._owner, seen_at=now)
                 .on_conflict_do_update(index_elements=["owner"], set_={"seen_at": now})
             )
-            await connection.execute(delete(replicas).where(replicas.c.seen_at < alive_since - timedelta(hours=1)))
+            gone = select(replicas.c.owner).where(replicas.c.seen_at < alive_since - timedelta(hours=1))
+            forgotten = once(gone.with_for_update(skip_locked=True))
+            await connection.execute(delete(replicas).where(replicas.c.owner.in_(forgotten)))
             alive = await count_alive(connection, now)
         self._database.note_saved()
         return alive
 
+    @retried
     async def end_stalled(self, after_s: float = STANDS_STILL_MS / 1000) -> int:
         """End the sessions in which another process stands still, and return how many; they hold rows locked.
 
@@ -73,6 +79,7 @@ class Replicas:
             told = {"application": self._database.application_name, "seconds": after_s}
             return await connection.scalar(_END_STALLED, told) or 0
 
+    @retried
     async def leave(self) -> None:
         """Forget this process."""
         async with self._database.begin() as connection:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import and_, delete, exists, select, update
+from sqlalchemy import and_, delete, exists, select, tuple_, update
 
+from bot.store.locks import chosen, once
 from bot.store.tables import (
     alerts,
     audit,
+    homes,
     inbox,
     incidents,
     outbox,
@@ -17,6 +19,7 @@ from bot.store.tables import (
     snapshots,
     threads,
 )
+from bot.store.transactions import retried
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,25 +48,28 @@ class Retention:
         """
         return sum([await self._purge(table, finished) for table, finished in _finished(before)])
 
+    @retried
     async def forget_response_urls(self, now: datetime) -> int:
         """Empty the response_urls that Slack no longer honours; until then whoever has one may answer in our name.
 
         Raises:
             StoreUnavailable: the database is away.
         """
+        over = select(outbox.c.id).where(outbox.c.response_url.is_not(None), outbox.c.response_until <= now)
         async with self._database.begin() as connection:
             forgotten = await connection.execute(
                 update(outbox)
-                .where(outbox.c.response_url.is_not(None), outbox.c.response_until <= now)
+                .where(chosen(outbox, over.with_for_update(skip_locked=True)))
                 .values(response_url=None, response_until=None)
             )
         return forgotten.rowcount
 
+    @retried
     async def _purge(self, table: Table, finished: ColumnElement[bool]) -> int:
-        key = next(iter(table.primary_key.columns))
-        batch = select(key).where(finished).limit(BATCH).with_for_update(skip_locked=True)
+        keys = list(table.primary_key.columns)
+        batch = select(*keys).where(finished).limit(BATCH).with_for_update(skip_locked=True)
         async with self._database.begin() as connection:
-            deleted = await connection.execute(delete(table).where(key.in_(batch.scalar_subquery())))
+            deleted = await connection.execute(delete(table).where(tuple_(*keys).in_(once(batch))))
         return deleted.rowcount
 
 
@@ -95,4 +101,5 @@ def _finished(before: datetime) -> list[tuple[Table, ColumnElement[bool]]]:
         (inbox, and_(inbox.c.received_at < before, inbox.c.due_at.is_(None))),
         (audit, audit.c.at < before),
         (snapshots, snapshots.c.as_of < before),
+        (homes, homes.c.opened_at < before),
     ]

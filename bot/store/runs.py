@@ -10,7 +10,9 @@ from sqlalchemy import and_, bindparam, func, or_, select, update
 
 from bot.core.models import Decision, Outcome, Person, Phase, SyncRun, Telling
 from bot.store import codec, outbox
+from bot.store.bell import Work
 from bot.store.ids import new_id
+from bot.store.locks import chosen, of_team
 from bot.store.tables import UtcTime, participants, runs, threads
 
 if TYPE_CHECKING:
@@ -20,15 +22,13 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.store.database import Database
+    from bot.store.transactions import Transaction
 
 TYPICAL_OF: Final = 15
 """What is usual is learned from this many last successes."""
 
 ALONG_AT_ONCE: Final = 200
 """So many runs at the most are taken along with those that are due."""
-
-SUCCESSES_READ: Final = 40
-"""Among so many last successes of a workspace others of the same type are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ def row_values(decision: Decision) -> dict[str, Any]:
     """The columns that follow from a decision."""
     run = decision.run
     return {
+        "integration_type": run.integration_type,
         "phase": run.phase,
         "outcome": run.outcome,
         "ended_at": run.ended_at,
@@ -63,11 +64,11 @@ async def find_active(connection: AsyncConnection, team_id: str, integration_id:
     query = select(runs.c.data).where(
         runs.c.team_id == team_id, runs.c.integration_id == integration_id, runs.c.outcome.is_(None)
     )
-    data = await connection.scalar(query.with_for_update())
+    data = await connection.scalar(query.order_by(runs.c.id).with_for_update(key_share=True))
     return codec.load_run(data) if data else None
 
 
-async def add(connection: AsyncConnection, database: Database, decision: Decision) -> bool:
+async def add(connection: Transaction, database: Database, decision: Decision) -> bool:
     """Add a new run; False when another replica opened one for this integration at the same moment."""
     run = decision.run
     inserted = await connection.execute(
@@ -82,23 +83,25 @@ async def add(connection: AsyncConnection, database: Database, decision: Decisio
         )
         .on_conflict_do_nothing()
     )
+    if inserted.rowcount == 1:
+        connection.ring(Work.RUNS)
     return inserted.rowcount == 1
 
 
-async def end_late_watches(connection: AsyncConnection, run: SyncRun, now: datetime) -> None:
-    """Stop the slow watch of earlier runs: from here on, a result belongs to the newer one."""
+async def end_late_watches(connection: Transaction, run: SyncRun) -> list[outbox.Story]:
+    """Stop the slow watch of earlier runs, and return what that wants told: a result belongs to the newer one now."""
     late = select(runs.c.data).where(
         runs.c.team_id == run.team_id,
         runs.c.integration_id == run.integration_id,
         runs.c.phase == Phase.LATE,
     )
-    for data in (await connection.scalars(late.with_for_update())).all():
-        ended = replace(codec.load_run(data), phase=Phase.DONE)
-        await write(connection, Decision(ended, None, (Telling.PROGRESS,)), now)
+    rows = await connection.scalars(late.order_by(runs.c.id).with_for_update(key_share=True))
+    ended = [replace(codec.load_run(data), phase=Phase.DONE) for data in rows.all()]
+    return [await write(connection, Decision(each, None, (Telling.PROGRESS,))) for each in ended]
 
 
-async def write(connection: AsyncConnection, decision: Decision, now: datetime) -> None:
-    """Save a decision that is not made under a claim; whoever holds the claim loses it."""
+async def write(connection: Transaction, decision: Decision) -> outbox.Story:
+    """Save a decision that is not made under a claim, and return what it wants told; who holds a claim loses it."""
     run = decision.run
     values = row_values(decision)
     await connection.execute(
@@ -106,7 +109,8 @@ async def write(connection: AsyncConnection, decision: Decision, now: datetime) 
         .where(runs.c.id == run.id)
         .values(**values, version=runs.c.version + 1, lease_owner=None, lease_until=None)
     )
-    await outbox.tell(connection, [story_of(decision, values["data"])], now)
+    connection.ring(Work.RUNS)
+    return story_of(decision, values["data"])
 
 
 async def add_participant(
@@ -121,7 +125,7 @@ async def add_participant(
 
 
 async def add_thread(
-    connection: AsyncConnection,
+    connection: Transaction,
     database: Database,
     run: SyncRun,
     address: outbox.Address,
@@ -133,7 +137,10 @@ async def add_thread(
 ) -> bool:
     """Have a thread told about a run, with a progress reply to come; False when it already is."""
     told = await connection.execute(
-        select(threads.c.channel_id, threads.c.thread_ts).where(threads.c.run_id == run.id).with_for_update()
+        select(threads.c.channel_id, threads.c.thread_ts)
+        .where(threads.c.run_id == run.id)
+        .order_by(threads.c.id)
+        .with_for_update(key_share=True)
     )
     if address.thread_ts:
         if (address.channel_id, address.thread_ts) in {(thread.channel_id, thread.thread_ts) for thread in told}:
@@ -173,44 +180,46 @@ async def add_thread(
     return True
 
 
-async def joined_by(connection: AsyncConnection, run: SyncRun) -> tuple[Person, ...]:
-    """Name those who joined, in order; the starter is not one of them."""
-    rows = await connection.execute(
-        select(participants.c.user_id, participants.c.user_name)
-        .where(participants.c.run_id == run.id, participants.c.user_id != run.requested_by.id)
-        .order_by(participants.c.joined_at)
-    )
+async def took_part(connection: AsyncConnection, run_ids: Sequence[str]) -> Sequence[Any]:
+    """Read who is behind runs, in the order in which they came."""
+    if not run_ids:
+        return ()
+    query = select(participants.c.run_id, participants.c.user_id, participants.c.user_name)
+    rows = await connection.execute(query.where(participants.c.run_id.in_(run_ids)).order_by(participants.c.joined_at))
+    return rows.all()
+
+
+def joiners(run: SyncRun, took_part: Sequence[Any]) -> tuple[Person, ...]:
+    """Name those of them who joined a run; its starter is not one of them."""
+    rows = [row for row in took_part if row.run_id == run.id and row.user_id != run.requested_by.id]
     return tuple(Person(row.user_id, row.user_name) for row in rows)
+
+
+async def hold(connection: Transaction, team_id: str, run_id: str) -> tuple[SyncRun | None, bool]:
+    """Read a run, and tell whether a newer one of its integration is active; both are held still, in the one order."""
+    this = and_(runs.c.id == run_id, runs.c.team_id == team_id)
+    integration_id = await connection.scalar(select(runs.c.integration_id).where(this))
+    active = and_(runs.c.team_id == team_id, runs.c.integration_id == integration_id, runs.c.outcome.is_(None))
+    query = select(runs.c.id, runs.c.data, runs.c.outcome).where(or_(this, active))
+    rows = (await connection.execute(query.order_by(runs.c.id).with_for_update(key_share=True))).all()
+    run = next((codec.load_run(row.data) for row in rows if row.id == run_id), None)
+    return run, any(row.outcome is None for row in rows)
 
 
 async def durations_s(connection: AsyncConnection, team_id: str, integration_id: str) -> list[float]:
     """Tell how long the last successful syncs of an integration took, in seconds."""
-    query = (
-        select(runs.c.data)
-        .where(
-            runs.c.team_id == team_id,
-            runs.c.integration_id == integration_id,
-            runs.c.outcome == Outcome.SUCCEEDED,
-        )
-        .order_by(runs.c.requested_at.desc())
-        .limit(TYPICAL_OF)
-    )
-    return _durations_s([codec.load_run(data) for data in (await connection.scalars(query)).all()])
+    return await _durations_s(connection, runs.c.team_id == team_id, runs.c.integration_id == integration_id)
 
 
 async def durations_of_type_s(connection: AsyncConnection, team_id: str, integration_type: str) -> list[float]:
-    """Tell the same for all integrations of a type, as far as the workspace's last successes show it."""
-    query = (
-        select(runs.c.data)
-        .where(runs.c.team_id == team_id, runs.c.outcome == Outcome.SUCCEEDED)
-        .order_by(runs.c.ended_at.desc())
-        .limit(SUCCESSES_READ)
-    )
-    ended = [codec.load_run(data) for data in (await connection.scalars(query)).all()]
-    return _durations_s([run for run in ended if run.integration_type == integration_type])
+    """Tell the same for all integrations of a type."""
+    return await _durations_s(connection, runs.c.team_id == team_id, runs.c.integration_type == integration_type)
 
 
-def _durations_s(ended: Sequence[SyncRun]) -> list[float]:
+async def _durations_s(connection: AsyncConnection, *which: ColumnElement[bool]) -> list[float]:
+    query = select(runs.c.data).where(*which, runs.c.outcome == Outcome.SUCCEEDED)
+    newest = await connection.scalars(query.order_by(runs.c.requested_at.desc()).limit(TYPICAL_OF))
+    ended = [codec.load_run(data) for data in newest.all()]
     return [(run.ended_at - run.accepted_at).total_seconds() for run in ended if run.ended_at and run.accepted_at]
 
 
@@ -228,7 +237,7 @@ async def starts_of(connection: AsyncConnection, team_id: str, user_id: str, sin
     query = (
         select(runs.c.data)
         .join(participants, participants.c.run_id == runs.c.id)
-        .where(runs.c.team_id == team_id, runs.c.requested_at > since, participants.c.user_id == user_id)
+        .where(of_team(runs, team_id), runs.c.requested_at > since, participants.c.user_id == user_id)
     )
     taken_part_in = [codec.load_run(data) for data in (await connection.scalars(query)).all()]
     return [run.requested_at for run in taken_part_in if run.requested_by.id == user_id]
@@ -240,16 +249,16 @@ async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s:
 
     async def take(when: ColumnElement[bool], most: int) -> list[RunClaim]:
         free = or_(runs.c.lease_until.is_(None), runs.c.lease_until <= now)
-        chosen = (
+        free_ones = (
             select(runs.c.id)
             .where(when, runs.c.due_at.is_not(None), free)
             .order_by(runs.c.due_at)
             .limit(most)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, key_share=True)
         )
         rows = await connection.execute(
             update(runs)
-            .where(runs.c.id.in_(chosen.scalar_subquery()))
+            .where(chosen(runs, free_ones))
             .values(lease_owner=owner, lease_until=lease_until, version=runs.c.version + 1)
             .returning(runs.c.id, runs.c.data, runs.c.version)
         )
@@ -284,34 +293,37 @@ async def save(
 
 
 async def past(
-    connection: AsyncConnection,
+    database: Database,
     team_id: str | None,
     integration_ids: Sequence[str] | None,
     integration_type: str,
     limit: int,
 ) -> list[SyncRun]:
-    """Read the newest runs of these integrations and of this type, or of all (None); the newest first.
+    """Read the newest runs of these integrations or, when there is one, of this type, or of all (None); newest first.
 
     ``team_id`` None reads those of every workspace.
     """
-    query = select(runs.c.data).order_by(runs.c.requested_at.desc()).limit(limit)
+    newest = select(runs.c.data, runs.c.requested_at).order_by(runs.c.requested_at.desc()).limit(limit)
     if team_id is not None:
-        query = query.where(runs.c.team_id == team_id)
-    if integration_ids is not None and not integration_type:
-        query = query.where(runs.c.integration_id.in_(integration_ids))
-    found = [codec.load_run(data) for data in (await connection.scalars(query)).all()]
+        by_time = integration_ids is None and not integration_type
+        newest = newest.where(of_team(runs, team_id) if by_time else runs.c.team_id == team_id)
     # Integrations that FloKit no longer has are known to be of a type by their runs alone.
-    return [run for run in found if not integration_type or run.integration_type == integration_type]
+    if integration_type:
+        queries = [newest.where(runs.c.integration_type == integration_type)]
+    elif integration_ids is None:
+        queries = [newest]
+    else:  # each for itself: along the index, and no further than the limit
+        queries = [newest.where(runs.c.integration_id == one) for one in integration_ids]
+    async with database.read() as connection:
+        found = [row for query in queries for row in (await connection.execute(query)).all()]
+    found.sort(key=lambda row: row.requested_at, reverse=True)
+    return [codec.load_run(row.data) for row in found[:limit]]
 
 
-_NEWEST_SINCE: Final = (
-    select(runs.c.data)
-    .where(
-        runs.c.team_id == bindparam("team"),
-        runs.c.integration_id.in_(bindparam("ids", expanding=True)),
-        or_(runs.c.outcome.is_(None), runs.c.ended_at > bindparam("since")),
-    )
-    .order_by(runs.c.requested_at)
+_NEWEST_SINCE: Final = select(runs.c.id, runs.c.data, runs.c.requested_at).where(
+    runs.c.team_id == bindparam("team"),
+    runs.c.integration_id.in_(bindparam("ids", expanding=True)),
+    or_(runs.c.outcome.is_(None), runs.c.ended_at > bindparam("since")),
 )
 
 
@@ -319,6 +331,18 @@ async def newest_since(
     connection: AsyncConnection, team_id: str, integration_ids: Sequence[str], since: datetime
 ) -> dict[str, SyncRun]:
     """Find, per integration, the newest run that is active or ended after ``since``."""
+    return by_integration(await rows_newest_since(connection, team_id, integration_ids, since))
+
+
+async def rows_newest_since(
+    connection: AsyncConnection, team_id: str, integration_ids: Sequence[str], since: datetime
+) -> Sequence[Any]:
+    """Read the runs of integrations that are active or ended after ``since``."""
     about = {"team": team_id, "ids": integration_ids, "since": since}
-    found = [codec.load_run(data) for data in (await connection.scalars(_NEWEST_SINCE, about)).all()]
+    return (await connection.execute(_NEWEST_SINCE, about)).all()
+
+
+def by_integration(rows: Sequence[Any]) -> dict[str, SyncRun]:
+    """Keep the newest run of each integration."""
+    found = [codec.load_run(row.data) for row in sorted(rows, key=lambda row: row.requested_at)]
     return {run.integration_id: run for run in found}

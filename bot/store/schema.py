@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The newest revision of this code; a test holds it equal to the scripts."""
 
 _VERSION: Final = table("alembic_version", column("version_num"))
@@ -47,7 +47,7 @@ def scripts() -> ScriptDirectory:
 
 async def current(database: Database) -> str:
     """Name the database's revision; "" when it is empty."""
-    async with database.begin() as connection:
+    async with database.read() as connection:
         return await connection.run_sync(_current)
 
 

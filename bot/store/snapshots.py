@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from bot.store import codec
 from bot.store.tables import snapshots
+from bot.store.transactions import retried
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,6 +24,7 @@ class Snapshots:
         self._database = database
         self._team_id = team_id
 
+    @retried
     async def save(self, integrations: tuple[Integration, ...], as_of: datetime) -> None:
         """Keep a list, unless a newer one is kept already."""
         values = {"data": codec.dump_integrations(integrations), "as_of": as_of}
@@ -37,6 +39,6 @@ class Snapshots:
     async def load(self) -> tuple[tuple[Integration, ...], datetime] | None:
         """Read the newest list and when it was true; None when there was never one."""
         query = select(snapshots.c.data, snapshots.c.as_of).where(snapshots.c.team_id == self._team_id)
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
         return (codec.load_integrations(row.data), row.as_of) if row else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, bindparam, func, literal, or_, select, update
+from sqlalchemy import Integer, bindparam, or_, select, update
 
 from bot.core import outcome
 from bot.core.audit import Deed, Ruling, of_origin, of_outcome
@@ -18,20 +18,22 @@ from bot.core.errors import ClaimLost
 from bot.core.limits import NO_LIMITS, QUOTA_WINDOW, Held, decide_limits
 from bot.core.panels import Panel, RowRun
 from bot.store import alerts, audit, codec, inbox, outbox, runs
-from bot.store.bell import Bell
+from bot.store.bell import Work
+from bot.store.due import next_at, read_next
 from bot.store.ids import new_id
+from bot.store.locks import chosen, in_order, of_team
 from bot.store.outbox import Address, OutboxItem, OutboxKind
 from bot.store.runs import RunClaim
-from bot.store.tables import UtcTime, panels, threads
 from bot.store.tables import inbox as requests
 from bot.store.tables import outbox as outbox_table
+from bot.store.tables import panels, threads
 from bot.store.tables import runs as runs_table
 from bot.store.together import Together
+from bot.store.transactions import retried
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from sqlalchemy import ColumnElement, Select, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from bot.core.models import Decision, Integration, Message, Patience, Person, SyncRun
     from bot.core.requests import Origin, Request
     from bot.store.database import Database
+    from bot.store.transactions import Transaction
 
 REQUESTS_TOGETHER: Final = 200
 """Requests of one transaction: as many as Slack may deliver while another is written."""
@@ -109,32 +112,22 @@ def _claim_requests() -> ReturningUpdate[Any]:
         .where(requests.c.due_at <= now, or_(requests.c.lease_until.is_(None), requests.c.lease_until <= now))
         .order_by(requests.c.due_at)
         .limit(bindparam("limit", type_=Integer))
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     )
     return (
         update(requests)
-        .where(requests.c.id.in_(due.scalar_subquery()))
+        .where(chosen(requests, due))
         .values(lease_owner=bindparam("owner"), lease_until=bindparam("until"), attempts=requests.c.attempts + 1)
         .returning(requests.c.id, requests.c.data, requests.c.attempts)
     )
 
 
-def _next_at(table: Table, *conditions: ColumnElement[bool]) -> Select[tuple[datetime, datetime]]:
-    """Find it along the index of due times: what is free first ends the search, not all that ever will be due."""
-    due_at, lease_until = table.c.due_at, table.c.lease_until
-    in_hand = lease_until > due_at
-    free = select(due_at).where(due_at.is_not(None), in_hand.is_not(True), *conditions).order_by(due_at).limit(1)
-    before = func.coalesce(free.scalar_subquery(), literal(datetime.max.replace(tzinfo=UTC), UtcTime()))
-    let_go = select(func.min(lease_until, type_=UtcTime())).where(due_at < before, in_hand, *conditions)
-    return select(free.scalar_subquery(), let_go.scalar_subquery())
-
-
 _ADD_PANEL: Final = panels.insert()
 _PANEL: Final = select(panels.c.data, panels.c.team_id).where(panels.c.id == bindparam("panel_id"))
 _CLAIM_REQUESTS: Final = _claim_requests()
-_NEXT_REQUEST: Final = _next_at(requests)
-_NEXT_RUN: Final = _next_at(runs_table)
-_NEXT_MESSAGE: Final = _next_at(outbox_table, outbox.IN_TURN)
+_NEXT_REQUEST: Final = next_at(requests)
+_NEXT_RUN: Final = next_at(runs_table)
+_NEXT_MESSAGE: Final = next_at(outbox_table, outbox.IN_TURN)
 """What each request and each wakeup of a worker runs is put together once: that alone takes longer than running it."""
 
 
@@ -147,9 +140,6 @@ class Store:
         self.lease_s = lease_s
         self._intake = Together(partial(inbox.add_all, database), most=REQUESTS_TOGETHER)
         self._saves = Together(self._save_together, most=SAVED_TOGETHER)
-        self.requests_rang = Bell()
-        self.runs_rang = Bell()
-        self.outbox_rang = Bell()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -159,20 +149,18 @@ class Store:
 
     async def add_request(self, request: Request) -> bool:
         """Save a request to be answered; False when it was delivered before."""
-        fresh = await self._intake.save(request)
-        if fresh:
-            self.requests_rang.ring()
-        return fresh
+        return await self._intake.save(request)
 
+    @retried
     async def claim_requests(self, now: datetime, limit: int) -> list[RequestClaim]:
         """Take requests that wait for an answer."""
         until = now + timedelta(seconds=self.lease_s)
         async with self._database.begin() as connection:
-            rows = await connection.execute(
-                _CLAIM_REQUESTS, {"owner": self._owner, "now": now, "until": until, "limit": limit}
-            )
-            return codec.read_claimed(rows, lambda row: RequestClaim(codec.load_request(row.data), row.attempts))
+            wanted = {"owner": self._owner, "now": now, "until": until, "limit": limit}
+            rows = (await connection.execute(_CLAIM_REQUESTS, wanted)).all()
+        return codec.read_claimed(rows, lambda row: RequestClaim(codec.load_request(row.data), row.attempts))
 
+    @retried
     async def finish_request(
         self, request_id: str, *, entry: AuditEntry | None = None, kept: Request | None = None
     ) -> None:
@@ -188,10 +176,11 @@ class Store:
     async def load_asked(self, request_id: str) -> Request | None:
         """Read who asked for something, and where; None when that isn't kept."""
         query = select(requests.c.data).where(requests.c.id == request_id)
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             data = await connection.scalar(query)
         return codec.load_request(data).remembered if data else None
 
+    @retried
     async def retry_request(self, request_id: str, due_at: datetime) -> None:
         """Give a request back, to be answered later."""
         async with self._database.begin() as connection:
@@ -203,6 +192,7 @@ class Store:
 
     # Messages to send
 
+    @retried
     async def add_note(
         self,
         request: Request,
@@ -222,45 +212,47 @@ class Store:
             note = replace(message, cause=request.cause)
             await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(note))
             await inbox.finish(connection, request.id, kept=request if is_kept else None)
-        self.outbox_rang.ring()
 
+    @retried
     async def add_panel(self, request: Request, panel: Panel, address: Address, now: datetime) -> None:
         """Answer a request with a panel."""
         async with self._database.begin() as connection:
             await self._add_panel(connection, replace(panel, cause=request.cause), address, now)
             await inbox.finish(connection, request.id)
-        self.outbox_rang.ring()
 
-    async def _add_panel(self, connection: AsyncConnection, panel: Panel, address: Address, now: datetime) -> None:
+    async def _add_panel(self, connection: Transaction, panel: Panel, address: Address, now: datetime) -> None:
         row = {"id": panel.id, "team_id": address.team_id, "data": codec.dump_panel(panel), "created_at": now}
         await connection.execute(_ADD_PANEL, row)
         await outbox.add_row(connection, OutboxKind.PANEL, address, now, panel_id=panel.id)
 
-    async def redraw_panel(self, request: Request, panel: Panel, now: datetime) -> None:
-        """Answer a request by showing a panel's new content in place."""
+    @retried
+    async def redraw_panel(
+        self, request: Request, panel_id: str, change: Callable[[Panel], Panel], now: datetime
+    ) -> None:
+        """Answer a request by changing what a message shows; what others changed in it meanwhile stays."""
         origin = request.origin
-        panel = replace(panel, cause=request.cause)
         async with self._database.begin() as connection:
-            await connection.execute(update(panels).where(panels.c.id == panel.id).values(data=codec.dump_panel(panel)))
+            panel = await alerts.load_panel(connection, panel_id)
+            if panel:
+                await alerts.save(connection, replace(change(panel), cause=request.cause))
             if origin.ephemeral and origin.response_url:
-                await self._renew_response_url(connection, panel.id, origin.response_url, now)
-            await outbox.bump_panels(connection, [panel.id], now)
+                await self._renew_response_url(connection, panel_id, origin.response_url, now)
+            await outbox.bump_panels(connection, [panel_id], now)
             await inbox.finish(connection, request.id)
-        self.outbox_rang.ring()
 
     async def _renew_response_url(
-        self, connection: AsyncConnection, panel_id: str, response_url: str, now: datetime
+        self, connection: Transaction, panel_id: str, response_url: str, now: datetime
     ) -> None:
         """An ephemeral message can only be changed by the response_url of a fresh press on it."""
         await connection.execute(
             update(outbox_table)
-            .where(outbox_table.c.panel_id == panel_id, outbox_table.c.ephemeral.is_(True))
+            .where(in_order(outbox_table, outbox_table.c.panel_id == panel_id, outbox_table.c.ephemeral.is_(True)))
             .values(response_url=response_url, response_until=now + outbox.RESPONSE_URL_LIVES)
         )
 
     async def load_panel(self, panel_id: str) -> Panel | None:
         """Read a panel; None when it was never ours or is purged."""
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             data = await connection.scalar(select(panels.c.data).where(panels.c.id == panel_id))
         return codec.load_panel(data) if data else None
 
@@ -272,7 +264,7 @@ class Store:
             .order_by(outbox_table.c.created_at.desc())
             .limit(1)
         )
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
         if row is None:
             return None
@@ -280,46 +272,50 @@ class Store:
 
     async def load_panel_view(self, panel_id: str) -> tuple[Panel, dict[str, RowRun]] | None:
         """Read a panel with the runs that override its rows."""
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             row = (await connection.execute(_PANEL, {"panel_id": panel_id})).first()
-            if row is None:
-                return None
-            panel = codec.load_panel(row.data)
-            ids = [integration.id for integration in panel.integrations]
-            newest = await runs.newest_since(connection, row.team_id, ids, panel.as_of)
-            overlay = {
-                integration_id: RowRun(run, await runs.joined_by(connection, run))
-                for integration_id, run in newest.items()
-            }
+        if row is None:
+            return None
+        panel = codec.load_panel(row.data)
+        ids = [integration.id for integration in panel.integrations]
+        async with self._database.read() as connection:
+            rows = await runs.rows_newest_since(connection, row.team_id, ids, panel.as_of)
+            took_part = await runs.took_part(connection, [each.id for each in rows])
+        newest = runs.by_integration(rows)
+        overlay = {id_: RowRun(run, runs.joiners(run, took_part)) for id_, run in newest.items()}
         return panel, overlay
 
     async def load_progress(self, item: OutboxItem) -> ProgressView | None:
         """Read what a progress reply shows; None when its run is gone."""
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             data = await connection.scalar(select(runs_table.c.data).where(runs_table.c.id == item.run_id))
             if data is None:
                 return None
-            run = codec.load_run(data)
             joined_here = await connection.scalar(select(threads.c.joined).where(threads.c.id == item.thread_id))
-            return ProgressView(run, await runs.joined_by(connection, run), bool(joined_here))
+            took_part = await runs.took_part(connection, [item.run_id or ""])
+        run = codec.load_run(data)
+        return ProgressView(run, runs.joiners(run, took_part), bool(joined_here))
 
     async def load_outcome(self, item: OutboxItem) -> ProgressView:
         """Read the run as it was when its outcome was decided."""
         run = codec.load_run(item.data or "")
-        async with self._database.begin() as connection:
-            return ProgressView(run, await runs.joined_by(connection, run), joined_here=False)
+        async with self._database.read() as connection:
+            took_part = await runs.took_part(connection, [run.id])
+        return ProgressView(run, runs.joiners(run, took_part), joined_here=False)
 
     async def is_root(self, item: OutboxItem) -> bool:
         """Tell whether replies wait for this message to be posted."""
         query = select(threads.c.id).where(threads.c.panel_id == item.panel_id, threads.c.thread_ts.is_(None))
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             return await connection.scalar(query.limit(1)) is not None
 
+    @retried
     async def claim_outbox(self, now: datetime, limit: int) -> list[OutboxItem]:
         """Take messages that are due."""
         async with self._database.begin() as connection:
             return await outbox.claim(connection, self._owner, now, self.lease_s, limit)
 
+    @retried
     async def mark_posted(self, item: OutboxItem, channel_id: str, ts: str, now: datetime) -> None:
         """Record that a message stands in Slack.
 
@@ -327,8 +323,8 @@ class Store:
             ClaimLost: another replica took it over.
         """
         async with self._database.begin() as connection:
-            if item.panel_id:  # locks as `tell` does, its own row last: two transactions never wait for each other
-                await outbox.place_thread(connection, item.panel_id, channel_id, item.thread_ts or ts, now)
+            if item.panel_id:
+                await outbox.place_thread(connection, item, channel_id, item.thread_ts or ts, now)
             elif item.thread_ts is None and (item.thread_id or item.kind is OutboxKind.NEWS):
                 await outbox.move_story(connection, item, channel_id, ts)
             values = outbox.sent_values(item, now) | {"channel_id": channel_id, "thread_ts": item.thread_ts, "ts": ts}
@@ -337,10 +333,11 @@ class Store:
     async def load_ts(self, outbox_id: str) -> str | None:
         """Tell which message in Slack is recorded for a row; None when none is."""
         query = select(outbox_table.c.ts).where(outbox_table.c.id == outbox_id)
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             ts: str | None = await connection.scalar(query)
         return ts
 
+    @retried
     async def mark_shown(self, item: OutboxItem, now: datetime, *, ephemeral: bool = False) -> None:
         """Record that a version is shown where no ts tells: an edit, or a message by response_url."""
         async with self._database.begin() as connection:
@@ -349,6 +346,7 @@ class Store:
                 values["ephemeral"] = True
             await self._write_held(connection, item, values)
 
+    @retried
     async def postpone(self, item: OutboxItem, due_at: datetime, *, in_doubt: bool, failed: bool = True) -> None:
         """Give a message back, to be tried again; ``in_doubt`` when it may have been posted all the same.
 
@@ -366,6 +364,7 @@ class Store:
         async with self._database.begin() as connection:
             await self._write_held(connection, item, values)
 
+    @retried
     async def readdress(self, item: OutboxItem, address: Address, now: datetime) -> None:
         """Send a message another way: what was refused at one address was certainly not posted there."""
         async with self._database.begin() as connection:
@@ -385,8 +384,9 @@ class Store:
                     "lease_until": None,
                 },
             )
-        self.outbox_rang.ring()
+            connection.ring(Work.MESSAGES)
 
+    @retried
     async def post_alert_anew(self, item: OutboxItem, now: datetime, *, in_thread: bool = True) -> bool:
         """Let a new message show an incident that can no longer be edited; ``in_thread`` when the old one is there yet.
 
@@ -397,34 +397,28 @@ class Store:
             panel = await alerts.load_panel(connection, item.panel_id) if item.panel_id else None
             if panel is None or panel.incident is None:
                 return False
+            await alerts.save_panel(connection, replace(panel, mention=""))  # once is enough
             await self._write_held(
                 connection, item, {"panel_id": None, "due_at": None, "sent_version": item.version, "lease_until": None}
             )
-            await alerts.save_panel(connection, replace(panel, mention=""))  # once is enough
             address = Address(item.team_id, item.channel_id, item.thread_ts or (item.ts if in_thread else None))
             await outbox.add_row(connection, OutboxKind.PANEL, address, now, panel_id=panel.id)
-        self.outbox_rang.ring()
         return True
 
     async def has_incident_message(self, item: OutboxItem) -> bool:
         """Tell whether the incident of a reply has a message of its own, not just a place in the thread of a sync."""
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             return await outbox.has_message_of_alert(connection, item.id)
 
+    @retried
     async def give_up(self, item: OutboxItem) -> None:
-        """Stop trying to show a message."""
-        values: dict[str, object] = {
-            "sent_version": item.version,
-            "due_at": None,
-            "lease_owner": None,
-            "lease_until": None,
-        }
-        if not item.in_doubt:
-            values["attempts"] = 0
+        """Stop trying to show what was claimed of a message; what it is to show since then is tried for itself."""
+        values = outbox.given_up_values(item)
         async with self._database.begin() as connection:
             await self._write_held(connection, item, values)
-        self.outbox_rang.ring()
+            connection.ring(Work.MESSAGES)  # a reply may have waited for it
 
+    @retried
     async def drop(self, item: OutboxItem) -> None:
         """Forget a message that is worth nothing where it could stand; nothing asks for it again.
 
@@ -437,15 +431,16 @@ class Store:
             )
             if dropped.rowcount != 1:
                 raise ClaimLost(f"message {item.id} was taken over")
-        self.outbox_rang.ring()
+            connection.ring(Work.MESSAGES)
 
-    async def _write_held(self, connection: AsyncConnection, item: OutboxItem, values: dict[str, object]) -> None:
+    async def _write_held(self, connection: Transaction, item: OutboxItem, values: dict[str, object]) -> None:
         written = await connection.execute(outbox.held(item).values(**values))
         if written.rowcount != 1:
             raise ClaimLost(f"message {item.id} was taken over")
 
     # Runs
 
+    @retried
     async def start_sync(
         self,
         request: Request,
@@ -481,7 +476,7 @@ class Store:
             held = await self._held(connection, origin, integration.id, limits, now)
             if held and not override:
                 return held
-            run, joined = await self._open_or_join(connection, request, integration, now, patience)
+            run, joined, ended = await self._open_or_join(connection, request, integration, now, patience)
             # In the order of their clicks, however they are answered.
             await runs.add_participant(connection, self._database, run.id, origin.person, request.received_at)
             told_here = await runs.add_thread(
@@ -496,14 +491,13 @@ class Store:
             )
             if root and told_here:
                 await self._add_panel(connection, replace(root, cause=request.cause), _root_address(origin), now)
-            await outbox.tell(connection, [outbox.Story(run.id, outcome.STARTED, "", ended=False)], now)
+            started = outbox.Story(run.id, outcome.STARTED, "", ended=False)
+            await outbox.tell(connection, self._database, [*ended, started], now)
             entry = of_origin(origin, action, now, run, "joined" if joined else "started")
             if held:
                 entry = replace(entry, decision=Ruling.OVERRIDDEN, rule=held.by)
             await audit.add(connection, entry)
             await inbox.finish(connection, request.id)
-        self.runs_rang.ring()
-        self.outbox_rang.ring()
         return Opened(run, joined, told_here)
 
     async def _held(
@@ -525,6 +519,7 @@ class Store:
             now,
         )
 
+    @retried
     async def would_hold(
         self, origin: Origin, integration_id: str, limits: Limits, now: datetime
     ) -> Held | SyncRun | None:
@@ -534,13 +529,15 @@ class Store:
             return active or await self._held(connection, origin, integration_id, limits, now)
 
     async def _open_or_join(
-        self, connection: AsyncConnection, request: Request, integration: Integration, now: datetime, patience: Patience
-    ) -> tuple[SyncRun, bool]:
+        self, connection: Transaction, request: Request, integration: Integration, now: datetime, patience: Patience
+    ) -> tuple[SyncRun, bool, list[outbox.Story]]:
+        """Return the run, whether it is another click's, and what is to be told of earlier ones."""
         origin = request.origin
+        ended: list[outbox.Story] = []
         for _ in range(3):  # a run may end, or another replica open one, between two statements
             active = await runs.find_active(connection, origin.team_id, integration.id)
             if active:
-                return active, True
+                return active, True, ended
             own_s = await runs.durations_s(connection, origin.team_id, integration.id)
             of_type_s = [] if own_s else await runs.durations_of_type_s(connection, origin.team_id, integration.type)
             opened = outcome.open_run(
@@ -555,67 +552,64 @@ class Store:
                 typical_s=statistics.median(own_s) if own_s else None,
                 expected=learn(own_s, of_type_s),
             )
-            await runs.end_late_watches(connection, opened.run, now)
+            ended += await runs.end_late_watches(connection, opened.run)
             if await runs.add(connection, self._database, opened):
-                return opened.run, False
+                return opened.run, False, ended
         raise ClaimLost("other replicas keep opening runs for this integration")
 
+    @retried
     async def keep_watching(self, request: Request, run_id: str, now: datetime) -> Kept:
         """Give a run that was not confirmed one more deadline, unless there is nothing left to watch."""
         origin = request.origin
         async with self._database.begin() as connection:
-            query = select(runs_table.c.data).where(runs_table.c.id == run_id, runs_table.c.team_id == origin.team_id)
-            data = await connection.scalar(query.with_for_update())
-            if data is None:
+            run, newer = await runs.hold(connection, origin.team_id, run_id)
+            if run is None:
                 return Kept.UNKNOWN
-            run = codec.load_run(data)
-            if await runs.find_active(connection, run.team_id, run.integration_id):
+            if newer:
                 return Kept.NEWER
             decision = outcome.keep_watching(run, now)
             if decision.run == run:
                 return Kept.ENDED
-            await runs.write(connection, decision, now)
+            await outbox.tell(connection, self._database, [await runs.write(connection, decision)], now)
             until = decision.run.keep_until
             result = f"until {until:%Y-%m-%d %H:%M} UTC" if until else ""
             await audit.add(connection, of_origin(origin, Deed.KEEP_WATCHING, now, run, result))
             await inbox.finish(connection, request.id)
-        self.runs_rang.ring()
-        self.outbox_rang.ring()
         return Kept.WATCHED
 
     async def load_run(self, run_id: str) -> SyncRun | None:
         """Read a run; None when it was never ours or is purged."""
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             data = await connection.scalar(select(runs_table.c.data).where(runs_table.c.id == run_id))
         return codec.load_run(data) if data else None
 
     async def channels_of_run(self, run_id: str) -> tuple[str, ...]:
         """Tell in which channels a run is told."""
         query = select(threads.c.channel_id).where(threads.c.run_id == run_id, threads.c.channel_id.is_not(None))
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             return tuple(sorted(set((await connection.scalars(query)).all())))
 
     async def past_runs(
         self, team_id: str, integration_ids: tuple[str, ...] | None, integration_type: str, limit: int
     ) -> list[SyncRun]:
         """Read the newest runs, the newest first: of all integrations (None), or of these and of this type."""
-        async with self._database.begin() as connection:
-            return await runs.past(connection, team_id, integration_ids, integration_type, limit)
+        return await runs.past(self._database, team_id, integration_ids, integration_type, limit)
 
     async def active_runs(self, team_id: str) -> list[SyncRun]:
         """Read the runs that are being followed, the oldest first."""
         query = select(runs_table.c.data).where(runs_table.c.team_id == team_id, runs_table.c.outcome.is_(None))
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             rows = (await connection.scalars(query.order_by(runs_table.c.requested_at))).all()
         return [codec.load_run(data) for data in rows]
 
     async def runs_ended_since(self, team_id: str, at: datetime) -> list[SyncRun]:
         """Read the runs that ended since a time."""
-        query = select(runs_table.c.data).where(runs_table.c.team_id == team_id, runs_table.c.ended_at > at)
-        async with self._database.begin() as connection:
+        query = select(runs_table.c.data).where(of_team(runs_table, team_id), runs_table.c.ended_at > at)
+        async with self._database.read() as connection:
             rows = (await connection.scalars(query.order_by(runs_table.c.ended_at))).all()
         return [codec.load_run(data) for data in rows]
 
+    @retried
     async def claim_runs(self, now: datetime, limit: int) -> list[RunClaim]:
         """Take runs that are due, at most ``limit`` of them, and with them what one look at a workspace can serve."""
         async with self._database.begin() as connection:
@@ -632,10 +626,9 @@ class Store:
         lease_until = now + timedelta(seconds=self.lease_s) if keep_claim else None
         if not await self._saves.save(_Save(claim, decision, now, lease_until)):
             raise ClaimLost(f"run {claim.run.id} was taken over")
-        if decision.tell:
-            self.outbox_rang.ring()
         return RunClaim(decision.run, claim.version + 1, lease_until or now)
 
+    @retried
     async def _save_together(self, saves: Sequence[_Save]) -> list[bool]:
         """Save what is still held, and tell which was; runs are locked in one order, and before all else."""
         told: dict[int, outbox.Story] = {}
@@ -645,33 +638,28 @@ class Store:
                 if story:
                     told[place] = story
                     await audit.add(connection, of_outcome(one.claim.run, one.decision.run, one.now))
-            await outbox.tell(connection, list(told.values()), max(one.now for one in saves))
+            await outbox.tell(connection, self._database, list(told.values()), max(one.now for one in saves))
         return [place in told for place in range(len(saves))]
 
+    @retried
     async def release(self) -> None:
         """Give back all that this process holds, so that another goes on at once."""
         async with self._database.begin() as connection:
             for table in (runs_table, outbox_table, requests):
-                await connection.execute(
-                    update(table).where(table.c.lease_owner == self._owner).values(lease_owner=None, lease_until=None)
-                )
+                mine = in_order(table, table.c.lease_owner == self._owner, table.c.due_at.is_not(None))
+                await connection.execute(update(table).where(mine).values(lease_owner=None, lease_until=None))
 
     async def next_request_at(self) -> datetime | None:
         """Tell when the next request can be claimed."""
-        return await self._read_time(_NEXT_REQUEST)
+        return await read_next(self._database, _NEXT_REQUEST)
 
     async def next_run_at(self) -> datetime | None:
         """Tell when the next run can be claimed."""
-        return await self._read_time(_NEXT_RUN)
+        return await read_next(self._database, _NEXT_RUN)
 
     async def next_message_at(self) -> datetime | None:
         """Tell when the next message can be claimed."""
-        return await self._read_time(_NEXT_MESSAGE)
-
-    async def _read_time(self, query: Select[tuple[datetime, datetime]]) -> datetime | None:
-        async with self._database.begin() as connection:
-            found = (await connection.execute(query)).one()
-        return min((at for at in found if at), default=None)
+        return await read_next(self._database, _NEXT_MESSAGE)
 
 
 def _thread_address(origin: Origin, *, is_new: bool) -> Address:

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import select, update
 
 from bot.core.audit import NOBODY, Deed, of_subscription
+from bot.core.errors import ClaimLost
 from bot.core.subscription_text import PAUSED
 from bot.store import audit, codec, homes, inbox, moves, outbox, timers
-from bot.store.alerts import drop_unposted, raise_open_incidents
+from bot.store.alerts import drop_unposted, hold_audience, raise_open_incidents
+from bot.store.locks import in_order
 from bot.store.outbox import Address, OutboxKind
 from bot.store.tables import subscriptions
 from bot.store.tables import timers as timers_table
 from bot.store.timers import TimerKind
+from bot.store.transactions import retried
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,9 +29,9 @@ if TYPE_CHECKING:
     from bot.core.models import Message
     from bot.core.requests import Request
     from bot.core.subscriptions import PauseReason, Subscription
-    from bot.store.bell import Bell
     from bot.store.database import Database
     from bot.store.timers import TimerClaim
+    from bot.store.transactions import Transaction
 
 
 SWEPT_AFTER: Final = (timedelta(seconds=30), timedelta(minutes=10))
@@ -37,39 +40,43 @@ SWEPT_AFTER: Final = (timedelta(seconds=30), timedelta(minutes=10))
 
 async def load_all(connection: AsyncConnection, team_id: str, channel_id: str | None = None) -> list[Subscription]:
     """Read the subscriptions of a workspace or of one channel, the oldest first."""
+    return [codec.load_subscription(data) for data in await _read(connection, team_id, channel_id)]
+
+
+async def _read(connection: AsyncConnection, team_id: str, channel_id: str | None = None) -> Sequence[str]:
     query = select(subscriptions.c.data).where(subscriptions.c.team_id == team_id)
     if channel_id is not None:
         query = query.where(subscriptions.c.channel_id == channel_id)
-    rows = await connection.scalars(query.order_by(subscriptions.c.created_at))
-    return [codec.load_subscription(data) for data in rows.all()]
+    return (await connection.scalars(query.order_by(subscriptions.c.created_at, subscriptions.c.id))).all()
 
 
 class Subscriptions:
     """The subscriptions of one workspace."""
 
-    def __init__(self, database: Database, team_id: str, *, outbox_rang: Bell, timers_rang: Bell) -> None:
+    def __init__(self, database: Database, team_id: str) -> None:
         self._database = database
         self._team_id = team_id
-        self._outbox_rang = outbox_rang
-        self._timers_rang = timers_rang
 
     async def of_channel(self, channel_id: str) -> list[Subscription]:
         """Read the subscriptions of a channel, the oldest first."""
-        async with self._database.begin() as connection:
-            return await load_all(connection, self._team_id, channel_id)
+        async with self._database.read() as connection:
+            rows = await _read(connection, self._team_id, channel_id)
+        return [codec.load_subscription(data) for data in rows]
 
     async def all(self) -> list[Subscription]:
         """Read all subscriptions, the oldest first."""
-        async with self._database.begin() as connection:
-            return await load_all(connection, self._team_id)
+        async with self._database.read() as connection:
+            rows = await _read(connection, self._team_id)
+        return [codec.load_subscription(data) for data in rows]
 
     async def load(self, subscription_id: str) -> Subscription | None:
         """Read one subscription; None when it is gone."""
         query = select(subscriptions.c.data).where(subscriptions.c.id == subscription_id)
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             data = await connection.scalar(query)
         return codec.load_subscription(data) if data else None
 
+    @retried
     async def add(
         self,
         request: Request,
@@ -87,32 +94,39 @@ class Subscriptions:
             ClaimLost: another replica answered the request.
         """
         async with self._database.begin() as connection:
-            for earlier in await load_all(connection, self._team_id, subscription.channel_id):
-                if earlier.target == subscription.target:
-                    await self._forget(connection, earlier)
-            await self._insert(connection, subscription)
+            await hold_audience(connection, self._database, self._team_id)
+            there = await load_all(connection, self._team_id, subscription.channel_id)
+            earlier = [one.id for one in there if one.target == subscription.target and one.id != subscription.id]
+            await self._put(connection, subscription, earlier)
             entry = of_subscription(subscription, Deed.SUBSCRIBE, request.origin.person, now)
             await audit.add(connection, replace(entry, rule=request.origin.rule))
             await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(confirmation))
-            await self._begin(connection, subscription, digest_at, now)
-            await homes.changed(connection, self._team_id, now)
+            digests = dict.fromkeys(earlier) | {subscription.id: digest_at}
+            await self._begin(connection, subscription.channel_id, digests, now)
             await inbox.finish(connection, request.id)
-        self._ring()
 
     async def _begin(
-        self, connection: AsyncConnection, subscription: Subscription, digest_at: datetime | None, now: datetime
+        self, connection: Transaction, channel_id: str, digests: Mapping[str, datetime | None], now: datetime
     ) -> None:
-        """Have somebody look, and send the digest; show what is wrong already."""
+        """Show what is wrong already; have somebody look, and send the digests of subscriptions, or no more (None)."""
+        more = await self._raise(connection, channel_id, now)
+        for subscription_id, digest_at in sorted(digests.items()):
+            if digest_at:
+                await timers.put(
+                    connection, self._database, TimerKind.DIGEST, self._team_id, subscription_id, digest_at
+                )
+            else:
+                await timers.drop(connection, TimerKind.DIGEST, subscription_id)
+        await homes.changed(connection, self._database, self._team_id, now)
+        if more:
+            await timers.put(connection, self._database, TimerKind.RAISE, self._team_id, channel_id, now)
         await timers.put(connection, self._database, TimerKind.WATCH, self._team_id, self._team_id, now)
-        if digest_at:
-            await timers.put(connection, self._database, TimerKind.DIGEST, self._team_id, subscription.id, digest_at)
-        if await self._raise(connection, subscription.channel_id, now):
-            await timers.put(connection, self._database, TimerKind.RAISE, self._team_id, subscription.channel_id, now)
 
-    async def _raise(self, connection: AsyncConnection, channel_id: str, now: datetime) -> bool:
+    async def _raise(self, connection: Transaction, channel_id: str, now: datetime) -> bool:
         there = await load_all(connection, self._team_id, channel_id)
         return await raise_open_incidents(connection, self._database, self._team_id, channel_id, there, now)
 
+    @retried
     async def raise_more(self, claim: TimerClaim, now: datetime) -> None:
         """Show a channel more of what is wrong already, until it has seen all of it.
 
@@ -120,10 +134,11 @@ class Subscriptions:
             ClaimLost: another replica does it.
         """
         async with self._database.begin() as connection:
+            await hold_audience(connection, self._database, self._team_id)
             more = await self._raise(connection, claim.subject, now)
             await timers.finish(connection, claim, now if more else None)
-        self._ring()
 
+    @retried
     async def remove(
         self,
         request: Request,
@@ -135,35 +150,38 @@ class Subscriptions:
     ) -> None:
         """Forget subscriptions, keep what is ``kept`` of them (without a digest), and say so."""
         async with self._database.begin() as connection:
+            remaining = {subscription.id: subscription for subscription in kept}
+            for subscription in sorted(gone, key=_by_id):
+                if subscription.id in remaining:
+                    await self._save(connection, remaining[subscription.id])
+                else:
+                    await connection.execute(subscriptions.delete().where(subscriptions.c.id == subscription.id))
             for subscription in gone:
-                await self._forget(connection, subscription)
-            for subscription in kept:
-                await self._insert(connection, subscription)
-            remains = {subscription.id for subscription in kept}
-            for subscription in gone:
-                result = "the digest only" if subscription.id in remains else "all of it"
+                result = "the digest only" if subscription.id in remaining else "all of it"
                 entry = of_subscription(subscription, Deed.UNSUBSCRIBE, request.origin.person, now, result)
                 await audit.add(connection, replace(entry, rule=request.origin.rule))
             await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(answer))
-            await homes.changed(connection, self._team_id, now)
+            for subscription in sorted(gone, key=_by_id):
+                await timers.drop(connection, TimerKind.DIGEST, subscription.id)
+            await homes.changed(connection, self._database, self._team_id, now)
             await inbox.finish(connection, request.id)
-        self._ring()
 
-    async def _insert(self, connection: AsyncConnection, subscription: Subscription) -> None:
+    async def _put(self, connection: Transaction, subscription: Subscription, earlier: Sequence[str]) -> None:
+        """Save a subscription in place of earlier ones; of two that come at once for a target, the later one stays."""
+        await connection.execute(subscriptions.delete().where(in_order(subscriptions, subscriptions.c.id.in_(earlier))))
+        values = {
+            "id": subscription.id,
+            "data": codec.dump_subscription(subscription),
+            "created_at": subscription.created_at,
+        }
+        place = {"team_id": self._team_id, "channel_id": subscription.channel_id, "target": subscription.target}
         await connection.execute(
-            subscriptions.insert().values(
-                id=subscription.id,
-                team_id=self._team_id,
-                channel_id=subscription.channel_id,
-                data=codec.dump_subscription(subscription),
-                created_at=subscription.created_at,
-            )
+            self._database.insert(subscriptions)
+            .values(**values, **place)
+            .on_conflict_do_update(index_elements=list(place), set_=values)
         )
 
-    async def _forget(self, connection: AsyncConnection, subscription: Subscription) -> None:
-        await connection.execute(subscriptions.delete().where(subscriptions.c.id == subscription.id))
-        await timers.drop(connection, TimerKind.DIGEST, subscription.id)
-
+    @retried
     async def pause(
         self, channel_id: str, reason: PauseReason, tell: Callable[[Subscription], Message], now: datetime
     ) -> int:
@@ -173,19 +191,33 @@ class Subscriptions:
             How many were paused; 0 when all of them rest already.
         """
         async with self._database.begin() as connection:
-            awake = [one for one in await load_all(connection, self._team_id, channel_id) if one.paused is None]
-            for subscription in (replace(one, paused=reason) for one in awake):
-                await self._save(connection, subscription)
-                await timers.drop(connection, TimerKind.DIGEST, subscription.id)
+            await hold_audience(connection, self._database, self._team_id)
+            there = await self._hold(connection, channel_id)
+            awake = [one for one in there if one.paused is None]
+            for subscription in awake:
+                await self._save(connection, replace(subscription, paused=reason))
+            await drop_unposted(connection, self._team_id, channel_id)
+            for subscription in awake:
                 await audit.add(connection, of_subscription(subscription, Deed.PAUSE, NOBODY, now, PAUSED[reason]))
                 person = Address(self._team_id, user_id=subscription.created_by.id)
                 data = codec.dump_message(tell(subscription))
                 await outbox.add_row(connection, OutboxKind.NOTE, person, now, data=data)
-            await drop_unposted(connection, self._team_id, channel_id)
-            await homes.changed(connection, self._team_id, now)
-        self._ring()
+            for subscription in awake:
+                await timers.drop(connection, TimerKind.DIGEST, subscription.id)
+            await homes.changed(connection, self._database, self._team_id, now)
         return len(awake)
 
+    async def _hold(self, connection: Transaction, channel_id: str) -> list[Subscription]:
+        """Read the subscriptions of a channel in the order of their ids, and hold them still."""
+        query = (
+            select(subscriptions.c.data)
+            .where(subscriptions.c.team_id == self._team_id, subscriptions.c.channel_id == channel_id)
+            .order_by(subscriptions.c.id)
+            .with_for_update(key_share=True)
+        )
+        return [codec.load_subscription(data) for data in (await connection.scalars(query)).all()]
+
+    @retried
     async def move(self, request: Request, old_id: str, new_id: str, now: datetime) -> str:
         """Let all that is kept of a channel follow its new id; returns the id under which it is now.
 
@@ -195,16 +227,22 @@ class Subscriptions:
             ClaimLost: another replica did it.
         """
         async with self._database.begin() as connection:
+            await hold_audience(connection, self._database, self._team_id)
+            moved = await moves.follow(connection, self._team_id, old_id, new_id, now)
+            await moves.drop_digests(connection, moved)
+            await homes.changed(connection, self._database, self._team_id, now)
             back = timers_table.c.subject.startswith(f"{new_id}:{old_id}:", autoescape=True)
-            await connection.execute(timers_table.delete().where(timers_table.c.kind == TimerKind.MOVE, back))
-            found = await moves.follow(connection, self._database, self._team_id, old_id, new_id, now)
+            going_back = in_order(timers_table, timers_table.c.kind == TimerKind.MOVE, back)
+            await connection.execute(timers_table.delete().where(going_back))
             for number, after in enumerate(SWEPT_AFTER):
                 subject = f"{old_id}:{new_id}:{number}"
                 await timers.put(connection, self._database, TimerKind.MOVE, self._team_id, subject, now + after)
+            await moves.raise_there(connection, self._database, self._team_id, moved, now)
+            await moves.move_requests(connection, self._team_id, moved)
             await inbox.finish(connection, request.id)
-        self._ring()
-        return found
+        return moved.channel_id
 
+    @retried
     async def sweep(self, claim: TimerClaim, now: datetime) -> str:
         """Let what was written under a channel's old id meanwhile follow; returns the id under which it is now.
 
@@ -213,12 +251,16 @@ class Subscriptions:
         """
         old_id, new_id, _ = claim.subject.split(":")
         async with self._database.begin() as connection:
+            await hold_audience(connection, self._database, self._team_id)
+            moved = await moves.follow(connection, self._team_id, old_id, new_id, now)
+            await moves.drop_digests(connection, moved)
+            await homes.changed(connection, self._database, self._team_id, now)
             await timers.finish(connection, claim, None)
-            await timers.drop(connection, claim.kind, claim.subject)
-            found = await moves.follow(connection, self._database, self._team_id, old_id, new_id, now)
-        self._ring()
-        return found
+            await moves.raise_there(connection, self._database, self._team_id, moved, now)
+            await moves.move_requests(connection, self._team_id, moved)
+        return moved.channel_id
 
+    @retried
     async def resume(
         self,
         channel_id: str,
@@ -228,43 +270,51 @@ class Subscriptions:
     ) -> int:
         """Wake a channel's subscriptions up, and say so in the channel; returns how many rested."""
         async with self._database.begin() as connection:
-            resting = [one for one in await load_all(connection, self._team_id, channel_id) if one.paused]
+            await hold_audience(connection, self._database, self._team_id)
+            resting = [one for one in await self._hold(connection, channel_id) if one.paused]
             for subscription in resting:
                 await self._save(connection, replace(subscription, paused=None))
                 await audit.add(connection, of_subscription(subscription, Deed.RESUME, NOBODY, now))
             if resting:
                 data = codec.dump_message(tell(resting))
                 await outbox.add_row(connection, OutboxKind.NOTE, Address(self._team_id, channel_id), now, data=data)
-            for subscription in resting:
-                await self._begin(connection, subscription, next_digest_at(subscription), now)
-            await homes.changed(connection, self._team_id, now)
-        self._ring()
+                digests = {subscription.id: next_digest_at(subscription) for subscription in resting}
+                await self._begin(connection, channel_id, digests, now)
         return len(resting)
 
+    @retried
     async def add_digest(
         self, claim: TimerClaim, subscription: Subscription, message: Message | None, next_at: datetime, now: datetime
     ) -> None:
         """Send a digest, unless it is skipped, and note when the next one is due, in one transaction.
 
         Raises:
-            ClaimLost: another replica sent it.
+            ClaimLost: another replica sent it, or the subscription was ended or changed meanwhile.
         """
         async with self._database.begin() as connection:
-            await timers.finish(connection, claim, next_at)
-            await self._save(connection, subscription)
+            await self._save_digested(connection, subscription)
             if message:
                 address = Address(self._team_id, subscription.channel_id)
                 data = codec.dump_message(message)
                 await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=data)
-        self._ring()
+            await timers.finish(connection, claim, next_at)
 
-    async def _save(self, connection: AsyncConnection, subscription: Subscription) -> None:
+    async def _save_digested(self, connection: Transaction, subscription: Subscription) -> None:
+        """Note when a digest was sent, and nothing else: somebody may have changed the rest while it was made."""
+        query = select(subscriptions.c.data).where(subscriptions.c.id == subscription.id)
+        data = await connection.scalar(query.with_for_update(key_share=True))
+        current = codec.load_subscription(data) if data else None
+        if current is None or current.paused or current.digest != subscription.digest:
+            raise ClaimLost(f"subscription {subscription.id} was changed while its digest was made")
+        await self._save(connection, replace(current, digested_at=subscription.digested_at))
+
+    async def _save(self, connection: Transaction, subscription: Subscription) -> None:
         await connection.execute(
             update(subscriptions)
             .where(subscriptions.c.id == subscription.id)
             .values(data=codec.dump_subscription(subscription))
         )
 
-    def _ring(self) -> None:
-        self._outbox_rang.ring()
-        self._timers_rang.ring()
+
+def _by_id(subscription: Subscription) -> str:
+    return subscription.id

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
@@ -60,6 +61,7 @@ runs = Table(
     Column("id", Text, primary_key=True),
     Column("team_id", Text, nullable=False),
     Column("integration_id", Text, nullable=False),
+    Column("integration_type", Text, nullable=False, server_default=text("''")),
     Column("phase", Text, nullable=False),
     Column("outcome", Text),
     Column("requested_at", UtcTime, nullable=False),
@@ -94,6 +96,15 @@ runs = Table(
     ),
     Index("runs_ended", "ended_at"),
     Index("runs_of_integration", "team_id", "integration_id", "requested_at"),
+    Index("runs_of_type", "team_id", "integration_type", "requested_at"),
+    Index("runs_requested", "requested_at"),
+    Index(
+        "runs_late",
+        "team_id",
+        "integration_id",
+        sqlite_where=text("phase = 'late'"),
+        postgresql_where=text("phase = 'late'"),
+    ),
 )
 
 participants = Table(
@@ -104,6 +115,7 @@ participants = Table(
     Column("user_name", Text, nullable=False, default=""),
     Column("joined_at", UtcTime, nullable=False),
 )
+Index("participants_called", func.lower(participants.c.user_name))
 
 panels = Table(
     "panels",
@@ -180,6 +192,12 @@ outbox = Table(
     Index("outbox_of_message", "channel_id", "ts"),
     Index("outbox_of_thread", "channel_id", "thread_ts"),
     Index("outbox_of_alert", "alert_id"),
+    Index(
+        "outbox_answerable",
+        "response_until",
+        sqlite_where=text("response_url IS NOT NULL"),
+        postgresql_where=text("response_url IS NOT NULL"),
+    ),
 )
 
 inbox = Table(
@@ -222,6 +240,7 @@ audit = Table(
     Index("audit_of_integration", "team_id", "integration_id"),
     Index("audit_of_person", "team_id", "user_id"),
 )
+Index("audit_called", audit.c.team_id, func.lower(audit.c.user_name))
 
 snapshots = Table(
     "snapshots",
@@ -246,9 +265,11 @@ subscriptions = Table(
     Column("id", Text, primary_key=True),
     Column("team_id", Text, nullable=False),
     Column("channel_id", Text, nullable=False),
+    Column("target", Text, comment="of its data; NULL when an earlier version wrote it"),
     Column("data", Text, nullable=False, comment="core.subscriptions.Subscription"),
     Column("created_at", UtcTime, nullable=False),
-    Index("subscriptions_of_channel", "team_id", "channel_id"),
+    # One subscription a channel and target, held by the database; an index, because SQLite adds no constraint.
+    Index("subscriptions_once", "team_id", "channel_id", "target", unique=True),
 )
 
 sightings = Table(
@@ -277,7 +298,6 @@ incidents = Table(
         sqlite_where=text("closed_at IS NULL"),
         postgresql_where=text("closed_at IS NULL"),
     ),
-    Index("incidents_opened", "team_id", "opened_at"),
     Index("incidents_closed", "closed_at"),
 )
 
@@ -292,6 +312,13 @@ alerts = Table(
     Column("snoozed_by", Text, comment="who wants quiet; the rest of it is in the panel"),
     UniqueConstraint("incident_id", "channel_id", name="alerts_once"),
     Index("alerts_in_channel", "team_id", "channel_id"),
+    Index(
+        "alerts_snoozed",
+        "team_id",
+        "snoozed_by",
+        sqlite_where=text("snoozed_by IS NOT NULL"),
+        postgresql_where=text("snoozed_by IS NOT NULL"),
+    ),
 )
 
 timers = Table(
@@ -319,6 +346,7 @@ homes = Table(
     Column("team_id", Text, primary_key=True),
     Column("user_id", Text, primary_key=True),
     Column("opened_at", UtcTime, nullable=False),
+    Index("homes_opened", "opened_at"),
 )
 
 replicas = Table(

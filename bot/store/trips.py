@@ -20,13 +20,17 @@ def connect(database: str, **options: Any) -> Connection:
 class Connection(aiosqlite.Connection):
     """What SQLAlchemy works with in place of aiosqlite's own; only what it calls is here."""
 
-    _begins = False
+    _begins = ""
+    """With what the next statement begins a transaction; "" when one is open already."""
     _is_touched = False
     """Something was sent since the last end of a transaction."""
 
-    def begin(self) -> None:
-        """Take the write lock with the next statement: a read that turns into a write half-way could only fail."""
-        self._begins = True
+    def begin(self, *, writes: bool = True) -> None:
+        """Begin with the next statement, and take the write lock with it when anything is to be written.
+
+        A read that turns into a write half-way could only fail.
+        """
+        self._begins = "BEGIN IMMEDIATE" if writes else "BEGIN"
 
     def cursor(self) -> Cursor:  # type: ignore[override]
         """Make a cursor, which costs nothing yet."""
@@ -34,20 +38,20 @@ class Connection(aiosqlite.Connection):
 
     async def run(self, sql: str, parameters: Any, *, many: bool) -> _Ran:
         """Run a statement and bring back all that it gives."""
-        begins, self._begins, self._is_touched = self._begins, False, True
+        begins, self._begins, self._is_touched = self._begins, "", True
         ran: _Ran = await self._execute(_run, self._conn, sql, parameters, begins=begins, many=many)  # type: ignore[no-untyped-call]
         return ran
 
     async def commit(self) -> None:
         """Commit, when there is anything to commit."""
-        self._begins = False
+        self._begins = ""
         if self._is_touched:
             await super().commit()
             self._is_touched = False
 
     async def rollback(self) -> None:
         """Roll back, when there is anything to roll back."""
-        self._begins = False
+        self._begins = ""
         if self._is_touched:
             await super().rollback()
             self._is_touched = False
@@ -108,9 +112,9 @@ class _Ran:
         self.rows: list[Any] = []
 
 
-def _run(connection: sqlite3.Connection, sql: str, parameters: Any, *, begins: bool, many: bool) -> _Ran:
+def _run(connection: sqlite3.Connection, sql: str, parameters: Any, *, begins: str, many: bool) -> _Ran:
     if begins:
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(begins)
     ran = _Ran()
     cursor = connection.cursor()
     try:

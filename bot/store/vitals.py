@@ -67,10 +67,9 @@ class Vitals:
 
     async def alive(self, now: datetime) -> int:
         """Count the processes that work on it."""
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             return await replicas.count_alive(connection, now)
 
     async def newest_runs(self, limit: int) -> list[SyncRun]:
         """Read the newest runs of every workspace, the newest first."""
-        async with self._database.begin() as connection:
-            return await runs.past(connection, None, None, "", limit)
+        return await runs.past(self._database, None, None, "", limit)

@@ -94,9 +94,9 @@ async def start(store, make, request=None, integration="int_1", **options):
     request = request or make.press()
     await store.add_request(request)
     options = {"action": "resync"} | options
-    return await store.start_sync(
-        request, make.integration(integration), make.clock.now, patience=Patience(), **options
-    )
+    if isinstance(integration, str):
+        integration = make.integration(integration)
+    return await store.start_sync(request, integration, make.clock.now, patience=Patience(), **options)
 
 
 @pytest.fixture

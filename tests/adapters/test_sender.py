@@ -500,7 +500,9 @@ async def test_private_status_can_be_redrawn(bench):
     url = bench.slack.envelopes[-1].payload["response_url"]
     press = bench.make.press(channel="C0GENERAL", ephemeral=True, response_url=url)
     await bench.store.add_request(press)
-    await bench.store.redraw_panel(press, replace(panel, stale_reason="no answer"), bench.clock.now)
+    await bench.store.redraw_panel(
+        press, panel.id, lambda shown: replace(shown, stale_reason="no answer"), bench.clock.now
+    )
     await bench.send_all()
     (again,) = bench.slack.ephemerals("UANA")
     assert again["ts"] == shown["ts"]
@@ -520,7 +522,7 @@ async def test_private_status_that_cannot_change_any_more_is_left(bench):
     shown = len(bench.slack.ephemerals("UANA"))
     press = bench.make.press()
     await bench.store.add_request(press)
-    await bench.store.redraw_panel(press, panel, bench.clock.now)
+    await bench.store.redraw_panel(press, panel.id, lambda shown: shown, bench.clock.now)
     await bench.send_all()
     for _ in range(6):
         await bench.send_all(30)

@@ -18,7 +18,6 @@ from bot.core.models import Message, Outcome, Person
 from bot.core.subscriptions import PauseReason, Subscription
 from bot.store import audit, schema
 from bot.store.audit import Audit
-from bot.store.bell import Bell
 from bot.store.database import Database
 from bot.store.outbox import Address
 from bot.store.subscriptions import Subscriptions
@@ -198,7 +197,7 @@ def subscription(clock, **changes):
 
 async def test_subscriptions_are_audited(store, database, make, clock):
     """Subscribing, resting, going on and ending are entries; what the bot did by itself names nobody."""
-    subscriptions = Subscriptions(database, TEAM, outbox_rang=Bell(), timers_rang=Bell())
+    subscriptions = Subscriptions(database, TEAM)
     address, message = Address(TEAM, "C0DATA"), Message("Done.")
     one = subscription(clock, target="stripe")
     asked, ended = make.command("subscribe stripe"), make.command("unsubscribe", user="UBEN")

@@ -172,7 +172,7 @@ async def _stand_still(database, claim, *, prepared=False):
     Between preparing a statement and running it, the server takes the session for an active one.
     """
     async with database.begin() as connection:
-        await connection.execute(select(runs).with_for_update())
+        await connection.execute(select(runs).order_by(runs.c.id).with_for_update(key_share=True))
         if prepared:
             raw = await connection.get_raw_connection()
             await raw.driver_connection.prepare("SELECT id FROM runs WHERE phase = 'new'")

@@ -58,8 +58,8 @@ class Processes(RuleBasedStateMachine):
 
         async def opened():
             stores = {owner: Store(Database(self.url), owner=owner, lease_s=LEASE_S) for owner in OWNERS}
-            async with stores["a"]._database.begin() as connection:
-                for table in reversed(metadata.sorted_tables):
+            for table in reversed(metadata.sorted_tables):
+                async with stores["a"]._database.begin() as connection:
                     await connection.execute(delete(table))
             return stores
 

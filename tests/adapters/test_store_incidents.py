@@ -17,7 +17,6 @@ from bot.core.requests import Origin, Request, RequestKind
 from bot.core.subscriptions import News, PauseReason, Style, Subscription
 from bot.store import codec
 from bot.store.alerts import RAISED_TOGETHER
-from bot.store.bell import Bell
 from bot.store.database import Database
 from bot.store.homes import TOGETHER_S, Homes
 from bot.store.incidents import TOGETHER, Incidents, SeenTogether, Standing
@@ -41,9 +40,8 @@ class Replica:
         self.database = Database(database_url)
         self.clock = clock
         self.timers = Timers(self.database, owner=name, lease_s=10)
-        rings = {"outbox_rang": Bell(), "timers_rang": Bell()}
-        self.incidents = Incidents(self.database, TEAM, rules=RULES, **rings)
-        self.subscriptions = Subscriptions(self.database, TEAM, **rings)
+        self.incidents = Incidents(self.database, TEAM, rules=RULES)
+        self.subscriptions = Subscriptions(self.database, TEAM)
 
     async def see(self, *integrations, whole=True):
         """Weigh a look of this moment, and return what changed."""
@@ -207,7 +205,7 @@ async def test_the_same_again_is_not_written(one, seen, clock):
 
 async def test_homes_follow_what_they_show(one, store, make, seen, clock):
     """An App Home is drawn anew when an integration is seen in another state, incident or not, and only then."""
-    homes = Homes(one.database, TEAM, timers_rang=Bell())
+    homes = Homes(one.database, TEAM)
     await one.see(seen["fine"])
     assert await one.timers.next_at() is None
     request = make.command("home")

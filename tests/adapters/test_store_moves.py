@@ -16,7 +16,6 @@ from bot.core.models import Integration, Message, Person
 from bot.core.requests import ChannelNews, RequestKind
 from bot.core.subscriptions import ALL, Subscription
 from bot.store import codec
-from bot.store.bell import Bell
 from bot.store.database import Database
 from bot.store.incidents import Incidents, SeenTogether
 from bot.store.outbox import Address, OutboxKind
@@ -34,9 +33,8 @@ class Bench:
 
     def __init__(self, database, store, clock, make):
         self.database, self.store, self.clock, self.make = database, store, clock, make
-        rings = {"outbox_rang": Bell(), "timers_rang": Bell()}
-        self.subscriptions = Subscriptions(database, TEAM, **rings)
-        self.incidents = Incidents(database, TEAM, rules=Rules(confirm_s=0), **rings)
+        self.subscriptions = Subscriptions(database, TEAM)
+        self.incidents = Incidents(database, TEAM, rules=Rules(confirm_s=0))
         self.timers = Timers(database, owner="replica-0", lease_s=10)
 
     async def rows(self, table):

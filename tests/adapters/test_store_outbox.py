@@ -362,7 +362,7 @@ async def test_row_edits_are_not_paced_by_progress(store, make, clock):
     await store.add_request(press)
     await store.add_panel(request, panel, HERE, clock.now)
     await store.mark_posted(await claim_one(store, clock), "C0DATA", "1.0", clock.now)
-    await store.redraw_panel(press, replace(panel, page=1), clock.now)
+    await store.redraw_panel(press, panel.id, lambda shown: replace(shown, page=1), clock.now)
     item = await claim_one(store, clock)
     assert (await store.load_panel_view(item.panel_id))[0].page == 1
     saved = await store.load_panel(panel.id)
@@ -390,7 +390,7 @@ async def test_press_renews_the_response_url(store, make, clock):
     clock.advance(3600)
     press = make.press(ephemeral=True, response_url="https://hooks.slack.com/new")
     await store.add_request(press)
-    await store.redraw_panel(press, panel, clock.now)
+    await store.redraw_panel(press, panel.id, lambda shown: shown, clock.now)
     item = await claim_one(store, clock)
     assert item.response_url == "https://hooks.slack.com/new"
     assert item.is_shown

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from bot.core.errors import ClaimLost
 from bot.core.models import Message
+from bot.store.bell import Work
 from bot.store.outbox import Address
 from bot.store.tables import inbox, outbox
 from bot.store.tables import panels as panels_table
@@ -156,10 +157,11 @@ async def test_saved_request_rings(store, make):
     """A new request wakes this process's loop; a redelivery does not."""
     request = make.command()
     await store.add_request(request)
-    assert store.requests_rang._event.is_set()
-    store.requests_rang._event.clear()
+    bell = store._database.bells[Work.REQUESTS]
+    assert bell.is_rung
+    await bell.wait(0)
     await store.add_request(request)
-    assert not store.requests_rang._event.is_set()
+    assert not bell.is_rung
 
 
 async def test_next_request_counts_leases(store, make, clock):

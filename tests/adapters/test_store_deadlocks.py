@@ -1,0 +1,207 @@
+"""Transactions that meet on PostgreSQL never wait for each other in a circle; each statement takes its time here."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import time, timedelta
+
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.util import await_only
+
+from bot.core.alerts import Snooze
+from bot.core.digest_time import next_digest_at
+from bot.core.errors import ClaimLost, StoreUnavailable
+from bot.core.incidents import Rules
+from bot.core.models import Integration, Message, Person, Telling
+from bot.core.requests import Origin, Request, RequestKind
+from bot.core.subscriptions import DigestTime, PauseReason, Subscription
+from bot.store.database import Database
+from bot.store.homes import Homes
+from bot.store.incidents import Incidents, SeenTogether
+from bot.store.outbox import Address
+from bot.store.store import Store
+from bot.store.subscriptions import Subscriptions
+from bot.store.tables import alerts
+from bot.store.timers import TimerKind, Timers
+from tests.adapters.conftest import TEAM
+
+pytestmark = pytest.mark.postgres
+
+ROUNDS = 16
+STATEMENT_S = 0.003
+ANA = Person("UANA", "ana")
+HELLO = Message("hello")
+MORNING = DigestTime(at=time(9), weekdays=frozenset(range(7)), zone="UTC")
+
+
+class Replica:
+    """One process whose statements each take a few milliseconds, as over a network."""
+
+    def __init__(self, url, name, deadlocks):
+        self.database = Database(url)
+        event.listen(self.database.engine.sync_engine, "before_cursor_execute", slowly)
+        event.listen(self.database.engine.sync_engine, "connect", impatient)
+        event.listen(self.database.engine.sync_engine, "handle_error", noting(deadlocks))
+        self.store = Store(self.database, owner=name)
+        self.timers = Timers(self.database, owner=name, lease_s=10)
+        self.incidents = Incidents(self.database, TEAM, rules=Rules(confirm_s=5))
+        self.subscriptions = Subscriptions(self.database, TEAM)
+        self.homes = Homes(self.database, TEAM)
+
+
+def slowly(*_):
+    """Let a statement take its time."""
+    await_only(asyncio.sleep(STATEMENT_S))
+
+
+def impatient(connection, _record):
+    """Have PostgreSQL look for circles soon."""
+    cursor = connection.cursor()
+    cursor.execute("SET deadlock_timeout = '50ms'")
+    cursor.close()
+    connection.commit()
+
+
+def noting(deadlocks):
+    """Note what PostgreSQL ends as a deadlock."""
+
+    def note(context):
+        if getattr(context.original_exception, "sqlstate", None) == "40P01":
+            deadlocks.append(str(context.statement))
+
+    return note
+
+
+@pytest.fixture
+async def world(postgres_url, make, clock):
+    """Two replicas, and a channel that was told of an incident."""
+    world = World(postgres_url, make, clock)
+    try:
+        await world.prepare()
+        yield world
+    finally:
+        for replica in (world.one, world.other):
+            await replica.database.close()
+
+
+class World:
+    """What the tests of this file begin with, and what they do again and again."""
+
+    def __init__(self, url, make, clock):
+        self.make, self.clock, self.deadlocks = make, clock, []
+        self.one, self.other = (Replica(url, name, self.deadlocks) for name in ("one", "other"))
+        self.times = 0
+
+    async def asked(self, kind=RequestKind.PRESS, channel="C0DATA", user="UANA"):
+        """Save a request of somebody's."""
+        self.times += 1
+        origin = Origin(TEAM, replace(ANA, id=user), channel, message_ts="100.000001")
+        request = Request(f"asked-{self.times}", kind, origin, self.clock.now)
+        await self.one.store.add_request(request)
+        return request
+
+    async def prepare(self):
+        """Subscribe, open an App Home, and see an integration fail."""
+        await self.subscribe()
+        await self.one.homes.open(await self.asked(), self.clock.now)
+        for _ in range(2):
+            await self.see(self.one, "it broke")
+            self.clock.advance(5)
+        async with self.one.database.begin() as connection:
+            self.alert_id = await connection.scalar(select(alerts.c.id))
+        for item in await self.one.store.claim_outbox(self.clock.now, 50):
+            await self.one.store.mark_posted(item, "C0DATA", f"1.{item.id[-6:]}", self.clock.now)
+
+    async def subscribe(self, id_="sub_1", digest=None):
+        """Subscribe the channel to everything."""
+        subscription = Subscription(id_, TEAM, "C0DATA", ANA, self.clock.now, digest=digest)
+        due_at = next_digest_at(digest, self.clock.now) if digest else None
+        address = Address(TEAM, "C0DATA", user_id="UANA")
+        await self.one.subscriptions.add(await self.asked(), subscription, HELLO, address, due_at, self.clock.now)
+        return subscription
+
+    async def see(self, replica, words):
+        """Weigh a look at the integration."""
+        failing = Integration("int_1", "stripe", "error", self.clock.now - timedelta(hours=1), words)
+        await replica.incidents.observe(SeenTogether((failing,), self.clock.now, whole=False), self.clock.now)
+
+    async def at_once(self, number, *works):
+        """Do things at the same moment, the last a little later each time; to lose a claim is fine."""
+
+        async def later(work, statements):
+            await asyncio.sleep(statements * STATEMENT_S)
+            await work
+
+        *first, last = works
+        done = await asyncio.gather(*first, later(last, number), return_exceptions=True)
+        wrong = [
+            one for one in done if isinstance(one, Exception) and not isinstance(one, ClaimLost | StoreUnavailable)
+        ]
+        if wrong:
+            raise ExceptionGroup("what was done at once", wrong)
+
+
+async def test_a_save_of_a_run_meets_a_look_at_its_integration(world, make, clock, click):
+    """A decision about a run and a change of the same integration's incident redraw the same messages and App Homes."""
+    await click(world.one.store, make)
+    [claim] = await world.one.store.claim_runs(clock.now, 1)
+    for number in range(ROUNDS):
+        clock.advance(10)
+        decision = make.watching(claim.run, in_s=0, tell=(Telling.PROGRESS, Telling.ROW))
+        await world.at_once(
+            number,
+            world.see(world.other, ("the account was closed", "the password is wrong")[number % 2]),
+            world.one.store.save(claim, decision, clock.now),
+        )
+        claim = ((await world.one.store.claim_runs(clock.advance(20), 1)) or [claim])[0]
+    assert world.deadlocks == []
+
+
+async def test_a_snooze_meets_the_end_of_a_snooze(world, clock):
+    """Somebody snoozes an incident at the moment in which its earlier snooze ends."""
+    for number in range(ROUNDS):
+        until = Snooze(ANA, clock.now + timedelta(seconds=1))
+        await world.one.incidents.snooze(await world.asked(), world.alert_id, until, clock.now)
+        clock.advance(2)
+        claims = await world.other.timers.claim(clock.now, 20)
+        [ending] = [claim for claim in claims if claim.kind is TimerKind.SNOOZE]
+        again = Snooze(ANA, clock.now + timedelta(hours=1))
+        await world.at_once(
+            number,
+            world.one.incidents.snooze(await world.asked(), world.alert_id, again, clock.now),
+            world.other.incidents.end_snooze(ending, clock.now),
+        )
+        clock.advance(20)
+    assert world.deadlocks == []
+
+
+async def test_a_digest_meets_a_channel_that_is_closed(world, clock):
+    """A channel is archived at the moment in which its digest is saved."""
+    for number in range(ROUNDS):
+        subscription = await world.subscribe(f"sub_digest_{number}", MORNING)
+        clock.advance(86400)
+        claims = await world.other.timers.claim(clock.now, 20)
+        [due] = [claim for claim in claims if claim.kind is TimerKind.DIGEST]
+        next_at = clock.now + timedelta(days=1)
+        await world.at_once(
+            number,
+            world.other.subscriptions.add_digest(due, subscription, HELLO, next_at, clock.now),
+            world.one.subscriptions.pause("C0DATA", PauseReason.ARCHIVED, lambda _: HELLO, clock.now),
+        )
+        await world.one.subscriptions.resume("C0DATA", lambda _: HELLO, lambda _: None, clock.now)
+    assert world.deadlocks == []
+
+
+async def test_a_snooze_meets_a_change_of_its_incident(world, clock):
+    """Somebody snoozes an incident at the moment in which it changes."""
+    for number in range(ROUNDS):
+        clock.advance(10)
+        until = Snooze(ANA, clock.now + timedelta(hours=1))
+        await world.at_once(
+            number,
+            world.see(world.other, ("the account was closed", "the password is wrong")[number % 2]),
+            world.one.incidents.snooze(await world.asked(), world.alert_id, until, clock.now),
+        )
+    assert world.deadlocks == []

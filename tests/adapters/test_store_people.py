@@ -1,0 +1,432 @@
+"""People who use everything at once: nothing of theirs is lost, done twice or kept for ever; on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import time, timedelta
+
+import pytest
+import pytest_asyncio
+from alembic import command
+from sqlalchemy import func, select, text
+
+from bot.core.alerts import Snooze
+from bot.core.digest_time import next_digest_at
+from bot.core.errors import ClaimLost
+from bot.core.incidents import Rules
+from bot.core.models import Integration, Message, Person
+from bot.core.panels import gone_stale, refreshed
+from bot.core.requests import Origin, Request, RequestKind
+from bot.core.subscriptions import DigestTime, Subscription
+from bot.store import codec, schema
+from bot.store.database import Database
+from bot.store.homes import LOOKED_AT_FOR, Homes
+from bot.store.incidents import Incidents, SeenTogether
+from bot.store.outbox import Address, OutboxKind
+from bot.store.retention import Retention
+from bot.store.store import Store
+from bot.store.subscriptions import Subscriptions
+from bot.store.tables import alerts, homes, outbox, runs, subscriptions, timers
+from bot.store.timers import TimerKind, Timers
+from tests.adapters.conftest import TEAM
+
+ANA = Person("UANA", "ana")
+BEN = Person("UBEN", "ben")
+HELLO = Message("hello")
+HERE = Address(TEAM, "C0DATA", user_id="UANA")
+MORNING = DigestTime(time(9), frozenset(range(7)), "UTC")
+
+
+class Replica:
+    """One process."""
+
+    def __init__(self, url, name, clock):
+        self.database, self.clock = Database(url), clock
+        self.store = Store(self.database, owner=name)
+        self.timers = Timers(self.database, owner=name, lease_s=10)
+        self.incidents = Incidents(self.database, TEAM, rules=Rules(confirm_s=5))
+        self.subscriptions = Subscriptions(self.database, TEAM)
+        self.homes = Homes(self.database, TEAM)
+        self.asked = 0
+
+    async def request(self, person=ANA):
+        """Save a request of somebody's."""
+        self.asked += 1
+        origin = Origin(TEAM, person, "C0DATA", message_ts="100.000001")
+        request = Request(f"{id(self)}-{self.asked}", RequestKind.PRESS, origin, self.clock.now)
+        await self.store.add_request(request)
+        return request
+
+    async def subscribe(self, person, id_, digest=MORNING):
+        """Subscribe the channel to everything."""
+        made = Subscription(id_, TEAM, "C0DATA", person, self.clock.now, digest=digest)
+        digest_at = next_digest_at(digest, self.clock.now) if digest else None
+        request = await self.request(person)
+        await self.subscriptions.add(request, made, HELLO, HERE, digest_at, self.clock.now)
+        return made
+
+    async def fail(self):
+        """See an integration fail, for sure, and return the channel's alert of it."""
+        failing = Integration("int_1", "stripe", "error", self.clock.now - timedelta(hours=1), "it broke")
+        for _ in range(2):
+            await self.incidents.observe(SeenTogether((failing,), self.clock.now, whole=False), self.clock.now)
+            self.clock.advance(5)
+        return await self.read(select(alerts.c.id).where(alerts.c.team_id == TEAM, alerts.c.channel_id == "C0DATA"))
+
+    async def read(self, query):
+        """Ask for one value."""
+        async with self.database.read() as connection:
+            return await connection.scalar(query)
+
+    async def count(self, table, *conditions):
+        """Count rows."""
+        return await self.read(select(func.count()).select_from(table).where(*conditions))
+
+    async def due(self, kind):
+        """Claim what is due of a kind."""
+        return [claim for claim in await self.timers.claim(self.clock.now, 50) if claim.kind is kind]
+
+
+@pytest_asyncio.fixture
+async def replicas(database_url, clock):
+    """Two processes on one database."""
+    made = [Replica(database_url, name, clock) for name in ("one", "other")]
+    yield made
+    for replica in made:
+        await replica.database.close()
+
+
+@pytest.fixture
+def one(replicas):
+    """The first of them."""
+    return replicas[0]
+
+
+# --- subscriptions ---------------------------------------------------------------------------------------------
+
+
+async def test_two_people_who_subscribe_at_once_make_one_subscription(replicas, one, clock):
+    """Through two replicas, to the same target, at the same moment: one subscription, and one digest."""
+    for number in range(5):
+        await asyncio.gather(
+            *(
+                replica.subscribe(person, f"sub_{number}_{person.id}")
+                for replica, person in zip(replicas, (ANA, BEN), strict=True)
+            )
+        )
+        assert await one.count(subscriptions) == 1
+    [subscription] = await one.subscriptions.of_channel("C0DATA")
+    clock.advance(86400)
+    claims = await one.due(TimerKind.DIGEST)
+    sent = [claim for claim in claims if await one.subscriptions.load(claim.subject)]
+    assert [claim.subject for claim in sent] == [subscription.id]
+
+
+async def test_the_database_itself_holds_one_subscription_a_target(one, clock):
+    """Whoever saves a second one, without knowing of the first, replaces it."""
+    await one.subscribe(ANA, "sub_a")
+    made = Subscription("sub_b", TEAM, "C0DATA", BEN, clock.now)
+    async with one.database.begin() as connection:
+        await one.subscriptions._put(connection, made, [])
+    assert await one.subscriptions.of_channel("C0DATA") == [made]
+
+
+async def test_a_digest_of_what_was_changed_meanwhile_is_not_sent(one, clock):
+    """A subscription that is replaced while its digest is made sends none; the new one sends its own."""
+    made = await one.subscribe(ANA, "sub_a")
+    clock.advance(86400)
+    [claim] = await one.due(TimerKind.DIGEST)
+    await one.subscribe(BEN, "sub_b")
+    before = await one.count(outbox)
+    with pytest.raises(ClaimLost):
+        await one.subscriptions.add_digest(claim, made, HELLO, clock.now + timedelta(days=1), clock.now)
+    assert await one.count(outbox) == before
+
+
+async def test_an_unsubscription_brings_nothing_back(one, clock):
+    """Who ends a digest of a subscription that somebody replaced meanwhile neither fails nor makes a second one."""
+    earlier = await one.subscribe(ANA, "sub_a")
+    later = await one.subscribe(BEN, "sub_b")
+    kept = replace(earlier, digest=None)
+    await one.subscriptions.remove(await one.request(), [earlier], [kept], HELLO, HERE, clock.now)
+    assert await one.subscriptions.of_channel("C0DATA") == [later]
+
+
+async def test_an_incident_that_opens_while_somebody_subscribes_is_told(postgres_url, clock):
+    """Of a look and a subscription at the same moment one sees the other: the channel is told once."""
+    for number in range(4):
+        replicas = [Replica(postgres_url, name, clock) for name in ("one", "other")]
+        failing = Integration(f"int_{number}", "stripe", "error", clock.now - timedelta(hours=1), "it broke")
+        look = SeenTogether((failing,), clock.now, whole=False)
+        await replicas[0].incidents.observe(look, clock.now)
+        clock.advance(5)
+        await asyncio.gather(
+            replicas[0].incidents.observe(replace(look, at=clock.now), clock.now),
+            replicas[1].subscribe(ANA, f"sub_{number}"),
+        )
+        assert await replicas[0].count(alerts) == number + 1
+        for replica in replicas:
+            await replica.database.close()
+
+
+@pytest.mark.parametrize("newest", ["sub_1", "sub_2"])
+async def test_earlier_duplicates_become_one(empty_url, clock, newest):
+    """What two people made at once before is merged: the newest stays, with its digest, and no other."""
+    database = Database(empty_url)
+    async with database.begin() as connection:
+        await connection.run_sync(lambda sync: command.upgrade(schema._config(sync), "0006"))
+        for id_ in ("sub_1", "sub_2"):
+            at = clock.now + timedelta(seconds=id_ == newest)
+            made = Subscription(id_, TEAM, "C0DATA", ANA, at, digest=MORNING)
+            columns = {"id": id_, "team": TEAM, "data": codec.dump_subscription(made), "at": at.timestamp()}
+            if not database.is_sqlite:
+                columns["at"] = at
+            await connection.execute(
+                text(
+                    "INSERT INTO subscriptions (id, team_id, channel_id, data, created_at) "
+                    "VALUES (:id, :team, 'C0DATA', :data, :at)"
+                ),
+                columns,
+            )
+            await connection.execute(
+                text(
+                    "INSERT INTO timers (id, team_id, kind, subject, due_at, version) "
+                    "VALUES ('digest:' || :id, :team, 'digest', :id, :at, 0)"
+                ),
+                {name: columns[name] for name in ("id", "team", "at")},
+            )
+    await schema.upgrade(database)
+    kept = await Subscriptions(database, TEAM).all()
+    assert [subscription.id for subscription in kept] == [newest]
+    async with database.read() as connection:
+        assert (await connection.scalars(select(timers.c.id))).all() == [f"digest:{newest}"]
+        assert (await connection.scalars(select(subscriptions.c.target))).all() == ["all"]
+    await database.close()
+
+
+# --- history and durations -------------------------------------------------------------------------------------
+
+
+async def test_a_rare_type_has_its_history_and_learns(store, make, clock, click):
+    """Newer runs of other types, however many, hide none of a type's, nor how long they take."""
+    for number in range(3):
+        await finished(store, make, clock, click, f"rare_{number}", "rare")
+    for number in range(60):
+        await finished(store, make, clock, click, f"int_{number}", "stripe")
+    past = await store.past_runs(TEAM, ("rare_9",), "rare", 5)
+    assert [run.integration_id for run in past] == ["rare_2", "rare_1", "rare_0"]
+    opened = await click(store, make, make.press(), integration=Integration("rare_new", "rare", "error"))
+    assert opened.run.expected is not None
+
+
+async def finished(store, make, clock, click, id_, type_):
+    """Have a sync that succeeds after half a minute."""
+    clock.advance(60)
+    opened = await click(store, make, make.press(), integration=Integration(id_, type_, "error"))
+    started_at = opened.run.requested_at
+    [claim] = await store.claim_runs(clock.now, 1)
+    clock.advance(30)
+    decision = make.ended(claim.run)
+    await store.save(claim, replace(decision, run=replace(decision.run, accepted_at=started_at)), clock.now)
+
+
+async def test_the_history_of_several_integrations_is_the_newest_of_all(store, make, clock, click):
+    """Of those that a word matches, the newest runs are shown, whose ever they are."""
+    for id_ in ("int_1", "int_2", "int_1", "int_3"):
+        await finished(store, make, clock, click, id_, "stripe")
+    past = await store.past_runs(TEAM, ("int_1", "int_2"), "", 2)
+    assert [run.integration_id for run in past] == ["int_1", "int_2"]
+
+
+async def test_earlier_runs_are_given_their_type(empty_url, clock):
+    """A run that an earlier version saved is found by the type that stands in its data."""
+    database = Database(empty_url)
+    async with database.begin() as connection:
+        await connection.run_sync(lambda sync: command.upgrade(schema._config(sync), "0006"))
+        at = clock.now.timestamp() if database.is_sqlite else clock.now
+        await connection.execute(
+            text(
+                "INSERT INTO runs (id, team_id, integration_id, phase, requested_at, data, version) "
+                "VALUES ('run_1', 'T', 'i', 'done', :at, :data, 0)"
+            ),
+            {"at": at, "data": json.dumps({"id": "run_1", "integration_type": "näh \N{PILE OF POO}"})},
+        )
+    await schema.upgrade(database)
+    async with database.read() as connection:
+        assert await connection.scalar(select(runs.c.integration_type)) == "näh \N{PILE OF POO}"
+    await database.close()
+
+
+# --- App Homes and timers --------------------------------------------------------------------------------------
+
+
+async def test_who_looked_long_ago_causes_nothing(one, clock):
+    """Three hundred people who opened their App Home a month ago cost no timer when something changes."""
+    for number in range(300):
+        async with one.database.begin() as connection:
+            opened = {"team_id": TEAM, "user_id": f"U{number:03}", "opened_at": clock.now - timedelta(days=30)}
+            await connection.execute(homes.insert().values(**opened))
+    await one.homes.open(await one.request(), clock.now)
+    assert len(await one.due(TimerKind.HOME)) == 1
+    await one.fail()
+    assert await one.count(timers, timers.c.kind == TimerKind.HOME) == 1
+
+
+async def test_who_opens_it_again_has_it_drawn(one, clock):
+    """An App Home that was left for long is drawn when it is opened, and follows from then on."""
+    await one.homes.open(await one.request(), clock.now)
+    [claim] = await one.due(TimerKind.HOME)
+    await one.timers.finish(claim, None)
+    clock.advance(LOOKED_AT_FOR.total_seconds() + 1)
+    await one.fail()
+    assert await one.due(TimerKind.HOME) == []
+    await one.homes.open(await one.request(), clock.now)
+    [claim] = await one.due(TimerKind.HOME)
+    await one.timers.finish(claim, None)
+    assert await one.homes.opened_at("UANA", clock.now) == clock.now
+    await one.incidents.observe(SeenTogether((), clock.now, whole=True), clock.now)
+    clock.advance(2)
+    assert len(await one.due(TimerKind.HOME)) == 1
+
+
+async def test_timers_that_are_done_are_gone(one, clock):
+    """The table of timers does not grow with the snoozes that ended and the App Homes that were drawn."""
+    await one.subscribe(ANA, "sub_a", digest=None)
+    alert_id = await one.fail()
+    for _ in range(3):
+        until = Snooze(ANA, clock.now + timedelta(hours=1))
+        await one.incidents.snooze(await one.request(), alert_id, until, clock.now)
+        clock.advance(3601)
+        for ending in await one.due(TimerKind.SNOOZE):
+            await one.incidents.end_snooze(ending, clock.now)
+    await one.homes.open(await one.request(), clock.now)
+    for drawing in await one.due(TimerKind.HOME):
+        await one.timers.finish(drawing, None)
+    assert await one.count(timers, timers.c.kind != TimerKind.WATCH) == 0
+
+
+async def test_who_holds_a_timer_that_is_gone_does_not_hold_the_next(one, clock):
+    """A snooze that was dropped while a frozen process held its end, and is made again, does not end with the first."""
+    await one.timers.put(TimerKind.SNOOZE, TEAM, "pnl_1", clock.now)
+    [frozen] = await one.due(TimerKind.SNOOZE)
+    await one.timers.finish(frozen, None)
+    await one.timers.put(TimerKind.SNOOZE, TEAM, "pnl_1", clock.now)
+    await one.due(TimerKind.SNOOZE)
+    with pytest.raises(ClaimLost):
+        await one.timers.finish(frozen, None)
+
+
+async def test_homes_of_people_who_are_gone_are_deleted(one, clock):
+    """Who has not opened their App Home for as long as anything is kept is forgotten."""
+    await one.homes.open(await one.request(), clock.now)
+    clock.advance(91 * 86400)
+    await Retention(one.database).purge(clock.now - timedelta(days=90))
+    assert await one.count(homes) == 0
+
+
+async def test_a_snooze_of_what_is_over_leaves_the_request_to_be_answered(one, clock):
+    """Who snoozes what is over meanwhile still hears so."""
+    await one.subscribe(ANA, "sub_a")
+    alert_id = await one.fail()
+    await one.incidents.observe(SeenTogether((), clock.now, whole=True), clock.now)
+    request = await one.request()
+    assert not await one.incidents.snooze(request, alert_id, Snooze(ANA), clock.now)
+    await one.store.add_note(request, Message("It is over."), HERE, clock.now)
+
+
+# --- messages with buttons -------------------------------------------------------------------------------------
+
+
+async def test_a_slow_refresh_leaves_the_page_that_somebody_turned_to(store, make, clock):
+    """Refresh and Next beside each other: what each of the two changes stays."""
+    panel = await posted(store, make, clock)
+    refresh, turn = make.press(), make.press("UBEN")
+    for request in (refresh, turn):
+        await store.add_request(request)
+    await store.redraw_panel(turn, panel.id, lambda shown: replace(shown, page=1), clock.now)
+    newer = (make.integration("int_9"),)
+    await store.redraw_panel(refresh, panel.id, lambda shown: refreshed(shown, newer, clock.now), clock.now)
+    shown = await store.load_panel(panel.id)
+    assert (shown.page, shown.integrations) == (1, newer)
+
+
+async def test_older_knowledge_changes_nothing(store, make, clock):
+    """A look that was slow and brings what was so earlier neither takes the place of a newer one nor calls it stale."""
+    panel = await posted(store, make, clock)
+    earlier = clock.now
+    newer = (make.integration("int_9"),)
+    for change in (
+        lambda shown: refreshed(shown, newer, clock.advance(10)),
+        lambda shown: refreshed(shown, (), earlier),
+        lambda shown: gone_stale(shown, "no answer", earlier),
+    ):
+        press = make.press()
+        await store.add_request(press)
+        await store.redraw_panel(press, panel.id, change, clock.now)
+    shown = await store.load_panel(panel.id)
+    assert (shown.integrations, shown.stale_reason) == (newer, "")
+
+
+async def posted(store, make, clock):
+    """Show a panel."""
+    request, panel = make.command(), make.panel("int_1", "int_2")
+    await store.add_request(request)
+    await store.add_panel(request, panel, HERE, clock.now)
+    (item,) = await store.claim_outbox(clock.now, 5)
+    await store.mark_posted(item, "C0DATA", "1.0", clock.now)
+    return panel
+
+
+async def test_giving_up_leaves_what_came_meanwhile(store, make, clock):
+    """A version that came while an older one was held, and could not be shown, is tried for itself."""
+    panel = await posted(store, make, clock)
+    for page in (1, 2):
+        press = make.press()
+        await store.add_request(press)
+        await store.redraw_panel(press, panel.id, lambda shown, page=page: replace(shown, page=page), clock.now)
+        if page == 1:
+            (held,) = await store.claim_outbox(clock.now, 5)
+    await store.give_up(held)
+    (item,) = await store.claim_outbox(clock.now, 5)
+    assert (item.kind, item.version) == (OutboxKind.PANEL, held.version + 1)
+    await store.give_up(item)
+    assert await store.claim_outbox(clock.now + timedelta(days=1), 5) == []
+
+
+# --- claims and reads ------------------------------------------------------------------------------------------
+
+
+async def test_no_claim_takes_more_than_it_asked_for(postgres_url, clock):
+    """However PostgreSQL plans a claim, with rows that many others take at that moment, its limit holds."""
+    replicas = [Replica(postgres_url, f"replica-{number}", clock) for number in range(4)]
+    for number in range(60):
+        await replicas[0].timers.put(TimerKind.WATCH, TEAM, f"T{number}", clock.now)
+    async with replicas[0].database.begin() as connection:
+        for plan in ("enable_hashjoin", "enable_mergejoin", "enable_material", "enable_hashagg", "enable_memoize"):
+            await connection.execute(text(f"ALTER DATABASE {await current(connection)} SET {plan} = off"))
+    for replica in replicas:
+        await replica.database.engine.dispose()
+    taken = await asyncio.gather(*(replica.timers.claim(clock.now, 2) for replica in replicas * 4))
+    assert max(map(len, taken)) == 2
+    for replica in replicas:
+        await replica.database.close()
+
+
+async def current(connection):
+    """Name the database."""
+    return await connection.scalar(select(func.current_database()))
+
+
+async def test_a_read_waits_for_no_writer_and_no_writer_for_it(sqlite_url, clock):
+    """On SQLite a history is read while somebody writes, and a click is saved while a history is read."""
+    replica = Replica(sqlite_url, "one", clock)
+    async with asyncio.timeout(5), replica.database.begin() as writing:
+        await writing.execute(homes.insert().values(team_id=TEAM, user_id="U1", opened_at=clock.now))
+        assert await replica.store.past_runs(TEAM, None, "", 5) == []
+    async with asyncio.timeout(5), replica.database.read() as reading:
+        await reading.execute(select(homes))
+        await replica.request()
+        await replica.homes.open(await replica.request(), clock.now)
+    await replica.database.close()

@@ -1,0 +1,214 @@
+"""How both databases find what they are asked for: along indexes, however much there is; read from their own plans."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+
+from sqlalchemy import event
+
+from benchmarks.seeding import Plan, seed
+from bot.core.alerts import Snooze
+from bot.core.audit import AuditFilter
+from bot.core.limits import Limits
+from bot.core.models import Integration, Outcome
+from bot.core.subscriptions import PauseReason
+from bot.store.audit import Audit
+from bot.store.gauges import read_gauges
+from bot.store.incidents import SeenTogether
+from bot.store.retention import Retention
+from bot.store.tables import audit as audit_table
+from bot.store.tables import metadata
+from bot.store.vitals import Vitals
+from tests.adapters.conftest import TEAM, start
+from tests.adapters.test_store_people import ANA, HELLO, HERE, MORNING, Replica
+
+GROWING = (
+    "runs",
+    "participants",
+    "threads",
+    "panels",
+    "outbox",
+    "inbox",
+    "audit",
+    "incidents",
+    "alerts",
+    "timers",
+    "homes",
+)
+
+
+async def everything(one, make, clock):
+    """Do once what people and loops do all the time."""
+    store, now = one.store, clock.now
+    await one.homes.open(await one.request(), now)
+    await one.subscribe(ANA, "sub_1", MORNING)
+    alert_id = await one.fail()
+    opened = await start(store, make, limits=Limits(cooldown_s=60, quota_per_hour=5))
+    await store.would_hold(make.origin(), "int_2", Limits(cooldown_s=60, quota_per_hour=5), clock.now)
+    request, panel = make.command(), make.panel()
+    await store.add_request(request)
+    await store.claim_requests(clock.now, 5)
+    await store.retry_request(request.id, clock.now)
+    await store.add_panel(request, panel, HERE, clock.now)
+    for item in await store.claim_outbox(clock.now, 50):
+        if item.run_id:
+            await store.load_progress(item)
+        await store.is_root(item)
+        await store.load_ts(item.id)
+        await store.has_incident_message(item)
+        await store.mark_posted(item, "C0DATA", f"1.{item.id}", clock.now)
+    [claim] = await store.claim_runs(clock.now, 5)
+    claim = await store.save(claim, make.watching(claim.run), clock.now, keep_claim=True)
+    await store.save(claim, make.ended(claim.run, Outcome.NOT_CONFIRMED), clock.now)
+    for item in await store.claim_outbox(clock.advance(5), 50):
+        await store.mark_shown(item, clock.now)
+    await store.keep_watching(await one.request(), opened.run.id, clock.now)
+    clock.advance(300)
+    [claim] = await store.claim_runs(clock.now, 5)
+    await store.save(claim, make.ended(claim.run), clock.now)
+    await start(store, make, integration="int_1")
+    await store.redraw_panel(await one.request(), panel.id, lambda shown: shown, clock.now)
+    await look(one, clock, panel, alert_id, now)
+
+
+async def look(one, clock, panel, alert_id, now):
+    """Look at what there is, and let time pass."""
+    store = one.store
+    await store.load_panel_view(panel.id)
+    await store.past_runs(TEAM, None, "", 300)
+    await store.past_runs(TEAM, ("int_1", "int_2"), "", 300)
+    await store.past_runs(TEAM, ("int_1",), "stripe", 300)
+    await store.active_runs(TEAM)
+    await store.runs_ended_since(TEAM, now)
+    await Vitals(one.database).newest_runs(20)
+    await one.incidents.snooze(await one.request(), alert_id, Snooze(ANA, clock.now + timedelta(hours=1)), clock.now)
+    await one.incidents.snoozed_by("UANA")
+    await one.incidents.standing(now)
+    await one.incidents.since(now)
+    failing = Integration("int_1", "stripe", "error", clock.now - timedelta(hours=1), "another error of another kind")
+    await one.incidents.observe(SeenTogether((failing,), clock.now, whole=True), clock.now)
+    await one.subscriptions.pause("C0DATA", PauseReason.ARCHIVED, lambda _: HELLO, clock.now)
+    await one.subscriptions.resume("C0DATA", lambda _: HELLO, lambda _: clock.now, clock.now)
+    clock.advance(90000)
+    for due in await one.timers.claim(clock.now, 50):
+        await one.timers.finish(due, clock.now)
+    audit = Audit(one.database, TEAM)
+    await audit.people_called("ana")
+    for wanted in (AuditFilter(), AuditFilter(until=clock.now), AuditFilter(person_ids=("UANA",))):
+        await audit.page(wanted, number=0, size=10)
+    await read_gauges(one.database, clock.now)
+    retention = Retention(one.database)
+    await retention.forget_response_urls(clock.now)
+    await retention.purge(now - timedelta(days=90))
+    for at in (store.next_request_at, store.next_run_at, store.next_message_at, one.timers.next_at):
+        await at()
+    await store.release()
+    await one.timers.release(clock.now)
+
+
+LITTLE = frozenset({"subscriptions", "sightings", "budget", "snapshots", "replicas"})
+"""Tables as large as a workspace, not as what happened in it: they may be read as a whole."""
+
+GROWING = frozenset(metadata.tables) - LITTLE
+
+WAITING = ("_due", "_along", "_one_active", "_one_open", "_late", "_snoozed", "_answerable")
+"""Indexes of what is still to be done: they may be read as a whole, too."""
+
+LEADS_TO_MANY = frozenset({"team_id", "integration_id", "integration_type", "kind", "phase", "action"})
+"""Columns in which rows are alike for ever: what they lead to must not be sorted."""
+
+
+def wrong_on_sqlite(lines, sql):
+    """Name what a plan of SQLite does with all rows of a table that grows."""
+    wrong = []
+    leads_to_many = False
+    for line in lines:
+        if not (found := re.match(r"(SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?INDEX (\w+))?(?: \((.*)\))?", line)):
+            continue
+        how, alias, index, conditions = found.groups()
+        table = re.sub(r"_\d+$", "", alias)
+        if table not in GROWING or (index or "").endswith(WAITING):
+            continue
+        columns = set(re.findall(r"(\w+)[=<>]", conditions or ""))
+        ends_early = " LIMIT " in sql and "ORDER BY" in sql and not any("ORDER BY" in line for line in lines)
+        if how == "SCAN" and not ends_early:
+            wrong.append(line)
+        if how == "SEARCH" and columns and columns <= {"team_id"}:
+            wrong.append(line)
+        equal = set(re.findall(r"(\w+)=", conditions or ""))
+        leads_to_many = leads_to_many or equal <= LEADS_TO_MANY
+    if leads_to_many and any("TEMP B-TREE FOR ORDER BY" in line for line in lines):
+        wrong.append("sorts")
+    return wrong
+
+
+def wrong_on_postgres(plan, *, sorted_above=False):
+    """Name what a plan of PostgreSQL does with all rows of a table that grows."""
+    wrong = []
+    kind, table = plan["Node Type"], plan.get("Relation Name", "")
+    condition = plan.get("Index Cond", "")
+    if kind == "Seq Scan" and table in GROWING:
+        wrong.append(f"reads all of {table}")
+    if kind in ("Index Scan", "Index Only Scan") and table in GROWING and not plan["Index Name"].endswith(WAITING):
+        columns = set(re.findall(r"\(?(\w+)\)?(?:::\w+)? (?:=|<|>)", condition))
+        if columns and columns <= {"team_id"}:
+            wrong.append(f"reads all of a workspace's {table}")
+        if sorted_above and columns <= LEADS_TO_MANY:
+            wrong.append(f"sorts many {table}")
+    for part in plan.get("Plans", ()):
+        wrong += wrong_on_postgres(part, sorted_above=kind in ("Sort", "Incremental Sort") or sorted_above)
+    return wrong
+
+
+async def fill(one, clock):
+    """Let much have happened: what is read of little is read as a whole, and rightly so."""
+    await seed(one.database, Plan(2000, per_workspace=2000, every_s=60.0, team_id=TEAM))
+    act = {"team_id": TEAM, "at": clock.now, "channel_id": "", "action": "look"}
+    acts = [act | {"user_id": f"U{number}", "user_name": f"name {number}"} for number in range(2000)]
+    ended = (
+        "outcome = 'succeeded', phase = 'done', ended_at = requested_at, integration_id = 'int_' || length(data) % 7"
+    )
+    async with one.database.begin() as connection:
+        await connection.execute(audit_table.insert(), acts)
+        await connection.exec_driver_sql(f"UPDATE runs SET {ended} WHERE id LIKE 'run_0%'")  # noqa: S608 - ours
+        if not one.database.is_sqlite:
+            await connection.exec_driver_sql("ANALYZE")
+
+
+async def asked_of(one, make, clock):
+    """Do everything, and return each statement with its parameters."""
+    asked = {}
+
+    def note(_connection, _cursor, sql, parameters, context, many):
+        if not many and context.compiled and sql.split()[0] in ("SELECT", "UPDATE", "DELETE"):
+            asked.setdefault(sql, parameters)
+
+    engine = one.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    await everything(one, make, clock)
+    event.remove(engine, "before_cursor_execute", note)
+    return {sql: parameters for sql, parameters in asked.items() if "pg_advisory" not in sql and "FROM" in sql.upper()}
+
+
+async def test_nothing_that_grows_is_read_or_sorted_as_a_whole(database_url, make, clock):
+    """Each statement finds its rows along an index that leads to few, whatever was there before."""
+    one, wrong = Replica(database_url, "one", clock), []
+    asked = await asked_of(one, make, clock)
+    assert len(asked) > 60
+    await fill(one, clock)
+    async with one.database.begin() as connection:
+        if not one.database.is_sqlite:  # so few rows are read as a whole, unless that is forbidden
+            await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        for sql, parameters in asked.items():
+            if one.database.is_sqlite:
+                rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)
+                found = wrong_on_sqlite([row[3] for row in rows.all()], sql)
+            else:
+                rows = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}", parameters)
+                plan = rows.scalar_one()
+                found = wrong_on_postgres((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
+            wrong += [f"{problem}: {' '.join(sql.split())}" for problem in found]
+    await one.database.close()
+    assert not wrong, "\n".join(wrong)

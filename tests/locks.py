@@ -1,0 +1,164 @@
+"""Watches which tables each transaction locks, and names what breaks the one order.
+
+It listens to all engines of this process, so that whole bots are watched as well. What it holds stands in
+``bot/store/locks.py``.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+from sqlalchemy import Delete, Insert, Select, Update, event
+from sqlalchemy.engine import Engine
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import BinaryExpression, BindParameter
+from sqlalchemy.sql.operators import eq
+
+from bot.store.locks import FRESH, LOCK_ORDER, ONLY_PURGED
+
+RANK = {name: rank for rank, name in enumerate(LOCK_ORDER)}
+
+
+class Transaction:
+    """What one transaction has locked so far."""
+
+    def __init__(self):
+        self.tables, self.last_timer = [], ""
+
+    def touch(self, table):
+        """Lock rows of a table; return what is wrong with that."""
+        highest = max(self.tables, key=RANK.get, default=table)
+        if table not in self.tables:
+            self.tables.append(table)
+        if RANK[table] < RANK[highest]:
+            return [f"locks {table} after {highest}"]
+        return []
+
+    def touch_timer(self, id_):
+        """Lock one timer: within a table the order is that of the ids."""
+        before, self.last_timer = self.last_timer, max(self.last_timer, id_)
+        return [f"locks the timer {id_} after {before}"] if id_ < before else []
+
+
+def is_ours(statement):
+    """Tell whether a statement works on the bot's tables: not Alembic's on its own, nor a test's."""
+    return isinstance(statement, Select) or getattr(getattr(statement, "table", None), "name", "") in RANK
+
+
+def locks_of(statement):
+    """Tell what a statement locks: by its own writing, and by the selects in it that lock."""
+    locking = [
+        one for one in visitors.iterate(statement) if isinstance(one, Select) and one._for_update_arg is not None
+    ]
+    tables = {table.name for select in locking for table in tables_of(select)}
+    if isinstance(statement, Insert | Update | Delete):
+        tables.add(statement.table.name)
+    return tables, locking
+
+
+def tables_of(select):
+    """Tell which tables a select locks."""
+    return select._for_update_arg.of or select.get_final_froms()
+
+
+def judge(held, statement, rows):
+    """Note what a statement locks, and return what is wrong with it."""
+    if not isinstance(statement, Insert | Update | Delete | Select):
+        return []
+    tables, locking = locks_of(statement)
+    wrong = [problem for select in locking for problem in judge_select(select)]
+    if isinstance(statement, Insert):
+        wrong += judge_parents(held, statement.table, rows)
+        is_fresh = statement.table.name in FRESH and statement._post_values_clause is None
+        if is_fresh:
+            tables.discard(statement.table.name)
+    for table in sorted(tables, key=RANK.get):
+        wrong += held.touch(table)
+    if isinstance(statement, Update | Delete):
+        if statement.table.name in ONLY_PURGED and is_a_delete(statement) and not locking:
+            wrong.append(f"deletes from {statement.table.name}: only the retention may, and waits for nobody")
+        if not locking and statement.whereclause is not None and not is_by_key(statement):
+            wrong.append(f"writes several rows of {statement.table.name} in any order")
+    if tables == {"timers"} and not locking:
+        wrong += [problem for row in rows for id_ in ids_in(row) for problem in held.touch_timer(id_)]
+    return wrong
+
+
+def is_a_delete(statement):
+    """Tell whether a statement deletes some rows; all of them, only tests do."""
+    return isinstance(statement, Delete) and statement.whereclause is not None
+
+
+def judge_select(select):
+    """Who waits for several rows does so in the order of their keys, and lets foreign keys pass."""
+    how = select._for_update_arg
+    if how.skip_locked:
+        return []
+    [table] = tables_of(select)
+    wrong = []
+    keys = [column.name for column in table.primary_key]
+    ordered = [getattr(getattr(one, "left", one), "name", None) for one in select._order_by_clauses]
+    if ordered[:1] not in ([keys[0]], [keys[-1]]) and not is_by_key(select):
+        wrong.append(f"locks rows of {table.name} in the order {ordered}, not in that of {keys}")
+    if table.name in ONLY_PURGED and not how.key_share:
+        wrong.append(f"locks {table.name} so that foreign keys wait for it")
+    return wrong
+
+
+def judge_parents(held, table, rows):
+    """A row that refers to another holds that one, too."""
+    wrong = []
+    for key in table.foreign_keys:
+        parent = key.column.table.name
+        refers = any(row.get(key.parent.name) is not None for row in rows)
+        if refers and parent not in held.tables and parent not in ONLY_PURGED and parent not in FRESH:
+            wrong += held.touch(parent)
+    return wrong
+
+
+def is_by_key(statement):
+    """Tell whether a statement meets one row at most, or rows that were locked before."""
+    table = statement.table if isinstance(statement, Update | Delete) else statement.get_final_froms()[0]
+    keys = {column.name for column in table.primary_key}
+    named = set()
+    for one in visitors.iterate(statement.whereclause):
+        if isinstance(one, BinaryExpression) and getattr(one.left, "table", None) is table:
+            if one.operator is eq:
+                named.add(one.left.name)
+            elif one.left.name == "id" and isinstance(one.right, BindParameter):  # ids, which a select brought
+                named.add("id")
+    return keys <= named
+
+
+def ids_in(row):
+    """Find the id that a statement names."""
+    return [value for name, value in row.items() if name.startswith("id") and isinstance(value, str)]
+
+
+@contextmanager
+def watched_locks():
+    """Watch all transactions; yields what was wrong with them."""
+    wrong, held = [], {}
+
+    def begun(connection):
+        held[id(connection)] = Transaction()
+
+    def ended(connection):
+        held.pop(id(connection), None)
+
+    def before(connection, _cursor, _sql, _parameters, context, _many):
+        compiled = getattr(context, "compiled", None)
+        if compiled is None or not is_ours(compiled.statement):
+            return
+        transaction = held.setdefault(id(connection), Transaction())
+        problems = judge(transaction, compiled.statement, context.compiled_parameters)
+        wrong.extend(f"{problem}; so far {transaction.tables}: {str(compiled)[:160]}" for problem in problems)
+
+    listeners = {"begin": begun, "commit": ended, "rollback": ended, "before_cursor_execute": before}
+    for name, listener in listeners.items():
+        event.listen(Engine, name, listener)
+    try:
+        yield wrong
+    finally:
+        for name, listener in listeners.items():
+            event.remove(Engine, name, listener)
