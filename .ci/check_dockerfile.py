@@ -184,7 +184,7 @@ def check_installed(root: Path) -> list[str]:
     if refused.returncode != EXIT_SETTINGS or "Traceback" in refused.stderr or "SLACK_BOT_TOKEN" not in refused.stderr:
         problems.append(f"run without settings said {refused.stderr!r}, code {refused.returncode}")
     packages = next((root / "app" / "venv" / "lib").glob("python3*/site-packages"))
-    needed = ("bot/store/migrations/env.py", "bot/sandbox/page_files/index.html")
+    needed = ("bot/store/migrations/env.py",)
     return problems + [f"the wheel lacks {name}" for name in needed if not (packages / name).is_file()]
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from bot.core.durations import learn
 from bot.core.models import Integration, Patience, Person, Seen, Status, TriggerAccepted
-from bot.core.outcome import attempt, decide, open_run
+from bot.core.runs.durations import learn
+from bot.core.runs.outcome import attempt, decide, open_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from benchmarks.subjects import FOLLOWER_READY
 from bot.flokit import FlokitClient
-from bot.follower import Follower
-from bot.logs import configure_logging
+from bot.observability.logs import configure_logging
 from bot.store.bell import Work
 from bot.store.budget import SharedBudget
 from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.store import Store
-from bot.worker import Worker
+from bot.workers.follower import Follower
+from bot.workers.worker import Worker
 from bot.workspace import RUN_SLOTS
 
 if TYPE_CHECKING:
-    from bot.follower import Batch
+    from bot.workers.follower import Batch
 
 
 def _now() -> datetime:

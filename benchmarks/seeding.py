@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, text
 
 from benchmarks.flokit import BEFORE, TYPES
 from bot.core.models import Decision, Integration, Patience, Person, Phase, Status, SyncRun
-from bot.core.outcome import JITTER
+from bot.core.runs.outcome import JITTER
 from bot.store.locks import in_order
 from bot.store.outbox import OutboxKind
 from bot.store.runs import row_values

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.delays import BEFORE, BETWEEN_INTEGRATIONS, HISTORY, START, TYPES
 from bot.core.budget import BUSY_S, PER_MINUTE, Priority, slots_of
-from bot.core.durations import learn
 from bot.core.models import (
     Integration,
     Listed,
@@ -30,7 +29,8 @@ from bot.core.models import (
     TriggerAccepted,
     TriggerNotSent,
 )
-from bot.core.outcome import attempt, decide, needs_proof, open_run, postpone, probe_of
+from bot.core.runs.durations import learn
+from bot.core.runs.outcome import attempt, decide, needs_proof, open_run, postpone, probe_of
 from bot.flokit import SHARED_WITHIN_S
 
 if TYPE_CHECKING:

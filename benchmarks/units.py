@@ -24,12 +24,12 @@ from benchmarks.subjects import BOT, TICKS_PER_S, running, running_flokit, stat_
 from bot.core.models import Integration, Patience, Person, Status
 from bot.core.requests import Origin, Request, RequestKind
 from bot.flokit import FlokitClient
-from bot.follower import Follower
-from bot.logs import configure_logging
+from bot.observability.logs import configure_logging
 from bot.store import tables
 from bot.store.budget import SharedBudget
 from bot.store.database import Database
 from bot.store.store import Store
+from bot.workers.follower import Follower
 from soak.databases import PostgresServer
 
 if TYPE_CHECKING:

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import structlog
 
 from bot.core.errors import SettingsError, SlackAuthLost, SlackError, StoreRefused, StoreUnavailable
-from bot.diagnosis import Live
-from bot.health import Health
-from bot.housekeeper import Housekeeper
-from bot.metrics import Metrics, Scraper, SocketState
-from bot.network import DIRECT
-from bot.policy_file import load_policy
-from bot.pulse import feel_pulse
-from bot.settings import Mode, wants_traces
-from bot.slack import SlackClient
-from bot.slack_http import SlackVerifier
-from bot.slack_socket import SlackSocket
+from bot.flokit.webhooks import make_receiver
+from bot.handlers.doctor import Live
+from bot.observability.pulse import feel_pulse
+from bot.observability.telemetry import Tracer
+from bot.ops.connections import raise_descriptor_limit
+from bot.ops.health import Health
+from bot.ops.metrics import Metrics, Scraper, SocketState
+from bot.ops.web import SLACK_PATH, WebServer
+from bot.settings.network import DIRECT
+from bot.settings.policy_file import load_policy
+from bot.settings.settings import Mode, wants_traces
+from bot.slack.client import SlackClient
+from bot.slack.http import SlackVerifier
+from bot.slack.socket import SlackSocket
 from bot.store import schema
 from bot.store.database import Database
 from bot.store.gauges import read_gauges
@@ -31,10 +34,7 @@ from bot.store.replicas import Replicas
 from bot.store.retention import Retention
 from bot.store.store import Store
 from bot.store.timers import Timers
-from bot.telemetry import Tracer
-from bot.web import SLACK_PATH, WebServer
-from bot.web_connections import raise_descriptor_limit
-from bot.webhooks import make_receiver
+from bot.workers.housekeeper import Housekeeper
 from bot.workspace import build_workspace
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 
     from slack_bolt.async_app import AsyncApp
 
-    from bot.network import Network
-    from bot.settings import Settings
-    from bot.slack import Identity
-    from bot.worker import Worker
+    from bot.settings.network import Network
+    from bot.settings.settings import Settings
+    from bot.slack.client import Identity
+    from bot.workers.worker import Worker
     from bot.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -314,7 +314,7 @@ def _make_tracer(network: Network = DIRECT) -> Tracer:
     if not wants_traces():
         return Tracer()
     try:
-        from bot.traces import make_tracer  # noqa: PLC0415 - it is an extra
+        from bot.observability.traces import make_tracer  # noqa: PLC0415 - it is an extra
 
         return make_tracer(network)
     except ImportError as error:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from bot import __version__
-from bot.core.audit import AuditFilter
+from bot.core.access.audit import AuditFilter
 from bot.core.errors import SettingsError, StoreUnavailable
 from bot.core.hosts import is_loopback
 from bot.core.span_words import SPAN_EXAMPLES, Span, parse_span
 from bot.core.typed import clean
-from bot.logs import configure_logging
-from bot.settings import Settings, has_slack_tokens, load_database_settings, load_settings
+from bot.observability.logs import configure_logging
+from bot.settings.settings import Settings, has_slack_tokens, load_database_settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +56,11 @@ EXAMPLES: Final = {
 }
 """What the help of each command shows."""
 
+
+NO_SANDBOX: Final = (
+    "The sandbox isn't installed here: it comes with the source code. Run `make run` in a checkout of the project, or "
+    "set SLACK_BOT_TOKEN and the other settings to connect to Slack."
+)
 
 EXPOSED: Final = (
     "Warning: whoever reaches {host} can use this sandbox, without a login and unencrypted. It holds made-up data only."
@@ -169,7 +174,12 @@ def load_build() -> Callable[[Settings], Bot]:
 
 
 def _sandbox(options: argparse.Namespace) -> int:
-    from bot.sandbox.run import run_sandbox  # noqa: PLC0415 - production never loads the sandbox
+    try:
+        from sandbox.run import run_sandbox  # noqa: PLC0415 - production never loads the sandbox
+    except ModuleNotFoundError as error:
+        if error.name != "sandbox":
+            raise
+        raise SettingsError([NO_SANDBOX]) from None
 
     if not is_loopback(options.host):
         if not options.expose:
@@ -184,7 +194,7 @@ def _sandbox(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     settings = _load()
-    from bot.check import check  # noqa: PLC0415 - see _run
+    from bot.ops.check import check  # noqa: PLC0415 - see _run
 
     async def print_findings() -> bool:
         findings = await check(settings, blocks=options.blocks)
@@ -217,7 +227,7 @@ def _migrate(_options: argparse.Namespace) -> int:
 
 def _audit(options: argparse.Namespace) -> int:
     settings = load_database_settings()
-    from bot.export import export_audit  # noqa: PLC0415 - see _run
+    from bot.ops.export import export_audit  # noqa: PLC0415 - see _run
     from bot.store import schema  # noqa: PLC0415 - see _run
     from bot.store.audit import Audit  # noqa: PLC0415 - see _run
     from bot.store.database import Database  # noqa: PLC0415 - see _run

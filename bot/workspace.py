@@ -10,26 +10,23 @@ from typing import TYPE_CHECKING, Any, Final
 from slack_bolt.authorization import AuthorizeResult
 
 from bot import listeners
-from bot.access import Access
-from bot.actions import Actions
-from bot.alerts import Alerts
-from bot.answers import Answers
-from bot.diagnosis import Diagnosis
-from bot.digests import Digests
 from bot.flokit import FlokitClient
-from bot.follower import Follower
-from bot.home import HomeDrawer
-from bot.knowledge import Knowledge
+from bot.handlers.answers import Answers
+from bot.handlers.doctor import Diagnosis
+from bot.handlers.permits import Permits
+from bot.handlers.records import Records
+from bot.handlers.requests import Actions
+from bot.handlers.responder import Responder
+from bot.handlers.status import Looks
+from bot.handlers.subscriptions import Alerts
+from bot.handlers.syncs import Syncs
 from bot.listeners.faults import Faults
 from bot.listeners.observed import ObservedApp
 from bot.listeners.reception import Reception
-from bot.looks import Looks
-from bot.people import People
-from bot.permits import Permits
-from bot.records import Records
-from bot.responder import Responder
-from bot.sender import Sender
-from bot.settings import Mode
+from bot.lookups.access import Access
+from bot.lookups.integrations import Knowledge
+from bot.lookups.people import People
+from bot.settings.settings import Mode
 from bot.store.audit import Audit
 from bot.store.bell import Work
 from bot.store.budget import SharedBudget
@@ -39,9 +36,12 @@ from bot.store.snapshots import Snapshots
 from bot.store.subscriptions import Subscriptions
 from bot.store.timers import TimerKind
 from bot.store.vitals import Vitals
-from bot.syncs import Syncs
-from bot.watcher import Watcher
-from bot.worker import Worker
+from bot.workers.digests import Digests
+from bot.workers.follower import Follower
+from bot.workers.homes import HomeDrawer
+from bot.workers.sender import Sender
+from bot.workers.watcher import Watcher
+from bot.workers.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,14 +49,14 @@ if TYPE_CHECKING:
 
     from slack_bolt.async_app import AsyncApp
 
-    from bot.core.policy import Policy
-    from bot.diagnosis import Live
-    from bot.settings import Settings
-    from bot.slack import Identity, SlackClient
+    from bot.core.access.policy import Policy
+    from bot.handlers.doctor import Live
+    from bot.observability.telemetry import Telemetry
+    from bot.settings.settings import Settings
+    from bot.slack.client import Identity, SlackClient
     from bot.store.database import Database
     from bot.store.store import Store
     from bot.store.timers import TimerClaim, Timers
-    from bot.telemetry import Telemetry
 
 RUN_SLOTS: Final = 32
 MESSAGE_SLOTS: Final = 16
@@ -118,8 +118,9 @@ def build_workspace(
     answers = Answers(store, clock=clock)
     alerts = Alerts(subscriptions, incidents, answers, people, slack, clock=clock, command=command)
     follower = Follower(store, flokit, clock=clock, telemetry=telemetry)
-    homes = HomeDrawer(
-        Homes(database, team_id),
+    homes = Homes(database, team_id)
+    drawer = HomeDrawer(
+        homes,
         subscriptions,
         incidents,
         store,
@@ -170,6 +171,7 @@ def build_workspace(
         ),
         alerts=alerts,
         homes=homes,
+        slack=slack,
         records=records,
         clock=clock,
         command=command,
@@ -189,12 +191,18 @@ def build_workspace(
         TimerKind.WATCH: partial(watcher.look, flokit),
         TimerKind.SNOOZE: alerts.end_snooze,
         TimerKind.DIGEST: digests.send,
-        TimerKind.HOME: homes.draw,
+        TimerKind.HOME: drawer.draw,
         TimerKind.RAISE: alerts.raise_more,
         TimerKind.MOVE: alerts.sweep_move,
     }
     reception = Reception(
-        actions, slack, team_id=team_id, bot_user_id=identity.bot_user_id, clock=clock, telemetry=telemetry
+        store.add_request,
+        slack,
+        preview=actions.preview,
+        team_id=team_id,
+        bot_user_id=identity.bot_user_id,
+        clock=clock,
+        telemetry=telemetry,
     )
     return Workspace(
         bolt=_make_bolt(settings, identity, slack, reception, telemetry),

@@ -7,15 +7,15 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.sandbox.slack.workspace import BOT_USER_ID
+from local_slack.workspace import BOT_USER_ID
 from soak.evidence import Call, Evidence, Post, Telling, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bot.sandbox.flokit import LocalFlokit
-    from bot.sandbox.slack import LocalSlack
+    from local_slack import LocalSlack
+    from sandbox.local_flokit import LocalFlokit
     from soak.fleet import Fleet
     from soak.people import People
     from soak.residents import Residents

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import asyncpg  # type: ignore[import-untyped]
 
-from bot.sandbox.child import PACKAGE_ROOT
+from sandbox.child import PACKAGE_ROOT
 from soak.evidence import Span
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bot.sandbox.child import STOPS_WITHIN_S, BotProcess
+from sandbox.child import STOPS_WITHIN_S, BotProcess
 from soak.evidence import Exit, Sample, Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.sandbox.clock import WorldClock
+    from sandbox.clock import WorldClock
 
 AWAY_S: Final = 0.3
 """The pause before a replica is started again."""

@@ -13,14 +13,14 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from bot.sandbox.slack.workspace import User
+from local_slack.workspace import User
 from soak.evidence import Click
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from bot.sandbox.slack import LocalSlack
+    from local_slack import LocalSlack
 
 NAMES: Final = ("ana", "ben", "cleo", "dora", "emil", "fay")
 OPEN_CHANNELS: Final = ("C0DATA", "C1OPS", "C2GROWTH", "C3FINANCE")

@@ -12,14 +12,14 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from bot.sandbox.slack.workspace import BOT_USER_ID, User
+from local_slack.workspace import BOT_USER_ID, User
 from soak.evidence import Board, Snoozed, Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
-    from bot.sandbox.slack import LocalSlack
+    from local_slack import LocalSlack
 
 _T = TypeVar("_T")
 

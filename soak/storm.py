@@ -8,9 +8,9 @@ import time
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from bot.sandbox.clock import WorldClock
-from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
-from bot.sandbox.slack import LocalSlack
+from local_slack import LocalSlack
+from sandbox.clock import WorldClock
+from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from soak import checker
 from soak.collecting import collect, write_calls
 from soak.databases import make_database

@@ -9,11 +9,11 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from bot.sandbox.flokit import faults as flokit_faults
-from bot.sandbox.flokit.quirks import Quirks
-from bot.sandbox.flokit.sources import Ending, Plan
-from bot.sandbox.flokit.webhooks import Webhooks
-from bot.sandbox.slack import faults as slack_faults
+from local_slack import faults as slack_faults
+from sandbox.local_flokit import faults as flokit_faults
+from sandbox.local_flokit.quirks import Quirks
+from sandbox.local_flokit.sources import Ending, Plan
+from sandbox.local_flokit.webhooks import Webhooks
 from soak.evidence import Span
 from soak.settings import WEBHOOK_SECRET
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from random import Random
 
-    from bot.sandbox.clock import WorldClock
-    from bot.sandbox.flokit import LocalFlokit
-    from bot.sandbox.flokit import Request as FlokitRequest
-    from bot.sandbox.slack import ApiCall, Envelope, LocalSlack
+    from local_slack import ApiCall, Envelope, LocalSlack
+    from sandbox.clock import WorldClock
+    from sandbox.local_flokit import LocalFlokit
+    from sandbox.local_flokit import Request as FlokitRequest
     from soak.databases import SharedDatabase, StopMode
     from soak.fleet import Fleet
 

@@ -6,127 +6,28 @@ import ast
 import re
 import sys
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 
-LAYERS = (
-    ("core", {"bot.core"}),
-    (
-        "ground",
-        {
-            "bot",
-            "bot.policy_file",
-            "bot.policy_text",
-            "bot.settings",
-            "bot.database_url",
-            "bot.scopes",
-            "bot.logs",
-            "bot.network",
-            "bot.pacing",
-            "bot.telemetry",
-            "bot.pulse",
-        },
-    ),
-    ("adapters", {"bot.flokit", "bot.slack", "bot.slack_session", "bot.slack_socket", "bot.store", "bot.traces"}),
-    (
-        "application",
-        {
-            "bot.actions",
-            "bot.alerts",
-            "bot.answers",
-            "bot.follower",
-            "bot.home",
-            "bot.diagnosis",
-            "bot.digests",
-            "bot.export",
-            "bot.housekeeper",
-            "bot.knowledge",
-            "bot.looks",
-            "bot.permits",
-            "bot.records",
-            "bot.responder",
-            "bot.sender",
-            "bot.syncs",
-            "bot.watcher",
-            "bot.worker",
-            "bot.access",
-            "bot.people",
-        },
-    ),
-    (
-        "entrances",
-        {
-            "bot.listeners",
-            "bot.web",
-            "bot.web_bodies",
-            "bot.web_connections",
-            "bot.slack_http",
-            "bot.webhooks",
-            "bot.health",
-            "bot.metrics",
-        },
-    ),
-    ("assembly", {"bot.app", "bot.check", "bot.workspace"}),
-    ("sandbox", {"bot.sandbox"}),
-    ("command line", {"bot.cli", "bot.__main__"}),
-)
-"""From the bottom to the top. A part imports what stands below it."""
-
-SIDEWAYS = {
-    ("bot.settings", "bot"),
-    ("bot.settings", "bot.database_url"),
-    ("bot.settings", "bot.network"),
-    ("bot.policy_file", "bot.policy_text"),
-    ("bot.slack", "bot.slack_session"),
-    ("bot.slack_socket", "bot.slack_session"),
-    ("bot.actions", "bot.access"),
-    ("bot.actions", "bot.alerts"),
-    ("bot.actions", "bot.answers"),
-    ("bot.actions", "bot.home"),
-    ("bot.actions", "bot.knowledge"),
-    ("bot.actions", "bot.looks"),
-    ("bot.actions", "bot.permits"),
-    ("bot.actions", "bot.records"),
-    ("bot.actions", "bot.syncs"),
-    ("bot.looks", "bot.answers"),
-    ("bot.looks", "bot.knowledge"),
-    ("bot.looks", "bot.permits"),
-    ("bot.looks", "bot.records"),
-    ("bot.syncs", "bot.answers"),
-    ("bot.syncs", "bot.knowledge"),
-    ("bot.syncs", "bot.permits"),
-    ("bot.permits", "bot.access"),
-    ("bot.permits", "bot.answers"),
-    ("bot.permits", "bot.knowledge"),
-    ("bot.alerts", "bot.answers"),
-    ("bot.records", "bot.answers"),
-    ("bot.digests", "bot.knowledge"),
-    ("bot.records", "bot.diagnosis"),
-    ("bot.records", "bot.knowledge"),
-    ("bot.records", "bot.people"),
-    ("bot.alerts", "bot.people"),
-    ("bot.access", "bot.people"),
-    ("bot.digests", "bot.people"),
-    ("bot.home", "bot.access"),
-    ("bot.home", "bot.knowledge"),
-    ("bot.app", "bot.workspace"),
-    ("bot.responder", "bot.actions"),
-    ("bot.web", "bot.health"),
-    ("bot.web", "bot.metrics"),
-    ("bot.pulse", "bot.telemetry"),
-    ("bot.web", "bot.slack_http"),
-    ("bot.web", "bot.web_bodies"),
-    ("bot.web", "bot.web_connections"),
-    ("bot.web", "bot.webhooks"),
-    ("bot.__main__", "bot.cli"),
+FOLDERS = {
+    "core": set(),
+    "settings": {"core"},
+    "observability": {"core", "settings"},
+    "store": {"core", "settings", "observability"},
+    "slack": {"core", "settings", "observability"},
+    "flokit": {"core", "settings", "observability"},
+    "lookups": {"core", "store", "slack", "flokit"},
+    "listeners": {"core", "observability", "store", "slack"},
+    "handlers": {"core", "settings", "observability", "store", "slack", "flokit", "lookups"},
+    "workers": {"core", "observability", "store", "slack", "flokit", "lookups"},
+    "ops": {"core", "settings", "observability", "store", "slack", "flokit", "handlers", "workers"},
 }
-"""The imports within a layer, each on purpose."""
+"""What each folder of ``bot/`` may import, besides itself. Listeners, handlers and workers meet in the store."""
 
-STRANGERS = ("bot.listeners", "bot.responder", "bot.follower", "bot.sender")
-"""They meet in the store."""
+ENTRY_POINTS = {"bot", "bot.__main__", "bot.app", "bot.cli", "bot.workspace"}
+"""The modules beside the folders: they put the parts together and may import all of them."""
 
 IMPURE = {
     "asyncio",
@@ -174,15 +75,9 @@ def module_of(path):
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def part_of(module):
-    """The part of the table that a module belongs to: the longest name that it begins with."""
-    parts = [part for _, members in LAYERS for part in members if module == part or module.startswith(f"{part}.")]
-    return max(parts, key=len)
-
-
-def rank_of(part):
-    """Count the layers below a part."""
-    return next(rank for rank, (_, members) in enumerate(LAYERS) if part in members)
+def folder_of(module):
+    """Name the folder of ``bot/`` that a module is in; an entry point is its own."""
+    return module if module in ENTRY_POINTS else module.split(".")[1]
 
 
 def imports_of(path):
@@ -217,35 +112,31 @@ def importers_of(*names):
     }
 
 
-def test_every_module_has_its_place_in_the_table():
-    """Each module under bot/ belongs to a part of the table, and each part exists."""
-    in_table = {part for _, members in LAYERS for part in members}
-    tops = {".".join(module.split(".")[:2]) for module in bot_files()}
-    assert tops == in_table
+def test_every_module_is_in_a_folder_of_the_table():
+    """Each module of the bot is an entry point or in one of the folders, and each folder exists."""
+    assert {folder_of(module) for module in bot_files()} == set(FOLDERS) | ENTRY_POINTS
 
 
-def test_imports_point_downward():
-    """No module imports one of a layer above its own, nor one beside it unless that is listed."""
+def test_imports_follow_the_table():
+    """No folder imports one that the table does not allow it."""
     wrong = {
         (module, imported)
         for module, imported in bot_imports()
-        for mine, theirs in [(part_of(module), part_of(imported))]
-        if mine != theirs and rank_of(theirs) >= rank_of(mine) and (mine, theirs) not in SIDEWAYS
+        for mine, theirs in [(folder_of(module), folder_of(imported))]
+        if mine in FOLDERS and mine != theirs and theirs not in FOLDERS[mine]
     }
     assert wrong == set()
 
 
-def test_no_sideways_import_is_listed_in_vain():
-    """Every import that the table allows within a layer exists."""
-    used = {(part_of(module), part_of(imported)) for module, imported in bot_imports()}
-    assert SIDEWAYS - used <= {("bot.settings", "bot")}
+def test_the_table_allows_nothing_that_is_not_used():
+    """Every import that the table allows exists."""
+    used = {(folder_of(module), folder_of(imported)) for module, imported in bot_imports()}
+    assert {(mine, theirs) for mine, allowed in FOLDERS.items() for theirs in allowed} <= used
 
 
-@pytest.mark.parametrize("stranger", STRANGERS)
-def test_those_who_meet_in_the_store_do_not_know_each_other(stranger):
-    """Listeners, responder, follower and sender never import each other."""
-    known = {part_of(imported) for module, imported in bot_imports() if part_of(module) == stranger}
-    assert known & set(STRANGERS) <= {stranger}
+def test_the_folders_form_no_circle():
+    """The folders of the table can be put in an order in which each imports only earlier ones."""
+    TopologicalSorter(FOLDERS).prepare()
 
 
 def test_the_core_imports_the_standard_library_only():
@@ -253,7 +144,7 @@ def test_the_core_imports_the_standard_library_only():
     foreign = {
         (module, imported)
         for module, path in bot_files().items()
-        if part_of(module) == "bot.core"
+        if folder_of(module) == "core"
         for imported in imports_of(path)
         if imported.split(".")[0] not in sys.stdlib_module_names and not f"{imported}.".startswith("bot.core.")
     }
@@ -262,7 +153,7 @@ def test_the_core_imports_the_standard_library_only():
 
 def test_the_core_does_no_io_and_has_no_clock():
     """The core imports nothing that does I/O, logs, reads a clock or throws dice, and never asks for the time."""
-    core = {module: path for module, path in bot_files().items() if part_of(module) == "bot.core"}
+    core = {module: path for module, path in bot_files().items() if folder_of(module) == "core"}
     impure = {
         (module, name) for module, path in core.items() for name in imports_of(path) if name.split(".")[0] in IMPURE
     }
@@ -311,70 +202,76 @@ def name_of(node):
 
 
 def test_only_the_settings_read_the_environment():
-    """Outside the settings and the sandbox's child process, nothing reads environment variables."""
+    """Outside the settings, nothing reads environment variables."""
     readers = {
         module
         for module, path in bot_files().items()
         for node in ast.walk(tree_of(path))
         if name_of(node) in {"os.environ", "os.getenv"}
     }
-    assert readers <= {"bot.settings", "bot.sandbox.child"}
+    assert readers <= {"bot.settings.settings", "sandbox.child"}
 
 
 def test_httpx_stays_in_the_flokit_client():
     """Only the FloKit client knows httpx."""
-    assert {part_of(module) for module in importers_of("httpx")} == {"bot.flokit"}
+    assert {folder_of(module) for module in importers_of("httpx")} == {"flokit"}
 
 
 def test_slacks_errors_stay_in_the_slack_client():
-    """Only the Slack client reads slack_sdk's exceptions; the stand-in for Slack may."""
-    outside = {module for module in importers_of("slack_sdk.errors") if part_of(module) != "bot.sandbox"}
-    assert outside == {"bot.slack"}
+    """Only the Slack client reads slack_sdk's exceptions."""
+    assert importers_of("slack_sdk.errors") == {"bot.slack.client"}
 
 
 def test_prometheus_stays_in_the_metrics():
     """Only one module knows the Prometheus client: the parts report, and do not know to whom."""
-    assert importers_of("prometheus_client") == {"bot.metrics"}
+    assert importers_of("prometheus_client") == {"bot.ops.metrics"}
 
 
 def test_opentelemetry_stays_in_the_traces():
     """Only one module knows OpenTelemetry, and only where a bot is put together it is imported, when it is wanted."""
-    assert importers_of("opentelemetry") == {"bot.traces"}
-    assert importers_of("bot.traces") == {"bot.app"}
+    assert importers_of("opentelemetry") == {"bot.observability.traces"}
+    assert importers_of("bot.observability.traces") == {"bot.app"}
     at_top = [node.module for node in tree_of(ROOT / "bot" / "app.py").body if isinstance(node, ast.ImportFrom)]
-    assert "bot.traces" not in at_top
+    assert "bot.observability.traces" not in at_top
 
 
 def test_sqlalchemy_stays_in_the_store():
     """Only the store knows SQLAlchemy and Alembic."""
-    assert {part_of(module) for module in importers_of("sqlalchemy", "alembic")} == {"bot.store"}
+    assert {folder_of(module) for module in importers_of("sqlalchemy", "alembic")} == {"store"}
 
 
 def test_only_the_command_line_knows_the_sandbox():
-    """Nothing but the command line and the sandbox itself imports the sandbox."""
-    assert {part_of(module) for module in importers_of("bot.sandbox")} <= {"bot.cli", "bot.sandbox"}
-
-
-def test_the_soak_stands_outside():
-    """The soak uses nothing of the bot but its sandbox, and no module of the bot knows the soak."""
-    used = {name for path in (ROOT / "soak").glob("*.py") for name in imports_of(path) if name.startswith("bot.")}
-    assert {part_of(name) for name in used} == {"bot.sandbox"}
-    assert importers_of("soak") == set()
-
-
-def test_the_benchmark_stands_outside():
-    """No module of the bot knows the benchmark."""
-    assert importers_of("benchmarks") == set()
+    """Nothing in the bot imports the sandbox or the local Slack, except the command that starts the sandbox."""
+    assert importers_of("sandbox", "local_slack") == {"bot.cli"}
 
 
 def test_the_command_line_loads_the_sandbox_only_when_asked():
     """Importing the command line imports neither the sandbox nor the bot itself."""
-    at_top = {
-        node.module
-        for node in tree_of(ROOT / "bot" / "cli.py").body
-        if isinstance(node, ast.ImportFrom) and node.module
-    }
-    assert not any(part_of(module) in {"bot.sandbox", "bot.app", "bot.check"} for module in at_top if "bot" in module)
+    at_top = {node.module for node in tree_of(ROOT / "bot" / "cli.py").body if isinstance(node, ast.ImportFrom)}
+    assert not any(name.startswith(("sandbox", "bot.app", "bot.ops", "bot.store")) for name in at_top)
+
+
+def test_the_local_slack_stands_alone():
+    """The local Slack imports nothing of the bot that it judges, and nothing of the sandbox around it."""
+    used = {name for path in (ROOT / "local_slack").rglob("*.py") for name in imports_of(path)}
+    assert not any(name.split(".")[0] in {"bot", "sandbox", "soak", "benchmarks", "tests"} for name in used)
+
+
+def test_the_local_flokit_stands_alone():
+    """The local FloKit imports nothing of the bot that it judges."""
+    used = {name for path in (ROOT / "sandbox" / "local_flokit").rglob("*.py") for name in imports_of(path)}
+    assert not any(name.split(".")[0] == "bot" for name in used)
+
+
+def test_the_soak_stands_outside():
+    """The soak imports nothing of the bot: it runs it as a process, between the stand-ins."""
+    used = {name for path in (ROOT / "soak").glob("*.py") for name in imports_of(path)}
+    assert not any(name.split(".")[0] == "bot" for name in used)
+
+
+def test_nothing_in_the_bot_knows_its_judges():
+    """No module of the bot imports the soak, the benchmarks or the tests."""
+    assert importers_of("soak", "benchmarks", "tests") == set()
 
 
 def test_no_test_uses_mocks():
@@ -413,10 +310,9 @@ def test_every_test_states_a_fact():
     assert silent == set()
 
 
-def test_the_documentation_shows_these_layers():
-    """The table in docs/architecture.md has exactly these layers with these modules."""
-    rows = re.findall(r"^\| ([a-z ]+) \| (`.+?) \| .+ \|$", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
-    shown = {
-        layer: {f"bot.{name}".rstrip("/") for name in re.findall(r"`([a-z_]+)/?`", names)} for layer, names in rows
-    }
-    assert shown == {layer: members - {"bot"} for layer, members in LAYERS}
+def test_the_documentation_shows_this_table():
+    """The table in docs/architecture.md has exactly these folders, and what each may import."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| `([a-z_]+)/` \| .+ \| (.+) \|$", text, re.MULTILINE)
+    shown = {folder: set(re.findall(r"`([a-z_]+)`", allowed)) for folder, allowed in rows}
+    assert shown == FOLDERS

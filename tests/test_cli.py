@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from bot import __version__, cli
-from bot.core.audit import COLUMNS
-from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
-from bot.sandbox.slack import LocalSlack
-from bot.scopes import BOT_SCOPES, OPTIONAL_SCOPES
+from bot.core.access.audit import COLUMNS
+from bot.slack.scopes import BOT_SCOPES, OPTIONAL_SCOPES
+from local_slack import LocalSlack
+from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 
 FLOKIT_BOT = (str(Path(sys.executable).with_name("flokit-bot")),)
 PYTHON_M_BOT = (sys.executable, "-m", "bot")

@@ -13,14 +13,15 @@ import jsonschema
 import pytest
 import yaml
 
-from bot import listeners, web
+from bot import listeners
 from bot.core.blocks import outcome_message
 from bot.core.commands import COMMANDS, Action
 from bot.core.models import Outcome, Person, Phase, SyncRun
-from bot.sandbox.slack.install import HOME_TAB, SUBSCRIPTIONS
-from bot.scopes import BOT_SCOPES, OPTIONAL_SCOPES
-from bot.settings import Settings, has_slack_tokens
+from bot.ops import web
+from bot.settings.settings import Settings, has_slack_tokens
+from bot.slack.scopes import BOT_SCOPES, OPTIONAL_SCOPES
 from bot.store.tables import metadata
+from local_slack.install import HOME_TAB, SUBSCRIPTIONS
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "tests" / "samples" / "slack"
@@ -96,7 +97,7 @@ def calls(path, *names):
 
 
 def test_the_readme_lists_every_setting_with_its_default():
-    """The README's table has exactly the settings of bot/settings.py, with their defaults."""
+    """The README's table has exactly the settings of bot/settings/settings.py, with their defaults."""
     table = {plain(name): plain(default) for name, _meaning, default in rows(section(README, "Settings"))}
     assert table == defaults()
 
@@ -143,7 +144,7 @@ def test_the_readme_lists_the_routes():
     """The README's table of routes has exactly the routes that are served."""
     served = {
         getattr(web, call.args[0].id) if isinstance(call.args[0], ast.Name) else call.args[0].value
-        for call in calls(ROOT / "bot" / "web.py", "add_get", "add_post")
+        for call in calls(ROOT / "bot" / "ops" / "web.py", "add_get", "add_post")
     }
     listed = {plain(row[0]) for row in rows(section(README, "The command line")) if row[0].startswith("`/")}
     assert listed == served
@@ -169,7 +170,7 @@ def test_the_manifests_are_valid(name):
 
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_the_manifests_ask_for_the_scopes_that_are_needed(name):
-    """Each manifest has exactly the scopes of bot/scopes.py."""
+    """Each manifest has exactly the scopes of bot/slack/scopes.py."""
     assert manifest(name)["oauth_config"]["scopes"] == {"bot": list(BOT_SCOPES)}
 
 

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine
 
 from bot import __version__, cli
-from bot.sandbox.child import STOPS_WITHIN_S
-from bot.settings import DatabaseSettings, Mode, Settings, load_database_settings, load_settings
+from bot.settings.settings import DatabaseSettings, Mode, Settings, load_database_settings, load_settings
 from bot.store.tables import metadata
+from sandbox.child import STOPS_WITHIN_S
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "manifests" / "kubernetes"
@@ -217,7 +217,7 @@ def test_only_liveness_restarts():
         "livenessProbe": "/livez",
         "readinessProbe": "/readyz",
     }
-    served = re.findall(r'add_get\("([^"]+)"', (ROOT / "bot" / "web.py").read_text())
+    served = re.findall(r'add_get\("([^"]+)"', (ROOT / "bot" / "ops" / "web.py").read_text())
     assert {probe["path"] for probe in probes.values()} <= set(served)
     assert {probe["port"] for probe in probes.values()} <= {port["name"] for port in only["ports"]}
     (port,) = manifest("service.yaml")["spec"]["ports"]

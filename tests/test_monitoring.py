@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from bot.core.commands import COMMANDS, command_name, parse_command
-from bot.metrics import Metrics, Scrape, SocketState
+from bot.ops.metrics import Metrics, Scrape, SocketState
 from bot.store.gauges import Readings
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.arithmetic import Spread, paired_ratio, percentile
 from benchmarks.delays import FAMILIES, FAMILY, at_equal_calls, make_trace, mean_looks, watch_all
 from benchmarks.report import Row
-from bot.core.outcome import BACKOFF
+from bot.core.runs.outcome import BACKOFF
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from bot.core.access.policy import Verb
 from bot.core.advice import KNOWN_TYPES, display_name, is_stale
 from bot.core.models import Integration, Status
-from bot.core.policy import Verb
 from bot.core.typed import TYPED_CHARS, WRAPPING, clean_lines, is_only_name, is_too_long, readings, without_courtesy
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class SyncCommand:
 
 @dataclass(frozen=True, slots=True)
 class SubscribeCommand:
-    """Have this channel told; ``words`` are read by `bot.core.subscribe_words`."""
+    """Have this channel told; ``words`` are read by `bot.core.subscriptions.words`."""
 
     words: str = ""
 
@@ -68,7 +68,7 @@ class SubscriptionsCommand:
 
 @dataclass(frozen=True, slots=True)
 class HistoryCommand:
-    """Show how the last syncs went; ``words`` are read by `bot.core.audit_words`, "" means all."""
+    """Show how the last syncs went; ``words`` are read by `bot.core.access.audit_words`, "" means all."""
 
     words: str = ""
 
@@ -83,7 +83,7 @@ class WhyCommand:
 
 @dataclass(frozen=True, slots=True)
 class AuditCommand:
-    """Show who did what; ``words`` are read by `bot.core.audit_words`."""
+    """Show who did what; ``words`` are read by `bot.core.access.audit_words`."""
 
     words: str = ""
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime  # noqa: TC003 - the store reads these annotations at run time
 from enum import StrEnum
 
-from bot.core.alerts import Snooze  # noqa: TC001 - as above
-from bot.core.audit import AuditEntry  # noqa: TC001 - as above
-from bot.core.incidents import Incident  # noqa: TC001 - as above
+from bot.core.access.audit import AuditEntry  # noqa: TC001 - as above
+from bot.core.incidents.incidents import Incident  # noqa: TC001 - as above
+from bot.core.incidents.reactions import Snooze  # noqa: TC001 - as above
 from bot.core.models import NO_CAUSE, Cause, Integration, Person, SyncRun
 
 

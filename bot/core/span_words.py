@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
-from bot.core.time_words import read_time, weekday_of
+from bot.core.subscriptions.time_words import read_time, weekday_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

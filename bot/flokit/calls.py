@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.core.budget import Priority
-    from bot.telemetry import Telemetry
+    from bot.observability.telemetry import Telemetry
 
 _RESULTS: Final = {
     FlokitAway: "away",

@@ -60,8 +60,8 @@ from bot.flokit.replies import (
     read_reply,
 )
 from bot.flokit.times import shape_of
-from bot.network import DIRECT, tls_failure
-from bot.telemetry import SILENT
+from bot.observability.telemetry import SILENT
+from bot.settings.network import DIRECT, tls_failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
@@ -69,8 +69,8 @@ if TYPE_CHECKING:
     from bot.core.models import Integration, TriggerAccepted
     from bot.core.proxies import Proxy
     from bot.flokit.budget import Budget
-    from bot.network import Network
-    from bot.telemetry import Telemetry
+    from bot.observability.telemetry import Telemetry
+    from bot.settings.network import Network
 
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bot.core.commands import ACTION_PATTERN
-from bot.core.subscribe_form import CALLBACK_ID, action_id
+from bot.core.subscriptions.form import CALLBACK_ID, action_id
 from bot.listeners import buttons, channels, commands, events, home, views
 
 if TYPE_CHECKING:

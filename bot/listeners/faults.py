@@ -11,12 +11,12 @@ from slack_bolt.response import BoltResponse
 
 from bot.core import blocks
 from bot.core.errors import SlackError
-from bot.core.subscribe_form import WHAT
+from bot.core.subscriptions.form import WHAT
 from bot.store.ids import new_id
 
 if TYPE_CHECKING:
-    from bot.slack import SlackClient
-    from bot.telemetry import Telemetry
+    from bot.observability.telemetry import Telemetry
+    from bot.slack.client import SlackClient
 
 MATCHING_MODULES: Final = ("slack_bolt.listener_matcher.", "slack_bolt.middleware.", "slack_bolt.request.")
 """Where Bolt reads payloads before a listener is reached."""

@@ -13,7 +13,7 @@ from slack_bolt.response import BoltResponse
 if TYPE_CHECKING:
     from slack_bolt.request.async_request import AsyncBoltRequest
 
-    from bot.telemetry import Telemetry
+    from bot.observability.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.core.commands import Press
-    from bot.core.subscribe_form import Filled
+    from bot.core.subscriptions.form import Filled
 
 
 SLACKBOT: Final = "USLACKBOT"

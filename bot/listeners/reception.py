@@ -12,18 +12,17 @@ from bot.core import blocks
 from bot.core.commands import command_name, parse_command, parse_mention
 from bot.core.errors import BotError, SlackAstray, SlackError, StoreInDoubt, StoreUnavailable
 from bot.core.requests import RequestKind
+from bot.observability.telemetry import SILENT, following
 from bot.store.ids import new_id
-from bot.telemetry import SILENT, following
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-    from bot.actions import Actions
     from bot.core.models import Message
     from bot.core.requests import Origin, Request
-    from bot.slack import SlackClient
-    from bot.telemetry import Telemetry
+    from bot.observability.telemetry import Telemetry
+    from bot.slack.client import SlackClient
 
 log = structlog.get_logger(__name__)
 
@@ -40,20 +39,27 @@ class Reception:
 
     A refusal that cannot be saved is answered from memory: the only thing here that a crash may lose, and it says
     that nothing was started, or that this is not known.
+
+    Args:
+        save: saves a request, or raises StoreUnavailable (StoreInDoubt when nobody knows).
+        slack: for refusals that can't be saved.
+        preview: shows in an open form what its choices would have reported.
     """
 
     def __init__(
         self,
-        actions: Actions,
+        save: Callable[[Request], Awaitable[object]],
         slack: SlackClient,
         *,
+        preview: Callable[[Origin, str, dict[str, Any]], Awaitable[None]],
         team_id: str,
         bot_user_id: str,
         clock: Callable[[], datetime],
         telemetry: Telemetry = SILENT,
     ) -> None:
         self._telemetry = telemetry
-        self._actions = actions
+        self._save = save
+        self._show_preview = preview
         self._slack = slack
         self.team_id = team_id
         self.bot_user_id = bot_user_id
@@ -69,7 +75,7 @@ class Reception:
 
     async def _take(self, request: Request) -> str:
         try:
-            await self._actions.receive(request)
+            await self._save(request)
         except StoreInDoubt as error:
             log.warning("request_in_doubt", error=str(error))
             return IN_DOUBT
@@ -105,7 +111,7 @@ class Reception:
 
     async def _preview(self, origin: Origin, asked_id: str, view: dict[str, Any]) -> None:
         try:
-            await self._actions.preview(origin, asked_id, view)
+            await self._show_preview(origin, asked_id, view)
         except BotError as error:
             log.info("preview_not_shown", error=str(error))
         except Exception:

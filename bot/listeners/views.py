@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.core.subscribe_form import WHAT, Wrong, read_form, read_metadata
+from bot.core.subscriptions.form import WHAT, Wrong, read_form, read_metadata
 from bot.listeners.payloads import origin_of_view, parse_submission, view_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
-from bot.core.alerts import react, wish_of
-from bot.core.incidents import Change, Incident
+from bot.core.incidents.incidents import Change, Incident
+from bot.core.incidents.reactions import react, wish_of
 from bot.core.panels import Panel, PanelKind, refreshed
 from bot.store import codec, outbox
 from bot.store.ids import new_id
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from bot.core.alerts import Wish
-    from bot.core.subscriptions import Subscription
+    from bot.core.incidents.reactions import Wish
+    from bot.core.subscriptions.subscriptions import Subscription
     from bot.store.database import Database
     from bot.store.transactions import Transaction
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, or_, select
 
-from bot.core.audit import AuditEntry, AuditFilter, Ruling
+from bot.core.access.audit import AuditEntry, AuditFilter, Ruling
 from bot.core.models import Integration, Person
 from bot.store.locks import of_team
 from bot.store.tables import audit, participants

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from bot.core.alerts import Bulletin
-from bot.core.incidents import Incident, Watched
+from bot.core.incidents.incidents import Incident, Watched
+from bot.core.incidents.reactions import Bulletin
 from bot.core.models import Integration, Message, SyncRun
 from bot.core.panels import Panel
 from bot.core.requests import Request
-from bot.core.subscriptions import Subscription
+from bot.core.subscriptions.subscriptions import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

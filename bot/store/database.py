@@ -17,14 +17,14 @@ from sqlalchemy.exc import InternalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.core.errors import SettingsError, StoreConflict, StoreInDoubt, StoreUnavailable
-from bot.database_url import UrlProblem, parse_database_url
+from bot.observability.telemetry import SILENT
+from bot.settings.database_url import UrlProblem, parse_database_url
 from bot.store import failures, trips
 from bot.store.bell import Bell, Work
 from bot.store.server import STATEMENT_S, Sessions
 from bot.store.transactions import Transaction, retried
 from bot.store.turns import Turns
 from bot.store.urgent import UrgentWriter
-from bot.telemetry import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, ExceptionContext, Table
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-    from bot.telemetry import Telemetry
+    from bot.observability.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 

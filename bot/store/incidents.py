@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import or_, select, update
 
-from bot.core.alerts import Bulletin, Snooze, Word, wish_of
-from bot.core.audit import NOBODY, AuditEntry, Deed, of_origin, snooze_result
-from bot.core.incidents import Change, Rules, RunNews, Sighting, Verdict, Watched, observe, trouble_of
+from bot.core.access.audit import NOBODY, AuditEntry, Deed, of_origin, snooze_result
+from bot.core.incidents.incidents import Change, Rules, RunNews, Sighting, Verdict, Watched, observe, trouble_of
+from bot.core.incidents.reactions import Bulletin, Snooze, Word, wish_of
 from bot.core.models import Outcome
 from bot.core.requests import Origin
 from bot.store import alerts, audit, codec, homes, inbox, outbox, runs, subscriptions, timers
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from bot.core.incidents import Incident
+    from bot.core.incidents.incidents import Incident
     from bot.core.models import Integration, SyncRun
     from bot.core.panels import Panel
     from bot.core.requests import Request
-    from bot.core.subscriptions import Subscription
+    from bot.core.subscriptions.subscriptions import Subscription
     from bot.store.database import Database
     from bot.store.timers import TimerClaim
     from bot.store.transactions import Transaction

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from bot.core.subscriptions import Subscription
+    from bot.core.subscriptions.subscriptions import Subscription
     from bot.store.database import Database
     from bot.store.transactions import Transaction
 

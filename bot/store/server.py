@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from bot.database_url import SYSTEM
+from bot.settings.database_url import SYSTEM
 
 if TYPE_CHECKING:
-    from bot.database_url import Server
+    from bot.settings.database_url import Server
 
 CONNECT_S = 2.0
 """Slack waits three seconds for an ack: a silent server must be given up before."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, or_, select, update
 
-from bot.core import outcome
-from bot.core.audit import Deed, Ruling, of_origin, of_outcome
-from bot.core.durations import learn
+from bot.core.access.audit import Deed, Ruling, of_origin, of_outcome
 from bot.core.errors import ClaimLost
-from bot.core.limits import NO_LIMITS, QUOTA_WINDOW, Held, decide_limits
 from bot.core.panels import Panel, RowRun
+from bot.core.runs import outcome
+from bot.core.runs.durations import learn
+from bot.core.runs.limits import NO_LIMITS, QUOTA_WINDOW, Held, decide_limits
 from bot.store import alerts, audit, codec, inbox, outbox, runs
 from bot.store.bell import Work
 from bot.store.due import next_at, read_next
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.sql.dml import ReturningUpdate
 
-    from bot.core.audit import AuditEntry
-    from bot.core.limits import Limits
+    from bot.core.access.audit import AuditEntry
     from bot.core.models import Decision, Integration, Message, Patience, Person, SyncRun
     from bot.core.requests import Origin, Request
+    from bot.core.runs.limits import Limits
     from bot.store.database import Database
     from bot.store.transactions import Transaction
 

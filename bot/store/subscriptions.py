@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select, update
 
-from bot.core.audit import NOBODY, Deed, of_subscription
+from bot.core.access.audit import NOBODY, Deed, of_subscription
 from bot.core.errors import ClaimLost
-from bot.core.subscription_text import PAUSED
+from bot.core.subscriptions.text import PAUSED
 from bot.store import audit, codec, homes, inbox, moves, outbox, timers
 from bot.store.alerts import drop_unposted, hold_audience, raise_open_incidents
 from bot.store.locks import in_order
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bot.core.models import Message
     from bot.core.requests import Request
-    from bot.core.subscriptions import PauseReason, Subscription
+    from bot.core.subscriptions.subscriptions import PauseReason, Subscription
     from bot.store.database import Database
     from bot.store.timers import TimerClaim
     from bot.store.transactions import Transaction

@@ -14,9 +14,9 @@ from bot.core.commands import Action, Press
 from bot.core.models import Decision, Integration, Outcome, Patience, Person, Phase, Telling
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request, RequestKind
-from bot.sandbox.slack import LocalSlack
 from bot.store.database import Database
 from bot.store.store import Store
+from local_slack import LocalSlack
 
 TEAM = "T0SANDBOX"
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.database_url import Server, UrlProblem, parse_database_url
+from bot.settings.database_url import Server, UrlProblem, parse_database_url
 
 HOME = Path("~").expanduser()
 

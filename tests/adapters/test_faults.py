@@ -13,16 +13,16 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.async_request import AsyncBoltRequest
 from structlog.testing import capture_logs
 
-from bot import follower as follower_module
-from bot import sender as sender_module
 from bot.core.models import Outcome, Telling
-from bot.follower import Follower
+from bot.handlers.responder import Responder
 from bot.listeners.faults import Faults
 from bot.listeners.observed import ObservedApp
-from bot.responder import Responder
-from bot.sender import Sender
-from bot.slack import SlackClient
-from bot.telemetry import SILENT
+from bot.observability.telemetry import SILENT
+from bot.slack.client import SlackClient
+from bot.workers import follower as follower_module
+from bot.workers import sender as sender_module
+from bot.workers.follower import Follower
+from bot.workers.sender import Sender
 
 ERROR_ID = re.compile(r"err_[0-9a-f]{16}")
 

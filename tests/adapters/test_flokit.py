@@ -34,9 +34,9 @@ from bot.core.models import Integration, SyncStats, TriggerAccepted
 from bot.flokit import SHARED_WITHIN_S, Detail, FlokitClient, Listing, Priority
 from bot.flokit.bodies import MAX_BODY_BYTES
 from bot.flokit.replies import Reply, parse_integration, parse_listing, read_reply
-from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
-from bot.sandbox.flokit.faults import Fault, FaultKind
-from bot.sandbox.flokit.sources import Plan
+from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
+from sandbox.local_flokit.faults import Fault, FaultKind
+from sandbox.local_flokit.sources import Plan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

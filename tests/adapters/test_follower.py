@@ -18,9 +18,9 @@ from bot.core.errors import (
     StoreUnavailable,
 )
 from bot.core.models import Integration, Outcome, Phase, Status, TriggerAccepted
-from bot.core.outcome import PROBE_EVERY
+from bot.core.runs.outcome import PROBE_EVERY
 from bot.flokit import Detail, Listing
-from bot.follower import Follower
+from bot.workers.follower import Follower
 
 ERROR = "The account 12 was closed by its owner"
 

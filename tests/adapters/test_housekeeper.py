@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from bot.housekeeper import Housekeeper
 from bot.store.database import Database
 from bot.store.replicas import ALIVE_S, Replicas
+from bot.workers.housekeeper import Housekeeper
 
 
 class Retention:

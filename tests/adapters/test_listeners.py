@@ -9,24 +9,24 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.actions import Actions
-from bot.answers import Answers
+from bot.core.access.policy import Allowed
 from bot.core.commands import Action, Press
 from bot.core.errors import FlokitNotSent, StoreInDoubt, StoreUnavailable
-from bot.core.limits import NO_LIMITS
 from bot.core.models import Patience
-from bot.core.policy import Allowed
 from bot.core.requests import RequestKind
-from bot.knowledge import Knowledge
+from bot.core.runs.limits import NO_LIMITS
+from bot.handlers.answers import Answers
+from bot.handlers.permits import Permits
+from bot.handlers.requests import Actions
+from bot.handlers.status import Looks
+from bot.handlers.syncs import Syncs
 from bot.listeners import buttons, commands, events
 from bot.listeners.payloads import first_action, parse_command_payload, parse_message_event, parse_press_payload
 from bot.listeners.reception import IN_DOUBT, NOT_SAVED, Reception
-from bot.looks import Looks
-from bot.permits import Permits
-from bot.slack import SlackClient
+from bot.lookups.integrations import Knowledge
+from bot.slack.client import SlackClient
 from bot.store import codec
 from bot.store.snapshots import Snapshots
-from bot.syncs import Syncs
 from tests.adapters.conftest import START, TEAM
 
 PRESS = Press(Action.RESYNC, integration_id="int_1")
@@ -146,11 +146,19 @@ def reception(sqlite_store, slack, clock):
         syncs=Syncs(sqlite_store, knowledge, permits, answers, patience=Patience(), limits=NO_LIMITS, **told),
         alerts=NoAlerts(),
         homes=NoHomes(),
+        slack=slack,
         records=NoRecords(),
         bot_user_id="UFLOKIT",
         **told,
     )
-    return Reception(actions, slack, team_id=TEAM, bot_user_id="UFLOKIT", clock=clock)
+    return Reception(
+        lambda request: sqlite_store.add_request(request),  # noqa: PLW0108 - a test may replace it
+        slack,
+        preview=actions.preview,
+        team_id=TEAM,
+        bot_user_id="UFLOKIT",
+        clock=clock,
+    )
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
-from bot.sandbox.flokit.faults import Fault
-from bot.sandbox.flokit.sources import STRIPE_ERROR, Plan
+from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
+from sandbox.local_flokit.faults import Fault
+from sandbox.local_flokit.sources import STRIPE_ERROR, Plan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

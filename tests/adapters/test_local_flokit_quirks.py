@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.flokit.times import read_time
-from bot.sandbox.flokit.quirks import TIME_FORMS, Quirks, Writer
-from bot.sandbox.flokit.sources import Source
+from sandbox.local_flokit.quirks import TIME_FORMS, Quirks, Writer
+from sandbox.local_flokit.sources import Source
 
 AT = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
 FAILING = Source("int_a", "stripe", "error", AT, "The signing secret is wrong")

@@ -16,12 +16,12 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.guard import SECURITY_HEADERS
-from bot.sandbox.page import add_page
-from bot.sandbox.slack import Fault, LocalSlack, LostRoots
-from bot.sandbox.slack.methods import METHODS
-from bot.sandbox.slack.web import CONNECTIONS_OPEN
-from bot.scopes import BOT_SCOPES
+from bot.slack.scopes import BOT_SCOPES
+from local_slack import Fault, LocalSlack, LostRoots
+from local_slack.guard import SECURITY_HEADERS
+from local_slack.methods import METHODS
+from local_slack.web import CONNECTIONS_OPEN
+from sandbox.page import add_page
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "samples" / "slack" / "methods.json").read_text())
 METADATA = {"event_type": "outcome", "event_payload": {"run": "r1"}}

@@ -13,10 +13,10 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.page import add_page
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.slack.install import SUBSCRIPTIONS
-from bot.scopes import BOT_SCOPES
+from bot.slack.scopes import BOT_SCOPES
+from local_slack import LocalSlack
+from local_slack.install import SUBSCRIPTIONS
+from sandbox.page import add_page
 
 WINTER, SUMMER = (datetime(2026, month, 1, 12, tzinfo=UTC).timestamp() for month in (1, 7))
 

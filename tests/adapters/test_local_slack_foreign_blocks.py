@@ -21,7 +21,7 @@ from slack_sdk.models.blocks.basic_components import DispatchActionConfig
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.slack import LocalSlack
+from local_slack import LocalSlack
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,10 +10,10 @@ from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.blocks import limits
-from bot.sandbox.slack import LocalSlack
-from bot.sandbox.slack.content import fill_in_ids, read_content
-from bot.sandbox.slack.refusal import RefusalError
-from bot.sandbox.slack.validation import (
+from local_slack import LocalSlack
+from local_slack.content import fill_in_ids, read_content
+from local_slack.refusal import RefusalError
+from local_slack.validation import (
     check_blocks,
     check_metadata,
     check_text,

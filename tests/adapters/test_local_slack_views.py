@@ -12,8 +12,8 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.page import add_page
-from bot.sandbox.slack import LocalSlack
+from local_slack import LocalSlack
+from sandbox.page import add_page
 
 
 def plain(text="x"):

@@ -10,13 +10,13 @@ import pytest_asyncio
 from sqlalchemy import literal_column, select, text
 
 from bot.core.errors import StoreConflict, StoreUnavailable
+from bot.observability.telemetry import Telemetry
 from bot.store import locks
 from bot.store.bell import Work
 from bot.store.database import Database
 from bot.store.locks import LOCK_ORDER, in_order
 from bot.store.tables import alerts, metadata, outbox, panels, runs, timers
 from bot.store.transactions import TRIES, retried
-from bot.telemetry import Telemetry
 from tests.locks import Transaction, judge
 
 STORE = Path(locks.__file__).parent

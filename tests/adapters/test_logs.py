@@ -11,7 +11,7 @@ import pytest
 TOKEN = "xoxb-0123456789-0123456789-" + "abcdefghijklmnopqrstuvwx" * 6
 SCRIPT = """
 import logging, sys, structlog
-from bot.logs import configure_logging
+from bot.observability.logs import configure_logging
 
 configure_logging(sys.argv[1], "INFO", secrets=[sys.argv[2]])
 log = structlog.get_logger("bot.test")
@@ -73,7 +73,7 @@ def test_a_socket_that_the_sdk_mends_is_no_error():
 
 LIBRARIES = """
 import logging, sys
-from bot.logs import configure_logging
+from bot.observability.logs import configure_logging
 configure_logging(sys.argv[1], "DEBUG", secrets=[])
 for name in (
     "slack_sdk.web.async_client", "slack_bolt.AsyncApp", "slack_sdk.socket_mode.aiohttp", "aiosqlite", "aiohttp.server",
@@ -115,7 +115,7 @@ TRICKS = {
 }
 WRITES = """
 import json, logging, sys, structlog
-from bot.logs import configure_logging
+from bot.observability.logs import configure_logging
 configure_logging(sys.argv[1], "INFO", secrets=[])
 log = structlog.get_logger("bot.test")
 for trick in json.loads(sys.argv[2]):
@@ -153,7 +153,7 @@ def test_what_is_logged_forges_no_line(format_, trick):
 def test_secrets_are_blotted_out_however_they_are_written(format_, secret):
     """A secret with signs in it isn't readable either: as JSON, in the repr of a value, or in an address."""
     script = (
-        "import sys, structlog; from urllib.parse import quote; from bot.logs import configure_logging\n"
+        "import sys, structlog; from urllib.parse import quote; from bot.observability.logs import configure_logging\n"
         "configure_logging(sys.argv[1], 'INFO', secrets=[sys.argv[2]])\n"
         "log = structlog.get_logger('bot.x')\n"
         "log.info('a b ' + sys.argv[2], value='a ' + sys.argv[2], values=[sys.argv[2]])\n"
@@ -168,7 +168,7 @@ def test_secrets_are_blotted_out_however_they_are_written(format_, secret):
 def test_a_crash_is_logged_like_everything_else(format_):
     """What ends the process is logged in the log's format, without secrets, and the exit code says so."""
     script = (
-        "import sys; from bot.logs import configure_logging\n"
+        "import sys; from bot.observability.logs import configure_logging\n"
         "configure_logging(sys.argv[1], 'INFO', secrets=[sys.argv[2]])\n"
         "raise RuntimeError('it broke with ' + sys.argv[2] + chr(10) + sys.argv[3])\n"
     )

@@ -14,20 +14,20 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from bot.core.errors import ClaimLost, FlokitError, SlackError, StoreUnavailable
 from bot.core.models import Message
 from bot.flokit import FlokitClient
-from bot.health import STUCK_AFTER_S, Health
 from bot.listeners.observed import ObservedApp, kind_of
-from bot.metrics import Metrics, Scraper
-from bot.pulse import feel_pulse
-from bot.slack import SlackClient
+from bot.observability.pulse import feel_pulse
+from bot.observability.telemetry import Telemetry
+from bot.ops.health import STUCK_AFTER_S, Health
+from bot.ops.metrics import Metrics, Scraper
+from bot.ops.web import WebServer
+from bot.slack.client import SlackClient
 from bot.store import schema
 from bot.store.bell import Bell
 from bot.store.database import Database
 from bot.store.gauges import Readings, read_gauges
 from bot.store.outbox import answer_address
 from bot.store.replicas import Replicas
-from bot.telemetry import Telemetry
-from bot.web import WebServer
-from bot.worker import Worker
+from bot.workers.worker import Worker
 
 NOTHING = {"outbox": {}, "outbox_oldest_s": 0, "inbox": 0, "inbox_oldest_s": 0, "runs": {}, "runs_oldest_s": 0}
 
@@ -299,16 +299,16 @@ class Still:
 
 
 @pytest.mark.parametrize(("still_for_s", "is_stuck"), [(2.0, False), (STUCK_AFTER_S + 1, True)])
-def test_a_worker_that_stopped_turning_is_stuck(still_for_s, is_stuck):
+def test_a_worker_that_stopped_turning_is_stuck(still_for_s, is_stuck, tmp_path):
     """A worker that has not turned for a minute is named, with how long."""
-    health = Health(Database("sqlite+aiosqlite://"), workers=[Still(still_for_s)])
+    health = Health(Database(f"sqlite+aiosqlite:///{tmp_path}/x.db"), workers=[Still(still_for_s)])
     assert health.stuck() == ({"follower": "has not turned for 61 s"} if is_stuck else {})
 
 
 @pytest.mark.parametrize(("still_for_s", "status"), [(2.0, 200), (STUCK_AFTER_S + 1, 503)])
-async def test_the_probe_fails_when_a_worker_is_stuck(still_for_s, status):
+async def test_the_probe_fails_when_a_worker_is_stuck(still_for_s, status, tmp_path):
     """/livez answers 503, and names the worker."""
-    health = Health(Database("sqlite+aiosqlite://"), workers=[Still(still_for_s)])
+    health = Health(Database(f"sqlite+aiosqlite:///{tmp_path}/x.db"), workers=[Still(still_for_s)])
     server = WebServer(health, host="127.0.0.1", port=0, scraper=scraper(Metrics()))
     port = await server.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 from slack_bolt.app.async_app import AsyncApp
 
-from bot import network
 from bot.core import errors
 from bot.flokit import FlokitClient
-from bot.network import Network
-from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
-from bot.slack import SlackClient
-from bot.slack_socket import SlackSocket
-from bot.traces import make_tracer
+from bot.observability.traces import make_tracer
+from bot.settings import network
+from bot.settings.network import Network
+from bot.slack.client import SlackClient
+from bot.slack.socket import SlackSocket
+from local_slack.guard import NAMES
+from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from tests import wire
 
 FLOKIT, SLACK = "flokit.test", "slack.test"
@@ -51,6 +52,7 @@ async def company(local_slack, context, **options):
     flokit = LocalFlokit()
     flokit.demo()
     await flokit.start()
+    local_slack.app[NAMES].add(SLACK)
     slack_port, flokit_port = (int(url.rstrip("/").rpartition(":")[2]) for url in (local_slack.url, flokit.url))
     try:
         async with (

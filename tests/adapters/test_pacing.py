@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.pacing import Bucket
+from bot.slack.pacing import Bucket
 
 
 class Ticker:

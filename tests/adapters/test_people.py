@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from cachetools import TTLCache
 
-from bot.access import Access
+from bot.core.access.policy import ELSEWHERE, UNIDENTIFIED, Allowed, Kind, Policy, Refused, Rule, Verb
 from bot.core.errors import SlackAuthLost, SlackOther, SlackUnavailable
 from bot.core.models import Person
-from bot.core.policy import ELSEWHERE, UNIDENTIFIED, Allowed, Kind, Policy, Refused, Rule, Verb
 from bot.core.requests import Origin
-from bot.people import People
-from bot.slack import Profile, _profile_of
+from bot.lookups.access import Access
+from bot.lookups.people import People
+from bot.slack.client import Profile, _profile_of
 
 TEAM = "T1"
 SYNC = frozenset({Verb.SYNC})

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.core.access.policy import Kind, Policy, Rule, Verb
 from bot.core.errors import SettingsError
-from bot.core.policy import Kind, Policy, Rule, Verb
-from bot.policy_file import MAX_BYTES, load_policy
-from bot.policy_text import parse_policy
+from bot.settings.policy_file import MAX_BYTES, load_policy
+from bot.settings.policy_text import parse_policy
 
 EXAMPLE = Path("manifests/policy.example.yaml")
 

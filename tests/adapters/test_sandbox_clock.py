@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.sandbox.clock import WorldClock
+from sandbox.clock import WorldClock
 
 NEARLY = timedelta(seconds=5)
 

@@ -17,16 +17,16 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from bot.sandbox.clock import WorldClock
-from bot.sandbox.control import ControlPanel
-from bot.sandbox.flokit import READ_KEY, LocalFlokit
-from bot.sandbox.flokit.sources import STRIPE_ERROR
-from bot.sandbox.flokit.unrest import MOST_BROKEN, Unrest
-from bot.sandbox.flokit.webhooks import SIGNATURE_HEADER, Webhooks
-from bot.sandbox.inspector import Inspector
-from bot.sandbox.keeper import BotKeeper
-from bot.sandbox.page import add_page
-from bot.sandbox.slack import LocalSlack
+from local_slack import LocalSlack
+from sandbox.clock import WorldClock
+from sandbox.control import ControlPanel
+from sandbox.inspector import Inspector
+from sandbox.keeper import BotKeeper
+from sandbox.local_flokit import READ_KEY, LocalFlokit
+from sandbox.local_flokit.sources import STRIPE_ERROR
+from sandbox.local_flokit.unrest import MOST_BROKEN, Unrest
+from sandbox.local_flokit.webhooks import SIGNATURE_HEADER, Webhooks
+from sandbox.page import add_page
 
 STRIPE = "int_01hx4j7stripe"
 REVENUECAT = "int_01hx4j7revenuecat"

@@ -10,12 +10,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from bot.sandbox import inspector as inspecting
-from bot.sandbox.flokit import READ_KEY, LocalFlokit
-from bot.sandbox.flokit.faults import Fault as FlokitFault
-from bot.sandbox.inspector import BLOT, Inspector, blotted, clipped
-from bot.sandbox.page import add_page
-from bot.sandbox.slack import Fault, LocalSlack
+from local_slack import Fault, LocalSlack
+from sandbox import inspector as inspecting
+from sandbox.inspector import BLOT, Inspector, blotted, clipped
+from sandbox.local_flokit import READ_KEY, LocalFlokit
+from sandbox.local_flokit.faults import Fault as FlokitFault
+from sandbox.page import add_page
 
 
 @pytest_asyncio.fixture

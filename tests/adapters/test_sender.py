@@ -15,12 +15,12 @@ from bot.core.commands import Action
 from bot.core.errors import ClaimLost
 from bot.core.models import Message, Outcome
 from bot.core.panels import PanelKind
-from bot.sandbox.slack import Fault, LocalSlack, LostRoots
-from bot.scopes import BOT_SCOPES
-from bot.sender import AUTH_RETRY_S, Sender
-from bot.slack import SlackClient
+from bot.slack.client import SlackClient
+from bot.slack.scopes import BOT_SCOPES
 from bot.store.outbox import EDIT_EVERY_S, Address, OutboxKind
 from bot.store.tables import outbox
+from bot.workers.sender import AUTH_RETRY_S, Sender
+from local_slack import Fault, LocalSlack, LostRoots
 
 POST = "chat.postMessage"
 HERE = Address("T0SANDBOX", "C0DATA", user_id="UANA")

@@ -7,8 +7,8 @@ from pydantic import SecretStr
 
 from bot.core.errors import SettingsError
 from bot.core.models import Patience
-from bot.network import VARIABLES
-from bot.settings import Mode, Settings, has_slack_tokens, load_settings
+from bot.settings.network import VARIABLES
+from bot.settings.settings import Mode, Settings, has_slack_tokens, load_settings
 
 GOOD = {
     "SLACK_BOT_TOKEN": "xoxb-1-hidden",

@@ -14,8 +14,8 @@ from aiohttp import web
 
 from bot.core import errors
 from bot.core.models import Message
-from bot.sandbox.slack import Fault, LocalSlack
-from bot.slack import DEFAULT_RETRY_AFTER_S, MAX_RETRY_AFTER_S, POSTS_BURST, SlackClient
+from bot.slack.client import DEFAULT_RETRY_AFTER_S, MAX_RETRY_AFTER_S, POSTS_BURST, SlackClient
+from local_slack import Fault, LocalSlack
 
 TOKEN = "xoxb-sandbox-s3cret"
 HELLO = Message("hello", ({"type": "section", "text": {"type": "mrkdwn", "text": "hello"}},))

@@ -11,7 +11,7 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from bot.core.errors import SlackRequestRefused
-from bot.slack_http import MOST_FIELDS, SlackVerifier, read_request
+from bot.slack.http import MOST_FIELDS, SlackVerifier, read_request
 
 SECRET = "a-signing-secret"
 NOW = 1_772_366_400

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from bot.core import blocks, errors
-from bot.slack import SlackClient
-from bot.slack_session import make_session, may_answer_at
+from bot.slack.client import SlackClient
+from bot.slack.session import make_session, may_answer_at
 
 SLACK = "https://slack.com/api/"
 LOCAL = "http://127.0.0.1:5000/api/"

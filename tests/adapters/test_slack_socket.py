@@ -13,9 +13,9 @@ import structlog
 from aiohttp import web
 from slack_bolt.app.async_app import AsyncApp
 
-from bot import slack_socket
-from bot.slack import SlackClient
-from bot.slack_socket import DEAF_AFTER_S, SlackSocket
+from bot.slack import socket as slack_socket
+from bot.slack.client import SlackClient
+from bot.slack.socket import DEAF_AFTER_S, SlackSocket
 
 
 class Clock:

@@ -11,11 +11,11 @@ from alembic import command
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from bot.core.alerts import Snooze
-from bot.core.audit import AuditEntry, AuditFilter, Deed, Ruling, snooze_result
+from bot.core.access.audit import AuditEntry, AuditFilter, Deed, Ruling, snooze_result
 from bot.core.errors import ClaimLost
+from bot.core.incidents.reactions import Snooze
 from bot.core.models import Message, Outcome, Person
-from bot.core.subscriptions import PauseReason, Subscription
+from bot.core.subscriptions.subscriptions import PauseReason, Subscription
 from bot.store import audit, schema
 from bot.store.audit import Audit
 from bot.store.database import Database

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event, select, update
 
 from bot.core.errors import StoreInDoubt, StoreUnavailable
-from bot.health import Health
+from bot.ops.health import Health
 from bot.store import database as database_module
 from bot.store import schema, server, urgent
 from bot.store.database import Database

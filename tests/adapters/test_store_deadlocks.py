@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import event, select
 from sqlalchemy.util import await_only
 
-from bot.core.alerts import Snooze
-from bot.core.digest_time import next_digest_at
 from bot.core.errors import ClaimLost, StoreUnavailable
-from bot.core.incidents import Rules
+from bot.core.incidents.incidents import Rules
+from bot.core.incidents.reactions import Snooze
 from bot.core.models import Integration, Message, Person, Telling
 from bot.core.requests import Origin, Request, RequestKind
-from bot.core.subscriptions import DigestTime, PauseReason, Subscription
+from bot.core.subscriptions.digest_time import next_digest_at
+from bot.core.subscriptions.subscriptions import DigestTime, PauseReason, Subscription
 from bot.store.database import Database
 from bot.store.homes import Homes
 from bot.store.incidents import Incidents, SeenTogether

@@ -10,11 +10,11 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
-from bot.core.alerts import Snooze, Word
-from bot.core.incidents import Change, Rules
+from bot.core.incidents.incidents import Change, Rules
+from bot.core.incidents.reactions import Snooze, Word
 from bot.core.models import Integration, Message, Person
 from bot.core.requests import Origin, Request, RequestKind
-from bot.core.subscriptions import News, PauseReason, Style, Subscription
+from bot.core.subscriptions.subscriptions import News, PauseReason, Style, Subscription
 from bot.store import codec
 from bot.store.alerts import RAISED_TOGETHER
 from bot.store.database import Database

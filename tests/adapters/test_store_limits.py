@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from bot.core.audit import AuditFilter, Ruling
-from bot.core.limits import Held, Limit, Limits
+from bot.core.access.audit import AuditFilter, Ruling
 from bot.core.models import Outcome
+from bot.core.runs.limits import Held, Limit, Limits
 from bot.store.audit import Audit
 from bot.store.store import Opened
 from tests.adapters.conftest import TEAM, start

@@ -9,12 +9,12 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
-from bot.core.alerts import Snooze
 from bot.core.errors import ClaimLost
-from bot.core.incidents import Rules
+from bot.core.incidents.incidents import Rules
+from bot.core.incidents.reactions import Snooze
 from bot.core.models import Integration, Message, Person
 from bot.core.requests import ChannelNews, RequestKind
-from bot.core.subscriptions import ALL, Subscription
+from bot.core.subscriptions.subscriptions import ALL, Subscription
 from bot.store import codec
 from bot.store.database import Database
 from bot.store.incidents import Incidents, SeenTogether

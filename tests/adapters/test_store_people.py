@@ -12,14 +12,14 @@ import pytest_asyncio
 from alembic import command
 from sqlalchemy import func, select, text
 
-from bot.core.alerts import Snooze
-from bot.core.digest_time import next_digest_at
 from bot.core.errors import ClaimLost
-from bot.core.incidents import Rules
+from bot.core.incidents.incidents import Rules
+from bot.core.incidents.reactions import Snooze
 from bot.core.models import Integration, Message, Person
 from bot.core.panels import gone_stale, refreshed
 from bot.core.requests import Origin, Request, RequestKind
-from bot.core.subscriptions import DigestTime, Subscription
+from bot.core.subscriptions.digest_time import next_digest_at
+from bot.core.subscriptions.subscriptions import DigestTime, Subscription
 from bot.store import codec, schema
 from bot.store.database import Database
 from bot.store.homes import LOOKED_AT_FOR, Homes

@@ -9,11 +9,11 @@ from datetime import timedelta
 from sqlalchemy import event
 
 from benchmarks.seeding import Plan, seed
-from bot.core.alerts import Snooze
-from bot.core.audit import AuditFilter
-from bot.core.limits import Limits
+from bot.core.access.audit import AuditFilter
+from bot.core.incidents.reactions import Snooze
 from bot.core.models import Integration, Outcome
-from bot.core.subscriptions import PauseReason
+from bot.core.runs.limits import Limits
+from bot.core.subscriptions.subscriptions import PauseReason
 from bot.store.audit import Audit
 from bot.store.gauges import read_gauges
 from bot.store.incidents import SeenTogether

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from bot.core.errors import StoreRefused, StoreUnavailable
-from bot.health import Health
+from bot.ops.health import Health
 from bot.store import failures, schema
 from bot.store.database import Database
 from bot.store.store import Store

@@ -14,17 +14,17 @@ from opentelemetry.trace import SpanKind
 
 from bot.core.models import Cause, Person, SyncRun
 from bot.flokit import FlokitClient
-from bot.follower import Follower
 from bot.listeners.reception import Reception
-from bot.metrics import Metrics
-from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
-from bot.sandbox.flokit.sources import Plan
-from bot.sender import Sender
-from bot.settings import wants_traces
-from bot.slack import SlackClient
+from bot.observability.telemetry import Telemetry, following
+from bot.observability.traces import OtelTracer
+from bot.ops.metrics import Metrics
+from bot.settings.settings import wants_traces
+from bot.slack.client import SlackClient
 from bot.store import codec
-from bot.telemetry import Telemetry, following
-from bot.traces import OtelTracer
+from bot.workers.follower import Follower
+from bot.workers.sender import Sender
+from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
+from sandbox.local_flokit.sources import Plan
 
 ASKED = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 
@@ -65,7 +65,9 @@ async def test_a_click_is_one_trace(spans, telemetry, sqlite_store, local_slack,
     slack = SlackClient("xoxb-sandbox", api_url=local_slack.api_url, telemetry=telemetry)
     root = local_slack.workspace.post("C0DATA", {"user": "UFLOKIT", "text": "status"})["ts"]
     actions = Click(lambda request: click(sqlite_store, make, request))
-    reception = Reception(actions, slack, team_id="T", bot_user_id="U", clock=clock, telemetry=telemetry)
+    reception = Reception(
+        actions.receive, slack, preview=actions.receive, team_id="T", bot_user_id="U", clock=clock, telemetry=telemetry
+    )
     with telemetry.tracer.span("slack button", parent=""):
         await reception.take(make.press(message_ts=root))
 

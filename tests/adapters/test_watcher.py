@@ -11,11 +11,11 @@ import pytest
 import pytest_asyncio
 
 from bot.core.errors import FlokitNoReply, StoreUnavailable
-from bot.core.incidents import Verdict, Watched
+from bot.core.incidents.incidents import Verdict, Watched
 from bot.core.models import Integration, Person
-from bot.core.subscriptions import Subscription
+from bot.core.subscriptions.subscriptions import Subscription
 from bot.store.timers import TimerKind, Timers
-from bot.watcher import HINTS_EVERY, SAME_AGAIN_AFTER, Watcher
+from bot.workers.watcher import HINTS_EVERY, SAME_AGAIN_AFTER, Watcher
 from tests.adapters.conftest import TEAM
 
 EVERY_S = 60.0

@@ -14,10 +14,10 @@ import pytest
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 
-from bot.slack_http import SlackVerifier
-from bot.web import MAX_BODY_BYTES, SLACK_PATH, WebServer
-from bot.web_bodies import Bodies
-from bot.webhooks import WebhookReceiver, WebhookRules
+from bot.flokit.webhooks import WebhookReceiver, WebhookRules
+from bot.ops.bodies import Bodies
+from bot.ops.web import MAX_BODY_BYTES, SLACK_PATH, WebServer
+from bot.slack.http import SlackVerifier
 
 SIGNING_SECRET = "a-signing-secret"
 

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from bot.logs import EPISODE_S, Episodes
-from bot.web_connections import (
+from bot.observability.logs import EPISODE_S, Episodes
+from bot.ops.connections import (
     DESCRIPTORS_OF_OURS,
     FEWEST_CONNECTIONS,
     MOST_CONNECTIONS,
@@ -188,7 +188,7 @@ def test_the_soft_limit_is_raised():
     """The bot opens as many files as the operating system lets it: the soft limit becomes the hard one."""
     script = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512));"
-        "from bot.web_connections import raise_descriptor_limit as raise_; print(raise_(), raise_());"
+        "from bot.ops.connections import raise_descriptor_limit as raise_; print(raise_(), raise_());"
         "print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)

@@ -17,11 +17,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import webhooks
 from bot.core.errors import WebhookRefused
-from bot.settings import Settings
-from bot.web import MAX_WEBHOOK_BYTES, WEBHOOK_PATH, WebServer
-from bot.webhooks import (
+from bot.flokit import webhooks
+from bot.flokit.webhooks import (
     DUPLICATES_KEPT,
     DUPLICATES_KEPT_S,
     MOST_KEYS,
@@ -32,6 +30,8 @@ from bot.webhooks import (
     make_receiver,
     parse_delivery,
 )
+from bot.ops.web import MAX_WEBHOOK_BYTES, WEBHOOK_PATH, WebServer
+from bot.settings.settings import Settings
 
 SECRET = "a/secret+of=16chars%or&more"
 OTHER = "b" * len(SECRET)

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from bot import worker as worker_module
 from bot.core.errors import ClaimLost, StoreUnavailable
 from bot.store.bell import Bell
-from bot.worker import Worker
+from bot.workers import worker as worker_module
+from bot.workers.worker import Worker
 
 
 class RecordingBell(Bell):

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from bot.core.blocks import limits
-from bot.core.incidents import Incident, Trouble
+from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.models import Expected, Integration, Message, Outcome, Person, Phase, Status, SyncRun, SyncStats
-from bot.sandbox.slack.validation import check_blocks, check_metadata, check_update_text, check_view
+from local_slack.validation import check_blocks, check_metadata, check_update_text, check_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

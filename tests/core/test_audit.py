@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.audit import COLUMNS, AuditEntry, Deed, Ruling, as_row, csv_cell, of_outcome, of_subscription
-from bot.core.audit_words import ME, AuditWish, nearest_people, parse_audit, people_meant
+from bot.core.access.audit import COLUMNS, AuditEntry, Deed, Ruling, as_row, csv_cell, of_outcome, of_subscription
+from bot.core.access.audit_words import ME, AuditWish, nearest_people, parse_audit, people_meant
 from bot.core.blocks import (
     name_not_recognized_message,
     nobody_called_message,
@@ -23,7 +23,7 @@ from bot.core.blocks.audit import PAGE_SIZE, nothing_found_message
 from bot.core.blocks.panels import panel_message
 from bot.core.models import Outcome, Person, SyncRun
 from bot.core.panels import Panel, PanelKind
-from bot.core.subscriptions import Subscription
+from bot.core.subscriptions.subscriptions import Subscription
 from tests.core.hostile import (
     NOW,
     assert_no_markup_of_others,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.core.access.policy import Allowed, Refused, Verb
 from bot.core.blocks import access
 from bot.core.blocks.names import name_of
 from bot.core.commands import Action, Press
-from bot.core.limits import Held, Limit
-from bot.core.policy import Allowed, Refused, Verb
+from bot.core.runs.limits import Held, Limit
 from tests.core.hostile import (
     assert_no_markup_of_others,
     assert_slack_takes,

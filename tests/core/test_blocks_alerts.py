@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core import blocks
-from bot.core.alerts import Bulletin, Snooze, Word
 from bot.core.blocks.text import date
-from bot.core.digest_time import WEEKDAYS
-from bot.core.incidents import Incident, Trouble
+from bot.core.incidents.incidents import Incident, Trouble
+from bot.core.incidents.reactions import Bulletin, Snooze, Word
 from bot.core.models import Integration, Person
 from bot.core.panels import Panel, PanelKind, RowRun
-from bot.core.subscribe_form import write_metadata
-from bot.core.subscriptions import ALL, DigestTime, News, PauseReason, Style, Subscription
+from bot.core.subscriptions.digest_time import WEEKDAYS
+from bot.core.subscriptions.form import write_metadata
+from bot.core.subscriptions.subscriptions import ALL, DigestTime, News, PauseReason, Style, Subscription
 from tests.core.hostile import (
     ATTACKS,
     NOW,

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from bot.core.blocks import digest_message
 from bot.core.blocks.text import date
 from bot.core.commands import Action, parse_press
-from bot.core.digest_time import WEEKDAYS
-from bot.core.digests import Digest
-from bot.core.incidents import Incident, Trouble
+from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.models import Integration, Message, Outcome, Person, SyncRun
-from bot.core.subscriptions import ALL, DigestTime, Subscription
+from bot.core.subscriptions.digest_time import WEEKDAYS
+from bot.core.subscriptions.digests import Digest
+from bot.core.subscriptions.subscriptions import ALL, DigestTime, Subscription
 from tests.core.hostile import (
     ATTACKS,
     assert_no_markup_of_others,

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core import blocks, diagnosis
+from bot.core import blocks
 from bot.core.blocks import doctor_message
 from bot.core.blocks.samples import samples
-from bot.core.findings import Conversation, Finding, Mark, fine, unknown, wrong
+from bot.core.health import judge as diagnosis
+from bot.core.health.findings import Conversation, Finding, Mark, fine, unknown, wrong
 from bot.core.models import Message, Outcome, Person, SyncRun
 from bot.core.panels import PanelKind
-from bot.sandbox.slack.validation import check_view
+from local_slack.validation import check_view
 from tests.core.hostile import (
     NOW,
     assert_no_markup_of_others,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.digest_time import DAILY, LATE_AT_MOST, WEEKDAYS, WEEKEND, describe, missed, next_digest_at
-from bot.core.subscriptions import DigestTime
+from bot.core.subscriptions.digest_time import DAILY, LATE_AT_MOST, WEEKDAYS, WEEKEND, describe, missed, next_digest_at
+from bot.core.subscriptions.subscriptions import DigestTime
 
 
 def utc(text: str) -> datetime:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.durations import UNKNOWN_SPREAD, learn, pause_s
 from bot.core.models import Expected
+from bot.core.runs.durations import UNKNOWN_SPREAD, learn, pause_s
 
 DURATIONS = st.lists(st.floats(0, 1e6), min_size=1, max_size=20)
 ANY = st.builds(Expected, st.floats(0, 1e7), st.floats(0, 50))

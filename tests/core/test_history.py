@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.blocks import history_message
-from bot.core.history import durations, took_s
 from bot.core.models import Integration, Outcome, Person, SyncRun
+from bot.core.runs.history import durations, took_s
 from tests.core.hostile import NOW, assert_no_markup_of_others, assert_slack_takes, hostile, runs
 
 ANA = Person("UANA", "ana")

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from bot.core.incidents import (
+from bot.core.incidents.incidents import (
     Change,
     Rules,
     RunNews,

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.alerts import Snooze, Wish, Word, react, wish_of
-from bot.core.incidents import (
+from bot.core.incidents.incidents import (
     CHANGE_EVERY,
     Change,
     Incident,
@@ -21,8 +20,9 @@ from bot.core.incidents import (
     Watched,
     observe,
 )
+from bot.core.incidents.reactions import Snooze, Wish, Word, react, wish_of
 from bot.core.models import Integration, Person
-from bot.core.subscriptions import News, Style, Subscription
+from bot.core.subscriptions.subscriptions import News, Style, Subscription
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ANA = Person("UANA", "ana")

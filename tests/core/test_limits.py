@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.limits import Held, Limit, Limits, decide_limits
+from bot.core.runs.limits import Held, Limit, Limits, decide_limits
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAST = st.integers(0, 7200).map(lambda s: NOW - timedelta(seconds=s))

@@ -1,4 +1,4 @@
-"""The rules of ``bot/core/outcome.py`` as tables: each row of the outcomes, each trap, each line of its state table."""
+"""The rules of ``bot/core/runs/outcome.py`` as tables: each outcome, each trap, each line of its state table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from bot.core.models import (
     TriggerRefused,
     Unreachable,
 )
-from bot.core.outcome import (
+from bot.core.runs.outcome import (
     BACKOFF,
     JITTER,
     LATE_DEADLINES,

@@ -36,7 +36,7 @@ from bot.core.models import (
     TriggerReply,
     Unreachable,
 )
-from bot.core.outcome import (
+from bot.core.runs.outcome import (
     ALONG_SHARE,
     JITTER,
     LATE_INTERVALS,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.policy import (
+from bot.core.access.policy import (
     Allowed,
     Kind,
     Needs,

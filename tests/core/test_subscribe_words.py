@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.digest_time import DAILY, WEEKDAYS, WEEKEND
 from bot.core.models import Person
-from bot.core.subscribe_words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
-from bot.core.subscription_text import as_command, describe_wish
-from bot.core.subscriptions import ALL, DigestTime, News, Style, Subscription
+from bot.core.subscriptions.digest_time import DAILY, WEEKDAYS, WEEKEND
+from bot.core.subscriptions.subscriptions import ALL, DigestTime, News, Style, Subscription
+from bot.core.subscriptions.text import as_command, describe_wish
+from bot.core.subscriptions.words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
 
 FAILING, STALE, DISCONNECTED, RECOVERED = News
 NINE = DigestTime(time(9), WEEKDAYS, "")

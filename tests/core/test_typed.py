@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.audit_words import parse_audit
+from bot.core.access.audit_words import parse_audit
+from bot.core.access.policy import Verb
 from bot.core.commands import (
     AuditCommand,
     DoctorCommand,
@@ -27,8 +28,7 @@ from bot.core.commands import (
     resolve,
 )
 from bot.core.models import Integration
-from bot.core.policy import Verb
-from bot.core.subscribe_words import parse_subscribe, parse_unsubscribe
+from bot.core.subscriptions.words import parse_subscribe, parse_unsubscribe
 from bot.core.typed import TYPED_CHARS, clean, clean_lines, clip_typed, readings
 
 NOW = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.zones import UnknownZone, parse_zone, zone_info
+from bot.core.subscriptions.zones import UnknownZone, parse_zone, zone_info
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.slack import LocalSlack
+from local_slack import LocalSlack
 from tests.npm import NODE, install, need_node
 
 HERE = Path(__file__).parent

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import httpx
 from hypothesis import strategies as st
 
-from bot.web import MAX_BODY_BYTES
+from bot.ops.web import MAX_BODY_BYTES
 from tests.fuzz import surfaces
 from tests.scenarios.conftest import World
 

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from bot.core import blocks, errors
 from bot.core.commands import Action, parse_command, parse_mention, parse_press
-from bot.core.subscribe_form import CALLBACK_ID, action_id, read_form
-from bot.core.subscribe_words import parse_subscribe, parse_unsubscribe
+from bot.core.subscriptions.form import CALLBACK_ID, action_id, read_form
+from bot.core.subscriptions.words import parse_subscribe, parse_unsubscribe
 from bot.flokit.client import FlokitClient
-from bot.policy_text import parse_policy
-from bot.slack import SlackClient
+from bot.settings.policy_text import parse_policy
+from bot.slack.client import SlackClient
 from tests.core.hostile import ATTACKS
 from tests.scenarios.conftest import World
 

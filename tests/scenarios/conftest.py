@@ -16,10 +16,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from bot.sandbox.child import BotProcess
-from bot.sandbox.clock import WorldClock
-from bot.sandbox.flokit import READ_KEY, WRITE_KEY, LocalFlokit
-from bot.sandbox.slack import LocalSlack
+from local_slack import LocalSlack
+from sandbox.child import BotProcess
+from sandbox.clock import WorldClock
+from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -12,10 +12,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from bot.sandbox.flokit.faults import Fault as FlokitFault
-from bot.sandbox.flokit.sources import Plan
-from bot.sandbox.slack import LostRoots
-from bot.sandbox.slack.faults import Fault
+from local_slack import LostRoots
+from local_slack.faults import Fault
+from sandbox.local_flokit.faults import Fault as FlokitFault
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import running_world, words
 
 ERROR = "The signing secret is wrong"

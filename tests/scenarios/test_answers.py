@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from bot.sandbox.flokit.sources import Plan
-from bot.sandbox.slack.workspace import BOT_USER_ID
+from local_slack.workspace import BOT_USER_ID
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import buttons, running_world, words
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -212,6 +212,6 @@ async def test_a_broken_button_value_is_answered_in_words(asked, channel):
         assert "another version" in answer["text"], value
     before = len(asked.slack.ephemerals("UBEN"))
     await asked.press(panel, "flokit_refresh", user="UBEN", channel=channel, raw_value='{"v":1,"p":"pnl_gone"}')
-    assert "I no longer know this message" in (await asked.whisper("UBEN", before))["text"]
+    assert "This message has expired" in (await asked.whisper("UBEN", before))["text"]
     await asyncio.gather(*(asked.note("help", channel=channel) for _ in range(2)))
     assert len([request for request in asked.flokit.requests if request.method == "POST"]) == posts

@@ -23,9 +23,9 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.page import add_page
-from bot.sandbox.run import PAGE_FILES
-from bot.sandbox.slack import LocalSlack
+from local_slack import LocalSlack
+from sandbox.page import add_page
+from sandbox.run import PAGE_FILES
 from tests import npm
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.sandbox.flokit.sources import Plan
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import words
 
 PRIVATE = "G0FINANCE"

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from bot.sandbox.flokit.sources import Plan
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import words
 
 

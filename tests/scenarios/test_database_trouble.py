@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import pytest_asyncio
 
-from bot.sandbox.flokit.sources import Plan
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import running_world, words
 
 pytestmark = pytest.mark.postgres

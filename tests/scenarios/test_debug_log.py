@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from bot.sandbox.flokit import READ_KEY, WRITE_KEY
+from sandbox.local_flokit import READ_KEY, WRITE_KEY
 
 WEBHOOK_SECRET = "a-webhook-secret/with+signs"
 WORDS = "what-ana-typed"

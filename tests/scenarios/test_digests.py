@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.sandbox.slack.faults import Fault
+from local_slack.faults import Fault
 from tests.scenarios.conftest import running_world, words
 
 QUIET = {"WATCH_INTERVAL_S": "3600", "WATCH_CONFIRM_S": "0.2"}

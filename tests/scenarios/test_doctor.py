@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.sandbox.slack.faults import Fault, FaultKind
+from local_slack.faults import Fault, FaultKind
 from tests.scenarios.conftest import words
 
 PARTS = (

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pytest_asyncio
 
 from bot.core.commands import Action, Press, press_value
-from bot.sandbox.flokit.sources import Plan
-from bot.sandbox.slack import payloads
-from bot.sandbox.slack.delivery import Envelope, EnvelopeKind
-from bot.sandbox.slack.response_url import Place
-from bot.sandbox.slack.use import Use
+from local_slack import payloads
+from local_slack.delivery import Envelope, EnvelopeKind
+from local_slack.response_url import Place
+from local_slack.use import Use
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import buttons, running_world, words
 
 OPS = "C0OPS"

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from bot.sandbox.flokit.sources import Plan
-from bot.sandbox.slack.faults import Fault
-from bot.sandbox.slack.workspace import TEAM_ID, User
-from bot.scopes import BOT_SCOPES
+from bot.slack.scopes import BOT_SCOPES
+from local_slack.faults import Fault
+from local_slack.workspace import TEAM_ID, User
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import running_world, words
 
 ORG = "E0ORG"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
 
-from bot.home import FRESH_FOR
-from bot.sandbox.flokit.sources import Plan
+from bot.workers.homes import FRESH_FOR
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import running_world, words
 
 WATCHFUL = {"WATCH_INTERVAL_S": "0.3", "WATCH_CONFIRM_S": "0.2"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.sandbox.flokit.sources import Plan
+from sandbox.local_flokit.sources import Plan
 
 STRIPE = "int_01hx4j7stripe"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from bot.sandbox.flokit import READ_KEY
-from bot.sandbox.flokit.faults import Fault
-from bot.sandbox.flokit.sources import Plan
+from sandbox.local_flokit import READ_KEY
+from sandbox.local_flokit.faults import Fault
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import buttons, words
 
 OLD_ERROR = "The signing secret is wrong"

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.sandbox.flokit.sources import Plan
-from bot.sandbox.slack.faults import Fault
-from bot.scopes import BOT_SCOPES
+from bot.slack.scopes import BOT_SCOPES
+from local_slack.faults import Fault
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import buttons, running_world, words
 
 STRANGER = "UEVE"

@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from bot.core.budget import PER_MINUTE, Priority
-from bot.sandbox.flokit.sources import Plan
 from bot.store.budget import SharedBudget
 from bot.store.database import Database
+from sandbox.local_flokit.sources import Plan
 from tests.conftest import new_postgres
 from tests.scenarios.conftest import entries_of, running_world, words
 

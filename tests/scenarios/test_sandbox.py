@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import aiohttp
 
-from bot.sandbox import run
-from bot.sandbox.clock import WorldClock
+from sandbox import run
+from sandbox.clock import WorldClock
 from tests.scenarios.test_browser import running_sandbox, turn
 
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from bot.sandbox.flokit.sources import Plan
-from bot.sandbox.slack import Fault, LostRoots
-from bot.scopes import OPTIONAL_SCOPES
+from bot.slack.scopes import OPTIONAL_SCOPES
+from local_slack import Fault, LostRoots
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import words
 
 

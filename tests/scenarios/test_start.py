@@ -15,10 +15,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from bot.sandbox.child import BotProcess
-from bot.sandbox.flokit.sources import Plan
-from bot.sandbox.slack import Fault
-from bot.sandbox.slack.workspace import BOT_USER_ID
+from local_slack import Fault
+from local_slack.workspace import BOT_USER_ID
+from sandbox.child import BotProcess
+from sandbox.local_flokit.sources import Plan
 
 SECRETS = ("xoxb-secret-1", "wrong-app-token-2", "secret key 3")
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.sandbox.flokit.faults import Fault
-from bot.sandbox.flokit.quirks import ACCEPTANCES, Quirks
-from bot.sandbox.flokit.sources import Plan
+from sandbox.local_flokit.faults import Fault
+from sandbox.local_flokit.quirks import ACCEPTANCES, Quirks
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import words
 
 LAST = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)

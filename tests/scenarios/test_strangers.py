@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from bot.web import MAX_BODY_BYTES
+from bot.ops.web import MAX_BODY_BYTES
 
 IDLE = 300
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
 
-from bot.core.subscribe_form import CALLBACK_ID
-from bot.sandbox.slack.faults import Fault
+from bot.core.subscriptions.form import CALLBACK_ID
+from local_slack.faults import Fault
 from tests.scenarios.conftest import running_world, words
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from bot.sandbox.flokit.sources import Plan
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import running_world
 
 LIST = "/v1/integrations"

@@ -50,7 +50,7 @@ def story(**changes):
         turns=[BEFORE, SUCCESS],
         calls=[Call("chat.postMessage", "", 106.2), Call("chat.update", "ratelimited", 106.3)],
         exits=[Exit("replica-1", 110.0, 0, "SIGTERM"), Exit("replica-2", 110.0, -9, "SIGKILL")],
-        log=[{"event": "sync_ended", "level": "info", "logger": "bot.follower"}],
+        log=[{"event": "sync_ended", "level": "info", "logger": "bot.workers.follower"}],
     )
     return replace(evidence, **changes)
 
@@ -100,7 +100,7 @@ KEPT = {
             {
                 "event": "request_given_up",
                 "level": "error",
-                "logger": "bot.responder",
+                "logger": "bot.handlers.responder",
                 "reason": "the process ended each time while this was being answered",
             }
         ]
@@ -188,11 +188,13 @@ BROKEN = {
         "a warning": story(warnings=["text is missing"]),
     },
     "no error is logged": {
-        "an error of ours": story(log=[{"event": "work_failed", "level": "error", "logger": "bot.worker"}]),
+        "an error of ours": story(log=[{"event": "work_failed", "level": "error", "logger": "bot.workers.worker"}]),
         "somebody's traceback": story(log=[{"event": "Task exception", "level": "error", "exception": []}]),
         "what is no log line": story(log=[{"event": "Traceback (most recent call last):", "level": "raw"}]),
         "a request given up for another reason": story(
-            log=[{"event": "request_given_up", "level": "error", "logger": "bot.responder", "reason": "a fault"}]
+            log=[
+                {"event": "request_given_up", "level": "error", "logger": "bot.handlers.responder", "reason": "a fault"}
+            ]
         ),
     },
     "no process ends by itself": {

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.actions import TOO_LATE
 from bot.core.blocks import access_lost_message, flokit_away_message, not_found_message
+from bot.handlers.requests import TOO_LATE
 from bot.listeners.reception import IN_DOUBT, NOT_SAVED
 from soak.people import DOUBT, REFUSAL, buttons, resyncs
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bot.core.access.audit import NOBODY, Deed, Ruling
 from bot.core.advice import display_name
-from bot.core.audit import NOBODY, Deed, Ruling
 from bot.core.blocks import limits
 from bot.core.blocks.elements import Block, actions, button, context, json_chars, section
 from bot.core.blocks.text import channel, clip, code, date, escape, one_line, person_name, vendor_line
@@ -14,7 +14,7 @@ from bot.core.commands import Action, Press
 from bot.core.models import Message, Outcome
 
 if TYPE_CHECKING:
-    from bot.core.audit import AuditEntry
+    from bot.core.access.audit import AuditEntry
     from bot.core.panels import Panel
 
 PAGE_SIZE: Final = 8

@@ -13,19 +13,19 @@ from bot.core.blocks.runs import duration_s
 from bot.core.blocks.states import by_urgency, state_of, tally
 from bot.core.blocks.status import stale_note, stale_words
 from bot.core.blocks.text import clip, code, counted, date, duration, escape, listed, one_line, person_name
-from bot.core.digest_time import describe, next_digest_at
-from bot.core.incidents import Trouble
+from bot.core.incidents.incidents import Trouble
 from bot.core.models import Integration, Message, Status
-from bot.core.subscriptions import ALL
+from bot.core.subscriptions.digest_time import describe, next_digest_at
+from bot.core.subscriptions.subscriptions import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from bot.core.blocks.names import Name
-    from bot.core.digests import Digest
-    from bot.core.incidents import Incident
+    from bot.core.incidents.incidents import Incident
     from bot.core.models import SyncRun
+    from bot.core.subscriptions.digests import Digest
 
 INCIDENTS_SHOWN: Final = 6
 ROWS_SHOWN: Final = 5

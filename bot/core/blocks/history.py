@@ -9,8 +9,8 @@ from bot.core.blocks.elements import Block, context, quoted, section
 from bot.core.blocks.names import ID_SHOWN
 from bot.core.blocks.runs import duration_s, nothing_started
 from bot.core.blocks.text import code, counted, date, duration, escape, listed, person_name
-from bot.core.history import by_integration, durations, took_s
 from bot.core.models import Message, Outcome
+from bot.core.runs.history import by_integration, durations, took_s
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bot.core.advice import RECONNECT, display_name
-from bot.core.alerts import Word
 from bot.core.blocks.elements import (
     Block,
     actions,
@@ -34,14 +33,15 @@ from bot.core.blocks.text import (
     vendor_line,
 )
 from bot.core.commands import Action, Press
-from bot.core.incidents import Incident, Trouble
+from bot.core.incidents.incidents import Incident, Trouble
+from bot.core.incidents.reactions import Word
 from bot.core.models import Message, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from bot.core.alerts import Bulletin, Snooze
+    from bot.core.incidents.reactions import Bulletin, Snooze
     from bot.core.panels import Panel, RowRun
 
 ERROR_CHARS: Final = 500

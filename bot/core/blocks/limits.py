@@ -1,4 +1,4 @@
-"""Slack's limits on messages: the one home of the numbers, for what the bot builds and what the sandbox refuses.
+"""Slack's limits on messages: the numbers that everything the bot builds keeps to.
 
 Source: https://docs.slack.dev/reference/block-kit/blocks and https://docs.slack.dev/reference/methods/chat.update
 Characters are Unicode code points unless a name says bytes.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
-from bot.core.alerts import Bulletin, Word
-from bot.core.audit import AuditEntry, Deed
+from bot.core.access.audit import AuditEntry, Deed
+from bot.core.access.policy import Refused, Verb
 from bot.core.blocks.access import held_message, refused_message, why_message
 from bot.core.blocks.audit import nothing_found_message
 from bot.core.blocks.digest import digest_message
@@ -41,16 +41,16 @@ from bot.core.blocks.subscriptions import (
     unsubscribed_message,
 )
 from bot.core.commands import COMMANDS, Action, HelpCommand, Press
-from bot.core.digest_time import WEEKDAYS
-from bot.core.digests import Digest
-from bot.core.findings import fine, unknown, wrong
-from bot.core.incidents import Incident, Trouble
-from bot.core.limits import Held, Limit
+from bot.core.health.findings import fine, unknown, wrong
+from bot.core.incidents.incidents import Incident, Trouble
+from bot.core.incidents.reactions import Bulletin, Word
 from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
 from bot.core.panels import Panel, PanelKind
-from bot.core.policy import Refused, Verb
-from bot.core.subscribe_form import write_metadata
-from bot.core.subscriptions import DigestTime, PauseReason, Subscription
+from bot.core.runs.limits import Held, Limit
+from bot.core.subscriptions.digest_time import WEEKDAYS
+from bot.core.subscriptions.digests import Digest
+from bot.core.subscriptions.form import write_metadata
+from bot.core.subscriptions.subscriptions import DigestTime, PauseReason, Subscription
 
 if TYPE_CHECKING:
     from datetime import datetime

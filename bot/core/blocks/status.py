@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from bot.core.digests import Digest
     from bot.core.models import Integration
     from bot.core.panels import Panel, RowRun
+    from bot.core.subscriptions.digests import Digest
 
 QUERY_CHARS: Final = 40
 REASON_CHARS: Final = 100

@@ -11,7 +11,7 @@ from bot.core.blocks.incident import trouble_words
 from bot.core.blocks.names import name_of
 from bot.core.blocks.text import clip, counted, date, duration, escape, listed
 from bot.core.commands import is_usable_id
-from bot.core.subscribe_form import (
+from bot.core.subscriptions.form import (
     CALLBACK_ID,
     DAYS,
     DAYS_OFFERED,
@@ -26,13 +26,13 @@ from bot.core.subscribe_form import (
     action_id,
     read_metadata,
 )
-from bot.core.subscriptions import ALL, News, Style
+from bot.core.subscriptions.subscriptions import ALL, News, Style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from bot.core.incidents import Incident
+    from bot.core.incidents.incidents import Incident
     from bot.core.models import Integration
 
 PREVIEWED: Final = 4

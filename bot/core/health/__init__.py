@@ -1,0 +1,1 @@
+"""What the doctor finds, and how it judges what it found."""

@@ -1,0 +1,115 @@
+"""How what was looked at is judged: from facts about the bot's health to findings. Nothing here looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.blocks.text import duration
+from bot.core.health.findings import Conversation, Finding, fine, unknown, wrong
+from bot.core.models import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from bot.core.models import SyncRun
+
+SKEW_FINE_S: Final = 60.0
+"""Slack refuses requests whose time is five minutes off; logs and outcomes are hard to compare long before."""
+
+
+def judge_scopes(team: str, granted: Collection[str], needed: Collection[str]) -> Finding:
+    """Compare the scopes that the token has with those that the bot needs."""
+    if not granted:  # no token is without any: the header was lost on the way
+        return unknown(f"SLACK_BOT_TOKEN: valid in {team}; Slack did not say with which scopes")
+    missing = ", ".join(sorted(set(needed) - set(granted)))
+    if "users:read" in needed and "users:read" not in granted:
+        return wrong(
+            f"SLACK_BOT_TOKEN: lacks {missing}; add them in OAuth & Permissions and reinstall the app. Without "
+            "users:read I can't tell members from guests, so nobody can sync or subscribe"
+        )
+    if missing:
+        return wrong(f"SLACK_BOT_TOKEN: lacks {missing}; add them in OAuth & Permissions and reinstall the app")
+    return fine(f"SLACK_BOT_TOKEN: valid in {team}, with all {len(needed)} scopes it needs")
+
+
+def judge_choices(granted: Collection[str], optional: Mapping[str, str]) -> list[Finding]:
+    """Name the optional scopes that were left out, and what that means; nothing when it isn't known."""
+    absent = [scope for scope in optional if scope not in granted]
+    if not granted or not absent:
+        return []
+    meaning = "; ".join(dict.fromkeys(optional[scope] for scope in absent))
+    return [fine(f"optional scopes left out: {', '.join(absent)}, so {meaning}")]
+
+
+def judge_clock(whose: str, theirs: datetime | None, ours: datetime) -> Finding:
+    """Compare our clock with the ``Date`` of a reply, which has whole seconds."""
+    if theirs is None:
+        return unknown(f"clock: {whose} did not say what time it is there")
+    skew_s = (ours - theirs).total_seconds()
+    if abs(skew_s) <= SKEW_FINE_S:
+        return fine(f"clock: within {max(1, round(abs(skew_s)))} s of {whose}'s")
+    side = "ahead of" if skew_s > 0 else "behind"
+    return wrong(f"clock: ours is {duration(abs(skew_s))} {side} {whose}'s; set this machine's by NTP")
+
+
+def judge_rights(runs: Sequence[SyncRun], now: datetime) -> Finding:
+    """Say what the last answers to a sync tell about the key; no sync is started to find out.
+
+    Args:
+        runs: the newest first.
+        now: the time.
+    """
+    for run in runs:
+        if run.accepted_at:
+            ago = duration((now - run.accepted_at).total_seconds())
+            return fine(f"rights: FloKit accepted a sync {ago} ago, so the key can write")
+        if run.outcome is Outcome.ACCESS_LOST and run.attempts:
+            ago = duration((now - (run.ended_at or run.requested_at)).total_seconds())
+            return wrong(
+                f"rights: FloKit refused a sync {ago} ago ({run.reason or 'no reason given'}); set a read-write key in "
+                "FLOKIT_SYNC_API_KEY, from FloKit → Settings → API Keys"
+            )
+    return unknown("rights: whether the key can write only a sync shows, and none was asked for yet")
+
+
+def judge_conversation(conversation: Conversation | None) -> Finding:
+    """Say whether the bot can post and read where it was asked."""
+    if conversation is None:
+        return wrong("here: I cannot see this channel; /invite me, or outcomes come as direct messages")
+    if conversation.is_direct:
+        return fine("here: a direct message")
+    if conversation.is_archived:
+        return wrong("here: the channel is archived, so nothing can be posted; unarchive it or use another")
+    if conversation.is_member:
+        return fine("here: I am a member of this channel")
+    if conversation.is_private:
+        return wrong("here: I am not a member of this private channel; /invite me")
+    return fine("here: a public channel that I can post in; /invite me, so that I can read it after a crash, too")
+
+
+def judge_socket(problem: str, age_s: float | None) -> Finding:
+    """Say how the connection to Slack is."""
+    if problem:
+        return wrong(
+            f"socket: {problem}; it is opened anew by itself, look for socket_rebuilt in the log if that goes on"
+        )
+    return fine(f"socket: open for {duration(age_s)}" if age_s is not None else "socket: open")
+
+
+def judge_webhooks(last_at: datetime | None, now: datetime) -> Finding:
+    """Say when FloKit's last webhook came to this process."""
+    if last_at is None:
+        return unknown("webhook: none since this process began; without them the bot looks by itself, a little later")
+    return fine(f"webhook: the last one came {duration((now - last_at).total_seconds())} ago")
+
+
+def judge_replicas(alive: int, *, is_running: bool, in_file: bool = False) -> Finding:
+    """Say how many processes share the database; the one that asks notes itself every ten seconds."""
+    if in_file and alive > 1:
+        return unknown(
+            f"replicas: {alive} on one SQLite file, or one was killed just now; let only one run, or use PostgreSQL"
+        )
+    if alive or is_running:
+        return fine(f"replicas: {max(alive, 1)} alive")
+    return unknown("replicas: no bot is running on this database")

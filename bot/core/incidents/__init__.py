@@ -1,0 +1,1 @@
+"""Incidents: when one opens, changes and ends, and what the channels that subscribe to it hear about it."""

@@ -1,0 +1,88 @@
+"""When a digest is due: local times of day as instants, whatever the clocks of the zone do in between.
+
+Each local day that matches has exactly one digest. A time of day that the clocks jump over is moved forward by the
+jump, so it may fall into the next day; one that they show twice is taken the first time. Where a zone left a whole
+day out, that day's digest is the next day's.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from bot.core.subscriptions.zones import zone_info
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from bot.core.subscriptions.subscriptions import DigestTime
+
+LATE_AT_MOST: Final = timedelta(hours=1)
+"""A digest that is late by less, after a downtime, is still sent; by more it is skipped."""
+
+UNKNOWN_ZONE: Final = "UTC"
+"""What a digest goes by while its person's zone could not be asked for yet."""
+
+ASKED_AGAIN_AFTER: Final = timedelta(minutes=1)
+"""How soon a zone that is not known is asked for again: well before any zone's first digest is missed."""
+
+DAILY: Final = frozenset(range(7))
+WEEKDAYS: Final = frozenset(range(5))
+WEEKEND: Final = frozenset({5, 6})
+
+DAY_NAMES: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+_SETS_OF_DAYS: Final = {DAILY: "daily", WEEKDAYS: "weekdays", WEEKEND: "weekends"}
+
+
+def next_digest_at(digest: DigestTime, after: datetime) -> datetime:
+    """Return the first time, strictly later than ``after``, at which the digest is due.
+
+    Raises:
+        ValueError: It has no days, or its zone does not exist.
+    """
+    zone = zone_info(digest.zone or UNKNOWN_ZONE)
+    today = after.astimezone(zone).date()
+    # The digest of yesterday may still be to come: moved forward, it falls into the next day.
+    for days in range(-1, 8):
+        day = today + timedelta(days=days)
+        due_at = _instant(digest, day, zone)
+        if day.weekday() in digest.weekdays and due_at > after:
+            return due_at
+    raise ValueError(f"a digest needs days: {digest!r}")
+
+
+def digest_wake_at(digest: DigestTime, now: datetime) -> datetime:
+    """Return when to do something about a digest: when it is due, or sooner, to ask for the zone that isn't known."""
+    due_at = next_digest_at(digest, now)
+    return due_at if digest.zone else min(due_at, now + ASKED_AGAIN_AFTER)
+
+
+def last_digest_at(digest: DigestTime, now: datetime) -> datetime | None:
+    """Return the newest time up to ``now`` at which the digest was due; None when that is more than a week ago."""
+    due_at, following = None, next_digest_at(digest, now - timedelta(days=8))
+    while following <= now:
+        due_at, following = following, next_digest_at(digest, following)
+    return due_at
+
+
+def _instant(digest: DigestTime, day: date, zone: ZoneInfo) -> datetime:
+    # With fold=0 a time that exists twice is the first one, and one in a gap is read with the offset before it, which
+    # moves it forward: https://docs.python.org/3/library/zoneinfo.html#using-zoneinfo
+    return datetime.combine(day, digest.at.replace(fold=0), tzinfo=zone).astimezone(UTC)
+
+
+def missed(due_at: datetime, now: datetime) -> bool:
+    """Tell whether it is too late for a digest that was due."""
+    return now - due_at >= LATE_AT_MOST
+
+
+def describe(digest: DigestTime) -> str:
+    """Say when a digest comes: "weekdays at 09:00 (Europe/Berlin)"."""
+    zone = f" ({digest.zone or 'time zone not known yet'})"
+    return f"{describe_days(digest.weekdays)} at {digest.at:%H:%M}{zone}"
+
+
+def describe_days(weekdays: frozenset[int]) -> str:
+    """Say which days of the week: "daily", "weekdays", "weekends", "Mon, Wed, Fri"."""
+    return _SETS_OF_DAYS.get(weekdays) or ", ".join(DAY_NAMES[day] for day in sorted(weekdays))

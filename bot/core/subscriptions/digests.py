@@ -1,0 +1,60 @@
+"""What a digest tells: everything its subscription is about, and what became of it since the last digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.core.models import Integration, Outcome
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bot.core.incidents.incidents import Incident
+    from bot.core.models import SyncRun
+    from bot.core.subscriptions.subscriptions import Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """One digest of one subscription.
+
+    ``integrations``, ``incidents`` and ``runs`` may hold those of the whole workspace: the properties choose.
+    ``stale_reason`` is set when FloKit could not be asked and what was known ``as_of`` is shown.
+    """
+
+    subscription: Subscription
+    integrations: tuple[Integration, ...]
+    as_of: datetime
+    since: datetime
+    """The last digest, or the subscription's beginning."""
+    incidents: tuple[Incident, ...] = ()
+    runs: tuple[SyncRun, ...] = ()
+    stale_reason: str = ""
+
+    @property
+    def covered(self) -> tuple[Integration, ...]:
+        """The integrations that it is about."""
+        return tuple(one for one in self.integrations if self.subscription.covers(one))
+
+    @property
+    def told(self) -> tuple[Incident, ...]:
+        """The incidents that were open at some time since the last digest: open ones first, the newest first."""
+        told = [one for one in self.incidents if self.subscription.covers(one.integration) and self._lasted(one)]
+        newest_first = sorted(told, key=lambda one: one.closed_at or one.opened_at, reverse=True)
+        return tuple(sorted(newest_first, key=lambda one: not one.is_open))
+
+    def _lasted(self, incident: Incident) -> bool:
+        return incident.closed_at is None or incident.closed_at > self.since
+
+    @property
+    def synced(self) -> tuple[SyncRun, ...]:
+        """The syncs that were asked for and succeeded since the last digest."""
+        return tuple(
+            run
+            for run in self.runs
+            if run.outcome is Outcome.SUCCEEDED
+            and run.ended_at
+            and run.ended_at > self.since
+            and self.subscription.covers(Integration(run.integration_id, run.integration_type))
+        )

@@ -1,0 +1,446 @@
+"""What follows ``subscribe`` and ``unsubscribe``, read as a wish: about what, which news, a digest when, how loud.
+
+Any text gets an answer, in any order of its parts; nothing here raises, or knows which integrations there are: the
+target stays text until `bot.core.commands.resolve` finds it. What is not understood is said, never dropped.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from datetime import time
+from typing import TYPE_CHECKING, Final
+
+from bot.core.advice import KNOWN_TYPES, display_name
+from bot.core.subscriptions.digest_time import WEEKDAYS
+from bot.core.subscriptions.subscriptions import ALL, DigestTime, News, Style
+from bot.core.subscriptions.time_words import DAY_WORDS, read_days, read_time
+from bot.core.subscriptions.zones import parse_zone, zones_called
+from bot.core.typed import WRAPPING, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+TEXT_CHARS: Final = 500
+"""More than this is no wish that a person typed."""
+
+SHOWN_CHARS: Final = 60
+
+DEFAULT_AT: Final = time(9)
+DEFAULT_DAYS: Final = WEEKDAYS
+
+HERE: Final = "here"
+"""The mention of everybody who is active in the channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants to be told. The zone of the digest is "" when none was named: take theirs."""
+
+    target_text: str = ALL
+    """`ALL`, or what the person called an integration or a type (untrusted)."""
+    news: frozenset[News] = frozenset(News)
+    digest: DigestTime | None = None
+    style: Style = Style.THREAD
+    mention: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a person no longer wants to be told."""
+
+    target_text: str = ""
+    """`ALL`, what the person called an integration or a type (untrusted), or "" when they named nothing."""
+    digest_only: bool = False
+    """Only the digest ends; the news stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """A text that is no wish; ``sentence`` is for the person, says why, and holds what they typed."""
+
+    sentence: str
+
+
+def parse_subscribe(text: str, *, command: str = "/flokit") -> Wish | Unclear:
+    """Read what follows ``subscribe``."""
+    reading = _read(text)
+    wish = None if reading.puzzles else _wish(reading)
+    if wish is None:
+        example = f"{command} subscribe stripe failing, recovered digest 09:00 weekdays zone Europe/Berlin"
+        return Unclear(f"{reading.puzzles[0]} Example: {example}")
+    return wish
+
+
+def parse_unsubscribe(text: str, *, command: str = "/flokit") -> Ending | Unclear:
+    """Read what follows ``unsubscribe``: which subscription ends, or only its digest."""
+    reading = _read(text)
+    if reading.news or reading.unwanted or reading.styles or reading.mention:
+        reading.puzzles.append("Unsubscribe stops all notifications. To change them, subscribe again.")
+    name = _name(reading)
+    if reading.puzzles:
+        return Unclear(f"{reading.puzzles[0]} Example: {command} unsubscribe stripe digest")
+    return Ending(name or (ALL if reading.is_all else ""), reading.has_digest or reading.no_digest)
+
+
+# --- the words -------------------------------------------------------------------------------------------------
+
+_NEWS: Final[Mapping[str, News]] = {
+    **{news.value: news for news in News},
+    **dict.fromkeys(("fail", "fails", "failed", "failure", "failures", "error", "errors", "broken"), News.FAILING),
+    **dict.fromkeys(("overdue", "late", "outdated"), News.STALE),
+    **dict.fromkeys(("disconnect", "disconnects", "disconnection"), News.DISCONNECTED),
+    **dict.fromkeys(("recover", "recovers", "recovery", "recoveries", "repaired", "fixed"), News.RECOVERED),
+}
+
+_STYLES: Final[Mapping[str, Style]] = {
+    **dict.fromkeys(("thread", "threads", "threaded"), Style.THREAD),
+    **dict.fromkeys(("broadcast", "broadcasts", "broadcasting"), Style.BROADCAST),
+}
+
+_ALL_WORDS: Final = frozenset({"all", "everything", "anything", "any", "every"})
+_DIGEST_WORDS: Final = frozenset({"digest", "digests"})
+_MENTION_WORDS: Final = frozenset({"mention", "mentions", "mentioning", "ping", "pinging"})
+_ZONE_WORDS: Final = frozenset({"zone", "timezone", "tz"})
+_WITHOUT: Final = frozenset({"no", "not", "without", "except"})
+_NOBODY: Final = frozenset({"nobody", "none", "noone"})
+_BEFORE_TIME: Final = frozenset({"at", "around", "by", "@"})
+_WHOLE_CHANNEL: Final = frozenset({"channel", "everyone"})
+
+# fmt: off
+_FILLERS: Final = frozenset(
+    (
+        "&", "+", ",", "-", "@", "a", "about", "alert", "alerts", "also", "am", "an", "and", "are", "around",
+        "at", "be", "become", "becomes", "by", "channel", "for", "from", "get", "here", "i", "if", "in",
+        "integration", "integrations", "is", "it", "its", "just", "local", "me", "morning", "mornings",
+        "news", "notification", "notifications", "notify", "of", "on", "once", "only", "or", "our", "please",
+        "sync", "syncs", "tell", "that", "the", "their", "this", "time", "to", "type", "us", "want", "watch",
+        "we", "when", "with", "|",
+    )
+)
+# fmt: on
+"""Words that people put between those that mean something."""
+
+KEYWORDS: Final = (*_NEWS, *_STYLES, *_DIGEST_WORDS, *DAY_WORDS, "mention", "zone", "timezone", "everything")
+"""Words that a misspelled one may have been meant as."""
+
+_TYPE_WORDS: Final = frozenset(
+    word for type_ in KNOWN_TYPES for word in (type_, *display_name(type_).casefold().split())
+)
+
+_SPECIALS: Final = (
+    (re.compile(r"<?!subteam\^([A-Z0-9]{2,30})(\|[^>\s]*)?>?"), r" @subteam^\1 "),
+    (re.compile(r"<?!(here|channel|everyone)\b(\|[^>\s]*)?>?"), r" @\1 "),
+    (re.compile(r"<?@[UW][A-Z0-9]{2,30}\b(\|[^<>|]*)?>"), " @person "),
+)
+"""How Slack writes mentions, and how they are typed; the outer brackets may have been stripped already.
+
+Source: https://docs.slack.dev/messaging/formatting-message-text
+"""
+
+_SUBTEAM: Final = re.compile(r"@subteam\^([A-Z0-9]{2,30})")
+
+_GROUP_ID: Final = re.compile(r"S[A-Z0-9]{6,29}")
+"""A user group's id, which Slack shows with the group: a slash command gets a typed ``@group`` as mere text."""
+
+_NEVER_ALL: Final = "I never mention everyone in a channel. I can mention @here or a user group."
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    text: str
+    key: str
+    """In lower case; "" when it stood in quotes: then it is a name, whatever it reads like."""
+
+
+def _split(text: str) -> tuple[_Word, ...]:
+    typed = plain(text)
+    for pattern, written in _SPECIALS:
+        typed = pattern.sub(written, typed)
+    words: list[_Word] = []
+    for quoted, bare in re.findall(r'"([^"]*)"|([^\s,;"]+|[,;])', typed):
+        name = " ".join(quoted.split())
+        word = "," if bare in (",", ";") else bare.strip(WRAPPING + "()[]")
+        words += [_Word(name, "")] if name else []
+        words += [_Word(word, word.casefold())] if word else []
+    return tuple(words)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What has been read so far; ``puzzles`` are sentences about what could not be."""
+
+    puzzles: list[str] = field(default_factory=list)
+    names: list[list[_Word]] = field(default_factory=list)
+    is_all: bool = False
+    news: set[News] = field(default_factory=set)
+    unwanted: set[News] = field(default_factory=set)
+    has_digest: bool = False
+    digest_only: bool = False
+    no_digest: bool = False
+    at: set[time] = field(default_factory=set)
+    weekdays: set[int] = field(default_factory=set)
+    zones: set[str] = field(default_factory=set)
+    styles: set[Style] = field(default_factory=set)
+    mention: set[str] = field(default_factory=set)
+
+
+def _read(text: str) -> _Reading:
+    if len(text) > TEXT_CHARS:
+        return _Reading(puzzles=["That is too long for a subscription."])
+    reading = _Reading()
+    words = _split(text)
+    reading.digest_only = _says_digest_only(words)
+    position = 0
+    in_name = False
+    while position < len(words) and not reading.puzzles:  # the first is said, and one may take a while to find
+        before, rest = words[:position], words[position:]
+        taken = next((count for take in _TAKERS if (count := take(reading, before, rest))), 0)
+        if not taken:
+            if not in_name:
+                reading.names.append([])
+            reading.names[-1].append(rest[0])
+        in_name = not taken
+        position += taken or 1
+    return reading
+
+
+def _says_digest_only(words: Sequence[_Word]) -> bool:
+    """Tell whether "digest only" stands there, or "only a digest" at the beginning."""
+    said = " ".join(word.key or "?" for word in words if word.key not in _FILLERS - {"only", "just"})
+    return bool(re.search(r"\bdigests? (only|just)\b|^(only|just) digests?\b", said))
+
+
+def _keys(words: Sequence[_Word]) -> list[str]:
+    return [word.key for word in words]
+
+
+def _take_without(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    if rest[0].key not in _WITHOUT:
+        return 0
+    what = rest[1].key if len(rest) > 1 else ""
+    if what in _NEWS:
+        reading.unwanted.add(_NEWS[what])
+    elif what in _DIGEST_WORDS:
+        reading.no_digest = True
+    elif what not in _MENTION_WORDS:
+        reading.puzzles.append(f"I don't recognize “{_shown(' '.join(word.text for word in rest[:2]))}”.")
+    return 2
+
+
+def _take_digest(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    if rest[0].key not in _DIGEST_WORDS:
+        return 0
+    reading.has_digest = True
+    return 1
+
+
+def _take_days(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    days = read_days(_keys(rest))
+    if days is None:
+        return 0
+    reading.has_digest = True
+    reading.weekdays |= days.weekdays
+    return days.words
+
+
+def _take_time(reading: _Reading, before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    read = read_time(_keys(rest), expected=bool(before) and _announces_time(before[-1].key))
+    if read is None:
+        return 0
+    reading.has_digest = True
+    if read.at is None:
+        reading.puzzles.append(f"“{_shown(rest[0].text)}” isn't a valid time; try 09:00, 9am, or 21:00.")
+        return read.words
+    reading.at.add(read.at)
+    return read.words + _take_place(reading, rest[read.words :])
+
+
+def _announces_time(key: str) -> bool:
+    return key in _BEFORE_TIME or key in _DIGEST_WORDS or key == "only" or read_days([key]) is not None
+
+
+def _take_place(reading: _Reading, rest: Sequence[_Word]) -> int:
+    """Take a zone that is named right after a time: "9am in New York"."""
+    skipped = 1 if rest and rest[0].key == "in" else 0
+    name, count = _zone_of(rest[skipped:], quoted=True)
+    if not name:
+        return 0
+    reading.zones.add(name)
+    return skipped + count
+
+
+def _take_zone(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    key = rest[0].key
+    if key in ("utc", "gmt") or "/" in key:
+        name, count = _zone_of(rest)
+        reading.zones |= {name} if name else set()
+        return count
+    if key not in _ZONE_WORDS:
+        return 0
+    skipped = 2 if len(rest) > 1 and rest[1].key in ("is", "in") else 1
+    name, count = _zone_of(rest[skipped:], quoted=True)
+    if name:
+        reading.zones.add(name)
+        return skipped + count
+    named = parse_zone(rest[skipped].text) if len(rest) > skipped else ""
+    reading.puzzles.append(getattr(named, "sentence", "Which time zone? Name a region and a city."))
+    return skipped + 1
+
+
+def _zone_of(words: Sequence[_Word], *, quoted: bool = False) -> tuple[str, int]:
+    """Find the zone that words begin with, and how many of them it has; cities have up to three.
+
+    Where a zone is expected it may stand in quotes.
+    """
+    if quoted and words and not words[0].key:
+        zones = zones_called(words[0].text)
+        return (zones[0], 1) if len(zones) == 1 else ("", 0)
+    for count in range(min(3, len(words)), 0, -1):
+        if all(word.key for word in words[:count]):
+            zones = zones_called(" ".join(word.text for word in words[:count]))
+            if len(zones) == 1:
+                return zones[0], count
+    return "", 0
+
+
+def _take_news(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    if rest[0].key not in _NEWS:
+        return 0
+    reading.news.add(_NEWS[rest[0].key])
+    return 1
+
+
+def _take_style(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    if rest[0].key not in _STYLES:
+        return 0
+    reading.styles.add(_STYLES[rest[0].key])
+    return 1
+
+
+def _take_mention(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    asked = rest[0].key in _MENTION_WORDS
+    whom = rest[1 + (len(rest) > 2 and rest[1].key == "the") :] if asked else rest
+    if asked and not whom:
+        reading.puzzles.append("Whom should I mention? I can mention @here or a user group.")
+        return 1
+    taken = len(rest) - len(whom) + 1
+    key = whom[0].key
+    subteam = _SUBTEAM.fullmatch(whom[0].text) if key else None
+    group_id = _GROUP_ID.fullmatch(whom[0].text) if asked and key else None
+    if subteam or group_id:
+        reading.mention.add(subteam[1] if subteam else whom[0].text)
+    elif key == "@here" or (asked and key == HERE):
+        reading.mention.add(HERE)
+    elif key.removeprefix("@") in _WHOLE_CHANNEL and (asked or key.startswith("@")):
+        reading.puzzles.append(_NEVER_ALL)
+    elif asked and key in _NOBODY:
+        pass
+    elif key == "@person":
+        reading.puzzles.append("I can't mention individual people, only @here or a user group.")
+    elif asked or (key.startswith("@") and key != "@"):
+        reading.puzzles.append(
+            f"I don't know who “{_shown(whom[0].text)}” is. I can mention @here or a user group by its ID, "
+            "which you can copy from the group's profile in Slack."
+        )
+    else:
+        return 0
+    return taken
+
+
+def _take_channel(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    if not rest[0].key.startswith("#"):
+        return 0
+    reading.puzzles.append("Subscriptions apply to the current channel. Run this in that channel instead.")
+    return 1
+
+
+def _take_all(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    if rest[0].key not in _ALL_WORDS:
+        return 0
+    reading.is_all = True
+    return 1
+
+
+def _take_filler(_reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    return int(rest[0].key in _FILLERS)
+
+
+_TAKERS: Final[tuple[Callable[[_Reading, Sequence[_Word], Sequence[_Word]], int], ...]] = (
+    _take_without,
+    _take_digest,
+    _take_days,
+    _take_time,
+    _take_zone,
+    _take_news,
+    _take_style,
+    _take_mention,
+    _take_channel,
+    _take_all,
+    _take_filler,
+)
+"""Each takes some words from the beginning of the rest, or none; what nobody takes is a name."""
+
+
+# --- from what was read to a wish ------------------------------------------------------------------------------
+
+
+def _wish(reading: _Reading) -> Wish | None:
+    """Put the parts together; None, and a puzzle, when they contradict each other."""
+    digest = _digest(reading)
+    news = frozenset(reading.news or (() if reading.digest_only else News)) - reading.unwanted
+    name = _name(reading)
+    if len(reading.styles) > 1:
+        reading.puzzles.append("Pick one: thread or broadcast.")
+    if len(reading.mention) > 1:
+        reading.puzzles.append("I can mention @here or one user group, not both.")
+    if reading.digest_only and reading.news:
+        reading.puzzles.append("“Digest only” can't be combined with other notifications.")
+    if digest is None and reading.zones:
+        reading.puzzles.append("A time zone is for a digest. Say when you want one, for example digest 09:00.")
+    if digest is None and not news:
+        reading.puzzles.append("That would leave nothing to notify you about.")
+    if reading.puzzles:
+        return None
+    style = next(iter(reading.styles), Style.THREAD)
+    return Wish(name or ALL, news, digest, style, next(iter(reading.mention), ""))
+
+
+def _digest(reading: _Reading) -> DigestTime | None:
+    if len(reading.at) > 1:
+        reading.puzzles.append("A digest comes once a day. Name one time for it.")
+    if len(reading.zones) > 1:
+        reading.puzzles.append(f"Name one time zone, not {' and '.join(sorted(reading.zones))}.")
+    if reading.no_digest or not reading.has_digest:
+        return None
+    at = min(reading.at, default=DEFAULT_AT)
+    return DigestTime(at, frozenset(reading.weekdays) or DEFAULT_DAYS, min(reading.zones, default=""))
+
+
+def _name(reading: _Reading) -> str:
+    """Return the one name; "" and maybe a puzzle when there is none, or more."""
+    names = [" ".join(word.text for word in words) for words in reading.names]
+    misspelled = _misspelled(reading.names)
+    if misspelled:
+        reading.puzzles.append(misspelled)
+    elif len(names) > 1:
+        reading.puzzles.append(
+            f"Pick one integration, or all. I found two names: “{_shown(names[0])}” and “{_shown(names[1])}”."
+        )
+    return names[0] if names else ""
+
+
+def _misspelled(names: Sequence[Sequence[_Word]]) -> str:
+    for word in (word for words in names for word in words):
+        near = difflib.get_close_matches(word.key[:SHOWN_CHARS], KEYWORDS, n=1, cutoff=0.8)
+        if near and word.key.isalpha() and word.key not in _TYPE_WORDS:
+            return f"I don't recognize “{_shown(word.text)}”. Did you mean “{near[0]}”?"
+    return ""
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 1] + "…"

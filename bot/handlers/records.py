@@ -1,0 +1,200 @@
+"""What happened and how things are, for people who ask: audit, history, doctor. Nothing here changes any of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from bot.core import blocks
+from bot.core.access.audit import AuditFilter
+from bot.core.access.audit_words import ME, nearest_people, parse_audit, people_meant
+from bot.core.blocks.audit import PAGE_SIZE
+from bot.core.commands import WORDS_COMPARED, Group, NotFound, nearest_types, resolve_group
+from bot.core.models import Message
+from bot.core.panels import Panel, PanelKind
+from bot.store.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from bot.core.models import Integration, Person, SyncRun
+    from bot.core.requests import Request
+    from bot.handlers.answers import Answers
+    from bot.handlers.doctor import Diagnosis
+    from bot.lookups.integrations import Knowledge
+    from bot.lookups.people import People
+    from bot.store.audit import Audit
+    from bot.store.store import Store
+
+RUNS_READ: Final = 300
+"""So many of the newest runs are weighed."""
+
+
+class Records:
+    """The audit and the history of one workspace."""
+
+    def __init__(
+        self,
+        audit: Audit,
+        store: Store,
+        knowledge: Knowledge,
+        answers: Answers,
+        people: People,
+        *,
+        diagnosis: Diagnosis,
+        clock: Callable[[], datetime],
+        command: str,
+        kept_days: float,
+    ) -> None:
+        self._diagnosis = diagnosis
+        self._audit = audit
+        self._store = store
+        self._answers = answers
+        self._people = people
+        self._knowledge = knowledge
+        self._clock = clock
+        self._command = command
+        self._kept_days = kept_days
+
+    async def show_audit(self, request: Request, words: str) -> None:
+        """Show a person the newest page of what they ask for, and nobody else."""
+        panel = Panel(new_id("pnl"), PanelKind.AUDIT, (), self._clock(), query=words)
+        asked = await self._asked(words, panel.as_of, request.origin.person.id, "audit")
+        if isinstance(asked, Message):
+            await self._answers.tell_alone(request, asked)
+            return
+        panel = await self._page(panel, 0, asked)
+        if panel.entries:
+            await self._answers.show_alone(request, panel)
+            return
+        message = blocks.nothing_found_message(panel, kept_days=self._kept_days, command=self._command)
+        await self._answers.tell_alone(request, message)
+
+    async def turn(self, panel: Panel, number: int, reader_id: str) -> Panel:
+        """Return a page of the audit as it was when it was first shown, so that new entries shift nothing."""
+        asked = await self._asked(panel.query, panel.as_of, reader_id, "audit")
+        if isinstance(asked, Message):  # what it named is no longer known
+            return replace(panel, page=0, entries=(), has_more=False)
+        return await self._page(panel, number, asked)
+
+    async def _page(self, panel: Panel, number: int, asked: _Asked) -> Panel:
+        wanted = AuditFilter(
+            since=asked.since,
+            until=min(asked.until or panel.as_of, panel.as_of),
+            person_ids=asked.person_ids,
+            integration_ids=asked.group.integration_ids if asked.group else (),
+            integration_type=asked.group.type_ if asked.group else "",
+        )
+        page = await self._audit.page(wanted, number=number, size=PAGE_SIZE)
+        return replace(
+            panel,
+            page=number,
+            entries=page.entries,
+            has_more=page.has_more,
+            since=asked.since,
+            until=asked.until,
+            zone=asked.zone,
+        )
+
+    async def show_history(self, request: Request, words: str) -> None:
+        """Show how the last syncs of an integration, of a type or of all went."""
+        asked = await self._asked(words, self._clock(), request.origin.person.id, "history")
+        if isinstance(asked, Message):
+            await self._answers.note(request, asked)
+            return
+        ids, type_ = (asked.group.integration_ids, asked.group.type_) if asked.group else (None, "")
+        runs = await self._store.past_runs(request.origin.team_id, ids, type_, RUNS_READ)
+        message = blocks.history_message(
+            [run for run in runs if asked.counts(run)],
+            self._clock(),
+            kept_days=self._kept_days,
+            asked=words,
+            command=self._command,
+        )
+        await self._answers.note(request, message)
+
+    async def _asked(self, words: str, now: datetime, reader_id: str, word: str) -> _Asked | Message:
+        """Find what words about the past mean; a message when that isn't clear."""
+        wish, zone = parse_audit(words, now), ""
+        if wish.in_days:
+            zone = await self._people.zone_of(reader_id)
+            wish = parse_audit(words, now, ZoneInfo(zone))
+        if wish.unclear:
+            return blocks.time_unclear_message(wish.unclear, word=word, command=self._command)
+        asked = _Asked(wish.since, wish.until, zone, (wish.person_id,) if wish.person_id else ())
+        if wish.person_name == ME:
+            asked = replace(asked, person_ids=(reader_id,))
+        elif wish.person_name:
+            ids = await self._audit.people_called(wish.person_name)
+            if not ids:
+                return await self._nobody(wish.person_name, word)
+            asked = replace(asked, person_ids=ids)
+        return await self._with_name(asked, wish.name, word) if wish.name else asked
+
+    async def _nobody(self, name: str, word: str) -> Message:
+        near = nearest_people(name, (await self._audit.names())[0])
+        return blocks.nobody_called_message(name, near, kept_days=self._kept_days, word=word, command=self._command)
+
+    async def _with_name(self, asked: _Asked, name: str, word: str) -> _Asked | Message:
+        """Find a bare name among integrations and types, then among people; two names may be one of each."""
+        people, past = await self._audit.names()
+        known = (*await self._knowledge.last_names(self._clock()), *past)
+        group = resolve_group(name, known)
+        if isinstance(group, NotFound):
+            known = (*await self._knowledge.names(), *past)
+            group = resolve_group(name, known)
+        if isinstance(group, Group):
+            return replace(asked, group=group)
+        meant = () if asked.person_ids else people_meant(name, people)
+        if len(meant) > 1:
+            return blocks.which_person_message(name, meant, word=word, command=self._command)
+        if meant:
+            return replace(asked, person_ids=(meant[0].id,))
+        if not asked.person_ids and (both := _one_of_each(name, known, people)):
+            return replace(asked, group=both[0], person_ids=(both[1].id,))
+        near = group.nearest
+        return blocks.name_not_recognized_message(
+            name,
+            near,
+            () if near else nearest_types(name),
+            nearest_people(name, people),
+            word=word,
+            command=self._command,
+        )
+
+    async def show_doctor(self, request: Request, *, blocks_too: bool) -> None:
+        """Show a person whether all is well, and nobody else."""
+        findings = await self._diagnosis.findings(request.origin.channel_id, blocks=blocks_too)
+        message = blocks.doctor_message(findings, self._clock())
+        await self._answers.tell_alone(request, message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which part of the past is asked for; ``group`` None and no ``person_ids`` mean all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    zone: str = ""
+    person_ids: tuple[str, ...] = ()
+    group: Group | None = None
+
+    def counts(self, run: SyncRun) -> bool:
+        """Tell whether a run was asked for by these people within this time; its integration isn't looked at."""
+        if self.person_ids and run.requested_by.id not in self.person_ids:
+            return False
+        return not ((self.since and run.requested_at < self.since) or (self.until and run.requested_at >= self.until))
+
+
+def _one_of_each(name: str, known: Sequence[Integration], people: Sequence[Person]) -> tuple[Group, Person] | None:
+    """Split "stripe ana" into an integration and a person, whichever comes first."""
+    words = name.split()[:WORDS_COMPARED]
+    for place in range(1, len(words)):
+        before, after = " ".join(words[:place]), " ".join(words[place:])
+        for about, by in ((before, after), (after, before)):
+            group, meant = resolve_group(about, known), people_meant(by, people)
+            if isinstance(group, Group) and len(meant) == 1:
+                return group, meant[0]
+    return None

@@ -1,0 +1,160 @@
+"""What people can look at: the status of all, the detail of one, and messages that are drawn anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bot.core import blocks
+from bot.core.access.audit import Deed
+from bot.core.access.policy import Verb
+from bot.core.commands import Action, Ambiguous, Found, filter_integrations
+from bot.core.errors import FlokitError, FlokitMissing
+from bot.core.models import Integration
+from bot.core.panels import PanelKind, gone_stale, refreshed
+from bot.flokit import SHARED_WITHIN_S
+from bot.lookups.integrations import Known, panel_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from bot.core.commands import Press
+    from bot.core.panels import Panel
+    from bot.core.requests import Origin, Request
+    from bot.handlers.answers import Answers
+    from bot.handlers.permits import Permits
+    from bot.handlers.records import Records
+    from bot.lookups.integrations import Knowledge
+    from bot.store.store import PanelHome, Store
+
+
+class Looks:
+    """What people can look at in one workspace."""
+
+    def __init__(
+        self,
+        store: Store,
+        knowledge: Knowledge,
+        records: Records,
+        permits: Permits,
+        answers: Answers,
+        *,
+        clock: Callable[[], datetime],
+        command: str,
+    ) -> None:
+        self._store = store
+        self._knowledge = knowledge
+        self._records = records
+        self._permits = permits
+        self._answers = answers
+        self._clock = clock
+        self._command = command
+
+    async def show_status(self, request: Request, query: str) -> None:
+        """Show the integrations that a filter leaves, failing first."""
+        permitted = await self._permits.ask(request, Verb.LOOK, Deed.LOOK)
+        if permitted is None:
+            return
+        known = await self._knowledge.look()
+        matching = filter_integrations(query, known.integrations, self._clock())
+        if query and not matching:
+            message = blocks.nothing_matches_message(query, known.integrations, self._clock(), command=self._command)
+            await self._answers.note(permitted, message)
+            return
+        await self._answers.show(permitted, panel_of(PanelKind.STATUS, known, matching, query=query))
+
+    async def show(self, request: Request, target: str) -> None:
+        """Show one integration; where its type decides, which one is meant is found among what the person may see."""
+        by_type = self._permits.depends_on_type(Verb.LOOK)
+        if not by_type and not await self._permits.ask(request, Verb.LOOK, Deed.LOOK, target=target):
+            return
+        known = await self._knowledge.look()
+        match await self._permits.find(request, Verb.LOOK, Deed.LOOK, target, known.integrations):
+            case Found(integration=integration):
+                await self._show_detail(request, integration)
+            case Ambiguous(matches=matches):
+                await self._answers.show(request, panel_of(PanelKind.CHOOSE_DETAIL, known, matches, query=target))
+
+    async def press_details(self, request: Request, press: Press) -> None:
+        """Show one integration in the thread of the message that was clicked."""
+        about = Integration(press.integration_id)
+        if self._permits.depends_on_type(Verb.LOOK):
+            about = await self._knowledge.last_of(press.integration_id, self._clock())
+        await self._show_detail(request, about)
+
+    async def _show_detail(self, request: Request, integration: Integration) -> None:
+        permitted = await self._permits.ask(request, Verb.LOOK, Deed.LOOK, integration)
+        if permitted is None:
+            return
+        try:
+            known = await self._knowledge.look_at(integration.id)
+        except FlokitMissing:
+            await self._answers.note(request, blocks.not_found_message(integration.id, (), command=self._command))
+            return
+        await self._answers.show(request, panel_of(PanelKind.DETAIL, known, known.integrations))
+
+    async def redraw(self, request: Request, press: Press) -> None:
+        """Draw the message that was clicked anew: looked at again, or another page of it."""
+        panel = await self._store.load_panel(press.panel_id)
+        home = await self._store.home_of_panel(press.panel_id)
+        if panel and panel.kind is PanelKind.AUDIT:
+            permitted = await self._permits.ask_to_audit(request)
+        else:
+            channels = (home.channel_id,) if home else ()
+            about = panel.only if panel else None
+            permitted = await self._permits.ask(request, Verb.LOOK, Deed.LOOK, about, channels=channels)
+        if permitted is None:
+            return
+        if panel is None or home is None or not _may_redraw(home, request.origin):
+            sentence = f"This message has expired. Run {self._command} status for a new one."
+            await self._answers.note(request, blocks.plain_message(sentence))
+            return
+        change = await self._change(panel, press, request.origin.person.id)
+        await self._store.redraw_panel(permitted, panel.id, change, self._clock())
+
+    async def _change(self, panel: Panel, press: Press, reader_id: str) -> Callable[[Panel], Panel]:
+        """Find what a press changes in a message; all else stays as somebody else may have made it meanwhile."""
+        if panel.kind is PanelKind.AUDIT:
+            turned = await self._records.turn(panel, press.page, reader_id)
+            if not turned.entries:
+                turned = await self._records.turn(panel, 0, reader_id)
+            page = {"page": turned.page, "entries": turned.entries, "has_more": turned.has_more}
+            return lambda current: replace(current, **page)  # type: ignore[arg-type]
+        if press.action is Action.REFRESH:
+            return await self._refresh(panel)
+        return lambda current: replace(current, page=press.page)
+
+    async def _refresh(self, panel: Panel) -> Callable[[Panel], Panel]:
+        """Look again at what a message shows. When FloKit can't be asked, it says so and keeps what it knew."""
+        try:
+            if panel.kind is PanelKind.STATUS:
+                known = await self._knowledge.look(max_age_s=SHARED_WITHIN_S)
+                shown = filter_integrations(panel.query, known.integrations, self._clock())
+            else:
+                known = await self._look_again(panel)
+                shown = known.integrations
+        except FlokitError as error:
+            reason = str(error)
+            return lambda current: gone_stale(current, reason, panel.as_of)
+        if known.stale_reason:
+            newest = max(known.as_of, panel.as_of)
+            return lambda current: gone_stale(refreshed(current, shown, known.as_of), known.stale_reason, newest)
+        return lambda current: refreshed(current, shown, known.as_of)
+
+    async def _look_again(self, panel: Panel) -> Known:
+        if len(panel.integrations) != 1:
+            known = await self._knowledge.look(max_age_s=SHARED_WITHIN_S)
+            ids = {integration.id for integration in panel.integrations}
+            return replace(known, integrations=tuple(one for one in known.integrations if one.id in ids))
+        try:
+            return await self._knowledge.look_at(panel.integrations[0].id)
+        except FlokitMissing:
+            return Known((), self._clock())
+
+
+def _may_redraw(home: PanelHome, origin: Origin) -> bool:
+    """Tell whether a press can be one on this message: what one person sees, or a direct message, is only theirs."""
+    if home.reader_id:
+        return home.reader_id == origin.person.id
+    return not home.channel_id.startswith("D") or home.channel_id == origin.channel_id

@@ -1,0 +1,112 @@
+"""Whether the person of a request may do something: the policy, and what is known of them or can be asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bot.core.access.policy import (
+    Allowed,
+    Policy,
+    Subject,
+    Verb,
+    decide_access,
+    decide_audit,
+    needs,
+    needs_for_audit,
+    needs_type,
+)
+from bot.core.errors import SlackError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.core.access.policy import Access as Decided
+    from bot.core.access.policy import Needs
+    from bot.core.requests import Origin
+    from bot.lookups.people import Group, People, Standing
+
+log = structlog.get_logger(__name__)
+
+
+class Access:
+    """Who may do what in one workspace."""
+
+    def __init__(self, policy: Policy, people: People) -> None:
+        self.policy = policy
+        self._people = people
+        self._groups = sorted({group for rule in policy.rules for group in rule.groups})
+
+    async def decide(self, origin: Origin, verb: Verb, integration_type: str | None = None) -> Decided:
+        """Decide; what must be known for it is asked.
+
+        Raises:
+            SlackError: that cannot be asked now; ``retryable``.
+        """
+        ask = partial(needs, self.policy, verb=verb, integration_type=integration_type)
+        subject = await self._known(origin, lambda one: ask(subject=one))
+        return decide_access(self.policy, subject, verb, integration_type)
+
+    async def decide_audit(self, origin: Origin) -> Decided:
+        """Decide whether the audit may be read.
+
+        Raises:
+            SlackError: what must be known for it cannot be asked now; ``retryable``.
+        """
+        return decide_audit(self.policy, await self._known(origin, lambda one: needs_for_audit(self.policy, one)))
+
+    async def allows(self, origin: Origin, verb: Verb, integration_type: str | None = None) -> bool:
+        """Tell whether something is allowed; raises as ``decide``."""
+        return isinstance(await self.decide(origin, verb, integration_type), Allowed)
+
+    def depends_on_type(self, verb: Verb) -> bool:
+        """Tell whether the type of an integration can make a difference."""
+        return needs_type(self.policy, verb)
+
+    async def prepare(self, origin: Origin) -> None:
+        """Learn what a sync will need: who looks at integrations may press a button next."""
+        try:
+            await self.decide(origin, Verb.SYNC)
+        except SlackError as error:
+            log.info("person_not_prepared", user_id=origin.person.id, code=error.code)
+
+    async def _known(self, origin: Origin, needed: Callable[[Subject], Needs | None]) -> Subject:
+        """Learn of a person what is needed. What one decision learned holds for it, whatever the cache forgets."""
+        subject = self._subject(origin)
+        while lacking := needed(subject):
+            subject = await self._learn(origin, subject, lacking)
+        return subject
+
+    def _subject(self, origin: Origin) -> Subject:
+        groups = self._people.known_groups(self._groups)
+        subject = Subject(origin.person.id, origin.channel_id, is_elsewhere=origin.is_elsewhere)
+        standing = self._people.known_standing(origin.person.id)
+        return _with_groups(_with_standing(subject, standing) if standing else subject, groups)
+
+    async def _learn(self, origin: Origin, subject: Subject, lacking: Needs) -> Subject:
+        if lacking.kind:
+            subject = _with_standing(subject, await self._people.learn_standing(origin.person.id))
+        learned: dict[str, Group] = {}
+        for group_id in sorted(lacking.groups):
+            learned[group_id] = await self._people.learn_group(group_id)
+            if learned[group_id].holds(origin.person.id):  # one is enough
+                break
+        return _with_groups(subject, learned)
+
+
+def _with_standing(subject: Subject, standing: Standing) -> Subject:
+    return replace(
+        subject,
+        kind=standing.kind,
+        no_kind=standing.unknown,
+        is_elsewhere=subject.is_elsewhere and not standing.is_near,
+    )
+
+
+def _with_groups(subject: Subject, groups: dict[str, Group]) -> Subject:
+    held = {group_id: group.holds(subject.user_id) for group_id, group in groups.items()}
+    why = next((group.unknown for group in groups.values() if group.unknown), "")
+    return replace(subject, groups={**subject.groups, **held}, no_group=subject.no_group or why)

@@ -1,0 +1,1 @@
+"""What every part may report to: logs, metrics and traces."""

@@ -1,0 +1,213 @@
+"""Who may connect: so many at a time, and nobody for long without asking for something.
+
+The server accepts connections here, not in asyncio, whose own loop reports every failed accept at once and as an error.
+When all places are taken, the connection that has been quiet longest makes room: whoever holds connections open
+without a signed request keeps nobody out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import resource
+import socket
+from typing import TYPE_CHECKING, Final
+
+from bot.observability.logs import Episodes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MOST_CONNECTIONS: Final = 256
+FEWEST_CONNECTIONS: Final = 8
+DESCRIPTORS_OF_OURS: Final = 128
+"""Left for what the bot opens on its own account: the database, Slack, FloKit, its files."""
+
+HEAD_WITHIN_S: Final = 10.0
+"""How soon a new connection must bring its first request."""
+
+SWEEP_AFTER: Final = 16
+"""After so many more connections, those that are closed are let go of, with all that they hold."""
+
+BACKLOG: Final = 128
+RETRY_S: Final = 0.2
+
+_NOT_HERE: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one, and return what holds from now on."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS has a lower limit than the hard one that it names
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return hard
+    return soft
+
+
+def how_many_connections() -> int:
+    """Return how many connections there is room for, under the limit of open files."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, soft - DESCRIPTORS_OF_OURS))
+
+
+class Connections:
+    """Accepts connections and hands each to a protocol of ``make``'s."""
+
+    def __init__(
+        self,
+        make: Callable[[], asyncio.Protocol],
+        *,
+        most: int | None = None,
+        head_within_s: float = HEAD_WITHIN_S,
+    ) -> None:
+        self._make = make
+        self._most = most or how_many_connections()
+        self._head_within_s = head_within_s
+        self._open: dict[asyncio.BaseTransport, asyncio.TimerHandle | None] = {}
+        """The one that has been quiet longest comes first; a timer waits for its first request."""
+        self._kept: set[asyncio.BaseTransport] = set()
+        self._sweep_at = SWEEP_AFTER
+        self._room = asyncio.Event()
+        self._sockets: list[socket.socket] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._episodes = Episodes()
+
+    async def listen(self, host: str, port: int) -> int:
+        """Listen at every address that the host has, and return the port.
+
+        Raises:
+            OSError: an address is taken or not ours.
+        """
+        infos = await asyncio.get_running_loop().getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        missing: OSError | None = None
+        try:
+            for family, _type, _protocol, _name, address in dict.fromkeys(infos):
+                try:
+                    self._sockets.append(_bind(family, address))
+                except OSError as error:
+                    if error.errno not in _NOT_HERE:
+                        raise
+                    missing = error  # localhost may have an address of IPv6 where there is no IPv6
+            if missing and not self._sockets:
+                raise missing
+        except OSError:
+            self._close_sockets()
+            raise
+        self._tasks = [asyncio.create_task(self._accept_all(listener)) for listener in self._sockets]
+        return int(self._sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Accept nobody any more; who is connected stays so."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._close_sockets()
+        for timer in self._open.values():
+            if timer:
+                timer.cancel()
+        self._open.clear()
+
+    def note_request(self, transport: asyncio.BaseTransport | None) -> None:
+        """Note that a connection brought a request: it is the one that was quiet for the shortest time."""
+        if transport in self._open:
+            timer = self._open.pop(transport)
+            if timer:
+                timer.cancel()
+            self._open[transport] = None
+
+    @contextlib.contextmanager
+    def keeping(self, transport: asyncio.BaseTransport | None) -> Iterator[None]:
+        """Keep a connection whatever happens, while its request, which is proved, is being answered."""
+        if transport is None:
+            yield
+            return
+        self._kept.add(transport)
+        try:
+            yield
+        finally:
+            self._kept.discard(transport)
+            self._room.set()
+
+    async def _accept_all(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, _address = await loop.sock_accept(listener)
+            except OSError as error:  # of other errors, the caller has gone again: accept(2)
+                if error.errno in _EXHAUSTED:
+                    self._episodes.note("descriptors_exhausted", error=str(error.strerror))
+                    self._close_quietest()
+                await asyncio.sleep(RETRY_S)
+                continue
+            try:
+                accepted.setblocking(False)
+                await self._make_room()
+                transport, _protocol = await loop.connect_accepted_socket(self._make, accepted)
+            except OSError:
+                accepted.close()
+                continue
+            except asyncio.CancelledError:
+                accepted.close()
+                raise
+            self._open[transport] = loop.call_later(self._head_within_s, self._close, transport)
+            if len(self._open) >= self._sweep_at:
+                self._forget_closed()
+                self._sweep_at = len(self._open) + SWEEP_AFTER
+
+    async def _make_room(self) -> None:
+        """Return when there is room for one more; the quietest leaves for it."""
+        while len(self._open) >= self._most:
+            self._forget_closed()
+            if len(self._open) < self._most:
+                return
+            self._episodes.note("connections_full", most=self._most)
+            if not self._close_quietest():
+                self._room.clear()
+                await self._room.wait()
+
+    def _close_quietest(self) -> bool:
+        quietest = next((one for one in self._open if one not in self._kept and not one.is_closing()), None)
+        if quietest:
+            self._close(quietest)
+        return quietest is not None
+
+    def _close(self, transport: asyncio.BaseTransport) -> None:
+        self._forget(transport)
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()  # what waits to be written to somebody who does not read is not waited for
+
+    def _forget_closed(self) -> None:
+        for transport in [one for one in self._open if one.is_closing()]:
+            self._forget(transport)
+
+    def _forget(self, transport: asyncio.BaseTransport) -> None:
+        timer = self._open.pop(transport, None)
+        if timer:
+            timer.cancel()
+
+    def _close_sockets(self) -> None:
+        for listener in self._sockets:
+            listener.close()
+        self._sockets.clear()
+
+
+def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
+    """Listen as asyncio would: at once again after a restart, and on IPv6 only where IPv6 is meant."""
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener

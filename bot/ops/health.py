@@ -1,0 +1,75 @@
+"""Is the bot alive, and is it ready? Every answer carries its reasons."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from bot.core.errors import StoreUnavailable
+from bot.store import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.slack.socket import SlackSocket
+    from bot.store.database import Database
+    from bot.workers.sender import Sender
+    from bot.workers.worker import Worker
+
+STUCK_AFTER_S: Final = 60.0
+"""A worker turns every two seconds, also while the database is away; the longest wait within a turn is five."""
+
+ANSWER_WITHIN_S: Final = 3.0
+"""How long a probe waits for the database; Kubernetes is told to wait for four."""
+
+
+@dataclass
+class Health:
+    """Gathers what health depends on; parts are filled in as the bot starts, and taken out as it stops."""
+
+    database: Database
+    sender: Sender | None = None
+    """None until Slack has told us who we are."""
+    socket: SlackSocket | None = None
+    """None in HTTP mode."""
+    workers: Sequence[Worker[Any]] = field(default=())
+    """Those that must turn."""
+
+    def stuck(self) -> dict[str, str]:
+        """Name the workers that stopped turning, with the reason; a stuck event loop cannot answer at all."""
+        still = {worker.name: worker.still_for_s for worker in self.workers}
+        return {name: f"has not turned for {s:.0f} s" for name, s in still.items() if s > STUCK_AFTER_S}
+
+    async def problems(self) -> dict[str, str]:
+        """Name what keeps the bot from being ready; empty when it is."""
+        return {part: problem for part, problem in (await self.findings()).items() if problem}
+
+    async def findings(self) -> dict[str, str]:
+        """Say of each part that readiness depends on what is wrong with it; "" when nothing is."""
+        return {**await self._database(), "slack": await self._slack()}
+
+    async def _database(self) -> dict[str, str]:
+        if self.database.is_gone:
+            return {"database": f"the file {self.database.file} was deleted or replaced", "migrations": ""}
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                revision = await schema.current(self.database)
+                is_read_only = await self.database.is_read_only()
+        except StoreUnavailable as error:
+            return {"database": str(error), "migrations": ""}
+        except TimeoutError:
+            return {"database": f"the database did not answer within {ANSWER_WITHIN_S:g} s", "migrations": ""}
+        reason = "the server is read-only right now" if is_read_only else self.database.not_saving
+        saving = f"nothing can be saved: {reason}" if reason else ""
+        if revision == schema.HEAD:
+            return {"database": saving, "migrations": ""}
+        found = f"revision {revision}" if revision else "no revision"
+        return {"database": saving, "migrations": f"the tables are at {found}, this version needs {schema.HEAD}"}
+
+    async def _slack(self) -> str:
+        if self.sender is None:
+            return "not connected yet"
+        if self.sender.auth_lost:
+            return f"Slack refuses our token: {self.sender.auth_lost}"
+        return await self.socket.problem() if self.socket else ""

@@ -1,0 +1,235 @@
+"""The HTTP routes: health, metrics, in HTTP mode ``/slack/events``, with a secret ``/webhooks/flokit``.
+
+There are no others. A webhook is answered from memory: it waits neither for the database nor for FloKit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+from slack_bolt.adapter.aiohttp import to_aiohttp_response
+
+from bot.core.errors import SlackRequestRefused, WebhookRefused
+from bot.observability.logs import Episodes
+from bot.observability.telemetry import SILENT
+from bot.ops.bodies import Bodies, BodyRefused
+from bot.ops.connections import HEAD_WITHIN_S, Connections
+from bot.ops.metrics import CONTENT_TYPE
+from bot.slack.http import read_request
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from slack_bolt.async_app import AsyncApp
+
+    from bot.flokit.webhooks import WebhookReceiver
+    from bot.observability.telemetry import Telemetry
+    from bot.ops.health import Health
+    from bot.ops.metrics import Scraper
+    from bot.slack.http import Headers, SlackVerifier
+
+    _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MAX_BODY_BYTES: Final = 768 * 1024
+"""Of Slack's bodies. With what is buffered on the way, a request takes less than a megabyte."""
+
+READ_AHEAD_BYTES: Final = 16 * 1024
+MOST_HEADERS: Final = 64
+LINGERS_S: Final = 1.0
+"""How long what is still sent after a refusal is read and dropped, so that the refusal is seen."""
+
+SLACK_PATH: Final = "/slack/events"
+SLACK_BODY_WITHIN_S: Final = 3.0
+"""Slack has given up by then: https://docs.slack.dev/interactivity/handling-user-interaction#acknowledgment_response"""
+
+IDLE_WITHIN_S: Final = 150.0
+"""How long a connection may be open without a whole request head. Longer than proxies keep idle connections (Caddy:
+120 s), for a request must not meet one that is just being closed."""
+
+MAX_WEBHOOK_BYTES: Final = 64 * 1024
+WEBHOOK_BODY_WITHIN_S: Final = 5.0
+WEBHOOK_PATH: Final = "/webhooks/flokit"
+WEBHOOK_KEYED_PATH: Final = "/webhooks/flokit/{secret}"
+
+
+class WebServer:
+    """Serves the routes on one address; Slack's requests wait for ``bolt`` to be set, webhooks for ``on_hint``."""
+
+    def __init__(
+        self,
+        health: Health,
+        *,
+        host: str,
+        port: int,
+        slack: SlackVerifier | None = None,
+        webhooks: WebhookReceiver | None = None,
+        slack_body_within_s: float = SLACK_BODY_WITHIN_S,
+        webhook_body_within_s: float = WEBHOOK_BODY_WITHIN_S,
+        scraper: Scraper | None = None,
+        telemetry: Telemetry = SILENT,
+        idle_within_s: float = IDLE_WITHIN_S,
+        head_within_s: float = HEAD_WITHIN_S,
+        most_connections: int | None = None,
+    ) -> None:
+        self._health = health
+        self._telemetry = telemetry
+        self._host = host
+        self._port = port
+        self._slack_body_within_s = slack_body_within_s
+        self._webhook_body_within_s = webhook_body_within_s
+        self.bolt: AsyncApp | None = None
+        self.on_hint: Callable[[], None] | None = None
+        """What a new webhook calls. It must return at once."""
+        app = web.Application(middlewares=[self._note_request, _answer_refusals_alike])
+        app.on_response_prepare.append(_say_little)
+        app.router.add_get("/livez", self._livez)
+        app.router.add_get("/readyz", self._readyz)
+        if scraper:
+            self._scraper = scraper
+            app.router.add_get("/metrics", self._metrics)
+        if slack:
+            self._slack = slack
+            app.router.add_post(SLACK_PATH, self._slack_request)
+        if webhooks:
+            self._webhooks = webhooks
+            app.router.add_post(WEBHOOK_PATH, self._webhook)
+            app.router.add_post(WEBHOOK_KEYED_PATH, self._webhook)
+        self._bodies = Bodies()
+        self._episodes = Episodes()
+        # Signatures are of the bytes that were sent: nothing is unpacked.
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=3.0,
+            auto_decompress=False,
+            keepalive_timeout=idle_within_s,
+            lingering_time=LINGERS_S,
+            read_bufsize=READ_AHEAD_BYTES,
+            max_headers=MOST_HEADERS,
+        )
+        self._most_connections, self._head_within_s = most_connections, head_within_s
+        self._connections: Connections | None = None
+
+    async def start(self) -> int:
+        """Listen, and return the port: the one asked for, or a free one for 0.
+
+        Raises:
+            OSError: the address is taken or not ours.
+        """
+        await self._runner.setup()
+        connections = Connections(self._make_protocol, most=self._most_connections, head_within_s=self._head_within_s)
+        port = await connections.listen(self._host, self._port)
+        self._connections = connections
+        return port
+
+    async def stop(self) -> None:
+        """Stop listening; requests in hand are finished first."""
+        if self._connections:
+            await self._connections.stop()
+        await self._runner.cleanup()
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        server = self._runner.server
+        if server is None:
+            raise RuntimeError("the server is not set up")
+        return server()
+
+    @web.middleware
+    async def _note_request(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if self._connections:
+            self._connections.note_request(request.transport)
+        return await handler(request)
+
+    async def _livez(self, _request: web.Request) -> web.Response:
+        stuck = self._health.stuck()
+        body = {"status": "stuck", "problems": stuck} if stuck else {"status": "ok"}
+        return web.json_response(body, status=HTTPStatus.SERVICE_UNAVAILABLE if stuck else HTTPStatus.OK)
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        problems = await self._health.problems()
+        body = {"status": "not ready" if problems else "ready", "problems": problems}
+        return web.json_response(body, status=503 if problems else 200)
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=await self._scraper.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _slack_request(self, request: web.Request) -> web.Response:
+        if self.bolt is None:
+            return _refusal("starting", HTTPStatus.SERVICE_UNAVAILABLE)
+        began_at = time.monotonic()
+        try:
+            claim = self._slack.read_claim(request.headers)
+            body = await self._bodies.read(request, most=MAX_BODY_BYTES, within_s=self._slack_body_within_s)
+            self._slack.check(claim, body)
+            with self._keeping(request):
+                return await _deliver(self.bolt, request.headers, body)
+        except (BodyRefused, SlackRequestRefused) as refused:
+            self._telemetry.answered_slack("other", "refused", time.monotonic() - began_at)
+            self._episodes.note("slack_request_refused", reason=str(refused))
+            return _refusal(str(refused), refused.http_status)
+
+    def _keeping(self, request: web.Request) -> contextlib.AbstractContextManager[None]:
+        return self._connections.keeping(request.transport) if self._connections else contextlib.nullcontext()
+
+    async def _webhook(self, request: web.Request) -> web.Response:
+        try:
+            body = await self._bodies.read(request, most=MAX_WEBHOOK_BYTES, within_s=self._webhook_body_within_s)
+            path_secret = request.match_info.get("secret", "")
+            hint = self._webhooks.verify(request.headers.items(), bytes(body), path_secret=path_secret)
+        except (BodyRefused, WebhookRefused) as refused:
+            self._telemetry.webhook("refused")
+            self._episodes.note("webhook_refused", reason=str(refused))
+            return _refusal(str(refused), refused.http_status)
+        if self.on_hint is None:  # whoever sent it delivers it again
+            self._telemetry.webhook("starting")
+            return web.json_response({"error": "starting"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+        if not self._webhooks.take(hint, self.on_hint):
+            self._telemetry.webhook("duplicate")
+            return web.json_response({"status": "duplicate"})
+        self._telemetry.webhook("accepted")
+        return web.json_response({"status": "accepted"}, status=HTTPStatus.ACCEPTED)
+
+
+@web.middleware
+async def _answer_refusals_alike(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Answer what is refused by the framework (404, 405, 413) as the routes do; the path is never repeated."""
+    try:
+        return await handler(request)
+    except web.HTTPException as refused:
+        headers = {name: value for name, value in refused.headers.items() if name == "Allow"}
+        sentence = HTTPStatus(refused.status).phrase.lower()
+        return _refusal(sentence, refused.status, **headers)
+
+
+async def _say_little(_request: web.Request, response: web.StreamResponse) -> None:
+    """Name neither the server nor its version, and let no browser make more of an answer than it is."""
+    response.headers.update({"Server": "flokit-bot", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"})
+
+
+async def _deliver(bolt: AsyncApp, headers: Headers, body: bytearray) -> web.Response:
+    """Have Bolt deliver a request; what it stumbles over before a listener is reached is no request of Slack's.
+
+    Raises:
+        SlackRequestRefused: it can't be read.
+    """
+    try:
+        return await to_aiohttp_response(await bolt.async_dispatch(read_request(headers, body)))
+    except SlackRequestRefused:
+        raise
+    except Exception as error:  # noqa: BLE001 - Bolt takes the shapes of payloads for granted
+        raise SlackRequestRefused(
+            f"The payload isn't of a shape that Slack sends ({type(error).__name__}).",
+            http_status=HTTPStatus.BAD_REQUEST,
+        ) from None
+
+
+def _refusal(sentence: str, status: int, **headers: str) -> web.Response:
+    """Refuse, and hang up: whoever has sent a thousand requests in a row costs as much as for one."""
+    response = web.json_response({"error": sentence}, status=status, headers=headers)
+    response.force_close()
+    return response

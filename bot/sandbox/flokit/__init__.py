@@ -1,5 +1,0 @@
-"""A scriptable local FloKit: the documented API, its traps, and what can go wrong with it."""
-
-from bot.sandbox.flokit.local import READ_KEY, WRITE_KEY, LocalFlokit, Request
-
-__all__ = ["READ_KEY", "WRITE_KEY", "LocalFlokit", "Request"]

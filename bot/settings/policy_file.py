@@ -1,0 +1,37 @@
+"""The policy file, read. What stands in it is ``policy_text``'s."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.core.access.policy import Policy
+from bot.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_BYTES: Final = 256 * 1024
+
+
+def load_policy(path: Path | None) -> Policy:
+    """Read the policy file; without one, the built-in rules are the policy.
+
+    Raises:
+        SettingsError: one sentence for each thing that is wrong, with line and column.
+    """
+    if path is None:
+        return Policy()
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SettingsError([f"POLICY_FILE: {path} cannot be read ({error.strerror})."]) from error
+    if len(data) > MAX_BYTES:
+        raise SettingsError([f"POLICY_FILE: {path} has more than {MAX_BYTES // 1024} kB; is it the right file?"])
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"POLICY_FILE: {path} is not UTF-8 text; save it as UTF-8."]) from error
+    from bot.settings.policy_text import parse_policy  # noqa: PLC0415 - most bots have no policy file, and YAML takes its time
+
+    return parse_policy(text, str(path))

@@ -1,0 +1,475 @@
+"""The settings: environment variables, or a ``.env`` file. Made once, by the command line; never at import."""
+
+from __future__ import annotations
+
+import os
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bot.core.errors import SettingsError
+from bot.core.hosts import is_loopback, slack_domain
+from bot.core.incidents.incidents import Rules
+from bot.core.models import Patience
+from bot.core.runs.limits import Limits
+from bot.settings.database_url import Server, UrlProblem, parse_database_url
+from bot.settings.network import DIRECT, VARIABLES, Network
+
+SHORTEST_SECRET: Final = 6
+"""A shorter one is a mistake, and the logs would not blot it out."""
+
+SHORTEST_DOOR_SECRET: Final = 8
+"""What strangers may guess at, they may guess at any number of times."""
+
+_QUOTES: Final = ('"', "'", "`", "\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u00ab", "\u00bb")
+"""The marks of several languages: editors put them in by themselves."""
+
+_PLACEHOLDER: Final = re.compile(
+    r"…|\.\.\.|^(xox[a-z]-|xapp-|flo_)?(x{3,}|\*{3,}|change[-_ ]?me.*|replace[-_ ]?me.*|your[-_ ].*|placeholder|todo"
+    r"|<.*>|\[.*\]|\$\{?\w+\}?)$",
+    re.IGNORECASE,
+)
+"""What examples write in the place of a secret."""
+
+
+class Mode(StrEnum):
+    """How Slack reaches the bot."""
+
+    SOCKET = "socket"
+    HTTP = "http"
+
+
+def _check_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
+        raise PydanticCustomError("url", "must be an address such as https://api.example.com")
+    try:
+        parts = urlsplit(value)
+        is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0) and "@" not in parts.netloc
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise PydanticCustomError("url", "must name a host, a port if need be, and no user or password")
+    return value
+
+
+def _check_command(value: str) -> str:
+    if not re.fullmatch(r"/[a-z0-9_-]{1,31}", value):
+        raise PydanticCustomError("command", "must be a slash and up to 31 small letters, digits, - or _: /flokit")
+    return value
+
+
+def _check_database_url(value: str) -> str:
+    try:
+        parse_database_url(value)
+    except UrlProblem as problem:
+        raise PydanticCustomError("database_url", "{problem}", {"problem": str(problem)}) from None
+    return value.strip()
+
+
+def _check_bot_token(value: SecretStr) -> SecretStr:
+    if value.get_secret_value().startswith("xapp-"):
+        raise PydanticCustomError(
+            "bot_token", "must begin with xoxb-; this one is an app-level token, which belongs in SLACK_APP_TOKEN"
+        )
+    if not value.get_secret_value().startswith("xoxb-"):
+        raise PydanticCustomError("bot_token", "must begin with xoxb-; copy it from your app's OAuth & Permissions")
+    return value
+
+
+def _check_app_token(value: SecretStr) -> SecretStr:
+    if value.get_secret_value().startswith("xoxb-"):
+        raise PydanticCustomError(
+            "app_token", "must begin with xapp-; this one is a bot token, which belongs in SLACK_BOT_TOKEN"
+        )
+    if not value.get_secret_value().startswith("xapp-"):
+        raise PydanticCustomError(
+            "app_token", "must begin with xapp-; make one in your app's Basic Information → App-Level Tokens"
+        )
+    return value
+
+
+def _check_no_token(value: SecretStr) -> SecretStr:
+    if value.get_secret_value().startswith(("xoxb-", "xoxp-", "xapp-")):
+        raise PydanticCustomError("no_token", "is a token of Slack's; it belongs in another variable")
+    return value
+
+
+def _check_length(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < SHORTEST_SECRET:
+        raise PydanticCustomError("short", "is too short to be right; copy the whole value")
+    return value
+
+
+def _check_door(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < SHORTEST_DOOR_SECRET:
+        raise PydanticCustomError(
+            "short", f"has fewer than {SHORTEST_DOOR_SECRET} characters, so anybody can guess it; use the whole secret"
+        )
+    return value
+
+
+def _check_writing(value: Any) -> Any:
+    """Refuse what surrounds a value by mistake: env files keep quotation marks, blanks and Windows line ends."""
+    if not isinstance(value, str):
+        return value
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise PydanticCustomError("writing", "is not UTF-8 text")
+    if value[:1] in _QUOTES or value[-1:] in _QUOTES:
+        raise PydanticCustomError(
+            "writing", "is in quotation marks, which docker's --env-file keeps; write the value without them"
+        )
+    if value.endswith("\r"):
+        raise PydanticCustomError(
+            "writing", "ends with a carriage return, as files from Windows do; save the file with Unix line ends"
+        )
+    if value != value.strip():
+        raise PydanticCustomError("writing", "has blanks or a line end before or after it; remove them")
+    if not value.isprintable():
+        raise PydanticCustomError("writing", "holds characters that can't be seen, such as a line end; remove them")
+    return value
+
+
+def _check_host(value: str) -> str:
+    try:
+        value.encode("idna")
+    except UnicodeError:
+        value = ""
+    if not re.fullmatch(r"[\w.:%-]+", value):
+        raise PydanticCustomError("host", "must be an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all")
+    return value
+
+
+def _check_secret(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if _PLACEHOLDER.search(text):
+        raise PydanticCustomError("placeholder", "is still the placeholder; put the real value there")
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise PydanticCustomError("secret", "must be plain letters, digits and signs, without spaces or line ends")
+    return value
+
+
+def _parse_hours(value: Any) -> Any:
+    """Read ``stripe=12, adjust=48``."""
+    if not isinstance(value, str):
+        return value
+    hours = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        found = re.fullmatch(r"([a-z_]+)\s*=\s*(\d{1,5}(?:\.\d+)?)", part)
+        if found is None or float(found[2]) == 0:
+            raise PydanticCustomError("hours", "must name hours by type, such as stripe=12, app_store_connect=96")
+        hours[found[1]] = float(found[2])
+    return hours
+
+
+def _check_header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", value):  # a token: RFC 9110, section 5.6.2
+        raise PydanticCustomError("header", "must be the name of an HTTP header, without a colon: X-FloKit-Signature")
+    return value
+
+
+_NO_MODE = (
+    "SLACK_APP_TOKEN or SLACK_SIGNING_SECRET: one is needed beside SLACK_BOT_TOKEN; "
+    "the first for Socket Mode, the second for HTTP."
+)
+_ONE_HEADER = (
+    "FLOKIT_WEBHOOK_SIGNATURE_HEADER, FLOKIT_WEBHOOK_TIMESTAMP_HEADER: "
+    "must be two different headers; one cannot carry both."
+)
+
+Key = Annotated[
+    SecretStr, AfterValidator(_check_secret), AfterValidator(_check_no_token), AfterValidator(_check_length)
+]
+DoorSecret = Annotated[Key, AfterValidator(_check_door)]
+BotToken = Annotated[
+    SecretStr, AfterValidator(_check_secret), AfterValidator(_check_bot_token), AfterValidator(_check_length)
+]
+AppToken = Annotated[
+    SecretStr, AfterValidator(_check_secret), AfterValidator(_check_app_token), AfterValidator(_check_length)
+]
+Host = Annotated[str, AfterValidator(_check_host)]
+Header = Annotated[str, AfterValidator(_check_header)]
+Url = Annotated[str, AfterValidator(_check_url)]
+Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600, allow_inf_nan=False)]
+
+
+_S = TypeVar("_S", bound=BaseSettings)
+
+ENV_FILE: Final = ".env"
+
+_SOURCES = SettingsConfigDict(
+    env_file=ENV_FILE, env_file_encoding="utf-8-sig", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+)
+
+
+class _SlackTokens(BaseSettings):
+    model_config = _SOURCES
+
+    slack_bot_token: SecretStr | None = None
+    slack_app_token: SecretStr | None = None
+    slack_signing_secret: SecretStr | None = None
+
+
+def has_slack_tokens() -> bool:
+    """Tell whether anybody set up Slack here at all, rightly or wrongly."""
+    tokens = _load(_SlackTokens, {})
+    return any((tokens.slack_bot_token, tokens.slack_app_token, tokens.slack_signing_secret))
+
+
+class _TraceSettings(BaseSettings):
+    """From the environment only: OpenTelemetry reads no ``.env``."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+
+    otel_exporter_otlp_endpoint: str = ""
+    otel_exporter_otlp_traces_endpoint: str = ""
+    otel_traces_exporter: str = ""
+    otel_sdk_disabled: str = ""
+
+    @property
+    def urls(self) -> list[str]:
+        """Where traces go, as far as the variables name it."""
+        return [url for url in (self.otel_exporter_otlp_traces_endpoint, self.otel_exporter_otlp_endpoint) if url][:1]
+
+
+def wants_traces() -> bool:
+    """Tell whether a standard variable asks for traces: an endpoint, or ``OTEL_TRACES_EXPORTER=otlp``."""
+    otel = _load(_TraceSettings, {})
+    if otel.otel_sdk_disabled.lower() == "true" or otel.otel_traces_exporter not in ("", "otlp"):
+        return False
+    return any((otel.otel_exporter_otlp_endpoint, otel.otel_exporter_otlp_traces_endpoint, otel.otel_traces_exporter))
+
+
+class DatabaseSettings(BaseSettings):
+    """All that ``flokit-bot migrate`` needs: a migration job has no business with tokens."""
+
+    model_config = _SOURCES
+
+    _written_well = field_validator("*", mode="before")(_check_writing)
+
+    database_url: Annotated[str, AfterValidator(_check_database_url)] = Field(
+        "sqlite+aiosqlite:///data/flokit.db", description="a SQLite file or a PostgreSQL server", repr=False
+    )
+
+    @property
+    def _server(self) -> Server:
+        """The server that the database is on; an empty one when it is a file."""
+        where = parse_database_url(self.database_url)
+        return where if isinstance(where, Server) else Server()
+
+
+class Settings(DatabaseSettings):
+    """All settings, with their defaults; ``README.md`` and ``.env.example`` list the same."""
+
+    slack_bot_token: BotToken = Field(description="xoxb-…, from the app's page OAuth & Permissions")
+    slack_app_token: AppToken | None = Field(None, description="xapp-…: Socket Mode")
+    slack_signing_secret: DoorSecret | None = Field(None, description="HTTP mode; not used in Socket Mode")
+    slack_api_url: Url = Field("https://slack.com/api/", description="Web API base")
+    flokit_api_key: Key = Field(description="the key to look with")
+    flokit_sync_api_key: Key | None = Field(
+        None, description="a read-write key to sync with; without it the first key is used"
+    )
+    flokit_api_url: Url = Field("https://api.flokit.ai", description="API base")
+    flokit_webhook_secret: DoorSecret | None = Field(
+        None, description="opens POST /webhooks/flokit to whoever knows it; without it there is no such route"
+    )
+    flokit_webhook_signature_header: Header = Field(
+        "X-FloKit-Signature", description="the header that carries a webhook's HMAC-SHA256"
+    )
+    flokit_webhook_timestamp_header: Header | None = Field(
+        None, description="the header that carries a webhook's time; with it, old deliveries are refused"
+    )
+    database_pool_size: int = Field(15, ge=2, le=200, description="how many connections to a server may be open")
+    flokit_command: Annotated[str, AfterValidator(_check_command)] = Field("/flokit", description="slash command")
+    host: Host = Field("127.0.0.1", description="address of health, readiness, metrics, webhooks and Slack over HTTP")
+    port: int = Field(3000, ge=0, le=65535, description="its port; 0 takes a free one and logs it")
+    follow_up_first_look_s: Seconds = Field(2.0, description="seconds until the first look at a started sync")
+    follow_up_max_interval_s: Seconds = Field(30.0, description="the longest time between two looks")
+    follow_up_grace_s: Seconds = Field(60.0, description="how long FloKit may show an old state after a start")
+    follow_up_deadline_s: Seconds = Field(1800.0, description="when to say that no result could be confirmed")
+    watch_interval_s: Seconds = Field(60.0, description="how often a workspace with subscriptions is looked at")
+    watch_confirm_s: Seconds = Field(5.0, description="how far apart two looks are that open an incident")
+    flapping_opens: int = Field(3, ge=2, le=100, description="so many incidents of one integration are one message")
+    flapping_window_s: Seconds = Field(3600.0, description="… when they open within this time")
+    stale_after_hours: Annotated[dict[str, float] | None, NoDecode, BeforeValidator(_parse_hours)] = Field(
+        None, description="hours without a success that are too many, by type: `stripe=12, adjust=48`"
+    )
+    policy_file: Path | None = Field(None, description="who may do what: a YAML file, manifests/policy.example.yaml")
+    sync_cooldown_s: Annotated[float, Field(ge=0, le=30 * 24 * 3600, allow_inf_nan=False)] = Field(
+        60.0, description="seconds between a successful sync and the next start of the same integration; 0: none"
+    )
+    sync_quota_per_hour: int = Field(0, ge=0, le=10_000, description="syncs that one person may start an hour; 0: any")
+    lease_s: Seconds = Field(10.0, description="how long a replica's claim on work holds")
+    retention_days: float = Field(90.0, ge=1, le=36500, description="how many days finished work is kept")
+    _network: Network = PrivateAttr(DIRECT)
+
+    log_format: Literal["console", "json"] = Field("console", description="console or json")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG … ERROR")
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> Settings:
+        if not self.slack_app_token and not self.slack_signing_secret:
+            raise PydanticCustomError("mode", _NO_MODE)
+        return self
+
+    @model_validator(mode="after")
+    def _check_webhook_headers(self) -> Settings:
+        timestamp_header = self.flokit_webhook_timestamp_header
+        if timestamp_header and timestamp_header.lower() == self.flokit_webhook_signature_header.lower():
+            raise PydanticCustomError("webhook_headers", _ONE_HEADER)
+        return self
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be seen anywhere."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        return [
+            *(value.get_secret_value() for value in values if isinstance(value, SecretStr)),
+            *filter(None, (self._server.password, self._server.driver_options.get("sslpassword"))),
+            *self._network.proxies.secrets,
+        ]
+
+    @property
+    def network(self) -> Network:
+        """The proxies to go through and the certificates to trust."""
+        return self._network
+
+    @property
+    def urls(self) -> list[str]:
+        """All addresses that the bot connects to, apart from the database."""
+        slack = self.slack_web_api_url
+        domain = slack_domain(urlsplit(slack).hostname or "")
+        beside = [f"https://hooks.{domain}/", f"wss://wss-primary.{domain}/"] if domain else []
+        traces = _load(_TraceSettings, {}).urls if wants_traces() else []
+        return [slack, *beside, self.flokit_api_url, *traces]
+
+    @property
+    def unencrypted(self) -> list[str]:
+        """Name the addresses to which secrets go as plain text, beyond this machine."""
+        urls = {"SLACK_API_URL": self.slack_api_url, "FLOKIT_API_URL": self.flokit_api_url}
+        parts = {name: urlsplit(url) for name, url in urls.items()}
+        plain = [name for name, url in parts.items() if url.scheme == "http" and not is_loopback(url.hostname or "")]
+        return [*plain, "DATABASE_URL"] if self._server.is_exposed else plain
+
+    @property
+    def mode(self) -> Mode:
+        """Socket Mode when there is an app token, HTTP otherwise."""
+        return Mode.SOCKET if self.slack_app_token else Mode.HTTP
+
+    @property
+    def patience(self) -> Patience:
+        """How a run is looked at."""
+        return Patience(
+            first_look_s=self.follow_up_first_look_s,
+            max_interval_s=self.follow_up_max_interval_s,
+            grace_s=self.follow_up_grace_s,
+            deadline_s=self.follow_up_deadline_s,
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """How soon and how often a sync may be started."""
+        return Limits(self.sync_cooldown_s, self.sync_quota_per_hour)
+
+    @property
+    def rules(self) -> Rules:
+        """What counts as an incident."""
+        return Rules(
+            confirm_s=self.watch_confirm_s,
+            flapping_opens=self.flapping_opens,
+            flapping_window_s=self.flapping_window_s,
+        )
+
+    @property
+    def stale_after_s(self) -> dict[str, float]:
+        """How old the last success may be, in seconds, for the types for which that is set."""
+        return {type_: hours * 3600 for type_, hours in (self.stale_after_hours or {}).items()}
+
+    @property
+    def sync_key(self) -> SecretStr:
+        """The key to sync with."""
+        return self.flokit_sync_api_key or self.flokit_api_key
+
+    @property
+    def slack_web_api_url(self) -> str:
+        """The Web API base with the slash that the SDK joins method names to."""
+        return self.slack_api_url.rstrip("/") + "/"
+
+
+_HINTS = {
+    "slack_bot_token": "copy it from your app's page OAuth & Permissions (it begins with xoxb-)",
+    "flokit_api_key": "make one in FloKit → Settings → API Keys",
+}
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: one sentence for each variable that is missing or wrong; never the value itself.
+    """
+    settings = _load(Settings, overrides)
+    settings._network = Network(_environment())  # noqa: SLF001 - made here, and never changed
+    if problems := settings.network.problems(settings.urls):
+        raise SettingsError(problems)
+    return settings
+
+
+def _environment() -> dict[str, str]:
+    """Read what is said about the network in the environment, and in ``.env`` where the environment says nothing."""
+    said = {name: value for name, value in os.environ.items() if name.lower() in VARIABLES}
+    taken = {name.lower() for name in said}
+    in_file = dotenv_values(ENV_FILE, encoding="utf-8-sig") if Path(ENV_FILE).is_file() else {}
+    added = {name: value for name, value in in_file.items() if value and name.lower() in VARIABLES - taken}
+    return {**added, **said}
+
+
+def load_database_settings(**overrides: Any) -> DatabaseSettings:
+    """Read the settings that say where the database is; raises as ``load_settings`` does."""
+    return _load(DatabaseSettings, overrides)
+
+
+def _load(kind: type[_S], overrides: dict[str, Any]) -> _S:
+    try:
+        return kind(**overrides)
+    except ValidationError as error:
+        raise SettingsError([_sentence(problem) for problem in error.errors()]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([".env: is not UTF-8 text; save it as UTF-8."]) from None
+    except OSError as error:
+        raise SettingsError([f".env: can't be read ({error.strerror}); change its rights or its owner."]) from None
+
+
+def _sentence(problem: Any) -> str:
+    if not problem["loc"]:  # about several variables at once: the sentence names them
+        return str(problem["msg"])
+    field = str(problem["loc"][0])
+    name = field.upper()
+    if problem["type"] == "missing":
+        if misnamed := _misnamed(name):
+            return f"{name}: is missing, but there is {misnamed!r}; nothing may stand before or after the name."
+        return f"{name}: is missing; {_HINTS.get(field, 'set it')}."
+    message = str(problem["msg"])
+    return f"{name}: {message[0].lower()}{message[1:]}."
+
+
+def _misnamed(name: str) -> str | None:
+    """Find a variable whose name only holds more than it should: env files keep ``export``, blanks and marks."""
+    dirt = r"^(?:\ufeff|export\s|[\s\"'])+|[\s\"']+$"
+    dirty = (found for found in os.environ if re.search(dirt, found))
+    return next((found for found in dirty if re.sub(dirt, "", found).upper() == name), None)

@@ -1,0 +1,30 @@
+"""What can be shown in an App Home without asking anybody: why there is nothing to see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bot.core import blocks
+from bot.core.errors import SlackError
+
+if TYPE_CHECKING:
+    from bot.core.access.policy import Refused
+    from bot.slack.client import SlackClient
+
+log = structlog.get_logger(__name__)
+
+
+async def publish_refusal(slack: SlackClient, user_id: str, refused: Refused) -> None:
+    """Show a person in their App Home why there is nothing to see.
+
+    Raises:
+        SlackError: it can't be shown now; ``retryable``. What can't be shown at all is logged.
+    """
+    try:
+        await slack.publish_home(user_id, blocks.refused_home(refused))
+    except SlackError as error:
+        if error.retryable:
+            raise
+        log.warning("home_not_drawn", user_id=user_id, code=error.code, error=str(error))

@@ -1,0 +1,130 @@
+"""The HTTP session to Slack: it follows no redirect, reads no endless reply, and answers only at Slack's own addresses.
+
+Bolt and the SDK would go wherever a reply or a payload points, and unpack or decode whatever comes. It sends nothing by
+itself.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from bot.core.hosts import is_loopback, slack_domain
+from bot.core.proxies import UnusableProxyError
+from bot.settings.network import DIRECT, tls_failure
+
+if TYPE_CHECKING:
+    from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+
+    from bot.settings.network import Network
+
+MAX_REPLY_BYTES: Final = 4 * 1024 * 1024
+"""A page of 200 messages with all their blocks has at most three of them."""
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+_PACKED: Final = frozenset({"gzip", "deflate"})
+_GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
+
+
+def make_session(
+    timeout_s: float, *, max_reply_bytes: int = MAX_REPLY_BYTES, network: Network = DIRECT
+) -> aiohttp.ClientSession:
+    """Make a session whose calls raise an ``aiohttp.ClientError`` for a redirect or a reply that is too large."""
+
+    async def guard(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+        response = await send(request)
+        if response.status in _REDIRECTS:
+            response.close()
+            raise aiohttp.ClientPayloadError("a redirect is not followed: the token and people's words would go along")
+        if (response.content_length or 0) > max_reply_bytes:
+            response.close()
+            raise aiohttp.ClientPayloadError("the reply is too large")
+        packed = response.headers.get("Content-Encoding", "").strip().lower()
+        if packed not in _PACKED and packed not in ("", "identity"):
+            response.close()
+            raise aiohttp.ClientPayloadError("the reply is packed, although that was not asked for")
+        response.content = _Bounded(response.content, max_reply_bytes, packed=packed in _PACKED)  # type: ignore[assignment]
+        response.get_encoding = _utf8  # type: ignore[method-assign]
+        return response
+
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=timeout_s),
+        middlewares=(guard,),
+        connector=aiohttp.TCPConnector(ssl=network.tls),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept-Encoding": "identity"},
+        auto_decompress=False,
+    )
+
+
+def _utf8() -> str:
+    """Name the codec of every reply: one that names its own could name a codec that takes minutes."""
+    return "utf-8"
+
+
+def why_unavailable(error: Exception) -> str:
+    """Say in words why Slack gave no answer: TLS and proxies are named, for somebody must change something there.
+
+    The error's own words may hold addresses that are secret.
+    """
+    if reason := tls_failure(error):
+        return f"Slack could not be reached: {reason}"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"Slack could not be reached: the proxy answered HTTP {error.status}"
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return "Slack could not be reached: no connection to the proxy"
+    return str(error) if isinstance(error, UnusableProxyError) else "Slack did not answer"
+
+
+class _Bounded:
+    """A reply's content of which only so much is read, unpacked: some proxies pack although nobody asked them to."""
+
+    def __init__(self, content: aiohttp.StreamReader, most: int, *, packed: bool) -> None:
+        self._content = content
+        self._most = most
+        self._unpacker = zlib.decompressobj(wbits=_GZIP_OR_ZLIB) if packed else None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    async def read(self) -> bytes:
+        """Read all of it.
+
+        Raises:
+            ClientPayloadError: it is too large.
+        """
+        body = bytearray()
+        while chunk := await self._content.readany():
+            body += self._unpacked(chunk, self._most + 1 - len(body))
+            if len(body) > self._most:
+                raise aiohttp.ClientPayloadError("the reply is too large")
+        return bytes(body)
+
+    def _unpacked(self, chunk: bytes, most: int) -> bytes:
+        if self._unpacker is None:
+            return chunk
+        try:
+            return self._unpacker.decompress(chunk, most)
+        except zlib.error as error:
+            raise aiohttp.ClientPayloadError("the reply cannot be unpacked") from error
+
+
+def may_answer_at(response_url: str, api_url: str) -> bool:
+    """Tell whether a ``response_url`` is Slack's, or beside the Web API that the settings name.
+
+    Slack's are https://hooks.slack.com/… . A stand-in's are on its own host, whatever the port.
+    """
+    try:
+        parts, api = urlsplit(response_url), urlsplit(api_url)
+        host, api_host = parts.hostname or "", api.hostname or ""
+    except ValueError:
+        return False
+    if parts.scheme == "https" and slack_domain(host):
+        return True
+    if parts.scheme not in {"http", "https"} or slack_domain(api_host):
+        return False
+    return bool(host) and (host == api_host or (is_loopback(host) and is_loopback(api_host)))

@@ -1,0 +1,268 @@
+"""Socket Mode: one connection to Slack that is kept open, and replaced when it goes deaf. No loop is without a pause.
+
+The SDK's client can be left connected and hear nothing (https://github.com/slackapi/python-slack-sdk/issues/1701,
+https://github.com/slackapi/bolt-python/issues/1529), asks for a new address as fast as Slack refuses one, and takes its
+proxy from the environment by rules of its own. So the connection is made here; Bolt only answers what comes over it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import structlog
+from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+
+from bot.core.errors import SlackError
+from bot.settings.network import DIRECT
+from bot.slack.pacing import Backoff
+from bot.slack.session import why_unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from slack_bolt.async_app import AsyncApp
+
+    from bot.settings.network import Network
+
+log = structlog.get_logger(__name__)
+
+PING_INTERVAL_S: Final = 3.0
+"""How often Slack is pinged."""
+
+DEAF_AFTER_S: Final = 12.0
+"""A socket on which nothing was heard for this long, not even the answer to a ping, hears nothing."""
+
+OPENS_WITHIN_S: Final = 10.0
+"""How long a connection may take, and how long Slack may then take to say hello."""
+
+PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 15.0
+"""The pause before a socket is opened again grows from the one to the other, while none of them lasts."""
+
+LASTS_AFTER_S: Final = 60.0
+"""A socket that was open for this long was a good one."""
+
+CLOSES_WITHIN_S: Final = 1.0
+"""How long answers that are on their way, and Slack's goodbye, are waited for."""
+
+MOST_KEYS: Final = 20
+KEY_CHARS: Final = 40
+
+
+@dataclass(eq=False)
+class _Connection(AsyncBaseSocketModeClient):
+    """One socket: what Bolt sends its answers over."""
+
+    socket: aiohttp.ClientWebSocketResponse
+    heard_at: float
+    logger: logging.Logger = field(default_factory=lambda: logging.getLogger("slack_bolt"))
+    is_greeted: bool = False
+    handling: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def send_message(self, message: str) -> None:
+        """Send an answer; on a socket that closed meanwhile it is lost, and Slack asks again."""
+        try:
+            await self.socket.send_str(message)
+        except ConnectionError:
+            log.warning("answer_not_sent")
+
+
+class SlackSocket:
+    """The connection of one process.
+
+    Args:
+        bolt: what answers.
+        fetch_url: asks Slack where to open the next socket.
+        network: the proxy to go through and the certificates to trust.
+        clock: seconds of the wall clock.
+        jitter: a number from 0 to 1 that spreads what many processes do.
+        pause: lets the time between two sockets pass.
+    """
+
+    def __init__(
+        self,
+        bolt: AsyncApp,
+        fetch_url: Callable[[], Awaitable[str]],
+        *,
+        network: Network = DIRECT,
+        clock: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._bolt = bolt
+        self._fetch_url = fetch_url
+        self._network = network
+        self._clock = clock
+        self._pauses = Backoff(PAUSE_S, LONGEST_PAUSE_S, jitter)
+        self._pause = pause
+        self._connection: _Connection | None = None
+        self._trouble = ""
+        self.connections: int | None = None
+        """How many sockets of this app are open, as Slack said when this one was opened."""
+        self.greeted_at: float | None = None
+        """When Slack said hello the last time, as seconds of the clock."""
+        self.greetings = 0
+        """How often it did."""
+
+    async def keep_open(self) -> None:
+        """Open the socket, and another whenever it is closed or deaf; runs until cancelled."""
+        while True:
+            at_least_s, opened_at = 0.0, self._clock()
+            try:
+                await self._use_one()
+                self._trouble = ""
+            except Exception as error:  # noqa: BLE001 - whatever a transport raises, the next one may work
+                at_least_s = getattr(error, "retry_after_s", None) or 0.0
+                self._trouble = str(error) if isinstance(error, SlackError) else why_unavailable(error)
+                log.warning("socket_not_open", error=type(error).__name__, reason=self._trouble)
+            if self._clock() - opened_at >= LASTS_AFTER_S:
+                self._pauses.reset()
+            await self._pause(self._pauses.next_s(at_least_s=at_least_s))
+
+    async def close(self) -> None:
+        """Close the socket; what Slack sends from now on goes to another one, or to nobody."""
+        connection, self._connection = self._connection, None
+        if connection:
+            await _close(connection)
+
+    @property
+    def age_s(self) -> float | None:
+        """Tell how long ago Slack said hello; None before."""
+        return None if self.greeted_at is None else self._clock() - self.greeted_at
+
+    async def problem(self) -> str:
+        """Say what keeps Slack from reaching us; "" when nothing does."""
+        connection = self._connection
+        if connection is None:
+            state = "not connected yet" if self.greeted_at is None else "the socket is closed; reconnecting"
+            return f"{state} ({self._trouble})" if self._trouble else state
+        if connection.socket.closed:
+            return "the socket is closed; reconnecting"
+        if not connection.is_greeted:
+            return "connected, but Slack has not said hello yet"
+        silent_s = self._clock() - connection.heard_at
+        return f"the socket is deaf: nothing heard for {silent_s:.0f} s" if silent_s > DEAF_AFTER_S else ""
+
+    async def _use_one(self) -> None:
+        """Open a socket and answer what comes over it until it ends."""
+        url = await self._fetch_url()
+        proxy = self._network.proxies.proxy_for(url)
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._network.tls), cookie_jar=aiohttp.DummyCookieJar()
+        ) as session:
+            async with asyncio.timeout(OPENS_WITHIN_S):
+                socket = await session.ws_connect(
+                    url,
+                    proxy=proxy.url if proxy else None,
+                    autoping=False,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSES_WITHIN_S),
+                )
+            connection = self._connection = _Connection(socket, self._clock())
+            pinging = asyncio.create_task(self._ping(connection))
+            try:
+                await self._receive(connection)
+            finally:
+                pinging.cancel()
+                # First closed, then another one opened: of two, Slack would give every other envelope to this one.
+                await _close(connection)
+                if self._connection is connection:
+                    self._connection = None
+
+    async def _receive(self, connection: _Connection) -> None:
+        """Take what comes, until the socket closes or Slack asks for another one."""
+        async for message in connection.socket:
+            connection.heard_at = self._clock()
+            if message.type is aiohttp.WSMsgType.PING:
+                await connection.socket.pong(message.data)
+            elif message.type is aiohttp.WSMsgType.TEXT and not self._take(connection, message.data):
+                return
+
+    def _take(self, connection: _Connection, frame: str) -> bool:
+        """Begin to answer one envelope; False when Slack asks for another socket."""
+        if not _is_readable(frame):
+            return True
+        envelope = json.loads(frame) if frame.startswith("{") else {}
+        kind = envelope.get("type")
+        if kind == "hello":
+            self._note_hello(connection, envelope)
+        elif kind == "disconnect":
+            log.info("socket_renewed", reason=str(envelope.get("reason"))[:KEY_CHARS])
+            return False
+        else:
+            handling = asyncio.create_task(self._handle(connection, envelope))
+            connection.handling.add(handling)
+            handling.add_done_callback(connection.handling.discard)
+        return True
+
+    async def _handle(self, connection: _Connection, envelope: dict[str, Any]) -> None:
+        """Hand an envelope to Bolt; one that it stumbles over is not acked, and named by its keys."""
+        try:
+            request = SocketModeRequest.from_dict(envelope)
+            if request is not None:
+                response = await run_async_bolt_app(self._bolt, request)
+                await send_async_response(connection, request, response, time.time())
+        except Exception as error:  # noqa: BLE001 - Bolt reads it before any of our code
+            log.warning("envelope_refused", reason=type(error).__name__, keys=_keys_of(envelope.get("payload")))
+
+    def _note_hello(self, connection: _Connection, message: dict[str, Any]) -> None:
+        connection.is_greeted = True
+        self.greeted_at = self._clock()
+        self.greetings += 1
+        count = message.get("num_connections")
+        self.connections = count if isinstance(count, int) else None
+        log.info("connected", connections=self.connections)
+
+    async def _ping(self, connection: _Connection) -> None:
+        """Ask again and again whether anybody is there; close the socket when nobody is."""
+        opened_at = self._clock()
+        problem = ""
+        while not problem and not connection.socket.closed:
+            try:
+                await connection.socket.ping()
+            except ConnectionError:
+                break
+            await asyncio.sleep(PING_INTERVAL_S)
+            if connection.is_greeted:
+                problem = await self.problem()
+            elif self._clock() - opened_at > OPENS_WITHIN_S:
+                problem = "Slack has not said hello"
+        if problem:
+            log.warning("socket_rebuilt", problem=problem)
+        await connection.socket.close()
+
+
+async def _close(connection: _Connection) -> None:
+    """Let answers that are on their way go out, then say goodbye."""
+    if connection.handling:
+        await asyncio.wait(connection.handling, timeout=CLOSES_WITHIN_S)
+    await connection.socket.close()
+
+
+def _is_readable(frame: str) -> bool:
+    """Tell whether a frame can be read; what cannot be is written down nowhere."""
+    if not frame.startswith("{"):
+        return True  # some of Slack's pings are such texts
+    try:
+        envelope = json.loads(frame)
+    except (ValueError, RecursionError):
+        log.warning("envelope_refused", reason="no JSON", keys=[])
+        return False
+    if isinstance(envelope.get("payload", {}), dict | str):
+        return True
+    log.warning("envelope_refused", reason="no payload", keys=_keys_of(envelope))
+    return False
+
+
+def _keys_of(value: Any) -> list[str]:
+    if not isinstance(value, dict):
+        return []
+    return [key[:KEY_CHARS] for key in list(value)[:MOST_KEYS]]

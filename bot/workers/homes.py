@@ -1,0 +1,117 @@
+"""Draws App Homes: a person's view of everything, when they open it and when something it shows has changed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from bot.core import blocks
+from bot.core.access.policy import Refused, Verb
+from bot.core.errors import FlokitError, SlackError, SlackRateLimited
+from bot.core.models import Person
+from bot.core.requests import Origin
+from bot.flokit import SHARED_WITHIN_S, Priority
+from bot.lookups.integrations import Known
+from bot.slack.homes import publish_refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from bot.lookups.access import Access
+    from bot.lookups.integrations import Knowledge
+    from bot.slack.client import SlackClient
+    from bot.store.homes import Homes
+    from bot.store.incidents import Incidents
+    from bot.store.store import Store
+    from bot.store.subscriptions import Subscriptions
+    from bot.store.timers import TimerClaim, Timers
+
+log = structlog.get_logger(__name__)
+
+FRESH_FOR: Final = timedelta(seconds=5)
+"""Whoever opened it this short a time ago wants to see what is so now."""
+
+KNOWN_FOR_S: Final = 60.0
+"""Otherwise a list of this age is good enough: what changed since stands with the incidents that it led to."""
+
+AGAIN_S: Final = 10.0
+
+
+class HomeDrawer:
+    """The App Homes of one workspace."""
+
+    def __init__(
+        self,
+        homes: Homes,
+        subscriptions: Subscriptions,
+        incidents: Incidents,
+        store: Store,
+        timers: Timers,
+        knowledge: Knowledge,
+        slack: SlackClient,
+        access: Access,
+        *,
+        clock: Callable[[], datetime],
+        command: str,
+    ) -> None:
+        self._homes = homes
+        self._subscriptions = subscriptions
+        self._incidents = incidents
+        self._store = store
+        self._timers = timers
+        self._knowledge = knowledge
+        self._slack = slack
+        self._access = access
+        self._clock = clock
+        self._command = command
+
+    async def draw(self, claim: TimerClaim) -> None:
+        """Draw a person's App Home anew, if they may be looking at it."""
+        now, user_id = self._clock(), claim.subject
+        opened_at = await self._homes.opened_at(user_id, now)
+        again_at = None
+        if opened_at:
+            try:
+                looks = await self._access.decide(Origin(claim.team_id, Person(user_id), ""), Verb.LOOK)
+                if isinstance(looks, Refused):  # who may look can change while it is open
+                    await publish_refusal(self._slack, user_id, looks)
+                else:
+                    view = await self._view(user_id, claim.team_id, now, fresh=now - opened_at < FRESH_FOR)
+                    await self._slack.publish_home(user_id, view)
+            except SlackRateLimited as error:
+                again_at = now + timedelta(seconds=error.retry_after_s)
+            except SlackError as error:
+                log.warning("home_not_drawn", user_id=user_id, code=error.code, error=str(error))
+                again_at = now + timedelta(seconds=AGAIN_S) if error.retryable else None
+        await self._timers.finish(claim, again_at)
+
+    async def _view(self, user_id: str, team_id: str, now: datetime, *, fresh: bool) -> dict[str, object]:
+        known = await self._known(now, fresh=fresh)
+        standing = await self._incidents.standing(known.as_of)
+        subscriptions = await self._subscriptions.all()
+        return blocks.home_view(
+            blocks.Home(
+                integrations=tuple(standing.changed.get(one.id, one) for one in known.integrations),
+                as_of=known.as_of,
+                stale_reason=known.stale_reason,
+                runs=tuple(await self._store.active_runs(team_id)),
+                incidents=standing.incidents,
+                snoozed=tuple(await self._incidents.snoozed_by(user_id)),
+                subscriptions=tuple(one for one in subscriptions if one.created_by.id == user_id),
+            ),
+            now,
+            command=self._command,
+        )
+
+    async def _known(self, now: datetime, *, fresh: bool) -> Known:
+        try:
+            if fresh:
+                return await self._knowledge.look(max_age_s=SHARED_WITHIN_S)
+            return await self._knowledge.last(KNOWN_FOR_S, now) or await self._knowledge.look(
+                priority=Priority.BACKGROUND
+            )
+        except FlokitError as error:
+            return Known((), now, str(error))

@@ -1,0 +1,150 @@
+"""The Web API's ``conversations.`` methods."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from typing import TYPE_CHECKING, Final
+
+from local_slack.refusal import RefusalError
+from local_slack.workspace import BOT_USER_ID, TEAM_ID, Channel, ChannelKind, Json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local_slack.arguments import Arguments
+    from local_slack.install import Installation
+
+REPLIES_DEFAULT: Final = 1000
+HISTORY_DEFAULT: Final = 100
+MOST_USERS: Final = 8
+LARGEST_PAGE: Final = 1000
+"""https://docs.slack.dev/reference/methods/conversations.replies and conversations.history."""
+
+DISTRIBUTED_PAGE: Final = 15
+"""All that a distributed app gets, whatever it asks for: https://docs.slack.dev/apis/web-api/rate-limits."""
+
+
+def open_conversation(app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/conversations.open, for one person: more make a group message."""
+    users = [user for user in args.text("users").split(",") if user]
+    if not users:
+        raise RefusalError("users_list_not_supplied")
+    if len(users) > MOST_USERS:
+        raise RefusalError("too_many_users")
+    if len(users) > 1:
+        raise RefusalError("method_not_supported_for_channel_type")
+    app.require_any("im:write")
+    if users[0] not in app.workspace.users or users[0] == BOT_USER_ID:
+        raise RefusalError("user_not_found")
+    channel = app.workspace.open_im(users[0])
+    return {"channel": conversation(channel) if args.flag("return_im") else {"id": channel.id}}
+
+
+def info(app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/conversations.info."""
+    channel = app.visible_channel(args.text("channel"))
+    app.require_for(channel, "read")
+    return {"channel": conversation(channel)}
+
+
+def join(app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/conversations.join: public channels only."""
+    channel = app.visible_channel(args.text("channel"))
+    if channel.kind is not ChannelKind.PUBLIC:
+        raise RefusalError("method_not_supported_for_channel_type")
+    if channel.is_archived:
+        raise RefusalError("is_archived")
+    channel.members.add(BOT_USER_ID)
+    app.workspace.tell_channel(channel)
+    return {"channel": conversation(channel)}
+
+
+def history(app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/conversations.history: newest first."""
+    channel = _readable(app, args)
+    in_range = _in_range(args)
+    roots = [message for message in reversed(app.workspace.roots(channel.id)) if in_range(message["ts"])]
+    return _page(app, roots, args, HISTORY_DEFAULT)
+
+
+def replies(app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/conversations.replies: the root, then its replies, oldest first."""
+    channel = _readable(app, args)
+    root = _root_of(app, channel, args.text("ts"))
+    in_range = _in_range(args)
+    answers = [reply for reply in app.workspace.replies(channel.id, root["ts"]) if in_range(reply["ts"])]
+    return _page(app, [root, *answers], args, REPLIES_DEFAULT)
+
+
+def conversation(channel: Channel) -> Json:
+    """Return Slack's conversation object: https://docs.slack.dev/reference/objects/conversation-object."""
+    described: Json = {
+        "id": channel.id,
+        "is_channel": channel.kind is ChannelKind.PUBLIC,
+        "is_group": channel.kind is ChannelKind.PRIVATE,
+        "is_im": channel.kind is ChannelKind.IM,
+        "is_mpim": channel.kind is ChannelKind.MPIM,
+        "is_private": channel.kind is not ChannelKind.PUBLIC,
+        "is_archived": channel.is_archived,
+        "context_team_id": TEAM_ID,
+    }
+    if channel.kind is ChannelKind.IM:
+        return {**described, "user": min(channel.members - {BOT_USER_ID})}
+    return {**described, "name": channel.name, "is_member": channel.bot_is_member}
+
+
+def _readable(app: Installation, args: Arguments) -> Channel:
+    channel = app.visible_channel(args.text("channel"))
+    app.require_for(channel, "history")
+    return app.joined_channel(channel.id)
+
+
+def _root_of(app: Installation, channel: Channel, ts: str) -> Json:
+    """Return the root of the thread that a message stands in; a root without replies is its own."""
+    message = app.workspace.find(channel.id, ts)
+    if message is None:
+        raise RefusalError("thread_not_found")
+    return app.workspace.find(channel.id, message.get("thread_ts", ts)) or message
+
+
+def _in_range(args: Arguments) -> Callable[[str], bool]:
+    """Return the test for ``oldest``, ``latest`` and ``inclusive``."""
+    oldest, latest = _read_ts(args, "oldest", 0), _read_ts(args, "latest", math.inf)
+    if args.flag("inclusive"):
+        return lambda ts: oldest <= float(ts) <= latest
+    return lambda ts: oldest < float(ts) < latest
+
+
+def _read_ts(args: Arguments, name: str, default: float) -> float:
+    text = args.text(name)
+    if text and not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise RefusalError(f"invalid_ts_{name}")
+    return float(text) if text else default
+
+
+def _page(app: Installation, messages: list[Json], args: Arguments, default: int) -> Json:
+    """Return the part of the messages that ``cursor`` and ``limit`` ask for."""
+    start = _read_cursor(args.text("cursor"))
+    largest = DISTRIBUTED_PAGE if app.is_distributed else LARGEST_PAGE
+    end = start + min(args.number("limit", default) or default, largest)
+    page = messages[start:end]
+    if not args.flag("include_all_metadata"):
+        page = [{name: value for name, value in message.items() if name != "metadata"} for message in page]
+    reply: Json = {"messages": page, "has_more": end < len(messages)}
+    if reply["has_more"]:
+        reply["response_metadata"] = {"next_cursor": base64.b64encode(f"next:{end}".encode()).decode()}
+    return reply
+
+
+def _read_cursor(cursor: str) -> int:
+    if not cursor:
+        return 0
+    try:
+        word, _, position = base64.b64decode(cursor, validate=True).decode().partition(":")
+    except ValueError as error:
+        raise RefusalError("invalid_cursor") from error
+    if word != "next" or not position.isdecimal():
+        raise RefusalError("invalid_cursor")
+    return int(position)

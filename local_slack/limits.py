@@ -1,0 +1,43 @@
+"""Slack's limits on messages, as this stand-in enforces them: its own numbers, shared with no app.
+
+Sources: https://docs.slack.dev/reference/block-kit/blocks and https://docs.slack.dev/reference/methods/chat.update
+Characters are Unicode code points unless a name says bytes.
+"""
+
+from typing import Final
+
+BLOCKS_PER_MESSAGE: Final = 50
+BLOCKS_PER_VIEW: Final = 100
+HEADER_TEXT: Final = 150
+SECTION_TEXT: Final = 3000
+SECTION_FIELDS: Final = 10
+SECTION_FIELD_TEXT: Final = 2000
+CONTEXT_ELEMENTS: Final = 10
+ACTIONS_ELEMENTS: Final = 25
+BUTTON_TEXT: Final = 75
+BUTTON_VALUE: Final = 2000
+URL: Final = 3000
+ACTION_ID: Final = 255
+BLOCK_ID: Final = 255
+OVERFLOW_OPTIONS: Final = 5
+SELECT_OPTIONS: Final = 100
+OPTION_TEXT: Final = 75
+OPTION_VALUE: Final = 150
+CONFIRM_TITLE: Final = 100
+CONFIRM_TEXT: Final = 300
+CONFIRM_BUTTON: Final = 30
+
+MESSAGE_TEXT: Final = 40_000
+"""``chat.postMessage`` cuts ``text`` beyond this."""
+
+UPDATE_TEXT_BYTES: Final = 4000
+"""``chat.update`` refuses a longer ``text`` (``msg_too_long``): UTF-8 bytes, after escaping."""
+
+BLOCKS_TOTAL_CHARS: Final = 13_000
+"""Undocumented: all blocks together fail with ``msg_blocks_too_long`` near 11-13 k characters of JSON text."""
+
+METADATA_BYTES: Final = 8000
+"""Metadata beyond 8 KB is refused (``metadata_too_large``)."""
+
+ACCESSIBILITY_LABEL: Final = 75
+"""What a screen reader says for a button instead of its text: https://docs.slack.dev/reference/block-kit/block-elements/button-element"""

@@ -1,0 +1,58 @@
+"""What people do with messages: use the elements in them, and fill in the inputs between two uses.
+
+Source: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload. What somebody has filled in is seen
+by nobody else, and is told to the app only with the next use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local_slack.delivery import Envelope, EnvelopeKind
+from local_slack.payloads import Click, click_payload
+from local_slack.response_url import Place
+from local_slack.use import use
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local_slack.delivery import Ack, Courier
+    from local_slack.install import Installation
+    from local_slack.state import Values
+    from local_slack.use import Asked
+    from local_slack.workspace import Channel, User
+
+
+class MessageActions:
+    """A person's hands on the app's messages.
+
+    Args:
+        new_response_url: makes the URL by which the app may answer at a place.
+    """
+
+    def __init__(self, app: Installation, courier: Courier, new_response_url: Callable[[Place], str]) -> None:
+        self._app = app
+        self._courier = courier
+        self._new_response_url = new_response_url
+        self._kept: dict[tuple[str, str, str], Values] = {}
+
+    async def click(self, user: User, channel: Channel, ts: str, asked: Asked, *, ephemeral: bool) -> Ack:
+        """Use an element of a message.
+
+        Raises:
+            LookupError: the person does not see such a message or such an element.
+        """
+        workspace = self._app.workspace
+        message = workspace.find_ephemeral(user.id, ts) if ephemeral else workspace.find(channel.id, ts)
+        if message is None:
+            raise LookupError(f"{user.id} sees no message {ts} in {channel.id}")
+        place = (user.id, channel.id, ts)
+        used = use(message, asked, self._kept.get(place, {}))
+        self._kept[place] = used.values
+        payload = click_payload(
+            Click(user, channel, message, ephemeral, used),
+            self._new_response_url(Place(channel.id, user.id, ts, ephemeral)),
+            self._app.triggers.issue(user.id),
+            workspace.new_ts(),
+        )
+        return await self._courier.deliver(Envelope(EnvelopeKind.INTERACTION, payload))

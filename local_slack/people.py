@@ -1,0 +1,99 @@
+"""The Web API methods about who is who: ``auth.test``, ``users.info``, ``bots.info``, ``usergroups.users.list``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from local_slack.refusal import RefusalError
+from local_slack.workspace import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, TEAM_NAME, ChannelKind, Json
+
+if TYPE_CHECKING:
+    from local_slack.arguments import Arguments
+    from local_slack.install import Installation
+
+ZONE_LABELS: Final = {
+    "CET": "Central European Time",
+    "CEST": "Central European Summer Time",
+    "EST": "Eastern Standard Time",
+    "EDT": "Eastern Daylight Time",
+    "IST": "India Standard Time",
+}
+"""What Slack calls the zones that the people here live in; others go by their letters."""
+
+
+def api_test(_app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/api.test: gives the arguments back, or the error asked for."""
+    if args.has("error"):
+        raise RefusalError(args.text("error"), args=args.values)
+    return {"args": args.values}
+
+
+def auth_test(app: Installation, _args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/auth.test."""
+    return {
+        "url": f"{app.url}/",
+        "team": TEAM_NAME,
+        "team_id": TEAM_ID,
+        "user": BOT_NAME.lower(),
+        "user_id": BOT_USER_ID,
+        "bot_id": BOT_ID,
+        "app_id": APP_ID,
+        "is_enterprise_install": False,
+    }
+
+
+def user_info(app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/users.info."""
+    user = app.workspace.users.get(args.text("user"))
+    if user is None:
+        raise RefusalError("user_not_found")
+    there = datetime.fromtimestamp(app.workspace.now(), ZoneInfo(user.zone))
+    offset, letters = there.utcoffset(), there.tzname() or user.zone
+    described: Json = {
+        "id": user.id,
+        "team_id": user.team_id,
+        "name": user.name,
+        "real_name": user.name.title(),
+        "deleted": False,
+        "is_bot": user.is_bot,
+        "is_restricted": user.is_guest,
+        "is_ultra_restricted": False,
+        "is_stranger": not user.belongs_here and not _shares_a_channel(app, user.id),
+        "tz": user.zone,
+        "tz_label": ZONE_LABELS.get(letters, letters),
+        "tz_offset": int(offset.total_seconds()) if offset else 0,
+        "profile": {"display_name": user.name, "real_name": user.name.title()},
+    }
+    if user.org_id:
+        described["enterprise_user"] = {
+            "id": user.id,
+            "enterprise_id": user.org_id,
+            "enterprise_name": user.org_id.title(),
+            "is_admin": False,
+            "is_owner": False,
+            "teams": list(user.org_teams),
+        }
+    return {"user": described}
+
+
+def _shares_a_channel(app: Installation, user_id: str) -> bool:
+    """Tell whether somebody of another workspace is in a channel that the bot can see."""
+    channels = [one for one in app.workspace.channels.values() if one.kind is not ChannelKind.IM]
+    return any(one.is_shown_to_bot and user_id in one.members for one in channels)
+
+
+def bot_info(_app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/bots.info."""
+    if args.text("bot") != BOT_ID:
+        raise RefusalError("bot_not_found")
+    return {"bot": {"id": BOT_ID, "app_id": APP_ID, "user_id": BOT_USER_ID, "name": BOT_NAME, "deleted": False}}
+
+
+def usergroup_users(app: Installation, args: Arguments) -> Json:
+    """https://docs.slack.dev/reference/methods/usergroups.users.list."""
+    users = app.workspace.usergroups.get(args.text("usergroup"))
+    if users is None:
+        raise RefusalError("no_such_subteam")
+    return {"users": list(users)}

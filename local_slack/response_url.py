@@ -1,0 +1,120 @@
+"""``response_url``: a way to answer a click or a command where the bot may not otherwise post.
+
+Source: https://docs.slack.dev/interactivity/handling-user-interaction#message_responses. It works without a token and
+without membership, five times within thirty minutes, and never in a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from local_slack.content import BOT_AUTHOR, read_content
+from local_slack.refusal import RefusalError
+from local_slack.workspace import BOT_USER_ID, Clock, Json, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+USES: Final = 5
+LIFETIME_S: Final = 30 * 60
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a response goes: the channel and person it belongs to, and the message that was clicked, if one was."""
+
+    channel_id: str
+    user_id: str
+    original_ts: str = ""
+    original_is_ephemeral: bool = False
+
+
+@dataclass(slots=True)
+class _Issued:
+    place: Place
+    at: float
+    uses: int = 0
+
+
+def read_response(body: str) -> Json | None:
+    """Return the JSON object that was posted, or None."""
+    try:
+        payload = json.loads(body)
+    except ValueError:
+        return None
+    return payload if isinstance(payload, dict) else None
+
+
+class ResponseUrls:
+    """Issues response URLs and does what is posted to them."""
+
+    def __init__(self, workspace: Workspace, clock: Clock) -> None:
+        self._workspace = workspace
+        self._clock = clock
+        self._issued: dict[str, _Issued] = {}
+
+    def issue(self, place: Place) -> str:
+        """Return the last part of a new response URL."""
+        token = secrets.token_urlsafe(18)
+        self._issued[token] = _Issued(place, self._clock())
+        return token
+
+    def use(self, token: str, payload: Json | None) -> None:
+        """Do what was posted to a response URL.
+
+        Args:
+            payload: None when it could not be read.
+
+        Raises:
+            RefusalError: ``expired_url`` and ``used_url`` (a 404 in Slack), or what is wrong with the message.
+        """
+        issued = self._issued.get(token)
+        if issued is None or self._clock() - issued.at > LIFETIME_S:
+            raise RefusalError("expired_url")
+        if issued.uses >= USES:
+            raise RefusalError("used_url")
+        if payload is None:
+            raise RefusalError("invalid_payload")
+        self.respond(issued.place, payload)
+        issued.uses += 1
+
+    def respond(self, place: Place, payload: Json) -> None:
+        """Show a response: also what comes back in the body of an ack.
+
+        Raises:
+            RefusalError: what is wrong with the message.
+        """
+        if place.channel_id in self._workspace.moved:
+            place = replace(place, channel_id=self._workspace.moved[place.channel_id])
+        if place.channel_id not in self._workspace.channels:
+            raise RefusalError("channel_not_found")
+        if payload.get("delete_original") and place.original_ts:
+            self._delete_original(place)
+            return
+        content = read_content(payload)
+        if payload.get("replace_original") and place.original_ts:
+            self._replace_original(place, content)
+        elif payload.get("response_type") == "in_channel":
+            self._workspace.post(place.channel_id, {**BOT_AUTHOR, **content})
+        else:
+            self._workspace.show_ephemeral(place.user_id, place.channel_id, {**BOT_AUTHOR, **content})
+
+    def _replace_original(self, place: Place, content: Mapping[str, object]) -> None:
+        changes = {"blocks": None, **content}
+        if place.original_is_ephemeral:
+            if self._workspace.find_ephemeral(place.user_id, place.original_ts) is None:
+                raise RefusalError("message_not_found")
+            self._workspace.edit_ephemeral(place.user_id, place.original_ts, changes)
+            return
+        if self._workspace.find(place.channel_id, place.original_ts) is None:
+            raise RefusalError("message_not_found")
+        self._workspace.edit(place.channel_id, place.original_ts, changes, editor=BOT_USER_ID)
+
+    def _delete_original(self, place: Place) -> None:
+        if place.original_is_ephemeral:
+            self._workspace.delete_ephemeral(place.user_id, place.original_ts)
+        elif self._workspace.find(place.channel_id, place.original_ts) is not None:
+            self._workspace.delete(place.channel_id, place.original_ts)

@@ -1,0 +1,152 @@
+"""What a person has filled in: from blocks and the values typed to ``state.values``, or to what is still wrong.
+
+Pure. Sources: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload,
+https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload and
+https://docs.slack.dev/reference/block-kit/block-elements.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from local_slack.elements import interactive_elements, options_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from local_slack.workspace import Json
+
+    Values = Mapping[str, Mapping[str, Json]]
+
+MEMBERS: Final[Mapping[str, str]] = {
+    "plain_text_input": "value",
+    "number_input": "value",
+    "email_text_input": "value",
+    "url_text_input": "value",
+    "rich_text_input": "rich_text_value",
+    "static_select": "selected_option",
+    "external_select": "selected_option",
+    "radio_buttons": "selected_option",
+    "users_select": "selected_user",
+    "conversations_select": "selected_conversation",
+    "channels_select": "selected_channel",
+    "datepicker": "selected_date",
+    "timepicker": "selected_time",
+    "datetimepicker": "selected_date_time",
+    "checkboxes": "selected_options",
+    "multi_static_select": "selected_options",
+    "multi_external_select": "selected_options",
+    "multi_users_select": "selected_users",
+    "multi_conversations_select": "selected_conversations",
+    "multi_channels_select": "selected_channels",
+}
+"""The elements that keep a value, and under which name they carry it; buttons and overflow menus keep none."""
+
+LISTS: Final = frozenset({"selected_options", "selected_users", "selected_conversations", "selected_channels"})
+
+REQUIRED: Final = "Please complete this required field."
+
+
+def read_values(blocks: list[Json], given: Values, kept: Values) -> dict[str, dict[str, Json]]:
+    """Return ``state.values``: for each element what was given, or kept, or its initial value.
+
+    Raises:
+        LookupError: something was given for an element, or an option, that is not there.
+    """
+    values: dict[str, dict[str, Json]] = {}
+    for block, element in _stateful(blocks):
+        block_id, action_id = block["block_id"], element["action_id"]
+        known = given.get(block_id, {}).get(action_id) or kept.get(block_id, {}).get(action_id)
+        values.setdefault(block_id, {})[action_id] = _value(element, known)
+    unknown = [f"{block}/{action}" for block in given for action in given[block] if action not in values.get(block, {})]
+    if unknown:
+        raise LookupError(f"there is no input {unknown[0]}")
+    return values
+
+
+def wrong_inputs(view: Json, values: Values) -> dict[str, str]:
+    """Return what Slack's own client complains about before it submits: a sentence for each input's block_id."""
+    wrong = {}
+    for block, element in _stateful(view["blocks"]):
+        if block["type"] != "input":
+            continue
+        value = values[block["block_id"]][element["action_id"]][MEMBERS[element["type"]]]
+        complaint = _complaint(element, value, optional=block.get("optional", False))
+        if complaint:
+            wrong[block["block_id"]] = complaint
+    return wrong
+
+
+def _stateful(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
+    for block in blocks:
+        for element in interactive_elements(block):
+            if element["type"] in MEMBERS:
+                yield block, element
+
+
+def _value(element: Json, known: Json | None) -> Json:
+    """Return an element's part of the state, always with its type and its value, empty or not."""
+    member = MEMBERS[element["type"]]
+    if known is None:
+        value = element.get(f"initial_{member.removeprefix('selected_').removeprefix('rich_text_')}")
+    else:
+        value = known.get(member)
+    if value in (None, "", []):
+        return {"type": element["type"], member: [] if member in LISTS else None}
+    most = element.get("max_selected_items", math.inf)
+    if member in LISTS and len(value) > most:
+        raise LookupError(f"{element['action_id']} takes at most {most}")
+    if member in {"selected_option", "selected_options"}:
+        value = _chosen(element, value)
+    return {"type": element["type"], member: value}
+
+
+def _chosen(element: Json, value: Any) -> Any:
+    """Return the options as the blocks have them: a person cannot choose another, nor change its text."""
+    options = {option["value"]: option for option in options_of(element)}
+    if not options:  # the app itself offers them
+        return value
+    try:
+        if isinstance(value, list):
+            return [options[option["value"]] for option in value]
+        return options[value["value"]]
+    except (KeyError, TypeError) as error:
+        raise LookupError(f"{element['action_id']} has no such option: {value}") from error
+
+
+def _complaint(element: Json, value: Any, *, optional: bool) -> str:
+    if value in (None, []):
+        return "" if optional else REQUIRED
+    if not isinstance(value, str):
+        return ""
+    if element["type"] == "number_input":
+        return _number_complaint(element, value)
+    if element["type"] == "email_text_input" and ("@" not in value.strip("@") or " " in value):
+        return "Enter a valid email address."
+    if element["type"] == "url_text_input" and not urlsplit(value).netloc:
+        return "Enter a valid URL."
+    return _length_complaint(element, value)
+
+
+def _length_complaint(element: Json, value: str) -> str:
+    if len(value) < element.get("min_length", 0):
+        return f"Must be at least {element['min_length']} characters."
+    if len(value) > element.get("max_length", math.inf):
+        return f"Must be at most {element['max_length']} characters."
+    return ""
+
+
+def _number_complaint(element: Json, value: str) -> str:
+    number = math.nan
+    with contextlib.suppress(ValueError):
+        number = float(value)
+    if not math.isfinite(number) or (not element["is_decimal_allowed"] and not number.is_integer()):
+        return "Enter a number." if element["is_decimal_allowed"] else "Enter a whole number."
+    if number < float(element.get("min_value", -math.inf)):
+        return f"Must be at least {element['min_value']}."
+    if number > float(element.get("max_value", math.inf)):
+        return f"Must be at most {element['max_value']}."
+    return ""

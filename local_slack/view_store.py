@@ -1,0 +1,195 @@
+"""The views that people see: each person's stack of modals, and each person's App Home.
+
+Source: https://docs.slack.dev/surfaces/modals. A view that is closed is forgotten: Slack does not find it any more.
+"""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from local_slack.content import fill_in_ids
+from local_slack.refusal import RefusalError
+from local_slack.workspace import APP_ID, BOT_ID, TEAM_ID, Json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_STACKED: Final = 3
+
+UNSET: Final[Json] = {
+    "private_metadata": "",
+    "callback_id": "",
+    "external_id": "",
+    "submit": None,
+    "close": None,
+    "clear_on_close": False,
+    "notify_on_close": False,
+    "state": {"values": {}},
+    "previous_view_id": None,
+    "team_id": TEAM_ID,
+    "app_id": APP_ID,
+    "bot_id": BOT_ID,
+}
+"""What Slack adds to a view that does not say it."""
+
+
+class Views:
+    """Every view that is open or published.
+
+    Args:
+        tell: called with the page's message whenever a person sees something else.
+    """
+
+    def __init__(self, tell: Callable[[Json], None]) -> None:
+        self._tell = tell
+        self._views: dict[str, Json] = {}
+        self._stacks: dict[str, list[str]] = {}
+        self._homes: dict[str, str] = {}
+
+    # looking
+
+    def find(self, view_id: str = "", external_id: str = "") -> Json:
+        """Return a copy of a view, by either of its ids.
+
+        Raises:
+            RefusalError: ``not_found``.
+        """
+        for view in self._views.values():
+            if view["id"] == view_id or (external_id and view["external_id"] == external_id):
+                return copy.deepcopy(view)
+        raise RefusalError("not_found")
+
+    def stack(self, user_id: str) -> list[str]:
+        """Return the ids of a person's open modals, the one in front last."""
+        return list(self._stacks.get(user_id, []))
+
+    def modal(self, user_id: str) -> Json | None:
+        """Return the modal in front of a person."""
+        stack = self._stacks.get(user_id)
+        return copy.deepcopy(self._views[stack[-1]]) if stack else None
+
+    def home(self, user_id: str) -> Json | None:
+        """Return what is published in a person's App Home."""
+        view_id = self._homes.get(user_id)
+        return copy.deepcopy(self._views[view_id]) if view_id else None
+
+    def seen_by(self, user_id: str, view_id: str) -> Json:
+        """Return the modal in front of a person, or their App Home.
+
+        Raises:
+            LookupError: this view is neither.
+        """
+        for view in (self.modal(user_id), self.home(user_id)):
+            if view is not None and view["id"] == view_id:
+                return view
+        raise LookupError(f"{user_id} sees no view {view_id}")
+
+    # changing
+
+    def open(self, user_id: str, view: Json) -> Json:
+        """Show a modal in the place of all that are open."""
+        front = self.modal(user_id)
+        self._check_external_id(view)
+        self._forget(user_id)
+        stored = self._store(view)
+        self._stacks[user_id] = [stored["id"]]
+        self._tell_view(user_id, replaces=front["id"] if front else None)
+        return copy.deepcopy(stored)
+
+    def push(self, user_id: str, view: Json) -> Json:
+        """Show a modal on top of the one that is open.
+
+        Raises:
+            RefusalError: ``not_found`` (none is open), ``push_limit_reached`` or ``duplicate_external_id``.
+        """
+        stack = self._stacks.get(user_id)
+        if not stack:
+            raise RefusalError("not_found")
+        if len(stack) >= MOST_STACKED:
+            raise RefusalError("push_limit_reached")
+        self._check_external_id(view)
+        stored = self._store(view, root_view_id=stack[0], previous_view_id=stack[-1])
+        stack.append(stored["id"])
+        self._tell_view(user_id, replaces=None)
+        return copy.deepcopy(stored)
+
+    def update(self, view_id: str, view: Json) -> Json:
+        """Replace a view; what was filled in stays.
+
+        Raises:
+            RefusalError: ``duplicate_external_id``.
+        """
+        known = self._views[view_id]
+        self._check_external_id(view, but=view_id)
+        kept = {name: known[name] for name in ("id", "root_view_id", "previous_view_id", "state")}
+        stored = self._store(view, **kept)
+        for user_id, stack in self._stacks.items():
+            if stack and stack[-1] == view_id:
+                self._tell_view(user_id, replaces=view_id)
+        for user_id, home_id in self._homes.items():
+            if home_id == view_id:
+                self._tell_home(user_id)
+        return copy.deepcopy(stored)
+
+    def publish(self, user_id: str, view: Json) -> Json:
+        """Replace a person's App Home."""
+        view_id = self._homes.get(user_id)
+        if view_id is not None:
+            return self.update(view_id, view)
+        self._check_external_id(view)
+        stored = self._store(view)
+        self._homes[user_id] = stored["id"]
+        self._tell_home(user_id)
+        return copy.deepcopy(stored)
+
+    def fill_in(self, view_id: str, values: Json) -> Json:
+        """Keep what a person has filled in so far, and return the view with it."""
+        self._views[view_id]["state"] = {"values": copy.deepcopy(values)}
+        return copy.deepcopy(self._views[view_id])
+
+    def close(self, user_id: str, view_id: str) -> None:
+        """Close a modal, and those on top of it; what is below comes back. One that is closed already stays so."""
+        stack = self._stacks.get(user_id, [])
+        if view_id not in stack:
+            return
+        for closed in stack[stack.index(view_id) :]:
+            del self._views[closed]
+            stack.remove(closed)
+        self._tell_view(user_id, replaces=view_id)
+
+    def clear(self, user_id: str) -> None:
+        """Close all modals of a person."""
+        stack = self.stack(user_id)
+        if stack:
+            self.close(user_id, stack[0])
+
+    # inside
+
+    def _forget(self, user_id: str) -> None:
+        for view_id in self._stacks.pop(user_id, []):
+            del self._views[view_id]
+
+    def _check_external_id(self, view: Json, but: str = "") -> None:
+        external_id = view.get("external_id")
+        others = (known for known in self._views.values() if known["id"] != but)
+        if external_id and any(other["external_id"] == external_id for other in others):
+            raise RefusalError("duplicate_external_id")
+
+    def _store(self, view: Json, **identity: object) -> Json:
+        view_id = f"V{secrets.token_hex(5).upper()}"
+        made: Json = {
+            "id": view_id,
+            "root_view_id": view_id,
+            "hash": f"{secrets.randbelow(10**10)}.{secrets.token_hex(4)}",
+        }
+        stored: Json = {**copy.deepcopy(UNSET), **view, **made, **identity, "blocks": fill_in_ids(view["blocks"])}
+        self._views[stored["id"]] = stored
+        return stored
+
+    def _tell_view(self, user_id: str, replaces: str | None) -> None:
+        self._tell({"type": "view", "user": user_id, "view": self.modal(user_id), "replaces": replaces})
+
+    def _tell_home(self, user_id: str) -> None:
+        self._tell({"type": "home", "user": user_id, "view": self.home(user_id)})

@@ -1,0 +1,64 @@
+"""FloKit's webhooks, as far as they are documented: an event ``integration.error``. Body and signature are our own.
+
+What a real one looks like is not known: the body is one plausible answer, and whoever gets it must not believe it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import secrets
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.local_flokit.sources import Source
+
+SIGNATURE_HEADER: Final = "X-FloKit-Signature"
+WITHIN_S: Final = 3.0
+
+
+class Webhooks:
+    """Sends deliveries to one address.
+
+    Args:
+        url: returns where they go; "" while nobody listens.
+        secret: what they are signed with.
+    """
+
+    def __init__(self, url: Callable[[], str], secret: str) -> None:
+        self._url = url
+        self._secret = secret
+
+    async def send(self, source: Source) -> str:
+        """Say that an integration fails; return what went wrong, "" when the delivery was taken."""
+        url = self._url()
+        if not url:
+            return "The bot does not listen at the moment."
+        body = json.dumps(_event(source)).encode()
+        signature = hmac.new(self._secret.encode(), body, hashlib.sha256).hexdigest()
+        headers = {"Content-Type": "application/json", SIGNATURE_HEADER: f"sha256={signature}"}
+        try:
+            async with (
+                asyncio.timeout(WITHIN_S),
+                aiohttp.ClientSession() as session,
+                session.post(url, data=body, headers=headers) as reply,
+            ):
+                return "" if reply.ok else f"The bot answered HTTP {reply.status}: {(await reply.text())[:200]}"
+        except TimeoutError:
+            return f"The bot did not answer within {WITHIN_S:.0f} s."
+        except aiohttp.ClientError as error:
+            return f"The bot could not be reached ({type(error).__name__})."
+
+
+def _event(source: Source) -> dict[str, object]:
+    return {
+        "id": f"evt_{secrets.token_hex(8)}",
+        "type": "integration.error",
+        "data": {"integration_id": source.id, "type": source.type, "error_message": source.error_message},
+    }

@@ -1,0 +1,67 @@
+"""The weather between the bot and the two stand-ins: one word for everything that goes wrong until it clears up."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from local_slack import faults as slack_faults
+from local_slack.faults import ANY_METHOD
+from sandbox.local_flokit import faults as flokit_faults
+
+if TYPE_CHECKING:
+    from local_slack import LocalSlack
+    from sandbox.local_flokit import LocalFlokit
+    from sandbox.local_flokit.faults import FaultKind
+
+SLOW_S: Final = 5.0
+"""Slower than people like, faster than the bot's own time limit for a reply."""
+
+RETRY_AFTER_S: Final = 3
+
+
+class FlokitWeather(StrEnum):
+    """What every request to FloKit meets."""
+
+    FINE = "fine"
+    SLOW = "slow"
+    HTTP_500 = "http_500"
+    RATELIMITED = "ratelimited"
+    GARBAGE = "garbage"
+    DOWN = "down"
+    HANG = "hang"
+
+
+class SlackWeather(StrEnum):
+    """What every call to Slack meets."""
+
+    FINE = "fine"
+    RATELIMITED = "ratelimited"
+    HTTP_500 = "http_500"
+
+
+_FLOKIT_FAULTS: Final[dict[FlokitWeather, FaultKind]] = {
+    FlokitWeather.SLOW: "slow",
+    FlokitWeather.HTTP_500: "http_500",
+    FlokitWeather.RATELIMITED: "ratelimited",
+    FlokitWeather.GARBAGE: "garbage",
+    FlokitWeather.HANG: "hang",
+}
+
+
+def set_flokit_weather(flokit: LocalFlokit, weather: FlokitWeather) -> None:
+    """Let all requests from now on meet this weather, and no other."""
+    flokit.faults.clear()
+    flokit.down = weather is FlokitWeather.DOWN
+    kind = _FLOKIT_FAULTS.get(weather)
+    if kind is not None:
+        flokit.faults.add(
+            flokit_faults.Fault(kind, times=None, delay_s=SLOW_S, retry_after=str(RETRY_AFTER_S)),
+        )
+
+
+def set_slack_weather(slack: LocalSlack, weather: SlackWeather) -> None:
+    """Let all calls from now on meet this weather, and no other."""
+    slack.faults.clear()
+    if weather is not SlackWeather.FINE:
+        slack.faults.add(slack_faults.Fault(ANY_METHOD, weather.value, times=None, retry_after_s=RETRY_AFTER_S))
