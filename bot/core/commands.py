@@ -133,7 +133,7 @@ def command_name(command: Command) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CommandDoc:
-    """One command as people read it; the help message, the README and the manifest are all made from this."""
+    """One command as people read it; the help message and ``docs/commands.md`` have the same words."""
 
     name: str
     usage: str

@@ -274,7 +274,7 @@ class DatabaseSettings(BaseSettings):
 
 
 class Settings(DatabaseSettings):
-    """All settings, with their defaults; ``README.md`` and ``.env.example`` list the same."""
+    """All settings, with their defaults; ``docs/settings.md`` and ``.env.example`` list the same."""
 
     slack_bot_token: BotToken = Field(description="xoxb-…, from the app's page OAuth & Permissions")
     slack_app_token: AppToken | None = Field(None, description="xapp-…: Socket Mode")
