@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
-from bot import listeners
+from bot import __version__, listeners
 from bot.core.blocks import outcome_message
 from bot.core.commands import COMMANDS, Action
 from bot.core.models import Outcome, Person, Phase, SyncRun
@@ -350,7 +350,7 @@ def test_the_documented_words_of_the_metadata_are_the_outcomes():
 
 def test_every_table_of_the_database_is_documented():
     """docs/architecture.md has exactly the tables of the database."""
-    assert {plain(row[0]) for row in rows(section(doc("architecture.md"), "What is kept"))} == set(metadata.tables)
+    assert {plain(row[0]) for row in rows(section(doc("architecture.md"), "What is stored"))} == set(metadata.tables)
 
 
 def test_every_log_event_is_documented():
@@ -447,10 +447,11 @@ def test_the_tests_of_the_threat_model_exist():
 
 
 def test_the_version_has_one_home():
-    """The package takes its version from bot/__init__.py, and the changelog is in the form of Keep a Changelog."""
+    """The package takes its version from bot/__init__.py, which is also the newest release in the changelog."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert "version" in project["project"]["dynamic"]
     assert project["tool"]["hatch"]["version"] == {"path": "bot/__init__.py"}
     titles = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert titles[0] == "[Unreleased]"
-    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", title) for title in titles[1:])
+    assert titles[0] == "Unreleased"
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+ \N{EN DASH} \d{4}-\d\d-\d\d", title) for title in titles[1:])
+    assert titles[1].split()[0] == __version__
