@@ -17,12 +17,25 @@ _ELLIPSES: Final = ("…", "...")
 _MONTHS: Final = "january february march april may june july august september october november december"
 _WEEKDAYS: Final = "monday tuesday wednesday thursday friday saturday sunday"
 
+_ELSEWHERE: Final = """
+sekunde sekunden stunde stunden tag tage tagen woche wochen monat monate monaten minuten uhr heute gestern morgen
+seconde heure jour semaine mois aujourd hui demain hier
+segundo minuto hora semana mes hoy ayer secondo secondi minuti ora ore giorno giorni
+секунда секунду секунды секунд минута минуту минуты минут час часа часов день дня дней
+montag dienstag mittwoch donnerstag freitag samstag sonntag lundi mardi mercredi jeudi vendredi samedi dimanche
+lunes martes jueves viernes domingo januar februar juni juli oktober dezember
+janvier mars avril mai juin juillet septembre octobre novembre
+enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
+"""
+"""Units and dates in the languages that vendors' servers are set to most often."""
+
 _NO_NEWS_LINES: Final = f"""
 {_MONTHS} jan feb mar apr jun jul aug sep sept oct nov dec
+{_ELSEWHERE}
 {_WEEKDAYS} mon tue tues wed thu thur thurs fri sat sun
 am pm utc gmt est edt cst cdt mst mdt pst pdt bst cet cest eet eest ist jst
 today tonight tomorrow yesterday noon midnight morning afternoon evening
-now soon shortly momentarily moment instant ago later left remaining next last clock once twice time
+now just soon shortly momentarily moment instant ago later left remaining next last clock once twice time
 millisecond msec ms second sec minute min hour hr hrs day week month year
 byte kb mb gb tb kib mib gib tib
 zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
@@ -40,7 +53,7 @@ _UUID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re
 _PER: Final = re.compile(r"(?:\bper |/)(second|sec|minute|min|hour|day|week|month|year)\b", re.IGNORECASE)
 _LABELLED: Final = re.compile(
     r"(?<![A-Za-z0-9])(id|guid|uuid|req|request|trace|span|correlation|reference|ref|ray|session|event|evt|incident"
-    r"|ticket|transaction|txn|acct|account|cus|customer|sync|job|run|rid|cid|tid)([ _-]?id)?(\s*[:=#]\s*|_)"
+    r"|ticket|transaction|txn|acct|account|cus|customer|sync|job|run|rid|cid|tid)([ _-]?id)?([\"']?\s*[:=#]\s*|_)"
     r"[\"'“(]?([A-Za-z0-9+/=_-]{6,})",
     re.IGNORECASE,
 )

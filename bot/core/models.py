@@ -7,7 +7,7 @@ the vendor may add to it (``type``, ``status``): the v1 API is a preview, and an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003 - the store reads these annotations at run time
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -49,6 +49,30 @@ class Integration:
     """How old its last success may be, where somebody set that; None: what ``core.advice`` says of its type."""
     unreadable_time: str = ""
     """The beginning of what FloKit sent as ``last_synced_at``, when it can't be read."""
+    synced_within_s: int = 0
+    """How many seconds ``last_synced_at`` leaves open, where FloKit sent no seconds, no minutes or only a day."""
+
+    def synced_after(self, before: Integration | None) -> bool:
+        """Tell whether its last success is newer than it was ``before``.
+
+        One success may be given to the second in one reply and to the millisecond in the next: where two times aren't
+        equally exact, a difference that rounding explains proves nothing. Nor does a time that follows one that can't
+        be read.
+        """
+        if self.last_synced_at is None or (before and before.unreadable_time):
+            return False
+        if before is None or before.last_synced_at is None:
+            return True
+        passed, units = self.last_synced_at - before.last_synced_at, {self._unit, before._unit}
+        return passed >= max(units) if len(units) > 1 else passed > timedelta()
+
+    @property
+    def _unit(self) -> timedelta:
+        """How exact its last success is."""
+        if self.synced_within_s:
+            return timedelta(seconds=self.synced_within_s)
+        micros = self.last_synced_at.microsecond if self.last_synced_at else 0
+        return timedelta(microseconds=1 if micros % 1000 else 1000 if micros else 1_000_000)
 
 
 class Outcome(StrEnum):

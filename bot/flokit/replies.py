@@ -220,6 +220,7 @@ def parse_integration(entry: object) -> Integration | None:
         error_message=_parse_text(entry.get("error_message"), MAX_ERROR_MESSAGE_CHARS),
         stats=_parse_stats(entry.get("sync_stats")),
         unreadable_time=synced.unreadable,
+        synced_within_s=synced.within_s,
     )
 
 

@@ -19,8 +19,8 @@ TEXT_CHARS: Final = 40
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_S: Final = (datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()
 _LATEST_S: Final = (datetime(LATEST_YEAR + 1, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()
-_UNITS: Final = (1, 1_000)
-"""Parts of a second that an epoch may count. The years that are believed lie apart in both."""
+_UNITS: Final = (1, 1_000, 1_000_000, 1_000_000_000)
+"""Parts of a second that an epoch may count. The years that are believed lie apart in all of them."""
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?")
 _ISO: Final = re.compile(
@@ -28,6 +28,9 @@ _ISO: Final = re.compile(
     r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,30}))?)?"
     r"\s*(?P<zone>[Zz]|UTC|GMT|[+\u2212-][0-9]{2}(?::?[0-9]{2})?(?:\s+[A-Z]{1,5})?)?(?:\[[A-Za-z0-9_/+-]{1,40}\])?",
 )
+_ISO_SPAN: Final = re.compile(r"[0-9]{4}-?(?:[0-9]{2}-?[0-9]{2}|W[0-9]{2}-?[0-9]?)(?:[Tt_ ]\s*(?P<time>[0-9:.,]*)|$)")
+_SPANS_S: Final = {0: 86_400, 2: 3600, 4: 60}
+"""What the digits of a time of day leave open."""
 _HTTP: Final = re.compile(
     r"(?:[A-Za-z]{3,9},?\s+)?(?:[0-9]{1,2}[ -][A-Za-z]{3}[ -](?:[0-9]{4}|[0-9]{2})\s+[0-9]{2}:[0-9]{2}(?::[0-9]{2})?"
     r"\s*(?:GMT|UTC?|Z|[+-][0-9]{4})|[A-Za-z]{3}\s+[0-9]{1,2}\s+[0-9]{2}:[0-9]{2}:[0-9]{2}\s+[0-9]{4})",
@@ -42,13 +45,15 @@ class VendorTime:
     at: datetime | None = None
     unreadable: str = ""
     """The beginning of what was sent, when it can't be read."""
+    within_s: int = 0
+    """How many seconds it leaves open, when it was sent without seconds."""
 
 
 NEVER: Final = VendorTime()
 
 
 def read_time(value: object) -> VendorTime:
-    """Read ISO 8601 in the forms that are in use, HTTP dates, and epoch seconds or milliseconds."""
+    """Read ISO 8601 in the forms that are in use, HTTP dates, and epochs from seconds to nanoseconds."""
     if value is None:
         return NEVER
     if isinstance(value, str) and not value.strip():
@@ -59,7 +64,15 @@ def read_time(value: object) -> VendorTime:
         read = None
     if read is None or read.year > LATEST_YEAR:
         return VendorTime(unreadable=_beginning(value))
-    return VendorTime(read) if read.year >= EARLIEST_YEAR else NEVER
+    return VendorTime(read, within_s=_left_open_s(value)) if read.year >= EARLIEST_YEAR else NEVER
+
+
+def _left_open_s(value: object) -> int:
+    """Return how long the span is that a time in ISO 8601 means: a day, an hour, a minute, or no such thing."""
+    if not isinstance(value, str) or not (match := _ISO_SPAN.match(value.strip())):
+        return 0
+    digits = re.sub(r"[^0-9]", "", match["time"] or "")
+    return _SPANS_S.get(len(digits), 0)
 
 
 def _read_value(value: object) -> datetime | None:
@@ -91,7 +104,7 @@ def _beginning(value: object) -> str:
 
 
 def _read_number(number: float) -> datetime | None:
-    """Read an epoch by its size: seconds or milliseconds."""
+    """Read an epoch by its size: seconds, or parts of a second."""
     if isinstance(number, float) and not math.isfinite(number):
         return None
     if number == 0:

@@ -39,6 +39,8 @@ ONE = datetime(2024, 3, 15, 13, tzinfo=UTC)
         1710507600,
         1710507600.0,
         1710507600000,
+        1710507600000000,
+        1710507600000000000,
         "1710507600",
         "1710507600000",
         "1710507600.0",
@@ -98,7 +100,7 @@ def test_zero_times_mean_never(value: object) -> None:
         ("\x00\ud800", "??"),
         ("x" * 5000, "a" * 39 + "…"),
         (-5, "-9"),
-        (1710507600000000, "9" * 16),
+        (171050760000000000000, "9" * 21),
         (10**400, "a aaaa aaaaaa"),
         (float("nan"), "aaa"),
         (True, "aaaa aa aaaaa"),
@@ -112,6 +114,30 @@ def test_what_cannot_be_read_is_kept_with_its_shape(value: object, shape: str) -
     assert read.at is None
     assert read.unreadable
     assert shape_of(read.unreadable) == shape
+
+
+@pytest.mark.parametrize(
+    ("value", "within_s"),
+    [
+        ("2024-03-15", 86_400),
+        ("20240315", 86_400),
+        ("2024-W11-5", 86_400),
+        ("2024-03-15T13Z", 3600),
+        ("2024-03-15T13:00Z", 60),
+        ("2024-03-15 13:00+02:00", 60),
+        ("20240315T1300Z", 60),
+        ("2024-03-15T13:00:00Z", 0),
+        ("2024-03-15T13:00:00.5Z", 0),
+        ("20240315T130000Z", 0),
+        ("1710507600", 0),
+        (1710507600, 0),
+        ("Fri, 15 Mar 2024 13:00:00 GMT", 0),
+    ],
+)
+def test_a_time_without_seconds_says_how_much_it_leaves_open(value: object, within_s: int) -> None:
+    """A day, an hour or a minute is read as its beginning, and how long it lasts is known."""
+    assert read_time(value).at is not None
+    assert read_time(value).within_s == within_s
 
 
 JSON = st.recursive(

@@ -310,6 +310,21 @@ def test_a_newer_success_proves_recovery(failing):
     assert verdict.watched.incident is None
 
 
+@pytest.mark.parametrize("seen_at", [LAST + timedelta(milliseconds=250), LAST + timedelta(milliseconds=999)])
+def test_a_success_that_is_given_more_exactly_proves_no_recovery(failing, seen_at):
+    """The success from before the failure is no newer for being given to the millisecond."""
+    assert failing.see(30, replace(FINE, last_synced_at=seen_at)).change is Change.QUIET
+
+
+def test_a_success_that_becomes_readable_proves_recovery_only_when_it_is_new(story):
+    """Where the failure's own time can't be read, a success counts from the beginning of the incident."""
+    unreadable = replace(FAILING, last_synced_at=None, unreadable_time="yesterday")
+    story.see(10, unreadable)
+    story.see(20, unreadable)
+    assert story.see(30, FINE).change is Change.QUIET
+    assert story.see(60, succeeded(50)).change is Change.RECOVERED
+
+
 def test_a_success_while_the_next_sync_runs_proves_recovery(failing):
     """A newer success is one, although another sync is under way already."""
     assert failing.see(60, replace(succeeded(50), status="syncing")).change is Change.RECOVERED

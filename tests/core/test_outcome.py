@@ -307,6 +307,33 @@ def test_a_time_that_becomes_readable_is_no_news_of_an_error() -> None:
     assert decide(run, shown("error", error=OLD, synced=-9), at(60)).run.outcome is Outcome.FAILED_AGAIN
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"),
+    [
+        ((0, 0), (0.123, 0), None),
+        ((0.999, 0), (1, 0), None),
+        ((0.123, 0), (0.123456, 0), None),
+        ((0, 60), (59.9, 0), None),
+        ((31, 0), (60, 60), None),
+        ((0, 86_400), (43_200, 0), None),
+        ((0, 0), (1, 0), Outcome.SUCCEEDED),
+        ((0, 0), (1.2, 0), Outcome.SUCCEEDED),
+        ((0.123, 0), (0.124, 0), Outcome.SUCCEEDED),
+        ((0, 60), (60, 60), Outcome.SUCCEEDED),
+        ((0, 60), (3609, 0), Outcome.SUCCEEDED),
+    ],
+)
+def test_the_same_success_given_more_or_less_exactly_is_no_news(
+    before: tuple[float, int], after: tuple[float, int], outcome: Outcome | None
+) -> None:
+    """A difference that rounding explains proves no success; one that it doesn't explain proves it."""
+    first, then = (
+        Seen(replace(CONNECTED.integration, last_synced_at=at(synced), synced_within_s=within_s))
+        for synced, within_s in (before, after)
+    )
+    assert decide(watching(first), then, at(30)).run.outcome is outcome
+
+
 def test_a_time_that_went_back_proves_nothing_until_it_is_newer_than_before() -> None:
     """A restored database, and then successes that are older than the baseline, prove no success."""
     run = play(watching(SYNCED), (2, SYNCING), (9, shown("connected", synced=-500)), (20, shown("connected", synced=9)))

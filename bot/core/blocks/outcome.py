@@ -165,9 +165,9 @@ def _last_success(run: SyncRun) -> str:
         )
     if before is None:
         return f"its last successful sync is {date(after)}, which doesn't prove this one"
-    if after == before:
-        return f"its last successful sync is still {date(after)}"
-    if after < before:
+    if run.baseline and run.last_seen and not run.last_seen.synced_after(run.baseline):
+        if not run.baseline.synced_after(run.last_seen):
+            return f"its last successful sync is still {date(before)}"
         return f"its last successful sync went back from {date(before)} to {date(after)}, so it doesn't prove this one"
     return f"its last successful sync, {date(after)}, is from before this one was started"
 

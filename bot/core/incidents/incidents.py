@@ -365,7 +365,7 @@ def _with_incident(
     if trouble is Trouble.STALE and incident.trouble is not Trouble.STALE:
         trouble = None  # it no longer fails; that no success followed yet is what QUIET says
     seen_now = replace(incident, integration=seen, seen_at=at)
-    if trouble is None and not _is_unknown(seen) and _has_newer_success(seen, incident.failure):
+    if trouble is None and not _is_unknown(seen) and _has_newer_success(seen, incident):
         return _recovered(watched, seen_now, sighting, rules)
     if seen.status == Status.SYNCING:
         changed = incident.integration.status != Status.SYNCING
@@ -379,9 +379,11 @@ def _with_incident(
     return _still_troubled(watched, incident, seen_now, trouble, rules)
 
 
-def _has_newer_success(seen: Integration, failure: Integration) -> bool:
-    success, before = seen.last_synced_at, failure.last_synced_at
-    return success is not None and (before is None or success > before)
+def _has_newer_success(seen: Integration, incident: Incident) -> bool:
+    """Tell whether a sync succeeded since the failure; where that one's time can't be read, since the incident began."""
+    if incident.failure.unreadable_time:
+        return seen.last_synced_at is not None and seen.last_synced_at > incident.opened_at
+    return seen.synced_after(incident.failure)
 
 
 def _kept(watched: Watched, incident: Incident, change: Change | None) -> Verdict:
@@ -427,6 +429,6 @@ def _still_troubled(watched: Watched, before: Incident, seen_now: Incident, trou
     elif not last.is_same(now):
         return _kept(watched, replace(after, repeats=before.repeats + 1), Change.REPEATED)
     paused = before.quiet_since is not None or before.integration.status == Status.SYNCING
-    if paused or _has_newer_success(seen, before.failure):
+    if paused or _has_newer_success(seen, before):
         return _kept(watched, replace(after, repeats=before.repeats + 1), Change.REPEATED)
     return _kept(watched, after, None)

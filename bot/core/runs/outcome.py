@@ -432,10 +432,7 @@ def _newer_success(run: SyncRun, integration: Integration) -> bool:
 
 def _moved(run: SyncRun, integration: Integration) -> bool:
     """Tell whether the last success is newer than before the POST; not known where that one can't be read."""
-    before, after = run.baseline, integration.last_synced_at
-    if after is None or (before and before.unreadable_time):
-        return False
-    return before is None or before.last_synced_at is None or after > before.last_synced_at
+    return integration.synced_after(run.baseline)
 
 
 def _error_is_news(run: SyncRun) -> bool:
