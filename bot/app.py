@@ -158,7 +158,7 @@ class Bot:
             port = await self._web.start()
         except OSError as error:
             raise SettingsError(
-                [f"HOST, PORT: cannot listen on {host}:{port} ({error.strerror}); set others."]
+                [f"HOST, PORT: can't listen on {host}:{port} ({error.strerror}); choose different values."]
             ) from error
         log.info("listening", host=host, port=port, url=f"http://{host}:{port}", slack_path=self._slack_path)
 

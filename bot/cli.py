@@ -63,7 +63,8 @@ NO_SANDBOX: Final = (
 )
 
 EXPOSED: Final = (
-    "Warning: whoever reaches {host} can use this sandbox, without a login and unencrypted. It holds made-up data only."
+    "Warning: anyone who can reach {host} can use this sandbox, unencrypted and without signing in. "
+    "It holds only made-up data."
 )
 
 
@@ -184,7 +185,8 @@ def _sandbox(options: argparse.Namespace) -> int:
     if not is_loopback(options.host):
         if not options.expose:
             problem = (
-                f"--host: other machines could reach {options.host}, and there is no login; add --expose to mean it."
+                f"--host: other machines could reach {options.host} and wouldn't have to sign in; "
+                "add --expose if you mean it."
             )
             raise SettingsError([problem])
         print(EXPOSED.format(host=options.host), file=sys.stderr)

@@ -37,7 +37,7 @@ REFUSAL: Final = re.compile(
 )
 """The sentences that say that a click started nothing."""
 
-DOUBT: Final = re.compile(r"can.t tell yet whether it was started")
+DOUBT: Final = re.compile(r"don.t know yet whether it went through")
 """The sentence that says that nobody knows."""
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from local_slack.workspace import BOT_USER_ID, User
 from soak.evidence import Board, Snoozed, Wishes
+from soak.people import DOUBT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -235,7 +236,7 @@ class Residents:
     async def _settle(self, user: str, channel: str, before: int, change: Any) -> None:
         """Wait for the answer: in public the change was made, in private it was not; without one nobody knows."""
         answer = await self._answer(user, channel, before)
-        if answer is None or "can't tell" in str(answer.get("text")) or "don't know" in str(answer.get("text")):
+        if answer is None or DOUBT.search(str(answer.get("text"))):
             self._unsure.add(channel)
         elif not answer.get("is_private"):
             change(self._wishes[channel])

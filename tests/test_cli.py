@@ -351,7 +351,7 @@ async def test_check_has_slack_validate_every_message(tmp_path):
     async with stand_ins() as (settings, slack):
         code, out, _err = await call_beside(tmp_path, "check", "--blocks", **settings)
     assert code == FINE
-    assert re.search("✓ blocks: Slack takes all [0-9]+ kinds of message", out)
+    assert re.search("✓ blocks: Slack accepts all [0-9]+ kinds of message", out)
     assert len([call for call in slack.calls if call.method == "blocks.validate"]) > 30
 
 
@@ -363,7 +363,7 @@ async def test_check_knows_the_database_that_a_bot_works_on(tmp_path):
     assert code == FINE
     assert "✓ DATABASE_URL: SQLite answers in" in out
     assert "? replicas: no bot is running" in out
-    assert "? rights: " in out
+    assert "? write access: " in out
 
 
 async def test_check_finds_http_mode_fine(tmp_path):

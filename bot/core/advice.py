@@ -42,9 +42,9 @@ _TYPES: Final = {
     "revenuecat": _Type(
         "RevenueCat",
         (
-            "The key is still valid: a v1 project key, read-only; RevenueCat shows it only once, when it is made",
-            "The webhook to FloKit is set up in RevenueCat",
-            "app_user_id is the user id of your backend, not an anonymous id",
+            "The key is still valid: a read-only v1 project key (RevenueCat shows it only once, when you create it)",
+            "RevenueCat's webhook to FloKit is set up",
+            "app_user_id is your backend's user ID, not an anonymous ID",
         ),
         # Polled every 6 h where its webhook is not set up: three polls in a row are missing.
         stale_after_s=18 * _HOUR_S,
@@ -62,8 +62,8 @@ _TYPES: Final = {
     "appsflyer": _Type(
         "AppsFlyer",
         (
-            "The token is a V2.0 API token; V1 tokens cannot pull data",
-            "The app id has the right form: id123… for iOS, the package name for Android",
+            "The token is a V2.0 API token; V1 tokens can't pull data",
+            "The app ID has the right form: id123… for iOS, the package name for Android",
             "iOS and Android are two separate integrations",
         ),
         # Pull, how often is not documented: a day.
@@ -72,7 +72,7 @@ _TYPES: Final = {
     "adjust": _Type(
         "Adjust",
         (
-            "The API token and the app token are different things: they are not swapped",
+            "The API token and the app token aren't swapped; they're different things",
             "iOS and Android are two separate integrations",
         ),
         # Pull, with optional callbacks, how often is not documented: a day.
@@ -81,7 +81,7 @@ _TYPES: Final = {
     "stripe": _Type(
         "Stripe",
         (
-            "The signing secret is the one of the webhook endpoint in use, in live mode",
+            "The signing secret belongs to the webhook endpoint in use, in live mode",
             "The restricted key can read Customers, Subscriptions, Invoices, Charges and Refunds",
             "The webhook endpoint is subscribed to the six events that FloKit documents",
         ),
@@ -92,8 +92,8 @@ _TYPES: Final = {
         "App Store Connect",
         (
             "The key has the role Finance, or at least Sales and Trends",
-            "The .p8 key was not revoked; it can be downloaded only once",
-            "Apple's data is 1-2 business days late: no revenue of the same day is expected",
+            "The .p8 key hasn't been revoked; it can be downloaded only once",
+            "Apple's data is 1-2 business days late, so don't expect same-day revenue",
         ),
         # The source lags 1-2 business days, and a weekend can lie between: two days and a weekend.
         stale_after_s=4 * _DAY_S,
@@ -119,8 +119,8 @@ _TYPES: Final = {
 }
 
 _UNKNOWN_CHECKS: Final = (
-    "The key or password that FloKit holds is still valid and has not been rotated",
-    "The account it belongs to may still read the data",
+    "The key or password that FloKit uses is still valid and hasn't been rotated",
+    "The account it belongs to can still read the data",
 )
 
 KNOWN_TYPES: Final = tuple(_TYPES)

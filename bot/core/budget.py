@@ -51,7 +51,7 @@ def refusal(per_minute: int, wait_s: float, *, held: bool) -> FlokitRateLimited:
             f"FloKit asked for a pause; I'll ask again in {math.ceil(wait_s)} s.", retry_after_s=wait_s
         )
     return FlokitBudgetSpent(
-        f"Our own budget of {per_minute} requests a minute to FloKit is spent; "
-        f"there is room again in {math.ceil(wait_s)} s.",
+        f"My own budget of {per_minute} requests a minute to FloKit is used up; "
+        f"I can ask again in {math.ceil(wait_s)} s.",
         retry_after_s=wait_s,
     )

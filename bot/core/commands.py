@@ -131,82 +131,114 @@ def command_name(command: Command) -> str:
     return type(command).__name__.removesuffix("Command").lower()
 
 
+class HelpGroup(StrEnum):
+    """What commands are for, as the help groups them."""
+
+    SEE = "See"
+    REPAIR = "Repair"
+    NOTIFY = "Get notified"
+    ADMINISTER = "Administer"
+
+
 @dataclass(frozen=True, slots=True)
 class CommandDoc:
     """One command as people read it; the help message and ``docs/commands.md`` have the same words."""
 
     name: str
+    group: HelpGroup
     usage: str
     summary: str
     examples: tuple[str, ...]
+    """The first is the one that the overview shows."""
+    more: str = ""
+    """What only the help on this one command says."""
 
 
 COMMANDS: Final = (
     CommandDoc(
         "status",
+        HelpGroup.SEE,
         "status [filter]",
-        "Show the integrations, failing first. Filter: failing, syncing, stale, a type, an id, or words.",
-        ("status", "status failing", "status appsflyer"),
+        "Show all integrations, failing first.",
+        ("status failing", "status", "status appsflyer"),
+        "Filter by failing, syncing, stale, a type, an ID, or text.",
     ),
     CommandDoc(
         "show",
+        HelpGroup.SEE,
         "show <integration>",
-        "Show everything FloKit says about one integration, and what to check.",
+        "Show details of one integration, and what to check.",
         ("show stripe", "show App Store Connect"),
-    ),
-    CommandDoc(
-        "sync",
-        "sync <integration>",
-        "Start a sync and tell the outcome in the thread.",
-        ("sync stripe", "sync 4j7stripe"),
-    ),
-    CommandDoc(
-        "subscribe",
-        "subscribe [what] [news] [digest 09:00 weekdays]",
-        "Tell this channel by itself. What: all, a type, or one. News: failing, stale, disconnected, recovered.",
-        ("subscribe all", "subscribe stripe failing, recovered", "subscribe all digest 09:00 weekdays"),
-    ),
-    CommandDoc(
-        "unsubscribe",
-        "unsubscribe [what] [digest]",
-        "End what this channel is told by itself.",
-        ("unsubscribe stripe",),
-    ),
-    CommandDoc(
-        "subscriptions",
-        "subscriptions",
-        "Show what this channel is told by itself.",
-        ("subscriptions",),
+        "Name an integration by its type, its ID, or the last characters of its ID.",
     ),
     CommandDoc(
         "history",
+        HelpGroup.SEE,
         "history [integration] [@person] [7d]",
-        "Show how the last syncs went, who started them, and how long they take.",
-        ("history", "history stripe", "history stripe last week"),
+        "Show recent syncs: results, who started them, and how long they took.",
+        ("history stripe", "history", "history stripe last week"),
     ),
     CommandDoc(
-        "audit",
-        "audit [integration] [@person] [7d]",
-        "Show who did what, with results (visible only to you). Time range: 24h, 7d, today, last week, since Monday.",
-        ("audit", "audit stripe 7d", "audit @ana 24h", "audit me since Monday"),
+        "sync",
+        HelpGroup.REPAIR,
+        "sync <integration>",
+        "Start a sync; I'll post the outcome in the thread.",
+        ("sync stripe", "sync 4j7stripe"),
+        "Name an integration by its type, its ID, or the last characters of its ID.",
     ),
     CommandDoc(
         "why",
+        HelpGroup.REPAIR,
         "why sync <integration>",
-        "Say whether you may, by which rule, and what is in the way, without trying. Also: why look, why subscribe.",
+        "Check whether you're allowed to, and what's blocking it, without starting anything.",
         ("why sync stripe",),
+        "It also says which rule decides. Also: why look, why subscribe.",
+    ),
+    CommandDoc(
+        "subscribe",
+        HelpGroup.NOTIFY,
+        "subscribe [what] [news] [digest 09:00 weekdays]",
+        "Notify this channel automatically.",
+        ("subscribe all digest 09:00 weekdays", "subscribe all", "subscribe stripe failing, recovered"),
+        "What: all, a type, or one integration. News: failing, stale, disconnected, recovered. "
+        "Without words, a form opens.",
+    ),
+    CommandDoc(
+        "unsubscribe",
+        HelpGroup.NOTIFY,
+        "unsubscribe [what] [digest]",
+        "Stop notifications in this channel.",
+        ("unsubscribe stripe", "unsubscribe all"),
+    ),
+    CommandDoc(
+        "subscriptions",
+        HelpGroup.NOTIFY,
+        "subscriptions",
+        "List this channel's subscriptions.",
+        ("subscriptions",),
+    ),
+    CommandDoc(
+        "audit",
+        HelpGroup.ADMINISTER,
+        "audit [integration] [@person] [7d]",
+        "Show who did what, with results (visible only to you).",
+        ("audit stripe 7d", "audit", "audit @ana 24h", "audit me since Monday"),
+        "Time range: 24h, 7d, today, last week, since Monday.",
     ),
     CommandDoc(
         "doctor",
+        HelpGroup.ADMINISTER,
         "doctor [blocks]",
-        "Show whether all is well, and what to do where it is not. blocks: let Slack judge every message.",
+        "Run health checks and show fixes.",
         ("doctor", "doctor blocks"),
+        "With blocks, I also validate every message with Slack.",
     ),
     CommandDoc(
         "help",
+        HelpGroup.ADMINISTER,
         "help [command]",
-        "Show the commands, or examples of one. An integration is named by its type, id, or the ending of its id.",
-        ("help", "help sync"),
+        "List the commands, or explain one.",
+        ("help sync", "help"),
     ),
 )
 
@@ -554,7 +586,7 @@ def parse_press(action_id: object, value: object, *, command: str = "/flokit") -
     Slack wants each ``action_id`` once in a block, so one may carry a suffix: ``flokit_resync:1``.
     """
     unreadable = UnreadablePress(
-        f"This button was made by another version of FloKit's bot: type {command} status for a fresh one."
+        f"This button is from a different version of the bot. Run {command} status for a new message."
     )
     fields = _press_fields(value)
     if not isinstance(action_id, str) or fields is None:

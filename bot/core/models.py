@@ -287,7 +287,7 @@ class SyncRun:
 
     @property
     def overlapped(self) -> bool:
-        """A sync was already under way at the click."""
+        """A sync was already running when you clicked."""
         return self.baseline is not None and self.baseline.status == Status.SYNCING
 
     @property

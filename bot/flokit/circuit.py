@@ -79,7 +79,7 @@ class Circuit:
             if self._probing or now < next_at:
                 wait_s = max(next_at - now, FIRST_PAUSE_S if self._probing else 0.0)
                 raise FlokitAway(
-                    f"FloKit could not be reached the last {self._failures} times; it is asked again in "
+                    f"FloKit couldn't be reached the last {self._failures} times; I'll try again in "
                     f"{math.ceil(wait_s)} s.",
                     retry_after_s=wait_s,
                 )

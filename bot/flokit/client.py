@@ -107,11 +107,11 @@ def _translated(timeout_s: float, proxy: Proxy | None) -> Iterator[None]:
     try:
         yield
     except _NEVER_SENT as error:
-        raise FlokitNotSent(f"FloKit could not be reached: {_why_not_sent(error, proxy)}.") from error
+        raise FlokitNotSent(f"FloKit couldn't be reached: {_why_not_sent(error, proxy)}.") from error
     except (httpx.TimeoutException, TimeoutError) as error:
-        raise FlokitNoReply(f"FloKit did not answer within {timeout_s:g} s.") from error
+        raise FlokitNoReply(f"FloKit didn't respond within {timeout_s:g} s.") from error
     except (httpx.HTTPError, OSError) as error:
-        raise FlokitNoReply("The connection to FloKit broke before the whole answer was here.") from error
+        raise FlokitNoReply("The connection to FloKit broke before the whole reply arrived.") from error
 
 
 def _why_not_sent(error: Exception, proxy: Proxy | None) -> str:
@@ -423,7 +423,7 @@ class FlokitClient:
     async def _exchange(self, method: str, path: str, key: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Send one request and bring back its whole reply, whatever its status."""
         if self._http.is_closed:
-            raise FlokitNotSent("The bot is stopping and asks FloKit nothing more.")
+            raise FlokitNotSent("The bot is stopping, so it doesn't ask FloKit anything more.")
         began_at = self._clock()
         head: httpx.Response | None = None
         try:

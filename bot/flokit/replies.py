@@ -66,7 +66,7 @@ def read_reply(reply: Reply) -> dict[str, Any]:
     """
     value = read_acceptance(reply)
     if not isinstance(value, dict):
-        raise FlokitBadReply("FloKit sent an answer that cannot be read.")
+        raise FlokitBadReply("FloKit sent a reply that can't be read.")
     return value
 
 
@@ -179,13 +179,13 @@ def parse_listing(body: Mapping[str, Any], vendor_at: datetime | None) -> Listin
     """
     entries = body.get("integrations")
     if not isinstance(entries, list):
-        raise FlokitBadReply("FloKit sent an answer without a list of integrations.")
+        raise FlokitBadReply("FloKit sent a reply without a list of integrations.")
     by_id: dict[str, Integration] = {}
     for integration in map(parse_integration, entries):
         if integration is not None:
             by_id.setdefault(integration.id, integration)
     if entries and not by_id:
-        raise FlokitBadReply("FloKit sent a list of integrations that cannot be read.")
+        raise FlokitBadReply("FloKit sent a list of integrations that can't be read.")
     return Listing(tuple(by_id.values()), vendor_at)
 
 
@@ -197,7 +197,7 @@ def parse_detail(body: Mapping[str, Any], vendor_at: datetime | None, *, integra
     """
     integration = parse_integration(body.get("integration"))
     if integration is None or integration.id != integration_id:
-        raise FlokitBadReply("FloKit sent an answer that does not describe this integration.")
+        raise FlokitBadReply("FloKit sent a reply that doesn't describe this integration.")
     return Detail(integration, vendor_at)
 
 

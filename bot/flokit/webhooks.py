@@ -124,18 +124,18 @@ def _prove(
     if signature is not None:
         signed = _find_signed(rules.secret, signature, body, timestamp)
         if signed is None:
-            raise WebhookRefused(f"The signature in {rules.signature_header} does not fit the body.")
+            raise WebhookRefused(f"The signature in {rules.signature_header} doesn't match the body.")
         return signed
     scheme, _, token = headers.get("authorization", "").partition(" ")
     shown = (token.strip() if scheme.lower() == "bearer" else "", headers.get(KEY_HEADER, ""), path_secret)
     if not any(shown):
         raise WebhookRefused(
-            f"There is no proof: sign the body in {rules.signature_header}, or send the secret as a bearer token, "
-            "in X-Webhook-Secret or as the last part of the path."
+            f"The delivery isn't authenticated: sign the body in {rules.signature_header}, or send the secret as a "
+            "bearer token, in X-Webhook-Secret or as the last part of the path."
         )
     fits = [_is_same(each, rules.secret) for each in shown]
     if not any(fits):
-        raise WebhookRefused("The secret is not ours.")
+        raise WebhookRefused("The secret is wrong.")
     return body
 
 
@@ -173,9 +173,9 @@ def _check_time(header: str, timestamp: str | None, now: datetime) -> None:
         raise WebhookRefused(f"{header} is missing: a delivery must say when it was sent.")
     sent_at = _parse_time(timestamp)
     if sent_at is None:
-        raise WebhookRefused(f"{header} is no time: Unix seconds, milliseconds or ISO 8601.")
+        raise WebhookRefused(f"{header} isn't a time: use Unix seconds, milliseconds or ISO 8601.")
     if abs(now - sent_at) > REPLAY_WINDOW:
-        raise WebhookRefused(f"{header} is more than {REPLAY_WINDOW.total_seconds():.0f} s from our clock.")
+        raise WebhookRefused(f"{header} is more than {REPLAY_WINDOW.total_seconds():.0f} s off the bot's clock.")
 
 
 def _parse_time(text: str) -> datetime | None:

@@ -118,7 +118,7 @@ class Diagnosis:
             return [unknown(f"{name}: no answer within {self._within_s:g} s")]
         except Exception as error:  # noqa: BLE001 - whatever is wrong, the rest is still found out
             log.warning("not_found_out", part=name, error=type(error).__name__)
-            return [unknown(f"{name}: could not be found out ({type(error).__name__})")]
+            return [unknown(f"{name}: check failed ({type(error).__name__})")]
 
     async def _look_at_settings(self) -> list[Finding]:
         how = "Socket Mode" if self._settings.mode is Mode.SOCKET else "HTTP"
@@ -127,10 +127,10 @@ class Diagnosis:
         if secret is None:
             return found
         if len(secret.get_secret_value()) < LONG_ENOUGH:
-            todo = "is short, and anybody may guess at it; make one with: openssl rand -hex 32"
+            todo = "is short enough to guess; make a longer one with: openssl rand -hex 32"
             found.append(wrong(f"FLOKIT_WEBHOOK_SECRET: {todo}"))
         else:
-            found.append(fine("FLOKIT_WEBHOOK_SECRET: set, so POST /webhooks/flokit is open to who knows it"))
+            found.append(fine("FLOKIT_WEBHOOK_SECRET: set, so POST /webhooks/flokit accepts callers who know it"))
         if self._live:
             found.append(diagnosis.judge_webhooks(self._live.webhook_at(), self._clock()))
         return found
@@ -147,7 +147,7 @@ class Diagnosis:
             policy = load_policy(self._settings.policy_file)
         except SettingsError as error:
             return [wrong(problem) for problem in error.problems]
-        where = self._settings.policy_file or "not set; the built-in rules hold"
+        where = self._settings.policy_file or "not set; the built-in rules apply"
         explained = () if self._live else explain(policy)
         return [fine(f"POLICY_FILE: {where}"), *(fine(f"  {line}") for line in explained)]
 
@@ -178,9 +178,9 @@ class Diagnosis:
         try:
             await self._slack.check_app_token(token.get_secret_value())
         except SlackError as error:
-            todo = "make one with connections:write under Basic Information, and switch Socket Mode on"
+            todo = "create one with connections:write under Basic Information, and turn on Socket Mode"
             return [wrong(f"SLACK_APP_TOKEN: {error}; {todo}")]
-        return [fine("SLACK_APP_TOKEN: valid, a socket can be opened")]
+        return [fine("SLACK_APP_TOKEN: valid; a socket can be opened")]
 
     async def _look_at_channel(self, channel_id: str) -> list[Finding]:
         try:
@@ -204,9 +204,11 @@ class Diagnosis:
         try:
             problems = await asyncio.gather(*(judge(name, content) for name, content in every.items()))
         except SlackError as error:
-            return [unknown(f"blocks: Slack could not judge them ({error})")]
-        refused = [wrong(f"blocks: {problem}; report this as a fault of the bot") for problem in problems if problem]
-        return refused or [fine(f"blocks: Slack takes all {len(every)} kinds of message")]
+            return [unknown(f"blocks: Slack couldn't validate them ({error})")]
+        refused = [
+            wrong(f"blocks: {problem}; please report this as a bug in the bot") for problem in problems if problem
+        ]
+        return refused or [fine(f"blocks: Slack accepts all {len(every)} kinds of message")]
 
     # FloKit
 
@@ -243,7 +245,7 @@ class Diagnosis:
         if vitals.problem:
             return [wrong(f"DATABASE_URL: {vitals.problem}")]
         if vitals.is_missing:
-            return [fine("DATABASE_URL: a file that the first start makes")]
+            return [fine("DATABASE_URL: a file that the first start will create")]
         try:
             revision = await vitals.revision()
             took_ms = await vitals.latency_s() * 1000

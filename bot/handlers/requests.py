@@ -61,7 +61,9 @@ LONGEST_PAUSE_S: Final = 30.0
 """Between two tries to look up who asks, while Slack cannot be asked."""
 
 FORM_EXPIRED: Final = "This form has expired, so nothing was changed. Run {} subscribe in the channel again."
-TOO_LATE: Final = "I was away when you asked for this, and it is too old to act on now: nothing was started. Ask again."
+TOO_LATE: Final = (
+    "I was offline when you sent this, and it's too old to act on now. Nothing was started; please try again."
+)
 
 
 class Actions:
@@ -136,7 +138,7 @@ class Actions:
         if request.kind in (RequestKind.CHANNEL, RequestKind.HOME):  # nobody waits for an answer
             await self._answers.none(request)
             return
-        sentence = f"Something went wrong on my side, and it is logged under {error_id}. Nothing was started."
+        sentence = f"Something went wrong on my end (error ID {error_id}). Nothing was started."
         await self._answers.note(request, blocks.plain_message(sentence))
 
     async def preview(self, origin: Origin, asked_id: str, view: dict[str, Any]) -> None:

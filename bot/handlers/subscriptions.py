@@ -157,7 +157,7 @@ class Alerts:
         if meant:
             await self._end(request, [meant], sight.seen, digest_only=False)
         else:
-            await self._answers.note(request, blocks.plain_message("This subscription is gone already."))
+            await self._answers.note(request, blocks.plain_message("This subscription was already removed."))
 
     async def _end(
         self, request: Request, meant: list[Subscription], known: Sequence[Integration], *, digest_only: bool
@@ -335,9 +335,7 @@ class Alerts:
             snooze = Snooze(request.origin.person, await self._until(press.choice, request.origin.person.id))
         there = replace(request, origin=replace(request.origin, channel_id=channel_id or request.origin.channel_id))
         if not await self._incidents.snooze(there, press.panel_id, snooze, self._clock()):
-            await self._answers.note(
-                request, blocks.plain_message("This incident is over: there is nothing to snooze.")
-            )
+            await self._answers.note(request, blocks.plain_message("This incident is already resolved."))
 
     async def _until(self, choice: str, user_id: str) -> datetime | None:
         """Return when a chosen snooze ends; None: with the incident."""

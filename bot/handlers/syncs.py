@@ -40,9 +40,9 @@ _DEEDS: Final = {
 }
 
 _NOTHING_TO_WATCH: Final = {
-    Kept.ENDED: "This sync has its outcome already: there is nothing left to watch.",
-    Kept.NEWER: "A newer sync of this integration is being followed: its outcome comes in its own thread.",
-    Kept.UNKNOWN: "I no longer know this sync: ask for the status to see how things stand now.",
+    Kept.ENDED: "This sync has already finished.",
+    Kept.NEWER: "A newer sync is running; its outcome will be posted in its own thread.",
+    Kept.UNKNOWN: "I no longer have this sync on record. Run the status command for the current state.",
 }
 
 

@@ -43,7 +43,7 @@ class Faults:
         error_id = new_id("err")
         self._telemetry.fault("listener")
         log.error("listener_failed", error_id=error_id, exc_info=error)
-        sentence = f"Something went wrong on my side, and it is logged under {error_id}. Try again in a minute."
+        sentence = f"Something went wrong on my end (error ID {error_id}). Try again in a minute."
         if body.get("command"):
             return _json({"text": sentence, "response_type": "ephemeral"})
         if body.get("type") == "view_submission":

@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 NOT_SAVED: Final = "I can't save this right now, so nothing was started. Please try again in a minute."
 
 IN_DOUBT: Final = (
-    "My database went away while I was saving this, so I can't tell yet whether it was started. If it was, you will be "
-    "told as soon as the database is back; if you hear nothing within a few minutes, please try again."
+    "My database went away while I was saving this, so I don't know yet whether it went through. If it did, "
+    "I'll let you know once the database is back; if you hear nothing within a few minutes, please try again."
 )
 
 
@@ -86,7 +86,7 @@ class Reception:
             self._telemetry.fault("listener")
             error_id = new_id("err")
             log.exception("request_not_taken", error_id=error_id)
-            return f"Something went wrong on my side, and it is logged under {error_id}. Nothing was started."
+            return f"Something went wrong on my end (error ID {error_id}). Nothing was started."
         return ""
 
     def _count(self, request: Request) -> None:

@@ -152,4 +152,4 @@ def panel_of(kind: PanelKind, known: Known, shown: Sequence[Integration], *, que
 
 
 def _no_answer() -> FlokitError:
-    return FlokitError(f"FloKit did not answer within {PATIENCE_S:g} s.")
+    return FlokitError(f"FloKit didn't respond within {PATIENCE_S:g} s.")

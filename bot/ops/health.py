@@ -39,7 +39,7 @@ class Health:
     def stuck(self) -> dict[str, str]:
         """Name the workers that stopped turning, with the reason; a stuck event loop cannot answer at all."""
         still = {worker.name: worker.still_for_s for worker in self.workers}
-        return {name: f"has not turned for {s:.0f} s" for name, s in still.items() if s > STUCK_AFTER_S}
+        return {name: f"hasn't run for {s:.0f} s" for name, s in still.items() if s > STUCK_AFTER_S}
 
     async def problems(self) -> dict[str, str]:
         """Name what keeps the bot from being ready; empty when it is."""
@@ -59,7 +59,7 @@ class Health:
         except StoreUnavailable as error:
             return {"database": str(error), "migrations": ""}
         except TimeoutError:
-            return {"database": f"the database did not answer within {ANSWER_WITHIN_S:g} s", "migrations": ""}
+            return {"database": f"the database didn't answer within {ANSWER_WITHIN_S:g} s", "migrations": ""}
         reason = "the server is read-only right now" if is_read_only else self.database.not_saving
         saving = f"nothing can be saved: {reason}" if reason else ""
         if revision == schema.HEAD:

@@ -97,7 +97,7 @@ class Network:
             except (OSError, ValueError):
                 found.append(f"{CERT_FILE}: can't be read; name a file of certificates in PEM format, or unset it.")
         if self._cert_dir and not any(Path(folder).is_dir() for folder in _folders(self._cert_dir)):
-            found.append(f"{CERT_DIR}: is no folder; name one with certificates, or unset it.")
+            found.append(f"{CERT_DIR}: isn't a folder; name one with certificates, or unset it.")
         return found
 
 

@@ -25,13 +25,13 @@ def load_policy(path: Path | None) -> Policy:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise SettingsError([f"POLICY_FILE: {path} cannot be read ({error.strerror})."]) from error
+        raise SettingsError([f"POLICY_FILE: {path} can't be read ({error.strerror})."]) from error
     if len(data) > MAX_BYTES:
         raise SettingsError([f"POLICY_FILE: {path} has more than {MAX_BYTES // 1024} kB; is it the right file?"])
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SettingsError([f"POLICY_FILE: {path} is not UTF-8 text; save it as UTF-8."]) from error
+        raise SettingsError([f"POLICY_FILE: {path} isn't UTF-8 text; save it as UTF-8."]) from error
     from bot.settings.policy_text import parse_policy  # noqa: PLC0415 - most bots have no policy file, and YAML takes its time
 
     return parse_policy(text, str(path))

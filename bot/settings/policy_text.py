@@ -118,7 +118,7 @@ def _said(problem: Any) -> str:
     where = next((_short(part) for part in reversed(problem["loc"]) if isinstance(part, str)), "")
     match problem["type"]:
         case "extra_forbidden":
-            return f"“{_short(where)}” is no word that I know here{_guess(where, problem['loc'])}"
+            return f"“{_short(where)}” isn't a recognized key{_guess(where, problem['loc'])}"
         case "missing":
             return f"“{where}” is missing"
         case "model_type" | "dict_type" | "model_attributes_type":

@@ -70,7 +70,7 @@ def _check_url(value: str) -> str:
 
 def _check_command(value: str) -> str:
     if not re.fullmatch(r"/[a-z0-9_-]{1,31}", value):
-        raise PydanticCustomError("command", "must be a slash and up to 31 small letters, digits, - or _: /flokit")
+        raise PydanticCustomError("command", "must be a slash and up to 31 lowercase letters, digits, - or _: /flokit")
     return value
 
 
@@ -112,7 +112,7 @@ def _check_no_token(value: SecretStr) -> SecretStr:
 
 def _check_length(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value()) < SHORTEST_SECRET:
-        raise PydanticCustomError("short", "is too short to be right; copy the whole value")
+        raise PydanticCustomError("short", "is too short; copy the whole value")
     return value
 
 
@@ -129,7 +129,7 @@ def _check_writing(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise PydanticCustomError("writing", "is not UTF-8 text")
+        raise PydanticCustomError("writing", "isn't UTF-8 text")
     if value[:1] in _QUOTES or value[-1:] in _QUOTES:
         raise PydanticCustomError(
             "writing", "is in quotation marks, which docker's --env-file keeps; write the value without them"
@@ -280,13 +280,13 @@ class Settings(DatabaseSettings):
     slack_app_token: AppToken | None = Field(None, description="xapp-…: Socket Mode")
     slack_signing_secret: DoorSecret | None = Field(None, description="HTTP mode; not used in Socket Mode")
     slack_api_url: Url = Field("https://slack.com/api/", description="Web API base")
-    flokit_api_key: Key = Field(description="the key to look with")
+    flokit_api_key: Key = Field(description="key to read integrations with")
     flokit_sync_api_key: Key | None = Field(
-        None, description="a read-write key to sync with; without it the first key is used"
+        None, description="read-write key to start syncs with; defaults to FLOKIT_API_KEY"
     )
     flokit_api_url: Url = Field("https://api.flokit.ai", description="API base")
     flokit_webhook_secret: DoorSecret | None = Field(
-        None, description="opens POST /webhooks/flokit to whoever knows it; without it there is no such route"
+        None, description="enables POST /webhooks/flokit for callers who know it; unset, the route doesn't exist"
     )
     flokit_webhook_signature_header: Header = Field(
         "X-FloKit-Signature", description="the header that carries a webhook's HMAC-SHA256"
@@ -298,22 +298,25 @@ class Settings(DatabaseSettings):
     flokit_command: Annotated[str, AfterValidator(_check_command)] = Field("/flokit", description="slash command")
     host: Host = Field("127.0.0.1", description="address of health, readiness, metrics, webhooks and Slack over HTTP")
     port: int = Field(3000, ge=0, le=65535, description="its port; 0 takes a free one and logs it")
-    follow_up_first_look_s: Seconds = Field(2.0, description="seconds until the first look at a started sync")
-    follow_up_max_interval_s: Seconds = Field(30.0, description="the longest time between two looks")
-    follow_up_grace_s: Seconds = Field(60.0, description="how long FloKit may show an old state after a start")
-    follow_up_deadline_s: Seconds = Field(1800.0, description="when to say that no result could be confirmed")
-    watch_interval_s: Seconds = Field(60.0, description="how often a workspace with subscriptions is looked at")
-    watch_confirm_s: Seconds = Field(5.0, description="how far apart two looks are that open an incident")
-    flapping_opens: int = Field(3, ge=2, le=100, description="so many incidents of one integration are one message")
-    flapping_window_s: Seconds = Field(3600.0, description="… when they open within this time")
+    follow_up_first_look_s: Seconds = Field(2.0, description="seconds until a started sync is first checked")
+    follow_up_max_interval_s: Seconds = Field(30.0, description="the longest time between two checks")
+    follow_up_grace_s: Seconds = Field(60.0, description="how long FloKit may show an old state after a sync starts")
+    follow_up_deadline_s: Seconds = Field(1800.0, description="when to report that no result could be confirmed")
+    watch_interval_s: Seconds = Field(60.0, description="how often a workspace with subscriptions is checked")
+    watch_confirm_s: Seconds = Field(5.0, description="time between the two checks that open an incident")
+    flapping_opens: int = Field(
+        3, ge=2, le=100, description="incidents of one integration before they're merged into one message"
+    )
+    flapping_window_s: Seconds = Field(3600.0, description="… within this time")
     stale_after_hours: Annotated[dict[str, float] | None, NoDecode, BeforeValidator(_parse_hours)] = Field(
-        None, description="hours without a success that are too many, by type: `stripe=12, adjust=48`"
+        None,
+        description="hours without a success before an integration counts as stale, by type: `stripe=12, adjust=48`",
     )
     policy_file: Path | None = Field(None, description="who may do what: a YAML file, manifests/policy.example.yaml")
     sync_cooldown_s: Annotated[float, Field(ge=0, le=30 * 24 * 3600, allow_inf_nan=False)] = Field(
         60.0, description="seconds between a successful sync and the next start of the same integration; 0: none"
     )
-    sync_quota_per_hour: int = Field(0, ge=0, le=10_000, description="syncs that one person may start an hour; 0: any")
+    sync_quota_per_hour: int = Field(0, ge=0, le=10_000, description="syncs one person may start per hour; 0: no limit")
     lease_s: Seconds = Field(10.0, description="how long a replica's claim on work holds")
     retention_days: float = Field(90.0, ge=1, le=36500, description="how many days finished work is kept")
     _network: Network = PrivateAttr(DIRECT)
@@ -450,9 +453,9 @@ def _load(kind: type[_S], overrides: dict[str, Any]) -> _S:
     except ValidationError as error:
         raise SettingsError([_sentence(problem) for problem in error.errors()]) from None
     except UnicodeDecodeError:
-        raise SettingsError([".env: is not UTF-8 text; save it as UTF-8."]) from None
+        raise SettingsError([".env: isn't UTF-8 text; save it as UTF-8."]) from None
     except OSError as error:
-        raise SettingsError([f".env: can't be read ({error.strerror}); change its rights or its owner."]) from None
+        raise SettingsError([f".env: can't be read ({error.strerror}); change its permissions or its owner."]) from None
 
 
 def _sentence(problem: Any) -> str:

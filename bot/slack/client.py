@@ -405,7 +405,7 @@ class SlackClient:
         ) as error:
             raise SlackUnavailable(why_unavailable(error)) from error
         if not isinstance(response.data, dict):  # the SDK hands text and gzip through as they are
-            raise SlackUnavailable("Slack answered with something else than an object")
+            raise SlackUnavailable("Slack answered with something that isn't an object")
         return response
 
 

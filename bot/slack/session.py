@@ -39,14 +39,16 @@ def make_session(
         response = await send(request)
         if response.status in _REDIRECTS:
             response.close()
-            raise aiohttp.ClientPayloadError("a redirect is not followed: the token and people's words would go along")
+            raise aiohttp.ClientPayloadError(
+                "redirects aren't followed, because the token and people's words would go with them"
+            )
         if (response.content_length or 0) > max_reply_bytes:
             response.close()
             raise aiohttp.ClientPayloadError("the reply is too large")
         packed = response.headers.get("Content-Encoding", "").strip().lower()
         if packed not in _PACKED and packed not in ("", "identity"):
             response.close()
-            raise aiohttp.ClientPayloadError("the reply is packed, although that was not asked for")
+            raise aiohttp.ClientPayloadError("the reply is compressed, although that wasn't requested")
         response.content = _Bounded(response.content, max_reply_bytes, packed=packed in _PACKED)  # type: ignore[assignment]
         response.get_encoding = _utf8  # type: ignore[method-assign]
         return response
@@ -72,12 +74,12 @@ def why_unavailable(error: Exception) -> str:
     The error's own words may hold addresses that are secret.
     """
     if reason := tls_failure(error):
-        return f"Slack could not be reached: {reason}"
+        return f"Slack couldn't be reached: {reason}"
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"Slack could not be reached: the proxy answered HTTP {error.status}"
+        return f"Slack couldn't be reached: the proxy answered HTTP {error.status}"
     if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return "Slack could not be reached: no connection to the proxy"
-    return str(error) if isinstance(error, UnusableProxyError) else "Slack did not answer"
+        return "Slack couldn't be reached: no connection to the proxy"
+    return str(error) if isinstance(error, UnusableProxyError) else "Slack didn't answer"
 
 
 class _Bounded:
@@ -110,7 +112,7 @@ class _Bounded:
         try:
             return self._unpacker.decompress(chunk, most)
         except zlib.error as error:
-            raise aiohttp.ClientPayloadError("the reply cannot be unpacked") from error
+            raise aiohttp.ClientPayloadError("the reply can't be decompressed") from error
 
 
 def may_answer_at(response_url: str, api_url: str) -> bool:

@@ -148,7 +148,7 @@ class SlackSocket:
         if connection.socket.closed:
             return "the socket is closed; reconnecting"
         if not connection.is_greeted:
-            return "connected, but Slack has not said hello yet"
+            return "connected, but Slack hasn't said hello yet"
         silent_s = self._clock() - connection.heard_at
         return f"the socket is deaf: nothing heard for {silent_s:.0f} s" if silent_s > DEAF_AFTER_S else ""
 

@@ -334,7 +334,7 @@ def _problem_of(file: Path) -> str:
         return f"{file} is a folder, not a file"
     folder = next(path for path in file.absolute().parents if path.exists())
     if not folder.is_dir():
-        return f"{folder} is no folder, so {file} can't be made"
+        return f"{folder} isn't a folder, so {file} can't be made"
     if file.exists() and not file.is_file():
         return f"{file} isn't a file"
     try:
@@ -346,7 +346,7 @@ def _problem_of(file: Path) -> str:
     if not os.access(file, os.W_OK):
         return f"{file} can't be written"
     with file.open("rb") as opened:
-        return "" if opened.read(len(SQLITE_MAGIC)) in (b"", SQLITE_MAGIC) else f"{file} is no SQLite database"
+        return "" if opened.read(len(SQLITE_MAGIC)) in (b"", SQLITE_MAGIC) else f"{file} isn't a SQLite database"
 
 
 def _why_not_read(file: Path) -> str:

@@ -32,7 +32,7 @@ _REFUSED: Final = {
     "28P01": "the database server refuses the password",
     "28": "the database server doesn't let this user in",
     "3D": "the database server has no database of this name",
-    NO_RIGHT: "this user lacks rights in the database",
+    NO_RIGHT: "this user lacks permissions in the database",
 }
 """What no waiting helps at a start; under way an operator may be about to put it right. States, then classes."""
 
@@ -75,7 +75,7 @@ _STILL_READS: Final = {
     sqlite3.SQLITE_IOERR: "the disk fails",
     sqlite3.SQLITE_READONLY: "the file can't be written",
     "53100": "the server's disk is full",
-    NO_RIGHT: "this user lacks rights",
+    NO_RIGHT: "this user lacks permissions",
 }
 """Reads may go on meanwhile, so readiness must be told of these."""
 

@@ -135,8 +135,8 @@ class Sender:
             await self._later(item, _pause_s(item), in_doubt=item.ts is None)
             return
         sentence = (
-            f"Something went wrong on my side while I wrote this message, and it is logged under {error_id}. "
-            f"Type {self._command} status to see how things stand."
+            f"Something went wrong on my end while I wrote this message (error ID {error_id}). "
+            f"Run {self._command} status for the current state."
         )
         await self._show_or_remedy(item, blocks.plain_message(sentence))
 
@@ -389,7 +389,7 @@ class Sender:
         """Answer a command where the bot cannot post; the root of a follow-up goes to the person's direct messages."""
         try:
             if await self._store.is_root(item):
-                hint = blocks.plain_message("I can't post in this conversation, so I sent you a direct message.")
+                hint = blocks.plain_message("I can't post here, so I've sent you a DM.")
                 private = blocks.with_invite_hint(hint, self._bot_user_id, command=self._command)
                 await self._slack.respond(item.response_url or "", private)
                 await self._store.readdress(item, Address(item.team_id, user_id=item.user_id), self._clock())

@@ -83,7 +83,7 @@ async def test_refusal_says_when_there_is_room(make_budget, clock):
     await budget.take(Priority.CLICK)
     clock.advance(20)
     await budget.take(Priority.CLICK)
-    with pytest.raises(FlokitBudgetSpent, match="Our own budget of 2 requests") as caught:
+    with pytest.raises(FlokitBudgetSpent, match="My own budget of 2 requests") as caught:
         await budget.take(Priority.CLICK)
     assert caught.value.retry_after_s == pytest.approx(BUSY_S - 20)
     clock.advance(BUSY_S - 20)

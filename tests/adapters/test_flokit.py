@@ -629,7 +629,7 @@ async def test_what_unpacks_to_more_than_the_cap_is_a_bad_reply(encoding: str, b
     """Whatever encoding a server sends, unpacking it takes no more memory than a body may have."""
     async with client_of(sends(body, encoding)) as client:
         tracemalloc.start()
-        with pytest.raises(FlokitBadReply, match=r"^FloKit sent an answer that cannot be read\.$"):
+        with pytest.raises(FlokitBadReply, match=r"^FloKit sent a reply that can't be read\.$"):
             await client.fetch_integrations(patience_s=0)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -648,7 +648,7 @@ async def test_total_timeout() -> None:
     """A request that takes longer than allowed leaves open whether it was done."""
     vendor = BlockingVendor(sample("sync"))
     async with client_of(vendor, timeout_s=0.02) as client:
-        with pytest.raises(FlokitNoReply, match=r"^FloKit did not answer within 0\.02 s\.$"):
+        with pytest.raises(FlokitNoReply, match=r"^FloKit didn't respond within 0\.02 s\.$"):
             await client.trigger_sync("int_a", idempotency_key="run-1")
 
 

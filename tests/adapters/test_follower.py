@@ -167,7 +167,7 @@ async def test_a_list_that_never_moves_hides_no_end(follow):
 async def test_a_list_that_fails_alone_hides_no_end(follow):
     """When FloKit shows pages but no list, the pages are read."""
     await follow.begin(3)
-    follow.flokit.error = FlokitBadReply("FloKit sent a list of integrations that cannot be read.")
+    follow.flokit.error = FlokitBadReply("FloKit sent a list of integrations that can't be read.")
     follow.flokit.status["int_1"] = Status.DISCONNECTED
     batch = await follow.claim_all()
     await follow.follower.follow(batch)

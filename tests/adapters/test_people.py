@@ -98,7 +98,7 @@ async def test_slack_away_lets_nobody_in():
     access = Access(Policy(), People(Directory(error=SlackUnavailable("away")), TEAM))
     with pytest.raises(SlackUnavailable):
         await access.decide(origin(), Verb.SYNC)
-    assert await access.decide(origin(), Verb.LOOK) == Allowed("everybody may look")
+    assert await access.decide(origin(), Verb.LOOK) == Allowed("everyone can look")
 
 
 UNDESCRIBED = [
@@ -171,7 +171,7 @@ async def test_a_group_that_slack_will_not_tell():
     slack = Directory()
     slack.fetch_group = Directory(error=missing).fetch_group
     allows = Access(group_rule(allows=True), People(slack, TEAM))
-    assert await allows.decide(origin(), Verb.SYNC) == Allowed("members may sync and subscribe")
+    assert await allows.decide(origin(), Verb.SYNC) == Allowed("members can sync and subscribe")
 
 
 async def test_a_group_lets_in_who_is_in_it():
@@ -181,6 +181,6 @@ async def test_a_group_lets_in_who_is_in_it():
     access = Access(group_rule(allows=True), People(slack, TEAM))
     assert [(await access.decide(origin(user), Verb.SYNC)).rule for user in ("U1", "U2")] == [
         "group",
-        "members may sync and subscribe",
+        "members can sync and subscribe",
     ]
     assert slack.asked.count("S1") == 1

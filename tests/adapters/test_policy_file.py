@@ -127,9 +127,9 @@ def test_several_problems_are_named_at_once():
 def test_a_file_that_cannot_be_read(tmp_path):
     """A missing, a huge and a binary file are named as such."""
     for path, data, said in (
-        ("missing", None, "cannot be read"),
+        ("missing", None, "can.t be read"),
         ("huge", b"#" * (MAX_BYTES + 1), "is it the right file?"),
-        ("binary", b"\xff\xfe", "not UTF-8"),
+        ("binary", b"\xff\xfe", "isn.t UTF-8"),
     ):
         file = tmp_path / path
         if data is not None:

@@ -549,7 +549,7 @@ async def test_sync_in_a_closed_channel_is_followed_up_directly(bench, click):
     await click(bench.store, bench.make, request, root=bench.make.panel(kind=PanelKind.SYNC))
     await bench.send_all()
     (hint,) = bench.slack.ephemerals("UANA")
-    assert "direct message" in hint["text"]
+    assert "DM you the outcome" in hint["text"]
     (message,) = bench.slack.messages("D0ANA")
     await bench.end()
     await bench.send_all(EDIT_EVERY_S)

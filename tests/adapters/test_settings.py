@@ -179,7 +179,7 @@ SURROUNDED = [
     ("\u00a0{}", "has blanks or a line end"),
     ("\ufeff{}", "holds characters that can't be seen"),
     ("{}\u200b", "holds characters that can't be seen"),
-    ("{}\udcff", "is not UTF-8 text"),
+    ("{}\udcff", "isn't UTF-8 text"),
 ]
 
 
@@ -295,7 +295,7 @@ def test_a_proxy_that_nobody_needs_is_not_judged(load, environment):
         ("SSL_CERT_FILE", ".", ""),
         ("SSL_CERT_FILE", "empty.pem", "holds no certificates"),
         ("SSL_CERT_FILE", "empty.pem\udcff", ""),
-        ("SSL_CERT_DIR", "/nowhere", "is no folder"),
+        ("SSL_CERT_DIR", "/nowhere", "isn't a folder"),
     ],
 )
 def test_authorities_that_cannot_be_read_are_refused(load, environment, tmp_path, name, value, words):

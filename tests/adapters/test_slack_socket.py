@@ -234,4 +234,4 @@ async def test_why_there_is_no_socket_is_said():
             while slack.sockets < 2:
                 await asyncio.sleep(0.01)
         problem = await opened.problem()
-    assert problem == "not connected yet (Slack did not answer)"
+    assert problem == "not connected yet (Slack didn't answer)"

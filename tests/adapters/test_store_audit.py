@@ -228,4 +228,4 @@ async def test_subscriptions_are_audited(store, database, make, clock):
 def test_a_snooze_says_how_long(clock):
     """The end of a snooze is a time, or the recovery."""
     assert snooze_result(Snooze(ANA, clock.now)) == "until 2026-03-01 12:00 UTC"
-    assert snooze_result(Snooze(ANA)) == "until it has recovered"
+    assert snooze_result(Snooze(ANA)) == "until it recovers"

@@ -36,12 +36,12 @@ TROUBLES = {
     "CONNECT revoked": (
         ["REVOKE CONNECT ON DATABASE {self.name} FROM PUBLIC, {self.user}"],
         ["GRANT CONNECT ON DATABASE {self.name} TO {self.user}"],
-        "lacks rights",
+        "lacks permissions",
     ),
     "rights revoked": (
         inside("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {self.user}"),
         inside("GRANT ALL ON ALL TABLES IN SCHEMA public TO {self.user}"),
-        "lacks rights",
+        "lacks permissions",
     ),
     "too many": (
         ["ALTER ROLE {self.user} CONNECTION LIMIT 0"],
@@ -153,7 +153,7 @@ async def test_readiness_names_rights_that_lack(hosted, store, make):
         await hosted.operate_inside("REVOKE INSERT ON inbox FROM {self.user}")
         with pytest.raises(StoreUnavailable):
             await store.add_request(make.command())
-        assert (await health.problems())["database"] == "nothing can be saved: this user lacks rights"
+        assert (await health.problems())["database"] == "nothing can be saved: this user lacks permissions"
     finally:
         await store.close()
 

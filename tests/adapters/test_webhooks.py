@@ -135,7 +135,7 @@ def test_the_secret_in_the_path_is_accepted():
 )
 def test_a_wrong_signature_is_refused_whatever_else_is_there(headers):
     """Where there is a signature it must fit, and be among the first; the secret beside it does not help."""
-    sentence = "The signature in X-FloKit-Signature does not fit the body."
+    sentence = "The signature in X-FloKit-Signature doesn't match the body."
     assert refusal(headers) == sentence
     assert refusal(headers, path=SECRET) == sentence
 
@@ -157,7 +157,7 @@ def test_a_wrong_signature_is_refused_whatever_else_is_there(headers):
 def test_no_proof_is_refused(headers):
     """Without a proof in a place that is documented, the sentence lists these places."""
     sentence = refusal(headers)
-    assert sentence.startswith("There is no proof: ")
+    assert sentence.startswith("The delivery isn't authenticated: ")
     assert SIGNATURE in sentence
 
 
@@ -165,20 +165,20 @@ def test_no_proof_is_refused(headers):
 def test_a_wrong_secret_is_refused(wrong):
     """A secret that is nearly right is as wrong as any other, wherever it stands."""
     for headers in ({"Authorization": f"Bearer {wrong}"}, {"X-Webhook-Secret": wrong}):
-        assert refusal(headers) == "The secret is not ours."
-    assert refusal(path=wrong) == "The secret is not ours."
+        assert refusal(headers) == "The secret is wrong."
+    assert refusal(path=wrong) == "The secret is wrong."
 
 
 def test_a_secret_given_twice_is_refused():
     """Two headers of one name are one list: it is not the secret."""
-    assert refusal([("X-Webhook-Secret", SECRET), ("X-Webhook-Secret", SECRET)]) == "The secret is not ours."
+    assert refusal([("X-Webhook-Secret", SECRET), ("X-Webhook-Secret", SECRET)]) == "The secret is wrong."
 
 
 def test_another_header_can_carry_the_signature():
     """The configured header carries the signature; the default one then means nothing."""
     rules = WebhookRules(SECRET.encode(), "X-Hub-Signature-256")
     assert verify({"X-Hub-Signature-256": f"sha256={HEX}", SIGNATURE: WRONG_HEX}, rules=rules)
-    assert refusal({SIGNATURE: HEX}, rules=rules).startswith("There is no proof: ")
+    assert refusal({SIGNATURE: HEX}, rules=rules).startswith("The delivery isn't authenticated: ")
 
 
 # --- time --------------------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_another_header_can_carry_the_signature():
     ],
 )
 def test_times_that_are_accepted(timestamp):
-    """A time is Unix seconds or milliseconds or ISO 8601, and not more than five minutes from our clock."""
+    """A time is Unix seconds or milliseconds or ISO 8601, and not more than five minutes off the bot's clock."""
     assert verify({**PROOF, TIMESTAMP: timestamp}, rules=TIMED)
 
 
@@ -208,14 +208,14 @@ def test_times_that_are_accepted(timestamp):
     ("timestamp", "sentence"),
     [
         (None, "X-FloKit-Timestamp is missing: a delivery must say when it was sent."),
-        (str(int(UNIX) - 301), "X-FloKit-Timestamp is more than 300 s from our clock."),
-        (str(int(UNIX) + 301), "X-FloKit-Timestamp is more than 300 s from our clock."),
-        (f"{int(UNIX) - 301}000", "X-FloKit-Timestamp is more than 300 s from our clock."),
-        ("2026-03-01T12:05:01Z", "X-FloKit-Timestamp is more than 300 s from our clock."),
-        ("0", "X-FloKit-Timestamp is more than 300 s from our clock."),
-        ("9" * 13, "X-FloKit-Timestamp is more than 300 s from our clock."),
+        (str(int(UNIX) - 301), "X-FloKit-Timestamp is more than 300 s off the bot's clock."),
+        (str(int(UNIX) + 301), "X-FloKit-Timestamp is more than 300 s off the bot's clock."),
+        (f"{int(UNIX) - 301}000", "X-FloKit-Timestamp is more than 300 s off the bot's clock."),
+        ("2026-03-01T12:05:01Z", "X-FloKit-Timestamp is more than 300 s off the bot's clock."),
+        ("0", "X-FloKit-Timestamp is more than 300 s off the bot's clock."),
+        ("9" * 13, "X-FloKit-Timestamp is more than 300 s off the bot's clock."),
         *(
-            (odd, "X-FloKit-Timestamp is no time: Unix seconds, milliseconds or ISO 8601.")
+            (odd, "X-FloKit-Timestamp isn't a time: use Unix seconds, milliseconds or ISO 8601.")
             for odd in (
                 "",
                 "now",
@@ -245,13 +245,13 @@ def test_a_signature_may_cover_the_time():
     covering = digest(f"{UNIX}.".encode() + BODY).hex()
     assert verify({TIMESTAMP: UNIX, SIGNATURE: covering}, rules=TIMED)
     later = str(int(UNIX) + 1)
-    assert "does not fit" in refusal({TIMESTAMP: later, SIGNATURE: covering}, rules=TIMED)
-    assert "does not fit" in refusal({TIMESTAMP: UNIX, SIGNATURE: covering}, rules=RULES)
+    assert "doesn't match" in refusal({TIMESTAMP: later, SIGNATURE: covering}, rules=TIMED)
+    assert "doesn't match" in refusal({TIMESTAMP: UNIX, SIGNATURE: covering}, rules=RULES)
 
 
 def test_an_unproved_time_is_not_looked_at():
     """Whoever does not know the secret learns nothing about our clock."""
-    assert refusal({TIMESTAMP: "0"}, rules=TIMED).startswith("There is no proof: ")
+    assert refusal({TIMESTAMP: "0"}, rules=TIMED).startswith("The delivery isn't authenticated: ")
 
 
 # --- never without the secret, never in a telling time, never an exception ---------------------------------------

@@ -164,7 +164,7 @@ def test_a_misspelled_name_has_a_nearest():
 def test_an_entry_says_who_did_what_where_and_what_came_of_it():
     """An entry is read as a sentence; nobody is notified, and the time is the reader's own."""
     shown = read(panel_message(audit_panel(ENTRY), {}, NOW))
-    assert "*ana* pressed Resync at Stripe `int_1`" in shown
+    assert "*ana* pressed Resync for Stripe `int_1`" in shown
     assert "<!date^1710511200^" in shown
     assert "in <#C0OURS> · started" in shown
     assert "<@UANA>" not in shown
@@ -174,7 +174,7 @@ def test_a_refusal_names_its_rule():
     """What was refused or overridden says so, and by which rule."""
     refused = replace(ENTRY, decision=Ruling.REFUSED, rule="guests never sync", result="")
     shown = read(panel_message(audit_panel(refused), {}, NOW))
-    assert "*ana* (refused) pressed Resync at Stripe" in shown
+    assert "*ana* (refused) pressed Resync for Stripe" in shown
     assert "⛔ refused by guests never sync" in shown
 
 

@@ -23,7 +23,7 @@ from tests.core.hostile import (
 refusals = st.builds(
     Refused,
     texts,
-    st.just("You may not sync here."),
+    st.just("You can't sync here."),
     st.lists(st.sampled_from(["S0OURS", "U1", "S<!channel>"]) | texts).map(tuple),
 )
 rulings = refusals | st.builds(Allowed, texts)

@@ -141,9 +141,9 @@ def test_a_reply_mentions_nobody(word):
 
 
 def test_the_end_of_a_snooze_says_how_it_stands():
-    """When a snooze ends while FloKit shows no trouble any more, it is not said that it fails."""
+    """When a snooze ends while FloKit looks healthy again, it is not said that it fails."""
     message = blocks.bulletin_message(Bulletin(replace(OPEN, quiet_since=NOW), Word.SNOOZE_ENDED), NOW)
-    assert "shows no trouble any more" in message.text
+    assert "looks healthy again" in message.text
     assert "is failing" not in message.text
 
 

@@ -188,7 +188,7 @@ def test_the_slowest_syncs_are_told():
         (ALL, "FloKit digest", "Now: 1 failing, 1 disconnected, 3 connected."),
         ("appsflyer", "FloKit digest: AppsFlyer", "Now: 2 connected."),
         (IOS.id, "FloKit digest: AppsFlyer …ios1", "Now: 1 connected."),
-        ("int_gone", "FloKit digest: int_gone", "FloKit shows no integrations that this is about."),
+        ("int_gone", "FloKit digest: int_gone", "FloKit has no integrations that match this subscription."),
     ],
 )
 def test_a_digest_is_about_its_target(target, title, state):

@@ -23,13 +23,14 @@ STRIPE = Integration("int_4j7stripe", "stripe", "error", NOW)
 
 
 def test_help_shows_every_command():
-    """Help lists each command's usage and summary, under the command's own name; examples come for one command."""
+    """Help lists an example and a summary of each command, in groups; the help on one has its usage, too."""
     shown = str(help_message(HelpCommand(), command="/fk").blocks)
     for doc in COMMANDS:
-        assert f"/fk {doc.usage}".replace("<", "&lt;").replace(">", "&gt;") in shown
-        assert doc.summary in shown
+        assert f"`/fk {doc.examples[0]}` — {doc.summary}" in shown.replace("\\'", "'")
+        assert f"*{doc.group}*" in shown
         explained = str(help_message(HelpCommand(topic=doc.name), command="/fk").blocks)
-        assert doc.summary in explained
+        assert f"/fk {doc.usage}".replace("<", "&lt;").replace(">", "&gt;") in explained
+        assert doc.summary in explained.replace("\\'", "'")
         assert all(f"`/fk {example}`" in explained for example in doc.examples)
 
 
@@ -37,13 +38,13 @@ def test_help_suggests_the_nearest_command():
     """What was not understood is shown as code, with the command that was probably meant."""
     text = help_message(HelpCommand("<staus>", ("status",))).text
     assert text.startswith(
-        "I don't recognize `&lt;staus&gt;`. Did you mean `/flokit status`? Example: `/flokit status appsflyer`."
+        "I don't recognize `&lt;staus&gt;`. Did you mean `/flokit status`? Example: `/flokit status failing`."
     )
 
 
 def test_help_guesses_nothing_without_a_suggestion():
     """Without a near command help only says that it did not understand."""
-    assert help_message(HelpCommand("xyzzy")).text.startswith("I don't recognize `xyzzy`. The commands:")
+    assert help_message(HelpCommand("xyzzy")).text.startswith("I don't recognize `xyzzy`. Commands:")
 
 
 def test_help_says_what_is_missing():
@@ -92,7 +93,7 @@ def test_lost_access_says_where_keys_are_made():
     """A refused key is answered by where a new one is made and who sets it."""
     text = access_lost_message().text
     assert "FloKit → Settings → API Keys" in text
-    assert "who runs this bot" in text
+    assert "whoever runs this bot" in text
 
 
 def test_the_invite_hint_leaves_the_message_as_it_was():
@@ -102,5 +103,5 @@ def test_the_invite_hint_leaves_the_message_as_it_was():
     )
     hinted = with_invite_hint(message, "UBOT", command="/fk")
     assert replace(hinted, text=message.text, blocks=hinted.blocks[:-1]) == message
-    assert "`/invite` <@UBOT> and then `/fk status`" in hinted.text
-    assert "direct message" in str(hinted.blocks[-1])
+    assert "`/invite` <@UBOT>, then `/fk status` again" in hinted.text
+    assert "DM you the outcome" in str(hinted.blocks[-1])

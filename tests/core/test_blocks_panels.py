@@ -126,9 +126,9 @@ def test_the_text_is_a_sentence():
         ),
         (
             replace(STATUS, integrations=()),
-            "FloKit shows no integrations. Connect one in FloKit → Settings → Integrations.",
+            "No integrations in FloKit yet. Connect one in FloKit → Settings → Integrations.",
         ),
-        (replace(STATUS, integrations=(), query="stripe"), "FloKit shows no integrations matching “stripe”."),
+        (replace(STATUS, integrations=(), query="stripe"), "No integrations in FloKit yet matching “stripe”."),
     ],
 )
 def test_the_text_fits_what_there_is(panel, text):

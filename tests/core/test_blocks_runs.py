@@ -68,22 +68,25 @@ def presses(message: Message) -> list[Any]:
         (ASKED, "starting"),
         (
             replace(ASKED, reason="timed out"),
-            "FloKit did not answer the request to start: looking for signs of a sync before trying again",
+            "FloKit didn't respond when I asked it to start; checking for signs of a sync before I try again",
         ),
-        (replace(ASKED, phase=Phase.TRIGGER), "no sign of a sync, asking FloKit again to start it"),
-        (ACCEPTED, "queued — FloKit still shows an error, but no sync yet"),
+        (replace(ASKED, phase=Phase.TRIGGER), "no sign of a sync; asking FloKit to start it again"),
+        (ACCEPTED, "queued — FloKit still shows the error, and no sync yet"),
         (replace(ACCEPTED, last_seen=CONNECTED), "queued for 1 min 20 s — FloKit accepted the sync"),
         (SEEN_SYNCING, "syncing for 1 min 20 s"),
         (replace(SEEN_SYNCING, typical_s=127), "syncing for 1 min 20 s (usually about 2 min)"),
         (replace(SEEN_SYNCING, typical_s=13), "syncing for 1 min 20 s (usually about 15 s)"),
         (
             replace(SEEN_SYNCING, last_seen=CONNECTED, idle_since=END),
-            "FloKit shows it as connected again; waiting for the new success to show",
+            "FloKit shows it as connected again; waiting for FloKit to show a new success",
         ),
-        (replace(SEEN_SYNCING, unreachable_since=START), f"can't reach FloKit since {date(START)}, still trying"),
-        (LATE, "no result after 1 min 20 s — still looking now and then"),
+        (
+            replace(SEEN_SYNCING, unreachable_since=START),
+            f"haven't been able to reach FloKit since {date(START)}; still trying",
+        ),
+        (LATE, "no result after 1 min 20 s — still checking occasionally"),
         (replace(LATE, keep_until=END), f"no result after 1 min 20 s — still watching, until {date(END)}"),
-        (replace(LATE, phase=Phase.DONE), "no result came; I have stopped looking"),
+        (replace(LATE, phase=Phase.DONE), "no result; I've stopped checking"),
         (ended(Outcome.SUCCEEDED), "finished after 1 min 20 s — see the result below"),
         (ended(Outcome.NOT_CONFIRMED, RUN), "not started — see the result below"),
         (ended(Outcome.SUCCEEDED, LATE), "a late result came after 1 min 20 s — see below"),
@@ -104,13 +107,13 @@ def test_progress_names_without_notifying():
 def test_progress_tells_a_thread_that_it_joined():
     """A thread that joined a run under way is told so."""
     context: Any = progress(RUN, joined_here=True).blocks[1]
-    assert context["elements"][0]["text"].startswith("This thread joined a sync that was already asked for · ")
+    assert context["elements"][0]["text"].startswith("This thread joined a sync that was already running · ")
 
 
 def test_progress_tells_of_an_overlap():
     """A sync that was under way before the click is mentioned."""
     context: Any = progress(replace(RUN, baseline=SYNCING)).blocks[1]
-    assert context["elements"][0]["text"].endswith(" · a sync was already under way at the click")
+    assert context["elements"][0]["text"].endswith(" · a sync was already running when you clicked")
 
 
 def test_progress_carries_its_outbox_id():
@@ -141,7 +144,7 @@ KEEP_WATCHING = Press(Action.KEEP_WATCHING, run_id="run_1")
         ),
         (ended(Outcome.GONE), "❔ *Stripe is no longer in FloKit*", []),
         (ended(Outcome.ACCESS_LOST), "🔑 *FloKit refuses my key for Stripe*", []),
-        (LATE, "❔ *No result for Stripe after 1 min 20 s*", [KEEP_WATCHING, TRY_AGAIN]),
+        (LATE, "❔ *Stripe: no result after 1 min 20 s*", [KEEP_WATCHING, TRY_AGAIN]),
         (ended(Outcome.NOT_CONFIRMED, RUN), "❔ *Nothing was started for Stripe*", [TRY_AGAIN]),
     ],
 )
@@ -183,7 +186,7 @@ def test_new_events_are_told_when_they_are_known(before, after, told):
 def test_an_overlap_is_told():
     """A success that another sync may have brought is told with that fact."""
     message = outcome(ended(Outcome.SUCCEEDED, baseline=SYNCING, last_seen=CONNECTED))
-    assert section(message).endswith("\nA sync was already under way at the click; it counts.")
+    assert section(message).endswith("\nA sync was already running when you clicked; this is its result.")
 
 
 def test_joiners_are_notified_once():
@@ -213,8 +216,8 @@ def test_a_missing_error_text_is_no_block():
     ("run", "known"),
     [
         (RUN, "Nothing was started."),
-        (ASKED, "FloKit has not confirmed that a sync was started."),
-        (ACCEPTED, "The sync was started; whether it worked is not known."),
+        (ASKED, "FloKit hasn't confirmed that a sync started."),
+        (ACCEPTED, "The sync started, but I don't know whether it worked."),
     ],
 )
 def test_lost_access_says_what_is_known_and_who_can_help(run, known):
@@ -234,8 +237,8 @@ def test_lost_access_says_what_is_known_and_who_can_help(run, known):
             "❔ Nothing was started for Stripe. FloKit refused the request (402). <@",
         ),
         ({"reason": "Sync <paused>"}, "Stripe. Sync &lt;paused&gt; <@"),
-        ({"unreachable_since": START, "unreachable_reason": "HTTP 503"}, f"reached since {date(START)}. HTTP 503"),
-        ({}, "I could not ask FloKit in time."),
+        ({"unreachable_since": START, "unreachable_reason": "HTTP 503"}, f"unreachable since {date(START)}. HTTP 503"),
+        ({}, "I couldn't reach FloKit in time."),
     ],
 )
 def test_what_was_not_started_says_why(more, why):
@@ -246,11 +249,14 @@ def test_what_was_not_started_says_why(more, why):
 @pytest.mark.parametrize(
     ("run", "why"),
     [
-        (LATE, "I did not see it fail either."),
-        (replace(LATE, accepted_at=None), "FloKit did not answer the request to start, and I saw no sign of a sync."),
+        (LATE, "I haven't seen it fail, either."),
+        (
+            replace(LATE, accepted_at=None),
+            "FloKit didn't respond when I asked it to start, and I see no sign that a sync began.",
+        ),
         (
             replace(LATE, unreachable_since=START),
-            f"FloKit can't be reached since {date(START)}: I could not look.",
+            f"FloKit has been unreachable since {date(START)}, so I couldn't check.",
         ),
     ],
 )
@@ -258,7 +264,7 @@ def test_no_result_is_not_a_failure(run, why):
     """Without a result the outcome says what was and was not seen, and until when it looks on."""
     text = outcome(run).text
     assert why in text
-    assert f"I look now and then until {date(END + timedelta(hours=5))}, and tell a late result here." in text
+    assert f"I'll keep checking until {date(END + timedelta(hours=5))} and post any late result here." in text
 
 
 BEFORE = FAILING.last_synced_at

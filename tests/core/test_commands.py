@@ -219,7 +219,7 @@ def test_a_broken_or_older_value_gets_a_sentence(value):
     """A value of another version, or a broken one, becomes a sentence that says what to do."""
     answer = parse_press(Action.RESYNC.value, value, command="/fk")
     assert answer == UnreadablePress(
-        "This button was made by another version of FloKit's bot: type /fk status for a fresh one."
+        "This button is from a different version of the bot. Run /fk status for a new message."
     )
 
 

@@ -74,9 +74,11 @@ def test_the_newest_answer_to_a_sync_tells_the_rights():
     refused = replace(RUN, outcome=Outcome.ACCESS_LOST, ended_at=AGO, reason="read-only")
     silent = replace(RUN, outcome=Outcome.ACCESS_LOST, attempts=0, ended_at=AGO)
     assert str(diagnosis.judge_rights([accepted, refused], NOW)).startswith(
-        "✓ rights: FloKit accepted a sync 3 min ago"
+        "✓ write access: FloKit accepted a sync 3 min ago"
     )
-    assert str(diagnosis.judge_rights([refused, accepted], NOW)).startswith("✗ rights: FloKit refused a sync 3 min ago")
+    assert str(diagnosis.judge_rights([refused, accepted], NOW)).startswith(
+        "✗ write access: FloKit refused a sync 3 min ago"
+    )
     assert diagnosis.judge_rights([silent, accepted], NOW).mark is Mark.FINE
     assert diagnosis.judge_rights([RUN], NOW).mark is Mark.UNKNOWN
 
@@ -119,10 +121,10 @@ def test_several_on_one_file_are_told():
 def test_what_is_wrong_comes_first():
     """The message begins with what needs attention, each line with its sign and what to do."""
     message = doctor_message([fine("a: good"), unknown("b: who knows"), wrong("c: bad; mend it")], NOW)
-    assert message.text == "1 of 3 things looked at needs attention."
+    assert message.text == "1 of 3 checks needs attention."
     shown = str(message.blocks)
     assert shown.index("✗ c: bad; mend it") < shown.index("? b: who knows") < shown.index("✓ a: good")
-    assert doctor_message([fine("a: good")], NOW).text == "Nothing needs attention: 1 thing looked at."
+    assert doctor_message([fine("a: good")], NOW).text == "Nothing needs attention (1 check)."
 
 
 findings = st.builds(Finding, st.sampled_from(Mark), texts)

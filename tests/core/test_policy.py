@@ -62,7 +62,7 @@ def may(policy, verb=SYNC, kind=M, user="U1", channel="C1", groups=None, type_="
     [(LOOK, {M, G, S}), (SYNC, {M}), (SUBSCRIBE, {M}), (ADMINISTER, set())],
 )
 def test_without_a_policy(verb, who):
-    """Everybody may look, members may sync and subscribe, nobody administers."""
+    """Everybody may look, members can sync and subscribe, nobody administers."""
     assert {kind for kind in Kind if may(Policy(), verb, kind)} == who
 
 
@@ -113,7 +113,7 @@ def test_the_first_rule_that_fits_decides():
     yes, no = Rule("yes", True, SYNCS), Rule("no", False, SYNCS, ask=("U9",))
     me = Subject("U1", "C1", M)
     assert decide_access(Policy((yes, no)), me, SYNC) == Allowed("yes")
-    assert decide_access(Policy((no, yes), ("U8",)), me, SYNC) == Refused("no", "You may not sync here.", ("U9",))
+    assert decide_access(Policy((no, yes), ("U8",)), me, SYNC) == Refused("no", "You can't sync here.", ("U9",))
 
 
 def test_only_what_matters_is_asked():

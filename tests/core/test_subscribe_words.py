@@ -295,7 +295,7 @@ def test_a_subscription_can_be_typed_again(subscription):
         ),
         (
             replace(SUBSCRIPTION, target="stripe", news=frozenset({RECOVERED, FAILING}), style=Style.BROADCAST),
-            "failing, recovered; another failure within an incident is shown in the channel, too",
+            "failing, recovered; a different error within an incident is posted to the channel, too",
         ),
         (
             replace(SUBSCRIPTION, target="int_1", news=frozenset(), digest=BERLIN, mention="S1"),

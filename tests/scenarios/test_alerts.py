@@ -116,7 +116,7 @@ async def test_resync_that_fails_in_another_way_is_told_once(board):
     await board.outcomes(message["ts"])
     await incident(board, "The account was closed")
     await board.settle()
-    assert "another failure than before" not in "".join(map(words, board.slack.messages("C0DATA", message["ts"])))
+    assert "with a different error" not in "".join(map(words, board.slack.messages("C0DATA", message["ts"])))
 
 
 async def test_another_failure_is_told_in_the_thread(board):
@@ -125,7 +125,7 @@ async def test_another_failure_is_told_in_the_thread(board):
     message = await incident(board, ERROR)
     fail(board, error="The account was closed")
     await incident(board, "The account was closed")
-    await board.reply(message["ts"], "another failure than before")
+    await board.reply(message["ts"], "with a different error")
     board.flokit.set("int_stripe", status="disconnected", error_message=None)
     await incident(board, "is disconnected")
     await board.settle()
@@ -202,7 +202,7 @@ async def test_snooze_ends_by_itself_and_says_so_once(board):
     await snooze(board, message, "1h")
     await incident(board, "snoozed by ana")
     await board.move_clock(minutes=61)
-    await board.reply(message["ts"], "The snooze has ended")
+    await board.reply(message["ts"], "Snooze ended")
     await board.slack.wait_for(lambda: "snoozed by" not in words(incidents(board)[0]), 10, "no snooze")
     await board.settle()
     assert len(board.slack.messages("C0DATA", message["ts"])) == 1
@@ -227,7 +227,7 @@ async def test_another_failure_breaks_a_snooze(board):
     await snooze(board, message, "4h")
     await incident(board, "snoozed by ana")
     fail(board, error="The account was closed")
-    await board.reply(message["ts"], "another failure than before")
+    await board.reply(message["ts"], "with a different error")
     await board.slack.wait_for(lambda: "snoozed by" not in words(incidents(board)[0]), 10, "no snooze")
 
 
@@ -259,7 +259,7 @@ async def test_a_mention_is_made_once_in_an_incident(board, asked, mention):
     fail(board)
     message = await incident(board, "is failing", other)
     fail(board, error="The account was closed")
-    await board.reply(message["ts"], "another failure than before", channel=other)
+    await board.reply(message["ts"], "with a different error", channel=other)
     board.slack.faults.add(Fault("chat.update", "error", times=2, code="cant_update_message"))
     repair(board)
     await board.reply(message["ts"], "recovered after", channel=other)
@@ -282,9 +282,9 @@ async def test_broadcast_shows_another_failure_in_the_channel(board):
     message = await incident(board, "is failing", loud)
     quiet = await incident(board, "is failing")
     fail(board, error="The account was closed")
-    reply = await board.reply(message["ts"], "another failure than before", channel=loud)
+    reply = await board.reply(message["ts"], "with a different error", channel=loud)
     assert reply["subtype"] == "thread_broadcast"
-    reply = await board.reply(quiet["ts"], "another failure than before")
+    reply = await board.reply(quiet["ts"], "with a different error")
     assert "subtype" not in reply
     repair(board)
     reply = await board.reply(message["ts"], "recovered after", channel=loud)

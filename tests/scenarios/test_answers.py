@@ -209,7 +209,7 @@ async def test_a_broken_button_value_is_answered_in_words(asked, channel):
         before = len(asked.slack.ephemerals("UBEN"))
         await asked.press(panel, "flokit_resync", user="UBEN", channel=channel, raw_value=value)
         answer = await asked.whisper("UBEN", before)
-        assert "another version" in answer["text"], value
+        assert "different version" in answer["text"], value
     before = len(asked.slack.ephemerals("UBEN"))
     await asked.press(panel, "flokit_refresh", user="UBEN", channel=channel, raw_value='{"v":1,"p":"pnl_gone"}')
     assert "This message has expired" in (await asked.whisper("UBEN", before))["text"]

@@ -39,7 +39,7 @@ REFUSED_AT_START = {
     "password": "refuses the password",
     "NOLOGIN": "doesn't let this user in",
     "no database": "no database of this name",
-    "rights": "lacks rights",
+    "rights": "lacks permissions",
 }
 WAITED_FOR_AT_START = {"read-only": "read-only right now", "full": "no more connections"}
 

@@ -57,7 +57,7 @@ async def test_a_doctor_in_a_broken_world_still_answers(make_world):
         await world.start_bot()
         world.slack.faults.add(Fault("auth.test", FaultKind.HANG))
         shown = words(await world.note("doctor"))
-        assert "Slack: no answer within 3 s" in shown or "SLACK_BOT_TOKEN: Slack did not answer" in shown
+        assert "Slack: no answer within 3 s" in shown or "SLACK_BOT_TOKEN: Slack didn't answer" in shown
         assert "✗ FLOKIT_API_KEY: " in shown
         assert "✓ DATABASE_URL: " in shown
 

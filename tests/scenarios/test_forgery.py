@@ -155,7 +155,7 @@ async def test_sync_anyway_takes_no_place_from_its_value(world):
     await world.outcomes(root)
     place = incident(world)["ts"]
     raw = json.dumps({"v": 1, "i": "int_a", "c": f"{OPS}:{place}"})
-    assert "may not" in await forge(world, Press(Action.SYNC_ANYWAY, integration_id="int_a", choice="x"), raw=raw)
+    assert "can't" in await forge(world, Press(Action.SYNC_ANYWAY, integration_id="int_a", choice="x"), raw=raw)
     assert len(world.flokit.posts("int_a")) == 1
 
     panel = await world.status()

@@ -78,8 +78,8 @@ async def test_somebody_of_another_workspace_only_looks(socket_world, name):
     panel = await world.status(user=user)
     before = len(world.slack.ephemerals(user))
     await world.press(panel, "flokit_resync", "int_s", user=user)
-    assert "people of other workspaces may only look" in words(await world.whisper(user, before))
-    assert "people of other workspaces" in words(await world.note("sync stripe", user=user))
+    assert "people from other workspaces can only look" in words(await world.whisper(user, before))
+    assert "people from other workspaces" in words(await world.note("sync stripe", user=user))
     await world.slack.say(user, "C0DATA", "<@UFLOKIT> sync stripe")
     direct = world.slack.workspace.open_im(user).id
     await world.slack.wait_for(lambda: "people of other" in str(world.slack.messages(direct)), 10, "a refusal")
@@ -109,7 +109,7 @@ async def test_a_person_whom_slack_will_not_describe(socket_world, code):
     before = len(world.slack.ephemerals(user))
     await world.press(panel, "flokit_resync", "int_s", user=user)
     said = words(await world.whisper(user, before))
-    assert "people I can't identify may only look" in said
+    assert "people I can't identify can only look" in said
     assert code in said
     assert not world.flokit.posts("int_s")
 

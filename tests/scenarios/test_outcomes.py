@@ -97,7 +97,7 @@ async def test_a_sync_that_was_already_under_way_is_named(socket_world):
     root = await socket_world.resync("int_a")
     [outcome] = await socket_world.outcomes(root)
     assert outcome["outcome"] == "succeeded"
-    assert "already under way" in words(socket_world.told(root)[0])
+    assert "already running" in words(socket_world.told(root)[0])
 
 
 async def test_a_key_that_is_rotated_meanwhile_is_no_failure(socket_world):
@@ -109,7 +109,7 @@ async def test_a_key_that_is_rotated_meanwhile_is_no_failure(socket_world):
     del socket_world.flokit.keys[READ_KEY]
     [outcome] = await socket_world.outcomes(root)
     assert outcome["outcome"] == "access_lost"
-    assert "was started" in words(socket_world.told(root)[0])
+    assert "The sync started" in words(socket_world.told(root)[0])
     assert "FloKit refuses my API key" in words(await socket_world.note("show stripe", user="UBEN"))
 
 
@@ -153,7 +153,7 @@ async def test_a_late_result_is_told_once(make_world):
             [outcome] = await world.outcomes(root, channel=channel)
             assert outcome["outcome"] == "not_confirmed"
         told = world.told(kept, channel=elsewhere)[0]
-        assert "No result for Stripe" in told["text"]
+        assert "Stripe: no result" in told["text"]
         assert [button["action_id"] for button in buttons(told)] == ["flokit_keep_watching", "flokit_try_again"]
 
         await world.press(told, "flokit_keep_watching", user="UBEN", channel=elsewhere)

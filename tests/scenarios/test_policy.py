@@ -62,10 +62,10 @@ async def test_without_a_policy_guests_and_strangers_only_look(world):
     """A guest and somebody of another workspace see the status, but neither starts a sync nor subscribes a channel."""
     prepare(world)
     panel = await world.status(user="UDORA")
-    assert "guests may only look" in await refused(world, panel, "int_s", "UDORA")
-    assert "people of other workspaces may only look" in await refused(world, panel, "int_s", STRANGER)
-    assert "You may not subscribe" in words(await world.note("subscribe all", user="UDORA"))
-    assert "guests may only look" in words(await world.note("sync stripe", user="UDORA"))
+    assert "guests can only look" in await refused(world, panel, "int_s", "UDORA")
+    assert "people from other workspaces can only look" in await refused(world, panel, "int_s", STRANGER)
+    assert "You can't subscribe" in words(await world.note("subscribe all", user="UDORA"))
+    assert "guests can only look" in words(await world.note("sync stripe", user="UDORA"))
     assert not world.flokit.posts("int_s")
     await world.press(panel, "flokit_resync", "int_s", user="UBEN")
     [outcome] = await world.outcomes(panel["ts"])
@@ -114,7 +114,7 @@ async def test_a_cooldown_tells_when_and_may_be_overridden(tmp_path):
         held = await refused(world, panel, "int_s", "UBEN")
         assert "<!date^" in held
         assert "Sync anyway" not in held
-        assert "But not yet" in words(await world.note("why sync stripe", user="UBEN"))
+        assert "Not right now, though" in words(await world.note("why sync stripe", user="UBEN"))
 
         before = len(world.slack.ephemerals("UANA"))
         await world.press(panel, "flokit_resync", "int_s")
@@ -168,7 +168,7 @@ async def test_a_channel_can_be_quieted_while_flokit_refuses_the_key(tmp_path):
         await world.status("subscribe int_s")
         await world.status("subscribe adjust")
         assert "int_s" in words(await world.note("subscriptions"))
-        assert "You may sync" in words(await world.note("why sync int_s"))
+        assert "You can sync" in words(await world.note("why sync int_s"))
         ended = await world.status("unsubscribe int_s")
         assert "int_s" in words(ended)
 

@@ -13,7 +13,7 @@ from soak.people import DOUBT, REFUSAL, buttons, resyncs
     [
         NOT_SAVED,
         TOO_LATE,
-        "Something went wrong on my side, and it is logged under err_1. Nothing was started.",
+        "Something went wrong on my end (error ID err_1). Nothing was started.",
         flokit_away_message("no answer").text,
         access_lost_message().text,
         not_found_message("int_a", ()).text,
@@ -33,7 +33,7 @@ def test_a_doubt_is_no_refusal():
 
 def test_a_hint_is_no_refusal():
     """That the answer comes as a direct message refuses nothing."""
-    assert not REFUSAL.search("I can't post in this conversation, so I sent you a direct message.")
+    assert not REFUSAL.search("I can't post here, so I've sent you a DM.")
 
 
 def test_the_buttons_that_start_a_sync_are_found():

@@ -164,7 +164,7 @@ def of_subscription(
 
 def snooze_result(snooze: Snooze) -> str:
     """Say how long an incident stays quiet."""
-    return f"until {snooze.until:%Y-%m-%d %H:%M} UTC" if snooze.until else "until it has recovered"
+    return f"until {snooze.until:%Y-%m-%d %H:%M} UTC" if snooze.until else "until it recovers"
 
 
 COLUMNS: Final = (

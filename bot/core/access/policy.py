@@ -118,25 +118,25 @@ class Needs:
 Access: TypeAlias = Allowed | Refused
 
 BUILT_IN: Final = (
-    Rule("everybody may look", True, frozenset({Verb.LOOK}), kinds=EVERYBODY),
+    Rule("everyone can look", True, frozenset({Verb.LOOK}), kinds=EVERYBODY),
     Rule(
-        "guests may only look",
+        "guests can only look",
         False,
         frozenset({Verb.SYNC, Verb.SUBSCRIBE}),
         kinds=frozenset({Kind.GUESTS}),
     ),
     Rule(
-        "people of other workspaces may only look",
+        "people from other workspaces can only look",
         False,
         frozenset({Verb.SYNC, Verb.SUBSCRIBE}),
         kinds=frozenset({Kind.STRANGERS}),
     ),
-    Rule("members may sync and subscribe", True, frozenset({Verb.SYNC, Verb.SUBSCRIBE})),
-    Rule("only whom a rule names may administer", False, frozenset({Verb.ADMINISTER})),
+    Rule("members can sync and subscribe", True, frozenset({Verb.SYNC, Verb.SUBSCRIBE})),
+    Rule("only people named by a rule can administer", False, frozenset({Verb.ADMINISTER})),
 )
 """What holds where no rule of the policy fits; the last two fit everybody who is left."""
 
-UNIDENTIFIED: Final = "people I can't identify may only look"
+UNIDENTIFIED: Final = "people I can't identify can only look"
 """The built-in rules for somebody whom Slack won't describe: they could be a guest, or of another workspace."""
 
 ELSEWHERE: Final = "requests from other workspaces aren't answered"
@@ -159,7 +159,7 @@ def decide_access(policy: Policy, subject: Subject, verb: Verb, integration_type
         verb: what.
         integration_type: on which type of integration; None: on several, or on one whose type is not known.
     """
-    sentence = f"You may not {DEEDS[verb]} here."
+    sentence = f"You can't {DEEDS[verb]} here."
     if subject.is_elsewhere:
         return Refused(ELSEWHERE, f"{sentence} {subject.no_kind}".rstrip(), policy.ask)
     for rule in (*policy.rules, *BUILT_IN):
@@ -170,7 +170,7 @@ def decide_access(policy: Policy, subject: Subject, verb: Verb, integration_type
             unsaid = _unsaid(rule, subject) if fits is None else ""
             name = UNIDENTIFIED if unsaid and rule in BUILT_IN else rule.name
             return Refused(name, f"{sentence} {unsaid}".rstrip(), rule.ask or policy.ask)
-    raise AssertionError("the built-in rules fit everybody")
+    raise AssertionError("the built-in rules apply to everyone")
 
 
 def _unsaid(rule: Rule, subject: Subject) -> str:
@@ -208,9 +208,9 @@ def decide_audit(policy: Policy, subject: Subject) -> Access:
     if isinstance(looks, Refused):  # the audit names integrations
         return looks
     if subject.kind is Kind.MEMBERS:
-        return Allowed("members may read the audit while no rule names administrators")
+        return Allowed("members can read the audit while no rule names administrators")
     return Refused(
-        "only members may read the audit", f"You may not read the audit. {subject.no_kind}".rstrip(), policy.ask
+        "only members can read the audit", f"You may not read the audit. {subject.no_kind}".rstrip(), policy.ask
     )
 
 
@@ -279,7 +279,7 @@ def _fits_kind(rule: Rule, subject: Subject) -> bool | None:
 
 # --- in words --------------------------------------------------------------------------------------------------
 
-_KINDS: Final = {Kind.MEMBERS: "members", Kind.GUESTS: "guests", Kind.STRANGERS: "people of other workspaces"}
+_KINDS: Final = {Kind.MEMBERS: "members", Kind.GUESTS: "guests", Kind.STRANGERS: "people from other workspaces"}
 
 
 def explain(policy: Policy) -> list[str]:
@@ -288,7 +288,7 @@ def explain(policy: Policy) -> list[str]:
     lines += [f"otherwise: {rule.name}" for rule in BUILT_IN]
     lines.append(f"otherwise: {UNIDENTIFIED}")
     whom = ", ".join(policy.ask) or "nobody in particular"
-    return [*lines, f"who is refused is told to ask: {whom}"]
+    return [*lines, f"anyone refused is pointed to: {whom}"]
 
 
 def _sentence(rule: Rule) -> str:

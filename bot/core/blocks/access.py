@@ -36,11 +36,11 @@ def refused_home(refused: Refused) -> dict[str, object]:
 
 def held_message(held: Held, name: Name, anyway: Press | None = None) -> Message:
     """Say why a sync is not started yet, and when it can be; ``anyway`` is the button for those who may."""
-    text = f"{_reason(held, name)} Possible again {date(held.until)}."
+    text = _held(held, name)
     blocks: list[Block] = [section(text)]
     if anyway:
         blocks += actions(button("Sync anyway", anyway, about=name.plain))
-        blocks.append(context("You may override this; it is noted in the audit."))
+        blocks.append(context("You can override this; it will be logged in the audit."))
     return Message(text, tuple(blocks))
 
 
@@ -51,18 +51,18 @@ def why_message(
     if isinstance(decided, Refused):
         return refused_message(decided, name)
     what = f"{DEEDS[verb]} {name.text}" if name else DEEDS[verb]
-    text = f"You may {what} here. Rule: {_rule(decided.rule)}."
+    text = f"You can {what} here. Rule: {_rule(decided.rule)}."
     if is_running:
-        text += " A sync is under way already: you would join it."
+        text += " A sync is already running; you would join it."
     elif held and name:
-        text += f" But not yet: {_reason(held, name)} Possible again {date(held.until)}."
-    return Message(text, (section(text), context("Nothing was tried.")))
+        text += f" Not right now, though: {_held(held, name)}"
+    return Message(text, (section(text), context("This was only a check; nothing was started.")))
 
 
-def _reason(held: Held, name: Name) -> str:
+def _held(held: Held, name: Name) -> str:
     if held.by is Limit.COOLDOWN:
-        return f"{name.text} synced successfully a moment ago, and rests before the next sync."
-    return "You have started as many syncs within an hour as one person may."
+        return f"{name.text} just synced successfully. You can sync it again {date(held.until)}."
+    return f"You've reached your hourly sync limit. You can sync again {date(held.until)}."
 
 
 def _rule(name: str) -> str:
@@ -72,7 +72,7 @@ def _rule(name: str) -> str:
 def _whom(ask: Sequence[str]) -> str:
     """Name people and groups by mentions: who is not in the conversation is not notified."""
     if not ask:
-        return "Ask who runs this bot."
+        return "Ask whoever runs this bot."
     return f"Ask {listed(ask, _mention, most=ASKED)}."
 
 

@@ -26,11 +26,11 @@ AROUND_CHARS: Final = 2500
 _DEEDS: Final = {
     Deed.LOOK: "looked at",
     Deed.AUDIT: "read the audit of",
-    Deed.SYNC_ANYWAY: "pressed Sync anyway at",
+    Deed.SYNC_ANYWAY: "pressed Sync anyway for",
     Deed.SYNC: "asked to sync",
-    Deed.RESYNC: "pressed Resync at",
-    Deed.TRY_AGAIN: "pressed Try again at",
-    Deed.KEEP_WATCHING: "went on watching",
+    Deed.RESYNC: "pressed Resync for",
+    Deed.TRY_AGAIN: "pressed Try again for",
+    Deed.KEEP_WATCHING: "kept watching",
     Deed.OUTCOME: "outcome of the sync of",
     Deed.SUBSCRIBE: "subscribed a channel to",
     Deed.UNSUBSCRIBE: "unsubscribed a channel from",
@@ -107,7 +107,7 @@ def _entry_text(entry: AuditEntry, room: _Room) -> str:
 
 
 def _sentence(entry: AuditEntry, room: _Room) -> str:
-    """Say who did what to what: "ana pressed Resync at Stripe `int_1`"."""
+    """Say who did what to what: "ana pressed Resync for Stripe `int_1`"."""
     what = _what(entry, room)
     if entry.action == Deed.OUTCOME:
         return f"Outcome of the sync of {what}, {_started_by(entry)}"

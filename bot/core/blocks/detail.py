@@ -48,7 +48,7 @@ def detail_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> M
         *quoted(row.integration.error_message or "", ERROR_CHARS),
         *([section(row.run_line)] if row.run_line else []),
         checks(row.integration.type),
-        context(f"As of {date(panel.as_of)} · credentials are repaired in {RECONNECT}"),
+        context(f"As of {date(panel.as_of)} · manage credentials in {RECONNECT}"),
         *_buttons(panel, row),
     ]
     return Message(f"{stale_words(panel)}{row.name.text} is {row_state(row, now).words}.", tuple(blocks))
@@ -64,7 +64,7 @@ def sync_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> Mes
     blocks = [
         *stale_note(panel),
         *row_blocks(row, panel.id, now, max(Room)),
-        context(f"Resync of {row.name.text}{asked} · the outcome comes in this thread"),
+        context(f"Resync of {row.name.text}{asked} · I'll post the outcome in this thread"),
     ]
     return Message(f"{stale_words(panel)}Resync of {row.name.text}{asked}.", tuple(blocks))
 

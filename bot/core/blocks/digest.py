@@ -90,7 +90,7 @@ def _still_open(digest: Digest) -> str:
 
 
 def _state(covered: Sequence[Integration]) -> str:
-    return f"Now: {tally(covered)}." if covered else "FloKit shows no integrations that this is about."
+    return f"Now: {tally(covered)}." if covered else "FloKit has no integrations that match this subscription."
 
 
 # --- what happened ---------------------------------------------------------------------------------------------

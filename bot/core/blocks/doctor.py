@@ -27,12 +27,12 @@ _TITLES: Final = {Mark.WRONG: "Needs attention", Mark.UNKNOWN: "Not known", Mark
 def doctor_message(findings: Sequence[Finding], now: datetime) -> Message:
     """Show what was found, with what to do."""
     wrong = [one for one in findings if one.mark is Mark.WRONG]
-    things = counted(len(findings), "thing")
+    checks = counted(len(findings), "check")
     if wrong:
-        lead = f"{len(wrong):,} of {things} looked at {'needs' if len(wrong) == 1 else 'need'} attention."
+        lead = f"{len(wrong):,} of {checks} {'needs' if len(wrong) == 1 else 'need'} attention."
     else:
-        lead = f"Nothing needs attention: {things} looked at."
-    footer = context(f"As of {date(now)}, as this process sees it")
+        lead = f"Nothing needs attention ({checks})."
+    footer = context(f"As of {date(now)}, as seen by this process")
     for chars in LINE_CHARS:
         shown = [block for mark in _TITLES for block in _part(mark, findings, chars)]
         if json_chars(shown) < limits.BLOCKS_BUDGET_CHARS - 800:

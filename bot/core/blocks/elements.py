@@ -118,7 +118,7 @@ def details_button(integration: Integration, name: Name) -> Block | None:
 def _confirm_resync(name: Name) -> Block:
     return {
         "title": plain(clip(f"Resync {name.plain}?", limits.CONFIRM_TITLE)),
-        "text": plain("FloKit fetches its data again. The outcome comes in the thread of this message."),
+        "text": plain("FloKit will fetch this data again. I'll post the outcome in this message's thread."),
         "confirm": plain("Resync"),
         "deny": plain("Cancel"),
     }

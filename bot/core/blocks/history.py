@@ -29,9 +29,9 @@ OUTCOMES: Final = {
     Outcome.SUCCEEDED: ("✅", "succeeded"),
     Outcome.FAILED: ("❌", "failed"),
     Outcome.FAILED_AGAIN: ("❌", "failed again, with the same error"),
-    Outcome.DISCONNECTED: ("🔌", "found it disconnected"),
-    Outcome.FINISHED_UNPROVEN: ("❔", "finished, without proof"),
-    Outcome.GONE: ("❔", "found it removed"),
+    Outcome.DISCONNECTED: ("🔌", "was disconnected"),
+    Outcome.FINISHED_UNPROVEN: ("❔", "finished (unconfirmed)"),
+    Outcome.GONE: ("❔", "was removed"),
     Outcome.ACCESS_LOST: ("🔑", "lost access to FloKit"),
     Outcome.NOT_CONFIRMED: ("❔", "was not confirmed"),
 }
@@ -45,7 +45,7 @@ def history_message(
     ``asked`` is what was typed after ``history`` (untrusted).
     """
     groups = by_integration(runs)
-    kept = f"Syncs that were started here within {kept_days:g} days are kept."
+    kept = f"I keep syncs started here for {kept_days:g} days."
     if not groups:
         lead = f"{code(f'{command} history {asked}'.strip(), COMMAND_CHARS)}: no syncs found."
         return Message(f"{lead} {kept}", (section(lead), context(kept)))
@@ -81,7 +81,7 @@ def _tally(runs: Sequence[SyncRun]) -> str:
 def _speed(runs: Sequence[SyncRun]) -> str:
     found = durations(runs)
     if found is None:
-        return "How long it usually takes is not known yet: no sync succeeded from its start to its proof here."
+        return "Typical duration: not known yet."
     return (
         f"Median {duration(found.median_s)}, 9 of 10 within {duration(found.p90_s)} — of the "
         f"{counted(found.count, 'sync')} that succeeded and can be compared: begun by the click, seen in time."

@@ -88,7 +88,7 @@ def _part(title: str, things: Sequence[_T], show: Callable[[_T], list[Block]]) -
 
 def _lead(home: Home) -> str:
     if not home.integrations:
-        return "FloKit shows no integrations." if not home.stale_reason else "FloKit can't be reached."
+        return "No integrations in FloKit yet." if not home.stale_reason else "FloKit can't be reached."
     troubled = [one for one in home.integrations if state_of(one.status).needs_attention]
     if not troubled and (unknown := count_unknown(home.integrations)):
         return f"{in_unknown_state(unknown, len(home.integrations))}: {tally(home.integrations)}."
@@ -121,7 +121,7 @@ def _incident(incident: Incident) -> str:
 def _snoozed(panel: Panel) -> list[Block]:
     if panel.incident is None or panel.snooze is None:
         return []
-    until = f"until {date(panel.snooze.until)}" if panel.snooze.until else "until it has recovered"
+    until = f"until {date(panel.snooze.until)}" if panel.snooze.until else "until it recovers"
     name = Name(display_name(panel.incident.integration.type))
     end = button("End snooze", Press(Action.END_SNOOZE, panel_id=panel.id), about=name.plain)
     return [section(f"💤 {name.mrkdwn} {until}", end)]

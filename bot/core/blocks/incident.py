@@ -53,7 +53,7 @@ SNOOZES: Final = {
     "1h": "for 1 hour",
     "4h": "for 4 hours",
     "tomorrow": "until tomorrow 9:00",
-    "recovered": "until it has recovered",
+    "recovered": "until it recovers",
 }
 """The choices of the Snooze menu; the keys stand in its values."""
 
@@ -73,7 +73,7 @@ def incident_message(panel: Panel, runs: Mapping[str, RowRun]) -> Message:
     """Show how an incident stands in one channel."""
     incident = panel.incident
     if incident is None:
-        text = "I no longer know this incident."
+        text = "I no longer have this incident on record."
         return Message(text, (section(text),))
     name = Name(display_name(incident.integration.type))
     if not incident.is_open:
@@ -102,11 +102,9 @@ def bulletin_message(bulletin: Bulletin, now: datetime) -> Message:
         case Word.RECOVERED | Word.GONE:
             headline, quote = _ending(incident, name), ""
         case Word.SNOOZE_ENDED:
-            _, words = _head(incident)
-            headline = f"⏰ The snooze has ended: {name.mrkdwn} {words}, {_for(incident, now)} by now"
-            quote = ""
+            headline, quote = f"⏰ Snooze ended: {name.mrkdwn} {_by_now(incident, now)}", ""
         case Word.CHANGED:
-            headline = f"{emoji} {name.mrkdwn} {words} now, which is another failure than before"
+            headline = f"{emoji} {name.mrkdwn} {words} now with a different error"
             quote = incident.failure.error_message or ""
     text = headline.replace("*", "")
     return Message(
@@ -134,23 +132,23 @@ def _ending(incident: Incident, name: Name) -> str:
     closed_at = incident.closed_at or incident.seen_at
     lasted = duration((closed_at - incident.opened_at).total_seconds())
     if incident.gone:
-        return f"❔ {name.mrkdwn} is no longer in FloKit, {lasted} after this began"
+        return f"❔ {name.mrkdwn} was removed from FloKit {lasted} into the incident"
     if incident.flapping:
-        return f"✅ {name.mrkdwn} has settled: no failure for a while, {lasted} after this began"
+        return f"✅ {name.mrkdwn} is stable again ({lasted} after the first failure)"
     by = f", resync by {person_name(incident.repaired_by)}" if incident.repaired_by else ""
     return f"✅ {name.mrkdwn} recovered after {lasted}{by}"
 
 
 def _since(incident: Incident) -> str:
-    return f"Seen since {date(incident.opened_at)} · {last_success(incident.failure)}"
+    return f"Failing since {date(incident.opened_at)} · {last_success(incident.failure)}"
 
 
 def _head(incident: Incident) -> tuple[str, str]:
     """Return the emoji and the words for how an open incident stands."""
     if incident.flapping:
-        return "🔁", f"comes and goes: {counted(incident.opens, 'failure')} in a short time"
+        return "🔁", f"is flapping: {counted(incident.opens, 'failure')} in a short time"
     if incident.quiet_since:
-        return "🟡", "shows no trouble any more, but nothing proves it yet"
+        return "🟡", "looks healthy again; waiting for a successful sync to confirm"
     return _SIGNS[incident.trouble]
 
 
@@ -159,16 +157,19 @@ def _now(incident: Incident) -> str:
     if incident.flapping:
         _, words = _SIGNS[incident.trouble]
         fine = f"Fine since {date(incident.quiet_since)}" if incident.quiet_since else f"Right now it {words}"
-        return f"{fine}. I keep to this one message until it has settled"
+        return f"{fine}. I'll keep updating this message until it's stable"
     if incident.quiet_since:
-        return (
-            f"FloKit shows it as {vendor_line(incident.integration.status, STATUS_CHARS)}; a new success will prove it"
-        )
-    return "⏳ A sync is under way" if incident.integration.status == Status.SYNCING else ""
+        status = vendor_line(incident.integration.status, STATUS_CHARS)
+        return f"FloKit shows it as {status}; a successful sync will confirm it"
+    return "⏳ A sync is running" if incident.integration.status == Status.SYNCING else ""
 
 
-def _for(incident: Incident, now: datetime) -> str:
-    return f"for {duration((now - incident.opened_at).total_seconds())}"
+def _by_now(incident: Incident, now: datetime) -> str:
+    _, words = _head(incident)
+    if incident.flapping or incident.quiet_since:
+        return words
+    lasted = duration((now - incident.opened_at).total_seconds())
+    return f"{words.replace('is ', 'has been ', 1)} for {lasted}"
 
 
 def _count(incident: Incident) -> str:
@@ -178,14 +179,14 @@ def _count(incident: Incident) -> str:
 def _about(incident: Incident, snooze: Snooze | None) -> str:
     parts = [f"Last change {date(incident.seen_at)}{_count(incident)}", code(incident.integration.id, ID_SHOWN)]
     if snooze:
-        until = f"until {date(snooze.until)}" if snooze.until else "until it has recovered"
-        parts.append(f"💤 snoozed by {person_name(snooze.by)} {until}: another failure would still be told")
+        until = f"until {date(snooze.until)}" if snooze.until else "until it recovers"
+        parts.append(f"💤 snoozed by {person_name(snooze.by)} {until}: a different error will still be posted")
     return " · ".join(parts)
 
 
 def _advice(incident: Incident) -> list[Block]:
     if incident.trouble is Trouble.DISCONNECTED:
-        return [section(f"Reconnect it in {RECONNECT}; a resync alone does not.")]
+        return [section(f"Reconnect it in {RECONNECT}; a resync alone won't fix it.")]
     return [checks(incident.integration.type, CHECKS_SHOWN)]
 
 

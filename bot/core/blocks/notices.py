@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bot.core.advice import API_KEYS
-from bot.core.blocks.elements import context, quoted, section
+from bot.core.blocks.elements import Block, context, quoted, section
 from bot.core.blocks.names import ID_SHOWN, name_of
 from bot.core.blocks.states import by_urgency, state_now, tally
 from bot.core.blocks.text import clip, code, counted, escape, mention, one_line
-from bot.core.commands import COMMANDS, FILTER_WORDS, CommandDoc, HelpCommand, nearest_integrations
+from bot.core.commands import COMMANDS, FILTER_WORDS, CommandDoc, HelpCommand, HelpGroup, nearest_integrations
 from bot.core.models import Message, Person
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ COMMAND_CHARS: Final = 80
 
 def plain_message(sentence: str) -> Message:
     """Say one sentence; it may hold untrusted text."""
-    text = escape(clip(one_line(sentence), SENTENCE_CHARS)) or "There is nothing to say."
+    text = escape(clip(one_line(sentence), SENTENCE_CHARS)) or "…"
     return Message(text, (section(text),))
 
 
@@ -41,20 +41,29 @@ def help_message(command_value: HelpCommand, *, command: str = "/flokit") -> Mes
     if command_value.problem:
         hint = f"{code(f'{command} help', COMMAND_CHARS)} lists what I can do."
         return Message(f"{lead} {hint}", (section(lead), context(hint)))
-    lines = [f"{code(f'{command} {doc.usage}', COMMAND_CHARS)} — {escape(doc.summary)}" for doc in COMMANDS]
     blocks = (
         section(lead),
-        section("\n".join(lines)),
-        context(f"{code(f'{command} help sync', COMMAND_CHARS)} explains one command with examples."),
-        context("In a thread, mention me with the same words: slash commands do not work there."),
+        *(_help_group(group, command) for group in HelpGroup),
+        context(f"{code(f'{command} help sync', COMMAND_CHARS)} explains one command."),
+        context("In a thread, mention me with the same words: slash commands don't work there."),
     )
     usages = ", ".join(escape(f"{command} {doc.usage}") for doc in COMMANDS)
-    return Message(f"{lead} The commands: {usages}.", blocks)
+    return Message(f"{lead} Commands: {usages}.", blocks)
+
+
+def _help_group(group: HelpGroup, command: str) -> Block:
+    lines = [
+        f"{code(f'{command} {doc.examples[0]}', COMMAND_CHARS)} — {escape(doc.summary)}"
+        for doc in COMMANDS
+        if doc.group is group
+    ]
+    return section("\n".join((f"*{group}*", *lines)))
 
 
 def _help_on(doc: CommandDoc, command: str) -> Message:
     """Explain one command with all its examples."""
-    lead = f"{code(f'{command} {doc.usage}', COMMAND_CHARS)} — {escape(doc.summary)}"
+    usage = code(f"{command} {doc.usage}", COMMAND_CHARS)
+    lead = " ".join(part for part in (f"{usage} — {escape(doc.summary)}", escape(doc.more)) if part)
     examples = [f"• {code(f'{command} {example}', COMMAND_CHARS)}" for example in doc.examples]
     return Message(lead, (section(lead), section("\n".join(("Examples:", *examples)))))
 
@@ -62,14 +71,14 @@ def _help_on(doc: CommandDoc, command: str) -> Message:
 def _help_lead(value: HelpCommand, command: str) -> str:
     if value.needs_target:
         example = code(f"{command} {value.needs_target} stripe", COMMAND_CHARS)
-        return f"Which integration? Name it by its type, its id, or the ending of its id: {example}."
+        return f"Which integration? Name it by its type, its ID, or the last characters of its ID: {example}."
     problem = escape(clip(one_line(value.problem), SENTENCE_CHARS))
     if not value.not_understood:
         return problem or "Here's what I can do:"
     guesses = " or ".join(code(f"{command} {name}", COMMAND_CHARS) for name in value.suggestions)
     guess = f"Did you mean {guesses}?" if guesses else ""
     doc = next((doc for doc in COMMANDS if doc.name in value.suggestions[:1]), None)
-    example = f"Example: {code(f'{command} {doc.examples[-1]}', COMMAND_CHARS)}." if doc else ""
+    example = f"Example: {code(f'{command} {doc.examples[0]}', COMMAND_CHARS)}." if doc else ""
     parts = (f"I don't recognize {code(value.not_understood, TYPED_CHARS)}.", problem, guess, example)
     return " ".join(part for part in parts if part)
 
@@ -123,15 +132,15 @@ def _called(integration: Integration, among: Sequence[Integration]) -> str:
 
 def flokit_away_message(reason: str) -> Message:
     """Say that FloKit cannot be asked and nothing older is known."""
-    text = "FloKit can't be reached right now, and I have nothing older to show. This says nothing about the syncs."
+    text = "FloKit can't be reached right now, and I have no earlier data to show. Your syncs may be fine."
     return _quoting(text, reason)
 
 
 def access_lost_message(reason: str = "") -> Message:
     """Say that FloKit refuses the key, and who can cure that."""
     text = (
-        "FloKit refuses my API key: it was rotated or lacks rights. "
-        f"Keys are made in {API_KEYS}: ask who runs this bot to set a new one."
+        "FloKit refuses my API key: it was rotated or lacks permissions. "
+        f"Ask whoever runs this bot to set a new one ({API_KEYS})."
     )
     return _quoting(text, reason)
 
@@ -143,8 +152,8 @@ def _quoting(text: str, reason: str) -> Message:
 def with_invite_hint(message: Message, bot_user_id: str, *, command: str = "/flokit") -> Message:
     """Append how to get the bot into a channel in which it cannot post."""
     hint = (
-        f"Only you see this: I cannot post in this conversation. In a channel, {code('/invite', 10)} "
-        f"{mention(Person(bot_user_id, 'me'))} and then {code(f'{command} status', COMMAND_CHARS)} again. "
-        "The outcome of a sync that you start here comes to you as a direct message."
+        f"Only you can see this because I can't post here. Run {code('/invite', 10)} "
+        f"{mention(Person(bot_user_id, 'me'))}, then {code(f'{command} status', COMMAND_CHARS)} again. "
+        "If you start a sync here, I'll DM you the outcome."
     )
     return replace(message, text=f"{message.text} {hint}", blocks=(*message.blocks, context(hint)))

@@ -85,7 +85,7 @@ def _bounded(vendor_word: str) -> str:
 
 def _about(run: SyncRun, now: datetime) -> str:
     return (
-        f"Asked for {date(run.requested_at)} · ended {date(run.ended_at or now)} · {code(run.integration_id, ID_SHOWN)}"
+        f"Requested {date(run.requested_at)} · ended {date(run.ended_at or now)} · {code(run.integration_id, ID_SHOWN)}"
     )
 
 
@@ -110,14 +110,12 @@ def _story(run: SyncRun, name: str, now: datetime) -> _Story:
         case Outcome.FAILED_AGAIN:
             return _failing(run, "❌", f"{name} is still failing, with the same error")
         case Outcome.DISCONNECTED:
-            reconnect = f"Reconnect it in {RECONNECT}; a resync alone does not."
+            reconnect = f"Reconnect it in {RECONNECT}; a resync alone won't fix it."
             return _failing(run, "🔌", f"{name} is disconnected", reconnect)
         case Outcome.FINISHED_UNPROVEN:
             return _unproven(run, name)
         case Outcome.GONE:
-            return _Story(
-                "❔", f"{name} is no longer in FloKit", ("FloKit answered that there is no such integration.",)
-            )
+            return _Story("❔", f"{name} is no longer in FloKit", ("FloKit says there's no such integration.",))
         case Outcome.ACCESS_LOST:
             return _access_lost(run, name)
         case _:
@@ -127,14 +125,14 @@ def _story(run: SyncRun, name: str, now: datetime) -> _Story:
 def _succeeded(run: SyncRun, name: str, now: datetime) -> _Story:
     added = events_added(run)
     events = "" if added is None else f" — {counted(added, 'new event') if added else 'no new events'}"
-    more = ("A sync was already under way at the click; it counts.",) if run.overlapped else ()
+    more = ("A sync was already running when you clicked; this is its result.",) if run.overlapped else ()
     return _Story("✅", f"{name} synced in {duration(duration_s(run, now))}{events}", more)
 
 
 def _failing(run: SyncRun, emoji: str, headline: str, *more: str) -> _Story:
     error = (run.last_seen.error_message if run.last_seen else None) or ""
     if run.overlapped:
-        more = ("A sync was already under way at the click.", *more)
+        more = ("A sync was already running when you clicked.", *more)
     return _Story(emoji, headline, more, error, advises=True, offers=(Action.TRY_AGAIN,))
 
 
@@ -176,12 +174,10 @@ def _access_lost(run: SyncRun, name: str) -> _Story:
     if nothing_started(run):
         known = "Nothing was started."
     elif run.accepted_at is None:
-        known = "FloKit has not confirmed that a sync was started."
+        known = "FloKit hasn't confirmed that a sync started."
     else:
-        known = "The sync was started; whether it worked is not known."
-    remedy = (
-        f"The key was rotated or lacks rights. Keys are made in {API_KEYS}: ask who runs this bot to set a new one."
-    )
+        known = "The sync started, but I don't know whether it worked."
+    remedy = f"The API key was rotated or lacks permissions. Ask whoever runs this bot to set a new one ({API_KEYS})."
     return _Story("🔑", f"FloKit refuses my key for {name}", (known, remedy), run.reason)
 
 
@@ -189,32 +185,32 @@ def _not_started(run: SyncRun, name: str) -> _Story:
     if run.reason:  # a sentence, which ends in FloKit's own words where it gave any
         why, quote = "", run.reason
     elif run.unreachable_since:
-        why, quote = f"FloKit can't be reached since {date(run.unreachable_since)}.", run.unreachable_reason
+        why, quote = f"FloKit has been unreachable since {date(run.unreachable_since)}.", run.unreachable_reason
     elif run.fault_id:
         why, quote = _fault(run), ""
     else:
-        why, quote = "I could not ask FloKit in time.", ""
+        why, quote = "I couldn't reach FloKit in time.", ""
     return _Story("❔", f"Nothing was started for {name}", (why,) if why else (), quote, offers=(Action.TRY_AGAIN,))
 
 
 def _fault(run: SyncRun) -> str:
-    return f"Something went wrong on my side, and it is logged under {run.fault_id}."
+    return f"Something went wrong on my end (error ID {run.fault_id})."
 
 
 def _not_confirmed(run: SyncRun, name: str, now: datetime) -> _Story:
     waited = duration(((run.ended_at or now) - run.requested_at).total_seconds())
-    more = ["I did not see it fail either."]
+    more = ["I haven't seen it fail, either."]
     if run.fault_id:
         more = [_fault(run)]
     elif run.unreachable_since:
-        more = [f"FloKit can't be reached since {date(run.unreachable_since)}: I could not look."]
+        more = [f"FloKit has been unreachable since {date(run.unreachable_since)}, so I couldn't check."]
     elif run.accepted_at is None:
-        more.insert(0, "FloKit did not answer the request to start, and I saw no sign of a sync.")
+        more.insert(0, "FloKit didn't respond when I asked it to start, and I see no sign that a sync began.")
     if run.last_seen and run.last_seen.unreadable_time:
         more.append(_UNREADABLE.replace("It", "FloKit", 1))
     if run.late_until:
-        more.append(f"I look now and then until {date(run.late_until)}, and tell a late result here.")
+        more.append(f"I'll keep checking until {date(run.late_until)} and post any late result here.")
     offers = (Action.KEEP_WATCHING, Action.TRY_AGAIN)
     return _Story(
-        "❔", f"No result for {name} after {waited}", tuple(more), run.unreachable_reason or run.reason, offers=offers
+        "❔", f"{name}: no result after {waited}", tuple(more), run.unreachable_reason or run.reason, offers=offers
     )

@@ -46,24 +46,24 @@ def _emoji(run: SyncRun) -> str:
 def _about(run: SyncRun, joined_by: Sequence[Person], joined_here: bool) -> str:
     parts = [f"Sync {who(run, joined_by)}, {date(run.requested_at)}", code(run.integration_id, ID_SHOWN)]
     if joined_here:
-        parts.insert(0, "This thread joined a sync that was already asked for")
+        parts.insert(0, "This thread joined a sync that was already running")
     if run.overlapped:
-        parts.append("a sync was already under way at the click")
+        parts.append("a sync was already running when you clicked")
     return " · ".join(parts)
 
 
 def _under_way(run: SyncRun, now: datetime) -> str:
     if run.fault_id:
-        return f"something went wrong on my side (it is logged as {run.fault_id}), still trying"
+        return f"something went wrong on my end (error ID {run.fault_id}); still trying"
     if run.unreachable_since:
-        return f"can't reach FloKit since {date(run.unreachable_since)}, still trying"
+        return f"haven't been able to reach FloKit since {date(run.unreachable_since)}; still trying"
     match run.phase:
         case Phase.BASELINE:
             return "reading the current state before starting"
         case Phase.TRIGGER if run.attempts > 0:
-            return "no sign of a sync, asking FloKit again to start it"
+            return "no sign of a sync; asking FloKit to start it again"
         case Phase.CONFIRMING if run.reason or _looked_since_attempt(run):
-            return "FloKit did not answer the request to start: looking for signs of a sync before trying again"
+            return "FloKit didn't respond when I asked it to start; checking for signs of a sync before I try again"
         case Phase.TRIGGER | Phase.CONFIRMING:
             return "starting"
         case _:
@@ -77,13 +77,13 @@ def _looked_since_attempt(run: SyncRun) -> bool:
 
 def _watching(run: SyncRun, now: datetime) -> str:
     if run.idle_since:
-        return "FloKit shows it as connected again; waiting for the new success to show"
+        return "FloKit shows it as connected again; waiting for FloKit to show a new success"
     shown = run.last_seen or run.baseline
     if shown and shown.status == Status.SYNCING:
         since = run.syncing_since or run.accepted_at or run.requested_at
         return f"syncing for {duration((now - since).total_seconds())}{_usually(run)}"
     if shown and shown.status == Status.ERROR:
-        return "queued — FloKit still shows an error, but no sync yet"
+        return "queued — FloKit still shows the error, and no sync yet"
     return f"queued for {duration(duration_s(run, now))} — FloKit accepted the sync{_usually(run)}"
 
 
@@ -107,7 +107,7 @@ def _ended(run: SyncRun, now: datetime) -> str:
 def _not_confirmed(run: SyncRun, now: datetime) -> str:
     waited = duration(((now if run.keep_until else run.ended_at or now) - run.requested_at).total_seconds())
     if run.phase is Phase.DONE:
-        return "no result came; I have stopped looking"
+        return "no result; I've stopped checking"
     if run.keep_until:
         return f"no result after {waited} — still watching, until {date(run.keep_until)}"
-    return f"no result after {waited} — still looking now and then"
+    return f"no result after {waited} — still checking occasionally"

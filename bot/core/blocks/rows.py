@@ -102,7 +102,7 @@ def row_text(row: Row, now: datetime) -> str:
     if row.run_line:
         lines.append(row.run_line)
     if row.needs_help and row.integration.status == Status.DISCONNECTED:
-        lines.append(f"Reconnect it in {RECONNECT}; a resync alone does not.")
+        lines.append(f"Reconnect it in {RECONNECT}; a resync alone won't fix it.")
     return "\n".join(lines)
 
 

@@ -64,7 +64,7 @@ def _summary(panel: Panel, runs: Mapping[str, RowRun]) -> tuple[str, str]:
     known = [known_now(integration, panel, runs) for integration in sorted(panel.integrations, key=by_urgency)]
     if not known:
         where = "" if query else f" Connect one in {RECONNECT}."
-        return f"FloKit shows no integrations{matching}", f".{where}"
+        return f"No integrations in FloKit yet{matching}", f".{where}"
     troubled = [one for one in known if state_of(one.status).needs_attention]
     unknown = [one for one in known if not state_of(one.status).is_known]
     if not troubled and unknown:
@@ -79,7 +79,7 @@ def _summary(panel: Panel, runs: Mapping[str, RowRun]) -> tuple[str, str]:
 
 def _trouble(integration: Integration, panel: Panel, runs: Mapping[str, RowRun]) -> str:
     row_run = runs.get(integration.id)
-    under_way = " (resync under way)" if row_run and row_run.run.is_active else ""
+    under_way = " (resync running)" if row_run and row_run.run.is_active else ""
     name = name_of(integration, panel.integrations)
     return f"{name.text} is {state_of(integration.status).words}{under_way}"
 

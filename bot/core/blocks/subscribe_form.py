@@ -45,7 +45,7 @@ _NEWS: Final[dict[str, str]] = {
 }
 _STYLES: Final[dict[str, str]] = {
     Style.THREAD: "only in the thread of the incident",
-    Style.BROADCAST: "another failure within an incident in the channel, too",
+    Style.BROADCAST: "a different error during an incident in the channel, too",
 }
 _KEPT: Final = ("type", "callback_id", "private_metadata", "title", "submit", "close")
 """The members of a view that Slack sends and takes back as they are."""
@@ -67,12 +67,12 @@ def subscribe_form(
     """
     what, channel_id = _targets(integrations), read_metadata(metadata)[0]
     blocks = [
-        section(f"What shall <#{channel_id}> be told by itself?"),
-        _input(WHAT, "About what", _menu(what, ALL), dispatch=True),
-        _input(NEWS, "News", {"type": "checkboxes", **_options(_NEWS, *_NEWS)}, dispatch=True, optional=True),
+        section(f"What should I post in <#{channel_id}>?"),
+        _input(WHAT, "Integrations", _menu(what, ALL), dispatch=True),
+        _input(NEWS, "Notify about", {"type": "checkboxes", **_options(_NEWS, *_NEWS)}, dispatch=True, optional=True),
         _input(DAYS, "Digest", _menu(DAYS_OFFERED, NO_DIGEST)),
         _input(TIME, f"Time of the digest ({zone})", {"type": "timepicker", "initial_time": "09:00"}),
-        _input(STYLE, "What happens within an incident", {"type": "radio_buttons", **_option(_STYLES, Style.THREAD)}),
+        _input(STYLE, "Updates during an incident", {"type": "radio_buttons", **_option(_STYLES, Style.THREAD)}),
         _input(MENTION, "Mention", _menu(_MENTIONS, NOBODY)),
         preview_block(told, now),
     ]
@@ -90,12 +90,12 @@ def subscribe_form(
 def preview_block(told: Sequence[Incident], now: datetime) -> Block:
     """Say what the choices would have told in the last days."""
     if told:
-        words = f"In the last 7 days this would have told of {counted(len(told), 'incident')}: "
+        words = f"In the last 7 days you'd have been notified of {counted(len(told), 'incident')}: "
         text = words + listed(list(told), lambda one: _incident(one, now), most=PREVIEWED) + "."
     else:
         text = (
-            "In the last 7 days I saw nothing that this would have told. I look by myself only while a channel is "
-            "subscribed; what people's own looks showed is counted, too."
+            "Nothing in the last 7 days would have triggered a notification. (I check in the background only while a "
+            "channel is subscribed.)"
         )
     return {**context(text), "block_id": PREVIEW}
 

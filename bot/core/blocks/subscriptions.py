@@ -32,9 +32,9 @@ def subscribed_message(subscription: Subscription, name: str, *, command: str) -
     shown = escape(clip(one_line(name), NAME_CHARS))
     lead = f"🔔 {person_name(subscription.created_by)} subscribed this channel to {shown}"
     how = (
-        "An incident is one message here, which I edit until it is over. "
-        f"{code(f'{command} subscriptions', COMMAND_CHARS)} shows what is subscribed, "
-        f"{code(f'{command} unsubscribe', COMMAND_CHARS)} ends it."
+        "I post one message per incident and update it until it's resolved. "
+        f"{code(f'{command} subscriptions', COMMAND_CHARS)} lists subscriptions, "
+        f"{code(f'{command} unsubscribe', COMMAND_CHARS)} removes this one."
     )
     wish = escape(describe_wish(subscription))
     return Message(f"{lead}: {wish}.", (section(f"{lead}:\n{wish}"), context(how)))
@@ -52,14 +52,14 @@ def subscriptions_message(rows: Sequence[tuple[Subscription, str]], now: datetim
     """List a channel's subscriptions, each with a button that ends it."""
     if not rows:
         example = code(f"{command} subscribe all", COMMAND_CHARS)
-        text = f"This channel has no subscriptions. {example} tells it what fails and what recovers."
+        text = f"This channel has no subscriptions. {example} posts what fails and what recovers."
         return Message(text, (section(text),))
     lead = f"This channel has {counted(len(rows), 'subscription')}."
     drawn = [_row(subscription, name, now) for subscription, name in rows[:LISTED]]
     while json_chars(block for row in drawn for block in row) > LIST_CHARS:
         drawn.pop()
     hidden = len(rows) - len(drawn)
-    rest = f"and {hidden:,} more: {code(f'{command} unsubscribe all', COMMAND_CHARS)} ends them all, too"
+    rest = f"and {hidden:,} more: {code(f'{command} unsubscribe all', COMMAND_CHARS)} removes them all"
     more = [context(rest)] if hidden else []
     return Message(lead, (section(lead), *(block for row in drawn for block in row), *more))
 
@@ -81,9 +81,9 @@ def paused_message(subscription: Subscription, name: str, *, command: str) -> Me
     shown = escape(clip(one_line(name), NAME_CHARS))
     reason = PAUSED[subscription.paused or PauseReason.REMOVED]
     text = (
-        f"⏸️ Your subscription of <#{subscription.channel_id}> to {shown} is paused: {reason}. Nothing is told there "
-        "until I can post again: then it goes on by itself. To move it, type "
-        f"{code(f'{command} subscribe', COMMAND_CHARS)} in another channel."
+        f"⏸️ Your subscription of <#{subscription.channel_id}> to {shown} is paused: {reason}. It will resume "
+        "automatically once I can post there again. To use another channel, run "
+        f"{code(f'{command} subscribe', COMMAND_CHARS)} there."
     )
     return Message(text, (section(text),))
 
@@ -91,5 +91,5 @@ def paused_message(subscription: Subscription, name: str, *, command: str) -> Me
 def resumed_message(names: Sequence[str]) -> Message:
     """Say in a channel that its subscriptions are awake again."""
     shown = listed(names, lambda name: escape(clip(one_line(name), NAME_CHARS)))
-    text = f"▶️ I can post here again, so this channel's subscriptions go on: {shown}."
+    text = f"▶️ I can post here again; this channel's subscriptions have resumed: {shown}."
     return Message(text, (section(text),))

@@ -21,7 +21,7 @@ SKEW_FINE_S: Final = 60.0
 def judge_scopes(team: str, granted: Collection[str], needed: Collection[str]) -> Finding:
     """Compare the scopes that the token has with those that the bot needs."""
     if not granted:  # no token is without any: the header was lost on the way
-        return unknown(f"SLACK_BOT_TOKEN: valid in {team}; Slack did not say with which scopes")
+        return unknown(f"SLACK_BOT_TOKEN: valid in {team}; Slack didn't say with which scopes")
     missing = ", ".join(sorted(set(needed) - set(granted)))
     if "users:read" in needed and "users:read" not in granted:
         return wrong(
@@ -63,36 +63,36 @@ def judge_rights(runs: Sequence[SyncRun], now: datetime) -> Finding:
     for run in runs:
         if run.accepted_at:
             ago = duration((now - run.accepted_at).total_seconds())
-            return fine(f"rights: FloKit accepted a sync {ago} ago, so the key can write")
+            return fine(f"write access: FloKit accepted a sync {ago} ago, so the key can write")
         if run.outcome is Outcome.ACCESS_LOST and run.attempts:
             ago = duration((now - (run.ended_at or run.requested_at)).total_seconds())
             return wrong(
-                f"rights: FloKit refused a sync {ago} ago ({run.reason or 'no reason given'}); set a read-write key in "
-                "FLOKIT_SYNC_API_KEY, from FloKit → Settings → API Keys"
+                f"write access: FloKit refused a sync {ago} ago ({run.reason or 'no reason given'}); set a read-write "
+                "key in FLOKIT_SYNC_API_KEY, from FloKit → Settings → API Keys"
             )
-    return unknown("rights: whether the key can write only a sync shows, and none was asked for yet")
+    return unknown("write access: unknown until the first sync")
 
 
 def judge_conversation(conversation: Conversation | None) -> Finding:
     """Say whether the bot can post and read where it was asked."""
     if conversation is None:
-        return wrong("here: I cannot see this channel; /invite me, or outcomes come as direct messages")
+        return wrong("here: I can't see this channel; /invite me, or I'll send outcomes as DMs")
     if conversation.is_direct:
         return fine("here: a direct message")
     if conversation.is_archived:
         return wrong("here: the channel is archived, so nothing can be posted; unarchive it or use another")
     if conversation.is_member:
-        return fine("here: I am a member of this channel")
+        return fine("here: I'm a member of this channel")
     if conversation.is_private:
-        return wrong("here: I am not a member of this private channel; /invite me")
-    return fine("here: a public channel that I can post in; /invite me, so that I can read it after a crash, too")
+        return wrong("here: I'm not a member of this private channel; /invite me")
+    return fine("here: a public channel I can post in; /invite me so that I can also read it after a crash")
 
 
 def judge_socket(problem: str, age_s: float | None) -> Finding:
     """Say how the connection to Slack is."""
     if problem:
         return wrong(
-            f"socket: {problem}; it is opened anew by itself, look for socket_rebuilt in the log if that goes on"
+            f"socket: {problem}; the bot reconnects automatically; if this persists, check the log for socket_rebuilt"
         )
     return fine(f"socket: open for {duration(age_s)}" if age_s is not None else "socket: open")
 
@@ -100,7 +100,9 @@ def judge_socket(problem: str, age_s: float | None) -> Finding:
 def judge_webhooks(last_at: datetime | None, now: datetime) -> Finding:
     """Say when FloKit's last webhook came to this process."""
     if last_at is None:
-        return unknown("webhook: none since this process began; without them the bot looks by itself, a little later")
+        return unknown(
+            "webhook: none since this process started; the bot checks in the background anyway, a little later"
+        )
     return fine(f"webhook: the last one came {duration((now - last_at).total_seconds())} ago")
 
 

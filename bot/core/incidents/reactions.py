@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Snooze:
-    """Somebody wants quiet about an incident, in one channel. ``until`` is None for "until it has recovered"."""
+    """Somebody wants quiet about an incident, in one channel. ``until`` is None for "until it recovers"."""
 
     by: Person
     until: datetime | None = None

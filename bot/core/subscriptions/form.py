@@ -62,11 +62,11 @@ def read_form(values: object, private_metadata: object) -> Filled | Wrong:
     """
     channel_id, asked_id = read_metadata(private_metadata)
     if not (channel_id and asked_id):
-        return Wrong({WHAT: "This form was made by another version of the bot: open it again."})
+        return Wrong({WHAT: "This form is from a different version of the bot. Open it again."})
     news = [one for one in _chosen(values, NEWS) if one in set(News)]
     days = next(iter(_chosen(values, DAYS)), NO_DIGEST)
     if not news and days not in ("weekdays", "daily"):
-        return Wrong({NEWS: "Choose some news, or a digest below: otherwise there is nothing to tell."})
+        return Wrong({NEWS: "Choose at least one kind of notification, or a digest below."})
     words = [_target(next(iter(_chosen(values, WHAT)), ALL)), ", ".join(news) if news else "digest only"]
     if days in ("weekdays", "daily"):
         words.append(f"digest {_time(values)} {days}")

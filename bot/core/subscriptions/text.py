@@ -23,7 +23,7 @@ def describe_wish(subscription: Subscription) -> str:
     parts = (
         _news(subscription.news),
         f"digest {describe(subscription.digest)}" if subscription.digest else "",
-        "another failure within an incident is shown in the channel, too"
+        "a different error within an incident is posted to the channel, too"
         if subscription.style is Style.BROADCAST
         else "",
         _mentions(subscription.mention),
