@@ -193,19 +193,19 @@ class Subscriptions:
         async with self._database.begin() as connection:
             await hold_audience(connection, self._database, self._team_id)
             there = await self._hold(connection, channel_id)
-            awake = [one for one in there if one.paused is None]
-            for subscription in awake:
-                await self._save(connection, replace(subscription, paused=reason))
+            paused = [replace(one, paused=reason) for one in there if one.paused is None]
+            for subscription in paused:
+                await self._save(connection, subscription)
             await drop_unposted(connection, self._team_id, channel_id)
-            for subscription in awake:
+            for subscription in paused:
                 await audit.add(connection, of_subscription(subscription, Deed.PAUSE, NOBODY, now, PAUSED[reason]))
                 person = Address(self._team_id, user_id=subscription.created_by.id)
                 data = codec.dump_message(tell(subscription))
                 await outbox.add_row(connection, OutboxKind.NOTE, person, now, data=data)
-            for subscription in awake:
+            for subscription in paused:
                 await timers.drop(connection, TimerKind.DIGEST, subscription.id)
             await homes.changed(connection, self._database, self._team_id, now)
-        return len(awake)
+        return len(paused)
 
     async def _hold(self, connection: Transaction, channel_id: str) -> list[Subscription]:
         """Read the subscriptions of a channel in the order of their ids, and hold them still."""
@@ -300,13 +300,16 @@ class Subscriptions:
             await timers.finish(connection, claim, next_at)
 
     async def _save_digested(self, connection: Transaction, subscription: Subscription) -> None:
-        """Note when a digest was sent, and nothing else: somebody may have changed the rest while it was made."""
+        """Note when a digest was sent, and a time zone that was learned: the rest may have been changed meanwhile."""
         query = select(subscriptions.c.data).where(subscriptions.c.id == subscription.id)
         data = await connection.scalar(query.with_for_update(key_share=True))
         current = codec.load_subscription(data) if data else None
-        if current is None or current.paused or current.digest != subscription.digest:
+        digest, made_for = current and current.digest, subscription.digest
+        if digest and made_for and not digest.zone:
+            digest = replace(digest, zone=made_for.zone)
+        if current is None or current.paused or digest != made_for:
             raise ClaimLost(f"subscription {subscription.id} was changed while its digest was made")
-        await self._save(connection, replace(current, digested_at=subscription.digested_at))
+        await self._save(connection, replace(current, digest=digest, digested_at=subscription.digested_at))
 
     async def _save(self, connection: Transaction, subscription: Subscription) -> None:
         await connection.execute(
