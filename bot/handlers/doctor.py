@@ -117,7 +117,7 @@ class Diagnosis:
         except TimeoutError:
             return [unknown(f"{name}: no answer within {self._within_s:g} s")]
         except Exception as error:  # noqa: BLE001 - whatever is wrong, the rest is still found out
-            log.warning("not_found_out", part=name, error=type(error).__name__)
+            log.warning("probe_failed", part=name, error=type(error).__name__)
             return [unknown(f"{name}: check failed ({type(error).__name__})")]
 
     async def _look_at_settings(self) -> list[Finding]:

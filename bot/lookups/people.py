@@ -115,7 +115,7 @@ class People:
         except SlackError as error:
             if error.retryable:
                 raise
-            log.warning("person_not_told", user_id=user_id, code=error.code)
+            log.warning("user_lookup_denied", user_id=user_id, code=error.code)
             return self._note_unknown(user_id, error.code)
 
     async def learn_group(self, group_id: str) -> Group:
@@ -129,7 +129,7 @@ class People:
         except SlackError as error:
             if error.retryable:
                 raise
-            log.warning("group_not_told", group_id=group_id, code=error.code)
+            log.warning("group_lookup_denied", group_id=group_id, code=error.code)
             why = _why_unknown(error.code, "usergroups:read", f"the members of {group_id}")
             group = Group(unknown=f"I can't tell which user groups you're in: {why}")
             self._unknown_groups[group_id] = group

@@ -90,7 +90,7 @@ class Housekeeper:
         """Warn, once for each number, when more sockets are open than there are replicas: some clicks go elsewhere."""
         open_sockets = self._connections() or 0
         if open_sockets > alive and open_sockets != self._warned_of:
-            log.warning("strange_connections", connections=open_sockets, replicas=alive)
+            log.warning("unexpected_socket_count", connections=open_sockets, replicas=alive)
         self._warned_of = open_sockets if open_sockets > alive else 0
 
     def _look_for_others(self, alive: int) -> None:

@@ -244,7 +244,7 @@ class Sender:
         else:
             return  # nobody posted it since: it will be found, and recorded
         if recorded != ts:
-            log.warning("taken_back", ts=ts, recorded=recorded)
+            log.warning("duplicate_deleted", ts=ts, recorded=recorded)
             await self._slack.delete(channel_id, ts)
 
     async def _settle_doubt(self, item: OutboxItem, channel_id: str) -> bool:
@@ -292,7 +292,7 @@ class Sender:
     async def _remedy(self, item: OutboxItem, message: Message, error: SlackError) -> None:
         """Do what helps against a refusal; never the same thing again at once."""
         if error.code == PACED:
-            log.debug("waits_for_its_turn", kind=item.kind)
+            log.debug("rate_paced", kind=item.kind)
         else:
             log.warning("slack_refused", kind=item.kind, code=error.code, error=str(error), failures=item.failures)
         match error:
@@ -315,7 +315,7 @@ class Sender:
                 await self._on_closed(item.channel_id or "", PauseReason.ARCHIVED if archived else PauseReason.REMOVED)
             case SlackNoAccess() | SlackArchived() if item.ts:
                 # An edit only, where we can write no more: an outcome is a message of its own, and goes to the person.
-                log.warning("message_left_as_it_is", kind=item.kind, code=error.code)
+                log.warning("message_not_updated", kind=item.kind, code=error.code)
                 await self._store.give_up(item)
             case SlackNoAccess() | SlackArchived():
                 await self._go_direct(item, message)

@@ -104,7 +104,7 @@ class Watcher:
         try:
             await flokit.fetch_integrations(priority=Priority.BACKGROUND, max_age_s=0)
         except FlokitError as error:  # says nothing about the integrations: nothing to tell
-            log.info("not_looked", error=str(error))
+            log.info("background_check_failed", error=str(error))
         again_at = await self._weigh()
         wanted = any(one.paused is None for one in await self._subscriptions.all())
         next_at = self._clock() + timedelta(seconds=self._every_s)

@@ -68,7 +68,7 @@ async def test_more_sockets_than_replicas_are_warned_about_once(keep_house):
     with capture_logs() as logs:
         await house.beat()
         await house.beat()
-    assert logs == [{"event": "strange_connections", "log_level": "warning", "connections": 2, "replicas": 1}]
+    assert logs == [{"event": "unexpected_socket_count", "log_level": "warning", "connections": 2, "replicas": 1}]
 
 
 @pytest.mark.parametrize("connections", [None, 0, 1, 2])

@@ -100,7 +100,7 @@ async def test_an_app_without_the_scope_for_groups(tmp_path):
         assert "Only the crew syncs Adjust" in await refused(world, panel, "int_a", "UCLEO")
         await world.press(panel, "flokit_resync", "int_s", user="UBEN")
         assert await world.outcomes(panel["ts"])
-        assert [entry for entry in world.log if entry["event"] == "group_not_told"]
+        assert [entry for entry in world.log if entry["event"] == "group_lookup_denied"]
 
 
 async def test_a_cooldown_tells_when_and_may_be_overridden(tmp_path):
