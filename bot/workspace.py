@@ -213,7 +213,7 @@ def build_workspace(
             Worker(
                 "responder",
                 claim=store.claim_requests,
-                work=Responder(actions, telemetry=telemetry).answer,
+                work=Responder(actions, store, clock=clock, telemetry=telemetry).answer,
                 next_due_at=store.next_request_at,
                 bell=database.bells[Work.REQUESTS],
                 clock=clock,

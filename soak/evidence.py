@@ -116,7 +116,7 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The resident memory of one process of the bot."""
+    """The resident memory of one process of the bot. ``at`` counts on when the world's clock is moved."""
 
     replica: str
     pid: int

@@ -121,7 +121,7 @@ class Replica:
         if pid is None or not statm.exists():
             return
         pages = int(statm.read_text().split()[1])
-        self.samples.append(Sample(self.name, pid, self._now(), pages * os.sysconf("SC_PAGE_SIZE") / 2**20))
+        self.samples.append(Sample(self.name, pid, time.monotonic(), pages * os.sysconf("SC_PAGE_SIZE") / 2**20))
 
     @property
     def webhook_url(self) -> str:

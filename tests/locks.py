@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from sqlalchemy import Delete, Insert, Select, Update, event
+from sqlalchemy import CTE, Delete, Insert, Select, Update, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter
@@ -77,6 +77,7 @@ def judge(held, statement, rows):
     if isinstance(statement, Update | Delete):
         if statement.table.name in ONLY_PURGED and is_a_delete(statement) and not locking:
             wrong.append(f"deletes from {statement.table.name}: only the retention may, and waits for nobody")
+        wrong += judge_claims(statement, locking)
         if not locking and statement.whereclause is not None and not is_by_key(statement):
             wrong.append(f"writes several rows of {statement.table.name} in any order")
     if tables == {"timers"} and not locking:
@@ -103,6 +104,16 @@ def judge_select(select):
     if table.name in ONLY_PURGED and not how.key_share:
         wrong.append(f"locks {table.name} so that foreign keys wait for it")
     return wrong
+
+
+def judge_claims(statement, locking):
+    """Who takes a limited number of rows does so in a WITH: PostgreSQL may run a subquery again, and take others."""
+    once = [one.element for one in visitors.iterate(statement) if isinstance(one, CTE)]
+    return [
+        f"takes rows of {tables_of(select)[0].name} in a subquery that may run twice"
+        for select in locking
+        if select._limit_clause is not None and not any(select is one for one in once)
+    ]
 
 
 def judge_parents(held, table, rows):

@@ -54,13 +54,14 @@ class Circuit:
         Raises:
             FlokitAway: FloKit is away, and somebody else asked a moment ago; nothing was sent.
         """
-        self._admit(priority)
+        is_probe = self._admit(priority)
         try:
             yield
         except FlokitRateLimited:
             raise  # says nothing about whether FloKit is there: it may have been our own budget
         except FlokitUnreachable:
-            self._note_failure()
+            if is_probe or not self.is_open:  # what was asked before it opened says nothing new
+                self._note_failure()
             raise
         except FlokitError:
             self._note_answer()
@@ -68,11 +69,14 @@ class Circuit:
         else:
             self._note_answer()
         finally:
-            self._probing = False
+            if is_probe:
+                self._probing = False
 
-    def _admit(self, priority: Priority) -> None:
+    def _admit(self, priority: Priority) -> bool:
+        """Let a request pass, or raise; tell whether it is the one that asks whether FloKit is back."""
         now = self._clock()
-        if self.is_open:
+        is_probe = self.is_open
+        if is_probe:
             next_at = (
                 min(self._next_at, self._asked_at + PERSON_PAUSE_S) if priority is Priority.CLICK else self._next_at
             )
@@ -85,6 +89,7 @@ class Circuit:
                 )
             self._probing = True
         self._asked_at = now
+        return is_probe
 
     def _note_failure(self) -> None:
         self._failures += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -11,25 +13,59 @@ from bot.observability.telemetry import SILENT, following
 from bot.store.ids import new_id
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
+
     from bot.core.requests import Request
     from bot.handlers.requests import Actions
     from bot.observability.telemetry import Telemetry
-    from bot.store.store import RequestClaim
+    from bot.store.store import RequestClaim, Store
 
 log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS: Final = 3
 
+RENEWED_AT: Final = 1 / 3
+"""The share of a lease after which it is renewed: two tries may fail before it ends."""
+
 
 class Responder:
     """Does saved requests; one that fails unexpectedly is apologised for, under an id that is in the log."""
 
-    def __init__(self, actions: Actions, *, telemetry: Telemetry = SILENT) -> None:
+    def __init__(
+        self, actions: Actions, store: Store, *, clock: Callable[[], datetime], telemetry: Telemetry = SILENT
+    ) -> None:
         self._actions = actions
+        self._store = store
+        self._clock = clock
         self._telemetry = telemetry
+        self._in_hand: set[str] = set()
 
     async def answer(self, claim: RequestClaim) -> None:
-        """Answer one request."""
+        """Answer one request, unless this process is just doing so: then its lease ended, and the claim renewed it."""
+        if claim.request.id not in self._in_hand:
+            async with self._holding(claim.request.id):
+                await self._answer(claim)
+
+    @contextlib.asynccontextmanager
+    async def _holding(self, request_id: str) -> AsyncIterator[None]:
+        """Renew the lease until the work is done: two slow look-ups at Slack take longer than it lasts."""
+        self._in_hand.add(request_id)
+        renewing = asyncio.create_task(self._keep_renewing(request_id))
+        try:
+            yield
+        finally:
+            self._in_hand.discard(request_id)
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _keep_renewing(self, request_id: str) -> None:
+        while True:
+            await asyncio.sleep(self._store.lease_s * RENEWED_AT)
+            with contextlib.suppress(StoreUnavailable):  # the next try comes before the lease ends
+                await self._store.renew_request(request_id, self._clock())
+
+    async def _answer(self, claim: RequestClaim) -> None:
         request = claim.request
         origin = request.origin
         with following(

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
 
 async def on_opened(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
-    """Save that somebody opened theirs, then ack; it is drawn soon."""
+    """Save that somebody opened theirs, then ack; it is drawn soon.
+
+    What can't be saved isn't acked: Slack sends events again.
+    """
     request = parse_home_event(body, reception.team_id, reception.clock())
-    if request:
-        await reception.take(request)
+    if request and await reception.take(request):
+        return
     await ack()

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 
 from bot.core.budget import BUSY_S, MAX_PAUSE_S, PER_MINUTE, Priority, refusal, slots_of
 from bot.store.locks import once
+from bot.store.locks import once
 from bot.store.tables import budget
 from bot.store.transactions import retried
 
@@ -54,7 +55,7 @@ class SharedBudget:
         async with self._database.begin() as connection:
             taken = await connection.execute(
                 update(budget)
-                .where(budget.c.team_id == self._team_id, budget.c.slot == free.scalar_subquery())
+                .where(budget.c.team_id == self._team_id, budget.c.slot == once(free).scalar_subquery())
                 .values(free_at=now + timedelta(seconds=BUSY_S), held=False)
             )
             if taken.rowcount == 1:

@@ -190,6 +190,17 @@ class Store:
                 .values(due_at=due_at, lease_until=None, attempts=0)
             )
 
+    @retried
+    async def renew_request(self, request_id: str, now: datetime) -> None:
+        """Keep a request that takes long; one that another process took over stays with that one."""
+        async with self._database.begin() as connection:
+            await connection.execute(
+                update(requests)
+                .where(requests.c.id == request_id, requests.c.lease_owner == self._owner)
+                .where(requests.c.lease_until.is_not(None))
+                .values(lease_until=now + timedelta(seconds=self.lease_s))
+            )
+
     # Messages to send
 
     @retried

@@ -160,12 +160,12 @@ class Follower:
     async def _follow(self, claim: RunClaim, overview: Overview | None) -> None:
         run = claim.run
         with following(self._telemetry, "follow", run.cause, run_id=run.id, integration_id=run.integration_id):
-            await self._step_safely(claim, overview)
+            await self._safely(claim, partial(self._step, claim, overview))
 
-    async def _step_safely(self, claim: RunClaim, overview: Overview | None) -> None:
-        """Take the step; a fault of ours is shown with its id, and must not end the watch."""
+    async def _safely(self, claim: RunClaim, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Take a step under a claim; a fault of ours is shown with its id, and must not end the watch."""
         try:
-            await self._step(claim, overview)
+            await step()
         except (StoreUnavailable, ClaimLost):
             raise
         except Exception:
@@ -183,19 +183,23 @@ class Follower:
             return
         decision = self._decide(run, seen)
         if decision.run.phase is Phase.TRIGGER:
-            claim, decision = await self._attempt(claim, decision.run)
-        await self._save(claim, decision)
+            claim = await self._save_attempt(claim, decision.run)
+            await self._safely(claim, partial(self._attempt, claim))  # the claim from before can't save any more
+        else:
+            await self._save(claim, decision)
 
-    async def _attempt(self, claim: RunClaim, run: SyncRun) -> tuple[RunClaim, Decision]:
-        """Send the POST, once its attempt is saved: whoever finds the run after a crash knows that it may be out."""
+    async def _save_attempt(self, claim: RunClaim, run: SyncRun) -> RunClaim:
+        """Save that a POST is about to be sent: whoever finds the run after a crash knows that it may be out."""
         now = self._clock()
-        attempted = attempt(run, now)
-        claim = await self._store.save(claim, Decision(attempted, now), now, keep_claim=True)
+        return await self._store.save(claim, Decision(attempt(run, now), now), now, keep_claim=True)
+
+    async def _attempt(self, claim: RunClaim) -> None:
+        """Send the POST, and save what its reply means."""
         if self._clock() >= claim.lease_until:  # this process stood still: another may have taken over
             raise ClaimLost("the lease ended before the POST")
-        reply = await self._trigger(attempted)
-        log.info("sync_triggered", reply=type(reply).__name__, attempt=attempted.attempts)
-        return claim, self._decide(attempted, reply)
+        reply = await self._trigger(claim.run)
+        log.info("sync_triggered", reply=type(reply).__name__, attempt=claim.run.attempts)
+        await self._save(claim, self._decide(claim.run, reply))
 
     def _decide(self, run: SyncRun, observation: Observation) -> Decision:
         with self._telemetry.tracer.span("decide", about={"observation": type(observation).__name__}):

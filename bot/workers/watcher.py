@@ -1,6 +1,7 @@
 """Looks at FloKit in the background, and weighs every look that anybody makes. It tells nobody: the outbox does.
 
-What was seen waits in memory only until the database took it: should that be lost, the next look brings it again.
+What was seen, and hints, wait in memory only until the database took them: should they be lost, the next look brings
+what they were about.
 """
 
 from __future__ import annotations
@@ -113,8 +114,12 @@ class Watcher:
     async def _follow_hint(self) -> None:
         if not self._hinted:
             return
-        self._hinted = False
-        await self._timers.put(TimerKind.WATCH, self._team_id, self._team_id, self._next_beat())
+        self._hinted = False  # first: a hint that comes while this one is saved must not be taken for it
+        try:
+            await self._timers.put(TimerKind.WATCH, self._team_id, self._team_id, self._next_beat())
+        except StoreUnavailable:
+            self._hinted = True
+            raise
 
     def _next_beat(self) -> datetime:
         """Return the end of this second: replicas that hear of the same storm ask for one look."""

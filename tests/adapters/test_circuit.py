@@ -88,6 +88,30 @@ def test_only_one_asks_whether_it_is_back(world):
         assert not world.ask(priority=Priority.CLICK)
 
 
+def test_a_straggler_ends_no_probe_of_another(world):
+    """A request that was admitted before the outage doesn't let a second probe through when it ends."""
+    straggler = world.circuit.asking(Priority.FOLLOW_UP)
+    straggler.__enter__()
+    world.break_down()
+    world.clock.advance(FIRST_PAUSE_S)
+    with world.circuit.asking(Priority.FOLLOW_UP):
+        straggler.__exit__(FlokitNoReply, FlokitNoReply("Nothing."), None)
+        world.clock.advance(LONGEST_PAUSE_S)
+        assert not world.ask()
+    assert world.ask()
+
+
+def test_stragglers_make_no_pause_longer(world):
+    """Many requests that fail after the circuit opened count as one outage: only probes make the pause longer."""
+    stragglers = [world.circuit.asking(Priority.FOLLOW_UP) for _ in range(3 * OPENS_AFTER)]
+    for one in stragglers:
+        one.__enter__()
+    for one in stragglers:
+        one.__exit__(FlokitNoReply, FlokitNoReply("Nothing."), None)
+    world.clock.advance(FIRST_PAUSE_S)
+    assert world.ask()
+
+
 def test_a_person_need_not_wait_for_the_pause(world):
     """A click asks once a second, however long the pause of the others is."""
     world.break_down()

@@ -130,7 +130,8 @@ async def test_a_request_that_cannot_be_answered_is_apologised_for(make):
 
     actions = SimpleNamespace(answer=breaks_soon, apologise=apologise)
     with capture_logs() as logs:
-        await Responder(actions).answer(SimpleNamespace(request=make.command(), attempts=1))
+        responder = Responder(actions, SimpleNamespace(lease_s=10), clock=make.clock)
+        await responder.answer(SimpleNamespace(request=make.command(), attempts=1))
     assert set(told) == logged_ids(logs)
     assert {line["error_id"] for line in logs} == set(told)
 

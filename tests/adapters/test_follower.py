@@ -282,6 +282,23 @@ async def test_a_fault_of_ours_stays_with_its_run(follow):
     assert [run.phase for run in runs] == [Phase.WATCHING] * 3
 
 
+async def test_a_fault_after_the_attempt_was_saved_is_told_at_once(follow, make, monkeypatch):
+    """A fault of the bot between the saved attempt and its reply is in the thread, and the run is looked at soon."""
+
+    async def baffle(*_, **__):
+        raise ArithmeticError("a fault of the bot")
+
+    monkeypatch.setattr(follow.flokit, "trigger_sync", baffle)
+    await follow.click(follow.store, make, make.press(), integration="int_0")
+    [batch] = await follow.follower.claim(make.clock.now, 50)
+    with capture_logs() as logs:
+        await follow.follower.follow(batch)
+    [run] = await follow.runs(batch)
+    [failed] = [line for line in logs if line["event"] == "run_failed"]
+    assert (run.fault_id, run.phase, run.attempts) == (failed["error_id"], Phase.CONFIRMING, 1)
+    assert await follow.claim_all(in_s=5)  # its lease would have ended after ten
+
+
 async def test_without_a_database_nothing_is_decided(follow, monkeypatch):
     """What cannot be saved is left to whoever finds it when its lease ends."""
     await follow.begin(2)

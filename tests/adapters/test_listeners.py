@@ -20,7 +20,7 @@ from bot.handlers.permits import Permits
 from bot.handlers.requests import Actions
 from bot.handlers.status import Looks
 from bot.handlers.syncs import Syncs
-from bot.listeners import buttons, commands, events
+from bot.listeners import buttons, commands, events, home
 from bot.listeners.payloads import first_action, parse_command_payload, parse_message_event, parse_press_payload
 from bot.listeners.reception import IN_DOUBT, NOT_SAVED, Reception
 from bot.lookups.integrations import Knowledge
@@ -375,6 +375,13 @@ async def test_direct_message_while_the_store_is_away(closed, local_slack):
     await events.on_message(Ack(), event_body(), closed)
     await asyncio.gather(*closed._answers)
     assert [message["text"] for message in local_slack.messages("D0ANA")] == [NOT_SAVED]
+
+
+async def test_a_home_that_cannot_be_saved_is_opened_again(closed, local_slack):
+    """While nothing can be saved, an opened App Home isn't acked, so that Slack sends the event again."""
+    ack = Ack()
+    await home.on_opened(ack, event_body(type="app_home_opened", user="UANA", tab="home"), closed)
+    assert ack.calls == []
 
 
 async def test_unreadable_button(reception, sqlite_store, local_slack):

@@ -14,7 +14,7 @@ from bot.observability.telemetry import Telemetry
 from bot.store import locks
 from bot.store.bell import Work
 from bot.store.database import Database
-from bot.store.locks import LOCK_ORDER, in_order
+from bot.store.locks import LOCK_ORDER, chosen, in_order
 from bot.store.tables import alerts, metadata, outbox, panels, runs, timers
 from bot.store.transactions import TRIES, retried
 from tests.locks import Transaction, judge
@@ -63,6 +63,14 @@ def test_several_rows_are_written_in_order():
     many = outbox.update().values(due_at=None)
     assert wrong(many.where(outbox.c.run_id == "r")) == ["writes several rows of outbox in any order"]
     assert wrong(many.where(in_order(outbox, outbox.c.run_id == "r"))) == []
+
+
+def test_a_claim_takes_its_rows_once():
+    """A claim whose limit stands in a plain subquery may take more than its limit, and is refused."""
+    due = select(timers.c.id).where(timers.c.due_at.is_not(None)).limit(5).with_for_update(skip_locked=True)
+    claim = timers.update().values(owner="me")
+    assert wrong(claim.where(chosen(timers, due))) == []
+    assert wrong(claim.where(timers.c.id.in_(due))) == ["takes rows of timers in a subquery that may run twice"]
 
 
 def test_timers_are_put_in_order():

@@ -78,6 +78,19 @@ async def test_expired_lease_is_taken_over(open_store, make, clock):
     assert claim.attempts == 2
 
 
+async def test_a_renewed_lease_is_not_taken_over(open_store, make, clock):
+    """A request whose lease is renewed stays with its holder; nobody renews what another has taken over."""
+    request = make.command()
+    holder, other = open_store("a"), open_store("b")
+    await holder.add_request(request)
+    await holder.claim_requests(clock.now, 5)
+    await holder.renew_request(request.id, clock.advance(6))
+    assert await other.claim_requests(clock.advance(6), 5) == []
+    assert await other.claim_requests(clock.advance(4), 5)
+    await holder.renew_request(request.id, clock.advance(6))
+    assert await holder.claim_requests(clock.advance(4), 5)
+
+
 async def test_finished_request_is_over(store, make, clock):
     """A finished request is not handed out, and a late redelivery of it is still recognised."""
     request = make.command()

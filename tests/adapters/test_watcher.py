@@ -218,3 +218,23 @@ async def test_what_was_seen_while_the_database_was_away_is_weighed_later(bench,
         await bench.watcher._weigh()
     await bench.watcher._weigh()
     assert [look.integrations for look in bench.incidents.given] == [(FAILING,)]
+
+
+async def test_a_hint_outlives_a_database_that_is_away(bench, monkeypatch):
+    """A webhook that was accepted while nothing could be saved causes its look once the database is back."""
+    saved, tries = bench.timers.put, asyncio.Semaphore(0)
+
+    async def away(*_):
+        tries.release()
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr("bot.workers.watcher.AWAY_S", 0)
+    monkeypatch.setattr(bench.timers, "put", away)
+    async with bench.running():
+        bench.watcher.hint()
+        await tries.acquire()
+        await asyncio.wait_for(tries.acquire(), 5)
+        monkeypatch.setattr(bench.timers, "put", saved)
+        async with asyncio.timeout(5):
+            while await bench.due_in_s() is None:
+                await asyncio.sleep(0)
