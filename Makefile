@@ -1,4 +1,4 @@
-# `make run` and `make test` need nothing but Python ≥ 3.11 and make.
+# `make run` and `make test` need only Python 3.11 or newer and make.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,43 +11,43 @@ DATABASE ?= both
 .DEFAULT_GOAL := run
 .PHONY: run test fuzz soak bench lint format picture lock clean
 
-run: $(VENV)/run.stamp  ## connect to Slack when .env has its tokens, the sandbox otherwise
+run: $(VENV)/run.stamp  ## connect to Slack if .env has its tokens, otherwise start the sandbox
 	$(BIN)/flokit-bot run --or-sandbox
 
-test: $(VENV)/dev.stamp  ## all tests
+test: $(VENV)/dev.stamp  ## run all tests
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-fuzz: $(VENV)/dev.stamp  ## everything that is open to the outside, for MINUTES=1 in all
+fuzz: $(VENV)/dev.stamp  ## send hostile input to everything reachable from outside, for MINUTES=1 in all
 	FUZZ_SECONDS=$$(($(MINUTES) * 60 / 10)) FUZZ_REPORT=fuzz.txt $(BIN)/pytest tests/fuzz
 	@cat fuzz.txt && rm fuzz.txt
 
-soak: $(VENV)/dev.stamp  ## a storm: MINUTES=1 SEED= REPLICAS=3 DATABASE=both (sqlite, postgresql)
+soak: $(VENV)/dev.stamp  ## crashes, faults and clicks: MINUTES=1 SEED= REPLICAS=3 DATABASE=both (sqlite, postgresql)
 	$(BIN)/python -m soak --minutes $(or $(MINUTES),1) --replicas $(REPLICAS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
 
-bench: $(VENV)/dev.stamp  ## what is measured, against what: ROWS=acks,delay (all but sizes by default; guard is CI's) MINUTES=4 FULL=1
+bench: $(VENV)/dev.stamp  ## measure speed and cost: ROWS=acks,delay (default: all but sizes; CI runs guard) MINUTES=4 FULL=1
 	$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FULL),--full)
 
-lint: $(VENV)/dev.stamp  ## what CI refuses
+lint: $(VENV)/dev.stamp  ## run the linters and type checks of CI
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-picture: $(VENV)/dev.stamp  ## take the README's pictures anew (needs chromium)
+picture: $(VENV)/dev.stamp  ## take the screenshots in docs/images (needs chromium)
 	$(BIN)/pytest tests/scenarios/test_browser.py -k 'main_job or incident'
 	mkdir -p docs/images
 	cp artifacts/thread.png artifacts/incident.png docs/images/
 
-format: $(VENV)/dev.stamp  ## let the formatter have its way
+format: $(VENV)/dev.stamp  ## fix formatting and imports
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lock: $(VENV)/dev.stamp  ## pin the dependencies anew (needs uv)
+lock: $(VENV)/dev.stamp  ## update the pinned dependencies (needs uv)
 	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
 	uv pip compile pyproject.toml --extra build --extra dev --extra otel --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet --constraint requirements.lock --output-file requirements-dev.lock
 
-clean:  ## remove what the other targets made
+clean:  ## remove everything the other targets created
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis artifacts
 
 $(VENV)/bin/python:
