@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from local_slack.newest import Newest
 from local_slack.payloads import event_payload
 
 if TYPE_CHECKING:
@@ -80,13 +81,19 @@ class Courier:
         note_envelope: called with each envelope when it is sent, and again when it was taken or not.
     """
 
-    def __init__(self, route: Callable[[], Route], note_envelope: Callable[[Envelope], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        route: Callable[[], Route],
+        note_envelope: Callable[[Envelope], None],
+        clock: Clock,
+        most_envelopes: int | None = None,
+    ) -> None:
         self._route = route
         self._note_envelope = note_envelope
         self._clock = clock
         self._background: set[asyncio.Task[object]] = set()
         self.event_retry_delays_s: tuple[float, ...] = EVENT_RETRY_DELAYS_S
-        self.envelopes: list[Envelope] = []
+        self.envelopes: Newest[Envelope] = Newest(most_envelopes)
 
     async def deliver(self, envelope: Envelope) -> Ack:
         """Deliver once."""

@@ -112,6 +112,10 @@ class Tokens:
             raise RefusalError("not_allowed_token_type")
 
 
+TRIGGER_REMEMBERED_S: Final = 600.0
+"""How long an old trigger is still told from an unknown one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """Whose click or command a ``trigger_id`` stands for, and from inside which view it came, if from one."""
@@ -132,7 +136,11 @@ class Triggers:
     def issue(self, user_id: str, view_id: str = "") -> str:
         """Return a new trigger id."""
         trigger_id = f"{secrets.randbelow(10**12)}.{secrets.randbelow(10**11)}.{secrets.token_hex(16)}"
-        self._issued[trigger_id] = Trigger(user_id, view_id, self._clock())
+        now = self._clock()
+        for old in [known for known, trigger in self._issued.items() if now - trigger.at > TRIGGER_REMEMBERED_S]:
+            del self._issued[old]
+            self._used.discard(old)
+        self._issued[trigger_id] = Trigger(user_id, view_id, now)
         return trigger_id
 
     def exchange(self, trigger_id: str) -> Trigger:

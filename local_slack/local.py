@@ -22,6 +22,7 @@ from local_slack.guard import NAMES, guard
 from local_slack.install import HOME_TAB, SCOPES, SUBSCRIPTIONS, Installation, LostRoots, Tokens, Triggers
 from local_slack.loopback import EXPOSED, require_loopback
 from local_slack.message_actions import MessageActions
+from local_slack.newest import Newest
 from local_slack.rates import Rates
 from local_slack.refusal import RefusalError
 from local_slack.response_url import Place, ResponseUrls
@@ -69,8 +70,15 @@ class LocalSlack:
         *,
         home_tab: bool = HOME_TAB,
         subscriptions: frozenset[str] = SUBSCRIPTIONS,
+        most_records: int | None = None,
     ) -> None:
-        self.workspace = Workspace(clock)
+        """Set up the workspace.
+
+        Args:
+            most_records: how many calls, envelopes, warnings, versions of one message and ephemeral messages of one
+                person are kept, the newest of each; None keeps them all, for a test that reads them.
+        """
+        self.workspace = Workspace(clock, most_records)
         self.installation = Installation(
             self.workspace,
             Tokens(bot_token, app_token, signing_secret),
@@ -79,6 +87,7 @@ class LocalSlack:
             Views(self.workspace.tell),
             home_tab,
             subscriptions,
+            warnings=Newest(most_records),
         )
         self.faults = Faults()
         self.rates = Rates(clock)
@@ -89,14 +98,20 @@ class LocalSlack:
         self._changes = Changes()
         self._record_listeners: list[Callable[[ApiCall | Envelope], None]] = []
         self._sockets = SocketMode(self._note_connections)
-        self._courier = Courier(self._route, self._note_record, clock)
+        self._courier = Courier(self._route, self._note_record, clock, most_records)
         self.views = ViewActions(self.installation, self._courier)
         """What people do with modals and App Home."""
         self._channels = ChannelActions(self.installation, self._courier)
         self._response_urls = ResponseUrls(self.workspace, clock)
         self._messages = MessageActions(self.installation, self._courier, self._new_response_url)
         self._web_api = WebApi(
-            self.installation, self.faults, self.rates, self._response_urls, self._new_socket_url, self._note_record
+            self.installation,
+            self.faults,
+            self.rates,
+            self._response_urls,
+            self._new_socket_url,
+            self._note_record,
+            most_records,
         )
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -372,7 +387,7 @@ class LocalSlack:
         """Return the predicate's first truthy value; it is asked again at every change.
 
         Raises:
-            AssertionError: it stayed falsy; says what there was instead.
+            NotYet: it stayed falsy; says what there was instead.
         """
         return await self._changes.wait_for(predicate, timeout_s, lambda: f"{what or predicate}\n{self.dump()}")
 

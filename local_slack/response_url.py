@@ -59,7 +59,10 @@ class ResponseUrls:
     def issue(self, place: Place) -> str:
         """Return the last part of a new response URL."""
         token = secrets.token_urlsafe(18)
-        self._issued[token] = _Issued(place, self._clock())
+        now = self._clock()
+        for old in [known for known, issued in self._issued.items() if now - issued.at > LIFETIME_S]:
+            del self._issued[old]
+        self._issued[token] = _Issued(place, now)
         return token
 
     def use(self, token: str, payload: Json | None) -> None:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class NotYet(TimeoutError):
+    """What was waited for didn't come in time."""
+
+
 class Changes:
     """Says that something changed, to all who wait."""
 
@@ -26,7 +30,7 @@ class Changes:
         """Return the predicate's first truthy value.
 
         Raises:
-            AssertionError: it stayed falsy; says what ``explain`` found then.
+            NotYet: it stayed falsy; says what ``explain`` found then.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         while True:
@@ -35,7 +39,7 @@ class Changes:
             if value:
                 return value
             if asyncio.get_running_loop().time() >= deadline:
-                raise AssertionError(f"not within {timeout_s} s: {explain()}")
+                raise NotYet(f"not within {timeout_s} s: {explain()}")
             await _wait_until(upcoming, deadline)
 
 

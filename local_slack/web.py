@@ -18,6 +18,7 @@ from local_slack.arguments import Arguments
 from local_slack.faults import RESPONSE_URL, Fault, FaultKind
 from local_slack.install import TokenKind
 from local_slack.methods import METHODS, Method
+from local_slack.newest import Newest
 from local_slack.rates import READS_HISTORY
 from local_slack.refusal import RefusalError
 from local_slack.response_url import read_response
@@ -94,6 +95,7 @@ class WebApi:
         response_urls: ResponseUrls,
         open_connection: Callable[[], str],
         note_call: Callable[[ApiCall], None],
+        most_calls: int | None = None,
     ) -> None:
         self._app = app
         self._faults = faults
@@ -105,7 +107,7 @@ class WebApi:
             **METHODS,
             CONNECTIONS_OPEN: Method(lambda _app, _args: {"url": open_connection()}, tier="t3", token=TokenKind.APP),
         }
-        self.calls: list[ApiCall] = []
+        self.calls: Newest[ApiCall] = Newest(most_calls)
 
     def close(self) -> None:
         """Let go of the calls that hang."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
+from local_slack.newest import Newest
+
 Json: TypeAlias = dict[str, Any]
 Clock: TypeAlias = Callable[[], float]
 Listener: TypeAlias = Callable[[Json], None]
@@ -93,10 +95,11 @@ class Channel:
 class Workspace:
     """All that can be seen in the workspace, and who is told when it changes."""
 
-    def __init__(self, clock: Clock = time.time) -> None:
+    def __init__(self, clock: Clock = time.time, most_kept: int | None = None) -> None:
+        self._most_kept = most_kept
         self._clock = clock
         self._last_ts_us = 0
-        self._versions: dict[str, dict[str, list[Json]]] = {}
+        self._versions: dict[str, dict[str, Newest[Json]]] = {}
         self._ephemerals: dict[str, dict[str, Json]] = {}
         self._listeners: list[Listener] = []
         self.users: dict[str, User] = {}
@@ -176,7 +179,9 @@ class Workspace:
         """Store a message under a new ts. ``thread_ts`` must be the ts of a root in the channel."""
         ts = self.new_ts()
         stored = {"type": "message", **copy.deepcopy(message), "ts": ts}
-        self._versions[channel_id][ts] = [stored]
+        versions: Newest[Json] = Newest(self._most_kept)
+        versions.append(stored)
+        self._versions[channel_id][ts] = versions
         self._tell_message(channel_id, stored)
         if "thread_ts" in stored:
             self._count_replies(channel_id, stored["thread_ts"])
@@ -227,7 +232,7 @@ class Workspace:
 
     def history(self, channel_id: str, ts: str) -> list[Json]:
         """Return every version that a message has had, oldest first."""
-        return copy.deepcopy(self._versions[channel_id][ts])
+        return copy.deepcopy(list(self._versions[channel_id][ts]))
 
     def all_messages(self, channel_id: str) -> list[Json]:
         """Return roots and replies of a channel in the order of their ts."""
@@ -267,7 +272,10 @@ class Workspace:
         """Show a message to one person only; it is gone when the person reloads Slack."""
         ts = self.new_ts()
         stored = {"type": "message", **copy.deepcopy(message), "ts": ts, "channel": channel_id}
-        self._ephemerals.setdefault(user_id, {})[ts] = stored
+        shown = self._ephemerals.setdefault(user_id, {})
+        shown[ts] = stored
+        if self._most_kept is not None and len(shown) > self._most_kept:
+            self.delete_ephemeral(user_id, next(iter(shown)))
         self.tell({"type": "ephemeral", "user": user_id, "message": stored})
         return copy.deepcopy(stored)
 

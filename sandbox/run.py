@@ -12,7 +12,7 @@ from typing import Final
 from bot.core.errors import SettingsError
 from bot.core.hosts import is_loopback
 from bot.ops.web import WEBHOOK_PATH
-from local_slack import LocalSlack
+from local_slack import LocalSlack, NotYet
 from sandbox.child import BotProcess
 from sandbox.clock import WorldClock
 from sandbox.control import ControlPanel
@@ -48,6 +48,9 @@ WELCOME: Final = """
 
   Ctrl+C ends it. Nothing is kept.
 """
+
+MOST_RECORDS: Final = 2000
+"""How many calls, envelopes and versions the sandbox keeps: it runs for days."""
 
 
 def bot_settings(slack: LocalSlack, flokit: LocalFlokit, folder: Path, webhook_secret: str) -> dict[str, str]:
@@ -115,6 +118,7 @@ def make_services(clock: WorldClock) -> tuple[LocalSlack, LocalFlokit, str]:
         f"xapp-sandbox-{secrets.token_urlsafe()}",
         secrets.token_urlsafe(),
         clock=clock.time,
+        most_records=MOST_RECORDS,
     )
     flokit = LocalFlokit(clock=clock.now)
     flokit.keys = {f"flo_sandbox_{secrets.token_urlsafe()}": rights for rights in flokit.keys.values()}
@@ -124,6 +128,6 @@ def make_services(clock: WorldClock) -> tuple[LocalSlack, LocalFlokit, str]:
 async def _welcome(slack: LocalSlack, bot: BotProcess) -> None:
     try:
         await slack.wait_connected(timeout_s=READY_WITHIN_S)
-    except AssertionError as error:
+    except NotYet as error:
         raise SettingsError([f"The bot did not start. Its log:\n{bot.log}"]) from error
     print(WELCOME.format(url=slack.url), flush=True)  # noqa: T201 - this is what the command is for

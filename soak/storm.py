@@ -8,7 +8,7 @@ import time
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from local_slack import LocalSlack
+from local_slack import LocalSlack, NotYet
 from sandbox.clock import WorldClock
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from soak import checker
@@ -119,7 +119,7 @@ class Storm:
         """Have every integration sync once more, and wait until no incident is open, or for long enough."""
         for integration_id in INTEGRATIONS:
             self.flokit.begin_sync(integration_id)
-        with contextlib.suppress(AssertionError):  # what is left open is evidence
+        with contextlib.suppress(NotYet):  # what is left open is evidence
             await self.slack.wait_for(lambda: not residents.boards, QUIET_WITHIN_S, "the end of every incident")
 
     async def _sizes(self) -> list[Size]:

@@ -451,6 +451,19 @@ def test_every_command_has_examples():
     assert set(commands.choices) == set(cli.EXAMPLES)
 
 
+def test_the_sandbox_of_a_bare_wheel_is_one_sentence(tmp_path):
+    """Where only the package `bot` is installed, `sandbox` says what to do instead and exits with 78."""
+    hidden = "import sys; sys.modules.update(sandbox=None, local_slack=None, soak=None)"
+    code = f"{hidden}; from bot.cli import main; sys.argv = ['flokit-bot', 'sandbox']; sys.exit(main())"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "The sandbox isn't installed here" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_sandbox_is_for_this_machine(tmp_path):
     """An address that others could reach is refused in one sentence, unless it is asked for twice."""
     done = call(tmp_path, "sandbox", "--host", "0.0.0.0")

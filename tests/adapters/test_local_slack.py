@@ -17,7 +17,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.scopes import BOT_SCOPES
-from local_slack import Fault, LocalSlack, LostRoots
+from local_slack import Fault, LocalSlack, LostRoots, NotYet
 from local_slack.guard import SECURITY_HEADERS
 from local_slack.methods import METHODS
 from local_slack.web import CONNECTIONS_OPEN
@@ -1033,13 +1033,44 @@ async def test_responses_can_go_wrong_too(slack):
     assert slack.calls[-1].method == "response_url"
 
 
+# --- memory ----------------------------------------------------------------------------------------------------
+
+
+async def test_only_the_newest_records_are_kept():
+    """Calls, envelopes, warnings, versions and ephemeral messages stop growing at the number asked for."""
+    async with running(most_records=3) as slack:
+        slack.rates.enforced = False
+        client = AsyncWebClient("xoxb-sandbox", base_url=slack.api_url)
+        posted = await client.chat_postMessage(channel="C0DATA", text="0")
+        reply = await client.chat_postMessage(channel="C0DATA", text="a reply", thread_ts=posted["ts"])
+        astray = {"thread_ts": reply["ts"], "text": "warns: a reply to a reply"}
+        for number in range(1, 6):
+            await client.chat_update(channel="C0DATA", ts=posted["ts"], text=str(number))
+            await client.chat_postEphemeral(channel="C0DATA", user="UANA", **astray)
+            await slack.command("UANA", "C0DATA", str(number))
+        assert [version["text"] for version in slack.history("C0DATA", posted["ts"])] == ["3", "4", "5"]
+        assert [envelope.payload["text"] for envelope in slack.envelopes] == ["3", "4", "5"]
+        assert [len(kept) for kept in (slack.calls, slack.warnings, slack.ephemerals("UANA"))] == [3, 3, 3]
+
+
+async def test_old_triggers_and_response_urls_are_forgotten():
+    """What can't be used any more leaves the memory when another is issued."""
+    clock = StoppedClock()
+    async with running(clock=clock) as slack:
+        for _ in range(5):
+            await slack.command("UANA", "C0DATA")
+            clock.now += 3600
+        assert len(slack.installation.triggers._issued) == 1
+        assert len(slack._response_urls._issued) == 1
+
+
 # --- waiting ---------------------------------------------------------------------------------------------------
 
 
 async def test_waiting_in_vain_shows_what_there_is(slack, client):
     """A wait that ends in vain says what was awaited and shows the state."""
     await client.chat_postMessage(channel="C0DATA", text="all there is")
-    with pytest.raises(AssertionError, match=r"(?s)a miracle.*all there is"):
+    with pytest.raises(NotYet, match=r"(?s)a miracle.*all there is"):
         await slack.wait_for(lambda: None, timeout_s=0.05, what="a miracle")
 
 
