@@ -63,7 +63,7 @@ class Integration:
             return False
         if before is None or before.last_synced_at is None:
             return True
-        passed, units = self.last_synced_at - before.last_synced_at, {self._unit, before._unit}
+        passed, units = self.last_synced_at - before.last_synced_at, {self._unit, before._unit}  # noqa: SLF001
         return passed >= max(units) if len(units) > 1 else passed > timedelta()
 
     @property

@@ -12,7 +12,6 @@ from sqlalchemy import func, select, update
 
 from bot.core.budget import BUSY_S, MAX_PAUSE_S, PER_MINUTE, Priority, refusal, slots_of
 from bot.store.locks import once
-from bot.store.locks import once
 from bot.store.tables import budget
 from bot.store.transactions import retried
 

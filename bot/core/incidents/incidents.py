@@ -380,7 +380,7 @@ def _with_incident(
 
 
 def _has_newer_success(seen: Integration, incident: Incident) -> bool:
-    """Tell whether a sync succeeded since the failure; where that one's time can't be read, since the incident began."""
+    """Tell whether a sync succeeded since the failure; if its time can't be read, since the incident began."""
     if incident.failure.unreadable_time:
         return seen.last_synced_at is not None and seen.last_synced_at > incident.opened_at
     return seen.synced_after(incident.failure)
