@@ -453,11 +453,19 @@ def test_every_command_has_examples():
 
 def test_the_sandbox_of_a_bare_wheel_is_one_sentence(tmp_path):
     """Where only the package `bot` is installed, `sandbox` says what to do instead and exits with 78."""
-    hidden = "import sys; sys.modules.update(sandbox=None, local_slack=None, soak=None)"
-    code = f"{hidden}; from bot.cli import main; sys.argv = ['flokit-bot', 'sandbox']; sys.exit(main())"
+    hidden = """if True:
+        import sys
+        class OnlyBot:
+            def find_spec(name, path=None, target=None):
+                if name in {"sandbox", "local_slack", "soak"}:
+                    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        sys.meta_path.insert(0, OnlyBot)
+        from bot.cli import main
+        sys.exit(main(["sandbox"]))
+    """
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", hidden], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (78, "")
     assert "The sandbox isn't installed here" in done.stderr
