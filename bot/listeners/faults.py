@@ -7,11 +7,14 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+from slack_bolt.error import BoltUnhandledRequestError
 from slack_bolt.response import BoltResponse
 
 from bot.core import blocks
 from bot.core.errors import SlackError
 from bot.core.subscriptions.form import WHAT
+from bot.listeners.payloads import kind_of
+from bot.observability.logs import Episodes
 from bot.store.ids import new_id
 
 if TYPE_CHECKING:
@@ -31,12 +34,16 @@ class Faults:
         self._slack = slack
         self._telemetry = telemetry
         self._answers: set[asyncio.Task[None]] = set()
+        self._episodes = Episodes()
 
     async def answer(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
         """Log the fault, and ack with its id; after a press the id follows the ack.
 
         The body is Slack's: over HTTP nothing comes this far without a valid signature.
         """
+        if isinstance(error, BoltUnhandledRequestError):
+            self._episodes.note("slack_request_unhandled", kind=kind_of(body))
+            return BoltResponse(status=404)
         if _is_of_another_shape(error):
             log.warning("slack_request_unreadable", error=type(error).__name__)
             return BoltResponse(status=400)

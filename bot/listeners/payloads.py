@@ -20,9 +20,44 @@ if TYPE_CHECKING:
     from bot.core.commands import Press
     from bot.core.subscriptions.form import Filled
 
+_KINDS: Final = {
+    "block_actions": "button",
+    "view_submission": "view",
+    "view_closed": "view",
+    "event_callback": "event",
+}
+"""What the ``type`` of a payload is called here; a slash command has none."""
+
+ID_CHARS: Final = 255
+"""No ID, name or timestamp of Slack's is longer. One that is names nothing."""
+
+URL_CHARS: Final = 2000
 
 SLACKBOT: Final = "USLACKBOT"
 """Slack's own voice, in every workspace: a bot without a ``bot_id``."""
+
+
+def kind_of(body: object) -> str:
+    """Name what a request is, in one of five words."""
+    if not isinstance(body, Mapping):
+        return "other"
+    type_ = body.get("type")
+    if type_ is None and isinstance(body.get("command"), str):
+        return "command"
+    return _KINDS.get(type_, "other") if isinstance(type_, str) else "other"
+
+
+def storable(value: Any) -> Any:
+    """Copy what JSON carries without what a database can't store: NUL, and one half of a surrogate pair.
+
+    Raises:
+        RecursionError: it is nested too deeply to be anything that Slack sends.
+    """
+    if isinstance(value, str):
+        return value if value.isprintable() else value.encode(errors="replace").decode().replace("\0", "")
+    if isinstance(value, Mapping):
+        return {storable(key): storable(one) for key, one in value.items()}
+    return [storable(one) for one in value] if isinstance(value, list) else value
 
 
 def parse_command_payload(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
@@ -35,10 +70,10 @@ def parse_command_payload(body: Mapping[str, Any], team_id: str, now: datetime) 
         team_id,
         person,
         channel_id,
-        response_url=_text(body, "response_url") or None,
+        response_url=_text(body, "response_url", most=URL_CHARS) or None,
         is_elsewhere=_is_elsewhere(body, team_id),
     )
-    return Request(trigger_id, RequestKind.COMMAND, origin, now, text=clip_typed(_text(body, "text")))
+    return Request(trigger_id, RequestKind.COMMAND, origin, now, text=clip_typed(_text(body, "text", most=None)))
 
 
 def parse_press_payload(body: Mapping[str, Any], team_id: str, now: datetime, press: Press | None) -> Request | None:
@@ -58,7 +93,7 @@ def parse_press_payload(body: Mapping[str, Any], team_id: str, now: datetime, pr
         thread_ts=_text(message, "thread_ts") or _text(container, "thread_ts") or None,
         message_ts=message_ts,
         ephemeral=container.get("is_ephemeral") is True or message_ts is None,
-        response_url=_text(body, "response_url") or None,
+        response_url=_text(body, "response_url", most=URL_CHARS) or None,
         is_elsewhere=_is_elsewhere(body, team_id),
     )
     return Request(trigger_id, RequestKind.PRESS, origin, now, press=press)
@@ -85,7 +120,7 @@ def parse_message_event(body: Mapping[str, Any], team_id: str, now: datetime) ->
         thread_ts = thread_ts or _text(event, "ts") or None
     elsewhere = _is_elsewhere(body, team_id)
     origin = Origin(team_id, Person(user_id), channel_id, thread_ts=thread_ts, is_elsewhere=elsewhere)
-    return Request(event_id, RequestKind.MENTION, origin, now, text=clip_typed(_text(event, "text")))
+    return Request(event_id, RequestKind.MENTION, origin, now, text=clip_typed(_text(event, "text", most=None)))
 
 
 def view_of(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,9 +230,6 @@ def _map(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _text(value: Mapping[str, Any], key: str) -> str:
+def _text(value: Mapping[str, Any], key: str, *, most: int | None = ID_CHARS) -> str:
     found = value.get(key)
-    if not isinstance(found, str):
-        return ""
-    # JSON can carry half a surrogate pair and NUL, a database cannot.
-    return found.encode(errors="replace").decode().replace("\0", "")
+    return storable(found) if isinstance(found, str) and (most is None or len(found) <= most) else ""

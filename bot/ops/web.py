@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
 
 from bot.core.errors import SlackRequestRefused, WebhookRefused
+from bot.flokit.looks import SharedLooks
 from bot.observability.logs import Episodes
 from bot.observability.telemetry import SILENT
 from bot.ops.bodies import Bodies, BodyRefused
@@ -50,6 +51,10 @@ SLACK_BODY_WITHIN_S: Final = 3.0
 IDLE_WITHIN_S: Final = 150.0
 """How long a connection may be open without a whole request head. Longer than proxies keep idle connections (Caddy:
 120 s), for a request must not meet one that is just being closed."""
+
+STATE_KEPT_S: Final = 1.0
+"""How long an answer of ``/readyz`` and ``/metrics`` serves everybody who asks: a flood of them reads the database
+once a second."""
 
 MAX_WEBHOOK_BYTES: Final = 64 * 1024
 WEBHOOK_BODY_WITHIN_S: Final = 5.0
@@ -99,6 +104,7 @@ class WebServer:
             self._webhooks = webhooks
             app.router.add_post(WEBHOOK_PATH, self._webhook)
             app.router.add_post(WEBHOOK_KEYED_PATH, self._webhook)
+        self._answers = SharedLooks[Any](kept_s=STATE_KEPT_S, clock=time.monotonic)
         self._bodies = Bodies()
         self._episodes = Episodes()
         # Signatures are of the bytes that were sent: nothing is unpacked.
@@ -132,6 +138,7 @@ class WebServer:
         if self._connections:
             await self._connections.stop()
         await self._runner.cleanup()
+        await self._answers.aclose()
 
     def _make_protocol(self) -> asyncio.Protocol:
         server = self._runner.server
@@ -151,12 +158,13 @@ class WebServer:
         return web.json_response(body, status=HTTPStatus.SERVICE_UNAVAILABLE if stuck else HTTPStatus.OK)
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        problems = await self._health.problems()
+        problems = await self._answers.look("/readyz", self._health.problems, max_age_s=STATE_KEPT_S)
         body = {"status": "not ready" if problems else "ready", "problems": problems}
         return web.json_response(body, status=503 if problems else 200)
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=await self._scraper.text(), headers={"Content-Type": CONTENT_TYPE})
+        text = await self._answers.look("/metrics", self._scraper.text, max_age_s=STATE_KEPT_S)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _slack_request(self, request: web.Request) -> web.Response:
         if self.bolt is None:

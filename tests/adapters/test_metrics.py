@@ -14,7 +14,8 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from bot.core.errors import ClaimLost, FlokitError, SlackError, StoreUnavailable
 from bot.core.models import Message
 from bot.flokit import FlokitClient
-from bot.listeners.observed import ObservedApp, kind_of
+from bot.listeners.observed import ObservedApp
+from bot.listeners.payloads import kind_of
 from bot.observability.pulse import feel_pulse
 from bot.observability.telemetry import Telemetry
 from bot.ops.health import STUCK_AFTER_S, Health

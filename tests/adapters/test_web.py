@@ -56,10 +56,15 @@ def bolt(commands):
 
 
 @asynccontextmanager
-async def serving(**changes):
+async def serving(*, health=None, **changes):
     """Serve all routes on a free port of this machine."""
     web = WebServer(
-        NoHealth(), host="127.0.0.1", port=0, slack=SlackVerifier(SIGNING_SECRET), webhooks=receiver(), **changes
+        health or NoHealth(),
+        host="127.0.0.1",
+        port=0,
+        slack=SlackVerifier(SIGNING_SECRET),
+        webhooks=receiver(),
+        **changes,
     )
     commands = []
     web.bolt = bolt(commands)
@@ -82,6 +87,36 @@ def signed(body, *, secret=SIGNING_SECRET, at=None):
         "X-Slack-Signature": f"v0={digest}",
         "Content-Type": "application/x-www-form-urlencoded",
     }
+
+
+class CountedState:
+    """A bot that counts how often somebody reads its state."""
+
+    def __init__(self):
+        self.reads = 0
+
+    async def problems(self):
+        """Name nothing."""
+        self.reads += 1
+        await asyncio.sleep(0)
+        return {}
+
+    async def text(self):
+        """Write nothing."""
+        await self.problems()
+        return b""
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/metrics"])
+async def test_a_flood_of_probes_shares_one_answer(path, monkeypatch):
+    """Whoever asks for the state within a second of somebody else gets the same answer, and the database one read."""
+    monkeypatch.setattr("bot.ops.web.STATE_KEPT_S", 3600.0)
+    state = CountedState()
+    async with serving(health=state, scraper=state) as (http, _port, _commands):
+        answers = await asyncio.gather(*(http.get(path) for _ in range(50)))
+        assert (await http.get(path)).status_code == 200
+    assert {answer.status_code for answer in answers} == {200}
+    assert state.reads == 1
 
 
 async def test_a_signed_command_arrives():
