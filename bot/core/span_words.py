@@ -81,6 +81,11 @@ _PAST: Final = frozenset({"last", "past", "previous", "recent"})
 _SINCE: Final = frozenset({"since", "after", "from", "starting"})
 _UNTIL: Final = frozenset({"until", "till", "til", "through", "to", "before", "-"})
 
+_PARTS: Final = frozenset({"morning", "afternoon", "evening", "night"})
+"""Parts of a day mean the day."""
+
+_JOINED: Final = re.compile(r"(last|past|this)[-_]([a-z]+)")
+_NEGATIVE: Final = re.compile(r"-([0-9]{1,6}[a-z]+)")
 _AMOUNT: Final = re.compile(r"([0-9]{1,6000})([a-z]+)?")
 _DATE: Final = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})")
 _DAY_FIRST: Final = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
@@ -100,11 +105,12 @@ def parse_span(text: str, now: datetime, zone: tzinfo = UTC) -> Span | None:
 
 def find_span(words: Sequence[str], now: datetime, zone: tzinfo = UTC) -> tuple[Span | None, list[str]]:
     """Find the one span that stands among words, and return it with the words that are left."""
-    keys = [word.casefold().strip(_AROUND) for word in words]
+    reader = _Reader(now, zone)
+    words = [piece for word in words for piece in reader.pieces(word)]
+    keys = [_key(word) for word in words]
     found: Span | None = None
     rest: list[str] = []
     position = 0
-    reader = _Reader(now, zone)
     while position < len(keys):
         span, count = reader.read(keys[position : position + WORDS_OF_ONE])
         if span is None:
@@ -118,6 +124,10 @@ def find_span(words: Sequence[str], now: datetime, zone: tzinfo = UTC) -> tuple[
 
 WORDS_OF_ONE: Final = 12
 """The longest span, such as "from the 1st of november 2026 9:00 until yesterday", has fewer words."""
+
+
+def _key(word: str) -> str:
+    return word.casefold().strip(_AROUND)
 
 
 def _both(first: Span | None, second: Span) -> Span:
@@ -148,6 +158,21 @@ class _Reader:
     now: datetime
     zone: tzinfo
 
+    def pieces(self, word: str) -> list[str]:
+        """Take apart what is written as one word: "mon-wed", "2026-11-01..2026-11-05", "last-week", "-7d"."""
+        key = _key(word)
+        if self._whole([key])[0]:
+            return [word]
+        if joined := _JOINED.fullmatch(key):
+            return [joined[1], joined[2]]
+        if negative := _NEGATIVE.fullmatch(key):
+            return [negative[1]]
+        for mark in ("..", "-"):
+            begin, found, end = key.partition(mark)
+            if found and begin and end and self._whole([begin])[0] and self._whole([end])[0]:
+                return [begin, "-", end]
+        return [word]
+
     def read(self, keys: Sequence[str]) -> tuple[Span | None, int]:
         skipped = 0
         while skipped < len(keys) and keys[skipped] in _BEFORE and keys[skipped] not in _SINCE:
@@ -165,7 +190,11 @@ class _Reader:
         if keys[0] in _UNTIL and keys[0] != "-":
             end, count = self._point(keys[1:], is_end=keys[0] != "before")
             return (Span(until=end.since, in_days=end.in_days), count + 1) if end else (None, 0)
-        return self._whole(keys)
+        whole, count = self._whole(keys)
+        if whole and count < len(keys) and keys[count] in _UNTIL and self._point(keys[count + 1 :])[0]:
+            bounded, more = self._bounded(["from", *keys])
+            return bounded, more - 1
+        return whole, count
 
     def _bounded(self, keys: Sequence[str]) -> tuple[Span | None, int]:
         begin, count = self._point(keys[1:])
@@ -179,11 +208,25 @@ class _Reader:
         if count < len(keys) and keys[count] in (*_UNTIL, "and"):
             end, more = self._point(keys[count + 1 :], is_end=keys[count] != "before")
             if end:
+                end = self._after(begin, end, keys[count + 1 : count + 1 + more])
                 return (
                     Span(begin.since, end.since, begin.in_days or end.in_days, end.unclear),
                     count + 1 + more,
                 )
         return begin, count
+
+    def _after(self, begin: Span, end: Span, keys: Sequence[str]) -> Span:
+        """Take a weekday, or a mere time of day after another one, as the first that comes after the beginning."""
+        if not (begin.since and end.since):
+            return end
+        day = begin.since.astimezone(self.zone)
+        at, count = _clock(keys)
+        if at is not None and count == len(keys) and day.time() != time():
+            return replace(end, since=self._instant(day.date() + timedelta(days=at <= day.time()), at))
+        if end.since <= begin.since and any(weekday_of(key) is not None for key in keys):
+            ends = end.since.astimezone(self.zone)
+            return replace(end, since=self._instant(ends.date() + timedelta(days=7), ends.time()))
+        return end
 
     def _point(self, keys: Sequence[str], *, is_end: bool = False) -> tuple[Span | None, int]:
         """Read a moment, as the ``since`` of a span: where a day or an amount begins, or where it ends."""
@@ -200,6 +243,11 @@ class _Reader:
             at, count = _clock(rest)
             if at is None:
                 return None, 0
+            on = count + (rest[count : count + 1] == ["on"])
+            named, more = self._day(rest[on:]) if on < len(rest) else (None, 0)
+            if named and named.since:
+                day = named.since.astimezone(self.zone).date()
+                return Span(self._instant(day, at), None, True), skipped + on + more
             today = self.now.astimezone(self.zone).date()
             moment = self._instant(today, at)
             return Span(moment if moment <= self.now else self._instant(today - timedelta(days=1), at), None, True), (
@@ -251,10 +299,12 @@ class _Reader:
         """Read "today", "yesterday", "Monday", "last Monday"."""
         today = self.now.astimezone(self.zone).date()
         named = {"today": 0, "tonight": 0, "yesterday": 1, "yesterday's": 1, "today's": 0}
+        if tuple(keys[:3]) == ("day", "before", "yesterday"):
+            return self._of_day(today - timedelta(days=2)), 3
         if keys[0] in named:
-            return self._of_day(today - timedelta(days=named[keys[0]])), 1
+            return self._of_day(today - timedelta(days=named[keys[0]])), 1 + (len(keys) > 1 and keys[1] in _PARTS)
         begin = 1 if keys[0] in _PAST or keys[0] == "this" else 0
-        if begin and keys[1:2] in (["morning"], ["afternoon"], ["evening"], ["night"]):
+        if begin and keys[1:2] and keys[1] in _PARTS:
             return self._of_day(today - timedelta(days=keys[0] != "this")), 2
         weekday = weekday_of(keys[begin]) if begin < len(keys) and len(keys[begin]) > 2 else None
         if weekday is None:
@@ -262,7 +312,8 @@ class _Reader:
         days = (today.weekday() - weekday) % 7
         if not days and keys[0] in _PAST:
             days = 7
-        return self._of_day(today - timedelta(days=days)), begin + 1
+        count = begin + 1
+        return self._of_day(today - timedelta(days=days)), count + (count < len(keys) and keys[count] in _PARTS)
 
     def _calendar(self, keys: Sequence[str]) -> tuple[Span | None, int]:
         """Read "this week", "this month", "this year", "this hour"."""

@@ -166,7 +166,8 @@ class Actions:
     def _read(self, request: Request) -> Command:
         if request.kind is RequestKind.MENTION:
             return parse_mention(request.text, self._bot_user_id, command=self._command)
-        return parse_command(request.text, command=self._command, is_typed=request.kind is not RequestKind.FORM)
+        is_typed = request.kind is not RequestKind.FORM
+        return parse_command(request.text, command=self._command, bot_user_id=self._bot_user_id, is_typed=is_typed)
 
     async def _answer_text(self, request: Request) -> None:
         command = self._read(request)

@@ -104,7 +104,64 @@ def test_a_time_that_cannot_be_shown_says_why(text, sentence):
     assert parse_span(text, NOW, ZoneInfo("Asia/Tokyo")).unclear == sentence
 
 
-@pytest.mark.parametrize("text", ["stripe", "from ana", "last", "since", "may", "1", "sun", "mo", "a", "int_7d"])
+def day(number, hour=0, minute=0):
+    """Return a time of November in Berlin."""
+    return datetime(2026, 11, number, hour, minute, tzinfo=BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("text", "since", "until"),
+    [
+        ("from monday to friday", day(23), day(28)),
+        ("monday to friday", day(23), day(28)),
+        ("tuesday to thursday", day(24), day(27)),
+        ("friday to monday", day(20), day(24)),
+        ("monday-wednesday", day(23), day(26)),
+        ("mon - wed", day(23), day(26)),
+        ("2026-11-01 - 2026-11-05", day(1), day(6)),
+        ("2026-11-01..2026-11-05", day(1), day(6)),
+        ("Nov 1 through Nov 5", day(1), day(6)),
+        ("from 9am to 5pm", day(26, 9), day(26, 17)),
+        ("from yesterday 22:00 to 9:00", day(25, 22), day(26, 9)),
+        ("from monday 9:00 to 17:00", day(23, 9), day(23, 17)),
+        ("the day before yesterday", day(24), day(25)),
+        ("yesterday afternoon", day(25), day(26)),
+        ("since monday morning", day(23), None),
+        ("since 3 pm yesterday", day(25, 15), None),
+        ("since 9am on monday", day(23, 9), None),
+    ],
+)
+def test_a_range_is_read_from_its_beginning_to_its_end(text, since, until):
+    """Two ends make one span, however they are joined; a weekday or a time that ends it comes after the beginning."""
+    span = parse_span(text, NOW, BERLIN)
+    assert (span.since, span.until, span.unclear) == (since, until, "")
+
+
+@pytest.mark.parametrize(("text", "same"), [("last-week", "last week"), ("last_month", "last month"), ("-7d", "7d")])
+def test_joined_words_are_taken_apart(text, same):
+    """A dash instead of a blank changes nothing."""
+    assert parse_span(text, NOW, BERLIN) == parse_span(same, NOW, BERLIN) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stripe",
+        "from ana",
+        "stripe-prod",
+        "a-b",
+        "mon-stripe",
+        "1-2",
+        "last",
+        "since",
+        "may",
+        "1",
+        "sun",
+        "mo",
+        "a",
+        "int_7d",
+    ],
+)
 def test_what_is_no_time_is_left(text):
     """Names and lone words aren't times, but for days of the week."""
     span, rest = find_span(text.split(), NOW, BERLIN)

@@ -267,6 +267,13 @@ def test_another_name_of_the_command_is_left_out():
     assert parse_command("/fk show stripe", command="/fk") == SHOW
 
 
+@pytest.mark.parametrize("text", ["<@UBOT> show stripe", "<@UBOT|flokit>, show stripe", "show <@UBOT> stripe"])
+def test_the_slash_command_may_mention_the_bot(text):
+    """Slack completes the bot's name to a mention after the slash command, too."""
+    assert parse_command(text, bot_user_id="UBOT") == SHOW
+    assert parse_command("<@UBOT>", bot_user_id="UBOT") == StatusCommand()
+
+
 def test_the_words_of_a_form_mean_exactly_what_they_are():
     """What a form made of choices isn't cleaned."""
     assert parse_command('subscribe "*odd*  &amp;"', is_typed=False) == SubscribeCommand('"*odd* &amp;"')

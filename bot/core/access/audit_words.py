@@ -32,7 +32,7 @@ _AROUND: Final = frozenset(
     (
         "by", "of", "for", "from", "on", "about", "in", "the", "and", "with", "at", "to", "all", "any", "everything",
         "everyone", "everybody", "anyone", "entries", "what", "who", "did", "do", "was", "happened", "changes", "log",
-        "syncs", "sync", "integration", "integrations",
+        "syncs", "sync", "integration", "integrations", "time", "ever",
     )
 )
 # fmt: on
