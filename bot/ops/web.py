@@ -5,12 +5,14 @@ There are no others. A webhook is answered from memory: it waits neither for the
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
 
 from bot.core.errors import SlackRequestRefused, WebhookRefused
@@ -23,7 +25,6 @@ from bot.ops.metrics import CONTENT_TYPE
 from bot.slack.http import read_request
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
     from slack_bolt.async_app import AsyncApp
@@ -108,16 +109,15 @@ class WebServer:
         self._bodies = Bodies()
         self._episodes = Episodes()
         # Signatures are of the bytes that were sent: nothing is unpacked.
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            shutdown_timeout=3.0,
-            auto_decompress=False,
-            keepalive_timeout=idle_within_s,
-            lingering_time=LINGERS_S,
-            read_bufsize=READ_AHEAD_BYTES,
-            max_headers=MOST_HEADERS,
-        )
+        self._protocol_options: dict[str, Any] = {
+            "access_log": None,
+            "auto_decompress": False,
+            "keepalive_timeout": idle_within_s,
+            "lingering_time": LINGERS_S,
+            "read_bufsize": READ_AHEAD_BYTES,
+            "max_headers": MOST_HEADERS,
+        }
+        self._runner = web.AppRunner(app, shutdown_timeout=3.0, **self._protocol_options)
         self._most_connections, self._head_within_s = most_connections, head_within_s
         self._connections: Connections | None = None
 
@@ -144,7 +144,7 @@ class WebServer:
         server = self._runner.server
         if server is None:
             raise RuntimeError("the server is not set up")
-        return server()
+        return _Protocol(server, loop=asyncio.get_running_loop(), **self._protocol_options)
 
     @web.middleware
     async def _note_request(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -214,9 +214,29 @@ async def _answer_refusals_alike(request: web.Request, handler: _Handler) -> web
         return _refusal(sentence, refused.status, **headers)
 
 
+QUIET: Final = {"Server": "flokit-bot", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+"""Neither the server's version is named, nor does a browser make more of an answer than it is."""
+
+
 async def _say_little(_request: web.Request, response: web.StreamResponse) -> None:
-    """Name neither the server nor its version, and let no browser make more of an answer than it is."""
-    response.headers.update({"Server": "flokit-bot", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"})
+    response.headers.update(QUIET)
+
+
+class _Protocol(RequestHandler):
+    """Answers what is no HTTP as the routes refuse: aiohttp would repeat what was sent, and name its version."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what aiohttp can't read, or what went wrong outside the routes."""
+        answer = super().handle_error(request, status, exc, message)  # which logs it, and hangs up
+        return _refusal(HTTPStatus(answer.status).phrase.lower(), answer.status, **QUIET)
 
 
 async def _deliver(bolt: AsyncApp, headers: Headers, body: bytearray) -> web.Response:

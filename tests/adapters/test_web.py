@@ -169,6 +169,31 @@ async def test_refusals_tell_nothing(method, path, status):
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nsecret-word",
+        b"secret-word /livez HTTP/1.1\r\nHost: b\r\n\r\n",
+        b"GET http://[secret-word/ HTTP/1.1\r\nHost: b\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: b\r\nX: secret-word" + b"x" * 9000 + b"\r\n\r\n",
+        b"POST /slack/events HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: odd\r\n\r\ntext=secret-word",
+        b"POST /slack/events HTTP/1.1\r\nHost: b\r\nContent-Length: secret-word\r\n\r\n",
+        b"\x16\x03\x01secret-word" + b"\0" * 200,
+    ],
+    ids=["HTTP/2", "method", "address", "long header", "encoding", "length", "TLS"],
+)
+async def test_what_is_no_http_is_refused_as_quietly(sent):
+    """What the server can't even read is answered in two words, and nothing of it is repeated."""
+    async with serving() as (_http, port, _commands):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+    assert answer.endswith(b'{"error": "bad request"}')
+    assert b"Server: flokit-bot" in answer
+    assert b"secret-word" not in answer
+
+
 async def test_a_larger_body_of_slacks_is_refused():
     """A body over the limit is refused, before its signature is looked at."""
     async with serving() as (http, _port, _commands):
