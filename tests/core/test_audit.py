@@ -153,6 +153,26 @@ def test_a_bare_name_means_people(name, ids):
     assert [person.id for person in people_meant(name, PEOPLE)] == ids
 
 
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("ana maria", ["U1"]),
+        ("jose", ["U2"]),
+        ("muller", ["U3"]),
+        ("soren", ["U4"]),
+        ("ipek", ["U5"]),
+        ("zoë", ["U6"]),
+        ("zoe", ["U7"]),
+        ("\u674e\u96f7", ["U8"]),
+    ],
+)
+def test_accents_may_be_left_out(name, ids):
+    """A name is found without its accents, unless somebody's is written just so."""
+    names = ("Ana María", "José O'Brien", "Müller-Lüdenscheidt", "Søren", "İpek", "Zoë", "Zoe", "\u674e\u96f7")
+    people = [Person(f"U{number}", known) for number, known in enumerate(names, 1)]
+    assert [person.id for person in people_meant(name, people)] == ids
+
+
 def test_a_misspelled_name_has_a_nearest():
     """A name that nobody has is compared with those that people have."""
     assert nearest_people("cloe", PEOPLE) == (Person("U4", "cleo"),)

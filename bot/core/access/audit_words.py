@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -111,20 +112,35 @@ def _trimmed(words: list[str]) -> list[str]:
 
 
 def people_meant(name: str, people: Iterable[Person]) -> tuple[Person, ...]:
-    """Find the people whom a name means: the whole name, else a part of it such as a first name."""
-    wanted = _key(name)
+    """Find the people whom a name means: the whole name, else a part of it such as a first name.
+
+    Accents may be left out; names that have them as typed come first.
+    """
     known = list(people)
-    whole = [person for person in known if wanted and _key(person.name) == wanted]
-    parts = [person for person in known if wanted and wanted in re.split(r"[\s._-]+", person.name.casefold())]
-    return tuple({person.id: person for person in whole or parts}.values())
+    for key in (_key, _unaccented):
+        wanted = key(name)
+        whole = [person for person in known if wanted and key(person.name) == wanted]
+        parts = [person for person in known if wanted and wanted in re.split(r"[\s._-]+", key(person.name))]
+        if whole or parts:
+            return tuple({person.id: person for person in whole or parts}.values())
+    return ()
 
 
 def nearest_people(name: str, people: Iterable[Person]) -> tuple[Person, ...]:
     """Find the people whose names resemble a name; at most `NEAREST`."""
-    by_key = {_key(person.name): person for person in people if person.name}
-    near = difflib.get_close_matches(_key(name)[:60], by_key, n=NEAREST)
+    by_key = {_unaccented(person.name): person for person in people if person.name}
+    near = difflib.get_close_matches(_unaccented(name)[:60], by_key, n=NEAREST)
     return tuple(by_key[key] for key in near)
 
 
 def _key(name: str) -> str:
     return " ".join(plain(name).casefold().split())
+
+
+_BASE_LETTERS: Final = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "\u0131": "i", "æ": "ae", "œ": "oe"})
+"""Letters whose marks Unicode doesn't take apart."""
+
+
+def _unaccented(name: str) -> str:
+    apart = unicodedata.normalize("NFD", _key(name).translate(_BASE_LETTERS))
+    return "".join(char for char in apart if not unicodedata.combining(char))
