@@ -63,11 +63,11 @@ class Integration:
             return False
         if before is None or before.last_synced_at is None:
             return True
-        passed, units = self.last_synced_at - before.last_synced_at, {self._unit, before._unit}  # noqa: SLF001
+        passed, units = self.last_synced_at - before.last_synced_at, {self.precision, before.precision}
         return passed >= max(units) if len(units) > 1 else passed > timedelta()
 
     @property
-    def _unit(self) -> timedelta:
+    def precision(self) -> timedelta:
         """How exact its last success is."""
         if self.synced_within_s:
             return timedelta(seconds=self.synced_within_s)

@@ -90,7 +90,7 @@ def test_a_calm_digest_is_short():
         "FloKit digest",
         f"*Nothing failed since {date(SINCE)}.*",
         "Now: 2 connected.",
-        f"As of {date(NOW)} · Next digest {date(NEXT)}: {weekdays} · `/fk unsubscribe digest` ends it",
+        f"As of {date(NOW)} · Next digest {date(NEXT)}: {weekdays} · `/fk unsubscribe digest` stops it",
     ]
     assert message_of(CALM).text == f"FloKit digest: Nothing failed since {date(SINCE)}. Now: 2 connected."
 
@@ -127,7 +127,7 @@ def test_what_failed_is_told_open_first():
 def test_an_old_incident_is_not_new():
     """An incident that opened before the last digest and is still open is told as that."""
     digest = replace(CALM, integrations=WORKSPACE, incidents=(incident(STRIPE, 48),))
-    assert shown(digest)[1] == f"*No new incident since {date(SINCE)}: 1 still open.*"
+    assert shown(digest)[1] == f"*No new incidents since {date(SINCE)}: 1 still open.*"
 
 
 def test_what_was_told_before_is_not_told_again():

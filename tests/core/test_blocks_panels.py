@@ -316,12 +316,12 @@ def test_the_detail_shows_every_field():
     panel = replace(STATUS, kind=PanelKind.DETAIL, integrations=(replace(STRIPE, stats=stats),))
     message = panel_message(panel, {}, NOW)
     assert mrkdwn(message)[:7] == [
-        "*Id*\n`int_01hx4j7stripe`",
+        "*ID*\n`int_01hx4j7stripe`",
         "*Type*\n`stripe`",
         "*Status*\n❌ failing",
         f"*Last successful sync*\n{date(FRESH)}",
         "*Events, last 24 h*\n4,821",
-        "*Events in all*\n1,204,739",
+        "*Events, total*\n1,204,739",
         "*Earliest event*\nnot known",
     ]
     assert quotes(message) == [ERROR]

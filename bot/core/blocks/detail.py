@@ -78,12 +78,12 @@ def _fields(row: Row, now: datetime) -> list[str]:
     integration = row.integration
     stats = integration.stats or SyncStats()
     values = {
-        "Id": code(integration.id, ID_CHARS),
+        "ID": code(integration.id, ID_CHARS),
         "Type": code(integration.type, ID_CHARS),
         "Status": row_state(row, now).label,
         "Last successful sync": _last_success(integration),
         "Events, last 24 h": _number(stats.events_last_24h),
-        "Events in all": _number(stats.events_total),
+        "Events, total": _number(stats.events_total),
         "Earliest event": _date(stats.earliest_event_at),
     }
     return [f"*{label}*\n{value}" for label, value in values.items()]

@@ -76,7 +76,7 @@ def _lead(digest: Digest) -> str:
         return f"Nothing{new} failed since {since}."
     opened = sum(one.opened_at > digest.since for one in told)
     still_open = sum(one.is_open for one in told)
-    new = counted(opened, "new incident") if opened else "no new incident"
+    new = counted(opened, "new incident") if opened else "no new incidents"
     states = ((still_open, "still open"), (len(told) - still_open, "over"))
     rest = ", ".join(f"{count:,} {words}" for count, words in states if count)
     return f"{new[0].upper()}{new[1:]} since {since}: {rest}."
@@ -158,5 +158,5 @@ def _footer(digest: Digest, now: datetime, command: str) -> str:
     due = digest.subscription.digest
     if due:
         parts.append(f"Next digest {date(next_digest_at(due, now))}: {escape(describe(due))}")
-    parts.append(f"{code(f'{command} unsubscribe digest', COMMAND_CHARS)} ends it")
+    parts.append(f"{code(f'{command} unsubscribe digest', COMMAND_CHARS)} stops it")
     return " · ".join(parts)

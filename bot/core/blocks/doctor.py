@@ -21,7 +21,7 @@ LINE_CHARS: Final = (260, 60)
 SHOWN: Final = 30
 LINES_PER_SECTION: Final = 6
 
-_TITLES: Final = {Mark.WRONG: "Needs attention", Mark.UNKNOWN: "Not known", Mark.FINE: "Fine"}
+_TITLES: Final = {Mark.WRONG: "Needs attention", Mark.UNKNOWN: "Unknown", Mark.FINE: "Fine"}
 
 
 def doctor_message(findings: Sequence[Finding], now: datetime) -> Message:

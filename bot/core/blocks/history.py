@@ -83,13 +83,13 @@ def _speed(runs: Sequence[SyncRun]) -> str:
     if found is None:
         return "Typical duration: not known yet."
     return (
-        f"Median {duration(found.median_s)}, 9 of 10 within {duration(found.p90_s)} — of the "
-        f"{counted(found.count, 'sync')} that succeeded and can be compared: begun by the click, seen in time."
+        f"Typical duration: median {duration(found.median_s)}, 90% within {duration(found.p90_s)} "
+        f"(from {counted(found.count, 'comparable sync')})."
     )
 
 
 def _line(number: int, run: SyncRun, now: datetime) -> str:
-    emoji, words = ("⏳", "is under way") if run.outcome is None else OUTCOMES[run.outcome]
+    emoji, words = ("⏳", "is running") if run.outcome is None else OUTCOMES[run.outcome]
     if nothing_started(run) and run.outcome is not None:
         words = "was never started"
     took = took_s(run)
@@ -125,7 +125,7 @@ def _of_many(groups: dict[str, list[SyncRun]], kept: str, command: str) -> Messa
 
 def _group_line(runs: Sequence[SyncRun]) -> str:
     run, found = runs[0], durations(runs)
-    emoji, words = ("⏳", "is under way") if run.outcome is None else OUTCOMES[run.outcome]
+    emoji, words = ("⏳", "is running") if run.outcome is None else OUTCOMES[run.outcome]
     usual = f", median {duration(found.median_s)}" if found else ""
     succeeded = sum(one.outcome is Outcome.SUCCEEDED for one in runs)
     name = f"*{escape(display_name(run.integration_type))}* {code(run.integration_id, 30)}"

@@ -63,6 +63,8 @@ _SIGNS: Final = {
     Trouble.STALE: ("🕰️", "is connected, but stale"),
 }
 
+_SINCE: Final = {Trouble.FAILING: "Failing", Trouble.DISCONNECTED: "Disconnected", Trouble.STALE: "Stale"}
+
 
 def trouble_words(trouble: Trouble) -> tuple[str, str]:
     """Return the emoji of a trouble, and what an integration is that has it."""
@@ -140,7 +142,7 @@ def _ending(incident: Incident, name: Name) -> str:
 
 
 def _since(incident: Incident) -> str:
-    return f"Failing since {date(incident.opened_at)} · {last_success(incident.failure)}"
+    return f"{_SINCE[incident.trouble]} since {date(incident.opened_at)} · {last_success(incident.failure)}"
 
 
 def _head(incident: Incident) -> tuple[str, str]:

@@ -85,7 +85,7 @@ def _trouble(integration: Integration, panel: Panel, runs: Mapping[str, RowRun])
 
 
 def _footer(panel: Panel, page: Page, command: str) -> str:
-    parts = (f"As of {date(panel.as_of)}", page.words, f"All about one: {code(f'{command} show <integration>', 60)}")
+    parts = (f"As of {date(panel.as_of)}", page.words, f"Details of one: {code(f'{command} show <integration>', 60)}")
     return " · ".join(part for part in parts if part)
 
 
