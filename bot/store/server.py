@@ -7,7 +7,7 @@ that a later transaction needs: no prepared statement, no SET. asyncpg is loaded
 from __future__ import annotations
 
 import ssl
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -25,6 +25,10 @@ STATEMENT_S = 2.0
 
 STANDS_STILL_MS = 2000
 """A process that stands still in the middle of a transaction holds rows locked: the server ends it, others go on."""
+
+HEAD_BYTES: Final = 5
+SHORTEST_MESSAGE: Final = 4
+"""A message of the server's begins with its type and its length; the length counts itself."""
 
 APPLICATION_NAME: Final = "flokit-bot"
 """What the server shows of a transaction, unless the URL names it."""
@@ -45,8 +49,7 @@ class Sessions:
 
     async def open(self, **_options: Any) -> Any:
         """Open one, at the first host that takes it."""
-        import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
-
+        asyncpg = _load_driver()
         failed: Exception | None = None
         for host, port in self._server.hosts or ((None, None),):
             try:
@@ -71,8 +74,7 @@ class Sessions:
 
     @cached_property
     def _class(self) -> Any:
-        import asyncpg  # noqa: PLC0415 - see above
-
+        asyncpg = _load_driver()
         return asyncpg.Connection if self._statement_s is None else _make_session_class(self.application_name)
 
     @property
@@ -112,12 +114,66 @@ def _has_own_root() -> bool:
         return False
 
 
-def _make_session_class(name: str) -> Any:
-    import asyncpg  # noqa: PLC0415 - see above
+class Framing:
+    """Checks the lengths of the messages that a server sends, before the driver reads them.
 
+    Each message is a byte for its type, and four for its length, which counts those four:
+    https://www.postgresql.org/docs/current/protocol-message-formats.html
+    """
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._skip = 0
+
+    def is_broken_by(self, data: bytes) -> bool:
+        """Follow the next bytes; return whether a message among them can't end."""
+        at = 0
+        while at < len(data):
+            if self._skip:
+                step = min(self._skip, len(data) - at)
+                self._skip -= step
+            else:
+                step = min(HEAD_BYTES - len(self._head), len(data) - at)
+                self._head += data[at : at + step]
+                if len(self._head) == HEAD_BYTES:
+                    length = int.from_bytes(self._head[1:], signed=True)
+                    if length < SHORTEST_MESSAGE:
+                        return True
+                    self._head, self._skip = b"", length - SHORTEST_MESSAGE
+            at += step
+        return False
+
+
+@cache
+def _load_driver() -> Any:
+    """Load asyncpg, and keep it from a loop that never ends.
+
+    It reads a message whose length can't be right again and again, and no time limit ends that: it never yields.
+    """
+    import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415 - see above
+    from asyncpg import protocol  # noqa: PLC0415 - see above
+
+    class Protocol(protocol.Protocol):  # type: ignore[misc]
+        """What a connection reads with."""
+
+        def connection_made(self, transport: Any) -> None:
+            self._framing = Framing()
+            super().connection_made(transport)
+
+        def data_received(self, data: bytes) -> None:
+            if self._framing.is_broken_by(data):
+                raise ConnectionAbortedError("what listens there doesn't speak PostgreSQL's protocol")
+            super().data_received(data)
+
+    protocol.Protocol = Protocol  # there is no public way to it
+    return asyncpg
+
+
+def _make_session_class(name: str) -> Any:
+    driver = _load_driver()
     literal = name.replace("'", "''")
 
-    class Session(asyncpg.Connection):  # type: ignore[misc]
+    class Session(driver.Connection):  # type: ignore[misc, name-defined]
         """A session whose transactions say whose they are, and limit how long they may stand still.
 
         Both with the transaction's own SET, on the trip that begins it. Behind a pooler anything else would stay for

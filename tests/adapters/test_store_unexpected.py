@@ -191,6 +191,9 @@ ODD_SERVERS = {
     "takes no TLS and sends noise": b"N" + bytes(range(256)) * 9,
     "an error without fields": b"NE\x00\x00\x00\x05\x00",
     "an unknown way to log in": b"NR\x00\x00\x00\x08\x00\x00\x00\x63",
+    "a message of no length": b"NR\x00\x00\x00\x00" + bytes(64),
+    "a message of a negative length": b"NR\xff\xff\xff\xff" + bytes(64),
+    "nothing but zeros": bytes(4096),
     "says yes to TLS and means no": b"Snot TLS at all, for sure",
 }
 
