@@ -131,6 +131,37 @@ def test_wrong_usage_ends_with_2(tmp_path, arguments):
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize("name", ["POLICY_FILE", "SSL_CERT_FILE", "DATABASE_URL"])
+async def test_a_pipe_where_a_file_is_wanted(tmp_path, command, name):
+    """A pipe that nobody writes to is refused in a sentence; nothing waits for it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    value = f"postgresql://ana@127.0.0.1:1/x?sslrootcert={pipe}" if name == "DATABASE_URL" else str(pipe)
+    async with stand_ins() as (addresses, _slack):
+        settings = {"PORT": "0", "OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1", **addresses, name: value}
+        code, out, err = await call_beside(tmp_path, command, **settings)
+    assert code == SETTINGS, (out, err)
+    assert re.search(rf"^(✗ )?{name}: ", out + err, re.MULTILINE)
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("target", ["no/such/file.db", "link.db"])
+async def test_check_names_a_database_link_to_nowhere(tmp_path, target):
+    """A link whose folder isn't there, or that leads to itself, is ✗ before ``run`` ends over it."""
+    (tmp_path / "link.db").symlink_to(tmp_path / target)
+    async with stand_ins() as (settings, _slack):
+        code, out, err = await call_beside(tmp_path, "check", **settings, DATABASE_URL="sqlite:///link.db")
+    assert (code, "link to a place that isn't there" in out) == (SETTINGS, True), (out, err)
+
+
+def test_a_pipe_for_env(tmp_path):
+    """A ``.env`` that is a pipe is refused, not waited for."""
+    os.mkfifo(tmp_path / ".env")
+    done = call(tmp_path, "check")
+    assert (done.returncode, done.stderr) == (SETTINGS, ".env: is a pipe; make it a file.\n")
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
 def test_missing_settings_are_named(tmp_path, command):
     """Without settings each command says one sentence for each that is missing, and ends with 78."""
     done = call(tmp_path, command)

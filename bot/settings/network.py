@@ -89,7 +89,9 @@ class Network:
 
     def _problems_of_trust(self) -> list[str]:
         found = []
-        if self._cert_file:
+        if self._cert_file and Path(self._cert_file).is_fifo():  # to open it would wait for whatever writes to it
+            found.append(f"{CERT_FILE}: is a pipe; name a file of certificates in PEM format.")
+        elif self._cert_file:
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=self._cert_file)
             except ssl.SSLError:

@@ -21,6 +21,8 @@ def load_policy(path: Path | None) -> Policy:
     """
     if path is None:
         return Policy()
+    if path.is_fifo():  # to open it would wait for whatever writes to it, perhaps forever
+        raise SettingsError([f"POLICY_FILE: {path} is a pipe; name a file."])
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

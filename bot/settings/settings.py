@@ -448,6 +448,8 @@ def load_database_settings(**overrides: Any) -> DatabaseSettings:
 
 
 def _load(kind: type[_S], overrides: dict[str, Any]) -> _S:
+    if Path(ENV_FILE).is_fifo():  # to open it would wait for whatever writes to it
+        raise SettingsError([".env: is a pipe; make it a file."])
     try:
         return kind(**overrides)
     except ValidationError as error:

@@ -332,6 +332,9 @@ def _problem_of(file: Path) -> str:
     """Say why a file cannot be an embedded database; "" when it can, or is still to be made."""
     if file.is_dir():
         return f"{file} is a folder, not a file"
+    target = Path(os.path.realpath(file))
+    if file.is_symlink() and (target.is_symlink() or not target.parent.is_dir()):
+        return f"{file} is a link to a place that isn't there"
     folder = next(path for path in file.absolute().parents if path.exists())
     if not folder.is_dir():
         return f"{folder} isn't a folder, so {file} can't be made"
@@ -350,6 +353,8 @@ def _problem_of(file: Path) -> str:
 
 
 def _why_not_read(file: Path) -> str:
+    if file.is_fifo():  # to open it would wait for whatever writes to it
+        return "is a pipe, not a file"
     try:
         with file.open("rb"):
             return ""
