@@ -183,6 +183,7 @@ def build_workspace(
         clock=clock,
         bot_user_id=identity.bot_user_id,
         on_closed=alerts.pause,
+        on_refused=alerts.follow_refused,
         command=command,
         telemetry=telemetry,
     )

@@ -134,7 +134,9 @@ def _thread(app: Installation, channel: Channel, args: Arguments) -> Json:
         return {}
     root_ts = parent.get("thread_ts", thread_ts)
     root = app.workspace.find(channel.id, root_ts)
-    if app.lost_roots is LostRoots.CHANNEL and (root is None or root.get("subtype") == "tombstone"):
+    if app.lost_roots in {LostRoots.CHANNEL, LostRoots.UNLISTED} and (
+        root is None or root.get("subtype") == "tombstone"
+    ):
         return {}
     if root_ts != thread_ts:
         app.warnings.append(f"thread_ts {thread_ts} is a reply's: use its parent's, {root_ts}")

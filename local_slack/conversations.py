@@ -7,6 +7,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
+from local_slack.install import LostRoots
 from local_slack.refusal import RefusalError
 from local_slack.workspace import BOT_USER_ID, TEAM_ID, Channel, ChannelKind, Json
 
@@ -75,7 +76,8 @@ def replies(app: Installation, args: Arguments) -> Json:
     root = _root_of(app, channel, args.text("ts"))
     in_range = _in_range(args)
     answers = [reply for reply in app.workspace.replies(channel.id, root["ts"]) if in_range(reply["ts"])]
-    return _page(app, [root, *answers], args, REPLIES_DEFAULT)
+    is_unlisted = app.lost_roots is LostRoots.UNLISTED and root.get("subtype") == "tombstone"
+    return _page(app, answers if is_unlisted else [root, *answers], args, REPLIES_DEFAULT)
 
 
 def conversation(channel: Channel) -> Json:

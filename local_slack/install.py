@@ -76,6 +76,8 @@ class LostRoots(StrEnum):
     """It stays in the thread where the root had replies; otherwise it is posted in the channel itself."""
     CHANNEL = "channel"
     """It is posted in the channel itself, whatever the root had."""
+    UNLISTED = "unlisted"
+    """The same, and the replies that are left are listed without a tombstone."""
     REFUSED = "refused"
     """``thread_not_found``, where the root left no trace."""
 

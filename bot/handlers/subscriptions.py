@@ -303,6 +303,13 @@ class Alerts:
         new_id = await self._subscriptions.sweep(claim, self._clock())
         await self._follow_move(claim.subject.partition(":")[0], new_id)
 
+    async def follow_refused(self, channel_id: str) -> bool:
+        """Follow a channel whose id Slack refuses, if a new one was heard of; what is due there moves along."""
+        new_id = await self._subscriptions.sweep_now(channel_id, self._clock())
+        if new_id:
+            await self._follow_move(channel_id, new_id)
+        return bool(new_id)
+
     async def pause(self, channel_id: str, reason: PauseReason) -> None:
         """Let the subscriptions of a channel that is closed to us rest, and tell those who made them."""
         paused = await self._subscriptions.pause(

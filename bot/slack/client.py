@@ -335,7 +335,7 @@ class SlackClient:
             except SlackMessageGone:
                 replies = []
             ts = _ours(replies, outbox_id)
-            if ts or (replies and replies[0].get("subtype") != "tombstone"):
+            if ts or _has_root(replies, thread_ts):
                 return ts
         ts = _ours(_messages(await self._call(self.web.conversations_history(**common))), outbox_id)
         if ts and thread_ts:
@@ -489,6 +489,11 @@ def _stands_in_channel(message: object, ts: str) -> bool:
 def _messages(response: Any) -> list[dict[str, Any]]:
     listed = response.get("messages")
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
+def _has_root(replies: list[dict[str, Any]], thread_ts: str) -> bool:
+    """Tell whether a thread still has its root: Slack lists that first, or a tombstone, or only what is left."""
+    return bool(replies) and replies[0].get("ts") == thread_ts and replies[0].get("subtype") != "tombstone"
 
 
 def _ours(messages: list[dict[str, Any]], outbox_id: str) -> str | None:

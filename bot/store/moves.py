@@ -73,18 +73,23 @@ async def _steps(connection: AsyncConnection, team_id: str, old_id: str, new_id:
     """Tell where a channel went, and then on; a move that takes it back was heard of before it came here."""
     steps, seen = [(old_id, new_id)], [old_id, new_id]
     while len(seen) < LONGEST_CHAIN:
-        here = timers_table.c.subject.startswith(f"{seen[-1]}:", autoescape=True)
-        later = await connection.scalars(
-            select(timers_table.c.subject)
-            .where(timers_table.c.kind == TimerKind.MOVE, timers_table.c.team_id == team_id)
-            .where(here, timers_table.c.due_at.is_not(None))
-        )
-        onward = [there for _, there, _ in (subject.split(":") for subject in later.all()) if there not in seen]
+        onward = [there for there in await heard_of(connection, team_id, seen[-1]) if there not in seen]
         if not onward:
             break
         steps.append((seen[-1], onward[0]))
         seen.append(onward[0])
     return tuple(steps)
+
+
+async def heard_of(connection: AsyncConnection, team_id: str, old_id: str) -> list[str]:
+    """Return the ids that a channel got, as far as that was heard of lately."""
+    moves = await connection.scalars(
+        select(timers_table.c.subject)
+        .where(timers_table.c.kind == TimerKind.MOVE, timers_table.c.team_id == team_id)
+        .where(timers_table.c.subject.startswith(f"{old_id}:", autoescape=True), timers_table.c.due_at.is_not(None))
+        .order_by(timers_table.c.subject)
+    )
+    return [new_id for _, new_id, _ in (subject.split(":") for subject in moves.all())]
 
 
 async def drop_digests(connection: Transaction, moved: Moved) -> None:

@@ -250,12 +250,23 @@ class Subscriptions:
             ClaimLost: another replica does it.
         """
         old_id, new_id, _ = claim.subject.split(":")
+        return await self._sweep(old_id, new_id, now, claim)
+
+    @retried
+    async def sweep_now(self, old_id: str, now: datetime) -> str:
+        """Sweep up what was just refused under a channel's old id; "" when no move of it was heard of lately."""
+        async with self._database.read() as connection:
+            new_ids = await moves.heard_of(connection, self._team_id, old_id)
+        return await self._sweep(old_id, new_ids[0], now) if new_ids else ""
+
+    async def _sweep(self, old_id: str, new_id: str, now: datetime, claim: TimerClaim | None = None) -> str:
         async with self._database.begin() as connection:
             await hold_audience(connection, self._database, self._team_id)
             moved = await moves.follow(connection, self._team_id, old_id, new_id, now)
             await moves.drop_digests(connection, moved)
             await homes.changed(connection, self._database, self._team_id, now)
-            await timers.finish(connection, claim, None)
+            if claim:
+                await timers.finish(connection, claim, None)
             await moves.raise_there(connection, self._database, self._team_id, moved, now)
             await moves.move_requests(connection, self._team_id, moved)
         return moved.channel_id

@@ -78,6 +78,9 @@ LIMITED_LOOKS: Final = 3
 OnClosed: TypeAlias = "Callable[[str, PauseReason], Awaitable[None]]"
 """Called with a channel that can no longer be posted in, when what was to be posted is what it subscribed to."""
 
+OnRefused: TypeAlias = "Callable[[str], Awaitable[bool]]"
+"""Called with a channel whose id Slack refuses; True when all that is due there moved to the channel's new id."""
+
 
 class Sender:
     """Sends one claimed outbox row at a time, as often as the worker hands it one."""
@@ -90,6 +93,7 @@ class Sender:
         clock: Callable[[], datetime],
         bot_user_id: str,
         on_closed: OnClosed,
+        on_refused: OnRefused,
         command: str = "/flokit",
         telemetry: Telemetry = SILENT,
     ) -> None:
@@ -99,6 +103,7 @@ class Sender:
         self._clock = clock
         self._bot_user_id = bot_user_id
         self._on_closed = on_closed
+        self._on_refused = on_refused
         self._command = command
         self.auth_lost = ""
         """Slack's error code while it refuses our token: readiness tells."""
@@ -295,6 +300,8 @@ class Sender:
             log.debug("rate_paced", kind=item.kind)
         else:
             log.warning("slack_refused", kind=item.kind, code=error.code, error=str(error), failures=item.failures)
+        if isinstance(error, SlackNoAccess) and item.channel_id and await self._on_refused(item.channel_id):
+            return  # it is due in another channel now
         match error:
             case SlackRateLimited(retry_after_s=seconds):
                 # A look that waits counts: there is one try in five that doesn't look.

@@ -194,7 +194,7 @@ async def test_a_message_that_cannot_be_written_becomes_the_id(sqlite_store, loc
     async def on_closed(*_):
         raise AssertionError
 
-    sender = Sender(sqlite_store, client, clock=clock, bot_user_id="UFLOKIT", on_closed=on_closed)
+    sender = Sender(sqlite_store, client, clock=clock, bot_user_id="UFLOKIT", on_closed=on_closed, on_refused=on_closed)
     asked = make.command()
     await sqlite_store.add_request(asked)
     await sqlite_store.add_panel(asked, make.panel(), sender_module.Address("T0SANDBOX", "C0DATA"), clock())

@@ -36,11 +36,22 @@ class Bench:
     def __init__(self, store, slack, client, clock, make):
         self.store, self.slack, self.client, self.clock, self.make = store, slack, client, clock, make
         self.closed = []
-        self.sender = Sender(store, client, clock=clock, bot_user_id="UFLOKIT", on_closed=self.note_closed)
+        self.sender = Sender(
+            store,
+            client,
+            clock=clock,
+            bot_user_id="UFLOKIT",
+            on_closed=self.note_closed,
+            on_refused=self.note_refused,
+        )
 
     async def note_closed(self, channel_id, reason):
         """Take note of a channel in which a subscription can no longer be served."""
         self.closed.append((channel_id, reason))
+
+    async def note_refused(self, _channel_id):
+        """No channel got another id."""
+        return False
 
     async def send_due(self):
         """Send what is due now, in the store's order, and tell how many pieces that were."""
@@ -641,7 +652,7 @@ async def test_root_deleted_above_the_progress(bench, click, root, lost):
     assert sorted(map(len, found)) == [0, 1]
 
 
-@pytest.mark.parametrize("lost", [LostRoots.AS_SLACK, LostRoots.CHANNEL])
+@pytest.mark.parametrize("lost", [LostRoots.AS_SLACK, LostRoots.CHANNEL, LostRoots.UNLISTED])
 @pytest.mark.parametrize("had_replies", [False, True])
 async def test_lost_reply_below_a_deleted_root(bench, click, root, lost, had_replies):
     """An outcome whose answer was lost is found wherever Slack put it, and not posted again."""

@@ -74,7 +74,9 @@ async def test_a_click_is_one_trace(spans, telemetry, sqlite_store, local_slack,
     follower = Follower(sqlite_store, client, clock=clock, telemetry=telemetry)
     ((claim,),) = await follower.claim(clock(), 5)
     await follower.follow([claim])
-    sender = Sender(sqlite_store, slack, clock=clock, bot_user_id="U", on_closed=None, telemetry=telemetry)
+    sender = Sender(
+        sqlite_store, slack, clock=clock, bot_user_id="U", on_closed=None, on_refused=None, telemetry=telemetry
+    )
     for item in await sqlite_store.claim_outbox(clock(), 5):
         await sender.send(item)
     await client.aclose()

@@ -559,6 +559,18 @@ async def test_a_channel_that_is_shared_goes_on(board):
     await incident(board, "The account was closed", "C0PARTNERS")
 
 
+async def test_what_is_asked_under_a_channels_old_id_is_answered_in_its_thread(board):
+    """A mention that names a channel's old id, after the new one was heard of, is answered in the channel."""
+    board.slack.add_channel("G0PARTNERS", "partners", "private", members=("UANA", "UBEN"), bot_is_member=True)
+    await board.status("subscribe all", channel="G0PARTNERS", user="UBEN")
+    root = board.slack.workspace.post("G0PARTNERS", {"user": "UBEN", "text": "<@UFLOKIT> status"})["ts"]
+    board.slack.change_channel_id("G0PARTNERS", "C0PARTNERS")
+    await board.settle()
+    event = {"type": "app_mention", "user": "UBEN", "channel": "G0PARTNERS", "ts": root, "text": "<@UFLOKIT> status"}
+    assert (await board.slack.event(event)).ok
+    await board.slack.wait_for(lambda: board.slack.messages("C0PARTNERS", root), what="the answer")
+
+
 async def test_a_channel_whose_new_id_is_heard_of_late_goes_on(board):
     """What was refused under the old id before the event came goes on afterwards, also after a crash."""
     board.slack.add_channel("G0PARTNERS", "partners", "private", members=("UANA", "UBEN"), bot_is_member=True)
