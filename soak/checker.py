@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from soak.evidence import AWAY, READ_ONLY
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -148,10 +150,10 @@ def direct_of(user: str) -> str:
 def may_be_refused(click: Click, spans: Iterable[Span]) -> bool:
     """Tell whether a press may have been refused without its person hearing of it.
 
-    While the database is away a refusal is answered from memory, once: the one thing that is documented to be lost.
+    While nothing can be saved a refusal is answered from memory, once: the one thing that is documented to be lost.
     """
     return click.thread_ts is not None and any(
-        span.what == "database away" and span.began_at - UPSET_S <= click.at <= span.ended_at + UPSET_S
+        span.what in (AWAY, READ_ONLY) and span.began_at - UPSET_S <= click.at <= span.ended_at + UPSET_S
         for span in spans
     )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 import asyncpg  # type: ignore[import-untyped]
 
 from sandbox.child import PACKAGE_ROOT
-from soak.evidence import Span
+from soak.evidence import AWAY, READ_ONLY, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +61,9 @@ class SharedDatabase(Protocol):
     async def restart(self, mode: StopMode, away_s: float) -> None:
         """Take it away for a while."""
 
+    async def only_read(self, seconds: float) -> None:
+        """Let it refuse to write for a while, as after a failover to a replica."""
+
     async def stop(self) -> None:
         """Take it away for good, with all that it holds."""
 
@@ -79,6 +82,9 @@ class SqliteFile:
         """Leave it to the bot, which makes its own tables."""
 
     async def restart(self, mode: StopMode, away_s: float) -> None:
+        """Do nothing."""
+
+    async def only_read(self, seconds: float) -> None:
         """Do nothing."""
 
     async def stop(self) -> None:
@@ -104,6 +110,7 @@ class PostgresServer:
         self._now = now
         self._folder = tempfile.mkdtemp(prefix="flokit-soak-", dir=MEMORY if MEMORY.is_dir() else None)
         self._server: Any = None
+        self._changing = asyncio.Lock()
 
     async def start(self) -> None:
         """Start it and let the bot make its tables, as an operator does."""
@@ -139,13 +146,32 @@ class PostgresServer:
 
     async def restart(self, mode: StopMode, away_s: float) -> None:
         """Take it away for a while; ``immediate`` is how it looks when the server crashes."""
-        began_at = self._now()
-        try:
-            await asyncio.to_thread(self._end, mode)
-            await asyncio.sleep(away_s)
-        finally:
-            await asyncio.to_thread(self._server.ensure_postgres_running)
-            self.away.append(Span("database away", began_at, self._now()))
+        async with self._changing:
+            began_at = self._now()
+            try:
+                await asyncio.to_thread(self._end, mode)
+                await asyncio.sleep(away_s)
+            finally:
+                await asyncio.to_thread(self._server.ensure_postgres_running)
+                self.away.append(Span(AWAY, began_at, self._now()))
+
+    async def only_read(self, seconds: float) -> None:
+        """End all sessions, as a failover does, and refuse to write for a while."""
+        async with self._changing:
+            began_at = self._now()
+            await asyncio.to_thread(self._let_write, "off")
+            await asyncio.sleep(seconds)
+            await asyncio.to_thread(self._let_write, "on")
+            self.away.append(Span(READ_ONLY, began_at, self._now()))
+
+    def _let_write(self, word: Literal["on", "off"]) -> None:
+        only_read = "off" if word == "on" else "on"
+        self._server.psql(f"ALTER SYSTEM SET default_transaction_read_only = {only_read}")
+        self._server.psql("SELECT pg_reload_conf()")
+        self._server.psql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
 
     @property
     def deadlocks(self) -> int:

@@ -6,7 +6,11 @@ Nothing here asks the bot: clicks and tellings are Slack's, looks and turns are 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+AWAY: Final = "database away"
+READ_ONLY: Final = "database read-only"
+"""What spans are called in which nothing can be saved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from soak.checker import WARM_UP, busiest_minute, is_lost, untold_clicks
+from soak.evidence import AWAY, READ_ONLY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,7 @@ RESIDENTS: Final = (
     "home",
     "question",
     "channel closed or opened",
+    "channel shared",
 )
 """What residents do, as ``soak.residents`` counts it."""
 
@@ -71,7 +73,8 @@ class Result:
 def _processes(evidence: Evidence, met: Counter[str]) -> dict[str, str]:
     codes = Counter(one.ordered or "by itself" for one in evidence.exits)
     kills = met["kill"] + met["kill, aimed"]
-    away = [span for span in evidence.spans if span.what == "database away"]
+    away = [span for span in evidence.spans if span.what == AWAY]
+    read_only = [span for span in evidence.spans if span.what == READ_ONLY]
     rows = {
         "kill -9": f"{kills}, {met['kill, aimed']} of them aimed at a request or its reply",
         "SIGTERM": f"{codes['SIGTERM']}, slowest exit {_slowest(evidence):.1f} s",
@@ -81,6 +84,10 @@ def _processes(evidence: Evidence, met: Counter[str]) -> dict[str, str]:
     if away:
         rows["database restarts"] = (
             f"{len(away)}, away for {sum(one.ended_at - one.began_at for one in away):.0f} s in all"
+        )
+    if read_only:
+        rows["database read-only"] = (
+            f"{len(read_only)} times, for {sum(one.ended_at - one.began_at for one in read_only):.0f} s in all"
         )
     if memory := _memory(evidence):
         rows["memory of the longest life"] = memory

@@ -17,7 +17,7 @@ from soak.evidence import Board, Snoozed, Wishes
 from soak.people import DOUBT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from random import Random
 
     from local_slack import LocalSlack
@@ -29,6 +29,9 @@ CHANNELS: Final = ("C5ALERTS", "C6BOARD")
 
 CLOSING_CHANNEL: Final = "C7MOVING"
 """It is archived and brought back, again and again."""
+
+SHARED_CHANNEL: Final = "C8SHARED"
+"""It becomes shared with other workspaces, again and again: each time with another ID."""
 
 ADMINS: Final = "S0ADMINS"
 BANNED: Final = "S0BANNED"
@@ -48,6 +51,9 @@ rules:
 ALL: Final = "all"
 ANSWERED_WITHIN_S: Final = 12.0
 POLL_S: Final = 0.1
+LISTED_TIMES: Final = 5
+"""So often somebody asks for the list of a channel with a new ID."""
+
 HOME_FOLK: Final = 40
 """So many people have an App Home; most open it once and never again."""
 
@@ -88,9 +94,10 @@ class Residents:
         self._busy: set[asyncio.Task[None]] = set()
         self._count = 0
         self._homes: list[str] = []
-        for channel in (*CHANNELS, CLOSING_CHANNEL):
+        for channel in (*CHANNELS, CLOSING_CHANNEL, SHARED_CHANNEL):
             slack.add_channel(channel, channel.lower(), members=(), bot_is_member=True)
-        self._channels = (*channels, *CHANNELS, CLOSING_CHANNEL)
+        self._channels = [*channels, *CHANNELS, CLOSING_CHANNEL, SHARED_CHANNEL]
+        self._shared = SHARED_CHANNEL
         self._wishes: dict[str, dict[str, bool]] = {channel: {} for channel in self._channels}
         """For each channel what is subscribed there by now: the target, and whether with a digest."""
         self._unsure: set[str] = set()
@@ -111,13 +118,22 @@ class Residents:
             (self._open_home, 4),
             (self._ask, 4),
             (self._close_channel, 1),
+            (self._share_channel, 1),
         )
         while True:
             await asyncio.sleep(self._rng.expovariate(1 / self._pause_s))
             [errand] = self._rng.choices([one for one, _ in errands], [weight for _, weight in errands])
-            task = asyncio.create_task(errand())
+            task = asyncio.create_task(self._try(errand))
             self._busy.add(task)
             task.add_done_callback(self._busy.discard)
+
+    async def _try(self, errand: Callable[[], Awaitable[None]]) -> None:
+        """Do an errand, unless its channel got another ID meanwhile."""
+        try:
+            await errand()
+        except LookupError:
+            if self._shared == SHARED_CHANNEL:
+                raise
 
     async def finish(self) -> None:
         """Let everybody finish what they began, and bring back the channel that may be archived."""
@@ -328,6 +344,47 @@ class Residents:
             else:
                 self._slack.archive(CLOSING_CHANNEL)
             self.met["channel closed or opened"] += 1
+
+    async def _share_channel(self) -> None:
+        """Give a channel another ID, and change nothing there before the bot had time to follow."""
+        before = self._shared
+        async with self._changing[before]:
+            if self._shared != before:  # somebody else was first
+                return
+            after = f"{SHARED_CHANNEL}{self.met['channel shared'] + 1}"
+            self._slack.change_channel_id(before, after)
+            self.met["channel shared"] += 1
+            self._move(before, after)
+            if not await self._until(lambda: self._has_heard(after)):
+                self._unsure.add(after)  # Slack gave up: the bot can't know
+            await self._followed(after)
+
+    async def _followed(self, channel: str) -> None:
+        """Wait until the bot lists there what it listed under the old ID; what it never does is found at the end."""
+        for _ in range(LISTED_TIMES):
+            if len((await self._listed(channel)).listed) == len(self._wishes[channel]):
+                return
+
+    def _move(self, before: str, after: str) -> None:
+        """Know what was known of a channel under its new ID."""
+        self._shared = after
+        self._channels[self._channels.index(before)] = after
+        self._wishes[after] = self._wishes.pop(before)
+        self._changing[after] = self._changing[before]
+        if before in self._unsure:
+            self._unsure.add(after)
+        for channel, ts in [place for place in self._snoozes if place[0] == before]:
+            self._snoozes[after, ts] = self._snoozes.pop((channel, ts))
+
+    def _has_heard(self, channel: str) -> bool | None:
+        """Tell whether the bot acked that a channel got this ID."""
+        return (
+            any(
+                one.ack is not None and one.ack.ok and (one.payload.get("event") or {}).get("new_channel_id") == channel
+                for one in self._slack.envelopes
+            )
+            or None
+        )
 
     # waiting
 

@@ -18,7 +18,7 @@ from soak.evidence import Span
 from soak.settings import WEBHOOK_SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from random import Random
 
     from local_slack import ApiCall, Envelope, LocalSlack
@@ -116,7 +116,7 @@ class Weather:
         self._aim: Callable[[Any], bool] | None = None
         self._hit = asyncio.Event()
         self._idle_at: dict[str, float] = {}
-        self._restarting: asyncio.Task[None] | None = None
+        self._changing_database: set[asyncio.Task[None]] = set()
         self.jumps: list[Span] = []
         """When the clock was moved: every lease ended then."""
         self.met: Counter[str] = Counter()
@@ -143,6 +143,7 @@ class Weather:
             (self._drop_sockets, 2.0),
             (self._refresh_sockets, 1.0),
             (self._restart_database, 1.5),
+            (self._only_read, 1.0),
             (self._sync_by_schedule, 3.0),
             (self._replan_one, 20.0),
             (self._repair, 60.0 / REPAIRED_AFTER_S),
@@ -157,9 +158,8 @@ class Weather:
             self._clear_up()
 
     async def calm(self) -> None:
-        """Wait until the database is back."""
-        if self._restarting is not None:
-            await self._restarting
+        """Wait until the database is back, and takes writes."""
+        await asyncio.gather(*self._changing_database)
 
     async def _again(self, trouble: Callable[[], Awaitable[None]], every_s: float) -> None:
         while True:
@@ -347,5 +347,17 @@ class Weather:
             return
         mode: StopMode = "immediate" if self._rng.random() < 0.5 else "fast"
         self.met[f"database restart, {mode}"] += 1
-        self._restarting = asyncio.create_task(self._database.restart(mode, self._rng.uniform(0.0, 3.0)))
-        await asyncio.shield(self._restarting)  # a server must not be left half-way
+        await self._change_database(self._database.restart(mode, self._rng.uniform(0.0, 3.0)))
+
+    async def _only_read(self) -> None:
+        """Let the database refuse to write, as after a failover: for seconds, or nearly long enough to give up."""
+        if self._database.url.startswith("sqlite"):
+            return
+        self.met["database read-only"] += 1
+        await self._change_database(self._database.only_read(self._rng.choice((1.0, 3.0, 8.0))))
+
+    async def _change_database(self, change: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(change)
+        self._changing_database.add(task)
+        task.add_done_callback(self._changing_database.discard)
+        await asyncio.shield(task)  # a server must not be left half-way
