@@ -115,8 +115,8 @@ class Replica:
         await self.process.wait()
 
     def sample(self) -> None:
-        """Note its memory: https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html."""
-        pid = self.process.pid
+        """Note its memory once it is loaded: https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html."""
+        pid = self.process.pid if self._log_size > self._logged_before else None  # what loads is small
         statm = Path(f"/proc/{pid}/statm")
         if pid is None or not statm.exists():
             return

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,7 +71,6 @@ ERRORS: Final = (
 )
 QUIRKS: Final = {
     "as documented": Quirks(),
-    "texts that vary": Quirks(error_forms=("{error} (request {request})", "{error}, retry in {n} minutes")),
     "a list that lags": Quirks(list_lags_s=5.0),
     "a list that cuts and rounds": Quirks(list_cuts_errors_at=16, list_rounds_to_s=3600),
     "times in another form": Quirks(time_form="epoch milliseconds"),
@@ -78,6 +78,12 @@ QUIRKS: Final = {
     "POSTs without a body": Quirks(accepts="no content"),
 }
 """How FloKit writes what it knows, until it does so in another way."""
+
+ERROR_FORMS: Final = ("{error} (request {request})", "{error}, retry in {n} minutes")
+"""How FloKit words its errors: in one way in each soak, with an ID or a number that is another one in each reply.
+
+An old error whose words change on their own is taken for a new one, which is a documented limit.
+"""
 
 REPAIRED_AFTER_S: Final = 8.0
 """What is stuck, disconnected or gone is repaired by somebody in FloKit after about this long."""
@@ -105,6 +111,7 @@ class Weather:
         kills_per_minute: float,
     ) -> None:
         self._clock = clock
+        self._error_forms = (rng.choice(ERROR_FORMS),)
         self._webhooks = Webhooks(lambda: fleet.webhook_url, WEBHOOK_SECRET)
         self._rng = rng
         self._slack = slack
@@ -121,6 +128,7 @@ class Weather:
         """When the clock was moved: every lease ended then."""
         self.met: Counter[str] = Counter()
         """How often each kind of trouble came."""
+        flokit.quirks = self._in_words(Quirks())
         flokit.on_record(self._see)
         slack.on_record(self._see)
         for integration_id, type_ in integrations.items():
@@ -170,7 +178,7 @@ class Weather:
         self._aim = None
         self._flokit.faults.clear()
         self._flokit.down = False
-        self._flokit.quirks = Quirks()
+        self._flokit.quirks = self._in_words(Quirks())
         self._slack.faults.clear()
         self.repair_all()
 
@@ -248,8 +256,11 @@ class Weather:
     async def _write_otherwise(self) -> None:
         """Let FloKit write what it knows in one of its ways."""
         way = self._rng.choice(list(QUIRKS))
-        self._flokit.quirks = QUIRKS[way]
+        self._flokit.quirks = self._in_words(QUIRKS[way])
         self.met[f"FloKit: {way}"] += 1
+
+    def _in_words(self, quirks: Quirks) -> Quirks:
+        return replace(quirks, error_forms=self._error_forms)
 
     async def _sync_by_schedule(self) -> None:
         """Let FloKit begin a sync that nobody here asked for."""

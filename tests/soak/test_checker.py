@@ -68,6 +68,9 @@ def broken(evidence):
 
 KEPT = {
     "a success": story(),
+    "a post in doubt that Slack let nobody look for": story(
+        outbox_ids=["msg_1", "msg_1"], log=[{"event": "message_not_looked_for", "outbox_id": "msg_1", "level": "info"}]
+    ),
     "a command, told under a root of its own": story(clicks=[TYPED], tellings=[TYPED_TOLD]),
     "a command, told in direct messages": story(clicks=[TYPED], tellings=[replace(TYPED_TOLD, channel="D01")]),
     "a click that nobody acked": story(clicks=[CLICK, replace(CLICK, user="U2", acks=(False,))]),
