@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 
 import pytest
 
@@ -20,6 +22,10 @@ FILES = [
     "damaged.db",
     "a" * 300,
     "here/x.db/",
+    "b" * 252,
+    "wal.db",
+    "another.db",
+    "newer.db",
 ]
 
 
@@ -29,6 +35,14 @@ def folder(tmp_path):
     (tmp_path / "afile").write_text("no database, but somebody's notes")
     (tmp_path / "damaged.db").write_bytes(b"SQLite format 3\0" + b"noise" * 2000)
     os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "wal.db-wal").mkdir()
+    for name, statement in (
+        ("another.db", "CREATE TABLE runs (kilometers REAL)"),
+        ("newer.db", "CREATE TABLE alembic_version AS SELECT '9999' AS version_num"),
+    ):
+        with contextlib.closing(sqlite3.connect(tmp_path / name)) as connection:
+            connection.execute(statement)
+            connection.commit()
     return tmp_path
 
 

@@ -252,6 +252,8 @@ class Diagnosis:
             if await vitals.is_read_only():
                 return [wrong("DATABASE_URL: the server is read-only right now, so nothing can be saved")]
             if revision != vitals.needed_revision:
+                if problem := await vitals.obstacle():
+                    return [wrong(f"DATABASE_URL: {problem}")]
                 return [_judge_tables(revision, vitals.needed_revision, is_sqlite=vitals.is_sqlite)]
             now = self._clock()
             return [

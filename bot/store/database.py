@@ -48,6 +48,12 @@ POOL_SIZE: Final = 15
 KEPT_OPEN: Final = 5
 """So many of them stay open while they are idle: a server's connections are few."""
 
+COMPANIONS: Final = ("-journal", "-wal", "-shm")
+"""What SQLite puts behind the name of a file for those beside it: https://www.sqlite.org/tempfiles.html"""
+
+LONGEST_NAME: Final = 255
+"""In bytes, on every usual file system."""
+
 SQLITE_MAGIC = b"SQLite format 3\0"
 """What every SQLite file begins with, once anything is in it: https://www.sqlite.org/fileformat.html"""
 
@@ -335,6 +341,10 @@ def _problem_of(file: Path) -> str:
     target = Path(os.path.realpath(file))
     if file.is_symlink() and (target.is_symlink() or not target.parent.is_dir()):
         return f"{file} is a link to a place that isn't there"
+    if len(os.fsencode(target.name)) + len(max(COMPANIONS, key=len)) > LONGEST_NAME:
+        return f"the name of {file} is too long: SQLite makes files beside it with longer names"
+    if folders := [suffix for suffix in COMPANIONS if Path(f"{target}{suffix}").is_dir()]:
+        return f"{file}{folders[0]} is a folder, and SQLite needs a file there"
     folder = next(path for path in file.absolute().parents if path.exists())
     if not folder.is_dir():
         return f"{folder} isn't a folder, so {file} can't be made"

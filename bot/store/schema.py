@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.core.errors import SettingsError, StoreRefused, StoreUnavailable
 from bot.store.failures import NO_RIGHT, sqlstate_of
+from bot.store.tables import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -25,6 +26,8 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 HEAD: Final = "0007"
 """The newest revision of this code; a test holds it equal to the scripts."""
+
+FOREIGN_TABLES: Final = "this database has tables of the same names as the bot's; give it one of its own"
 
 _VERSION: Final = table("alembic_version", column("version_num"))
 
@@ -57,6 +60,18 @@ def _current(connection: Connection) -> str:
     return connection.scalar(select(_VERSION.c.version_num)) or ""
 
 
+async def obstacle(database: Database) -> str:
+    """Say why this version can't make or upgrade the tables, as what follows DATABASE_URL; "" when nothing is known."""
+    revision = await current(database)
+    if revision:
+        if revision in {script.revision for script in scripts().walk_revisions()}:
+            return ""
+        return f"its tables are at revision {revision}, which this version doesn't know; run a newer one"
+    async with database.read() as connection:
+        there = set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+    return FOREIGN_TABLES if there & set(metadata.tables) else ""
+
+
 async def upgrade(database: Database) -> None:
     """Bring the database up to the newest revision, in one transaction.
 
@@ -64,13 +79,10 @@ async def upgrade(database: Database) -> None:
         SettingsError: a newer version made its tables, or it holds another program's.
         StoreUnavailable: it can't be reached; nothing was changed.
     """
-    revision = await current(database)
-    if revision == HEAD:
+    if await current(database) == HEAD:
         return
-    if revision and revision not in {script.revision for script in scripts().walk_revisions()}:
-        raise SettingsError(
-            [f"DATABASE_URL: its tables are at revision {revision}, which this version doesn't know; run a newer one."]
-        )
+    if problem := await obstacle(database):
+        raise SettingsError([f"DATABASE_URL: {problem}."])
     from alembic import command  # noqa: PLC0415 - see above
 
     try:
@@ -85,7 +97,5 @@ async def upgrade(database: Database) -> None:
         raise
     except (StoreUnavailable, DBAPIError) as error:
         if "already exists" in str(error.__cause__ or error):
-            raise SettingsError(
-                ["DATABASE_URL: this database has tables of the same names as the bot's; give it one of its own."]
-            ) from None
+            raise SettingsError([f"DATABASE_URL: {FOREIGN_TABLES}."]) from None
         raise

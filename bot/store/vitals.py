@@ -53,6 +53,10 @@ class Vitals:
         """Name the revision of its tables; "" when there are none."""
         return await schema.current(self._database)
 
+    async def obstacle(self) -> str:
+        """Say why this version can't make or upgrade its tables; "" when nothing is known."""
+        return await schema.obstacle(self._database)
+
     @property
     def needed_revision(self) -> str:
         """Name the revision that this version needs."""
