@@ -1,6 +1,6 @@
 """The command line: ``flokit-bot run | sandbox | check | migrate | audit``.
 
-Exit codes: 0 fine, 2 wrong usage, 78 wrong settings.
+Exit codes: 0 fine, 2 wrong usage, 74 the audit couldn't be written, 78 wrong settings.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -21,6 +20,7 @@ from bot.core.errors import SettingsError, StoreUnavailable
 from bot.core.hosts import is_loopback
 from bot.core.span_words import SPAN_EXAMPLES, Span, parse_span
 from bot.core.typed import clean
+from bot.observability import console
 from bot.observability.logs import configure_logging
 from bot.settings.settings import Settings, has_slack_tokens, load_database_settings, load_settings
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 EXIT_FINE: Final = 0
+EXIT_OUTPUT: Final = 74
+"""EX_IOERR of sysexits.h."""
+
 EXIT_SETTINGS: Final = 78
 """EX_CONFIG of sysexits.h: a supervisor need not try again before somebody changed something."""
 
@@ -70,13 +73,17 @@ EXPOSED: Final = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    has_stdout = console.prepare()
     try:
+        options = _parser().parse_args(arguments)
+        options.has_stdout = has_stdout
         return int(options.action(options))
     except SettingsError as error:
         for problem in error.problems:
-            print(problem, file=sys.stderr)
+            console.say(problem, to_stderr=True)
         return EXIT_SETTINGS
+    finally:
+        console.finish()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -189,7 +196,7 @@ def _sandbox(options: argparse.Namespace) -> int:
                 "add --expose if you mean it."
             )
             raise SettingsError([problem])
-        print(EXPOSED.format(host=options.host), file=sys.stderr)
+        console.say(EXPOSED.format(host=options.host), to_stderr=True)
     asyncio.run(run_sandbox(host=options.host, port=options.port))
     return EXIT_FINE
 
@@ -201,7 +208,7 @@ def _check(options: argparse.Namespace) -> int:
     async def print_findings() -> bool:
         findings = await check(settings, blocks=options.blocks)
         for finding in findings:
-            print(finding, flush=True)
+            console.say(finding)
         return all(finding.is_fine for finding in findings)
 
     return EXIT_FINE if asyncio.run(print_findings()) else EXIT_SETTINGS
@@ -223,11 +230,15 @@ def _migrate(_options: argparse.Namespace) -> int:
         finally:
             await database.close()
 
-    print(f"The database's tables are at revision {asyncio.run(upgrade())}.")
+    console.say(f"The database's tables are at revision {asyncio.run(upgrade())}.")
     return EXIT_FINE
 
 
 def _audit(options: argparse.Namespace) -> int:
+    if not options.has_stdout:
+        console.say("audit: stdout is closed, so there's nowhere to write; redirect it to a file.", to_stderr=True)
+        return EXIT_OUTPUT
+    console.write_utf8()
     settings = load_database_settings()
     from bot.ops.export import export_audit  # noqa: PLC0415 - see _run
     from bot.store import schema  # noqa: PLC0415 - see _run
@@ -261,7 +272,11 @@ def _audit(options: argparse.Namespace) -> int:
         asyncio.run(export())
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read it has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        console.hush(sys.stdout)
+    except OSError as error:
+        console.hush(sys.stdout)
+        console.say(f"audit: only a part could be written ({error.strerror or error}).", to_stderr=True)
+        return EXIT_OUTPUT
     return EXIT_FINE
 
 

@@ -118,7 +118,7 @@ class Diagnosis:
             return [unknown(f"{name}: no answer within {self._within_s:g} s")]
         except Exception as error:  # noqa: BLE001 - whatever is wrong, the rest is still found out
             log.warning("probe_failed", part=name, error=type(error).__name__)
-            return [unknown(f"{name}: check failed ({type(error).__name__})")]
+            return [wrong(f"{name}: this check hit a bug in the bot; report it with the log's probe_failed line")]
 
     async def _look_at_settings(self) -> list[Finding]:
         how = "Socket Mode" if self._settings.mode is Mode.SOCKET else "HTTP"

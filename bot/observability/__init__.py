@@ -1,1 +1,1 @@
-"""What every part may report to: logs, metrics and traces."""
+"""What every part may report to: logs, metrics, traces and the console."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import errno
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from bot.core.health.findings import fine, wrong
 from bot.handlers.doctor import Diagnosis
 from bot.slack.client import SlackClient
 from bot.store.database import Database
@@ -14,6 +17,10 @@ from bot.store.vitals import Vitals
 if TYPE_CHECKING:
     from bot.core.health.findings import Finding
     from bot.settings.settings import Settings
+
+
+ANSWERS_WITHIN_S: Final = 2.0
+LINE_BYTES: Final = 1024
 
 
 async def check(settings: Settings, *, blocks: bool = False) -> list[Finding]:
@@ -26,4 +33,39 @@ async def check(settings: Settings, *, blocks: bool = False) -> list[Finding]:
         parts.push_async_callback(database.close)
         parts.push_async_callback(slack.aclose)
         diagnosis = Diagnosis(settings, slack, Vitals(database), clock=lambda: datetime.now(UTC))
-        return await diagnosis.findings(blocks=blocks)
+        found, address = await asyncio.gather(
+            diagnosis.findings(blocks=blocks), judge_address(settings.host, settings.port)
+        )
+        return [*address, *found]
+
+
+async def judge_address(host: str, port: int) -> list[Finding]:
+    """Try to listen where the bot will; say nothing when that works, or when a bot seems to listen there already."""
+    try:
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and await _is_bot(host, port):
+            return [fine(f"HOST, PORT: a bot is already listening on {host}:{port}")]
+        return [wrong(f"HOST, PORT: can't listen on {host}:{port} ({error.strerror}); choose different values")]
+    server.close()
+    await server.wait_closed()
+    return []
+
+
+async def _is_bot(host: str, port: int) -> bool:
+    """Tell whether what listens there answers as a bot does: ``/livez`` and nothing at the root."""
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN_S):
+            return await _status(host, port, "/livez") in (b"200", b"503") and await _status(host, port, "/") == b"404"
+    except (OSError, TimeoutError):
+        return False
+
+
+async def _status(host: str, port: int, path: str) -> bytes:
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - the addresses that mean all
+    reader, writer = await asyncio.open_connection(here, port)
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {here}\r\nConnection: close\r\n\r\n".encode())
+        return (await reader.read(LINE_BYTES)).partition(b" ")[2][:3]
+    finally:
+        writer.close()

@@ -5,6 +5,7 @@ No client reads the environment by rules of its own. Nothing is connected to her
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 import sys
@@ -64,15 +65,11 @@ class Network:
 
     @property
     def tls(self) -> ssl.SSLContext:
-        """What certificates are checked against; the same object for all clients.
-
-        Raises:
-            OSError: the authorities that the environment names cannot be read; ``problems`` says so before.
-        """
+        """What certificates are checked against; the same object for all clients."""
         return _shared_tls(self._cert_file, self._cert_dir)
 
     def make_tls(self) -> ssl.SSLContext:
-        """Make a context of its own, for a client that adds authorities to it; raises as ``tls`` does."""
+        """Make a context of its own, for a client that adds authorities to it."""
         return _make_tls(self._cert_file, self._cert_dir)
 
     def problems(self, urls: Iterable[str]) -> list[str]:
@@ -134,7 +131,8 @@ def _make_tls(cert_file: str, cert_dir: str) -> ssl.SSLContext:
     for folder in filter(os.path.isdir, folders):
         context.load_verify_locations(capath=folder)
     if cert_file:
-        context.load_verify_locations(cafile=cert_file)
+        with contextlib.suppress(OSError):  # a wrong one was refused, unless nothing that is connected to needs it
+            context.load_verify_locations(cafile=cert_file)
     return context
 
 

@@ -172,7 +172,7 @@ async def test_a_tls_failure_says_that_it_is_one(authority, local_slack, names, 
             del variables["SSL_CERT_FILE"]
         failures = [await look(f"https://{FLOKIT}", **variables), await identify(f"https://{SLACK}/api/", **variables)]
     assert isinstance(failures[0], errors.FlokitNotSent)
-    assert all("could not be reached: TLS failed: its certificate" in str(failure) for failure in failures)
+    assert all("couldn't be reached: TLS failed: its certificate" in str(failure) for failure in failures)
     assert all(words in str(failure) for failure in failures)
 
 
