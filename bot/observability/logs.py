@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 EPISODE_S: Final = 60.0
 """What happens again within this time belongs to the same episode."""
 
-SHORTEST_BLOTTED: Final = 6
+SHORTEST_BLOTTED: Final = 4
 """A shorter secret is not worth the name, and would blot out half of every line."""
 
 OURS: Final = "bot"

@@ -31,10 +31,10 @@ from bot.core.runs.limits import Limits
 from bot.settings.database_url import Server, UrlProblem, parse_database_url
 from bot.settings.network import DIRECT, VARIABLES, Network
 
-SHORTEST_SECRET: Final = 6
+SHORTEST_SECRET: Final = 4
 """A shorter one is a mistake, and the logs would not blot it out."""
 
-SHORTEST_DOOR_SECRET: Final = 8
+SHORTEST_DOOR_SECRET: Final = 6
 """What strangers may guess at, they may guess at any number of times."""
 
 _QUOTES: Final = ('"', "'", "`", "\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u00ab", "\u00bb")
