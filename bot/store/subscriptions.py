@@ -242,7 +242,6 @@ class Subscriptions:
             await inbox.finish(connection, request.id)
         return moved.channel_id
 
-    @retried
     async def sweep(self, claim: TimerClaim, now: datetime) -> str:
         """Let what was written under a channel's old id meanwhile follow; returns the id under which it is now.
 
@@ -252,13 +251,13 @@ class Subscriptions:
         old_id, new_id, _ = claim.subject.split(":")
         return await self._sweep(old_id, new_id, now, claim)
 
-    @retried
     async def sweep_now(self, old_id: str, now: datetime) -> str:
         """Sweep up what was just refused under a channel's old id; "" when no move of it was heard of lately."""
         async with self._database.read() as connection:
             new_ids = await moves.heard_of(connection, self._team_id, old_id)
         return await self._sweep(old_id, new_ids[0], now) if new_ids else ""
 
+    @retried
     async def _sweep(self, old_id: str, new_id: str, now: datetime, claim: TimerClaim | None = None) -> str:
         async with self._database.begin() as connection:
             await hold_audience(connection, self._database, self._team_id)

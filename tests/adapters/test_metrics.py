@@ -303,7 +303,7 @@ class Still:
 def test_a_worker_that_stopped_turning_is_stuck(still_for_s, is_stuck, tmp_path):
     """A worker that has not turned for a minute is named, with how long."""
     health = Health(Database(f"sqlite+aiosqlite:///{tmp_path}/x.db"), workers=[Still(still_for_s)])
-    assert health.stuck() == ({"follower": "has not turned for 61 s"} if is_stuck else {})
+    assert health.stuck() == ({"follower": "hasn't run for 61 s"} if is_stuck else {})
 
 
 @pytest.mark.parametrize(("still_for_s", "status"), [(2.0, 200), (STUCK_AFTER_S + 1, 503)])

@@ -223,7 +223,7 @@ def test_times_that_are_accepted(timestamp):
                 "1e9",
                 "nan",
                 "inf",
-                "9" * 14,
+                "9" * 25,
                 "9" * 5000,
                 "١٧٧٢",
                 "0001-01-01T00:00:00Z",

@@ -131,7 +131,7 @@ async def test_details_come_in_the_thread_of_the_message(asked, channel):
     """Details answers below the message, with every field and what to check."""
     panel = await asked.status("status adapty", channel=channel)
     await asked.press(panel, "flokit_details", "int_hostile", channel=channel)
-    detail = await asked.reply(panel["ts"], "Events in all", channel=channel)
+    detail = await asked.reply(panel["ts"], "Events, total", channel=channel)
     assert "int_hostile" in words(detail)
     assert "The webhook sends all subscription events" in words(detail)
 

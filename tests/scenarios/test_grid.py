@@ -82,7 +82,7 @@ async def test_somebody_of_another_workspace_only_looks(socket_world, name):
     assert "people from other workspaces" in words(await world.note("sync stripe", user=user))
     await world.slack.say(user, "C0DATA", "<@UFLOKIT> sync stripe")
     direct = world.slack.workspace.open_im(user).id
-    await world.slack.wait_for(lambda: "people of other" in str(world.slack.messages(direct)), 10, "a refusal")
+    await world.slack.wait_for(lambda: "people from other" in str(world.slack.messages(direct)), 10, "a refusal")
     assert not world.flokit.posts("int_s")
 
 

@@ -140,7 +140,7 @@ async def test_the_history_of_one(past):
     """One integration's syncs come with outcome, who, the median, and how many that is of."""
     shown = words(await past.note("history stripe"))
     assert "1 sync, 1 succeeded" in shown
-    assert "of the 1 sync that succeeded" in shown
+    assert "from 1 comparable sync" in shown
     assert "1. ✅ succeeded" in shown
 
 
