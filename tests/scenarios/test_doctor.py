@@ -12,7 +12,7 @@ PARTS = (
     "FLOKIT_API_KEY",
     "DATABASE_URL",
     "replicas",
-    "rights",
+    "write access",
     "here",
     "version",
 )
@@ -28,7 +28,7 @@ async def test_the_doctor_finds_everything_fine(make_world):
         assert answer["text"].startswith("Nothing needs attention")
         assert [part for part in (*PARTS, "socket") if f"{part}: " not in shown] == []
         assert "✗" not in shown
-        assert "I am a member of this channel" in shown
+        assert "I'm a member of this channel" in shown
         assert not [request for request in world.flokit.requests if request.method == "POST"]
 
 
@@ -46,7 +46,7 @@ async def test_the_doctor_has_slack_judge_every_message(make_world):
     async with make_world(LEASE_S="10") as world:
         await world.start_bot()
         shown = words(await world.note("doctor blocks"))
-        assert "blocks: Slack takes all" in shown
+        assert "blocks: Slack accepts all" in shown
         assert len([call for call in world.slack.calls if call.method == "blocks.validate"]) > 30
         assert not world.slack.messages("C0DATA")
 
@@ -66,4 +66,4 @@ async def test_the_doctor_where_the_bot_cannot_post(make_world):
     """In a private channel without it, the bot says so and how to invite it."""
     async with make_world(LEASE_S="10") as world:
         await world.start_bot()
-        assert "here: I cannot see this channel; /invite me" in words(await world.note("doctor", channel="G0FINANCE"))
+        assert "here: I can't see this channel; /invite me" in words(await world.note("doctor", channel="G0FINANCE"))

@@ -119,8 +119,7 @@ async def test_readiness_has_reasons_and_liveness_has_none(make_world):
             while not world.url:
                 await asyncio.sleep(0.02)
         assert (await world.get("/livez")).status_code == 200
-        answer = await ready(world, 503, "not connected yet")
-        assert answer.json() == {"status": "not ready", "problems": {"slack": "not connected yet"}}
+        await ready(world, 503, '{"slack": "not connected yet"}')  # once the tables are made
         async with httpx.AsyncClient() as http:
             assert (await http.post(f"{world.url}/slack/events")).status_code == 503
         await started

@@ -68,7 +68,7 @@ async def test_preview_follows_the_choices(world):
     """Choosing another integration shows what that would have told."""
     view = await form(world)
     await choose(world, view, "what", "int_adjust")
-    await world.slack.wait_for(lambda: "I saw nothing that this would have told" in preview(world), 5, "no incident")
+    await world.slack.wait_for(lambda: "would have triggered a notification" in preview(world), 5, "no incident")
     await choose(world, view, "what", "stripe")
     await world.slack.wait_for(lambda: "1 incident: Stripe failing" in preview(world), 5, "the incident")
 
@@ -79,7 +79,7 @@ async def test_form_that_asks_for_nothing_stays_open(world):
     submitted = await world.slack.views.submit(
         "UANA", view["id"], {"news": {"subscribe_news": {"selected_options": []}}}
     )
-    assert "nothing to tell" in submitted.errors["news"]
+    assert "at least one kind of notification" in submitted.errors["news"]
     assert world.slack.views.modal("UANA")
 
 
