@@ -32,7 +32,7 @@ import stamina
 import structlog
 from cachetools import LRUCache
 
-from bot.core.budget import Priority
+from bot.core.budget import BUSY_S, Priority
 from bot.core.errors import (
     FlokitBadReply,
     FlokitError,
@@ -82,6 +82,9 @@ PERSON_PATIENCE_S = 2.0
 PERSON_ATTEMPTS = 3
 SHARED_WITHIN_S = 1.0
 """Looks at the same thing that begin within this time are one look."""
+SLOT_FRESH_S = BUSY_S - 60
+"""How old a slot of the budget may be when the request goes out."""
+SLOT_ATTEMPTS = 3
 CONNECT_TIMEOUT_S = 3.0
 KEEPALIVE_S = 3.0
 """Shorter than the 5 s after which common servers hang up: a POST must not meet a connection that is just being
@@ -412,13 +415,24 @@ class FlokitClient:
         What ``parse`` refuses is a failed call, to the circuit and in what is reported, as no answer would be.
         """
         with reported(self._telemetry, _operation(method, path), priority), self._circuit.asking(priority):
-            await self.budget.take(priority)
+            await self._take_slot(priority)
             reply = await self._exchange(method, path, key, headers)
             try:
                 return parse(reply)
             except FlokitRateLimited as limited:
                 await self.budget.hold(limited.retry_after_s or DEFAULT_RETRY_AFTER_S)
                 raise
+
+    async def _take_slot(self, priority: Priority) -> None:
+        """Take one slot of the budget, and another when a frozen process or a slow database let the first one age.
+
+        A slot is free again ``BUSY_S`` after it was taken: used late, it would make one request too many a minute.
+        """
+        for _ in range(SLOT_ATTEMPTS):
+            taken_at = self._clock()
+            await self.budget.take(priority)
+            if self._clock() - taken_at < SLOT_FRESH_S:
+                return
 
     async def _exchange(self, method: str, path: str, key: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Send one request and bring back its whole reply, whatever its status."""

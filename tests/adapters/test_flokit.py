@@ -33,6 +33,7 @@ from bot.core.errors import (
 from bot.core.models import Integration, SyncStats, TriggerAccepted
 from bot.flokit import SHARED_WITHIN_S, Detail, FlokitClient, Listing, Priority
 from bot.flokit.bodies import MAX_BODY_BYTES
+from bot.flokit.budget import LocalBudget
 from bot.flokit.replies import Reply, parse_integration, parse_listing, read_reply
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from sandbox.local_flokit.faults import Fault, FaultKind
@@ -950,6 +951,24 @@ async def test_sync_is_never_tried_again() -> None:
 
 
 # --- the budget --------------------------------------------------------------------------------------------------
+
+
+async def test_a_slot_that_aged_before_the_request_is_taken_again() -> None:
+    """A process that was frozen behind its slot doesn't use it: FloKit would count 101 requests within a minute."""
+
+    class SlowBudget(LocalBudget):
+        taken = 0
+
+        async def take(self, priority: Priority) -> None:
+            await super().take(priority)
+            self.taken += 1
+            clock.now += 30 if self.taken == 1 else 0.1
+
+    clock = Clock()
+    budget = SlowBudget(clock=clock)
+    async with client_of(ScriptedVendor(sample("integrations")), clock=clock, budget=budget) as client:
+        await client.fetch_integrations()
+    assert budget.taken == 2
 
 
 async def test_429_holds_the_budget() -> None:
