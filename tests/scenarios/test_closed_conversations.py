@@ -39,7 +39,7 @@ async def test_a_private_channel_without_the_bot_is_answered_privately(closed):
 async def test_a_message_between_two_people_is_answered_privately(closed):
     """A sync typed where the bot is not starts once, says where its outcome comes, and brings it there."""
     hint = await closed.note("sync stripe", channel=BETWEEN_PEOPLE)
-    assert "direct message" in words(hint)
+    assert "a DM" in words(hint)
     root = await closed.direct_root("UANA")
     [outcome] = await closed.outcomes(root["ts"], channel=root["channel"])
     assert outcome["outcome"] == "succeeded"

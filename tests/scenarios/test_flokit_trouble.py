@@ -32,7 +32,7 @@ async def test_looks_that_fail_are_no_outcome(troubled):
     await troubled.flokit.wait_for(lambda: accepted(troubled), 10)
     for kind in ("http_500", "garbage", "truncated", "hang"):
         troubled.flokit.faults.add(Fault(kind, "GET", "int_a"))
-    progress = await troubled.reply(panel["ts"], "can't reach FloKit since")
+    progress = await troubled.reply(panel["ts"], "been able to reach FloKit since")
     [outcome] = await troubled.outcomes(panel["ts"])
     assert outcome["outcome"] == "succeeded"
     limited, _ = troubled.flokit.posts("int_a")
@@ -48,7 +48,7 @@ async def test_a_flokit_that_is_down_is_waited_for(troubled):
     panel = await troubled.status()
     troubled.flokit.down = True
     await troubled.press(panel, "flokit_resync", "int_a")
-    await troubled.reply(panel["ts"], "can't reach FloKit since")
+    await troubled.reply(panel["ts"], "been able to reach FloKit since")
     troubled.flokit.plan("int_a", Plan(0.0, 1.0, "failed", error_message="The account was closed"))
     troubled.flokit.down = False
     await troubled.flokit.wait_for(lambda: troubled.flokit.posts("int_a")[-1:] and accepted(troubled), 10)
@@ -98,7 +98,7 @@ async def test_without_flokit_older_knowledge_is_shown_as_such(make_world):
         world.flokit.add("int_a", "stripe", status="error", error_message=ERROR)
         world.flokit.down = True
         await world.start_bot()
-        assert "nothing older to show" in (await world.note("status"))["text"]
+        assert "no earlier data to show" in (await world.note("status"))["text"]
         world.flokit.down = False
         panel = await world.status()
         world.flokit.down = True

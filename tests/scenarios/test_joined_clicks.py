@@ -29,7 +29,7 @@ async def test_a_second_click_from_anywhere_joins(socket_world):
     told = words(socket_world.told(root)[0])
     assert all(mention in told for mention in ("<@UANA>", "<@UBEN>", "<@UCLEO>"))
     await socket_world.reply(root, "joined by ben")
-    await socket_world.reply(joined, "joined a sync that was already asked for", channel=elsewhere)
+    await socket_world.reply(joined, "joined a sync that was already running", channel=elsewhere)
 
 
 async def test_ten_clicks_at_once_are_one_sync(socket_world):
