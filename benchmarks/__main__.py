@@ -6,18 +6,14 @@ import argparse
 import asyncio
 import sys
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks.options import Options
-from benchmarks.report import MISSED, heading, machine, table, write
+from benchmarks.report import MISSED, Row, heading, machine, table, write
 from benchmarks.rows import acks, clicks, delay, followups, replicas, scale, simulation, sizes, startup, throughput
 from benchmarks.table import RESULTS
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from benchmarks.report import Row
 
 QUICK_MINUTES: Final = 4.0
 

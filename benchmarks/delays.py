@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from bot.core.models import Integration, Patience, Person, Seen, Status, TriggerAccepted
+from bot.core.models import Integration, Patience, Person, Seen, Status, SyncRun, TriggerAccepted
 from bot.core.runs.durations import learn
 from bot.core.runs.outcome import attempt, decide, open_run
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from bot.core.models import SyncRun
 
 START: Final = datetime(2026, 1, 5, tzinfo=UTC)
 BEFORE: Final = START - timedelta(days=1)

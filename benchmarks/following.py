@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from benchmarks.subjects import FOLLOWER_READY
 from bot.flokit import FlokitClient
@@ -19,12 +18,9 @@ from bot.store.budget import SharedBudget
 from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.store import Store
-from bot.workers.follower import Follower
+from bot.workers.follower import Batch, Follower
 from bot.workers.worker import Worker
 from bot.workspace import RUN_SLOTS
-
-if TYPE_CHECKING:
-    from bot.workers.follower import Batch
 
 
 def _now() -> datetime:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
+from benchmarks.slack import LoadSlack
 from bot.core.commands import Action, Press, press_value
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from benchmarks.slack import LoadSlack
 
 Kind = Literal["command", "click"]
 PAUSE_S: Final = 0.1

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sqlalchemy import bindparam, text
 
 from benchmarks.flokit import BEFORE, TYPES
 from bot.core.models import Decision, Integration, Patience, Person, Phase, Status, SyncRun
 from bot.core.runs.outcome import JITTER
+from bot.store.database import Database
 from bot.store.locks import in_order
 from bot.store.outbox import OutboxKind
 from bot.store.runs import row_values
 from bot.store.tables import budget, outbox, runs, threads
-
-if TYPE_CHECKING:
-    from bot.store.database import Database
 
 ASKED_BEFORE: Final = timedelta(minutes=5)
 ANA: Final = Person("UANA", "ana")

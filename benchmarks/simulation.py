@@ -11,13 +11,15 @@ import heapq
 import math
 import random
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks.delays import BEFORE, BETWEEN_INTEGRATIONS, HISTORY, START, TYPES
 from bot.core.budget import BUSY_S, PER_MINUTE, Priority, slots_of
 from bot.core.models import (
+    Decision,
     Integration,
     Listed,
     Outcome,
@@ -26,17 +28,13 @@ from bot.core.models import (
     Phase,
     Seen,
     Status,
+    SyncRun,
     TriggerAccepted,
     TriggerNotSent,
 )
 from bot.core.runs.durations import learn
 from bot.core.runs.outcome import attempt, decide, needs_proof, open_run, postpone, probe_of
 from bot.flokit import SHARED_WITHIN_S
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bot.core.models import Decision, SyncRun
 
 NAIVE_S: Final = 10.0
 """What the async naive bot waits between two looks at the same sync."""

@@ -10,15 +10,13 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SIGNING_SECRET: Final = "benchmark-signing-secret"
 BOT_TOKEN: Final = "xoxb-benchmark"

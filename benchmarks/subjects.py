@@ -9,16 +9,14 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import aiohttp
 
 from benchmarks.slack import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, LoadSlack
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks.report import heading, read, table
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 RESULTS: Final = Path(__file__).parent / "results.json"
 BEGIN: Final = "<!-- python -m benchmarks.table: begin -->"

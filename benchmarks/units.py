@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import math
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from sqlalchemy import Integer, text
+from sqlalchemy import Column, Integer, TextClause, text
 
 from benchmarks.load import Hand
 from benchmarks.subjects import BOT, TICKS_PER_S, running, running_flokit, stat_fields
@@ -31,12 +32,6 @@ from bot.store.database import Database
 from bot.store.store import Store
 from bot.workers.follower import Follower
 from soak.databases import PostgresServer
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from sqlalchemy import Column, TextClause
-
 
 PER_S: Final = 0.5
 """Clicks a second: so few that no edit of a message has to wait for its turn in a workspace."""

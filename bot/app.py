@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import signal
 import socket
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
+from slack_bolt.async_app import AsyncApp
 
 from bot.core.errors import SettingsError, SlackAuthLost, SlackError, StoreRefused, StoreUnavailable
 from bot.flokit.webhooks import make_receiver
@@ -20,10 +22,10 @@ from bot.ops.connections import raise_descriptor_limit
 from bot.ops.health import Health
 from bot.ops.metrics import Metrics, Scraper, SocketState
 from bot.ops.web import SLACK_PATH, WebServer
-from bot.settings.network import DIRECT
+from bot.settings.network import DIRECT, Network
 from bot.settings.policy_file import load_policy
-from bot.settings.settings import Mode, wants_traces
-from bot.slack.client import SlackClient
+from bot.settings.settings import Mode, Settings, wants_traces
+from bot.slack.client import Identity, SlackClient
 from bot.slack.http import SlackVerifier
 from bot.slack.socket import SlackSocket
 from bot.store import schema
@@ -35,18 +37,8 @@ from bot.store.retention import Retention
 from bot.store.store import Store
 from bot.store.timers import Timers
 from bot.workers.housekeeper import Housekeeper
-from bot.workspace import build_workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from slack_bolt.async_app import AsyncApp
-
-    from bot.settings.network import Network
-    from bot.settings.settings import Settings
-    from bot.slack.client import Identity
-    from bot.workers.worker import Worker
-    from bot.workspace import Workspace
+from bot.workers.worker import Worker
+from bot.workspace import Workspace, build_workspace
 
 log = structlog.get_logger(__name__)
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 
 from bot import listeners
+from bot.core.access.policy import Policy
 from bot.flokit import FlokitClient
 from bot.handlers.answers import Answers
-from bot.handlers.doctor import Diagnosis
+from bot.handlers.doctor import Diagnosis, Live
 from bot.handlers.permits import Permits
 from bot.handlers.records import Records
 from bot.handlers.requests import Actions
@@ -26,15 +30,19 @@ from bot.listeners.reception import Reception
 from bot.lookups.access import Access
 from bot.lookups.integrations import Knowledge
 from bot.lookups.people import People
-from bot.settings.settings import Mode
+from bot.observability.telemetry import Telemetry
+from bot.settings.settings import Mode, Settings
+from bot.slack.client import Identity, SlackClient
 from bot.store.audit import Audit
 from bot.store.bell import Work
 from bot.store.budget import SharedBudget
+from bot.store.database import Database
 from bot.store.homes import Homes
 from bot.store.incidents import Incidents
 from bot.store.snapshots import Snapshots
+from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
-from bot.store.timers import TimerKind
+from bot.store.timers import TimerClaim, TimerKind, Timers
 from bot.store.vitals import Vitals
 from bot.workers.digests import Digests
 from bot.workers.follower import Follower
@@ -42,21 +50,6 @@ from bot.workers.homes import HomeDrawer
 from bot.workers.sender import Sender
 from bot.workers.watcher import Watcher
 from bot.workers.worker import Worker
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import datetime
-
-    from slack_bolt.async_app import AsyncApp
-
-    from bot.core.access.policy import Policy
-    from bot.handlers.doctor import Live
-    from bot.observability.telemetry import Telemetry
-    from bot.settings.settings import Settings
-    from bot.slack.client import Identity, SlackClient
-    from bot.store.database import Database
-    from bot.store.store import Store
-    from bot.store.timers import TimerClaim, Timers
 
 RUN_SLOTS: Final = 32
 MESSAGE_SLOTS: Final = 16

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from local_slack.workspace import Json
+from local_slack.workspace import Json
 
 STRUCTURES: Final = frozenset({"blocks", "metadata", "view", "message", "attachments", "loading_messages"})
 """Arguments that are JSON values; a form carries them as text."""

@@ -7,16 +7,14 @@ are used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
 from local_slack import limits
 from local_slack.elements import ACCESSORIES, ACTIONS, IMAGE, INPUTS, Surface, image
 from local_slack.objects import either, mrkdwn, plain, plain_only
 from local_slack.rich_text import RICH_TEXT
 from local_slack.schema import Checker, anything, array, boolean, kinds, nullable, record, string, typed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 IMAGE_TITLE: Final = 2000
 INPUT_LABEL: Final = 2000

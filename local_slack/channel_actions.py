@@ -7,15 +7,9 @@ member_joined_channel and their counterparts for private channels. Whoever is re
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from local_slack.install import SCOPE_FAMILY
-from local_slack.workspace import BOT_USER_ID, TEAM_ID, ChannelKind
-
-if TYPE_CHECKING:
-    from local_slack.delivery import Courier
-    from local_slack.install import Installation
-    from local_slack.workspace import Channel
+from local_slack.delivery import Courier
+from local_slack.install import SCOPE_FAMILY, Installation
+from local_slack.workspace import BOT_USER_ID, TEAM_ID, Channel, ChannelKind
 
 
 class ChannelActions:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from local_slack.arguments import Arguments
 from local_slack.content import BOT_AUTHOR, read_content
-from local_slack.install import LostRoots
+from local_slack.install import Installation, LostRoots
 from local_slack.refusal import RefusalError
 from local_slack.schema import array, string
 from local_slack.validation import check_update_text
 from local_slack.workspace import BOT_USER_ID, Channel, Json
-
-if TYPE_CHECKING:
-    from local_slack.arguments import Arguments
-    from local_slack.install import Installation
-
 
 EMOJI_NAME: Final = re.compile(r"[\w'+-]{1,100}(::skin-tone-[2-6])?")
 """The form of a name; which names there are, the stand-in does not know."""

@@ -5,17 +5,13 @@ from __future__ import annotations
 import base64
 import math
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
-from local_slack.install import LostRoots
+from local_slack.arguments import Arguments
+from local_slack.install import Installation, LostRoots
 from local_slack.refusal import RefusalError
 from local_slack.workspace import BOT_USER_ID, TEAM_ID, Channel, ChannelKind, Json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from local_slack.arguments import Arguments
-    from local_slack.install import Installation
 
 REPLIES_DEFAULT: Final = 1000
 HISTORY_DEFAULT: Final = 100

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from local_slack.newest import Newest
 from local_slack.payloads import event_payload
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    from local_slack.workspace import Clock, Json
+from local_slack.workspace import Clock, Json
 
 ACK_TIMEOUT_S: Final = 3.0
 

@@ -5,8 +5,9 @@ Source: https://docs.slack.dev/reference/block-kit/block-elements.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from local_slack import limits
 from local_slack.objects import (
@@ -36,9 +37,6 @@ from local_slack.schema import (
     url,
     written_as,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 ALT_TEXT: Final = 2000
 PLACEHOLDER: Final = 150

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from local_slack.loopback import EXPOSED
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 NAMES: Final = web.AppKey("names", set[str])
 """Further names that lead here on purpose, such as those of a proxy in front."""

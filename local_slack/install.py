@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from local_slack.refusal import RefusalError
+from local_slack.view_store import Views
 from local_slack.workspace import Channel, ChannelKind, Clock, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from local_slack.view_store import Views
 
 SCOPE_FAMILY: Final[Mapping[ChannelKind, str]] = {
     ChannelKind.PUBLIC: "channels",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import aiohttp
 from aiohttp import web
@@ -28,6 +29,7 @@ from local_slack.refusal import RefusalError
 from local_slack.response_url import Place, ResponseUrls
 from local_slack.signed_http import SignedHttp
 from local_slack.socket_mode import SocketMode
+from local_slack.state import Values
 from local_slack.use import Asked
 from local_slack.view_actions import ViewActions
 from local_slack.view_store import Views
@@ -45,11 +47,6 @@ from local_slack.workspace import (
     Workspace,
     fill_with_defaults,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from local_slack.state import Values
 
 T = TypeVar("T")
 

@@ -6,21 +6,15 @@ by nobody else, and is told to the app only with the next use.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from local_slack.delivery import Envelope, EnvelopeKind
+from local_slack.delivery import Ack, Courier, Envelope, EnvelopeKind
+from local_slack.install import Installation
 from local_slack.payloads import Click, click_payload
 from local_slack.response_url import Place
-from local_slack.use import use
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from local_slack.delivery import Ack, Courier
-    from local_slack.install import Installation
-    from local_slack.state import Values
-    from local_slack.use import Asked
-    from local_slack.workspace import Channel, User
+from local_slack.state import Values
+from local_slack.use import Asked, use
+from local_slack.workspace import Channel, User
 
 
 class MessageActions:

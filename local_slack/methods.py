@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from local_slack import chat, conversations, people, views
-from local_slack.install import TokenKind
+from local_slack.arguments import Arguments
+from local_slack.install import Installation, TokenKind
 from local_slack.refusal import RefusalError
 from local_slack.validation import validate_blocks_call
 from local_slack.workspace import Json
-
-if TYPE_CHECKING:
-    from local_slack.arguments import Arguments
-    from local_slack.install import Installation
 
 Run = Callable[["Installation", "Arguments"], Json]
 

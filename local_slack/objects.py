@@ -6,13 +6,11 @@ imported from ``core.blocks.limits``; those only the stand-in needs are named wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from local_slack import limits
 from local_slack.schema import Checker, also, array, boolean, exactly_one, kinds, record, string, typed, url
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 DESCRIPTION: Final = 75
 

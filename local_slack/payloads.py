@@ -8,16 +8,13 @@ https://docs.slack.dev/apis/events-api.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from local_slack.install import Installation
+from local_slack.use import Use
 from local_slack.workspace import APP_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Channel, ChannelKind, Json, User
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from local_slack.install import Installation
-    from local_slack.use import Use
 
 VERIFICATION_TOKEN: Final = "sandbox-verification-token"  # noqa: S105 - Slack's deprecated token; nothing checks it
 

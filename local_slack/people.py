@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
+from local_slack.arguments import Arguments
+from local_slack.install import Installation
 from local_slack.refusal import RefusalError
 from local_slack.workspace import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, TEAM_NAME, ChannelKind, Json
-
-if TYPE_CHECKING:
-    from local_slack.arguments import Arguments
-    from local_slack.install import Installation
 
 ZONE_LABELS: Final = {
     "CET": "Central European Time",

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict, deque
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from local_slack.workspace import Clock
+from local_slack.workspace import Clock
 
 READS_HISTORY: Final = frozenset({"conversations.history", "conversations.replies"})
 """What distributed apps outside the Marketplace may call once a minute."""

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from local_slack.content import BOT_AUTHOR, read_content
 from local_slack.refusal import RefusalError
 from local_slack.workspace import BOT_USER_ID, Clock, Json, Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 USES: Final = 5
 LIFETIME_S: Final = 30 * 60

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
 from local_slack import limits
 from local_slack.schema import Checker, array, between, boolean, integer, kinds, record, string, typed, url
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DEEPEST_INDENT: Final = 8
 

@@ -10,17 +10,14 @@ import hashlib
 import hmac
 import json
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import urlencode
 
 import aiohttp
 
 from local_slack.delivery import ACK_TIMEOUT_S, Ack, AckError, Envelope, EnvelopeKind
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from local_slack.workspace import Json
+from local_slack.workspace import Json
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"

@@ -6,18 +6,14 @@ import asyncio
 import json
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
 from local_slack.delivery import ACK_TIMEOUT_S, Ack, AckError, Envelope, EnvelopeKind
-from local_slack.workspace import APP_ID
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from local_slack.workspace import Json
+from local_slack.workspace import APP_ID, Json
 
 MOST_CONNECTIONS: Final = 10
 

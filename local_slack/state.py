@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from local_slack.elements import interactive_elements, options_of
+from local_slack.workspace import Json
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from local_slack.workspace import Json
-
-    Values = Mapping[str, Mapping[str, Json]]
+Values = Mapping[str, Mapping[str, Json]]
 
 MEMBERS: Final[Mapping[str, str]] = {
     "plain_text_input": "value",

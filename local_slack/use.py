@@ -5,17 +5,12 @@ Pure. Source: https://docs.slack.dev/reference/interaction-payloads/block_action
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from local_slack.elements import interactive_elements, options_of
-from local_slack.state import LISTS, MEMBERS, read_values
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from local_slack.state import Values
-    from local_slack.workspace import Json
+from local_slack.state import LISTS, MEMBERS, Values, read_values
+from local_slack.workspace import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from local_slack import limits
 from local_slack.blocks import BLOCKS, MARKDOWN_TEXT, MARKDOWN_TOTAL, VIEW_BYTES, VIEWS
 from local_slack.elements import Surface, interactive_elements
 from local_slack.refusal import RefusalError
 from local_slack.schema import Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MOST_ATTACHMENTS: Final = 100
 

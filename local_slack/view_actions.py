@@ -5,23 +5,18 @@ Source: https://docs.slack.dev/surfaces/modals#updating_response.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_slack import view_payloads as payloads
-from local_slack.delivery import AckError, Envelope, EnvelopeKind
+from local_slack.delivery import Ack, AckError, Courier, Envelope, EnvelopeKind
+from local_slack.install import Installation
 from local_slack.refusal import RefusalError
-from local_slack.state import read_values, wrong_inputs
+from local_slack.state import Values, read_values, wrong_inputs
 from local_slack.use import Asked, use
 from local_slack.validation import check_view
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from local_slack.delivery import Ack, Courier
-    from local_slack.install import Installation
-    from local_slack.state import Values
-    from local_slack.workspace import Json, User
+from local_slack.workspace import Json, User
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,9 @@ https://docs.slack.dev/reference/events/app_home_opened.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from local_slack.payloads import interaction
-
-if TYPE_CHECKING:
-    from local_slack.use import Use
-    from local_slack.workspace import Channel, Json, User
+from local_slack.use import Use
+from local_slack.workspace import Channel, Json, User
 
 
 def submission_payload(user: User, view: Json, trigger_id: str) -> Json:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import copy
 import secrets
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from local_slack.content import fill_in_ids
 from local_slack.refusal import RefusalError
 from local_slack.workspace import APP_ID, BOT_ID, TEAM_ID, Json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MOST_STACKED: Final = 3
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from local_slack.arguments import Arguments
+from local_slack.install import Installation
 from local_slack.refusal import RefusalError
 from local_slack.validation import check_view
-
-if TYPE_CHECKING:
-    from local_slack.arguments import Arguments
-    from local_slack.install import Installation
-    from local_slack.workspace import Json
+from local_slack.workspace import Json
 
 
 def open_view(app: Installation, args: Arguments) -> Json:

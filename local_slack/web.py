@@ -8,29 +8,22 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiohttp import web
 
 from local_slack.arguments import Arguments
-from local_slack.faults import RESPONSE_URL, Fault, FaultKind
-from local_slack.install import TokenKind
+from local_slack.faults import RESPONSE_URL, Fault, FaultKind, Faults
+from local_slack.install import Installation, TokenKind
 from local_slack.methods import METHODS, Method
 from local_slack.newest import Newest
-from local_slack.rates import READS_HISTORY
+from local_slack.rates import READS_HISTORY, Rates
 from local_slack.refusal import RefusalError
-from local_slack.response_url import read_response
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from local_slack.faults import Faults
-    from local_slack.install import Installation
-    from local_slack.rates import Rates
-    from local_slack.response_url import ResponseUrls
-    from local_slack.workspace import Json
+from local_slack.response_url import ResponseUrls, read_response
+from local_slack.workspace import Json
 
 CONNECTIONS_OPEN: Final = "apps.connections.open"
 POST_MESSAGE: Final = "chat.postMessage"

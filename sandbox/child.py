@@ -10,15 +10,12 @@ import re
 import resource
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bot.settings.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.clock import WorldClock
+from sandbox.clock import WorldClock
 
 PACKAGE_ROOT: Final = Path(__file__).resolve().parents[1]
 STOPS_WITHIN_S: Final = 10.0

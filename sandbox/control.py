@@ -7,28 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeVar, get_args
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, TypeVar, get_args
 
 from bot.core.advice import display_name
-from sandbox.clock import until_morning
-from sandbox.local_flokit.sources import STRIPE_ERROR, Ending, Plan
+from local_slack import LocalSlack
+from local_slack.workspace import Json
+from sandbox.clock import WorldClock, until_morning
+from sandbox.keeper import BotKeeper
+from sandbox.local_flokit import LocalFlokit
+from sandbox.local_flokit.sources import STRIPE_ERROR, Ending, Plan, Source
 from sandbox.local_flokit.unrest import Unrest
+from sandbox.local_flokit.webhooks import Webhooks
 from sandbox.page_requests import BadRequestError, optional_text, seconds, texts
 from sandbox.weather import FlokitWeather, SlackWeather, set_flokit_weather, set_slack_weather
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
-    from datetime import datetime
-    from enum import StrEnum
-
-    from local_slack import LocalSlack
-    from local_slack.workspace import Json
-    from sandbox.clock import WorldClock
-    from sandbox.keeper import BotKeeper
-    from sandbox.local_flokit import LocalFlokit
-    from sandbox.local_flokit.sources import Source
-    from sandbox.local_flokit.webhooks import Webhooks
 
 LOOKS_EVERY_S: Final = 0.5
 """A sync begins and ends by the clock, and nobody is told: the panel looks."""

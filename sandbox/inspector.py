@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from local_slack import LocalSlack
 from local_slack.delivery import Envelope
 from local_slack.faults import RESPONSE_URL
 from local_slack.web import ApiCall
-from sandbox.local_flokit import Request
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from local_slack import LocalSlack
-    from local_slack.workspace import Json
-    from sandbox.local_flokit import LocalFlokit
+from local_slack.workspace import Json
+from sandbox.local_flokit import LocalFlokit, Request
 
 KEPT: Final = 500
 SHOWN_AT_FIRST: Final = 200

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from aiohttp import web
 
+from local_slack import LocalSlack
 from local_slack.delivery import AckError
 from local_slack.workspace import (
     BOT_NAME,
     BOT_USER_ID,
     TEAM_ID,
     TEAM_NAME,
+    Json,
     describe_channel,
 )
+from sandbox.control import ControlPanel
+from sandbox.inspector import Inspector
 from sandbox.page_requests import BadRequestError, answering, optional_text, texts
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
-    from pathlib import Path
-
-    from local_slack import LocalSlack
-    from local_slack.workspace import Json
-    from sandbox.control import ControlPanel
-    from sandbox.inspector import Inspector
 
 COMMAND_FAILURES: Final = {
     AckError.TIMEOUT: "{command} failed because the app did not respond",

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from local_slack import LocalSlack
 from local_slack import faults as slack_faults
 from local_slack.faults import ANY_METHOD
+from sandbox.local_flokit import LocalFlokit
 from sandbox.local_flokit import faults as flokit_faults
-
-if TYPE_CHECKING:
-    from local_slack import LocalSlack
-    from sandbox.local_flokit import LocalFlokit
-    from sandbox.local_flokit.faults import FaultKind
+from sandbox.local_flokit.faults import FaultKind
 
 SLOW_S: Final = 5.0
 """Slower than people like, faster than the bot's own time limit for a reply."""

@@ -7,16 +7,12 @@ import asyncio
 import random
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from soak.report import Result
 from soak.settings import CLICKS_PER_MINUTE, KILLS_PER_MINUTE, Settings
 from soak.storm import Storm
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from soak.report import Result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from soak.evidence import AWAY, READ_ONLY
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from soak.evidence import Click, Evidence, Post, Sample, Span, Telling, Turn
+from soak.evidence import AWAY, READ_ONLY, Click, Evidence, Post, Sample, Span, Telling, Turn
 
 CUT_S: Final = 1.0
 """Times in message metadata, and FloKit's own, are cut to whole seconds."""

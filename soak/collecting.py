@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from local_slack import LocalSlack
 from local_slack.workspace import BOT_USER_ID
+from sandbox.local_flokit import LocalFlokit
 from soak.evidence import Call, Evidence, Post, Telling, Turn
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from local_slack import LocalSlack
-    from sandbox.local_flokit import LocalFlokit
-    from soak.fleet import Fleet
-    from soak.people import People
-    from soak.residents import Residents
-    from soak.storm import Storm
+from soak.fleet import Fleet
+from soak.people import People
+from soak.residents import Residents
+from soak.storm import Storm
 
 OUTCOME_EVENT = "flokit_sync_outcome"
 """docs/message-metadata.md"""

@@ -12,18 +12,15 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import asyncpg  # type: ignore[import-untyped]
 
 from sandbox.child import PACKAGE_ROOT
 from soak.evidence import AWAY, READ_ONLY, Span
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from soak.settings import Kind
+from soak.settings import Kind
 
 SLOW_MS: Final = 100
 SLOW_STATEMENT: Final = re.compile(

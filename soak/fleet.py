@@ -7,16 +7,13 @@ import json
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sandbox.child import STOPS_WITHIN_S, BotProcess
+from sandbox.clock import WorldClock
 from soak.evidence import Exit, Sample, Span
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.clock import WorldClock
 
 AWAY_S: Final = 0.3
 """The pause before a replica is started again."""

@@ -10,17 +10,14 @@ import contextlib
 import re
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from random import Random
+from typing import Any, Final
 
+from local_slack import LocalSlack
 from local_slack.workspace import User
 from soak.evidence import Click
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from random import Random
-
-    from local_slack import LocalSlack
 
 NAMES: Final = ("ana", "ben", "cleo", "dora", "emil", "fay")
 OPEN_CHANNELS: Final = ("C0DATA", "C1OPS", "C2GROWTH", "C3FINANCE")

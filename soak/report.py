@@ -5,18 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
-from soak.checker import WARM_UP, busiest_minute, is_lost, untold_clicks
-from soak.evidence import AWAY, READ_ONLY
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from soak.checker import Violation
-    from soak.evidence import Click, Evidence, Telling
-    from soak.settings import Settings
-
+from soak.checker import WARM_UP, Violation, busiest_minute, is_lost, untold_clicks
+from soak.evidence import AWAY, READ_ONLY, Click, Evidence, Telling
+from soak.settings import Settings
 
 RESIDENTS: Final = (
     "subscribe",

@@ -10,17 +10,14 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+from typing import Any, Final, TypeVar
 
+from local_slack import LocalSlack
 from local_slack.workspace import BOT_USER_ID, User
 from soak.evidence import Board, Snoozed, Wishes
 from soak.people import DOUBT
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-    from random import Random
-
-    from local_slack import LocalSlack
 
 _T = TypeVar("_T")
 

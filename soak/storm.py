@@ -5,29 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from local_slack import LocalSlack, NotYet
 from sandbox.clock import WorldClock
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from soak import checker
 from soak.collecting import collect, write_calls
-from soak.databases import make_database
+from soak.databases import SharedDatabase, make_database
 from soak.evidence import Size, Span
 from soak.fleet import Fleet
 from soak.people import OPEN_CHANNELS, People
 from soak.report import Result
 from soak.residents import POLICY, Residents
-from soak.settings import DEADLINE_S, QUICK
+from soak.settings import DEADLINE_S, QUICK, Settings
 from soak.weather import Weather
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    from soak.databases import SharedDatabase
-    from soak.settings import Settings
 
 INTEGRATIONS: Final = {
     "int_soak_revenuecat": "revenuecat",

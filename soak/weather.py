@@ -6,28 +6,25 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from random import Random
+from typing import Any, Final
 
+from local_slack import ApiCall, Envelope, LocalSlack
 from local_slack import faults as slack_faults
+from sandbox.clock import WorldClock
+from sandbox.local_flokit import LocalFlokit
+from sandbox.local_flokit import Request as FlokitRequest
 from sandbox.local_flokit import faults as flokit_faults
 from sandbox.local_flokit.quirks import Quirks
 from sandbox.local_flokit.sources import Ending, Plan
 from sandbox.local_flokit.webhooks import Webhooks
+from soak.databases import SharedDatabase, StopMode
 from soak.evidence import Span
+from soak.fleet import Fleet
 from soak.settings import WEBHOOK_SECRET
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
-    from random import Random
-
-    from local_slack import ApiCall, Envelope, LocalSlack
-    from sandbox.clock import WorldClock
-    from sandbox.local_flokit import LocalFlokit
-    from sandbox.local_flokit import Request as FlokitRequest
-    from soak.databases import SharedDatabase, StopMode
-    from soak.fleet import Fleet
 
 FLOKIT_FAULTS: Final[tuple[flokit_faults.FaultKind, ...]] = (
     "http_500",

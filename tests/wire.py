@@ -9,10 +9,8 @@ import shutil
 import ssl
 import subprocess
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import Any
 
 OPENSSL = shutil.which("openssl")
 

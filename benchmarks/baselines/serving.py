@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-
-if TYPE_CHECKING:
-    from slack_bolt.async_app import AsyncApp
+from slack_bolt.async_app import AsyncApp
 
 
 async def serve(app: AsyncApp) -> None:

@@ -6,17 +6,13 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks.arithmetic import Spread, paired_ratio, percentile
-from benchmarks.load import Hand, at_once, at_rate, one_by_one
+from benchmarks.load import Hand, Kind, at_once, at_rate, one_by_one
+from benchmarks.options import Options
 from benchmarks.report import Row
-from benchmarks.subjects import BOT, ECHO, FLOOR, FLOOR_FAST, NAIVE, NAIVE_ASYNC, running, running_flokit
-
-if TYPE_CHECKING:
-    from benchmarks.load import Kind
-    from benchmarks.options import Options
-    from benchmarks.subjects import Subject
+from benchmarks.subjects import BOT, ECHO, FLOOR, FLOOR_FAST, NAIVE, NAIVE_ASYNC, Subject, running, running_flokit
 
 PER_S: Final = 200.0
 SUBJECTS: Final = (FLOOR, FLOOR_FAST, BOT, NAIVE, NAIVE_ASYNC)

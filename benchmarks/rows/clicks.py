@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from benchmarks.arithmetic import Spread
+from benchmarks.options import Options
 from benchmarks.report import Row
+from benchmarks.slack import LoadSlack
 from benchmarks.subjects import BOT, fetch_calls, running, running_flokit
 from bot.core.commands import Action
-
-if TYPE_CHECKING:
-    from benchmarks.options import Options
-    from benchmarks.slack import LoadSlack
 
 SAMPLES: Final = 12
 LATENCY_S: Final = 0.05

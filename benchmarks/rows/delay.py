@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks.arithmetic import Spread, paired_ratio, percentile
 from benchmarks.delays import FAMILIES, FAMILY, at_equal_calls, make_trace, mean_looks, watch_all
+from benchmarks.options import Options
 from benchmarks.report import Row
 from bot.core.runs.outcome import BACKOFF
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from benchmarks.options import Options
 
 SYNCS: Final = 1000
 FIRST_SEED: Final = 11

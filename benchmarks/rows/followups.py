@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks.load import Hand
+from benchmarks.options import Options
 from benchmarks.report import Row
-from benchmarks.subjects import BOT, NAIVE, NAIVE_ASYNC, fetch_calls, running, running_flokit
-
-if TYPE_CHECKING:
-    from benchmarks.options import Options
-    from benchmarks.subjects import Subject
+from benchmarks.subjects import BOT, NAIVE, NAIVE_ASYNC, Subject, fetch_calls, running, running_flokit
 
 MANY: Final = (1, 5, 20)
 SUBJECTS: Final = (BOT, NAIVE, NAIVE_ASYNC)

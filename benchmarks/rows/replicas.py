@@ -6,16 +6,14 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from benchmarks.options import Options
 from benchmarks.report import Row
 from benchmarks.seeding import Plan, claims_between, rest, seed, start, watch_claims
 from benchmarks.subjects import running_flokit, running_follower
 from bot.store.database import Database
 from soak.databases import PostgresServer
-
-if TYPE_CHECKING:
-    from benchmarks.options import Options
 
 REPLICAS: Final = (1, 2, 4)
 PLAN: Final = Plan(many=2000, per_workspace=20, every_s=1.0)

@@ -6,23 +6,19 @@ import asyncio
 import contextlib
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks.arithmetic import percentile
+from benchmarks.options import Options
 from benchmarks.report import Row
 from benchmarks.seeding import Plan, claims_between, seed, start, watch_claims
 from benchmarks.slack import TEAM_ID
-from benchmarks.subjects import BOT, running, running_flokit, running_follower
+from benchmarks.subjects import BOT, Process, running, running_flokit, running_follower
 from bot.store import schema
 from bot.store.database import Database
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from benchmarks.options import Options
-    from benchmarks.subjects import Process
 
 PER_WORKSPACE: Final = 20
 LOOKS_PER_S: Final = 160.0

@@ -9,16 +9,14 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks import units
+from benchmarks.options import Options
 from benchmarks.report import Row
 from benchmarks.simulation import NAIVE_S, Load, Tally, middle_s, simulate
+from benchmarks.units import Units
 from bot.core.budget import PER_MINUTE
-
-if TYPE_CHECKING:
-    from benchmarks.options import Options
-    from benchmarks.units import Units
 
 QUICK: Final = Load(workspaces=1_000, seconds=20.0)
 FULL: Final = Load(workspaces=50_000, seconds=20.0)

@@ -10,13 +10,11 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from benchmarks.options import Options
 from benchmarks.report import Row
 from benchmarks.subjects import ROOT
-
-if TYPE_CHECKING:
-    from benchmarks.options import Options
 
 PEERS: Final = ("errbot[slack]", "opsdroid[connector-slack]", "slack-machine")
 """Bots that are themselves installed from the index, talk to Slack and run commands, each as its own documentation

@@ -6,14 +6,12 @@ import asyncio
 import resource
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks.arithmetic import Spread, paired_ratio
+from benchmarks.options import Options
 from benchmarks.report import Row
 from benchmarks.subjects import BOT, ROOT, fetch_calls, running, running_flokit
-
-if TYPE_CHECKING:
-    from benchmarks.options import Options
 
 LIBRARIES: Final = "import slack_bolt.async_app, aiohttp.web, httpx, sqlalchemy.ext.asyncio"
 OURS: Final = "from bot.cli import load_build; load_build()"

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks.arithmetic import Spread, paired_ratio
 from benchmarks.load import Hand, at_rate
+from benchmarks.options import Options
 from benchmarks.report import Row
+from benchmarks.slack import LoadSlack
 from benchmarks.subjects import BOT, FLOOR, FLOOR_FAST, FLOOR_POSTING, NAIVE, NAIVE_ASYNC, running, running_flokit
-
-if TYPE_CHECKING:
-    from benchmarks.options import Options
-    from benchmarks.slack import LoadSlack
 
 PER_S: Final = 40.0
 """What a loaded machine of two cores still keeps up with: a backlog would be answered more cheaply, many at a time."""

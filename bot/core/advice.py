@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from bot.core.models import Integration
+from bot.core.models import Integration
 
 RECONNECT: Final = "FloKit → Settings → Integrations"
 """Where credentials are repaired; no deep link is documented."""

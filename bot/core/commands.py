@@ -10,18 +10,16 @@ import difflib
 import json
 import re
 import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from bot.core.access.policy import Verb
 from bot.core.advice import KNOWN_TYPES, display_name, is_stale
 from bot.core.models import Integration, Status
 from bot.core.typed import TYPED_CHARS, WRAPPING, clean_lines, is_only_name, is_too_long, readings, without_courtesy
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
 
 # --- what can be typed -----------------------------------------------------------------------------------------
 

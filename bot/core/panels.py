@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime  # noqa: TC003 - the store reads these annotations at run time
+from datetime import datetime
 from enum import StrEnum
 
-from bot.core.access.audit import AuditEntry  # noqa: TC001 - as above
-from bot.core.incidents.incidents import Incident  # noqa: TC001 - as above
-from bot.core.incidents.reactions import Snooze  # noqa: TC001 - as above
+from bot.core.access.audit import AuditEntry
+from bot.core.incidents.incidents import Incident
+from bot.core.incidents.reactions import Snooze
 from bot.core.models import NO_CAUSE, Cause, Integration, Person, SyncRun
 
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from bot.core.hosts import is_loopback
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 VARIABLES: Final = {
     # HTTP_PROXY in capitals is not read, as in curl: a CGI server lets strangers set it.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime  # noqa: TC003 - the store reads these annotations at run time
+from datetime import datetime
 from enum import StrEnum
 
-from bot.core.commands import Press  # noqa: TC001 - the store reads these annotations at run time
+from bot.core.commands import Press
 from bot.core.models import Cause, Person
 
 

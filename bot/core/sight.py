@@ -7,13 +7,9 @@ a name that doesn't exist.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from bot.core.commands import Ambiguous, Found, NotFound, resolve
-
-if TYPE_CHECKING:
-    from bot.core.commands import Resolution
-    from bot.core.models import Integration
+from bot.core.commands import Ambiguous, Found, NotFound, Resolution, resolve
+from bot.core.models import Integration
 
 
 @dataclass(frozen=True, slots=True)

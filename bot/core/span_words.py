@@ -7,15 +7,12 @@ is; "yesterday", "Monday" and a date are that day alone; "this week" begins on M
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Final
 
 from bot.core.subscriptions.time_words import read_time, weekday_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import tzinfo
 
 MOST_UNITS: Final = 9999
 """More units mean as many: nothing is kept for 9999 weeks, and a date can't go back much further."""

@@ -7,10 +7,9 @@ and only as far as the cap; httpx's own decoders have no cap, and undo as many l
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    import httpx
+import httpx
 
 MAX_BODY_BYTES: Final = 2 * 1024 * 1024
 """Room for thousands of integrations. The worst JSON of this size takes 75 MB as Python values; a Pod has 256 MiB."""

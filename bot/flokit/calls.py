@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from bot.core.budget import Priority
 from bot.core.errors import (
     FlokitAway,
     FlokitBadReply,
@@ -18,12 +20,7 @@ from bot.core.errors import (
     FlokitRateLimited,
     FlokitRefused,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bot.core.budget import Priority
-    from bot.observability.telemetry import Telemetry
+from bot.observability.telemetry import Telemetry
 
 _RESULTS: Final = {
     FlokitAway: "away",

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
 from bot.core.budget import Priority
 from bot.core.errors import FlokitAway, FlokitError, FlokitRateLimited, FlokitUnreachable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _log = structlog.get_logger(__name__)
 

@@ -20,11 +20,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -42,8 +43,10 @@ from bot.core.errors import (
     FlokitRateLimited,
     FlokitUnreachable,
 )
+from bot.core.models import Integration, TriggerAccepted
+from bot.core.proxies import Proxy
 from bot.flokit.bodies import ACCEPT_ENCODING, read_body
-from bot.flokit.budget import LocalBudget
+from bot.flokit.budget import Budget, LocalBudget
 from bot.flokit.calls import reported
 from bot.flokit.circuit import LONGEST_PAUSE_S, Circuit
 from bot.flokit.looks import SharedLooks
@@ -60,17 +63,8 @@ from bot.flokit.replies import (
     read_reply,
 )
 from bot.flokit.times import shape_of
-from bot.observability.telemetry import SILENT
-from bot.settings.network import DIRECT, tls_failure
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-
-    from bot.core.models import Integration, TriggerAccepted
-    from bot.core.proxies import Proxy
-    from bot.flokit.budget import Budget
-    from bot.observability.telemetry import Telemetry
-    from bot.settings.network import Network
+from bot.observability.telemetry import SILENT, Telemetry
+from bot.settings.network import DIRECT, Network, tls_failure
 
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)

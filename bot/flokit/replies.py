@@ -8,20 +8,18 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import httpx
 
 from bot.core.blocks.text import duration
 from bot.core.errors import FlokitBadReply, FlokitDenied, FlokitMissing, FlokitRateLimited, FlokitRefused
 from bot.core.models import UNKNOWN, Integration, Status, SyncStats, TriggerAccepted
 from bot.flokit.times import parse_at, read_time
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import httpx
 
 DEFAULT_RETRY_AFTER_S = 10.0
 MAX_RETRY_AFTER_S = 300.0

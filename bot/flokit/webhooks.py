@@ -13,9 +13,10 @@ import hashlib
 import hmac
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 from cachetools import TTLCache
@@ -23,11 +24,7 @@ from cachetools import TTLCache
 from bot.core.blocks.text import clip, one_line
 from bot.core.errors import WebhookRefused
 from bot.flokit.times import parse_at
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from bot.settings.settings import Settings
+from bot.settings.settings import Settings
 
 log = structlog.get_logger(__name__)
 

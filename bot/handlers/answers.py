@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from datetime import datetime
 
+from bot.core.access.audit import AuditEntry
+from bot.core.models import Message
+from bot.core.panels import Panel
+from bot.core.requests import Request
 from bot.store.outbox import answer_address, private_address
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from bot.core.access.audit import AuditEntry
-    from bot.core.models import Message
-    from bot.core.panels import Panel
-    from bot.core.requests import Request
-    from bot.store.store import Store
+from bot.store.store import Store
 
 
 class Answers:

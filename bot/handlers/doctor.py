@@ -7,8 +7,10 @@ as that.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -19,22 +21,15 @@ from bot.core.blocks.samples import samples
 from bot.core.errors import FlokitError, SettingsError, SlackError, SlackNoAccess, SlackUnavailable, StoreUnavailable
 from bot.core.health import judge as diagnosis
 from bot.core.health.findings import Finding, fine, unknown, wrong
-from bot.flokit import FlokitClient
+from bot.core.models import Message
+from bot.flokit import FlokitClient, Listing
+from bot.flokit.budget import Budget
 from bot.settings.policy_file import load_policy
-from bot.settings.settings import Mode
+from bot.settings.settings import Mode, Settings
+from bot.slack.client import SlackClient
 from bot.slack.scopes import BOT_SCOPES, OPTIONAL_SCOPES
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import datetime
-
-    from bot.core.models import Message
-    from bot.flokit import Listing
-    from bot.flokit.budget import Budget
-    from bot.settings.settings import Settings
-    from bot.slack.client import SlackClient
-    from bot.slack.socket import SlackSocket
-    from bot.store.vitals import Vitals
+from bot.slack.socket import SlackSocket
+from bot.store.vitals import Vitals
 
 log = structlog.get_logger(__name__)
 

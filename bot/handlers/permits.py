@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 import structlog
 
 from bot.core import blocks
-from bot.core.access.audit import Deed, of_refusal
+from bot.core.access.audit import AuditEntry, Deed, of_refusal
 from bot.core.access.policy import Allowed, Refused, Verb
+from bot.core.blocks.names import Name
 from bot.core.commands import Ambiguous, Found, NotFound, resolve
 from bot.core.errors import SlackError
 from bot.core.models import Integration
-from bot.core.runs.limits import Held
+from bot.core.requests import Origin, Request
+from bot.core.runs.limits import Held, Limits
 from bot.core.sight import Sight, all_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from datetime import datetime
-
-    from bot.core.access.audit import AuditEntry
-    from bot.core.blocks.names import Name
-    from bot.core.requests import Origin, Request
-    from bot.core.runs.limits import Limits
-    from bot.handlers.answers import Answers
-    from bot.lookups.access import Access
-    from bot.lookups.integrations import Knowledge
-    from bot.store.store import Store
+from bot.handlers.answers import Answers
+from bot.lookups.access import Access
+from bot.lookups.integrations import Knowledge
+from bot.store.store import Store
 
 log = structlog.get_logger(__name__)
 

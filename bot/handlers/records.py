@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from bot.core import blocks
@@ -11,22 +13,16 @@ from bot.core.access.audit import AuditFilter
 from bot.core.access.audit_words import ME, nearest_people, parse_audit, people_meant
 from bot.core.blocks.audit import PAGE_SIZE
 from bot.core.commands import WORDS_COMPARED, Group, NotFound, nearest_types, resolve_group
-from bot.core.models import Message
+from bot.core.models import Integration, Message, Person, SyncRun
 from bot.core.panels import Panel, PanelKind
+from bot.core.requests import Request
+from bot.handlers.answers import Answers
+from bot.handlers.doctor import Diagnosis
+from bot.lookups.integrations import Knowledge
+from bot.lookups.people import People
+from bot.store.audit import Audit
 from bot.store.ids import new_id
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
-
-    from bot.core.models import Integration, Person, SyncRun
-    from bot.core.requests import Request
-    from bot.handlers.answers import Answers
-    from bot.handlers.doctor import Diagnosis
-    from bot.lookups.integrations import Knowledge
-    from bot.lookups.people import People
-    from bot.store.audit import Audit
-    from bot.store.store import Store
+from bot.store.store import Store
 
 RUNS_READ: Final = 300
 """So many of the newest runs are weighed."""

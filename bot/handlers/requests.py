@@ -6,9 +6,10 @@ and the sender shows them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from bot.core import blocks
 from bot.core.access.audit import Deed
@@ -16,6 +17,7 @@ from bot.core.access.policy import Allowed, Verb
 from bot.core.commands import (
     Action,
     AuditCommand,
+    Command,
     DoctorCommand,
     HelpCommand,
     HistoryCommand,
@@ -31,27 +33,20 @@ from bot.core.commands import (
     parse_mention,
 )
 from bot.core.errors import FlokitDenied, FlokitError
-from bot.core.requests import RequestKind
+from bot.core.models import Integration
+from bot.core.requests import Origin, Request, RequestKind
+from bot.handlers.answers import Answers
+from bot.handlers.permits import Permits
+from bot.handlers.records import Records
+from bot.handlers.status import Looks
+from bot.handlers.subscriptions import Alerts
+from bot.handlers.syncs import Syncs
+from bot.lookups.access import Access
+from bot.lookups.integrations import Knowledge
+from bot.slack.client import SlackClient
 from bot.slack.homes import publish_refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from bot.core.commands import Command
-    from bot.core.models import Integration
-    from bot.core.requests import Origin, Request
-    from bot.handlers.answers import Answers
-    from bot.handlers.permits import Permits
-    from bot.handlers.records import Records
-    from bot.handlers.status import Looks
-    from bot.handlers.subscriptions import Alerts
-    from bot.handlers.syncs import Syncs
-    from bot.lookups.access import Access
-    from bot.lookups.integrations import Knowledge
-    from bot.slack.client import SlackClient
-    from bot.store.homes import Homes
-    from bot.store.store import Store
+from bot.store.homes import Homes
+from bot.store.store import Store
 
 REQUEST_LIVES: Final = timedelta(minutes=25)
 """An older request is not acted on any more: its response_url is about to end, and the world has moved."""

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Final
 
 import structlog
 
 from bot.core.errors import ClaimLost, SlackError, StoreUnavailable
-from bot.observability.telemetry import SILENT, following
+from bot.core.requests import Request
+from bot.handlers.requests import Actions
+from bot.observability.telemetry import SILENT, Telemetry, following
 from bot.store.ids import new_id
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from datetime import datetime
-
-    from bot.core.requests import Request
-    from bot.handlers.requests import Actions
-    from bot.observability.telemetry import Telemetry
-    from bot.store.store import RequestClaim, Store
+from bot.store.store import RequestClaim, Store
 
 log = structlog.get_logger(__name__)
 

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from bot.core import blocks
 from bot.core.access.audit import Deed
 from bot.core.access.policy import Verb
-from bot.core.commands import Action, Ambiguous, Found, filter_integrations
+from bot.core.commands import Action, Ambiguous, Found, Press, filter_integrations
 from bot.core.errors import FlokitError, FlokitMissing
 from bot.core.models import Integration
-from bot.core.panels import PanelKind, gone_stale, refreshed
+from bot.core.panels import Panel, PanelKind, gone_stale, refreshed
+from bot.core.requests import Origin, Request
 from bot.flokit import SHARED_WITHIN_S
-from bot.lookups.integrations import Known, panel_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from bot.core.commands import Press
-    from bot.core.panels import Panel
-    from bot.core.requests import Origin, Request
-    from bot.handlers.answers import Answers
-    from bot.handlers.permits import Permits
-    from bot.handlers.records import Records
-    from bot.lookups.integrations import Knowledge
-    from bot.store.store import PanelHome, Store
+from bot.handlers.answers import Answers
+from bot.handlers.permits import Permits
+from bot.handlers.records import Records
+from bot.lookups.integrations import Knowledge, Known, panel_of
+from bot.store.store import PanelHome, Store
 
 
 class Looks:

@@ -5,40 +5,35 @@ Nothing here is sent: answers are saved, and the sender shows them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from bot.core import blocks
 from bot.core.advice import KNOWN_TYPES, display_name
-from bot.core.commands import Action, Group, HelpCommand, NotFound, nearest_types, resolve_group
+from bot.core.commands import Action, Group, HelpCommand, NotFound, Press, nearest_types, resolve_group
 from bot.core.errors import SlackError
+from bot.core.incidents.incidents import Incident
 from bot.core.incidents.reactions import Snooze
-from bot.core.requests import ChannelNews
+from bot.core.models import Integration, Message
+from bot.core.requests import ChannelNews, Request
+from bot.core.sight import Sight
 from bot.core.subscriptions.digest_time import digest_wake_at
 from bot.core.subscriptions.form import LOOKED_BACK, would_have_told, write_metadata
 from bot.core.subscriptions.subscriptions import ALL, PauseReason, Subscription
 from bot.core.subscriptions.words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
+from bot.handlers.answers import Answers
+from bot.lookups.people import People
+from bot.slack.client import SlackClient
 from bot.store.ids import new_id
+from bot.store.incidents import Incidents
 from bot.store.outbox import answer_address
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from bot.core.commands import Press
-    from bot.core.incidents.incidents import Incident
-    from bot.core.models import Integration, Message
-    from bot.core.requests import Request
-    from bot.core.sight import Sight
-    from bot.handlers.answers import Answers
-    from bot.lookups.people import People
-    from bot.slack.client import SlackClient
-    from bot.store.incidents import Incidents
-    from bot.store.subscriptions import Subscriptions
-    from bot.store.timers import TimerClaim
+from bot.store.subscriptions import Subscriptions
+from bot.store.timers import TimerClaim
 
 log = structlog.get_logger(__name__)
 

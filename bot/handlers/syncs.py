@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
 
 import structlog
 
@@ -11,25 +13,14 @@ from bot.core import blocks
 from bot.core.access.audit import Deed, of_refusal
 from bot.core.access.policy import Verb
 from bot.core.commands import Action, Ambiguous, Found, Press, is_usable_id
-from bot.core.models import Integration
-from bot.core.panels import PanelKind
-from bot.core.runs.limits import Held
-from bot.handlers.permits import known_type
-from bot.lookups.integrations import Known, panel_of
-from bot.store.store import Kept
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from bot.core.models import Patience
-    from bot.core.panels import Panel
-    from bot.core.requests import Origin, Request
-    from bot.core.runs.limits import Limits
-    from bot.handlers.answers import Answers
-    from bot.handlers.permits import Permits
-    from bot.lookups.integrations import Knowledge
-    from bot.store.store import Store
+from bot.core.models import Integration, Patience
+from bot.core.panels import Panel, PanelKind
+from bot.core.requests import Origin, Request
+from bot.core.runs.limits import Held, Limits
+from bot.handlers.answers import Answers
+from bot.handlers.permits import Permits, known_type
+from bot.lookups.integrations import Knowledge, Known, panel_of
+from bot.store.store import Kept, Store
 
 log = structlog.get_logger(__name__)
 

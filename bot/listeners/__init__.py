@@ -6,14 +6,12 @@ No listener calls an API before its ack, and none raises: Bolt would take the ac
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+
+from slack_bolt.async_app import AsyncApp
 
 from bot.core.commands import ACTION_PATTERN
 from bot.core.subscriptions.form import CALLBACK_ID, action_id
 from bot.listeners import buttons, channels, commands, events, home, views
-
-if TYPE_CHECKING:
-    from slack_bolt.async_app import AsyncApp
 
 
 def register(app: AsyncApp, *, command: str) -> None:

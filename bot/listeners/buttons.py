@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck
 
 from bot.core.commands import UnreadablePress, parse_press
 from bot.listeners.payloads import first_action, parse_press_payload, value_of
-
-if TYPE_CHECKING:
-    from slack_bolt.async_app import AsyncAck
-
-    from bot.listeners.reception import Reception
+from bot.listeners.reception import Reception
 
 
 async def on_press(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from slack_bolt.async_app import AsyncAck
 
 from bot.core.requests import ChannelNews
 from bot.listeners.payloads import event_of, parse_channel_event, parse_move_event
-
-if TYPE_CHECKING:
-    from slack_bolt.async_app import AsyncAck
-
-    from bot.listeners.reception import Reception
+from bot.listeners.reception import Reception
 
 NEWS: Final = {
     "channel_archive": ChannelNews.ARCHIVED,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck
 
 from bot.listeners.payloads import parse_command_payload
-
-if TYPE_CHECKING:
-    from slack_bolt.async_app import AsyncAck
-
-    from bot.listeners.reception import Reception
+from bot.listeners.reception import Reception
 
 
 async def on_command(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:

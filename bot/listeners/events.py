@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck
 
 from bot.listeners.payloads import event_of, parse_message_event
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from slack_bolt.async_app import AsyncAck
-
-    from bot.listeners.reception import Reception
+from bot.listeners.reception import Reception
 
 
 async def on_mention(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 from slack_bolt.error import BoltUnhandledRequestError
@@ -15,11 +15,9 @@ from bot.core.errors import SlackError
 from bot.core.subscriptions.form import WHAT
 from bot.listeners.payloads import kind_of
 from bot.observability.logs import Episodes
+from bot.observability.telemetry import Telemetry
+from bot.slack.client import SlackClient
 from bot.store.ids import new_id
-
-if TYPE_CHECKING:
-    from bot.observability.telemetry import Telemetry
-    from bot.slack.client import SlackClient
 
 MATCHING_MODULES: Final = ("slack_bolt.listener_matcher.", "slack_bolt.middleware.", "slack_bolt.request.")
 """Where Bolt reads payloads before a listener is reached."""

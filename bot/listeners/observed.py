@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
 from bot.listeners.payloads import kind_of, storable
-
-if TYPE_CHECKING:
-    from slack_bolt.request.async_request import AsyncBoltRequest
-
-    from bot.observability.telemetry import Telemetry
+from bot.observability.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import Any, Final
 
+from bot.core.commands import Press
 from bot.core.models import Person
 from bot.core.requests import ChannelNews, Origin, Request, RequestKind
+from bot.core.subscriptions.form import Filled
 from bot.core.typed import clip_typed
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from bot.core.commands import Press
-    from bot.core.subscriptions.form import Filled
 
 _KINDS: Final = {
     "block_actions": "button",

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import Any, Final
 
 import structlog
 
 from bot.core import blocks
 from bot.core.commands import command_name, parse_command, parse_mention
 from bot.core.errors import BotError, SlackAstray, SlackError, StoreInDoubt, StoreUnavailable
-from bot.core.requests import RequestKind
-from bot.observability.telemetry import SILENT, following
+from bot.core.models import Message
+from bot.core.requests import Origin, Request, RequestKind
+from bot.observability.telemetry import SILENT, Telemetry, following
+from bot.slack.client import SlackClient
 from bot.store.ids import new_id
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import datetime
-
-    from bot.core.models import Message
-    from bot.core.requests import Origin, Request
-    from bot.observability.telemetry import Telemetry
-    from bot.slack.client import SlackClient
 
 log = structlog.get_logger(__name__)
 

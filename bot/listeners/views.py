@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck
 
 from bot.core.subscriptions.form import WHAT, Wrong, read_form, read_metadata
 from bot.listeners.payloads import origin_of_view, parse_submission, view_of
-
-if TYPE_CHECKING:
-    from slack_bolt.async_app import AsyncAck
-
-    from bot.listeners.reception import Reception
+from bot.listeners.reception import Reception
 
 
 async def on_submit(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 
+from bot.core.access.policy import Access as Decided
 from bot.core.access.policy import (
     Allowed,
+    Needs,
     Policy,
     Subject,
     Verb,
@@ -20,14 +22,8 @@ from bot.core.access.policy import (
     needs_type,
 )
 from bot.core.errors import SlackError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bot.core.access.policy import Access as Decided
-    from bot.core.access.policy import Needs
-    from bot.core.requests import Origin
-    from bot.lookups.people import Group, People, Standing
+from bot.core.requests import Origin
+from bot.lookups.people import Group, People, Standing
 
 log = structlog.get_logger(__name__)
 

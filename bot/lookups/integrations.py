@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, timedelta
+from typing import Final
 
-from bot.core.blocks.names import name_of
+from bot.core.blocks.names import Name, name_of
 from bot.core.errors import FlokitDenied, FlokitError
 from bot.core.models import Integration
-from bot.core.panels import Panel
-from bot.flokit import Priority
+from bot.core.panels import Panel, PanelKind
+from bot.flokit import FlokitClient, Priority
 from bot.store.ids import new_id
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from bot.core.blocks.names import Name
-    from bot.core.panels import PanelKind
-    from bot.flokit import FlokitClient
-    from bot.store.snapshots import Snapshots
+from bot.store.snapshots import Snapshots
 
 PATIENCE_S: Final = 2.0
 """How long a person's look may take before older knowledge is shown."""

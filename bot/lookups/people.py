@@ -6,8 +6,9 @@ answers and won't say who somebody is, that stays unknown, with a sentence that 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 from cachetools import TTLCache
@@ -15,11 +16,7 @@ from cachetools import TTLCache
 from bot.core.access.policy import Kind
 from bot.core.errors import SlackError
 from bot.core.subscriptions.zones import zone_info
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from bot.slack.client import Profile, SlackClient
+from bot.slack.client import Profile, SlackClient
 
 log = structlog.get_logger(__name__)
 

@@ -9,10 +9,7 @@ import codecs
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from typing import TextIO
+from typing import Final, TextIO
 
 PLAIN: Final = {
     "✓": "ok",

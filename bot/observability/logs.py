@@ -6,17 +6,14 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Callable, MutableMapping, Sequence
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+from types import TracebackType
+from typing import Any, Final, Literal, TextIO
 from urllib.parse import quote
 
 import structlog
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping, Sequence
-    from types import TracebackType
-
-    from structlog.typing import ExcInfo
+from structlog.typing import ExcInfo
 
 _log = structlog.get_logger(__name__)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from bot.observability.telemetry import Telemetry
+from bot.observability.telemetry import Telemetry
 
 BEAT_S: Final = 1.0
 

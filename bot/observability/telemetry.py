@@ -7,15 +7,13 @@ A part calls these methods and knows neither Prometheus nor OpenTelemetry: ``bot
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Final, TypeAlias
 
 import structlog
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from contextlib import AbstractContextManager
-
-    from bot.core.models import Cause
+from bot.core.models import Cause
 
 Attribute: TypeAlias = str | int | float | bool | None
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
+import requests
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -18,14 +20,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from bot import __version__
 from bot.observability.telemetry import Attribute, Tracer
-from bot.settings.network import DIRECT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    import requests
-
-    from bot.settings.network import Network
+from bot.settings.network import DIRECT, Network
 
 CLOSES_WITHIN_S: Final = 2.0
 """The whole process has 10 s to stop; a collector that is away must not take them."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-
-if TYPE_CHECKING:
-    from aiohttp.web import Request
+from aiohttp.web import Request
 
 SMALL: Final = 64 * 1024
 """Every connection may bring this much. Nearly all of Slack's bodies are far smaller."""

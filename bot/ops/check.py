@@ -6,18 +6,14 @@ import asyncio
 import contextlib
 import errno
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from bot.core.health.findings import fine, wrong
+from bot.core.health.findings import Finding, fine, wrong
 from bot.handlers.doctor import Diagnosis
+from bot.settings.settings import Settings
 from bot.slack.client import SlackClient
 from bot.store.database import Database
 from bot.store.vitals import Vitals
-
-if TYPE_CHECKING:
-    from bot.core.health.findings import Finding
-    from bot.settings.settings import Settings
-
 
 ANSWERS_WITHIN_S: Final = 2.0
 LINE_BYTES: Final = 1024

@@ -12,12 +12,10 @@ import contextlib
 import errno
 import resource
 import socket
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from bot.observability.logs import Episodes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 MOST_CONNECTIONS: Final = 256
 FEWEST_CONNECTIONS: Final = 8

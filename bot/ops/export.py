@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-from bot.core.access.audit import COLUMNS, as_row, csv_cell
+from bot.core.access.audit import COLUMNS, AuditFilter, as_row, csv_cell
 from bot.observability.logs import escape
-
-if TYPE_CHECKING:
-    from bot.core.access.audit import AuditFilter
-    from bot.store.audit import Audit
+from bot.store.audit import Audit
 
 
 async def export_audit(audit: Audit, wanted: AuditFilter, style: str, out: TextIO) -> int:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bot.core.errors import StoreUnavailable
+from bot.slack.socket import SlackSocket
 from bot.store import schema
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bot.slack.socket import SlackSocket
-    from bot.store.database import Database
-    from bot.workers.sender import Sender
-    from bot.workers.worker import Worker
+from bot.store.database import Database
+from bot.workers.sender import Sender
+from bot.workers.worker import Worker
 
 STUCK_AFTER_S: Final = 60.0
 """A worker turns every two seconds, also while the database is away; the longest wait within a turn is five."""

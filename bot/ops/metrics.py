@@ -6,30 +6,25 @@ Each bot has a registry of its own. No label takes a word that a person or a ven
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric
 
 from bot import __version__
 from bot.core.advice import KNOWN_TYPES
 from bot.core.commands import COMMANDS, Action
 from bot.core.errors import StoreUnavailable
 from bot.core.models import Outcome, Patience, Phase
-from bot.observability.telemetry import Telemetry
+from bot.observability.telemetry import Telemetry, Tracer
 from bot.store.failures import CONFLICTS
+from bot.store.gauges import Readings
 from bot.store.outbox import OutboxKind
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
-
-    from prometheus_client.metrics_core import Metric
-
-    from bot.observability.telemetry import Tracer
-    from bot.store.gauges import Readings
 
 log = structlog.get_logger(__name__)
 

@@ -8,34 +8,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
+from slack_bolt.async_app import AsyncApp
 
 from bot.core.errors import SlackRequestRefused, WebhookRefused
 from bot.flokit.looks import SharedLooks
+from bot.flokit.webhooks import WebhookReceiver
 from bot.observability.logs import Episodes
-from bot.observability.telemetry import SILENT
+from bot.observability.telemetry import SILENT, Telemetry
 from bot.ops.bodies import Bodies, BodyRefused
 from bot.ops.connections import HEAD_WITHIN_S, Connections
-from bot.ops.metrics import CONTENT_TYPE
-from bot.slack.http import read_request
+from bot.ops.health import Health
+from bot.ops.metrics import CONTENT_TYPE, Scraper
+from bot.slack.http import Headers, SlackVerifier, read_request
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from slack_bolt.async_app import AsyncApp
-
-    from bot.flokit.webhooks import WebhookReceiver
-    from bot.observability.telemetry import Telemetry
-    from bot.ops.health import Health
-    from bot.ops.metrics import Scraper
-    from bot.slack.http import Headers, SlackVerifier
-
-    _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_BODY_BYTES: Final = 768 * 1024
 """Of Slack's bodies. With what is buffered on the way, a request takes less than a megabyte."""

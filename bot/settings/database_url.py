@@ -8,15 +8,13 @@ from __future__ import annotations
 import getpass
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import unquote
 
 from bot.core.hosts import is_loopback
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DEFAULT_PORT: Final = 5432
 HIGHEST_PORT: Final = 65535

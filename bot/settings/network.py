@@ -9,16 +9,14 @@ import contextlib
 import os
 import ssl
 import sys
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import certifi
 
 from bot.core.proxies import NAMES, Proxies, UnusableProxyError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 CERT_FILE: Final = "SSL_CERT_FILE"
 CERT_DIR: Final = "SSL_CERT_DIR"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from bot.core.access.policy import Policy
 from bot.core.errors import SettingsError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MAX_BYTES: Final = 256 * 1024
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import aiohttp
 import structlog
@@ -34,18 +36,11 @@ from bot.core.errors import (
     SlackUnavailable,
 )
 from bot.core.health.findings import Conversation
-from bot.observability.telemetry import SILENT
-from bot.settings.network import DIRECT
+from bot.core.models import Message
+from bot.observability.telemetry import SILENT, Telemetry
+from bot.settings.network import DIRECT, Network
 from bot.slack.pacing import Bucket
 from bot.slack.session import make_session, may_answer_at, why_unavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-    from datetime import datetime
-
-    from bot.core.models import Message
-    from bot.observability.telemetry import Telemetry
-    from bot.settings.network import Network
 
 log = structlog.get_logger(__name__)
 

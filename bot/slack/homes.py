@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import structlog
 
 from bot.core import blocks
+from bot.core.access.policy import Refused
 from bot.core.errors import SlackError
-
-if TYPE_CHECKING:
-    from bot.core.access.policy import Refused
-    from bot.slack.client import SlackClient
+from bot.slack.client import SlackClient
 
 log = structlog.get_logger(__name__)
 

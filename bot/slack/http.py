@@ -12,21 +12,18 @@ import hmac
 import json
 import re
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from multidict import CIMultiDictProxy
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.core.errors import SlackRequestRefused
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from multidict import CIMultiDictProxy
-
-    Headers = CIMultiDictProxy[str]
+Headers = CIMultiDictProxy[str]
 
 SIGNATURE_HEADER: Final = "X-Slack-Signature"
 TIMESTAMP_HEADER: Final = "X-Slack-Request-Timestamp"

@@ -7,19 +7,15 @@ itself.
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from bot.core.hosts import is_loopback, slack_domain
 from bot.core.proxies import UnusableProxyError
-from bot.settings.network import DIRECT, tls_failure
-
-if TYPE_CHECKING:
-    from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
-
-    from bot.settings.network import Network
+from bot.settings.network import DIRECT, Network, tls_failure
 
 MAX_REPLY_BYTES: Final = 4 * 1024 * 1024
 """A page of 200 messages with all their blocks has at most three of them."""

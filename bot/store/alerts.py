@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.incidents.incidents import Change, Incident
-from bot.core.incidents.reactions import react, wish_of
+from bot.core.incidents.reactions import Wish, react, wish_of
 from bot.core.panels import Panel, PanelKind, refreshed
+from bot.core.subscriptions.subscriptions import Subscription
 from bot.store import codec, outbox
+from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.locks import in_order
 from bot.store.outbox import Address, OutboxKind
 from bot.store.tables import alerts, incidents, panels, threads
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
-
-    from sqlalchemy import Row
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from bot.core.incidents.reactions import Wish
-    from bot.core.subscriptions.subscriptions import Subscription
-    from bot.store.database import Database
-    from bot.store.transactions import Transaction
+from bot.store.transactions import Transaction
 
 _TROUBLED: Final = (Change.OPENED, Change.CHANGED, Change.EDITED, Change.REPEATED)
 

@@ -5,23 +5,18 @@ Nothing here changes or deletes one: a trigger refuses every UPDATE, and `bot.st
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Row, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.access.audit import AuditEntry, AuditFilter, Ruling
 from bot.core.models import Integration, Person
+from bot.store.database import Database
 from bot.store.locks import of_team
 from bot.store.tables import audit, participants
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from sqlalchemy import Row
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from bot.store.database import Database
 
 BATCH: Final = 500
 """Entries that an export reads in one transaction: few enough to be held in memory."""

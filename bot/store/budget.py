@@ -5,20 +5,16 @@ A slot is taken by one statement, so that two replicas never take the same one. 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, update
 
 from bot.core.budget import BUSY_S, MAX_PAUSE_S, PER_MINUTE, Priority, refusal, slots_of
+from bot.store.database import Database
 from bot.store.locks import once
 from bot.store.tables import budget
 from bot.store.transactions import retried
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bot.store.database import Database
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 

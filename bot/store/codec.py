@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -15,9 +16,6 @@ from bot.core.models import Integration, Message, SyncRun
 from bot.core.panels import Panel
 from bot.core.requests import Request
 from bot.core.subscriptions.subscriptions import Subscription
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 log = structlog.get_logger(__name__)
 

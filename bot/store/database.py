@@ -7,17 +7,19 @@ import contextlib
 import os
 import tempfile
 import weakref
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from threading import Thread
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import URL, event, func, select, text
+from sqlalchemy import URL, Connection, ExceptionContext, Table, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InternalError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.core.errors import SettingsError, StoreConflict, StoreInDoubt, StoreUnavailable
-from bot.observability.telemetry import SILENT
+from bot.observability.telemetry import SILENT, Telemetry
 from bot.settings.database_url import UrlProblem, parse_database_url
 from bot.store import failures, trips
 from bot.store.bell import Bell, Work
@@ -25,15 +27,6 @@ from bot.store.server import STATEMENT_S, Sessions
 from bot.store.transactions import Transaction, retried
 from bot.store.turns import Turns
 from bot.store.urgent import UrgentWriter
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-    from threading import Thread
-
-    from sqlalchemy import Connection, ExceptionContext, Table
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
-    from bot.observability.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
 

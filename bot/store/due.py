@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import ColumnElement, Select, Table, func, literal, select
 
+from bot.store.database import Database
 from bot.store.tables import UtcTime
-
-if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Select, Table
-
-    from bot.store.database import Database
 
 
 def next_at(table: Table, *conditions: ColumnElement[bool]) -> Select[tuple[datetime, datetime]]:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, case, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.budget import PER_MINUTE
+from bot.store.database import Database
 from bot.store.replicas import ALIVE_S
 from bot.store.tables import UtcTime, budget, inbox, incidents, outbox, replicas, runs, subscriptions
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from bot.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import Integer, Text, and_, literal, select
 
+from bot.core.requests import Request
 from bot.store import inbox, timers
 from bot.store.bell import Work
+from bot.store.database import Database
 from bot.store.tables import UtcTime, homes
 from bot.store.tables import timers as timers_table
 from bot.store.timers import TimerKind
-from bot.store.transactions import retried
-
-if TYPE_CHECKING:
-    from bot.core.requests import Request
-    from bot.store.database import Database
-    from bot.store.transactions import Transaction
+from bot.store.transactions import Transaction, retried
 
 TOGETHER_S: Final = 2.0
 """What changes within this time is drawn together."""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import bindparam, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import ClaimLost
+from bot.core.requests import Request
 from bot.store import codec
 from bot.store.bell import Work
+from bot.store.database import Database
 from bot.store.tables import inbox
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from bot.core.requests import Request
-    from bot.store.database import Database
 
 
 async def add_all(database: Database, requests: Sequence[Request]) -> list[bool]:

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.access.audit import NOBODY, AuditEntry, Deed, of_origin, snooze_result
-from bot.core.incidents.incidents import Change, Rules, RunNews, Sighting, Verdict, Watched, observe, trouble_of
+from bot.core.incidents.incidents import (
+    Change,
+    Incident,
+    Rules,
+    RunNews,
+    Sighting,
+    Verdict,
+    Watched,
+    observe,
+    trouble_of,
+)
 from bot.core.incidents.reactions import Bulletin, Snooze, Word, wish_of
-from bot.core.models import Outcome
-from bot.core.requests import Origin
+from bot.core.models import Integration, Outcome, SyncRun
+from bot.core.panels import Panel
+from bot.core.requests import Origin, Request
+from bot.core.subscriptions.subscriptions import Subscription
 from bot.store import alerts, audit, codec, homes, inbox, outbox, runs, subscriptions, timers
+from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.locks import of_team
 from bot.store.tables import alerts as alerts_table
 from bot.store.tables import incidents, panels, sightings
-from bot.store.timers import TimerKind
-from bot.store.transactions import retried
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from bot.core.incidents.incidents import Incident
-    from bot.core.models import Integration, SyncRun
-    from bot.core.panels import Panel
-    from bot.core.requests import Request
-    from bot.core.subscriptions.subscriptions import Subscription
-    from bot.store.database import Database
-    from bot.store.timers import TimerClaim
-    from bot.store.transactions import Transaction
+from bot.store.timers import TimerClaim, TimerKind
+from bot.store.transactions import Transaction, retried
 
 RUNS_COUNT_FOR: Final = timedelta(days=1)
 """An older sync has nothing to do with what is seen now."""

@@ -7,12 +7,9 @@ Each transaction takes locks in the order of these tables, and within a table in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from sqlalchemy import select
-
-if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Select, Table
+from sqlalchemy import ColumnElement, Select, Table, select
 
 LOCK_ORDER: Final = (
     "runs",  # what a click finds first: whoever has the run decides for its participants and threads

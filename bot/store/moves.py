@@ -5,28 +5,23 @@ The same move may be followed again at any time: it then moves what was written 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import literal, or_, select, update
+from sqlalchemy import Row, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.core.subscriptions.subscriptions import Subscription
 from bot.store import codec, outbox, timers
+from bot.store.database import Database
 from bot.store.locks import in_order, locked, of_team
 from bot.store.tables import alerts, inbox, incidents, panels, subscriptions, threads
 from bot.store.tables import outbox as outbox_table
 from bot.store.tables import timers as timers_table
 from bot.store.timers import TimerKind
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from sqlalchemy import Row
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from bot.core.subscriptions.subscriptions import Subscription
-    from bot.store.database import Database
-    from bot.store.transactions import Transaction
+from bot.store.transactions import Transaction
 
 LONGEST_CHAIN: Final = 8
 """So many moves in a row are followed at once; more of them are a circle."""

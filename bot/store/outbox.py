@@ -6,31 +6,39 @@ themselves, since only the newest version is ever rendered. Functions here work 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from sqlalchemy import Integer, and_, bindparam, case, exists, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Row,
+    Update,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from bot.core.models import Telling
-from bot.core.requests import RequestKind
+from bot.core.requests import Request, RequestKind
 from bot.store import homes
 from bot.store.bell import Work
+from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.locks import chosen, locked
 from bot.store.tables import alerts, incidents, outbox, runs, threads
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from sqlalchemy import ColumnElement, Row, Update
-    from sqlalchemy.ext.asyncio import AsyncConnection
-    from sqlalchemy.sql.dml import ReturningUpdate
-
-    from bot.core.requests import Request
-    from bot.store.database import Database
-    from bot.store.transactions import Transaction
+from bot.store.transactions import Transaction
 
 EDIT_EVERY_S: Final = 2.0
 """A progress reply is edited at most this often: ``slack-rules.md``, Rates."""

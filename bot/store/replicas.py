@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import delete, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.store.database import Database
 from bot.store.locks import once
 from bot.store.server import STANDS_STILL_MS
 from bot.store.tables import replicas
 from bot.store.transactions import retried
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from bot.store.database import Database
 
 ALIVE_S: Final = 40.0
 """A process that has not been seen for this long is gone."""

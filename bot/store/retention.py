@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
 
-from sqlalchemy import and_, delete, exists, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, select, tuple_, update
 
+from bot.store.database import Database
 from bot.store.locks import chosen, once
 from bot.store.tables import (
     alerts,
@@ -20,13 +22,6 @@ from bot.store.tables import (
     threads,
 )
 from bot.store.transactions import retried
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from sqlalchemy import ColumnElement, Table
-
-    from bot.store.database import Database
 
 BATCH: Final = 200
 """Rows of one transaction: few enough that clicks hardly wait for SQLite's one writer."""

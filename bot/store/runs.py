@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.models import Decision, Outcome, Person, Phase, SyncRun, Telling
 from bot.store import codec, outbox
 from bot.store.bell import Work
+from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.locks import chosen, of_team
 from bot.store.tables import UtcTime, participants, runs, threads
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy import ColumnElement
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from bot.store.database import Database
-    from bot.store.transactions import Transaction
+from bot.store.transactions import Transaction
 
 TYPICAL_OF: Final = 15
 """What is usual is learned from this many last successes."""

@@ -6,21 +6,17 @@ Alembic is loaded only when there is something to bring up: a start that finds i
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from sqlalchemy import column, inspect, select, table
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 from bot.core.errors import SettingsError, StoreRefused, StoreUnavailable
+from bot.store.database import Database
 from bot.store.failures import NO_RIGHT, sqlstate_of
 from bot.store.tables import metadata
-
-if TYPE_CHECKING:
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-    from sqlalchemy import Connection
-
-    from bot.store.database import Database
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 

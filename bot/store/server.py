@@ -9,13 +9,10 @@ from __future__ import annotations
 import ssl
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
-from bot.settings.database_url import SYSTEM
-
-if TYPE_CHECKING:
-    from bot.settings.database_url import Server
+from bot.settings.database_url import SYSTEM, Server
 
 CONNECT_S = 2.0
 """Slack waits three seconds for an ack: a silent server must be given up before."""

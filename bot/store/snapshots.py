@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from sqlalchemy import select
 
+from bot.core.models import Integration
 from bot.store import codec
+from bot.store.database import Database
 from bot.store.tables import snapshots
 from bot.store.transactions import retried
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from bot.core.models import Integration
-    from bot.store.database import Database
 
 
 class Snapshots:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sqlalchemy import Integer, bindparam, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from bot.core.access.audit import Deed, Ruling, of_origin, of_outcome
+from bot.core.access.audit import AuditEntry, Deed, Ruling, of_origin, of_outcome
 from bot.core.errors import ClaimLost
+from bot.core.models import Decision, Integration, Message, Patience, Person, SyncRun
 from bot.core.panels import Panel, RowRun
+from bot.core.requests import Origin, Request
 from bot.core.runs import outcome
 from bot.core.runs.durations import learn
-from bot.core.runs.limits import NO_LIMITS, QUOTA_WINDOW, Held, decide_limits
+from bot.core.runs.limits import NO_LIMITS, QUOTA_WINDOW, Held, Limits, decide_limits
 from bot.store import alerts, audit, codec, inbox, outbox, runs
 from bot.store.bell import Work
+from bot.store.database import Database
 from bot.store.due import next_at, read_next
 from bot.store.ids import new_id
 from bot.store.locks import chosen, in_order, of_team
@@ -29,20 +35,7 @@ from bot.store.tables import outbox as outbox_table
 from bot.store.tables import panels, threads
 from bot.store.tables import runs as runs_table
 from bot.store.together import Together
-from bot.store.transactions import retried
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from sqlalchemy.ext.asyncio import AsyncConnection
-    from sqlalchemy.sql.dml import ReturningUpdate
-
-    from bot.core.access.audit import AuditEntry
-    from bot.core.models import Decision, Integration, Message, Patience, Person, SyncRun
-    from bot.core.requests import Origin, Request
-    from bot.core.runs.limits import Limits
-    from bot.store.database import Database
-    from bot.store.transactions import Transaction
+from bot.store.transactions import Transaction, retried
 
 REQUESTS_TOGETHER: Final = 200
 """Requests of one transaction: as many as Slack may deliver while another is written."""

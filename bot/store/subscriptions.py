@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.access.audit import NOBODY, Deed, of_subscription
 from bot.core.errors import ClaimLost
+from bot.core.models import Message
+from bot.core.requests import Request
+from bot.core.subscriptions.subscriptions import PauseReason, Subscription
 from bot.core.subscriptions.text import PAUSED
 from bot.store import audit, codec, homes, inbox, moves, outbox, timers
 from bot.store.alerts import drop_unposted, hold_audience, raise_open_incidents
+from bot.store.database import Database
 from bot.store.locks import in_order
 from bot.store.outbox import Address, OutboxKind
 from bot.store.tables import subscriptions
 from bot.store.tables import timers as timers_table
-from bot.store.timers import TimerKind
-from bot.store.transactions import retried
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
-
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from bot.core.models import Message
-    from bot.core.requests import Request
-    from bot.core.subscriptions.subscriptions import PauseReason, Subscription
-    from bot.store.database import Database
-    from bot.store.timers import TimerClaim
-    from bot.store.transactions import Transaction
-
+from bot.store.timers import TimerClaim, TimerKind
+from bot.store.transactions import Transaction, retried
 
 SWEPT_AFTER: Final = (timedelta(seconds=30), timedelta(minutes=10))
 """When to look again for what was written under a channel's old id; Slack sends an event again for five minutes."""

@@ -7,11 +7,12 @@ pydantic from the frozen dataclasses of ``core``. Times are ``timestamptz`` on P
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Column,
+    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -25,9 +26,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeDecorator, TypeEngine
-
-if TYPE_CHECKING:
-    from sqlalchemy import Dialect
 
 
 class UtcTime(TypeDecorator[datetime]):

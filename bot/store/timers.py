@@ -11,22 +11,17 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from sqlalchemy import case, literal, or_, select, update
+from sqlalchemy import ColumnElement, case, literal, or_, select, update
 
 from bot.core.errors import ClaimLost
 from bot.store.bell import Work
+from bot.store.database import Database
 from bot.store.due import next_at, read_next
 from bot.store.locks import chosen, in_order
 from bot.store.tables import timers
-from bot.store.transactions import retried
-
-if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
-
-    from bot.store.database import Database
-    from bot.store.transactions import Transaction
+from bot.store.transactions import Transaction, retried
 
 
 class TimerKind(StrEnum):

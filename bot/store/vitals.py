@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from sqlalchemy import select
 
+from bot.core.models import SyncRun
 from bot.store import replicas, runs, schema
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from bot.core.models import SyncRun
-    from bot.store.database import Database
+from bot.store.database import Database
 
 
 class Vitals:

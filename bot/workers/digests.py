@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 import structlog
 
 from bot.core import blocks
 from bot.core.errors import FlokitError
+from bot.core.models import Message
 from bot.core.subscriptions.digest_time import digest_wake_at, last_digest_at, missed
 from bot.core.subscriptions.digests import Digest
+from bot.core.subscriptions.subscriptions import DigestTime, Subscription
 from bot.flokit import Priority
-from bot.lookups.integrations import Known
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from bot.core.models import Message
-    from bot.core.subscriptions.subscriptions import DigestTime, Subscription
-    from bot.lookups.integrations import Knowledge
-    from bot.lookups.people import People
-    from bot.store.incidents import Incidents
-    from bot.store.store import Store
-    from bot.store.subscriptions import Subscriptions
-    from bot.store.timers import TimerClaim, Timers
+from bot.lookups.integrations import Knowledge, Known
+from bot.lookups.people import People
+from bot.store.incidents import Incidents
+from bot.store.store import Store
+from bot.store.subscriptions import Subscriptions
+from bot.store.timers import TimerClaim, Timers
 
 log = structlog.get_logger(__name__)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import structlog
 
@@ -25,9 +27,11 @@ from bot.core.errors import (
 from bot.core.models import (
     Decision,
     Denied,
+    Integration,
     Listed,
     Look,
     Missing,
+    Observation,
     Phase,
     Seen,
     SyncRun,
@@ -39,19 +43,11 @@ from bot.core.models import (
     Unreachable,
 )
 from bot.core.runs.outcome import attempt, decide, is_hidden_by, needs_proof, postpone, probe_of, stumble
-from bot.flokit import SHARED_WITHIN_S, Priority
-from bot.observability.telemetry import SILENT, following
+from bot.flokit import SHARED_WITHIN_S, FlokitClient, Listing, Priority
+from bot.observability.telemetry import SILENT, Telemetry, following
 from bot.store.ids import new_id
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
-    from datetime import datetime
-
-    from bot.core.models import Integration, Observation
-    from bot.flokit import FlokitClient, Listing
-    from bot.observability.telemetry import Telemetry
-    from bot.store.runs import RunClaim
-    from bot.store.store import Store
+from bot.store.runs import RunClaim
+from bot.store.store import Store
 
 log = structlog.get_logger(__name__)
 

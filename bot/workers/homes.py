@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
@@ -13,21 +14,15 @@ from bot.core.errors import FlokitError, SlackError, SlackRateLimited
 from bot.core.models import Person
 from bot.core.requests import Origin
 from bot.flokit import SHARED_WITHIN_S, Priority
-from bot.lookups.integrations import Known
+from bot.lookups.access import Access
+from bot.lookups.integrations import Knowledge, Known
+from bot.slack.client import SlackClient
 from bot.slack.homes import publish_refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from bot.lookups.access import Access
-    from bot.lookups.integrations import Knowledge
-    from bot.slack.client import SlackClient
-    from bot.store.homes import Homes
-    from bot.store.incidents import Incidents
-    from bot.store.store import Store
-    from bot.store.subscriptions import Subscriptions
-    from bot.store.timers import TimerClaim, Timers
+from bot.store.homes import Homes
+from bot.store.incidents import Incidents
+from bot.store.store import Store
+from bot.store.subscriptions import Subscriptions
+from bot.store.timers import TimerClaim, Timers
 
 log = structlog.get_logger(__name__)
 

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
 from bot.core.errors import StoreUnavailable
-from bot.store.replicas import ALIVE_S
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from bot.store.replicas import Replicas
-    from bot.store.retention import Retention
+from bot.store.replicas import ALIVE_S, Replicas
+from bot.store.retention import Retention
 
 log = structlog.get_logger(__name__)
 

@@ -6,9 +6,10 @@ A post that may have gone out is looked for before it is repeated; each refusal 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeAlias
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -26,22 +27,14 @@ from bot.core.errors import (
     SlackUnavailable,
     StoreUnavailable,
 )
+from bot.core.models import Message
 from bot.core.subscriptions.subscriptions import PauseReason
-from bot.observability.telemetry import SILENT, following
-from bot.slack.client import PACED
+from bot.observability.telemetry import SILENT, Telemetry, following
+from bot.slack.client import PACED, SlackClient
 from bot.store import codec
 from bot.store.ids import new_id
-from bot.store.outbox import Address, OutboxKind
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import datetime
-
-    from bot.core.models import Message
-    from bot.observability.telemetry import Telemetry
-    from bot.slack.client import SlackClient
-    from bot.store.outbox import OutboxItem
-    from bot.store.store import Store
+from bot.store.outbox import Address, OutboxItem, OutboxKind
+from bot.store.store import Store
 
 log = structlog.get_logger(__name__)
 

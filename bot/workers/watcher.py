@@ -7,26 +7,20 @@ what they were about.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
 from bot.core.errors import FlokitError, StoreUnavailable
-from bot.flokit import Priority
+from bot.core.incidents.incidents import Verdict
+from bot.core.models import Integration
+from bot.flokit import FlokitClient, Priority
 from bot.store.bell import Bell
-from bot.store.incidents import SeenTogether
-from bot.store.timers import TimerKind
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bot.core.incidents.incidents import Verdict
-    from bot.core.models import Integration
-    from bot.flokit import FlokitClient
-    from bot.store.incidents import Incidents
-    from bot.store.subscriptions import Subscriptions
-    from bot.store.timers import TimerClaim, Timers
+from bot.store.incidents import Incidents, SeenTogether
+from bot.store.subscriptions import Subscriptions
+from bot.store.timers import TimerClaim, TimerKind, Timers
 
 log = structlog.get_logger(__name__)
 

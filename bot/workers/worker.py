@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final, Generic, TypeVar
 
 import structlog
 
 from bot.core.errors import ClaimLost, StoreUnavailable
-from bot.observability.telemetry import SILENT
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import datetime
-
-    from bot.observability.telemetry import Telemetry
-    from bot.store.bell import Bell
+from bot.observability.telemetry import SILENT, Telemetry
+from bot.store.bell import Bell
 
 log = structlog.get_logger(__name__)
 

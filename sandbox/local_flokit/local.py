@@ -12,10 +12,11 @@ import json
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Unpack
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -23,13 +24,7 @@ from aiohttp import web
 from local_slack.loopback import require_loopback
 from sandbox.local_flokit.faults import Fault, Faults
 from sandbox.local_flokit.quirks import ACCEPTANCES, Quirks, Writer
-from sandbox.local_flokit.sources import DEMO_PLANS, History, Plan, Source, Turn, demo_sources
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Unpack
-
-    from sandbox.local_flokit.sources import Fields
+from sandbox.local_flokit.sources import DEMO_PLANS, Fields, History, Plan, Source, Turn, demo_sources
 
 READ_KEY = "flo_sandbox_read"
 WRITE_KEY = "flo_sandbox_write"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import random
 import string
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from sandbox.local_flokit.sources import Source
+from sandbox.local_flokit.sources import Source
 
 TimeForm = Literal[
     "documented",

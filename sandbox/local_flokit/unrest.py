@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
+from sandbox.local_flokit.local import LocalFlokit
 from sandbox.local_flokit.sources import STRIPE_ERROR
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.local_flokit.local import LocalFlokit
 
 SEED: Final = 5
 PAUSE_S: Final = (4.0, 14.0)

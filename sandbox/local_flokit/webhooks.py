@@ -10,14 +10,12 @@ import hashlib
 import hmac
 import json
 import secrets
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 import aiohttp
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.local_flokit.sources import Source
+from sandbox.local_flokit.sources import Source
 
 SIGNATURE_HEADER: Final = "X-FloKit-Signature"
 WITHIN_S: Final = 3.0

@@ -7,11 +7,12 @@ import json
 import logging
 import tracemalloc
 import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -38,9 +39,6 @@ from bot.flokit.replies import Reply, parse_integration, parse_listing, read_rep
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from sandbox.local_flokit.faults import Fault, FaultKind
 from sandbox.local_flokit.sources import Plan
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "flokit"
 REVENUECAT = "int_01hx4j7revenuecat"

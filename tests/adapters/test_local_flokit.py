@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -15,9 +16,6 @@ import pytest
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from sandbox.local_flokit.faults import Fault
 from sandbox.local_flokit.sources import STRIPE_ERROR, Plan
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "flokit"
 NOON = datetime(2024, 3, 15, 12, tzinfo=UTC)

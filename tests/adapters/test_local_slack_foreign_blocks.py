@@ -6,10 +6,10 @@ elements of one library by their names; where a library has no such thing, its t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, time
-from typing import TYPE_CHECKING
 
 import blockkit as bk
 import pytest
@@ -22,9 +22,6 @@ from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from local_slack import LocalSlack
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PICTURE = "https://flokit.ai/logo.png"
 LINK = "https://flokit.ai/runs/7"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -14,9 +15,6 @@ from bot.core.blocks import limits
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.models import Expected, Integration, Message, Outcome, Person, Phase, Status, SyncRun, SyncStats
 from local_slack.validation import check_blocks, check_metadata, check_update_text, check_view
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOW = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)
 

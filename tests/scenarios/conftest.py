@@ -7,9 +7,11 @@ import json
 import signal
 import sqlite3
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -20,10 +22,6 @@ from local_slack import LocalSlack
 from sandbox.child import BotProcess
 from sandbox.clock import WorldClock
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
 READY_WITHIN_S = 20.0
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003 - read at run time by those who export it
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bot.core.advice import KNOWN_TYPES
-from bot.core.models import Person
-from bot.core.subscriptions.subscriptions import ALL
+from bot.core.incidents.reactions import Snooze
+from bot.core.models import Integration, Person, SyncRun
+from bot.core.requests import Origin
+from bot.core.subscriptions.subscriptions import ALL, Subscription
 from bot.core.subscriptions.text import describe_wish
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bot.core.incidents.reactions import Snooze
-    from bot.core.models import Integration, SyncRun
-    from bot.core.requests import Origin
-    from bot.core.subscriptions.subscriptions import Subscription
 
 NOBODY: Final = Person("")
 """Who acts when the bot does something by itself."""

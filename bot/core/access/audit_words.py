@@ -8,18 +8,14 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime, tzinfo
+from typing import Final
 
+from bot.core.models import Person
 from bot.core.span_words import find_span
 from bot.core.typed import WRAPPING, plain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import tzinfo
-
-    from bot.core.models import Person
 
 _ESCAPED_PERSON: Final = re.compile(r"<@([A-Z0-9]{2,30})(?:\|[^<>|]*)?>")
 _PERSON_ID: Final = re.compile(r"@?([UW][A-Z0-9]{7,29})")

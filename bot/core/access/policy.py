@@ -6,14 +6,12 @@ What is not known never lets anybody in: then a rule that allows does not fit, a
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from typing import Final, TypeAlias
 
 
 class Verb(StrEnum):

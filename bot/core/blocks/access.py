@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
-from bot.core.access.policy import DEEDS, Allowed, Refused
+from bot.core.access.policy import DEEDS, Allowed, Refused, Verb
 from bot.core.blocks.elements import Block, actions, button, context, section
+from bot.core.blocks.names import Name
 from bot.core.blocks.text import clip, date, escape, listed, mention, mention_group, one_line
+from bot.core.commands import Press
 from bot.core.models import Message, Person
-from bot.core.runs.limits import Limit
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bot.core.access.policy import Verb
-    from bot.core.blocks.names import Name
-    from bot.core.commands import Press
-    from bot.core.runs.limits import Held
+from bot.core.runs.limits import Held, Limit
 
 RULE_CHARS: Final = 80
 ASKED: Final = 5

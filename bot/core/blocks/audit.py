@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from bot.core.access.audit import NOBODY, Deed, Ruling
+from bot.core.access.audit import NOBODY, AuditEntry, Deed, Ruling
 from bot.core.advice import display_name
 from bot.core.blocks import limits
 from bot.core.blocks.elements import Block, actions, button, context, json_chars, section
 from bot.core.blocks.text import channel, clip, code, date, escape, one_line, person_name, vendor_line
 from bot.core.commands import Action, Press
 from bot.core.models import Message, Outcome
-
-if TYPE_CHECKING:
-    from bot.core.access.audit import AuditEntry
-    from bot.core.panels import Panel
+from bot.core.panels import Panel
 
 PAGE_SIZE: Final = 8
 COMMAND_CHARS: Final = 80

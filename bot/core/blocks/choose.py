@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from datetime import datetime
 
 from bot.core.blocks.elements import Block, actions, details_button, resync_button, section
 from bot.core.blocks.paging import fit_rows, page_buttons, page_of
@@ -11,13 +12,7 @@ from bot.core.blocks.states import by_urgency
 from bot.core.blocks.status import QUERY_CHARS, stale_note, stale_words
 from bot.core.blocks.text import counted, vendor_line
 from bot.core.models import Message
-from bot.core.panels import PanelKind
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from bot.core.panels import Panel, RowRun
+from bot.core.panels import Panel, PanelKind, RowRun
 
 
 def choose_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> Message:

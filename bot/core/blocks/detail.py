@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
 
 from bot.core.advice import RECONNECT
 from bot.core.blocks.elements import (
@@ -22,14 +24,8 @@ from bot.core.blocks.runs import who
 from bot.core.blocks.status import stale_note, stale_words
 from bot.core.blocks.text import clip, code, date
 from bot.core.commands import ID_CHARS, Action, Press
-from bot.core.models import Message, SyncStats
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from bot.core.models import Integration
-    from bot.core.panels import Panel, RowRun
+from bot.core.models import Integration, Message, SyncStats
+from bot.core.panels import Panel, RowRun
 
 ERROR_CHARS: Final = 1500
 NUMBER_CHARS: Final = 24

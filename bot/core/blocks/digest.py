@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 from bot.core.advice import display_name, is_stale
 from bot.core.blocks.elements import Block, context, details_button, header, section
-from bot.core.blocks.names import name_of
+from bot.core.blocks.names import Name, name_of
 from bot.core.blocks.paging import fit_rows
 from bot.core.blocks.rows import Room, Row, row_text
 from bot.core.blocks.runs import duration_s
 from bot.core.blocks.states import by_urgency, state_of, tally
 from bot.core.blocks.status import stale_note, stale_words
 from bot.core.blocks.text import clip, code, counted, date, duration, escape, listed, one_line, person_name
-from bot.core.incidents.incidents import Trouble
-from bot.core.models import Integration, Message, Status
+from bot.core.incidents.incidents import Incident, Trouble
+from bot.core.models import Integration, Message, Status, SyncRun
 from bot.core.subscriptions.digest_time import describe, next_digest_at
+from bot.core.subscriptions.digests import Digest
 from bot.core.subscriptions.subscriptions import ALL
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from bot.core.blocks.names import Name
-    from bot.core.incidents.incidents import Incident
-    from bot.core.models import SyncRun
-    from bot.core.subscriptions.digests import Digest
 
 INCIDENTS_SHOWN: Final = 6
 ROWS_SHOWN: Final = 5

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 from bot.core.blocks import limits
 from bot.core.blocks.elements import context, json_chars, section
 from bot.core.blocks.text import clip, counted, date, escape, one_line
-from bot.core.health.findings import Mark
+from bot.core.health.findings import Finding, Mark
 from bot.core.models import Message
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from bot.core.health.findings import Finding
 
 LINE_CHARS: Final = (260, 60)
 """How much of a finding is shown: more when there is room."""

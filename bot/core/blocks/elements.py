@@ -7,18 +7,15 @@ Source: https://docs.slack.dev/reference/block-kit
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from bot.core.advice import things_to_check
 from bot.core.blocks import limits
+from bot.core.blocks.names import Name
 from bot.core.blocks.text import clean, clip, escape, one_line
 from bot.core.commands import Action, Press, is_usable_id, press_value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from bot.core.blocks.names import Name
-    from bot.core.models import Integration
+from bot.core.models import Integration
 
 Block: TypeAlias = dict[str, object]
 

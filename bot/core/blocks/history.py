@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 from bot.core.advice import display_name
 from bot.core.blocks.elements import Block, context, quoted, section
 from bot.core.blocks.names import ID_SHOWN
 from bot.core.blocks.runs import duration_s, nothing_started
 from bot.core.blocks.text import code, counted, date, duration, escape, listed, person_name
-from bot.core.models import Message, Outcome
+from bot.core.models import Message, Outcome, SyncRun
 from bot.core.runs.history import by_integration, durations, took_s
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from bot.core.models import SyncRun
 
 SHOWN: Final = 8
 GROUPS_SHOWN: Final = 12

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from datetime import datetime
+from typing import Final, TypeVar
 
 from bot.core.advice import display_name
 from bot.core.blocks.elements import (
@@ -23,18 +25,12 @@ from bot.core.blocks.runs import who
 from bot.core.blocks.states import by_urgency, count_unknown, in_unknown_state, last_success, state_now, state_of, tally
 from bot.core.blocks.text import clip, code, counted, date, escape, one_line, vendor_line
 from bot.core.commands import Action, Press
+from bot.core.incidents.incidents import Incident
+from bot.core.models import Integration, SyncRun
+from bot.core.panels import Panel
 from bot.core.subscriptions.digest_time import next_digest_at
-from bot.core.subscriptions.subscriptions import ALL
+from bot.core.subscriptions.subscriptions import ALL, Subscription
 from bot.core.subscriptions.text import PAUSED, describe_wish
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
-
-    from bot.core.incidents.incidents import Incident
-    from bot.core.models import Integration, SyncRun
-    from bot.core.panels import Panel
-    from bot.core.subscriptions.subscriptions import Subscription
 
 _T = TypeVar("_T")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
 
 from bot.core.advice import RECONNECT, display_name
 from bot.core.blocks.elements import (
@@ -34,15 +36,9 @@ from bot.core.blocks.text import (
 )
 from bot.core.commands import Action, Press
 from bot.core.incidents.incidents import Incident, Trouble
-from bot.core.incidents.reactions import Word
+from bot.core.incidents.reactions import Bulletin, Snooze, Word
 from bot.core.models import Message, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from bot.core.incidents.reactions import Bulletin, Snooze
-    from bot.core.panels import Panel, RowRun
+from bot.core.panels import Panel, RowRun
 
 ERROR_CHARS: Final = 500
 ERROR_IN_TEXT_CHARS: Final = 150

@@ -5,16 +5,13 @@ FloKit's integrations have no name of their own; iOS and Android apps are separa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bot.core.advice import NAME_CHARS, display_name
 from bot.core.blocks.text import clip, code, escape, one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bot.core.models import Integration
+from bot.core.models import Integration
 
 ENDING_CHARS: Final = 4
 """The shortest ending of an id that is shown; `bot.core.commands.resolve` takes it back."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
 
 from bot.core.advice import API_KEYS
 from bot.core.blocks.elements import Block, context, quoted, section
@@ -11,13 +13,7 @@ from bot.core.blocks.names import ID_SHOWN, name_of
 from bot.core.blocks.states import by_urgency, state_now, tally
 from bot.core.blocks.text import clip, code, counted, escape, mention, one_line
 from bot.core.commands import COMMANDS, FILTER_WORDS, CommandDoc, HelpCommand, HelpGroup, nearest_integrations
-from bot.core.models import Message, Person
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from bot.core.models import Integration
+from bot.core.models import Integration, Message, Person
 
 TYPED_CHARS: Final = 60
 SENTENCE_CHARS: Final = 900

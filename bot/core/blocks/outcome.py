@@ -5,8 +5,10 @@ Posted once and never edited. Its message metadata is public: workflows of other
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
 
 from bot.core.advice import API_KEYS, RECONNECT, display_name
 from bot.core.blocks.elements import Block, actions, button, checks, context, quoted, section
@@ -14,13 +16,7 @@ from bot.core.blocks.names import ID_SHOWN
 from bot.core.blocks.runs import duration_s, events_added, is_late_result, nothing_started, started_at
 from bot.core.blocks.text import clip, code, counted, date, duration, escape, iso_utc, listed, mention, one_line
 from bot.core.commands import Action, Press, is_usable_id
-from bot.core.models import Message, Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from bot.core.models import Person, SyncRun
+from bot.core.models import Message, Outcome, Person, SyncRun
 
 OUTCOME_EVENT: Final = "flokit_sync_outcome"
 """The ``event_type`` of the reply's message metadata."""

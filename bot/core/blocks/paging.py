@@ -6,18 +6,15 @@ each row is shown.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bot.core.blocks import limits
 from bot.core.blocks.elements import Block, button, json_chars
 from bot.core.blocks.rows import Room, Row
 from bot.core.commands import Action, Press
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from bot.core.models import Integration
+from bot.core.models import Integration
 
 ROWS_PER_PAGE: Final = 8
 """With Resync and its confirm dialog a row takes about 900 characters of JSON: eight fit with all that is around."""

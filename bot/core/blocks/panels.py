@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from datetime import datetime
 
 from bot.core.blocks.audit import audit_message
 from bot.core.blocks.choose import choose_message
 from bot.core.blocks.detail import detail_message, sync_message
 from bot.core.blocks.incident import incident_message
 from bot.core.blocks.status import status_message
-from bot.core.panels import PanelKind
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from bot.core.models import Message
-    from bot.core.panels import Panel, RowRun
+from bot.core.models import Message
+from bot.core.panels import Panel, PanelKind, RowRun
 
 
 def panel_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime, *, command: str = "/flokit") -> Message:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from bot.core.advice import display_name
 from bot.core.blocks.elements import context, section
 from bot.core.blocks.names import ID_SHOWN
 from bot.core.blocks.text import NAMES_LISTED, clip, code, escape, one_line, person_name
-from bot.core.models import Message
+from bot.core.models import Integration, Message, Person
 from bot.core.span_words import SPAN_EXAMPLES
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bot.core.models import Integration, Person
 
 TYPED_CHARS: Final = 60
 COMMAND_CHARS: Final = 80

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 from bot.core.advice import display_name
 from bot.core.blocks.elements import context, section
 from bot.core.blocks.names import ID_SHOWN, Name
 from bot.core.blocks.runs import duration_s, is_late_result, nothing_started, who
 from bot.core.blocks.text import code, date, duration
-from bot.core.models import Message, Outcome, Phase, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from bot.core.models import Person, SyncRun
+from bot.core.models import Message, Outcome, Person, Phase, Status, SyncRun
 
 PROGRESS_EVENT: Final = "flokit_sync_progress"
 """The ``event_type`` of the reply's message metadata."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bot.core.advice import RECONNECT
 from bot.core.blocks.elements import Block, checks, details_button, quoted, resync_button, section
@@ -12,12 +14,7 @@ from bot.core.blocks.names import Name, name_of
 from bot.core.blocks.runs import row_line
 from bot.core.blocks.states import State, last_success, state_now, state_of
 from bot.core.models import Integration, Outcome, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from bot.core.panels import Panel, RowRun
+from bot.core.panels import Panel, RowRun
 
 
 class Room(IntEnum):

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 from bot.core.blocks.text import date, listed, mention, person_name
-from bot.core.models import Outcome, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from bot.core.models import Person, SyncRun
-    from bot.core.panels import RowRun
-
+from bot.core.models import Outcome, Person, Status, SyncRun
+from bot.core.panels import RowRun
 
 JOINERS_IN_ROW: Final = 2
 

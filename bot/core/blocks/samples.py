@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import time, timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from datetime import datetime, time, timedelta
+from typing import TypeAlias
 
 from bot.core.access.audit import AuditEntry, Deed
 from bot.core.access.policy import Refused, Verb
@@ -51,9 +51,6 @@ from bot.core.subscriptions.digest_time import WEEKDAYS
 from bot.core.subscriptions.digests import Digest
 from bot.core.subscriptions.form import write_metadata
 from bot.core.subscriptions.subscriptions import DigestTime, PauseReason, Subscription
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 Sample: TypeAlias = "Message | dict[str, object]"
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
 
 from bot.core.advice import display_name, is_stale
 from bot.core.blocks.text import counted, date, listed, vendor_line
-from bot.core.models import UNKNOWN, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
-    from bot.core.models import Integration
+from bot.core.models import UNKNOWN, Integration, Status
 
 UNKNOWN_STATUS_CHARS: Final = 24
 

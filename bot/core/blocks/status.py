@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
 
 from bot.core.advice import RECONNECT
 from bot.core.blocks.elements import Block, actions, button, context, header, section
@@ -12,15 +14,9 @@ from bot.core.blocks.rows import known_now, row_blocks, row_of
 from bot.core.blocks.states import UNKNOWN_STATE, by_urgency, in_unknown_state, state_of, tally
 from bot.core.blocks.text import clip, code, counted, date, listed, one_line, vendor_line
 from bot.core.commands import Action, Press
-from bot.core.models import Message
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from bot.core.models import Integration
-    from bot.core.panels import Panel, RowRun
-    from bot.core.subscriptions.digests import Digest
+from bot.core.models import Integration, Message
+from bot.core.panels import Panel, RowRun
+from bot.core.subscriptions.digests import Digest
 
 QUERY_CHARS: Final = 40
 REASON_CHARS: Final = 100

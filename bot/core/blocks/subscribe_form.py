@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
 
 from bot.core.advice import display_name
 from bot.core.blocks import limits
@@ -11,6 +13,8 @@ from bot.core.blocks.incident import trouble_words
 from bot.core.blocks.names import name_of
 from bot.core.blocks.text import clip, counted, date, duration, escape, listed
 from bot.core.commands import is_usable_id
+from bot.core.incidents.incidents import Incident
+from bot.core.models import Integration
 from bot.core.subscriptions.form import (
     CALLBACK_ID,
     DAYS,
@@ -27,13 +31,6 @@ from bot.core.subscriptions.form import (
     read_metadata,
 )
 from bot.core.subscriptions.subscriptions import ALL, News, Style
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-
-    from bot.core.incidents.incidents import Incident
-    from bot.core.models import Integration
 
 PREVIEWED: Final = 4
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 from bot.core.blocks import limits
 from bot.core.blocks.elements import Block, actions, button, context, json_chars, section
 from bot.core.blocks.text import clip, code, counted, date, escape, listed, one_line, person_name
 from bot.core.commands import Action, Press
-from bot.core.models import Message
+from bot.core.models import Message, Person
 from bot.core.subscriptions.digest_time import next_digest_at
-from bot.core.subscriptions.subscriptions import PauseReason
+from bot.core.subscriptions.subscriptions import PauseReason, Subscription
 from bot.core.subscriptions.text import PAUSED, describe_wish
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from bot.core.models import Person
-    from bot.core.subscriptions.subscriptions import Subscription
 
 NAME_CHARS: Final = 120
 COMMAND_CHARS: Final = 80

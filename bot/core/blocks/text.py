@@ -8,13 +8,11 @@ Source of the escaping rules: https://docs.slack.dev/messaging/formatting-messag
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from bot.core.models import Person
+from bot.core.models import Person
 
 _T = TypeVar("_T")
 

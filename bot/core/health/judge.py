@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Final
 
 from bot.core.blocks.text import duration
 from bot.core.health.findings import Conversation, Finding, fine, unknown, wrong
-from bot.core.models import Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from datetime import datetime
-
-    from bot.core.models import SyncRun
+from bot.core.models import Outcome, SyncRun
 
 SKEW_FINE_S: Final = 60.0
 """Slack refuses requests whose time is five minutes off; logs and outcomes are hard to compare long before."""

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003 - the store reads these annotations at run time
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from bot.core.incidents.incidents import Change, Incident
-from bot.core.models import Person  # noqa: TC001 - as above
-from bot.core.subscriptions.subscriptions import News, Style
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from bot.core.subscriptions.subscriptions import Subscription
+from bot.core.models import Person
+from bot.core.subscriptions.subscriptions import News, Style, Subscription
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import math
 import statistics
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from bot.core.models import Expected
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 LOOK_PRICE_S: Final = 0.4
 """So many seconds later an outcome may be told, on average, if that spares a look."""

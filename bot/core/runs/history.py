@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from bot.core.models import Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bot.core.models import SyncRun
+from bot.core.models import Outcome, SyncRun
 
 
 @dataclass(frozen=True, slots=True)

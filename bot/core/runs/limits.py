@@ -5,13 +5,11 @@ Joining a sync that is under way is never limited, and neither is trying again w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from typing import Final
 
 QUOTA_WINDOW: Final = timedelta(hours=1)
 

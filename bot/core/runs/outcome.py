@@ -38,9 +38,10 @@ proves nothing, an old error is no news, and not having been able to look is nev
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bot.core.error_texts import same_text
 from bot.core.errors import IllegalObservation
@@ -71,9 +72,6 @@ from bot.core.models import (
     Unreachable,
 )
 from bot.core.runs.durations import pause_s
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MAX_ATTEMPTS: Final = 3
 """POSTs of one run whose replies were lost, before it only watches."""

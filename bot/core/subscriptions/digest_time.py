@@ -8,14 +8,11 @@ day out, that day's digest is the next day's.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from zoneinfo import ZoneInfo
 
+from bot.core.subscriptions.subscriptions import DigestTime
 from bot.core.subscriptions.zones import zone_info
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
-    from bot.core.subscriptions.subscriptions import DigestTime
 
 LATE_AT_MOST: Final = timedelta(hours=1)
 """A digest that is late by less, after a downtime, is still sent; by more it is skipped."""

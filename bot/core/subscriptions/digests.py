@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
 
-from bot.core.models import Integration, Outcome
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from bot.core.incidents.incidents import Incident
-    from bot.core.models import SyncRun
-    from bot.core.subscriptions.subscriptions import Subscription
+from bot.core.incidents.incidents import Incident
+from bot.core.models import Integration, Outcome, SyncRun
+from bot.core.subscriptions.subscriptions import Subscription
 
 
 @dataclass(frozen=True, slots=True)

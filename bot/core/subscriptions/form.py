@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from bot.core.commands import is_usable_id
+from bot.core.incidents.incidents import Incident
 from bot.core.subscriptions.subscriptions import ALL, News, Style
 from bot.core.subscriptions.words import Unclear, parse_subscribe
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
-    from bot.core.incidents.incidents import Incident
 
 CALLBACK_ID: Final = "flokit_subscribe"
 WHAT, NEWS, DAYS, TIME, STYLE, MENTION, PREVIEW = "what", "news", "days", "time", "style", "mention", "preview"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time  # noqa: TC003 - the store reads these annotations at run time
+from datetime import datetime, time
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from bot.core.models import Person  # noqa: TC001 - as above
-
-if TYPE_CHECKING:
-    from bot.core.models import Integration
+from bot.core.models import (
+    Integration,
+    Person,
+)
 
 ALL: Final = "all"
 """The target that every integration matches."""

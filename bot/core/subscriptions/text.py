@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bot.core.subscriptions.digest_time import DAY_NAMES, describe
-from bot.core.subscriptions.subscriptions import News, PauseReason, Style
+from bot.core.subscriptions.subscriptions import DigestTime, News, PauseReason, Style, Subscription
 from bot.core.subscriptions.words import HERE, Wish, parse_subscribe
-
-if TYPE_CHECKING:
-    from bot.core.subscriptions.subscriptions import DigestTime, Subscription
 
 PAUSED: Final = {
     PauseReason.ARCHIVED: "the channel is archived",

@@ -6,14 +6,12 @@ Each function reads the beginning of a list of lower-case words and tells how ma
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bot.core.subscriptions.digest_time import DAILY, DAY_NAMES, WEEKDAYS, WEEKEND
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)

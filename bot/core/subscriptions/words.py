@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bot.core.advice import KNOWN_TYPES, display_name
 from bot.core.subscriptions.digest_time import WEEKDAYS
@@ -18,9 +19,6 @@ from bot.core.subscriptions.subscriptions import ALL, DigestTime, News, Style
 from bot.core.subscriptions.time_words import DAY_WORDS, read_days, read_time
 from bot.core.subscriptions.zones import parse_zone, zones_called
 from bot.core.typed import WRAPPING, plain
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 TEXT_CHARS: Final = 500
 """More than this is no wish that a person typed."""

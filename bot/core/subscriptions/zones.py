@@ -7,13 +7,11 @@ looked up as the path that it resembles.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 ZONE_CHARS: Final = 60
 """As much of a wrong name as is compared and shown; the longest right one has 32 characters."""
