@@ -9,7 +9,7 @@ from itertools import count
 from typing import Final, Literal
 
 from benchmarks.slack import LoadSlack
-from bot.core.commands import Action, Press, press_value
+from bot.core.commands.presses import Action, Press, press_value
 
 Kind = Literal["command", "click"]
 PAUSE_S: Final = 0.1

@@ -15,7 +15,8 @@ import yaml
 
 from bot import __version__, listeners
 from bot.core.blocks import outcome_message
-from bot.core.commands import COMMANDS, Action
+from bot.core.commands.catalog import COMMANDS
+from bot.core.commands.presses import Action
 from bot.core.models import Outcome, Person, Phase, SyncRun
 from bot.ops import web
 from bot.settings.settings import Settings, has_slack_tokens

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.core.commands import COMMANDS, command_name, parse_command
+from bot.core.commands.catalog import COMMANDS, command_name
+from bot.core.commands.text import parse_command
 from bot.ops.metrics import Metrics, Scrape, SocketState
 from bot.store.gauges import Readings
 

@@ -12,7 +12,7 @@ from benchmarks.options import Options
 from benchmarks.report import Row
 from benchmarks.slack import LoadSlack
 from benchmarks.subjects import BOT, fetch_calls, running, running_flokit
-from bot.core.commands import Action
+from bot.core.commands.presses import Action
 
 SAMPLES: Final = 12
 LATENCY_S: Final = 0.05

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from bot.core.commands import Press
+from bot.core.commands.presses import Press
 from bot.core.models import Cause, Person
 
 

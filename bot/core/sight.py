@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.core.commands import Ambiguous, Found, NotFound, Resolution, resolve
+from bot.core.commands.targets import Ambiguous, Found, NotFound, Resolution, resolve
 from bot.core.models import Integration
 
 

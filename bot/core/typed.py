@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 TYPED_CHARS: Final = 1000
@@ -272,3 +273,10 @@ def readings(text: str) -> list[str]:
         end -= 1
     shorter = " ".join(words[begin:end]).strip(f"{WRAPPING}()[]{{}}=#@-").removesuffix("'s")
     return [whole, shorter] if shorter and shorter != whole else [whole]
+
+
+@lru_cache(maxsize=10_000)
+def name_key(name: str) -> str:
+    """Return what names are compared by: "App Store Connect" and "app_store-connect" have the same key."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(char for char in folded if char.isalnum()) or folded

@@ -55,7 +55,7 @@ from bot.flokit.replies import (
     Detail,
     Listing,
     Reply,
-    is_usable_id,
+    is_vendor_id,
     parse_accepted,
     parse_detail,
     parse_listing,
@@ -149,7 +149,7 @@ def _integration_path(integration_id: str) -> str:
     Raises:
         FlokitMissing: no integration can have this id; "." and ".." would be folded away by URL parsers.
     """
-    if not is_usable_id(integration_id) or integration_id in {".", ".."}:
+    if not is_vendor_id(integration_id) or integration_id in {".", ".."}:
         raise FlokitMissing("FloKit has no such integration.")
     return f"{INTEGRATIONS_PATH}/{quote(integration_id, safe='')}"
 

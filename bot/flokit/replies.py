@@ -202,12 +202,12 @@ def parse_detail(body: Mapping[str, Any], vendor_at: datetime | None, *, integra
 def parse_accepted(body: object, vendor_at: datetime | None) -> TriggerAccepted:
     """Parse the reply of ``POST /v1/integrations/{id}/sync``: whatever it says, the sync was accepted."""
     sync_id = body.get("sync_id") if isinstance(body, dict) else None
-    return TriggerAccepted(sync_id if is_usable_id(sync_id) else None, vendor_at)
+    return TriggerAccepted(sync_id if is_vendor_id(sync_id) else None, vendor_at)
 
 
 def parse_integration(entry: object) -> Integration | None:
     """Parse one integration; what is missing or odd becomes None or "unknown". None without a usable id."""
-    if not isinstance(entry, dict) or not is_usable_id(entry.get("id")):
+    if not isinstance(entry, dict) or not is_vendor_id(entry.get("id")):
         return None
     synced = read_time(entry.get("last_synced_at"))
     return Integration(
@@ -263,6 +263,6 @@ def _parse_text(value: object, max_chars: int) -> str | None:
     return text or None
 
 
-def is_usable_id(value: object) -> bool:
+def is_vendor_id(value: object) -> bool:
     """Say whether this can be the id of an integration or of a sync."""
     return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable()

@@ -12,7 +12,7 @@ from bot.core import blocks
 from bot.core.access.audit import AuditEntry, Deed, of_refusal
 from bot.core.access.policy import Allowed, Refused, Verb
 from bot.core.blocks.names import Name
-from bot.core.commands import Ambiguous, Found, NotFound, resolve
+from bot.core.commands.targets import Ambiguous, Found, NotFound, resolve
 from bot.core.errors import SlackError
 from bot.core.models import Integration
 from bot.core.requests import Origin, Request

@@ -12,7 +12,7 @@ from bot.core import blocks
 from bot.core.access.audit import AuditFilter
 from bot.core.access.audit_words import ME, nearest_people, parse_audit, people_meant
 from bot.core.blocks.audit import PAGE_SIZE
-from bot.core.commands import WORDS_COMPARED, Group, NotFound, nearest_types, resolve_group
+from bot.core.commands.targets import WORDS_COMPARED, Group, NotFound, nearest_types, resolve_group
 from bot.core.models import Integration, Message, Person, SyncRun
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Request

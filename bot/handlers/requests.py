@@ -14,14 +14,12 @@ from typing import Any, Final
 from bot.core import blocks
 from bot.core.access.audit import Deed
 from bot.core.access.policy import Allowed, Verb
-from bot.core.commands import (
-    Action,
+from bot.core.commands.catalog import (
     AuditCommand,
     Command,
     DoctorCommand,
     HelpCommand,
     HistoryCommand,
-    Press,
     ShowCommand,
     StatusCommand,
     SubscribeCommand,
@@ -29,9 +27,9 @@ from bot.core.commands import (
     SyncCommand,
     UnsubscribeCommand,
     WhyCommand,
-    parse_command,
-    parse_mention,
 )
+from bot.core.commands.presses import Action, Press
+from bot.core.commands.text import parse_command, parse_mention
 from bot.core.errors import FlokitDenied, FlokitError
 from bot.core.models import Integration
 from bot.core.requests import Origin, Request, RequestKind

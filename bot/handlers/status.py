@@ -9,7 +9,9 @@ from datetime import datetime
 from bot.core import blocks
 from bot.core.access.audit import Deed
 from bot.core.access.policy import Verb
-from bot.core.commands import Action, Ambiguous, Found, Press, filter_integrations
+from bot.core.commands.filters import filter_integrations
+from bot.core.commands.presses import Action, Press
+from bot.core.commands.targets import Ambiguous, Found
 from bot.core.errors import FlokitError, FlokitMissing
 from bot.core.models import Integration
 from bot.core.panels import Panel, PanelKind, gone_stale, refreshed

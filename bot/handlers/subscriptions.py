@@ -15,7 +15,9 @@ import structlog
 
 from bot.core import blocks
 from bot.core.advice import KNOWN_TYPES, display_name
-from bot.core.commands import Action, Group, HelpCommand, NotFound, Press, nearest_types, resolve_group
+from bot.core.commands.catalog import HelpCommand
+from bot.core.commands.presses import Action, Press
+from bot.core.commands.targets import Group, NotFound, nearest_types, resolve_group
 from bot.core.errors import SlackError
 from bot.core.incidents.incidents import Incident
 from bot.core.incidents.reactions import Snooze

@@ -12,7 +12,8 @@ import structlog
 from bot.core import blocks
 from bot.core.access.audit import Deed, of_refusal
 from bot.core.access.policy import Verb
-from bot.core.commands import Action, Ambiguous, Found, Press, is_usable_id
+from bot.core.commands.presses import Action, Press, fits_in_a_button
+from bot.core.commands.targets import Ambiguous, Found
 from bot.core.models import Integration, Patience
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request
@@ -188,7 +189,7 @@ class Syncs:
     async def _hold_back(self, request: Request, integration: Integration, held: Held, deed: Deed) -> None:
         """Say that a limit holds a start back; to somebody who may override that, with a button for it."""
         anyway = None
-        usable = is_usable_id(integration.id) and is_usable_id(request.id)
+        usable = fits_in_a_button(integration.id) and fits_in_a_button(request.id)
         if usable and await self._permits.may_administer(request, integration):
             anyway = Press(
                 Action.SYNC_ANYWAY,

@@ -9,7 +9,7 @@ import re
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.core.commands import ACTION_PATTERN
+from bot.core.commands.presses import ACTION_PATTERN
 from bot.core.subscriptions.form import CALLBACK_ID, action_id
 from bot.listeners import buttons, channels, commands, events, home, views
 

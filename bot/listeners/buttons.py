@@ -6,7 +6,7 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncAck
 
-from bot.core.commands import UnreadablePress, parse_press
+from bot.core.commands.presses import UnreadablePress, parse_press
 from bot.listeners.payloads import first_action, parse_press_payload, value_of
 from bot.listeners.reception import Reception
 

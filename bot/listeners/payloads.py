@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from bot.core.commands import Press
+from bot.core.commands.presses import Press
 from bot.core.models import Person
 from bot.core.requests import ChannelNews, Origin, Request, RequestKind
 from bot.core.subscriptions.form import Filled

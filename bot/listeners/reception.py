@@ -11,7 +11,8 @@ from typing import Any, Final
 import structlog
 
 from bot.core import blocks
-from bot.core.commands import command_name, parse_command, parse_mention
+from bot.core.commands.catalog import command_name
+from bot.core.commands.text import parse_command, parse_mention
 from bot.core.errors import BotError, SlackAstray, SlackError, StoreInDoubt, StoreUnavailable
 from bot.core.models import Message
 from bot.core.requests import Origin, Request, RequestKind

@@ -18,7 +18,8 @@ from prometheus_client.metrics_core import Metric
 
 from bot import __version__
 from bot.core.advice import KNOWN_TYPES
-from bot.core.commands import COMMANDS, Action
+from bot.core.commands.catalog import COMMANDS
+from bot.core.commands.presses import Action
 from bot.core.errors import StoreUnavailable
 from bot.core.models import Outcome, Patience, Phase
 from bot.observability.telemetry import Telemetry, Tracer

@@ -13,10 +13,11 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from bot.core.access.policy import Kind, Policy, Rule, Verb, fold_type
+from bot.core.access.policy import Kind, Policy, Rule, Verb
 from bot.core.advice import KNOWN_TYPES
 from bot.core.blocks.text import one_line
 from bot.core.errors import SettingsError
+from bot.core.typed import name_key
 
 MAX_RULES: Final = 500
 NAME_CHARS: Final = 80
@@ -24,7 +25,7 @@ MAX_PROBLEMS: Final = 20
 TYPO_CUTOFF: Final = 0.85
 """How alike a type must be to a known one to be taken for a typo: "strpe" is one, "data-warehouse" isn't."""
 
-_KNOWN_KEYS: Final = {fold_type(type_): type_ for type_ in KNOWN_TYPES}
+_KNOWN_KEYS: Final = {name_key(type_): type_ for type_ in KNOWN_TYPES}
 
 
 def parse_policy(text: str, name: str = "policy.yaml") -> Policy:
@@ -172,7 +173,7 @@ def _check_type(value: str) -> str:
             "“{value}” isn't a type; types look like stripe, app_store_connect or data-warehouse",
             {"value": _short(value)},
         )
-    key = fold_type(value)
+    key = name_key(value)
     near = difflib.get_close_matches(key, _KNOWN_KEYS, n=1, cutoff=TYPO_CUTOFF)
     if near and near[0] not in key:
         raise PydanticCustomError(
@@ -189,7 +190,7 @@ def _check_each_type_once(value: Any) -> Any:
     for one in value if isinstance(value, list) else ():
         if not isinstance(one, str):
             continue
-        key = fold_type(one)
+        key = name_key(one)
         if key in seen:
             raise PydanticCustomError(
                 "same_type",

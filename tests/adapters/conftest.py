@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 import pytest_asyncio
 
-from bot.core.commands import Action, Press
+from bot.core.commands.presses import Action, Press
 from bot.core.models import Decision, Integration, Outcome, Patience, Person, Phase, Telling
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request, RequestKind

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.core.access.policy import Allowed
-from bot.core.commands import Action, Press
+from bot.core.commands.presses import Action, Press
 from bot.core.errors import FlokitNotSent, StoreInDoubt, StoreUnavailable
 from bot.core.models import Patience
 from bot.core.requests import RequestKind
@@ -411,6 +411,6 @@ async def test_unexpected_error_is_told_under_an_id(reception, sqlite_store):
 
 def press_value():
     """Return a Resync's value as the bot writes it."""
-    from bot.core.commands import press_value as write  # noqa: PLC0415
+    from bot.core.commands.presses import press_value as write  # noqa: PLC0415
 
     return write(PRESS)

@@ -11,7 +11,7 @@ import pytest_asyncio
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from bot.core.commands import Action
+from bot.core.commands.presses import Action
 from bot.core.errors import ClaimLost
 from bot.core.models import Message, Outcome
 from bot.core.panels import PanelKind

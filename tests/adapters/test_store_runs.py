@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from bot.core.commands import Action, Press
+from bot.core.commands.presses import Action, Press
 from bot.core.errors import ClaimLost
 from bot.core.models import Decision, Outcome, Person, Phase, Status
 from bot.core.requests import RequestKind

@@ -12,7 +12,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from structlog.testing import capture_logs
 
 from bot import listeners
-from bot.core.commands import Action
+from bot.core.commands.presses import Action
 from bot.core.subscriptions.form import ALL, CALLBACK_ID, DAYS, NEWS, WHAT, action_id
 from bot.listeners.faults import Faults
 from bot.listeners.observed import ObservedApp

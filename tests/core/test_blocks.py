@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core import blocks
-from bot.core.commands import HelpCommand
+from bot.core.commands.catalog import HelpCommand
 from bot.core.models import Integration, Message, Person, SyncRun
 from bot.core.panels import Panel, PanelKind, RowRun
 from tests.core.hostile import (

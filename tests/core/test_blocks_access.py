@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bot.core.access.policy import Allowed, Refused, Verb
 from bot.core.blocks import access
 from bot.core.blocks.names import name_of
-from bot.core.commands import Action, Press
+from bot.core.commands.presses import Action, Press
 from bot.core.runs.limits import Held, Limit
 from tests.core.hostile import (
     assert_no_markup_of_others,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.core.blocks import digest_message
 from bot.core.blocks.text import date
-from bot.core.commands import Action, parse_press
+from bot.core.commands.presses import Action, parse_press
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.models import Integration, Message, Outcome, Person, SyncRun
 from bot.core.subscriptions.digest_time import WEEKDAYS

@@ -15,7 +15,7 @@ from bot.core.blocks import (
     plain_message,
     with_invite_hint,
 )
-from bot.core.commands import COMMANDS, HelpCommand
+from bot.core.commands.catalog import COMMANDS, HelpCommand
 from bot.core.models import Cause, Integration
 
 NOW = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)

@@ -10,7 +10,8 @@ import pytest
 
 from bot.core.blocks import panel_message
 from bot.core.blocks.text import date
-from bot.core.commands import Action, Press, parse_press, resolve
+from bot.core.commands.presses import Action, Press, parse_press
+from bot.core.commands.targets import resolve
 from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
 from bot.core.panels import Panel, PanelKind, RowRun
 

@@ -11,7 +11,7 @@ import pytest
 from bot.core.advice import things_to_check
 from bot.core.blocks import outcome_message, progress_message
 from bot.core.blocks.text import date
-from bot.core.commands import Action, Press, parse_press
+from bot.core.commands.presses import Action, Press, parse_press
 from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
 
 START = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)

@@ -10,33 +10,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.blocks.limits import BUTTON_VALUE
-from bot.core.commands import (
-    ACTION_PATTERN,
+from bot.core.commands.catalog import (
     COMMANDS,
+    AuditCommand,
+    Command,
+    HelpCommand,
+    HistoryCommand,
+    ShowCommand,
+    StatusCommand,
+    SyncCommand,
+)
+from bot.core.commands.filters import filter_integrations
+from bot.core.commands.presses import (
+    ACTION_PATTERN,
     ID_CHARS,
     MAX_PAGE,
     PRESS_CHARS,
     Action,
-    Ambiguous,
-    AuditCommand,
-    Command,
-    Found,
-    HelpCommand,
-    HistoryCommand,
-    NotFound,
     Press,
-    ShowCommand,
-    StatusCommand,
-    SyncCommand,
     UnreadablePress,
-    filter_integrations,
-    is_usable_id,
-    parse_command,
-    parse_mention,
+    fits_in_a_button,
     parse_press,
     press_value,
-    resolve,
 )
+from bot.core.commands.targets import Ambiguous, Found, NotFound, resolve
+from bot.core.commands.text import parse_command, parse_mention
 from bot.core.models import Integration
 
 NOW = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)
@@ -254,7 +252,7 @@ def test_no_button_is_made_of_an_unusable_press(press):
 @given(st.text())
 def test_a_usable_id_can_always_be_sent(text):
     """An id that a button carries is short and plain ASCII."""
-    assert not is_usable_id(text) or (len(text.encode("ascii")) <= ID_CHARS and "\n" not in text)
+    assert not fits_in_a_button(text) or (len(text.encode("ascii")) <= ID_CHARS and "\n" not in text)
 
 
 # --- which integration -----------------------------------------------------------------------------------------

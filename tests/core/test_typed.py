@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.core.access.audit_words import parse_audit
 from bot.core.access.policy import Verb
-from bot.core.commands import (
+from bot.core.commands.catalog import (
     AuditCommand,
     DoctorCommand,
     HelpCommand,
@@ -22,11 +22,10 @@ from bot.core.commands import (
     SubscriptionsCommand,
     SyncCommand,
     WhyCommand,
-    filter_integrations,
-    parse_command,
-    parse_mention,
-    resolve,
 )
+from bot.core.commands.filters import filter_integrations
+from bot.core.commands.targets import resolve
+from bot.core.commands.text import parse_command, parse_mention
 from bot.core.models import Integration
 from bot.core.subscriptions.words import parse_subscribe, parse_unsubscribe
 from bot.core.typed import TYPED_CHARS, clean, clean_lines, clip_typed, readings

@@ -17,7 +17,8 @@ from aiohttp import web
 from hypothesis import strategies as st
 
 from bot.core import blocks, errors
-from bot.core.commands import Action, parse_command, parse_mention, parse_press
+from bot.core.commands.presses import Action, parse_press
+from bot.core.commands.text import parse_command, parse_mention
 from bot.core.subscriptions.form import CALLBACK_ID, action_id, read_form
 from bot.core.subscriptions.words import parse_subscribe, parse_unsubscribe
 from bot.flokit.client import FlokitClient

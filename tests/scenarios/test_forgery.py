@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
 
-from bot.core.commands import Action, Press, press_value
+from bot.core.commands.presses import Action, Press, press_value
 from local_slack import payloads
 from local_slack.delivery import Envelope, EnvelopeKind
 from local_slack.response_url import Place

@@ -5,13 +5,13 @@ What is not known never lets anybody in: then a rule that allows does not fit, a
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, TypeAlias
+
+from bot.core.typed import name_key
 
 
 class Verb(StrEnum):
@@ -221,13 +221,6 @@ def needs_for_audit(policy: Policy, subject: Subject) -> Needs | None:
     return Needs(kind=True) if subject.kind is None and not subject.no_kind else None
 
 
-@lru_cache(maxsize=10_000)
-def fold_type(name: str) -> str:
-    """Reduce a type's name to what counts: "Data Warehouse", "data-warehouse" and "data_warehouse" are the same."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(char for char in folded if char.isalnum()) or folded
-
-
 def _lacking(rule: Rule, subject: Subject) -> Needs | None:
     """Name what a rule depends on, is not known of the person, and was not asked for yet."""
     kind = _fits_kind(rule, subject) is None and not subject.no_kind
@@ -254,7 +247,7 @@ def _fits_type(rule: Rule, integration_type: str | None) -> bool | None:
         return True
     if integration_type is None:
         return None
-    return fold_type(integration_type) in {fold_type(one) for one in rule.types}
+    return name_key(integration_type) in {name_key(one) for one in rule.types}
 
 
 def _fits_people(rule: Rule, subject: Subject) -> bool | None:

@@ -9,7 +9,7 @@ from bot.core.access.policy import DEEDS, Allowed, Refused, Verb
 from bot.core.blocks.elements import Block, actions, button, context, section
 from bot.core.blocks.names import Name
 from bot.core.blocks.text import clip, date, escape, listed, mention, mention_group, one_line
-from bot.core.commands import Press
+from bot.core.commands.presses import Press
 from bot.core.models import Message, Person
 from bot.core.runs.limits import Held, Limit
 

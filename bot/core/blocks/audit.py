@@ -10,7 +10,7 @@ from bot.core.advice import display_name
 from bot.core.blocks import limits
 from bot.core.blocks.elements import Block, actions, button, context, json_chars, section
 from bot.core.blocks.text import channel, clip, code, date, escape, one_line, person_name, vendor_line
-from bot.core.commands import Action, Press
+from bot.core.commands.presses import Action, Press
 from bot.core.models import Message, Outcome
 from bot.core.panels import Panel
 

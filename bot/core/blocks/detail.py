@@ -23,7 +23,7 @@ from bot.core.blocks.rows import Room, Row, row_blocks, row_of, row_state
 from bot.core.blocks.runs import who
 from bot.core.blocks.status import stale_note, stale_words
 from bot.core.blocks.text import clip, code, date
-from bot.core.commands import ID_CHARS, Action, Press
+from bot.core.commands.presses import ID_CHARS, Action, Press
 from bot.core.models import Integration, Message, SyncStats
 from bot.core.panels import Panel, RowRun
 

@@ -14,7 +14,7 @@ from bot.core.advice import things_to_check
 from bot.core.blocks import limits
 from bot.core.blocks.names import Name
 from bot.core.blocks.text import clean, clip, escape, one_line
-from bot.core.commands import Action, Press, is_usable_id, press_value
+from bot.core.commands.presses import Action, Press, fits_in_a_button, press_value
 from bot.core.models import Integration
 
 Block: TypeAlias = dict[str, object]
@@ -99,7 +99,7 @@ def press_select(placeholder: str, choices: Mapping[str, Press]) -> Block:
 
 def resync_button(integration: Integration, name: Name, panel_id: str = "") -> Block | None:
     """The Resync button with its confirm dialog; None for an id that no button can carry."""
-    if not is_usable_id(integration.id):
+    if not fits_in_a_button(integration.id):
         return None
     press = Press(Action.RESYNC, integration_id=integration.id, panel_id=panel_id)
     return {**button("Resync", press, about=name.plain), "confirm": _confirm_resync(name)}
@@ -107,7 +107,7 @@ def resync_button(integration: Integration, name: Name, panel_id: str = "") -> B
 
 def details_button(integration: Integration, name: Name) -> Block | None:
     """The Details button; None for an id that no button can carry."""
-    if not is_usable_id(integration.id):
+    if not fits_in_a_button(integration.id):
         return None
     return button("Details", Press(Action.DETAILS, integration_id=integration.id), about=name.plain)
 

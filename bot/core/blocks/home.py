@@ -24,7 +24,7 @@ from bot.core.blocks.names import Name, name_of
 from bot.core.blocks.runs import who
 from bot.core.blocks.states import by_urgency, count_unknown, in_unknown_state, last_success, state_now, state_of, tally
 from bot.core.blocks.text import clip, code, counted, date, escape, one_line, vendor_line
-from bot.core.commands import Action, Press
+from bot.core.commands.presses import Action, Press
 from bot.core.incidents.incidents import Incident
 from bot.core.models import Integration, SyncRun
 from bot.core.panels import Panel

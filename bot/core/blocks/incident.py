@@ -34,7 +34,7 @@ from bot.core.blocks.text import (
     person_name,
     vendor_line,
 )
-from bot.core.commands import Action, Press
+from bot.core.commands.presses import Action, Press
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.incidents.reactions import Bulletin, Snooze, Word
 from bot.core.models import Message, Status

@@ -14,7 +14,7 @@ from bot.core.blocks.text import clip, code, escape, one_line
 from bot.core.models import Integration
 
 ENDING_CHARS: Final = 4
-"""The shortest ending of an id that is shown; `bot.core.commands.resolve` takes it back."""
+"""The shortest ending of an id that is shown; `bot.core.commands.targets` takes it back."""
 
 ENDING_SHOWN: Final = 16
 

@@ -12,7 +12,9 @@ from bot.core.blocks.elements import Block, context, quoted, section
 from bot.core.blocks.names import ID_SHOWN, name_of
 from bot.core.blocks.states import by_urgency, state_now, tally
 from bot.core.blocks.text import clip, code, counted, escape, mention, one_line
-from bot.core.commands import COMMANDS, FILTER_WORDS, CommandDoc, HelpCommand, HelpGroup, nearest_integrations
+from bot.core.commands.catalog import COMMANDS, CommandDoc, HelpCommand, HelpGroup
+from bot.core.commands.filters import FILTER_WORDS
+from bot.core.commands.targets import nearest_integrations
 from bot.core.models import Integration, Message, Person
 
 TYPED_CHARS: Final = 60

@@ -15,7 +15,7 @@ from bot.core.blocks.elements import Block, actions, button, checks, context, qu
 from bot.core.blocks.names import ID_SHOWN
 from bot.core.blocks.runs import duration_s, events_added, is_late_result, nothing_started, started_at
 from bot.core.blocks.text import clip, code, counted, date, duration, escape, iso_utc, listed, mention, one_line
-from bot.core.commands import Action, Press, is_usable_id
+from bot.core.commands.presses import Action, Press, fits_in_a_button
 from bot.core.models import Message, Outcome, Person, SyncRun
 
 OUTCOME_EVENT: Final = "flokit_sync_outcome"
@@ -90,7 +90,7 @@ def _buttons(run: SyncRun, story: _Story) -> list[Block]:
         Action.KEEP_WATCHING: ("Keep watching", Press(Action.KEEP_WATCHING, run_id=run.id)),
         Action.TRY_AGAIN: ("Try again", Press(Action.TRY_AGAIN, integration_id=run.integration_id, run_id=run.id)),
     }
-    if not is_usable_id(run.integration_id):
+    if not fits_in_a_button(run.integration_id):
         return []
     return actions(*(button(*presses[action]) for action in story.offers))
 

@@ -13,7 +13,7 @@ from typing import Final
 from bot.core.blocks import limits
 from bot.core.blocks.elements import Block, button, json_chars
 from bot.core.blocks.rows import Room, Row
-from bot.core.commands import Action, Press
+from bot.core.commands.presses import Action, Press
 from bot.core.models import Integration
 
 ROWS_PER_PAGE: Final = 8

@@ -40,7 +40,8 @@ from bot.core.blocks.subscriptions import (
     subscriptions_message,
     unsubscribed_message,
 )
-from bot.core.commands import COMMANDS, Action, HelpCommand, Press
+from bot.core.commands.catalog import COMMANDS, HelpCommand
+from bot.core.commands.presses import Action, Press
 from bot.core.health.findings import fine, unknown, wrong
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.incidents.reactions import Bulletin, Word

@@ -13,7 +13,7 @@ from bot.core.blocks.paging import Page, fit_rows, page_buttons, page_of
 from bot.core.blocks.rows import known_now, row_blocks, row_of
 from bot.core.blocks.states import UNKNOWN_STATE, by_urgency, in_unknown_state, state_of, tally
 from bot.core.blocks.text import clip, code, counted, date, listed, one_line, vendor_line
-from bot.core.commands import Action, Press
+from bot.core.commands.presses import Action, Press
 from bot.core.models import Integration, Message
 from bot.core.panels import Panel, RowRun
 from bot.core.subscriptions.digests import Digest

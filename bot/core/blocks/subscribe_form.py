@@ -12,7 +12,7 @@ from bot.core.blocks.elements import Block, context, plain, section
 from bot.core.blocks.incident import trouble_words
 from bot.core.blocks.names import name_of
 from bot.core.blocks.text import clip, counted, date, duration, escape, listed
-from bot.core.commands import is_usable_id
+from bot.core.commands.presses import fits_in_a_button
 from bot.core.incidents.incidents import Incident
 from bot.core.models import Integration
 from bot.core.subscriptions.form import (
@@ -115,10 +115,10 @@ def _incident(incident: Incident, now: datetime) -> str:
 
 
 def _targets(integrations: Sequence[Integration]) -> dict[str, str]:
-    types = dict.fromkeys(one.type for one in integrations if is_usable_id(one.type))
+    types = dict.fromkeys(one.type for one in integrations if fits_in_a_button(one.type))
     choices = {ALL: "everything"} | {type_: f"every {display_name(type_)}" for type_ in types}
     for one in integrations:
-        if is_usable_id(one.id):
+        if fits_in_a_button(one.id):
             choices.setdefault(one.id, f"{name_of(one, integrations).plain} ({one.id})")
     return dict(list(choices.items())[: limits.SELECT_OPTIONS])
 

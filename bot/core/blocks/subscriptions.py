@@ -9,7 +9,7 @@ from typing import Final
 from bot.core.blocks import limits
 from bot.core.blocks.elements import Block, actions, button, context, json_chars, section
 from bot.core.blocks.text import clip, code, counted, date, escape, listed, one_line, person_name
-from bot.core.commands import Action, Press
+from bot.core.commands.presses import Action, Press
 from bot.core.models import Message, Person
 from bot.core.subscriptions.digest_time import next_digest_at
 from bot.core.subscriptions.subscriptions import PauseReason, Subscription

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bot.core.commands import is_usable_id
+from bot.core.commands.presses import fits_in_a_button
 from bot.core.incidents.incidents import Incident
 from bot.core.subscriptions.subscriptions import ALL, News, Style
 from bot.core.subscriptions.words import Unclear, parse_subscribe
@@ -89,7 +89,7 @@ def read_metadata(private_metadata: object) -> tuple[str, str]:
     channel_id, asked_id = fields.get("channel"), fields.get("asked")
     return (
         channel_id if isinstance(channel_id, str) and re.fullmatch(r"[A-Z0-9]{2,30}", channel_id) else "",
-        asked_id if isinstance(asked_id, str) and is_usable_id(asked_id) else "",
+        asked_id if isinstance(asked_id, str) and fits_in_a_button(asked_id) else "",
     )
 
 

@@ -1,7 +1,7 @@
 """What follows ``subscribe`` and ``unsubscribe``, read as a wish: about what, which news, a digest when, how loud.
 
 Any text gets an answer, in any order of its parts; nothing here raises, or knows which integrations there are: the
-target stays text until `bot.core.commands.resolve` finds it. What is not understood is said, never dropped.
+target stays text until `bot.core.commands.targets` finds it. What is not understood is said, never dropped.
 """
 
 from __future__ import annotations

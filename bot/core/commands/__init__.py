@@ -1,0 +1,1 @@
+"""What people type and click, as values; and which integrations they mean."""

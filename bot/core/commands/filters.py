@@ -1,0 +1,56 @@
+"""Which integrations a filter such as ``failing`` or ``stale stripe`` lets through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from bot.core.advice import display_name, is_stale
+from bot.core.commands.targets import of_type
+from bot.core.models import Integration, Status
+from bot.core.typed import readings
+
+_Filter: TypeAlias = "Callable[[Integration, datetime], bool]"
+
+
+def _has_status(*statuses: Status) -> _Filter:
+    return lambda integration, _now: integration.status in statuses
+
+
+_FILTERS: Final[dict[str, _Filter]] = {
+    "failing": _has_status(Status.ERROR, Status.DISCONNECTED),
+    "stale": is_stale,
+    **{status.value: _has_status(status) for status in Status},
+}
+
+
+FILTER_WORDS: Final = tuple(_FILTERS)
+
+
+def filter_integrations(query: str, integrations: Sequence[Integration], now: datetime) -> tuple[Integration, ...]:
+    """Return the integrations that match a filter, in their order; an empty one lets all through.
+
+    An exact id or type is taken as just that. Otherwise every word must hold: as one of the filter words
+    (``failing``, ``stale``, a status), or by occurring in what FloKit says about the integration.
+    """
+    for wanted in readings(query):
+        exact = [one for one in integrations if wanted and one.id == wanted] or of_type(wanted, integrations)
+        words = tuple(dict.fromkeys(wanted.casefold().split()))
+        if found := exact or [one for one in integrations if _words_hold(words, one, now)]:
+            return tuple(found)
+    return ()
+
+
+def _words_hold(words: Iterable[str], integration: Integration, now: datetime) -> bool:
+    said = (
+        integration.id,
+        integration.type,
+        display_name(integration.type),
+        integration.status,
+        integration.error_message or "",
+    )
+    texts = [text.casefold() for text in said]
+    return all(
+        _FILTERS[word](integration, now) if word in _FILTERS else any(word in text for text in texts) for word in words
+    )
