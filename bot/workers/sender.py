@@ -1,6 +1,6 @@
-"""Shows in Slack what the outbox says must be shown: posts, edits, and finds another way when one is closed.
+"""Shows in Slack what the outbox says must be shown: posts, edits, and does what helps when Slack refuses.
 
-A post that may have gone out is looked for before it is repeated; each refusal of Slack has its own remedy.
+A message that may have been posted already is looked for before it's posted again.
 """
 
 from __future__ import annotations
@@ -16,15 +16,11 @@ import structlog
 from bot.core import blocks
 from bot.core.errors import (
     ClaimLost,
-    SlackArchived,
     SlackAstray,
     SlackAuthLost,
     SlackError,
     SlackMessageGone,
     SlackNoAccess,
-    SlackRateLimited,
-    SlackRefusedContent,
-    SlackUnavailable,
     StoreUnavailable,
 )
 from bot.core.models import Message
@@ -35,44 +31,47 @@ from bot.store import codec
 from bot.store.ids import new_id
 from bot.store.outbox import Address, OutboxItem, OutboxKind
 from bot.store.store import Store
+from bot.workers.remedies import (
+    Direct,
+    Drop,
+    GiveUp,
+    Later,
+    LeaveThread,
+    Loss,
+    PauseChannel,
+    Plain,
+    PostAnew,
+    Privately,
+    Remedy,
+    is_blind,
+    must_look_first,
+    pause_s,
+    remedy,
+)
 
 log = structlog.get_logger(__name__)
 
 MESSAGE_EVENT: Final = "flokit_message"
-"""Metadata of what carries none of its own: any post can be recognised after a doubt."""
+"""Metadata of messages that have none of their own: with it, any post can be found again."""
 
-RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Pauses after a call without a usable answer; the last one repeats."""
-
-AUTH_RETRY_S: Final = 60.0
-MAX_REFUSALS: Final = 3
 MAX_FAULTS: Final = 3
 _REDRAWN: Final = frozenset({OutboxKind.PROGRESS, OutboxKind.PANEL})
-"""What changes after it was posted: found after a doubt, it may be out of date."""
+"""What changes after it was posted: when it's found again, it may be out of date."""
 
-SETTLED_AFTER_LOOKS: Final = 20
-SETTLED_LOOK_S: Final = 0.5
-"""How often, and how many seconds apart, is looked what became of a message that another process took over."""
+TAKEOVER_CHECKS: Final = 20
+TAKEOVER_CHECK_S: Final = 0.5
+"""How often, and how many seconds apart, we check whether the process that took a message over has posted it."""
 
 CLOCK_TOLERANCE_S: Final = 60.0
-"""Slack's clock may differ from ours: a doubtful post is looked for from this much earlier. A look brings few messages,
-so not from much earlier; the doctor names a clock that is further off."""
-
-BLIND_EVERY: Final = 5
-"""Each fifth try posts without looking: where no look ever works, telling twice is better than not telling."""
-
-SHORT_WAIT_S: Final = 5.0
-"""A look that Slack allows so soon is waited for; otherwise the message goes out without it."""
-
-LIMITED_LOOKS: Final = 3
-"""After so many failures a look is waited for all the same: lost replies would repeat the message on and on."""
+"""Slack's clock may differ from ours, so we look for a post from this much earlier. Slack returns few messages at a
+time, so no more than this; ``doctor`` reports a clock that is further off."""
 
 
 OnClosed: TypeAlias = "Callable[[str, PauseReason], Awaitable[None]]"
-"""Called with a channel that can no longer be posted in, when what was to be posted is what it subscribed to."""
+"""Called with a channel in which the bot can no longer post what the channel subscribed to."""
 
 OnRefused: TypeAlias = "Callable[[str], Awaitable[bool]]"
-"""Called with a channel whose id Slack refuses; True when all that is due there moved to the channel's new id."""
+"""Called with a channel whose ID Slack refuses; returns True if everything due there moved to the channel's new ID."""
 
 
 class Sender:
@@ -125,12 +124,53 @@ class Sender:
             if item.ts or not item.ephemeral:  # a response_url works without the token
                 self.auth_lost = ""
         except SlackError as error:
-            await self._remedy(item, message, error)
+            _log_refusal(item, error)
+            if isinstance(error, SlackAuthLost):
+                self.auth_lost = error.code
+            if isinstance(error, SlackNoAccess) and item.channel_id and await self._on_refused(item.channel_id):
+                return  # it's due in another channel now
+            await self._apply(remedy(error, item, has_blocks=bool(message.blocks)), item, message, error.code)
+
+    async def _apply(self, chosen: Remedy, item: OutboxItem, message: Message, code: str) -> None:
+        match chosen:
+            case Later():
+                await self._postpone(item, chosen)
+            case Plain():
+                log.error("blocks_refused", kind=item.kind, code=code)
+                await self._show_or_remedy(item, replace(message, blocks=()))
+            case LeaveThread():
+                if await self._belongs_in_thread_only(item):
+                    await self._store.drop(item)
+                else:
+                    address = Address(item.team_id, item.channel_id, None, item.user_id)
+                    await self._store.readdress(item, address, self._clock())
+            case Privately():
+                await self._answer_privately(item, message)
+            case Direct():
+                await self._send_directly(item)
+            case PauseChannel(reason=reason):
+                await self._store.give_up(item)
+                await self._on_closed(item.channel_id or "", reason)
+            case GiveUp(loss=loss):
+                if loss is Loss.UPDATE:
+                    log.warning("message_not_updated", kind=item.kind, code=code)
+                elif loss is Loss.MESSAGE:
+                    log.error("message_not_shown", kind=item.kind, user_id=item.user_id)
+                await self._store.give_up(item)
+            case Drop():
+                await self._store.drop(item)
+            case PostAnew(in_thread=in_thread, otherwise=otherwise):
+                if not await self._store.post_alert_anew(item, self._clock(), in_thread=in_thread):
+                    await self._apply(otherwise, item, message, code)
+
+    async def _postpone(self, item: OutboxItem, later: Later) -> None:
+        due_at = self._clock() + timedelta(seconds=later.seconds)
+        await self._store.postpone(item, due_at, in_doubt=later.in_doubt, failed=later.counts)
 
     async def _survive(self, item: OutboxItem, error_id: str) -> None:
-        """Try again after a fault of ours; when that does not help, the id of the fault is shown instead."""
+        """Try again after a bug of ours; if that doesn't help, show the error ID instead."""
         if item.failures + 1 < MAX_FAULTS:
-            await self._later(item, _pause_s(item), in_doubt=item.ts is None)
+            await self._postpone(item, Later(pause_s(item), in_doubt=item.ts is None))
             return
         sentence = (
             f"Something went wrong on my end while I wrote this message (error ID {error_id}). "
@@ -234,11 +274,11 @@ class Sender:
 
     async def _take_back(self, item: OutboxItem, channel_id: str, ts: str) -> None:
         """Take back what we posted after standing still: another took over meanwhile, and may have posted, too."""
-        for _ in range(SETTLED_AFTER_LOOKS):
+        for _ in range(TAKEOVER_CHECKS):
             recorded = await self._store.load_ts(item.id)
             if recorded:
                 break
-            await asyncio.sleep(SETTLED_LOOK_S)
+            await asyncio.sleep(TAKEOVER_CHECK_S)
         else:
             return  # nobody posted it since: it will be found, and recorded
         if recorded != ts:
@@ -263,20 +303,16 @@ class Sender:
         return True
 
     async def _look_for(self, item: OutboxItem, channel_id: str) -> str | None:
-        """Return the ts of what an earlier attempt posted; None when it isn't there, or can't be looked for."""
-        if item.failures and item.failures % BLIND_EVERY == 0:
+        """Return the ts of what an earlier attempt posted; None if it isn't there, or we may not look."""
+        if is_blind(item):
             return None
         since_s = item.created_at.timestamp() - CLOCK_TOLERANCE_S
         try:
             return await self._slack.find(channel_id, item.thread_ts, item.id, since_s=since_s)
-        except (SlackAstray, SlackUnavailable):
+        except SlackAstray:
             raise
         except SlackError as error:
-            if isinstance(error, SlackRateLimited) and (
-                error.retry_after_s <= SHORT_WAIT_S
-                or item.failures > LIMITED_LOOKS
-                or item.kind is OutboxKind.PROGRESS  # nobody misses it for a while
-            ):
+            if must_look_first(error, item):
                 raise
             log.info("message_not_looked_for", kind=item.kind, code=error.code, error=str(error))
             return None
@@ -285,120 +321,30 @@ class Sender:
         view = await self._store.load_progress(item)
         return view is None or not view.run.is_active
 
-    # Remedies
-
-    async def _remedy(self, item: OutboxItem, message: Message, error: SlackError) -> None:
-        """Do what helps against a refusal; never the same thing again at once."""
-        if error.code == PACED:
-            log.debug("rate_paced", kind=item.kind)
-        else:
-            log.warning("slack_refused", kind=item.kind, code=error.code, error=str(error), failures=item.failures)
-        if isinstance(error, SlackNoAccess) and item.channel_id and await self._on_refused(item.channel_id):
-            return  # it is due in another channel now
-        match error:
-            case SlackRateLimited(retry_after_s=seconds):
-                # A look that waits counts: there is one try in five that doesn't look.
-                counts = item.in_doubt and error.code != PACED
-                await self._later(item, seconds, in_doubt=item.in_doubt, failed=counts)
-            case SlackUnavailable():
-                await self._later(item, _pause_s(item), in_doubt=True)
-            case SlackAuthLost():
-                self.auth_lost = error.code
-                await self._later(item, AUTH_RETRY_S, in_doubt=item.in_doubt)
-            case SlackMessageGone() if item.ts:
-                await self._let_go(item, is_deleted=error.code == "message_not_found")
-            case SlackMessageGone() if item.thread_ts:
-                await self._leave_thread(item)
-            case SlackNoAccess() | SlackArchived() if item.is_unasked:
-                await self._store.give_up(item)
-                archived = isinstance(error, SlackArchived)
-                await self._on_closed(item.channel_id or "", PauseReason.ARCHIVED if archived else PauseReason.REMOVED)
-            case SlackNoAccess() | SlackArchived() if item.ts:
-                # An edit only, where we can write no more: an outcome is a message of its own, and goes to the person.
-                log.warning("message_not_updated", kind=item.kind, code=error.code)
-                await self._store.give_up(item)
-            case SlackNoAccess() | SlackArchived():
-                await self._go_direct(item, message)
-            case SlackRefusedContent() if message.blocks:
-                log.error("blocks_refused", kind=item.kind, code=error.code)
-                await self._show_plainly(item, message)
-            case _:
-                await self._count_refusal(item, message)
-
-    async def _later(self, item: OutboxItem, seconds: float, *, in_doubt: bool, failed: bool = True) -> None:
-        due_at = self._clock() + timedelta(seconds=seconds)
-        await self._store.postpone(item, due_at, in_doubt=in_doubt, failed=failed)
-
-    async def _show_plainly(self, item: OutboxItem, message: Message) -> None:
-        """Slack refused the blocks: the sentence still goes out."""
-        plain = replace(message, blocks=())
-        try:
-            await self._show(item, plain)
-        except SlackError as error:
-            await self._remedy(item, plain, error)
-
-    async def _count_refusal(self, item: OutboxItem, message: Message) -> None:
-        if item.failures + 1 < MAX_REFUSALS:
-            await self._later(item, _pause_s(item), in_doubt=item.in_doubt)
-        elif not (item.ts and await self._store.post_alert_anew(item, self._clock())):
-            await self._go_direct(item, message)
-
-    async def _let_go(self, item: OutboxItem, *, is_deleted: bool) -> None:
-        """The message can no longer be edited. What matters is told in a message of its own, so that is all.
-
-        But the message of an incident is posted anew: in its thread, unless somebody deleted the root.
-        """
-        if await self._store.post_alert_anew(item, self._clock(), in_thread=not is_deleted):
-            return
-        if item.kind is OutboxKind.PROGRESS:
-            await self._store.drop(item)
-        else:
-            await self._store.give_up(item)
-
-    async def _leave_thread(self, item: OutboxItem) -> None:
-        """The thread is gone: an outcome is told in the channel instead."""
-        if await self._belongs_in_thread_only(item):
-            await self._store.drop(item)
-            return
-        address = Address(item.team_id, item.channel_id, None, item.user_id)
-        await self._store.readdress(item, address, self._clock())
-
     async def _belongs_in_thread_only(self, item: OutboxItem) -> bool:
-        """Tell what isn't worth a message in the channel: progress.
-
-        Nor is a reply about an incident whose own message says the same: that one is posted anew.
-        """
+        """Progress isn't worth a message in the channel, nor is a reply about an incident that has its own message."""
         return item.kind is OutboxKind.PROGRESS or (
             item.kind is OutboxKind.NEWS and await self._store.has_incident_message(item)
         )
 
-    async def _go_direct(self, item: OutboxItem, message: Message) -> None:
-        """The conversation is closed to us: answer the person, by response_url or by direct message."""
-        if item.channel_id is None or item.user_id is None or item.ts or (item.ephemeral and item.is_shown):
-            log.error("message_not_shown", kind=item.kind, user_id=item.user_id)
-            await self._store.give_up(item)
-            return
-        if item.kind is OutboxKind.PROGRESS:
-            await self._store.give_up(item)
-        elif item.response_url and not item.ephemeral:
-            await self._answer_privately(item, message)
-        else:
-            await self._store.readdress(item, Address(item.team_id, user_id=item.user_id), self._clock())
-
     async def _answer_privately(self, item: OutboxItem, message: Message) -> None:
-        """Answer a command where the bot cannot post; the root of a follow-up goes to the person's direct messages."""
         try:
-            if await self._store.is_root(item):
-                hint = blocks.plain_message("I can't post here, so I've sent you a DM.")
-                private = blocks.with_invite_hint(hint, self._bot_user_id, command=self._command)
-                await self._slack.respond(item.response_url or "", private)
-                await self._store.readdress(item, Address(item.team_id, user_id=item.user_id), self._clock())
-            else:
+            if not await self._store.is_root(item):
                 await self._respond(item, message)
+                return
+            hint = blocks.plain_message("I can't post here, so I've sent you a DM.")
+            private = blocks.with_invite_hint(hint, self._bot_user_id, command=self._command)
+            await self._slack.respond(item.response_url or "", private)
         except SlackError as error:
             log.warning("response_url_refused", code=error.code, error=str(error))
-            await self._store.readdress(item, Address(item.team_id, user_id=item.user_id), self._clock())
+        await self._send_directly(item)
+
+    async def _send_directly(self, item: OutboxItem) -> None:
+        await self._store.readdress(item, Address(item.team_id, user_id=item.user_id), self._clock())
 
 
-def _pause_s(item: OutboxItem) -> float:
-    return RETRY_S[min(item.failures, len(RETRY_S) - 1)]
+def _log_refusal(item: OutboxItem, error: SlackError) -> None:
+    if error.code == PACED:
+        log.debug("rate_paced", kind=item.kind)
+    else:
+        log.warning("slack_refused", kind=item.kind, code=error.code, error=str(error), failures=item.failures)

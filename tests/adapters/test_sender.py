@@ -19,7 +19,8 @@ from bot.slack.client import SlackClient
 from bot.slack.scopes import BOT_SCOPES
 from bot.store.outbox import EDIT_EVERY_S, Address, OutboxKind
 from bot.store.tables import outbox
-from bot.workers.sender import AUTH_RETRY_S, Sender
+from bot.workers.remedies import AUTH_RETRY_S
+from bot.workers.sender import Sender
 from local_slack import Fault, LocalSlack, LostRoots
 
 POST = "chat.postMessage"
