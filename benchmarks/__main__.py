@@ -12,7 +12,19 @@ from typing import Final
 
 from benchmarks.options import Options
 from benchmarks.report import MISSED, Row, heading, machine, table, write
-from benchmarks.rows import acks, clicks, delay, followups, replicas, scale, simulation, sizes, startup, throughput
+from benchmarks.rows import (
+    acks,
+    clicks,
+    delay,
+    followups,
+    life,
+    replicas,
+    scale,
+    simulation,
+    sizes,
+    startup,
+    throughput,
+)
 from benchmarks.table import RESULTS
 
 QUICK_MINUTES: Final = 4.0
@@ -21,6 +33,7 @@ ROWS: Final[dict[str, Callable[[Options], Awaitable[list[Row]]]]] = {
     "acks": acks.measure,
     "clicks": clicks.measure,
     "throughput": throughput.measure,
+    "life": life.measure,
     "followups": followups.measure,
     "delay": delay.measure,
     "startup": startup.measure,

@@ -208,7 +208,8 @@ class LoadSlack:
         if self.on_call:
             self.on_call(method, arguments, ts, at)
         await asyncio.sleep(self.latency_s)
-        return web.json_response({"ok": True, "channel": channel, "ts": ts, "message": {}, "user": {}})
+        user = {"id": arguments.get("user", ""), "team_id": TEAM_ID, "name": "ana", "tz": "Europe/Berlin"}
+        return web.json_response({"ok": True, "channel": channel, "ts": ts, "message": {}, "user": user})
 
     async def _respond(self, _request: web.Request) -> web.Response:
         return web.json_response({"ok": True})

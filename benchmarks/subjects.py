@@ -33,6 +33,9 @@ FLOOR_POSTING: Final = "floor that posts"
 NAIVE: Final = "naive"
 NAIVE_ASYNC: Final = "async naive"
 ECHO: Final = "echo"
+DURABLE_ACK: Final = "durable ack"
+DURABLE_COMMAND: Final = "durable command"
+DURABLE_LIFE: Final = "durable life"
 
 _PROGRAMS: Final[dict[str, tuple[str, ...]]] = {
     BOT: ("bot", "run"),
@@ -42,6 +45,16 @@ _PROGRAMS: Final[dict[str, tuple[str, ...]]] = {
     NAIVE: ("benchmarks.baselines.naive",),
     NAIVE_ASYNC: ("benchmarks.baselines.naive_async",),
     ECHO: ("benchmarks.baselines.echo",),
+    DURABLE_ACK: ("benchmarks.baselines.durable",),
+    DURABLE_COMMAND: ("benchmarks.baselines.durable",),
+    DURABLE_LIFE: ("benchmarks.baselines.durable",),
+}
+
+_MODES: Final[dict[str, dict[str, str]]] = {
+    FLOOR_FAST: {"PROCESS_BEFORE_RESPONSE": "1"},
+    DURABLE_ACK: {"DURABLE": "ack"},
+    DURABLE_COMMAND: {"DURABLE": "command"},
+    DURABLE_LIFE: {"DURABLE": "life"},
 }
 
 
@@ -196,7 +209,7 @@ async def running(
         "LOG_LEVEL": "WARNING",
         "SYNC_COOLDOWN_S": "0",
         **({"SLACK_SIGNING_SECRET": SIGNING_SECRET} if http else {"SLACK_APP_TOKEN": APP_TOKEN}),
-        **({"PROCESS_BEFORE_RESPONSE": "1"} if name == FLOOR_FAST else {}),
+        **_MODES.get(name, {}),
         **(settings or {}),
     }
     with tempfile.TemporaryDirectory(prefix="flokit-bench-", ignore_cleanup_errors=True) as folder:

@@ -1,0 +1,130 @@
+"""The least that keeps the promise: what was asked is on disk before Slack hears "ok", and nothing else is done.
+
+An ``AsyncApp`` and a SQLite file (``WAL``, ``synchronous=FULL``) on one thread, written straight down, without leases,
+retries, permissions or replicas. ``DURABLE`` chooses what a request is good for:
+
+- ``ack``: a request is one committed row, then the ack.
+- ``command``: after the ack it posts our finished status message, and commits that it was posted.
+- ``life``: a click is followed to its outcome, with the calls to FloKit and Slack that the bot makes, and one commit
+  for each fact that must survive: asked, attempted, accepted, each look, each message posted or edited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import httpx
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from benchmarks.baselines.message import status_message
+from benchmarks.baselines.serving import serve
+
+MODE: Final = os.environ["DURABLE"]
+LOOK_EVERY_S: Final = 2.0
+
+slack = AsyncWebClient(os.environ["SLACK_BOT_TOKEN"], base_url=os.environ["SLACK_API_URL"])
+flokit = httpx.AsyncClient(
+    base_url=os.environ["FLOKIT_API_URL"], headers={"Authorization": f"Bearer {os.environ['FLOKIT_API_KEY']}"}
+)
+app = AsyncApp(client=slack, signing_secret=os.environ.get("SLACK_SIGNING_SECRET", ""), process_before_response=True)
+disk = ThreadPoolExecutor(1)
+database = sqlite3.connect("durable.db", isolation_level=None, check_same_thread=False)
+database.execute("PRAGMA journal_mode=WAL")
+database.execute("PRAGMA synchronous=FULL")
+database.execute("CREATE TABLE facts (id INTEGER PRIMARY KEY, subject TEXT NOT NULL, fact TEXT NOT NULL, data TEXT)")
+message = status_message()
+work: set[asyncio.Task[None]] = set()
+
+
+async def save(subject: str, fact: str, data: Any = None) -> None:
+    """Commit one fact; it is on disk when this returns."""
+    statement = "INSERT INTO facts (subject, fact, data) VALUES (?, ?, ?)"
+    row = (subject, fact, json.dumps(data))
+    await asyncio.get_running_loop().run_in_executor(disk, database.execute, statement, row)
+
+
+def go_on(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Work on after the ack."""
+    task = asyncio.create_task(coroutine)
+    work.add(task)
+    task.add_done_callback(work.discard)
+
+
+@app.command("/flokit")
+async def on_command(ack: Any, body: dict[str, Any]) -> None:
+    """Save, ack, and answer."""
+    await save(body["trigger_id"], "asked", body)
+    await ack()
+    if MODE == "command":
+        go_on(answer(body["trigger_id"], body["channel_id"]))
+
+
+@app.action(re.compile("^flokit_"))
+async def on_press(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+    """Save, ack, and follow."""
+    await save(body["trigger_id"], "asked", body)
+    await ack()
+    if MODE == "life":
+        go_on(follow(body["trigger_id"], body["channel"]["id"], body["message"]["ts"], action["value"]))
+
+
+async def answer(subject: str, channel: str) -> None:
+    """Post the status."""
+    posted = await slack.chat_postMessage(channel=channel, text=message.text, blocks=list(message.blocks))
+    await save(subject, "posted", posted["ts"])
+
+
+async def follow(subject: str, channel: str, thread_ts: str, integration_id: str) -> None:
+    """Start a sync, look until it has ended, and report it."""
+
+    async def look() -> dict[str, Any]:
+        seen: dict[str, Any] = (await flokit.get(f"/v1/integrations/{integration_id}")).json()["integration"]
+        await save(subject, "look", seen)
+        return seen
+
+    async def edit(text: str) -> None:
+        await slack.chat_update(channel=channel, ts=progress, text=text, blocks=blocks_of(text))
+        await save(subject, "edited", text)
+
+    began_at = datetime.now(UTC)
+    text = f"{integration_id}: reading the current state before starting."
+    posted = await slack.chat_postMessage(channel=channel, thread_ts=thread_ts, text=text, blocks=blocks_of(text))
+    progress = posted["ts"]
+    await save(subject, "posted", progress)
+    before = await look()
+    await save(subject, "attempted")
+    accepted = await flokit.post(f"/v1/integrations/{integration_id}/sync", headers={"Idempotency-Key": subject})
+    await save(subject, "accepted", accepted.json())
+    await edit(f"{integration_id}: queued — FloKit accepted the sync.")
+    shown = ""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        now = await look()
+        if now["status"] == "error" or now["last_synced_at"] != before["last_synced_at"]:
+            break
+        if now["status"] != shown:
+            shown = now["status"]
+            await edit(f"{integration_id}: {shown}.")
+    took_s = (datetime.now(UTC) - began_at).total_seconds()
+    text = f"✅ {integration_id} synced in {took_s:.0f} s."
+    posted = await slack.chat_postMessage(channel=channel, thread_ts=thread_ts, text=text, blocks=blocks_of(text))
+    await save(subject, "reported", posted["ts"])
+    await edit(f"{integration_id}: finished after {took_s:.0f} s — see the result below.")
+
+
+def blocks_of(text: str) -> list[dict[str, Any]]:
+    """Return one section."""
+    return [{"type": "section", "text": {"type": "mrkdwn", "text": text}}]
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(app))
