@@ -1,14 +1,14 @@
-# The bot in a container: built in one stage, run in another that holds nothing but Python and the installed bot.
+# The first stage builds the bot; the second contains only Python and the installed bot.
 #
-# The base is pinned by its version tag. To pin its content as well, write the digest behind it, in both stages:
+# The base image is pinned by tag. To pin its content as well, add the digest in both stages:
 #   docker buildx imagetools inspect python:3.11.14-slim-bookworm    → FROM python:3.11.14-slim-bookworm@sha256:…
-# .ci/check_dockerfile.py holds the rules of this file and runs its build steps without Docker.
+# .ci/check_dockerfile.py checks this file's rules and runs its build steps without Docker.
 
 FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 RUN python3 -m venv /app/venv
-# Every dependency, the build backend included, at the version and with the hash of the lock.
+# All dependencies, including the build backend, at the versions and hashes of the lock file.
 COPY requirements.lock ./
 RUN /app/venv/bin/pip install --quiet --require-hashes --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
@@ -22,7 +22,7 @@ LABEL org.opencontainers.image.title="flokit-bot" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=build /app/venv /app/venv
 COPY --from=build --chown=10001:10001 /data /data
-# HOME: the user has no name and so no home by itself, and Slack's SDK asks for one while it is imported.
+# HOME: the numeric user has none, and Slack's SDK needs one at import.
 ENV PATH=/app/venv/bin:$PATH \
     HOME=/app \
     PYTHONUNBUFFERED=1 \
@@ -33,9 +33,9 @@ ENV PATH=/app/venv/bin:$PATH \
 WORKDIR /app
 VOLUME ["/data"]
 EXPOSE 3000
-# By number, so that Kubernetes' runAsNonRoot can tell.
+# Numeric, so that Kubernetes can enforce runAsNonRoot.
 USER 10001:10001
-# Alive, not ready: a container is not restarted because Slack is away.
+# /livez, not /readyz: while Slack is down, a restart doesn't help.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
     CMD ["python3", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/livez', timeout=4)"]
 ENTRYPOINT ["flokit-bot"]

@@ -1,6 +1,6 @@
-"""Checks the Dockerfile without Docker: first its rules, then its build steps, run in a temporary folder.
+"""Check the Dockerfile without Docker: first its rules, then its build steps in a temporary folder.
 
-Parses and runs only what our Dockerfile uses; an instruction that it does not know is an error, never skipped.
+Supports only the instructions that our Dockerfile uses; any other instruction is an error.
 """
 # ruff: noqa: INP001, S603, S607, T201
 
@@ -23,28 +23,28 @@ EXIT_SETTINGS = 78
 STEP_TIMEOUT_S = 240
 PINNED = re.compile(r"^python:3\.\d+\.\d+-slim-[a-z]+(@sha256:[0-9a-f]{64})?$")
 ABSOLUTE = re.compile(r"(?<![\w./-])/(app|src|dist|data)\b")
-"""The image's own folders, wherever a step names one."""
+"""The image's own folders, where a step names them."""
 
 
 @dataclass
 class Stage:
-    """One ``FROM`` and what follows it."""
+    """One ``FROM`` and the instructions below it."""
 
     base: str
     name: str
     steps: list[tuple[str, str]] = field(default_factory=list)
 
     def all(self, keyword: str) -> list[str]:
-        """Return what stands behind each of one kind of instruction."""
+        """Return the arguments of every instruction of one kind."""
         return [rest for word, rest in self.steps if word == keyword]
 
     def last(self, keyword: str) -> str:
-        """Return what stands behind the last of one kind of instruction; "" when there is none."""
+        """Return the arguments of the last instruction of one kind, or ""."""
         return (self.all(keyword) or [""])[-1]
 
 
 def parse(text: str) -> list[Stage]:
-    """Read a Dockerfile's stages; comments are dropped, continued lines joined."""
+    """Parse a Dockerfile into stages, without comments and with continued lines joined."""
     lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     stages: list[Stage] = []
     for line in re.sub(r"\\\n\s*", "", lines).splitlines():
@@ -62,41 +62,41 @@ def parse(text: str) -> list[Stage]:
 def broken_rules(stages: list[Stage]) -> list[str]:
     """Name the rules that the Dockerfile breaks."""
     if len(stages) != 2:
-        return [f"there must be two stages, one to build and one to run; there are {len(stages)}"]
+        return [f"expected two stages (build and run), found {len(stages)}"]
     build, run = stages
     installs = [rest for rest in build.all("RUN") if "pip install" in rest and "requirements" in rest]
     environment = dict(re.findall(r"(\w+)=(\S+)", " ".join(run.all("ENV"))))
     rules = {
         "both stages start from the same Python": build.base == run.base,
         "the base is a slim Python, pinned by its full version": bool(PINNED.match(run.base)),
-        "ADD, which fetches and unpacks, is not used": not (build.all("ADD") or run.all("ADD")),
+        "ADD isn't used, because it fetches and unpacks": not (build.all("ADD") or run.all("ADD")),
         "dependencies are installed with --require-hashes": bool(installs)
         and all("--require-hashes" in rest for rest in installs),
         "the bot itself is installed with --no-deps": any("--no-deps" in rest for rest in build.all("RUN")),
-        "the running stage runs nothing while it is built": not run.all("RUN"),
-        "the running stage copies from the build stage only": all(
+        "the run stage has no RUN": not run.all("RUN"),
+        "the run stage copies only from the build stage": all(
             rest.startswith(f"--from={build.name} ") for rest in run.all("COPY")
         ),
-        "the user is a number and not root": bool(re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", run.last("USER"))),
+        "the user is numeric and isn't root": bool(re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", run.last("USER"))),
         "the data folder belongs to the user": f"--chown={run.last('USER')} /data" in " ".join(run.all("COPY")),
-        "it names a home, since its user has none": environment.get("HOME") == "/app",
+        "HOME is set, because the numeric user has none": environment.get("HOME") == "/app",
         "the working directory is /app": run.last("WORKDIR") == "/app",
         "the data folder is a volume": run.last("VOLUME") == '["/data"]',
         "the database is a file in the volume": environment.get("DATABASE_URL", "")
         == "sqlite+aiosqlite:////data/flokit.db",
         "it listens on all addresses of the container": environment.get("HOST") == "0.0.0.0",  # noqa: S104
-        "the port that it listens on is exposed": run.last("EXPOSE") == environment.get("PORT"),
+        "the port is exposed": run.last("EXPOSE") == environment.get("PORT"),
         "it starts without a shell": json_list(run.last("ENTRYPOINT")) == ["flokit-bot"]
         and json_list(run.last("CMD")) == ["run"],
-        "its health is asked without a shell, at /livez": asks_livez(run.last("HEALTHCHECK")),
-        "no secret stands in it": not re.search(r"xox[bp]-|xapp-|TOKEN=|SECRET=|API_KEY=", str(stages)),
-        "everything that is copied passes .dockerignore": all(passes_dockerignore(name) for name in copied(build)),
+        "the health check requests /livez without a shell": asks_livez(run.last("HEALTHCHECK")),
+        "it contains no secrets": not re.search(r"xox[bp]-|xapp-|TOKEN=|SECRET=|API_KEY=", str(stages)),
+        "everything that's copied passes .dockerignore": all(passes_dockerignore(name) for name in copied(build)),
     }
     return [rule for rule, holds in rules.items() if not holds]
 
 
 def json_list(text: str) -> list[str]:
-    """Read an instruction's exec form; [] when it is not one."""
+    """Parse an instruction's exec form; [] if it isn't one."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -105,7 +105,7 @@ def json_list(text: str) -> list[str]:
 
 
 def asks_livez(healthcheck: str) -> bool:
-    """Tell whether the health check is Python code that can be parsed and asks ``/livez``."""
+    """Return whether the health check is valid Python that requests ``/livez``."""
     command = json_list(healthcheck.partition("CMD ")[2])
     if command[:2] != ["python3", "-c"]:
         return False
@@ -114,12 +114,12 @@ def asks_livez(healthcheck: str) -> bool:
 
 
 def copied(stage: Stage) -> list[str]:
-    """Return what a stage copies from the repository."""
+    """Return the paths that a stage copies from the repository."""
     return [name for rest in stage.all("COPY") if not rest.startswith("--") for name in rest.split()[:-1]]
 
 
 def passes_dockerignore(name: str) -> bool:
-    """Tell whether a file reaches the build; the last pattern that matches counts."""
+    """Return whether .dockerignore lets a file through; the last matching pattern wins."""
     passes = True
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         pattern = line.strip()
@@ -148,11 +148,11 @@ def build_here(stage: Stage, root: Path) -> None:
             case "RUN":
                 subprocess.run(["sh", "-ec", here], cwd=folder, env=environment, check=True, timeout=STEP_TIMEOUT_S)
             case _:
-                raise SystemExit(f"the checker does not know {keyword}")
+                raise SystemExit(f"unsupported instruction: {keyword}")
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy as Docker does: a folder's content, or a file into a folder."""
+    """Copy as Docker does: a folder's contents, or a file into a folder."""
     if source.is_dir():
         shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     else:
@@ -160,7 +160,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def check_installed(root: Path) -> list[str]:
-    """Run what was installed, from an empty folder without any setting, and say what is wrong."""
+    """Run the installed bot in an empty folder without settings, and return the problems."""
     command = root / "app" / "venv" / "bin" / "flokit-bot"
     empty = root / "empty"
     empty.mkdir()
@@ -180,12 +180,12 @@ def check_installed(root: Path) -> list[str]:
     shown, refused = call("--version"), call("run")
     problems = []
     if (shown.returncode, shown.stdout.strip()) != (0, f"flokit-bot {version}"):
-        problems.append(f"--version said {shown.stdout!r} {shown.stderr!r}, code {shown.returncode}")
+        problems.append(f"--version printed {shown.stdout!r} {shown.stderr!r}, code {shown.returncode}")
     if refused.returncode != EXIT_SETTINGS or "Traceback" in refused.stderr or "SLACK_BOT_TOKEN" not in refused.stderr:
-        problems.append(f"run without settings said {refused.stderr!r}, code {refused.returncode}")
+        problems.append(f"run without settings printed {refused.stderr!r}, code {refused.returncode}")
     packages = next((root / "app" / "venv" / "lib").glob("python3*/site-packages"))
     needed = ("bot/store/migrations/env.py",)
-    return problems + [f"the wheel lacks {name}" for name in needed if not (packages / name).is_file()]
+    return problems + [f"the wheel is missing {name}" for name in needed if not (packages / name).is_file()]
 
 
 def main() -> int:
@@ -200,7 +200,7 @@ def main() -> int:
     for problem in problems:
         print(f"✗ Dockerfile: {problem}", file=sys.stderr)
     if not problems:
-        print("✓ Dockerfile: its rules hold, its steps work, and what they install runs")
+        print("✓ Dockerfile: the rules hold, the steps work, and the installed bot runs")
     return 1 if problems else 0
 
 
