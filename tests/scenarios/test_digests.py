@@ -129,7 +129,7 @@ async def test_digest_keeps_its_local_time_when_the_clocks_change(settled, month
         await subscribed(world, "subscribe all digest only 09:00 daily zone Europe/Berlin")
         end_of_month = datetime(world.clock.now().year + 1, month, 31, tzinfo=UTC)
         change = end_of_month - timedelta(days=end_of_month.isoweekday() % 7)  # the last Sunday
-        await to_time(world, change - timedelta(days=2) + timedelta(hours=hour_before))
+        await to_time(world, change - timedelta(days=2) + timedelta(hours=hour_before, minutes=1))
         await world.settle()  # what was due in the months before is skipped
         await to_time(world, change - timedelta(days=1) + timedelta(hours=hour_before, seconds=1))
         await digest(world)
