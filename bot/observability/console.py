@@ -1,6 +1,6 @@
-"""stdout and stderr as they are found: in any encoding, closed, full, or read by nobody any more.
+"""Writing to stdout and stderr in any encoding, even if they are closed, full, or no longer read.
 
-What a command says never ends it, and its exit code stays true.
+A failed write never stops a command or changes its exit code.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ PLAIN: Final = {
     "“": '"',
     "”": '"',
 }
-"""How the characters that the bot uses are written where only ASCII can be; others become escapes."""
+"""ASCII forms of the characters that the bot prints; any others are escaped."""
 
 _HANDLER: Final = "flokit_plain"
 
 
 def prepare() -> bool:
-    """Make both streams take any text; return whether there is a stdout at all."""
+    """Make both streams accept any text; return whether there is a stdout."""
     codecs.register_error(_HANDLER, _write_plainly)
     has_stdout = sys.stdout is not None
-    # A descriptor that the caller closed would be given to the next file or socket, and be written over.
+    # A closed descriptor would be reused by the next file or socket, and prints would be written into that.
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
@@ -46,13 +46,13 @@ def prepare() -> bool:
 
 
 def write_utf8() -> None:
-    """Have stdout take UTF-8, whatever the terminal's encoding is: what is exported is for programs."""
+    """Make stdout use UTF-8 whatever the terminal's encoding is: exports are read by programs."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def say(line: object, *, to_stderr: bool = False) -> None:
-    """Write a line; if nobody can read it, say nothing more."""
+    """Write a line; if that fails, drop this stream's output from now on."""
     stream = sys.stderr if to_stderr else sys.stdout
     try:
         print(line, file=stream, flush=True)
@@ -61,7 +61,7 @@ def say(line: object, *, to_stderr: bool = False) -> None:
 
 
 def finish() -> None:
-    """Write what is still buffered, so that nothing can fail while the interpreter ends."""
+    """Flush both streams, so that nothing fails when the interpreter exits."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -70,7 +70,7 @@ def finish() -> None:
 
 
 def hush(stream: TextIO) -> None:
-    """Drop what is still to be written, now and later."""
+    """Discard what is buffered and everything written later."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

@@ -1,4 +1,4 @@
-"""Logging: structlog for the bot and the libraries alike, for people or as JSON. Secrets are never logged."""
+"""Logging: structlog for the bot and its libraries, as text or JSON. Secrets are never logged."""
 
 from __future__ import annotations
 
@@ -18,44 +18,29 @@ from structlog.typing import ExcInfo
 _log = structlog.get_logger(__name__)
 
 EPISODE_S: Final = 60.0
-"""What happens again within this time belongs to the same episode."""
+"""An event that repeats within this time isn't logged again."""
 
-SHORTEST_BLOTTED: Final = 4
-"""A shorter secret is not worth the name, and would blot out half of every line."""
+SHORTEST_REDACTED: Final = 4
+"""A shorter secret isn't redacted: it would match parts of ordinary words in every line."""
 
 OURS: Final = "bot"
-"""Whose words are written at the level that is set. Others' are written from WARNING on, whatever the level is: at
-DEBUG, libraries write payloads, response_urls, people's words and the parameters of statements down."""
+"""The package whose log lines follow the level that is set. Libraries log from WARNING on, whatever the level: at DEBUG
+they log payloads, response_urls, what people typed and the parameters of SQL statements."""
 
 _SECRET_ADDRESSES: Final = re.compile(r"""(?<=hooks\.slack\.com/)[^\s"'\\]+|(?<=[?&]ticket=)[^\s"'\\&]+""")
-"""What in an address is a secret: of a response_url, and of a socket's."""
+"""The secret part of a response_url, and of a Socket Mode URL."""
 
 SILENCED: Final = ("sqlalchemy.pool",)
-"""It reports as an error that a connection to a database that is gone could not be closed; the store tells of that."""
+"""It logs an error when it can't close a connection to a database that is gone; the store already reports that."""
 
-SOCKET_REPORTS: Final = (
-    "Failed to run a request listener: Cannot write to closing transport",
-    "Failed to run message listeners: ",
-    "Failed to connect (error: ",
-    "Failed to retrieve WSS URL: ",
-    "Failed to check the current session ",
-    "Failed to receive or enqueue a message: ",
-)
-"""How the SDK's errors about a socket begin that closed under it, or that Slack did not renew at once.
-
-None is a fault of ours: the SDK tries again, and `bot.slack.socket` rebuilds what it does not mend. (Listeners that
-raise are reported with other words: the second of these is written only when a new socket cannot be opened.)
-"""
-
-
-# Without local variables: they hold people's words and, clipped so that they cannot be blotted out, keys.
+# Without local variables: they hold what people typed, and keys cut so that they can't be recognized and redacted.
 _traceback_as_dict: Final = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
 
 
 def configure_logging(format_: Literal["console", "json"], level: str, *, secrets: Sequence[str]) -> None:
-    """Send all logs to stderr; ``secrets`` are blotted out wherever a library might have let one in."""
+    """Send all logs to stderr; ``secrets`` are redacted from every line, whoever wrote it."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -79,8 +64,7 @@ def configure_logging(format_: Literal["console", "json"], level: str, *, secret
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_is_worth_reading)
-    handler.addFilter(_weigh_socket_reports)
-    handler.setFormatter(_Blotting(formatter, secrets))
+    handler.setFormatter(_Redacting(formatter, secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
@@ -91,7 +75,7 @@ def configure_logging(format_: Literal["console", "json"], level: str, *, secret
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Log what ends the process like everything else: in the log's format, and without secrets."""
+    """Log the error that ends the process like any other: in the log's format, and without secrets."""
     if issubclass(kind, Exception):
         _log.error("crashed", exc_info=(kind, error, traceback))
     else:  # Ctrl+C
@@ -99,9 +83,9 @@ def _log_crash(kind: type[BaseException], error: BaseException, traceback: Trace
 
 
 def escape(text: str) -> str:
-    """Write what cannot be seen, or would move the cursor, colour the line or begin another one, as its escape.
+    """Escape invisible characters, and those that would move the cursor, color the line or start a new one.
 
-    Those are the control characters, all kinds of line ends, and marks that turn the direction of writing around.
+    These are control characters, all line separators, and marks that change the direction of text.
     """
     if text.isprintable():
         return text
@@ -119,21 +103,21 @@ def _escape_value(name: str, value: object) -> object:
 
 
 def _write_traceback(out: TextIO, exc_info: ExcInfo) -> None:
-    """Write a traceback, indented: no line of it, whatever an exception says, can be taken for one of the log's."""
-    told = StringIO()
-    structlog.dev.plain_traceback(told, exc_info)
-    out.writelines(f"\n  | {escape(line)}" for line in told.getvalue().splitlines())
+    """Write a traceback, indented: whatever an exception says, none of its lines looks like a log line."""
+    written = StringIO()
+    structlog.dev.plain_traceback(written, exc_info)
+    out.writelines(f"\n  | {escape(line)}" for line in written.getvalue().splitlines())
 
 
 class Episodes:
-    """Warnings of what may happen a thousand times a second, because anybody can cause it: one for each episode."""
+    """Logs a warning once per episode, for events that anyone can cause a thousand times a second."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen_at: dict[tuple[object, ...], float] = {}
 
     def note(self, event: str, **values: str | int) -> None:
-        """Warn, unless the same was noted less than a minute ago; of values there must be few."""
+        """Warn, unless the same was noted less than a minute ago. The values must be from a small set."""
         key, now = (event, *values.values()), self._clock()
         if now - self._seen_at.get(key, -EPISODE_S) >= EPISODE_S:
             _log.warning(event, **values)
@@ -141,30 +125,23 @@ class Episodes:
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:
-    """Tell what is written down at all.
+    """Return whether to log a record.
 
-    Bolt warns twice that it ignores SLACK_BOT_TOKEN: that is on purpose, ``app.py`` hands it the client. And aiohttp
-    reports what is no HTTP as an error, which anybody can send.
+    Bolt warns twice that it ignores SLACK_BOT_TOKEN, which is intended: it gets a client instead. aiohttp logs an error
+    for requests that aren't HTTP, which anyone can send.
     """
     if record.name == "aiohttp.server":
         return not (record.exc_info and type(record.exc_info[1]).__module__ == "aiohttp.http_exceptions")
     return not (record.name.startswith("slack_bolt") and "`token`" in str(record.msg))
 
 
-def _weigh_socket_reports(record: logging.LogRecord) -> bool:
-    """Make a warning of what the SDK reports about its socket as an error, without the traceback of its insides."""
-    if record.name.startswith("slack_bolt") and record.getMessage().startswith(SOCKET_REPORTS):
-        record.levelno, record.levelname, record.exc_info, record.exc_text = logging.WARNING, "WARNING", None, None
-    return logging.getLogger(record.name).isEnabledFor(record.levelno)
-
-
-class _Blotting(logging.Formatter):
-    """Replaces secrets in finished lines: the last line of defence, behind ``SecretStr``."""
+class _Redacting(logging.Formatter):
+    """Redacts secrets in formatted lines: the last line of defense, behind ``SecretStr``."""
 
     def __init__(self, inner: logging.Formatter, secrets: Sequence[str]) -> None:
         super().__init__()
         self._inner = inner
-        long_enough = [secret for secret in secrets if len(secret) >= SHORTEST_BLOTTED]
+        long_enough = [secret for secret in secrets if len(secret) >= SHORTEST_REDACTED]
         self._secrets = tuple(dict.fromkeys(form for secret in long_enough for form in _forms_of(secret)))
 
     def format(self, record: logging.LogRecord) -> str:
@@ -175,7 +152,7 @@ class _Blotting(logging.Formatter):
 
 
 def _forms_of(secret: str) -> list[str]:
-    """Return how a secret may be written: as it is, in an address, in JSON, in Python, or in Python within Python."""
+    """Return the ways a secret can be written: as is, in a URL, in JSON, in a Python repr, or in a repr of a repr."""
     slashed = [secret, *(secret.replace("\\", "\\" * times) for times in (2, 4))]
     quoted = [form.replace(sign, f"\\{sign}") for form in slashed for sign in ("'", '"')]
     return [*slashed, *quoted, quote(secret, safe=""), quote(secret)]

@@ -1,4 +1,4 @@
-"""Feels the pulse of the event loop: how late it is, once a second."""
+"""Measures the event loop's lag once a second."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BEAT_S: Final = 1.0
 
 
 async def feel_pulse(telemetry: Telemetry, *, every_s: float = BEAT_S) -> None:
-    """Report how late the loop wakes us, until cancelled."""
+    """Report the lag until canceled."""
     loop = asyncio.get_running_loop()
     while True:
         due_at = loop.time() + every_s

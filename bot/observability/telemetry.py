@@ -1,7 +1,6 @@
-"""What the parts report of their work: numbers here, spans to a ``Tracer``. This base does nothing with it.
+"""What the bot reports about its work: events for metrics, and spans. These base classes discard everything.
 
-A part calls these methods and knows neither Prometheus nor OpenTelemetry: ``bot/ops/metrics.py`` and
-``bot/observability/traces.py`` do.
+Callers don't depend on Prometheus or OpenTelemetry: ``bot/ops/metrics.py`` and ``bot/observability/traces.py`` do.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _NOTHING: Final = contextlib.nullcontext()
 
 
 class Tracer:
-    """Makes no spans: what runs without OpenTelemetry."""
+    """Creates no spans: used without OpenTelemetry."""
 
     def span(
         self,
@@ -34,72 +33,72 @@ class Tracer:
         """Wrap a piece of work.
 
         Args:
-            name: what it is; few different ones.
-            parent: the ``traceparent`` of what caused it, "" for an unknown cause; None: what surrounds it here.
-            outward: it is a request to another service.
-            about: what else is known of it; values that are None are left out.
+            name: what the work is, from a small set of names.
+            parent: the ``traceparent`` of its cause, "" if that is unknown; None: the current span.
+            outward: it's a request to another service.
+            about: the span's attributes; those that are None are left out.
         """
         del name, parent, outward, about
         return _NOTHING
 
     def note(self, **attributes: Attribute) -> None:
-        """Add to the span that is open here."""
+        """Add attributes to the current span."""
 
     def traceparent(self) -> str:
-        """Name the open span for what is saved now and done later; "" without one.
+        """Return the current span's ID, to save with work that is done later; "" without a span.
 
-        Its form: https://www.w3.org/TR/trace-context/#traceparent-header
+        Format: https://www.w3.org/TR/trace-context/#traceparent-header
         """
         return ""
 
     def close(self) -> None:
-        """Hand out what is not handed out yet."""
+        """Send the spans that haven't been sent yet."""
 
 
 class Telemetry:
-    """Counts nothing. Every argument named below is one of a few words, whatever people and vendors send."""
+    """Counts nothing. Every text argument below is from a small set, whatever people or FloKit send."""
 
     def __init__(self, tracer: Tracer | None = None) -> None:
         self.tracer = tracer or Tracer()
 
     def answered_slack(self, kind: str, result: str, seconds: float) -> None:
-        """Note a request of Slack's, by its kind; it was ``acked`` or ``refused``."""
+        """Note a request from Slack, by its kind; ``result`` is ``acked`` or ``refused``."""
 
     def asked(self, *, command: str = "", button: str = "") -> None:
         """Note what a person typed or pressed."""
 
     def run_ended(self, outcome: str, type_: str, seconds: float) -> None:
-        """Note that an outcome was decided so many seconds after the click."""
+        """Note that an outcome was decided, ``seconds`` after the click."""
 
     def called_flokit(self, operation: str, result: str, seconds: float, *, priority: str) -> None:
-        """Note a call of the FloKit client: ``list``, ``show`` or ``sync``, and for whom."""
+        """Note a call to FloKit: ``list``, ``show`` or ``sync``, and its priority."""
 
     def called_slack(self, method: str, result: str, seconds: float) -> None:
-        """Note a call of the Slack client."""
+        """Note a call to Slack."""
 
     def claim_lost(self, worker: str) -> None:
-        """Note that another replica took work over."""
+        """Note that another replica took over work."""
 
     def transaction_undone(self, reason: str) -> None:
-        """Note that PostgreSQL undid a transaction, as a ``deadlock`` or for its ``serialization``."""
+        """Note that PostgreSQL rolled back a transaction; ``reason`` is ``deadlock`` or ``serialization``."""
 
     def fault(self, part: str) -> None:
-        """Note an unexpected error, a fault of ours."""
+        """Note an unexpected error: a bug in the bot."""
 
     def webhook(self, result: str) -> None:
-        """Note a delivery to our webhook."""
+        """Note a delivery to the webhook."""
 
     def loop_lagged(self, seconds: float) -> None:
-        """Note how late the event loop was at a moment."""
+        """Note the event loop's lag."""
 
 
 SILENT: Final = Telemetry()
-"""For whoever reports to nobody."""
+"""For parts that don't report."""
 
 
 @contextlib.contextmanager
 def following(telemetry: Telemetry, name: str, cause: Cause, **ids: str | None) -> Iterator[None]:
-    """Do a piece of work in the name of what caused it: log lines carry its ids, spans join its trace."""
+    """Do a piece of work for its cause: log lines carry these IDs, and spans join the cause's trace."""
     trace_id = cause.traceparent.split("-")[1] if cause.traceparent.count("-") == 3 else None
     known = {"request_id": cause.request_id or None, "trace_id": trace_id, **ids}
     with (

@@ -1,6 +1,6 @@
-"""Traces for OpenTelemetry: only imported when the extra ``otel`` is installed and a variable says where traces go.
+"""Traces for OpenTelemetry: only imported if the extra ``otel`` is installed and a variable says where traces go.
 
-Nothing of an error but its class goes into a span: its text may quote people, and traces are not blotted.
+Spans hold only the class of an error: its text may quote people, and traces aren't redacted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import requests
+import requests.adapters
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -23,13 +24,13 @@ from bot.observability.telemetry import Attribute, Tracer
 from bot.settings.network import DIRECT, Network
 
 CLOSES_WITHIN_S: Final = 2.0
-"""The whole process has 10 s to stop; a collector that is away must not take them."""
+"""The process has 10 s to stop, which an unreachable collector mustn't use up."""
 
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 class OtelTracer(Tracer):
-    """Makes spans of what follows from a request; what nobody asked for, such as a background look, is no trace."""
+    """Creates spans for what follows from a request; background work isn't traced."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
@@ -65,17 +66,17 @@ class OtelTracer(Tracer):
                 raise
 
     def note(self, **attributes: Attribute) -> None:
-        """Add to the span that is open here."""
+        """Add attributes to the current span."""
         get_current_span().set_attributes(_given(attributes))
 
     def traceparent(self) -> str:
-        """Name the open span; "" without one."""
+        """Return the current span's ID; "" without a span."""
         carrier: dict[str, str] = {}
         _PROPAGATOR.inject(carrier)
         return carrier.get("traceparent", "")
 
     def close(self) -> None:
-        """Hand out what is not handed out yet, in bounded time."""
+        """Send the spans that haven't been sent yet, within ``CLOSES_WITHIN_S``."""
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(CLOSES_WITHIN_S)
@@ -86,9 +87,7 @@ def _given(attributes: Mapping[str, Attribute]) -> dict[str, str | int | float |
 
 
 def _make_session(network: Network) -> requests.Session:
-    """Make the exporter's HTTP session, which does not read the environment by rules of its own."""
-    import requests  # noqa: PLC0415 - it comes with the exporter
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+    """Make the exporter's HTTP session, which uses ``network`` instead of the environment."""
 
     class Session(requests.Session):
         def merge_environment_settings(
@@ -98,7 +97,7 @@ def _make_session(network: Network) -> requests.Session:
             chosen = {"http": proxy.url, "https": proxy.url} if proxy else {}
             return dict(super().merge_environment_settings(url, chosen, stream, verify, cert))
 
-    class Adapter(HTTPAdapter):
+    class Adapter(requests.adapters.HTTPAdapter):
         def init_poolmanager(self, *arguments: Any, **options: Any) -> Any:
             return super().init_poolmanager(*arguments, ssl_context=network.make_tls(), **options)
 
@@ -114,11 +113,11 @@ def _make_session(network: Network) -> requests.Session:
 
 
 def make_tracer(network: Network = DIRECT) -> OtelTracer:
-    """Make a tracer that sends to a collector by OTLP over HTTP, as the standard OTEL_* variables say.
+    """Make a tracer that sends OTLP over HTTP to the collector in the standard OTEL_* variables.
 
     https://opentelemetry.io/docs/specs/otel/protocol/exporter/
     """
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - tests need none
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - tests don't need it
 
     resource = Resource.create()
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):

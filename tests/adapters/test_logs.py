@@ -19,12 +19,6 @@ log = structlog.get_logger("bot.test")
 def fail(words, key):
     raise RuntimeError(f"it broke after {len(words + key)} characters")
 
-bolt = logging.getLogger("slack_bolt.AsyncApp")
-try:
-    raise RuntimeError("status: 500")
-except RuntimeError as error:
-    bolt.exception(f"Failed to run message listeners: {error}, session: s_1")
-    bolt.exception(f"Failed to run a request listener: {error}, session: s_1")
 log.info("called", key=f"Bearer {sys.argv[2]}!")
 try:
     fail("what " + "ana " + "wrote", "Bearer " + sys.argv[2])
@@ -51,7 +45,7 @@ def test_a_traceback_tells_where_but_not_what_was_at_hand(format_):
 
 
 @pytest.mark.parametrize("format_", ["json", "console"])
-def test_secrets_are_blotted_out(format_):
+def test_secrets_are_redacted(format_):
     """A secret that somebody logs all the same is not readable."""
     log = written(format_)
     assert "Bearer (redacted)!" in log
@@ -61,14 +55,8 @@ def test_secrets_are_blotted_out(format_):
 def test_json_is_one_object_a_line():
     """Each line of the JSON format can be read by a machine, a traceback included."""
     lines = [json.loads(line) for line in written("json").splitlines()]
-    assert [line["event"] for line in lines][2:] == ["called", "work_failed", "hm\ntwo lines"]
-    assert lines[3]["exception"][0]["exc_type"] == "RuntimeError"
-
-
-def test_a_socket_that_the_sdk_mends_is_no_error():
-    """What the SDK reports about its socket is a warning in one line; a listener that fails stays an error."""
-    lines = [json.loads(line) for line in written("json").splitlines()]
-    assert [(line["level"], "exception" in line) for line in lines[:2]] == [("warning", False), ("error", True)]
+    assert [line["event"] for line in lines] == ["called", "work_failed", "hm\ntwo lines"]
+    assert lines[1]["exception"][0]["exc_type"] == "RuntimeError"
 
 
 LIBRARIES = """
@@ -150,7 +138,7 @@ def test_what_is_logged_forges_no_line(format_, trick):
 
 @pytest.mark.parametrize("format_", ["json", "console"])
 @pytest.mark.parametrize("secret", ['quote"d-secret', "back\\slash-secret", "it's-a-secret", "sl/ash+per%cent"])
-def test_secrets_are_blotted_out_however_they_are_written(format_, secret):
+def test_secrets_are_redacted_however_they_are_written(format_, secret):
     """A secret with signs in it isn't readable either: as JSON, in the repr of a value, or in an address."""
     script = (
         "import sys, structlog; from urllib.parse import quote; from bot.observability.logs import configure_logging\n"
