@@ -40,8 +40,26 @@ class BotError(Exception):
     """Whether the same thing may work later without anybody changing anything."""
 
 
+def with_vendor_words(sentence: str, vendor_words: str) -> str:
+    """Put a sentence of ours and FloKit's words on one line, for a log or a note: "… (409): already running"."""
+    return f"{sentence.removesuffix('.')}: {vendor_words}" if vendor_words else sentence
+
+
 class FlokitError(BotError):
-    """FloKit brought no value. ``str(error)`` is a sentence that may be shown, once escaped."""
+    """FloKit brought no value. Both parts may be shown, once escaped; ``str(error)`` has them on one line.
+
+    Args:
+        sentence: what happened, in our words.
+        vendor_words: what FloKit said about it, untrusted; "" if it said nothing.
+    """
+
+    def __init__(self, sentence: str, vendor_words: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.vendor_words = vendor_words
+
+    def __str__(self) -> str:
+        return with_vendor_words(self.sentence, self.vendor_words)
 
 
 class FlokitUnreachable(FlokitError):
@@ -49,8 +67,8 @@ class FlokitUnreachable(FlokitError):
 
     retryable = True
 
-    def __init__(self, sentence: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(sentence)
+    def __init__(self, sentence: str, vendor_words: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(sentence, vendor_words)
         self.retry_after_s = retry_after_s
 
 
@@ -81,8 +99,8 @@ class FlokitBudgetSpent(FlokitRateLimited):
 class FlokitDenied(FlokitError):
     """401 or 403: the key was rotated or lacks rights."""
 
-    def __init__(self, sentence: str, *, http_status: int) -> None:
-        super().__init__(sentence)
+    def __init__(self, sentence: str, vendor_words: str = "", *, http_status: int) -> None:
+        super().__init__(sentence, vendor_words)
         self.http_status = http_status
 
 
@@ -93,8 +111,8 @@ class FlokitMissing(FlokitError):
 class FlokitRefused(FlokitError):
     """Another 4xx: FloKit understood and said no."""
 
-    def __init__(self, sentence: str, *, http_status: int) -> None:
-        super().__init__(sentence)
+    def __init__(self, sentence: str, vendor_words: str = "", *, http_status: int) -> None:
+        super().__init__(sentence, vendor_words)
         self.http_status = http_status
 
 

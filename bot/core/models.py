@@ -124,10 +124,11 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """FloKit answered 401 or 403: the key was rotated or lacks rights."""
+    """FloKit answered 401 or 403: the key was rotated or lacks permissions."""
 
     http_status: int
-    message: str = ""
+    reason: str = ""
+    vendor_words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ class Unreachable:
 
     reason: str
     retry_after_s: float | None = None
+    vendor_words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,8 @@ class TriggerRefused:
     """FloKit refused the sync for good (a 4xx that trying again cannot cure): nothing was started."""
 
     http_status: int
-    message: str = ""
+    reason: str = ""
+    vendor_words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,8 @@ class TriggerDenied:
     """FloKit answered the POST with 401 or 403: the key was rotated or is read-only. Nothing was started."""
 
     http_status: int
-    message: str = ""
+    reason: str = ""
+    vendor_words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,7 @@ class TriggerLost:
     """The request went out and no usable reply came back: a sync may or may not have started."""
 
     reason: str
+    vendor_words: str = ""
 
 
 Look: TypeAlias = Seen | Listed | Missing | Denied | Unreachable
@@ -266,6 +271,8 @@ class SyncRun:
     """When it was first seen idle after ``syncing``, without proof of what became of it."""
     unreachable_since: datetime | None = None
     unreachable_reason: str = ""
+    unreachable_words: str = ""
+    """What FloKit itself said about it (untrusted)."""
     fault_id: str = ""
     """The id in the log of the last unexpected error, while nothing was seen since."""
     typical_s: float | None = None
@@ -275,7 +282,9 @@ class SyncRun:
 
     outcome: Outcome | None = None
     reason: str = ""
-    """Why the trigger was refused or its reply lost, or access with it: partly FloKit's own words (untrusted)."""
+    """Why the trigger was refused or its reply lost, or access with it. Version 0.1 appended FloKit's words to it."""
+    reason_words: str = ""
+    """What FloKit itself said about it (untrusted)."""
     ended_at: datetime | None = None
     """When the outcome was decided; a late result overwrites it."""
     keep_until: datetime | None = None

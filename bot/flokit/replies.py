@@ -78,7 +78,7 @@ def read_acceptance(reply: Reply) -> object:
     if 200 <= status < 300:
         return _decode_json(reply.body)
     if status in _KEY_REFUSED:
-        raise FlokitDenied(f"FloKit refused the API key ({status}){_said(reply)}", http_status=status)
+        raise FlokitDenied(f"FloKit refused the API key ({status}).", _said(reply), http_status=status)
     if status == 404:
         raise FlokitMissing("FloKit has no such integration.")
     if status == 429:
@@ -87,12 +87,13 @@ def read_acceptance(reply: Reply) -> object:
             f"FloKit got too many requests{_pause_words(asked_s)}.", retry_after_s=min(asked_s, MAX_RETRY_AFTER_S)
         )
     if 400 <= status < 500 and status not in _SAYS_NOTHING:
-        raise FlokitRefused(f"FloKit refused the request ({status}){_said(reply)}", http_status=status)
+        raise FlokitRefused(f"FloKit refused the request ({status}).", _said(reply), http_status=status)
     if "Retry-After" not in reply.headers:
-        raise FlokitBadReply(f"FloKit answered with HTTP {status}{_said(reply)}")
+        raise FlokitBadReply(f"FloKit answered with HTTP {status}.", _said(reply))
     asked_s = _parse_retry_after(reply)
     raise FlokitBadReply(
-        f"FloKit answered with HTTP {status}{_pause_words(asked_s)}{_said(reply)}",
+        f"FloKit answered with HTTP {status}{_pause_words(asked_s)}.",
+        _said(reply),
         retry_after_s=min(asked_s, MAX_RETRY_AFTER_S),
     )
 
@@ -119,10 +120,10 @@ def _decode_json(body: bytes) -> object:
 
 
 def _said(reply: Reply) -> str:
-    """Return the end of a sentence: the vendor's own words, folded and clipped, or just a full stop."""
+    """Return FloKit's own words about an error, on one line and clipped; "" if there are none."""
     value = _decode_json(reply.body)
     message = _parse_text(value.get("message"), MAX_SENTENCE_CHARS) if isinstance(value, dict) else None
-    return "." if message is None else f": {' '.join(message.split())}"
+    return " ".join((message or "").split())
 
 
 def _parse_retry_after(reply: Reply, *, default: float = DEFAULT_RETRY_AFTER_S) -> float:

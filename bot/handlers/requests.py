@@ -122,9 +122,9 @@ class Actions:
             else:
                 await self._answer_text(request)
         except FlokitDenied as error:
-            await self._answers.note(request, blocks.access_lost_message(str(error)))
+            await self._answers.note(request, blocks.access_lost_message(error.sentence, error.vendor_words))
         except FlokitError as error:
-            await self._answers.note(request, blocks.flokit_away_message(str(error)))
+            await self._answers.note(request, blocks.flokit_away_message(error.sentence, error.vendor_words))
 
     async def apologise(self, request: Request, error_id: str) -> None:
         """Answer a request that an unexpected error ended; the id is in the log."""

@@ -219,13 +219,13 @@ class Follower:
         except FlokitMissing:
             return Missing()
         except FlokitDenied as error:
-            return Denied(error.http_status, str(error))
+            return Denied(error.http_status, error.sentence, error.vendor_words)
         except FlokitBudgetSpent:
             raise
         except FlokitUnreachable as error:
-            return Unreachable(str(error), error.retry_after_s)
+            return Unreachable(error.sentence, error.retry_after_s, error.vendor_words)
         except FlokitError as error:
-            return Unreachable(str(error))
+            return Unreachable(error.sentence, vendor_words=error.vendor_words)
 
     def _overview(self, batch: Batch) -> Overview:
         runs = [claim.run for claim in batch]
@@ -268,13 +268,13 @@ class Follower:
         except FlokitMissing as error:
             return await self._understand_404(run, error)
         except FlokitDenied as error:
-            return TriggerDenied(error.http_status, str(error))
+            return TriggerDenied(error.http_status, error.sentence, error.vendor_words)
         except (FlokitNotSent, FlokitRateLimited) as error:
-            return TriggerNotSent(str(error), error.retry_after_s)
+            return TriggerNotSent(error.sentence, error.retry_after_s)
         except FlokitRefused as error:
-            return TriggerRefused(error.http_status, str(error))
+            return TriggerRefused(error.http_status, error.sentence, error.vendor_words)
         except FlokitError as error:
-            return TriggerLost(str(error))
+            return TriggerLost(error.sentence, error.vendor_words)
 
     async def _understand_404(self, run: SyncRun, error: FlokitMissing) -> TriggerReply:
         """Tell an integration that is gone from one that FloKit shows, but has no way to sync."""
@@ -283,7 +283,7 @@ class Follower:
         except FlokitMissing:
             return Missing()
         except FlokitError:
-            return TriggerNotSent(str(error))
+            return TriggerNotSent(error.sentence)
         return TriggerRefused(404, "FloKit shows this integration, but has no sync for it (404).")
 
 

@@ -405,13 +405,15 @@ def test_vendor_clock(date: str, expected: datetime | None) -> None:
 
 
 def test_vendor_words_are_folded_and_clipped() -> None:
-    """FloKit's words in a sentence stand on one line and are at most 300 characters."""
+    """FloKit's words are kept apart from ours, on one line and at most 300 characters long."""
     body = json.dumps({"message": "no\n\tway\x00" + "!" * 1000}).encode()
 
     with pytest.raises(FlokitRefused, match=r"^FloKit refused the request \(422\): no way !+…$") as caught:
         read_reply(Reply(422, httpx.Headers(), body))
 
-    assert len(str(caught.value)) < 350
+    assert caught.value.sentence == "FloKit refused the request (422)."
+    assert caught.value.vendor_words.startswith("no way !")
+    assert len(caught.value.vendor_words) <= 300
 
 
 async def test_repeated_key_is_struck_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -12,8 +13,9 @@ from sqlalchemy import select
 
 from bot.core.commands.presses import Action, Press
 from bot.core.errors import ClaimLost
-from bot.core.models import Decision, Outcome, Person, Phase, Status
+from bot.core.models import Decision, Outcome, Person, Phase, Status, SyncRun
 from bot.core.requests import RequestKind
+from bot.store import codec
 from bot.store import runs as runs_module
 from bot.store.outbox import OutboxKind
 from bot.store.store import Kept, Opened
@@ -278,7 +280,7 @@ async def test_who_loses_a_claim_loses_it_alone(open_store, make, clock, click):
     """Of decisions that are saved together one may come too late: it changes nothing, the others stand."""
     store, other = open_store("a"), open_store("b")
     run_ids = await watched(store, make, click, (4, 1), (4, 1), (4, 1))
-    claims = await store.claim_runs(clock.advance(4), 5)
+    claims = sorted(await store.claim_runs(clock.advance(4), 5), key=lambda claim: run_ids.index(claim.run.id))
     await other.save(claims[1], make.watching(claims[1].run), clock.now)
     decisions = [(claim, make.ended(claim.run)) for claim in claims]
     assert await save_all(store, decisions, clock.now) == [ClaimLost]
@@ -389,10 +391,19 @@ async def test_run_comes_back_whole(store, make, clock, click):
         syncing_since=clock.now,
         typical_s=12.5,
         reason="né \N{BOMB} \x00",
+        reason_words="Prüfung",
     )
     await store.save(claim, Decision(changed, clock.now), clock.now)
     (again,) = await store.claim_runs(clock.now, 5)
     assert again.run == changed
+
+
+def test_run_of_version_0_1_can_be_read(clock):
+    """A run that was stored before FloKit's words had fields of their own has them in its reason."""
+    run = SyncRun("run_1", TEAM, "int_1", "stripe", clock.now, Person("UANA"), reason="FloKit refused it (409): busy")
+    stored = json.loads(codec.dump_run(run))
+    del stored["reason_words"], stored["unreachable_words"]
+    assert codec.load_run(json.dumps(stored)) == run
 
 
 # --- what a decision tells -------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from bot.core.blocks import (
     access_lost_message,
     flokit_away_message,
@@ -87,6 +89,16 @@ def test_away_is_not_failed():
     assert message.text.startswith("FloKit can't be reached right now")
     assert "fail" not in message.text
     assert "no answer in 10 s" in str(message.blocks)
+
+
+@pytest.mark.parametrize("say", [flokit_away_message, access_lost_message])
+def test_only_what_flokit_said_is_quoted(say):
+    """The bot's own sentence is part of its text; FloKit's words alone are a quote."""
+    message = say("FloKit answered with HTTP 503.", "Down for maintenance")
+    _, quote = message.blocks
+    assert "HTTP 503" not in str(quote)
+    assert "Down for maintenance" in str(quote)
+    assert message.text.endswith("FloKit answered with HTTP 503.")
 
 
 def test_lost_access_says_where_keys_are_made():

@@ -236,7 +236,7 @@ def test_lost_access_says_what_is_known_and_who_can_help(run, known):
             {"reason": "FloKit refused the request (402)."},
             "❔ Nothing was started for Stripe. FloKit refused the request (402). <@",
         ),
-        ({"reason": "Sync <paused>"}, "Stripe. Sync &lt;paused&gt; <@"),
+        ({"reason": "Sync <paused>"}, "Stripe. Sync &lt;paused&gt;. <@"),
         ({"unreachable_since": START, "unreachable_reason": "HTTP 503"}, f"unreachable since {date(START)}. HTTP 503"),
         ({}, "I couldn't reach FloKit in time."),
     ],
@@ -244,6 +244,42 @@ def test_lost_access_says_what_is_known_and_who_can_help(run, known):
 def test_what_was_not_started_says_why(more, why):
     """A run that started nothing says so and why."""
     assert why in outcome(ended(Outcome.NOT_CONFIRMED, RUN, **more)).text
+
+
+OURS = "FloKit refused the request (409)."
+THEIRS = "A sync is <running> already"
+REASON = {"reason": OURS, "reason_words": THEIRS}
+UNREACHABLE = {"unreachable_since": START, "unreachable_reason": OURS, "unreachable_words": THEIRS}
+
+
+def quotes(message):
+    """Return the texts that a message shows as somebody else's."""
+    return [quote["elements"][0]["elements"][0]["text"] for quote in message.blocks if quote["type"] == "rich_text"]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        ended(Outcome.NOT_CONFIRMED, RUN, **REASON),
+        ended(Outcome.NOT_CONFIRMED, RUN, **UNREACHABLE),
+        ended(Outcome.ACCESS_LOST, RUN, **REASON),
+        replace(LATE, **REASON),
+        replace(LATE, **UNREACHABLE),
+    ],
+)
+def test_only_what_flokit_said_is_quoted(run):
+    """The bot's own sentence is part of its text; FloKit's words alone are a quote."""
+    message = outcome(run)
+    assert quotes(message) == [THEIRS]
+    assert OURS in message.blocks[0]["text"]["text"]
+    assert OURS in message.text
+    assert "&lt;running&gt;" in message.text
+
+
+def test_nothing_is_quoted_when_flokit_said_nothing():
+    """Without words of FloKit's there is no quote."""
+    message = outcome(ended(Outcome.NOT_CONFIRMED, RUN, unreachable_since=START, unreachable_reason=OURS))
+    assert quotes(message) == []
 
 
 @pytest.mark.parametrize(

@@ -465,6 +465,21 @@ def test_a_refused_post_ends_the_run_with_flokits_words() -> None:
         assert keep_watching(run, at(2)) == Decision(run, None)
 
 
+def test_what_flokit_said_is_kept_apart() -> None:
+    """A run has our sentence and FloKit's words in two fields, and both go when a POST is accepted."""
+    refused = decide(confirming(), TriggerRefused(409, "Refused (409).", "busy"), at(1)).run
+    assert (refused.reason, refused.reason_words) == ("Refused (409).", "busy")
+    denied = decide(watching(), Denied(403, "Refused (403).", "read-only"), at(1)).run
+    assert (denied.reason, denied.reason_words) == ("Refused (403).", "read-only")
+    lost = decide(confirming(), TriggerLost("HTTP 500.", "oops"), at(1)).run
+    assert (lost.reason, lost.reason_words) == ("HTTP 500.", "oops")
+    started = decide(lost, SYNCING, at(5)).run
+    assert (started.reason, started.reason_words) == ("", "")
+    away = decide(watching(), Unreachable("HTTP 503.", vendor_words="maintenance"), at(5)).run
+    assert (away.unreachable_reason, away.unreachable_words) == ("HTTP 503.", "maintenance")
+    assert decide(away, SYNCING, at(70)).run.unreachable_words == ""
+
+
 def test_a_refusal_after_a_lost_post_ends_nothing() -> None:
     """When an earlier POST may have arrived, a refused one may be refused because of it: signs are looked for."""
     run = play(confirming(), (1, LOST), (60, OLD_ERROR)).run

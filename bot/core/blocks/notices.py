@@ -11,7 +11,7 @@ from bot.core.advice import API_KEYS
 from bot.core.blocks.elements import Block, context, quoted, section
 from bot.core.blocks.names import ID_SHOWN, name_of
 from bot.core.blocks.states import by_urgency, state_now, tally
-from bot.core.blocks.text import clip, code, counted, escape, mention, one_line
+from bot.core.blocks.text import clip, code, counted, escape, mention, one_line, our_sentence
 from bot.core.commands.catalog import COMMANDS, CommandDoc, HelpCommand, HelpGroup
 from bot.core.commands.filters import FILTER_WORDS
 from bot.core.commands.targets import nearest_integrations
@@ -128,23 +128,24 @@ def _called(integration: Integration, among: Sequence[Integration]) -> str:
     return f"{name_of(integration, among).text} {code(integration.id, ID_SHOWN)}"
 
 
-def flokit_away_message(reason: str) -> Message:
+def flokit_away_message(reason: str, vendor_words: str = "") -> Message:
     """Say that FloKit cannot be asked and nothing older is known."""
     text = "FloKit can't be reached right now, and I have no earlier data to show. Your syncs may be fine."
-    return _quoting(text, reason)
+    return _with_reason(text, reason, vendor_words)
 
 
-def access_lost_message(reason: str = "") -> Message:
+def access_lost_message(reason: str = "", vendor_words: str = "") -> Message:
     """Say that FloKit refuses the key, and who can cure that."""
     text = (
         "FloKit refuses my API key: it was rotated or lacks permissions. "
         f"Ask whoever runs this bot to set a new one ({API_KEYS})."
     )
-    return _quoting(text, reason)
+    return _with_reason(text, reason, vendor_words)
 
 
-def _quoting(text: str, reason: str) -> Message:
-    return Message(text, (section(text), *quoted(reason, REASON_CHARS)))
+def _with_reason(text: str, reason: str, vendor_words: str) -> Message:
+    text = " ".join(part for part in (text, our_sentence(reason)) if part)
+    return Message(text, (section(text), *quoted(vendor_words, REASON_CHARS)))
 
 
 def with_invite_hint(message: Message, bot_user_id: str, *, command: str = "/flokit") -> Message:

@@ -14,7 +14,19 @@ from bot.core.advice import API_KEYS, RECONNECT, display_name
 from bot.core.blocks.elements import Block, actions, button, checks, context, quoted, section
 from bot.core.blocks.names import ID_SHOWN
 from bot.core.blocks.runs import duration_s, events_added, is_late_result, nothing_started, started_at
-from bot.core.blocks.text import clip, code, counted, date, duration, escape, iso_utc, listed, mention, one_line
+from bot.core.blocks.text import (
+    clip,
+    code,
+    counted,
+    date,
+    duration,
+    escape,
+    iso_utc,
+    listed,
+    mention,
+    one_line,
+    our_sentence,
+)
 from bot.core.commands.presses import Action, Press, fits_in_a_button
 from bot.core.models import Message, Outcome, Person, SyncRun
 
@@ -45,7 +57,7 @@ def outcome_message(run: SyncRun, joined_by: Sequence[Person], now: datetime, *,
     people = list(dict.fromkeys(map(mention, (run.requested_by, *joined_by))))
     mentions = listed(people, str, most=PEOPLE_MENTIONED)
     headline = f"Late result: {story.headline}" if is_late_result(run) else story.headline
-    more = " ".join(story.more)
+    more = " ".join(filter(None, story.more))
     blocks = [
         section("\n".join(part for part in (f"{story.emoji} *{headline}* {mentions}", more) if part)),
         *quoted(story.quote, QUOTE_CHARS),
@@ -174,19 +186,21 @@ def _access_lost(run: SyncRun, name: str) -> _Story:
     else:
         known = "The sync started, but I don't know whether it worked."
     remedy = f"The API key was rotated or lacks permissions. Ask whoever runs this bot to set a new one ({API_KEYS})."
-    return _Story("🔑", f"FloKit refuses my key for {name}", (known, remedy), run.reason)
+    return _Story(
+        "🔑", f"FloKit refuses my key for {name}", (known, our_sentence(run.reason), remedy), run.reason_words
+    )
 
 
 def _not_started(run: SyncRun, name: str) -> _Story:
-    if run.reason:  # a sentence, which ends in FloKit's own words where it gave any
-        why, quote = "", run.reason
+    why, quote = ["I couldn't reach FloKit in time."], ""
+    if run.reason:
+        why, quote = [our_sentence(run.reason)], run.reason_words
     elif run.unreachable_since:
-        why, quote = f"FloKit has been unreachable since {date(run.unreachable_since)}.", run.unreachable_reason
+        since = f"FloKit has been unreachable since {date(run.unreachable_since)}."
+        why, quote = [since, our_sentence(run.unreachable_reason)], run.unreachable_words
     elif run.fault_id:
-        why, quote = _fault(run), ""
-    else:
-        why, quote = "I couldn't reach FloKit in time.", ""
-    return _Story("❔", f"Nothing was started for {name}", (why,) if why else (), quote, offers=(Action.TRY_AGAIN,))
+        why = [_fault(run)]
+    return _Story("❔", f"Nothing was started for {name}", tuple(why), quote, offers=(Action.TRY_AGAIN,))
 
 
 def _fault(run: SyncRun) -> str:
@@ -202,11 +216,14 @@ def _not_confirmed(run: SyncRun, name: str, now: datetime) -> _Story:
         more = [f"FloKit has been unreachable since {date(run.unreachable_since)}, so I couldn't check."]
     elif run.accepted_at is None:
         more.insert(0, "FloKit didn't respond when I asked it to start, and I see no sign that a sync began.")
+    if run.unreachable_reason:
+        why, quote = run.unreachable_reason, run.unreachable_words
+    else:
+        why, quote = run.reason, run.reason_words
+    more.append(our_sentence(why))
     if run.last_seen and run.last_seen.unreadable_time:
         more.append(_UNREADABLE.replace("It", "FloKit", 1))
     if run.late_until:
         more.append(f"I'll keep checking until {date(run.late_until)} and post any late result here.")
     offers = (Action.KEEP_WATCHING, Action.TRY_AGAIN)
-    return _Story(
-        "❔", f"{name}: no result after {waited}", tuple(more), run.unreachable_reason or run.reason, offers=offers
-    )
+    return _Story("❔", f"{name}: no result after {waited}", tuple(more), quote, offers=offers)

@@ -22,6 +22,7 @@ WEIGHT_PER_CHAR: Final = 3
 """How much a clipped text may weigh for each character it is allowed: see `weight`."""
 
 PERSON_CHARS: Final = 40
+SENTENCE_CHARS: Final = 400
 
 NAMES_LISTED: Final = 5
 """How many names a sentence lists before it says "and 3 more"."""
@@ -92,6 +93,12 @@ def clip(text: str, limit: int) -> str:
 def vendor_line(text: str, limit: int) -> str:
     """Write an untrusted text on one escaped line without the marks that format mrkdwn."""
     return escape(clip(one_line(_MARKS.sub(" ", text)), limit))
+
+
+def our_sentence(text: str) -> str:
+    """Write a sentence of ours with a full stop. It's escaped: those stored by version 0.1 end in FloKit's words."""
+    line = escape(clip(one_line(text), SENTENCE_CHARS))
+    return line if not line or line.endswith((".", "…")) else f"{line}."
 
 
 def code(text: str, limit: int) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from bot.core.blocks.text import duration
+from bot.core.errors import with_vendor_words
 from bot.core.health.findings import Conversation, Finding, fine, unknown, wrong
 from bot.core.models import Outcome, SyncRun
 
@@ -62,8 +63,9 @@ def judge_rights(runs: Sequence[SyncRun], now: datetime) -> Finding:
             return fine(f"write access: FloKit accepted a sync {ago} ago, so the key can write")
         if run.outcome is Outcome.ACCESS_LOST and run.attempts:
             ago = duration((now - (run.ended_at or run.requested_at)).total_seconds())
+            why = with_vendor_words(run.reason, run.reason_words) or "no reason given"
             return wrong(
-                f"write access: FloKit refused a sync {ago} ago ({run.reason or 'no reason given'}); set a read-write "
+                f"write access: FloKit refused a sync {ago} ago ({why}); set a read-write "
                 "key in FLOKIT_SYNC_API_KEY, from FloKit → Settings → API Keys"
             )
     return unknown("write access: unknown until the first sync")

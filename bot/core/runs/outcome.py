@@ -41,7 +41,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from bot.core.error_texts import same_text
 from bot.core.errors import IllegalObservation
@@ -105,6 +105,10 @@ STARTED: Final = (Telling.PROGRESS, Telling.ROW)
 """Told when a run opens, is joined, or is seen to have started."""
 
 _WITHOUT_ERROR: Final = (Status.CONNECTED, Status.SYNCING, Status.DISCONNECTED)
+
+_REACHED: Final[dict[str, Any]] = {"unreachable_since": None, "unreachable_reason": "", "unreachable_words": ""}
+_NO_REASON: Final[dict[str, Any]] = {"reason": "", "reason_words": ""}
+"""What a run no longer says once FloKit answered, or once its POST has arrived."""
 
 _EVERYTHING: Final = (Telling.OUTCOME, Telling.PROGRESS, Telling.ROW)
 
@@ -192,22 +196,22 @@ def decide(run: SyncRun, observation: Observation, now: datetime) -> Decision:
             return _decide_seen(_note_look(_step_back(run), observation, now), observation.integration, now)
         case Missing():
             return _end(run, Outcome.GONE, now)
-        case Denied(message=message):
-            return _decide_denied(run, message, now)
+        case Denied():
+            return _decide_denied(run, observation, now)
         case Unreachable():
             return _decide_unreachable(_step_back(run), observation, now)
         case _ if run.phase is not Phase.CONFIRMING:
             raise IllegalObservation(f"{type(observation).__name__} for a run in phase {run.phase}")
         case TriggerAccepted():
             return _decide_accepted(run, observation, now)
-        case TriggerDenied(message=message):
-            return _end(replace(run, attempts=run.attempts - 1, reason=message), Outcome.ACCESS_LOST, now)
+        case TriggerDenied():
+            return _end(_because(replace(run, attempts=run.attempts - 1), observation), Outcome.ACCESS_LOST, now)
         case TriggerRefused():
             return _decide_refused(run, observation, now)
         case TriggerNotSent():
             return _decide_not_sent(run, observation, now)
-        case TriggerLost(reason=reason):
-            return _go_on(replace(run, reason=reason, looks=0), now, tell=(Telling.PROGRESS,))
+        case TriggerLost():
+            return _go_on(_because(replace(run, looks=0), observation), now, tell=(Telling.PROGRESS,))
 
 
 def needs_proof(run: SyncRun, hint: Integration, now: datetime) -> bool:
@@ -269,9 +273,8 @@ def _decide_listed(run: SyncRun, listed: Listed, now: datetime) -> Decision:
         looks=run.looks + 1,
         hinted=listed.integration,
         listed=run.listed + 1,
-        unreachable_since=None,
-        unreachable_reason="",
         fault_id="",
+        **_REACHED,
     )
     return _go_on(run, now, tell=(Telling.PROGRESS,))
 
@@ -308,16 +311,15 @@ def _decide_accepted(run: SyncRun, accepted: TriggerAccepted, now: datetime) -> 
         sync_id=accepted.sync_id,
         posted_vendor_at=accepted.vendor_at or run.posted_vendor_at,
         looks=0,
-        reason="",
-        unreachable_since=None,
-        unreachable_reason="",
+        **_REACHED,
+        **_NO_REASON,
     )
     return _go_on(run, now, tell=STARTED)
 
 
 def _decide_refused(run: SyncRun, refused: TriggerRefused, now: datetime) -> Decision:
     """Nothing was started by this attempt; but the reason may be a sync that an earlier, lost one did start."""
-    run = replace(run, reason=refused.message or f"HTTP {refused.http_status}")
+    run = _because(run, replace(refused, reason=refused.reason or f"HTTP {refused.http_status}"))
     if run.attempts > 1:
         return _go_on(replace(run, looks=0), now, tell=(Telling.PROGRESS,))
     return _end(replace(run, attempts=0), Outcome.NOT_CONFIRMED, now)
@@ -346,9 +348,8 @@ def _note_look(run: SyncRun, seen: Seen, now: datetime) -> SyncRun:
         looks=run.looks + 1,
         hinted=seen.hinted or run.hinted,
         listed=0,
-        unreachable_since=None,
-        unreachable_reason="",
         fault_id="",
+        **_REACHED,
     )
 
 
@@ -368,7 +369,7 @@ def _decide_seen(run: SyncRun, integration: Integration, now: datetime) -> Decis
         return _end(run, verdict, now)
     started = run.syncing_since is not None and not was_syncing
     if run.phase is Phase.CONFIRMING and _sign_of_start(run, integration):
-        run = replace(run, phase=Phase.WATCHING, accepted_at=now, reason="")
+        run = replace(run, phase=Phase.WATCHING, accepted_at=now, **_NO_REASON)
     if _past_deadline(run, now):
         return _end(run, Outcome.NOT_CONFIRMED, now)
     if _should_trigger_again(run, integration, now):
@@ -478,10 +479,14 @@ def _should_trigger_again(run: SyncRun, integration: Integration, now: datetime)
     )
 
 
-def _decide_denied(run: SyncRun, message: str, now: datetime) -> Decision:
+def _decide_denied(run: SyncRun, denied: Denied, now: datetime) -> Decision:
     if run.phase is Phase.LATE:  # the outcome was told; a lost key is no result of this sync
         return _go_on(replace(run, looks=run.looks + 1), now)
-    return _end(replace(run, reason=message), Outcome.ACCESS_LOST, now)
+    return _end(_because(run, denied), Outcome.ACCESS_LOST, now)
+
+
+def _because(run: SyncRun, answer: Denied | TriggerDenied | TriggerRefused | TriggerLost) -> SyncRun:
+    return replace(run, reason=answer.reason, reason_words=answer.vendor_words)
 
 
 def _decide_unreachable(run: SyncRun, observation: Unreachable, now: datetime) -> Decision:
@@ -491,6 +496,7 @@ def _decide_unreachable(run: SyncRun, observation: Unreachable, now: datetime) -
         looks=run.looks + 1,
         unreachable_since=run.unreachable_since or now,
         unreachable_reason=observation.reason,
+        unreachable_words=observation.vendor_words,
     )
     if _past_deadline(run, now):
         return _end(run, Outcome.NOT_CONFIRMED, now)
