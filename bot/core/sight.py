@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.core.commands.targets import Ambiguous, Found, NotFound, Resolution, resolve
+from bot.core.commands.targets import Ambiguous, NotFound, OfType, One, not_found, resolve_target
 from bot.core.models import Integration
 
 
@@ -24,16 +24,20 @@ class Sight:
     usable: tuple[Integration, ...]
     is_whole: bool
 
-    def resolve(self, target: str) -> Resolution:
-        """Find what a person means; several are offered, and similar names suggested, only among what they see."""
-        found = resolve(target, self.usable)
-        if isinstance(found, Found):
-            return found
-        seen = {one.id for one in self.seen}
-        if isinstance(found, Ambiguous) and (matches := tuple(one for one in found.matches if one.id in seen)):
-            return Ambiguous(matches)
-        among_seen = resolve(target, self.seen)
-        return among_seen if isinstance(among_seen, NotFound) else NotFound(target, ())
+    def find(self, text: str) -> One | Ambiguous | NotFound:
+        """Find the one integration that a person means, of a type only if there's no other of it.
+
+        Several are offered, and similar names suggested, only among what they see.
+        """
+        match resolve_target(text, self.usable, types=()):
+            case One() as one:
+                return one
+            case OfType(integrations=(only,)):
+                return One(only)
+            case OfType(integrations=matches) | Ambiguous(matches=matches):
+                if seen := tuple(one for one in matches if self.sees(one)):
+                    return Ambiguous(seen)
+        return not_found(text, self.seen)
 
     def sees(self, integration: Integration) -> bool:
         """Tell whether they may look at an integration."""

@@ -12,7 +12,7 @@ from bot.core import blocks
 from bot.core.access.audit import AuditEntry, Deed, of_refusal
 from bot.core.access.policy import Allowed, Refused, Verb
 from bot.core.blocks.names import Name
-from bot.core.commands.targets import Ambiguous, Found, NotFound, resolve
+from bot.core.commands.targets import Ambiguous, NotFound, One
 from bot.core.errors import SlackError
 from bot.core.models import Integration
 from bot.core.requests import Origin, Request
@@ -126,10 +126,10 @@ class Permits:
 
     async def find(
         self, request: Request, verb: Verb, deed: Deed, target: str, known: tuple[Integration, ...]
-    ) -> Found | Ambiguous | None:
+    ) -> One | Ambiguous | None:
         """Find what a person means among what they may name; None: there is no such thing, and they are answered so."""
         sight = await self.sight(request.origin, known, verb)
-        found = sight.resolve(target)
+        found = sight.find(target)
         if not isinstance(found, NotFound):
             return found
         await self.not_found(request, deed, target, sight, known)
@@ -139,15 +139,15 @@ class Permits:
         self, request: Request, deed: Deed, target: str, sight: Sight, known: tuple[Integration, ...]
     ) -> None:
         """Say that nothing is called that; where something is kept from the person, that is a refusal."""
-        found = sight.resolve(target)
+        found = sight.find(target)
         nearest = found.nearest if isinstance(found, NotFound) else ()
         message = blocks.not_found_message(target, nearest, command=self._command, is_partial=not sight.is_whole)
         if sight.is_whole:
             await self._answers.note(request, message)
             return
-        hidden = resolve(target, known)
+        hidden = all_of(known).find(target)
         refused = await self._access.decide(request.origin, Verb.LOOK)
-        about = hidden.integration if isinstance(hidden, Found) else None
+        about = hidden.integration if isinstance(hidden, One) else None
         entry = of_refusal(request.origin, deed, refused.rule, self._clock(), about)
         await self._answers.tell_alone(request, message, entry=entry)
 
@@ -187,8 +187,8 @@ class Permits:
         """Find what a refused person meant, for the audit: they don't learn whether there is such a thing."""
         if not target:
             return None
-        found = resolve(target, await self._knowledge.last_names(self._clock()))
-        return found.integration if isinstance(found, Found) else None
+        found = all_of(await self._knowledge.last_names(self._clock())).find(target)
+        return found.integration if isinstance(found, One) else None
 
     async def _name_for(self, origin: Origin, about: Integration | None) -> Name | None:
         """Name an integration to somebody who may look at it."""

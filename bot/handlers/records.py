@@ -12,7 +12,16 @@ from bot.core import blocks
 from bot.core.access.audit import AuditFilter
 from bot.core.access.audit_words import ME, nearest_people, parse_audit, people_meant
 from bot.core.blocks.audit import PAGE_SIZE
-from bot.core.commands.targets import WORDS_COMPARED, Group, NotFound, nearest_types, resolve_group
+from bot.core.commands.targets import (
+    WORDS_COMPARED,
+    All,
+    Ambiguous,
+    NotFound,
+    OfType,
+    One,
+    nearest_types,
+    resolve_target,
+)
 from bot.core.models import Integration, Message, Person, SyncRun
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Request
@@ -137,11 +146,11 @@ class Records:
         """Find a bare name among integrations and types, then among people; two names may be one of each."""
         people, past = await self._audit.names()
         known = (*await self._knowledge.last_names(self._clock()), *past)
-        group = resolve_group(name, known)
+        group = _group(name, known)
         if isinstance(group, NotFound):
             known = (*await self._knowledge.names(), *past)
-            group = resolve_group(name, known)
-        if isinstance(group, Group):
+            group = _group(name, known)
+        if not isinstance(group, NotFound):
             return replace(asked, group=group)
         meant = () if asked.person_ids else people_meant(name, people)
         if len(meant) > 1:
@@ -168,6 +177,28 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True)
+class _Group:
+    """All integrations that a name means; ``type_`` is set when it is their type."""
+
+    integration_ids: tuple[str, ...]
+    type_: str = ""
+
+
+def _group(name: str, known: Sequence[Integration]) -> _Group | NotFound:
+    match resolve_target(name, known):
+        case OfType(type_=type_, integrations=integrations):
+            return _Group(tuple(one.id for one in integrations), type_)
+        case Ambiguous(matches=matches):
+            return _Group(tuple(one.id for one in matches))
+        case One(integration=one):
+            return _Group((one.id,))
+        case All():
+            return _Group(tuple(one.id for one in known))
+        case NotFound() as nothing:
+            return nothing
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """Which part of the past is asked for; ``group`` None and no ``person_ids`` mean all."""
 
@@ -175,7 +206,7 @@ class _Asked:
     until: datetime | None = None
     zone: str = ""
     person_ids: tuple[str, ...] = ()
-    group: Group | None = None
+    group: _Group | None = None
 
     def counts(self, run: SyncRun) -> bool:
         """Tell whether a run was asked for by these people within this time; its integration isn't looked at."""
@@ -184,13 +215,13 @@ class _Asked:
         return not ((self.since and run.requested_at < self.since) or (self.until and run.requested_at >= self.until))
 
 
-def _one_of_each(name: str, known: Sequence[Integration], people: Sequence[Person]) -> tuple[Group, Person] | None:
+def _one_of_each(name: str, known: Sequence[Integration], people: Sequence[Person]) -> tuple[_Group, Person] | None:
     """Split "stripe ana" into an integration and a person, whichever comes first."""
     words = name.split()[:WORDS_COMPARED]
     for place in range(1, len(words)):
         before, after = " ".join(words[:place]), " ".join(words[place:])
         for about, by in ((before, after), (after, before)):
-            group, meant = resolve_group(about, known), people_meant(by, people)
-            if isinstance(group, Group) and len(meant) == 1:
+            group, meant = _group(about, known), people_meant(by, people)
+            if not isinstance(group, NotFound) and len(meant) == 1:
                 return group, meant[0]
     return None

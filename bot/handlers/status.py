@@ -11,7 +11,7 @@ from bot.core.access.audit import Deed
 from bot.core.access.policy import Verb
 from bot.core.commands.filters import filter_integrations
 from bot.core.commands.presses import Action, Press
-from bot.core.commands.targets import Ambiguous, Found
+from bot.core.commands.targets import Ambiguous, One
 from bot.core.errors import FlokitError, FlokitMissing
 from bot.core.models import Integration
 from bot.core.panels import Panel, PanelKind, gone_stale, refreshed
@@ -66,7 +66,7 @@ class Looks:
             return
         known = await self._knowledge.look()
         match await self._permits.find(request, Verb.LOOK, Deed.LOOK, target, known.integrations):
-            case Found(integration=integration):
+            case One(integration=integration):
                 await self._show_detail(request, integration)
             case Ambiguous(matches=matches):
                 await self._answers.show(request, panel_of(PanelKind.CHOOSE_DETAIL, known, matches, query=target))

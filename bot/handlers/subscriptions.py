@@ -14,10 +14,18 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bot.core import blocks
-from bot.core.advice import KNOWN_TYPES, display_name
 from bot.core.commands.catalog import HelpCommand
 from bot.core.commands.presses import Action, Press
-from bot.core.commands.targets import Group, NotFound, nearest_types, resolve_group
+from bot.core.commands.targets import (
+    All,
+    Ambiguous,
+    NotFound,
+    OfType,
+    One,
+    nearest_types,
+    not_found,
+    resolve_target,
+)
 from bot.core.errors import SlackError
 from bot.core.incidents.incidents import Incident
 from bot.core.incidents.reactions import Snooze
@@ -26,7 +34,8 @@ from bot.core.requests import ChannelNews, Request
 from bot.core.sight import Sight
 from bot.core.subscriptions.digest_time import digest_wake_at
 from bot.core.subscriptions.form import LOOKED_BACK, would_have_told, write_metadata
-from bot.core.subscriptions.subscriptions import ALL, PauseReason, Subscription
+from bot.core.subscriptions.subscriptions import ALL, PauseReason, Subscription, type_of
+from bot.core.subscriptions.text import describe_target
 from bot.core.subscriptions.words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
 from bot.handlers.answers import Answers
 from bot.lookups.people import People
@@ -130,7 +139,7 @@ class Alerts:
             style=wish.style,
             mention=wish.mention,
         )
-        message = blocks.subscribed_message(subscription, self._named(target, sight.seen), command=self._command)
+        message = blocks.subscribed_message(subscription, describe_target(target, sight.seen), command=self._command)
         digest_at = digest_wake_at(digest, now) if digest else None
         await self._subscriptions.add(request, subscription, message, answer_address(request), digest_at, now)
         log.info("subscribed", subscription_id=subscription.id, channel_id=origin.channel_id, target=target)
@@ -159,7 +168,7 @@ class Alerts:
     async def _end(
         self, request: Request, meant: list[Subscription], known: Sequence[Integration], *, digest_only: bool
     ) -> None:
-        names = [self._named(one.target, known) for one in meant]
+        names = [describe_target(one.target, known) for one in meant]
         message = blocks.unsubscribed_message(request.origin.person, names, digest_only=digest_only)
         kept = [replace(one, digest=None) for one in meant if digest_only and one.news]
         # In the channel that it is about, wherever the button was: everybody there should know.
@@ -178,7 +187,7 @@ class Alerts:
         if not there:
             thing = "digest" if ending.digest_only else "subscription"
             return blocks.plain_message(f"This channel has no {thing} to remove.")
-        named = ", ".join(self._named(one.target, sight.seen) for one in there)
+        named = ", ".join(describe_target(one.target, sight.seen) for one in there)
         names = named if sight.is_whole else str(len(there))
         if not target:
             if len(there) == 1:
@@ -191,7 +200,7 @@ class Alerts:
             return list(there)
         meant = [one for one in there if one.target == target]
         return meant or blocks.plain_message(
-            f"This channel has no subscription to {self._named(target, sight.seen)}. It has: {names}."
+            f"This channel has no subscription to {describe_target(target, sight.seen)}. It has: {names}."
         )
 
     def _ended_target(self, text: str, there: Sequence[Subscription], sight: Sight) -> str | Message:
@@ -204,36 +213,24 @@ class Alerts:
     async def show(self, request: Request, known: Sequence[Integration]) -> None:
         """Show the subscriptions of the channel that a request came from."""
         there = await self._subscriptions.of_channel(request.origin.channel_id)
-        rows = [(one, self._named(one.target, known)) for one in there]
+        rows = [(one, describe_target(one.target, known)) for one in there]
         await self._answers.note(request, blocks.subscriptions_message(rows, self._clock(), command=self._command))
 
     def _target(self, text: str, sight: Sight) -> str | Message:
         """Find what a person means by a target: everything, a type, or one integration."""
-        if text == ALL:
-            return ALL
-        found = resolve_group(text, sight.usable)
-        match found:
-            case Group(type_=type_) if type_:
+        match resolve_target(text, sight.usable):
+            case All():
+                return ALL
+            case OfType(type_=type_):
                 return type_
-            case Group(integration_ids=(only,)):
-                return only
-        if isinstance(found, Group):
-            near = tuple(one for one in sight.seen if one.id in found.integration_ids)
-        else:
-            among_seen = resolve_group(text, sight.seen)
-            near = among_seen.nearest if isinstance(among_seen, NotFound) else ()
+            case One(integration=integration):
+                return integration.id
+            case Ambiguous(matches=matches):
+                near = tuple(one for one in matches if sight.sees(one))
+            case NotFound():
+                near = not_found(text, sight.seen).nearest
         types = () if near else nearest_types(text)
         return blocks.not_found_message(text, near, types, command=self._command, is_partial=not sight.is_whole)
-
-    def _named(self, target: str, known: Sequence[Integration]) -> str:
-        if target == ALL:
-            return "all integrations"
-        one = next((integration for integration in known if integration.id == target), None)
-        if one:
-            return f"{display_name(one.type)} ({one.id})"
-        if target in KNOWN_TYPES or any(integration.type == target for integration in known):
-            return f"every {display_name(target)} integration"
-        return target
 
     # What a rule of the policy may ask for
 
@@ -244,7 +241,7 @@ class Alerts:
         if isinstance(meant, Unclear) or not meant.target_text:
             return None
         target = self._target(meant.target_text, sight)
-        return _type_of(target, sight.usable) if isinstance(target, str) else None
+        return type_of(target, sight.usable) if isinstance(target, str) else None
 
     async def unknown_target(self, request: Request, words: str, sight: Sight, *, ending: bool = False) -> str:
         """Return what somebody typed as a target that can't be found; "" when it can, or nothing was understood."""
@@ -261,7 +258,7 @@ class Alerts:
     async def subscribed(self, subscription_id: str, known: Sequence[Integration]) -> tuple[str | None, str]:
         """Tell which type a subscription is for (None: several, or not one that is known), and for which channel."""
         subscription = await self._subscriptions.load(subscription_id)
-        return (_type_of(subscription.target, known), subscription.channel_id) if subscription else (None, "")
+        return (type_of(subscription.target, known), subscription.channel_id) if subscription else (None, "")
 
     async def channel_of_incident(self, alert_id: str) -> str:
         """Tell in which channel an incident's message is; "" when there is no such message."""
@@ -312,7 +309,7 @@ class Alerts:
         paused = await self._subscriptions.pause(
             channel_id,
             reason,
-            lambda one: blocks.paused_message(one, self._named(one.target, ()), command=self._command),
+            lambda one: blocks.paused_message(one, describe_target(one.target, ()), command=self._command),
             self._clock(),
         )
         if paused:
@@ -323,7 +320,7 @@ class Alerts:
         now = self._clock()
         resumed = await self._subscriptions.resume(
             channel_id,
-            lambda them: blocks.resumed_message([self._named(one.target, ()) for one in them]),
+            lambda them: blocks.resumed_message([describe_target(one.target, ()) for one in them]),
             lambda one: digest_wake_at(one.digest, now) if one.digest else None,
             now,
         )
@@ -355,8 +352,3 @@ class Alerts:
     async def end_snooze(self, claim: TimerClaim) -> None:
         """End a snooze whose time has come."""
         await self._incidents.end_snooze(claim, self._clock())
-
-
-def _type_of(target: str, known: Sequence[Integration]) -> str | None:
-    types = {*KNOWN_TYPES, *(one.type for one in known)}
-    return next((one.type for one in known if one.id == target), target if target in types else None)

@@ -13,7 +13,7 @@ from bot.core import blocks
 from bot.core.access.audit import Deed, of_refusal
 from bot.core.access.policy import Verb
 from bot.core.commands.presses import Action, Press, fits_in_a_button
-from bot.core.commands.targets import Ambiguous, Found
+from bot.core.commands.targets import Ambiguous, One
 from bot.core.models import Integration, Patience
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request
@@ -69,7 +69,7 @@ class Syncs:
             return
         known = await self._knowledge.look()
         match await self._permits.find(request, Verb.SYNC, Deed.SYNC, target, known.integrations):
-            case Found(integration=integration):
+            case One(integration=integration):
                 await self._start_typed(request, known, integration)
             case Ambiguous(matches=matches):
                 if permitted := await self._permits.ask(request, Verb.SYNC, Deed.SYNC, matches[0]):

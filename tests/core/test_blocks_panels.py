@@ -11,7 +11,7 @@ import pytest
 from bot.core.blocks import panel_message
 from bot.core.blocks.text import date
 from bot.core.commands.presses import Action, Press, parse_press
-from bot.core.commands.targets import resolve
+from bot.core.commands.targets import resolve_target
 from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
 from bot.core.panels import Panel, PanelKind, RowRun
 
@@ -188,7 +188,7 @@ def test_an_unusable_id_gets_no_button():
 
 def test_a_shown_ending_is_understood():
     """The ending that tells two integrations of a type apart is one that a command takes."""
-    assert resolve("…ios1", ALL) == resolve(IOS.id, ALL)
+    assert resolve_target("…ios1", ALL) == resolve_target(IOS.id, ALL)
 
 
 def test_older_knowledge_is_called_that():

@@ -33,9 +33,10 @@ from bot.core.commands.presses import (
     parse_press,
     press_value,
 )
-from bot.core.commands.targets import Ambiguous, Found, NotFound, resolve
+from bot.core.commands.targets import All, Ambiguous, NotFound, OfType, One, resolve_target
 from bot.core.commands.text import parse_command, parse_mention
 from bot.core.models import Integration
+from bot.core.sight import all_of
 
 NOW = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)
 FRESH = NOW - timedelta(hours=1)
@@ -276,42 +277,54 @@ def test_a_usable_id_can_always_be_sent(text):
 )
 def test_a_target_is_found(target, integration):
     """An id, a type or its name, and the unique ending of an id find their integration."""
-    assert resolve(target, ALL) == Found(integration)
+    assert all_of(ALL).find(target) == One(integration)
 
 
 def test_a_type_of_several_is_never_guessed():
     """A type that matches two integrations is ambiguous."""
-    assert resolve("AppsFlyer", ALL) == Ambiguous((IOS, ANDROID))
+    assert resolve_target("AppsFlyer", ALL) == OfType("appsflyer", (IOS, ANDROID))
+    assert all_of(ALL).find("AppsFlyer") == Ambiguous((IOS, ANDROID))
 
 
 def test_an_ending_of_several_is_never_guessed():
     """An ending that matches two integrations is ambiguous."""
     other = Integration("int_9x8ios1", "adjust")
-    assert resolve("ios1", (*ALL, other)) == Ambiguous((IOS, other))
+    assert resolve_target("ios1", (*ALL, other)) == Ambiguous((IOS, other))
 
 
 def test_an_exact_id_wins():
     """An exact id wins over a type and over the endings that are the same."""
     exact = Integration("stripe", "warehouse")
-    assert resolve("stripe", (STRIPE, exact)) == Found(exact)
+    assert resolve_target("stripe", (STRIPE, exact)) == One(exact)
 
 
 @pytest.mark.parametrize("target", ["h", "wh", "", "…", "nothing like it"])
 def test_what_is_too_short_or_unknown_is_not_found(target):
     """Less than three characters are no ending, and nothing is found by accident."""
-    assert isinstance(resolve(target, ALL), NotFound)
+    assert isinstance(resolve_target(target, ALL), NotFound)
+
+
+def test_a_documented_type_is_known_without_integrations():
+    """A type of which there are no integrations can be meant, but nothing can be done to it."""
+    assert resolve_target("RevenueCat", ALL) == OfType("revenuecat", ())
+    assert all_of(ALL).find("RevenueCat") == NotFound("RevenueCat", ())
+
+
+def test_everything_can_be_meant():
+    """The word "all" means all integrations."""
+    assert resolve_target("All", ALL) == All()
 
 
 def test_the_nearest_are_named():
     """A misspelt type names what comes nearest."""
-    assert resolve("strpe", ALL) == NotFound("strpe", (STRIPE,))
+    assert resolve_target("strpe", ALL) == NotFound("strpe", (STRIPE,))
 
 
 @given(st.text(), st.lists(st.builds(Integration, st.text(), st.text(), st.text()), max_size=5))
 def test_any_target_gets_an_answer(target, integrations):
     """Whatever the target and the integrations, the answer is one of three."""
-    answer = resolve(target, integrations)
-    assert isinstance(answer, Found | Ambiguous | NotFound)
+    answer = all_of(tuple(integrations)).find(target)
+    assert isinstance(answer, One | Ambiguous | NotFound)
     assert not isinstance(answer, Ambiguous) or len(answer.matches) > 1
 
 

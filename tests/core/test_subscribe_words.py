@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.models import Person
-from bot.core.subscriptions.digest_time import DAILY, WEEKDAYS, WEEKEND
+from bot.core.subscriptions.digest_time import DAILY, DAY_NAMES, WEEKDAYS, WEEKEND
 from bot.core.subscriptions.subscriptions import ALL, DigestTime, News, Style, Subscription
-from bot.core.subscriptions.text import as_command, describe_wish
+from bot.core.subscriptions.text import describe_wish
 from bot.core.subscriptions.words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
 
 FAILING, STALE, DISCONNECTED, RECOVERED = News
@@ -274,6 +274,20 @@ subscriptions = st.builds(
     st.sampled_from(Style),
     st.sampled_from(["", "here", "S123", "SABC"]),
 ).filter(lambda one: one.news or one.digest)
+
+
+def as_command(subscription: Subscription) -> str:
+    """Write what follows ``subscribe`` in a command that makes this subscription."""
+    target, digest, mention = subscription.target, subscription.digest, subscription.mention
+    reads_as_name = target[:1].isalpha() and parse_subscribe(target) == Wish(target)
+    parts = [", ".join(subscription.news) or "digest only", target if reads_as_name else f'"{target}"']
+    if digest:
+        days = ",".join(DAY_NAMES[day].lower() for day in sorted(digest.weekdays))
+        parts.append(f"digest {digest.at:%H:%M} {days} zone {digest.zone}")
+    parts.append(subscription.style)
+    if mention:
+        parts.append(f"mention {'@here' if mention == 'here' else f'<!subteam^{mention}>'}")
+    return " ".join(parts)
 
 
 @settings(deadline=None)

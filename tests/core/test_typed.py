@@ -24,9 +24,10 @@ from bot.core.commands.catalog import (
     WhyCommand,
 )
 from bot.core.commands.filters import filter_integrations
-from bot.core.commands.targets import resolve
+from bot.core.commands.targets import One, resolve_target
 from bot.core.commands.text import parse_command, parse_mention
 from bot.core.models import Integration
+from bot.core.sight import all_of
 from bot.core.subscriptions.words import parse_subscribe, parse_unsubscribe
 from bot.core.typed import TYPED_CHARS, clean, clean_lines, clip_typed, readings
 
@@ -251,14 +252,14 @@ def test_a_word_that_is_a_button_says_so():
 )
 def test_words_around_a_name_do_not_hide_it(target):
     """Articles and the like are left out where the name as typed finds nothing."""
-    assert resolve(target, (STRIPE,)).integration == STRIPE
+    assert all_of((STRIPE,)).find(target).integration == STRIPE
     assert filter_integrations(target, (STRIPE,), NOW) == (STRIPE,)
 
 
 def test_a_name_is_first_what_was_typed():
     """An integration whose own name begins with an article is found by it."""
     desk = Integration("int_1", "the_trade_desk")
-    assert resolve("the trade desk", (desk, Integration("int_2", "trade_desk"))).integration == desk
+    assert all_of((desk, Integration("int_2", "trade_desk"))).find("the trade desk") == One(desk)
 
 
 def test_another_name_of_the_command_is_left_out():
@@ -361,7 +362,7 @@ def readers():
         "unsubscribe": parse_unsubscribe,
         "audit": lambda text: parse_audit(text, NOW),
         "filter": lambda text: filter_integrations(clip_typed(text), known, NOW),
-        "resolve": lambda text: resolve(clip_typed(text), known),
+        "resolve": lambda text: resolve_target(clip_typed(text), known),
     }
 
 

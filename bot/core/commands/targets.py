@@ -10,97 +10,107 @@ from typing import Final, TypeAlias
 from bot.core.advice import KNOWN_TYPES, display_name
 from bot.core.commands.presses import ID_CHARS
 from bot.core.models import Integration
+from bot.core.subscriptions.subscriptions import ALL
 from bot.core.typed import name_key, readings
+
+NEAREST: Final = 3
+WORDS_COMPARED: Final = 5
+ENDING_CHARS: Final = 3
+"""The shortest ending of an ID that is taken for one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Exactly one integration is meant."""
+class All:
+    """All integrations are meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfType:
+    """A type is meant. There may be no integration of it: then it is a documented one."""
+
+    type_: str
+    integrations: tuple[Integration, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """Exactly one integration is meant, by its ID or the end of its ID."""
 
     integration: Integration
 
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Several integrations are meant equally: the person must choose."""
+    """Several integrations match equally well: the person must choose."""
 
     matches: tuple[Integration, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """No integration is meant; ``nearest`` are the ones with a similar name, at most `NEAREST`."""
+    """Nothing is called that; ``nearest`` are the integrations with a similar name, at most `NEAREST`."""
 
-    target: str
+    text: str
     nearest: tuple[Integration, ...]
 
 
-NEAREST: Final = 3
-WORDS_COMPARED: Final = 5
-ENDING_CHARS: Final = 3
-"""The shortest ending of an id that is taken for one."""
-
-Resolution: TypeAlias = Found | Ambiguous | NotFound
+Target: TypeAlias = All | OfType | One | Ambiguous | NotFound
 
 
-def resolve(target: str, integrations: Sequence[Integration]) -> Resolution:
-    """Find the one integration that a person means: by id, else by type or its name, else by the ending of an id.
+def resolve_target(text: str, known: Sequence[Integration], *, types: Iterable[str] = KNOWN_TYPES) -> Target:
+    """Find what a person means: everything, else by ID, else by type or its name, else by the end of an ID.
 
-    Customers have several integrations of one type (iOS and Android apps are separate), so a type is never guessed.
+    Customers have several integrations of one type (iOS and Android apps are separate), so it's the caller who decides
+    what a type means. ``types`` can be meant even if there's no integration of them.
     """
-    names = readings(target)
+    names = readings(text)
+    if names[0].casefold() == ALL:
+        return All()
     for wanted in names:
-        for matches in (
-            [one for one in integrations if one.id == wanted],
-            [one for one in integrations if one.id.casefold() == wanted.casefold()],
-            of_type(wanted, integrations),
-            _with_ending(wanted, integrations),
+        for same_id in (
+            [one for one in known if one.id == wanted],
+            [one for one in known if one.id.casefold() == wanted.casefold()],
         ):
-            if matches:
-                return Found(matches[0]) if len(matches) == 1 else Ambiguous(tuple(matches))
-    return NotFound(target, nearest_integrations(names[-1], integrations))
+            if same_id:
+                return _one_or_several(same_id)
+        if type_ := _type_called(wanted, (*types, *(one.type for one in known))):
+            return OfType(type_, tuple(of_type(wanted, known)))
+        if with_ending := _with_ending(wanted, known):
+            return _one_or_several(with_ending)
+    return not_found(text, known)
+
+
+def not_found(text: str, known: Sequence[Integration]) -> NotFound:
+    """Describe that nothing is called that, with what comes closest."""
+    return NotFound(text, nearest_integrations(readings(text)[-1], known))
+
+
+def _one_or_several(matches: Sequence[Integration]) -> One | Ambiguous:
+    return One(matches[0]) if len(matches) == 1 else Ambiguous(tuple(matches))
 
 
 KNOWN_TYPE_KEYS: Final = frozenset(name_key(name) for type_ in KNOWN_TYPES for name in (type_, display_name(type_)))
 
 
-def _type_keys(integration: Integration) -> tuple[str, str]:
-    return name_key(integration.type), name_key(display_name(integration.type))
+def _type_keys(type_: str) -> tuple[str, str]:
+    return name_key(type_), name_key(display_name(type_))
 
 
-def of_type(name: str, integrations: Iterable[Integration]) -> list[Integration]:
+def _type_called(name: str, types: Iterable[str]) -> str:
+    key = name_key(name)
+    return next((type_ for type_ in types if key and key in _type_keys(type_)), "")
+
+
+def of_type(name: str, known: Iterable[Integration]) -> list[Integration]:
     """Find the integrations of a type, by what people may call it."""
     key = name_key(name)
-    return [one for one in integrations if key and key in _type_keys(one)]
+    return [one for one in known if key and key in _type_keys(one.type)]
 
 
-def _with_ending(ending: str, integrations: Iterable[Integration]) -> list[Integration]:
+def _with_ending(ending: str, known: Iterable[Integration]) -> list[Integration]:
     if len(ending) < ENDING_CHARS:
         return []
-    return [one for one in integrations if one.id.casefold().endswith(ending.casefold())]
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """All integrations that a name means; ``type_`` is set when it is their type."""
-
-    integration_ids: tuple[str, ...] = ()
-    type_: str = ""
-
-
-def resolve_group(target: str, integrations: Sequence[Integration]) -> Group | NotFound:
-    """Find all integrations that a person means: those of a type, of which there may be none now, or else one."""
-    for key in map(name_key, readings(target)):
-        for type_ in dict.fromkeys((*KNOWN_TYPES, *(one.type for one in integrations))):
-            if key and key in (name_key(type_), name_key(display_name(type_))):
-                return Group(tuple(one.id for one in integrations if one.type == type_), type_)
-    match resolve(target, integrations):
-        case Found(integration=integration):
-            return Group((integration.id,))
-        case Ambiguous(matches=matches):
-            return Group(tuple(one.id for one in matches))
-        case NotFound() as not_found:
-            return not_found
+    return [one for one in known if one.id.casefold().endswith(ending.casefold())]
 
 
 def nearest_types(text: str) -> tuple[str, ...]:
@@ -114,7 +124,7 @@ def nearest_integrations(text: str, integrations: Iterable[Integration]) -> tupl
     """Find the integrations whose names resemble a text, or else one of its words; at most `NEAREST`."""
     by_key: dict[str, list[Integration]] = {}
     for one in integrations:
-        for key in {*_type_keys(one), name_key(one.id)}:
+        for key in {*_type_keys(one.type), name_key(one.id)}:
             by_key.setdefault(key[:ID_CHARS], []).append(one)
     for wanted in (text, *text.split()[:WORDS_COMPARED]):
         keys = difflib.get_close_matches(name_key(wanted)[:ID_CHARS], by_key, n=NEAREST)

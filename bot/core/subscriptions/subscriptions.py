@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from enum import StrEnum
 from typing import Final
 
-from bot.core.models import (
-    Integration,
-    Person,
-)
+from bot.core.advice import KNOWN_TYPES
+from bot.core.models import Integration, Person
 
 ALL: Final = "all"
 """The target that every integration matches."""
+
+HERE: Final = "here"
+"""The mention of everybody who is active in the channel."""
 
 
 class News(StrEnum):
@@ -75,3 +77,9 @@ class Subscription:
     def covers(self, integration: Integration) -> bool:
         """Tell whether it is about this integration."""
         return self.target in (ALL, integration.type, integration.id)
+
+
+def type_of(target: str, known: Sequence[Integration]) -> str | None:
+    """Return the type that a subscription is about; None: several, or one that isn't known."""
+    types = {*KNOWN_TYPES, *(one.type for one in known)}
+    return next((one.type for one in known if one.id == target), target if target in types else None)

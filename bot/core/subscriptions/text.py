@@ -1,12 +1,14 @@
-"""A subscription in words: for people, and as the command that makes the same one again."""
+"""A subscription in words."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from bot.core.subscriptions.digest_time import DAY_NAMES, describe
-from bot.core.subscriptions.subscriptions import DigestTime, News, PauseReason, Style, Subscription
-from bot.core.subscriptions.words import HERE, Wish, parse_subscribe
+from bot.core.advice import display_name
+from bot.core.models import Integration
+from bot.core.subscriptions.digest_time import describe
+from bot.core.subscriptions.subscriptions import ALL, HERE, News, PauseReason, Style, Subscription, type_of
 
 PAUSED: Final = {
     PauseReason.ARCHIVED: "the channel is archived",
@@ -28,18 +30,6 @@ def describe_wish(subscription: Subscription) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def as_command(subscription: Subscription) -> str:
-    """Write what follows ``subscribe`` in the command that makes this subscription."""
-    parts = (
-        _news(subscription.news) or "digest only",
-        _target(subscription.target),
-        _digest(subscription.digest) if subscription.digest else "",
-        subscription.style,
-        f"mention {_mention(subscription.mention)}" if subscription.mention else "",
-    )
-    return " ".join(part for part in parts if part)
-
-
 def _news(news: frozenset[News]) -> str:
     return ", ".join(one for one in News if one in news)
 
@@ -50,16 +40,10 @@ def _mentions(mention: str) -> str:
     return "mentions @here" if mention == HERE else "mentions a user group"
 
 
-def _mention(mention: str) -> str:
-    return "@here" if mention == HERE else f"<!subteam^{mention}>"
-
-
-def _target(target: str) -> str:
-    """Write a target so that it is read as one: in quotes where it would mean something else."""
-    reads_as_name = target[:1].isalpha() and parse_subscribe(target) == Wish(target)
-    return target if reads_as_name else f'"{target}"'
-
-
-def _digest(digest: DigestTime) -> str:
-    days = ",".join(DAY_NAMES[day].lower() for day in sorted(digest.weekdays))
-    return f"digest {digest.at:%H:%M} {days} zone {digest.zone}"
+def describe_target(target: str, known: Sequence[Integration]) -> str:
+    """Say in plain words which integrations a subscription is about."""
+    if target == ALL:
+        return "all integrations"
+    if one := next((integration for integration in known if integration.id == target), None):
+        return f"{display_name(one.type)} ({one.id})"
+    return target if type_of(target, known) is None else f"every {display_name(target)} integration"

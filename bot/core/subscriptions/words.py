@@ -15,7 +15,7 @@ from typing import Final
 
 from bot.core.advice import KNOWN_TYPES, display_name
 from bot.core.subscriptions.digest_time import WEEKDAYS
-from bot.core.subscriptions.subscriptions import ALL, DigestTime, News, Style
+from bot.core.subscriptions.subscriptions import ALL, HERE, DigestTime, News, Style
 from bot.core.subscriptions.time_words import DAY_WORDS, read_days, read_time
 from bot.core.subscriptions.zones import parse_zone, zones_called
 from bot.core.typed import WRAPPING, plain
@@ -27,9 +27,6 @@ SHOWN_CHARS: Final = 60
 
 DEFAULT_AT: Final = time(9)
 DEFAULT_DAYS: Final = WEEKDAYS
-
-HERE: Final = "here"
-"""The mention of everybody who is active in the channel."""
 
 
 @dataclass(frozen=True, slots=True)
