@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 from slack_bolt.async_app import AsyncApp
@@ -19,7 +19,7 @@ from bot.handlers.doctor import Live
 from bot.observability.pulse import feel_pulse
 from bot.observability.telemetry import Tracer
 from bot.ops.connections import raise_descriptor_limit
-from bot.ops.health import Health
+from bot.ops.health import Health, Running
 from bot.ops.metrics import Metrics, Scraper, SocketState
 from bot.ops.web import SLACK_PATH, WebServer
 from bot.settings.network import DIRECT, Network
@@ -37,7 +37,6 @@ from bot.store.retention import Retention
 from bot.store.store import Store
 from bot.store.timers import Timers
 from bot.workers.housekeeper import Housekeeper
-from bot.workers.worker import Worker
 from bot.workspace import Workspace, build_workspace
 
 log = structlog.get_logger(__name__)
@@ -219,22 +218,27 @@ class Bot:
             await self._release()
 
     async def _work_in(self, workspace: Workspace, identity: Identity) -> None:
-        self._health.sender = workspace.sender
-        self._health.workers = workspace.workers
-        self._web.on_hint = workspace.watcher.hint
+        running = Running(
+            workspace.bolt,
+            workspace.sender,
+            workspace.workers,
+            on_hint=workspace.watcher.hint,
+            socket=self._make_socket(workspace.bolt),
+        )
+        self._health.running = running
         async with asyncio.TaskGroup() as group:  # a loop that dies ends the process: it never goes quiet
             for worker in workspace.workers:
                 group.create_task(worker.run())
             background = [group.create_task(self._make_housekeeper().run())]
             background.append(group.create_task(workspace.watcher.run()))
             background.append(group.create_task(feel_pulse(self._telemetry)))
-            if way_in := self._open_way_in(group, workspace.bolt):
-                background.append(way_in)
+            if running.socket:
+                background.append(group.create_task(running.socket.keep_open()))
             log.info("started", team_id=identity.team_id, team=identity.team, mode=self._settings.mode)
             await self._stop.wait()
             for task in background:
                 task.cancel()
-            await self._hand_over(workspace.workers)
+            await self._hand_over(running)
 
     def _make_scraper(self) -> Scraper:
         return Scraper(
@@ -259,29 +263,24 @@ class Bot:
             connections=lambda: self._health.socket.connections if self._health.socket else None,
         )
 
-    def _open_way_in(self, group: asyncio.TaskGroup, bolt: AsyncApp) -> asyncio.Task[None] | None:
-        """Let Slack reach us: through a socket that is kept open, or through the HTTP route."""
+    def _make_socket(self, bolt: AsyncApp) -> SlackSocket | None:
+        """Make the Socket Mode connection; None in HTTP mode, where Slack calls the web server instead."""
         app_token = self._settings.slack_app_token
         if app_token is None:
-            self._web.bolt = bolt
             return None
-        self._health.socket = SlackSocket(
+        return SlackSocket(
             bolt,
             lambda: self._slack.fetch_socket_url(app_token.get_secret_value()),
             network=self._settings.network,
         )
-        return group.create_task(self._health.socket.keep_open())
 
-    async def _hand_over(self, workers: Sequence[Worker[Any]]) -> None:
-        """Take nothing new, and finish what is in hand."""
+    async def _hand_over(self, running: Running) -> None:
+        """Accept no new requests and claim no new work; the workers finish the work they hold."""
         log.info("stopping")
-        self._health.sender = None
-        self._health.workers = ()
-        self._web.bolt = None
-        self._web.on_hint = None
-        if self._health.socket:
-            await self._health.socket.close()
-        for worker in workers:
+        self._health.running = None
+        if running.socket:
+            await running.socket.close()
+        for worker in running.workers:
             worker.stop()
 
     async def _release(self) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
+
+from slack_bolt.async_app import AsyncApp
 
 from bot.core.errors import StoreUnavailable
 from bot.slack.socket import SlackSocket
@@ -21,21 +23,35 @@ ANSWER_WITHIN_S: Final = 3.0
 """How long a probe waits for the database; Kubernetes is told to wait for four."""
 
 
-@dataclass
-class Health:
-    """Gathers what health depends on; parts are filled in as the bot starts, and taken out as it stops."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The parts that serve Slack, from the sign-in until the stop."""
 
-    database: Database
-    sender: Sender | None = None
-    """None until Slack has told us who we are."""
+    bolt: AsyncApp
+    sender: Sender
+    workers: Sequence[Worker[Any]] = ()
+    on_hint: Callable[[], None] = lambda: None
+    """Called for a new webhook. It must return at once."""
     socket: SlackSocket | None = None
     """None in HTTP mode."""
-    workers: Sequence[Worker[Any]] = field(default=())
-    """Those that must turn."""
+
+
+@dataclass
+class Health:
+    """Reports whether the bot is alive and ready."""
+
+    database: Database
+    running: Running | None = None
+    """None before Slack has accepted the token, and once the bot stops."""
+
+    @property
+    def socket(self) -> SlackSocket | None:
+        """The Socket Mode connection; None in HTTP mode, and while nothing is running."""
+        return self.running.socket if self.running else None
 
     def stuck(self) -> dict[str, str]:
         """Name the workers that stopped turning, with the reason; a stuck event loop cannot answer at all."""
-        still = {worker.name: worker.still_for_s for worker in self.workers}
+        still = {worker.name: worker.still_for_s for worker in (self.running.workers if self.running else ())}
         return {name: f"hasn't run for {s:.0f} s" for name, s in still.items() if s > STUCK_AFTER_S}
 
     async def problems(self) -> dict[str, str]:
@@ -65,8 +81,8 @@ class Health:
         return {"database": saving, "migrations": f"the tables are at {found}, this version needs {schema.HEAD}"}
 
     async def _slack(self) -> str:
-        if self.sender is None:
+        if self.running is None:
             return "not connected yet"
-        if self.sender.auth_lost:
-            return f"Slack refuses our token: {self.sender.auth_lost}"
+        if self.running.sender.auth_lost:
+            return f"Slack refuses our token: {self.running.sender.auth_lost}"
         return await self.socket.problem() if self.socket else ""

@@ -57,7 +57,7 @@ WEBHOOK_KEYED_PATH: Final = "/webhooks/flokit/{secret}"
 
 
 class WebServer:
-    """Serves the routes on one address; Slack's requests wait for ``bolt`` to be set, webhooks for ``on_hint``."""
+    """Serves the routes on one address; those of Slack and FloKit are refused while nothing is running."""
 
     def __init__(
         self,
@@ -81,9 +81,6 @@ class WebServer:
         self._port = port
         self._slack_body_within_s = slack_body_within_s
         self._webhook_body_within_s = webhook_body_within_s
-        self.bolt: AsyncApp | None = None
-        self.on_hint: Callable[[], None] | None = None
-        """What a new webhook calls. It must return at once."""
         app = web.Application(middlewares=[self._note_request, _answer_refusals_alike])
         app.on_response_prepare.append(_say_little)
         app.router.add_get("/livez", self._livez)
@@ -160,7 +157,8 @@ class WebServer:
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _slack_request(self, request: web.Request) -> web.Response:
-        if self.bolt is None:
+        running = self._health.running
+        if running is None:
             return _refusal("starting", HTTPStatus.SERVICE_UNAVAILABLE)
         began_at = time.monotonic()
         try:
@@ -168,7 +166,7 @@ class WebServer:
             body = await self._bodies.read(request, most=MAX_BODY_BYTES, within_s=self._slack_body_within_s)
             self._slack.check(claim, body)
             with self._keeping(request):
-                return await _deliver(self.bolt, request.headers, body)
+                return await _deliver(running.bolt, request.headers, body)
         except (BodyRefused, SlackRequestRefused) as refused:
             self._telemetry.answered_slack("other", "refused", time.monotonic() - began_at)
             self._episodes.note("slack_request_refused", reason=str(refused))
@@ -186,10 +184,11 @@ class WebServer:
             self._telemetry.webhook("refused")
             self._episodes.note("webhook_refused", reason=str(refused))
             return _refusal(str(refused), refused.http_status)
-        if self.on_hint is None:  # whoever sent it delivers it again
+        running = self._health.running
+        if running is None:  # whoever sent it delivers it again
             self._telemetry.webhook("starting")
             return web.json_response({"error": "starting"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
-        if not self._webhooks.take(hint, self.on_hint):
+        if not self._webhooks.take(hint, running.on_hint):
             self._telemetry.webhook("duplicate")
             return web.json_response({"status": "duplicate"})
         self._telemetry.webhook("accepted")

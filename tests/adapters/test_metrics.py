@@ -18,7 +18,7 @@ from bot.listeners.observed import ObservedApp
 from bot.listeners.payloads import kind_of
 from bot.observability.pulse import feel_pulse
 from bot.observability.telemetry import Telemetry
-from bot.ops.health import STUCK_AFTER_S, Health
+from bot.ops.health import STUCK_AFTER_S, Health, Running
 from bot.ops.metrics import Metrics, Scraper
 from bot.ops.web import WebServer
 from bot.slack.client import SlackClient
@@ -299,17 +299,22 @@ class Still:
         self.name, self.still_for_s = "follower", still_for_s
 
 
+def working(workers):
+    """The parts of a bot at work."""
+    return Running(bolt=None, sender=None, workers=workers)
+
+
 @pytest.mark.parametrize(("still_for_s", "is_stuck"), [(2.0, False), (STUCK_AFTER_S + 1, True)])
 def test_a_worker_that_stopped_turning_is_stuck(still_for_s, is_stuck, tmp_path):
     """A worker that has not turned for a minute is named, with how long."""
-    health = Health(Database(f"sqlite+aiosqlite:///{tmp_path}/x.db"), workers=[Still(still_for_s)])
+    health = Health(Database(f"sqlite+aiosqlite:///{tmp_path}/x.db"), working([Still(still_for_s)]))
     assert health.stuck() == ({"follower": "hasn't run for 61 s"} if is_stuck else {})
 
 
 @pytest.mark.parametrize(("still_for_s", "status"), [(2.0, 200), (STUCK_AFTER_S + 1, 503)])
 async def test_the_probe_fails_when_a_worker_is_stuck(still_for_s, status, tmp_path):
     """/livez answers 503, and names the worker."""
-    health = Health(Database(f"sqlite+aiosqlite:///{tmp_path}/x.db"), workers=[Still(still_for_s)])
+    health = Health(Database(f"sqlite+aiosqlite:///{tmp_path}/x.db"), working([Still(still_for_s)]))
     server = WebServer(health, host="127.0.0.1", port=0, scraper=scraper(Metrics()))
     port = await server.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:

@@ -16,6 +16,7 @@ from slack_bolt.authorization import AuthorizeResult
 
 from bot.flokit.webhooks import WebhookReceiver, WebhookRules
 from bot.ops.bodies import Bodies
+from bot.ops.health import Running
 from bot.ops.web import MAX_BODY_BYTES, SLACK_PATH, WebServer
 from bot.slack.http import SlackVerifier
 
@@ -24,6 +25,8 @@ SIGNING_SECRET = "a-signing-secret"
 
 class NoHealth:
     """A bot that is ready."""
+
+    running = None
 
     def stuck(self):
         """Name nothing."""
@@ -58,8 +61,9 @@ def bolt(commands):
 @asynccontextmanager
 async def serving(*, health=None, **changes):
     """Serve all routes on a free port of this machine."""
+    health = health or NoHealth()
     web = WebServer(
-        health or NoHealth(),
+        health,
         host="127.0.0.1",
         port=0,
         slack=SlackVerifier(SIGNING_SECRET),
@@ -67,12 +71,11 @@ async def serving(*, health=None, **changes):
         **changes,
     )
     commands = []
-    web.bolt = bolt(commands)
-    web.on_hint = lambda: None
+    health.running = Running(bolt(commands), sender=None)
     port = await web.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
-            http.web = web
+            http.web, http.health = web, health
             yield http, port, commands
     finally:
         await web.stop()
@@ -281,7 +284,7 @@ class StumblingBolt:
 async def test_a_signed_request_of_another_shape_is_refused():
     """What Bolt's own matchers stumble over is refused, and is no failure of the server."""
     async with serving() as (http, _port, _commands):
-        http.web.bolt = StumblingBolt()
+        http.health.running = Running(StumblingBolt(), sender=None)
         answer = await http.post(SLACK_PATH, content=b"x=1", headers=signed(b"x=1"))
     assert answer.status_code == 400
     assert answer.json() == {"error": "The payload isn't of a shape that Slack sends (KeyError)."}

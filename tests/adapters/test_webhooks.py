@@ -30,6 +30,7 @@ from bot.flokit.webhooks import (
     make_receiver,
     parse_delivery,
 )
+from bot.ops.health import Running
 from bot.ops.web import MAX_WEBHOOK_BYTES, WEBHOOK_PATH, WebServer
 from bot.settings.settings import Settings
 
@@ -480,14 +481,17 @@ def test_the_rules_hide_the_secret():
 
 
 class NoHealth:
-    """Stands where the bot's health is asked for: nobody does here."""
+    """A bot whose health nobody asks for."""
+
+    def __init__(self, bell):
+        self.running = Running(bolt=None, sender=None, on_hint=bell)
 
 
 class Sender:
     """Delivers to the server, as httpx does it or byte by byte."""
 
-    def __init__(self, web, port, http):
-        self.web = web
+    def __init__(self, health, port, http):
+        self.health = health
         self._port = port
         self._http = http
         self.url = f"http://127.0.0.1:{port}{WEBHOOK_PATH}"
@@ -520,12 +524,12 @@ async def answered(reader):
 @asynccontextmanager
 async def serving(receiver, bell, **changes):
     """Serve the webhooks on a free port of this machine."""
-    web = WebServer(NoHealth(), host="127.0.0.1", port=0, webhooks=receiver, **changes)
-    web.on_hint = bell
+    health = NoHealth(bell)
+    web = WebServer(health, host="127.0.0.1", port=0, webhooks=receiver, **changes)
     port = await web.start()
     try:
         async with httpx.AsyncClient() as http:
-            yield Sender(web, port, http)
+            yield Sender(health, port, http)
     finally:
         await web.stop()
 
@@ -569,11 +573,11 @@ async def test_without_a_receiver_there_is_no_route(bell):
 async def test_until_the_bot_has_started_a_delivery_comes_again(receiver, bell):
     """While nobody could look, a delivery is answered with 503 and is not remembered; a wrong one is refused."""
     async with serving(receiver, bell) as sender:
-        sender.web.on_hint = None
+        running, sender.health.running = sender.health.running, None
         early = await sender.post()
         assert (early.status_code, early.json()) == (503, {"error": "starting"})
         assert (await sender.post(headers={})).status_code == 401
-        sender.web.on_hint = bell
+        sender.health.running = running
         assert (await sender.post()).status_code == 202
 
 
