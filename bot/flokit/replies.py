@@ -22,6 +22,8 @@ from bot.core.models import UNKNOWN, Integration, Status, SyncStats, TriggerAcce
 from bot.flokit.times import parse_at, read_time
 
 DEFAULT_RETRY_AFTER_S = 10.0
+MIN_RETRY_AFTER_S = 1.0
+"""The shortest pause: with "0.001" as its word, FloKit would be asked again immediately."""
 MAX_RETRY_AFTER_S = 300.0
 """The longest pause that is honored: FloKit may be back long before what it asked for is over."""
 _LONGEST_NAMED_S = 366 * 86_400.0
@@ -52,6 +54,8 @@ _SECONDS = re.compile(r"\+?[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]+)?|\+?inf(?:inity)
 
 _STATUSES = frozenset(status.value for status in Status)
 _KEY_REFUSED = frozenset({401, 403})
+_REDIRECTS = frozenset({301, 302, 307, 308})
+"""The request wasn't processed: it belongs to another address. (303 isn't here: it's the answer to one that was.)"""
 _SAYS_NOTHING = frozenset({408, 425})
 """4xx in number, yet no refusal: the server gave up waiting, or does not want the request this early."""
 
@@ -62,18 +66,25 @@ def read_reply(reply: Reply) -> dict[str, Any]:
     Raises:
         FlokitError: the one that the reply means.
     """
-    value = read_acceptance(reply)
+    value = _read(reply)
     if not isinstance(value, dict):
         raise FlokitBadReply("FloKit sent a reply that can't be read.")
     return value
 
 
 def read_acceptance(reply: Reply) -> object:
-    """Return what a reply carries, None when it can't be read: for a POST, any 2xx says that it was accepted.
+    """Return what the reply to a POST carries, None if it can't be read: any 2xx says that the POST was accepted.
 
     Raises:
-        FlokitError: the one that the reply means.
+        FlokitRefused: FloKit refused it, or a redirect was the answer: nothing was started, and no retry helps.
+        FlokitError: another one that the reply means.
     """
+    if reply.http_status in _REDIRECTS:
+        raise FlokitRefused(_redirected(reply), http_status=reply.http_status)
+    return _read(reply)
+
+
+def _read(reply: Reply) -> object:
     status = reply.http_status
     if 200 <= status < 300:
         return _decode_json(reply.body)
@@ -88,6 +99,8 @@ def read_acceptance(reply: Reply) -> object:
         )
     if 400 <= status < 500 and status not in _SAYS_NOTHING:
         raise FlokitRefused(f"FloKit refused the request ({status}).", _said(reply), http_status=status)
+    if status in _REDIRECTS:
+        raise FlokitBadReply(_redirected(reply))
     if "Retry-After" not in reply.headers:
         raise FlokitBadReply(f"FloKit answered with HTTP {status}.", _said(reply))
     asked_s = _parse_retry_after(reply)
@@ -96,6 +109,11 @@ def read_acceptance(reply: Reply) -> object:
         _said(reply),
         retry_after_s=min(asked_s, MAX_RETRY_AFTER_S),
     )
+
+
+def _redirected(reply: Reply) -> str:
+    status = reply.http_status
+    return f"FloKit's address answered with a redirect ({status}), which I don't follow; check FLOKIT_API_URL."
 
 
 def _pause_words(asked_s: float) -> str:
@@ -134,7 +152,7 @@ def _parse_retry_after(reply: Reply, *, default: float = DEFAULT_RETRY_AFTER_S) 
         seconds = (until - (reply.vendor_at or _now())).total_seconds()
     else:
         seconds = float(text) if _SECONDS.fullmatch(text) else -1.0
-    return seconds if seconds >= 0 else default
+    return max(seconds, MIN_RETRY_AFTER_S) if seconds >= 0 else default
 
 
 def _parse_http_date(text: str) -> datetime | None:

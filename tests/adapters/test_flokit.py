@@ -287,6 +287,7 @@ async def test_detail_of_another_integration() -> None:
     [
         (100, FlokitBadReply),
         (302, FlokitBadReply),
+        (303, FlokitBadReply),
         (400, FlokitRefused),
         (401, FlokitDenied),
         (403, FlokitDenied),
@@ -322,7 +323,8 @@ def test_success_without_an_object(body: bytes) -> None:
     ("retry_after", "seconds"),
     [
         ("2", 2.0),
-        ("0", 0.0),
+        ("0", 1.0),
+        ("0.001", 1.0),
         ("1.5", 1.5),
         ("Fri, 15 Mar 2024 13:05:37 GMT", 30.0),
         ("99999", 300.0),
@@ -344,7 +346,7 @@ def test_success_without_an_object(body: bytes) -> None:
     ],
 )
 def test_retry_after(retry_after: str, seconds: float) -> None:
-    """Retry-After is seconds or a date on the vendor's clock, at most 300 s, and 10 s when it makes no sense."""
+    """Retry-After is seconds or a date on the vendor's clock, 1 to 300 s, and 10 s when it makes no sense."""
     with pytest.raises(FlokitRateLimited) as caught:
         read_reply(Reply(429, httpx.Headers({**DATE, "Retry-After": retry_after}), b""))
 
@@ -448,7 +450,7 @@ async def test_redirect_is_not_followed(status: int, location: str) -> None:
     """The key is not carried to where a redirect points, by a look as little as by a sync."""
     vendor = ScriptedVendor(httpx.Response(status, headers={"Location": location}))
     async with client_of(vendor) as client:
-        with pytest.raises(FlokitBadReply):
+        with pytest.raises((FlokitBadReply, FlokitRefused)):
             await client.trigger_sync("int_a", idempotency_key="run-1")
         with pytest.raises(FlokitBadReply):
             await client.fetch_integration("int_a", patience_s=0)
@@ -515,7 +517,19 @@ async def test_a_2xx_whose_body_never_ends_accepts_a_sync() -> None:
         assert (await client.trigger_sync("int_a", idempotency_key="run-1")).sync_id is None
 
 
-@pytest.mark.parametrize("status", [100, 301, 304, 500])
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirected_sync_was_not_started(status: int) -> None:
+    """A redirect says that the POST belongs to another address: nothing began, and the answer names the setting."""
+    vendor = ScriptedVendor(httpx.Response(status, headers={"Location": "/login"}))
+    async with client_of(vendor) as client:
+        with pytest.raises(FlokitRefused, match="FLOKIT_API_URL") as caught:
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+    assert caught.value.http_status == status
+    assert caught.value.vendor_words == ""
+    assert len(vendor.asked) == 1
+
+
+@pytest.mark.parametrize("status", [100, 303, 304, 500])
 async def test_other_statuses_accept_nothing(status: int) -> None:
     """What is no 2xx and no refusal leaves open whether a sync began."""
     async with client_of(ScriptedVendor(httpx.Response(status))) as client:
