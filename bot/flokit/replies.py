@@ -1,6 +1,6 @@
 """FloKit's replies as values, tolerantly: the vendor's v1 API is a preview.
 
-``read_reply`` is the only place that knows status codes; the ``parse_*`` functions turn JSON into core.models.
+``read_reply`` is the only place that knows status codes; the ``parse_*`` functions return values of core.models.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -60,31 +59,12 @@ _SAYS_NOTHING = frozenset({408, 425})
 """4xx in number, yet no refusal: the server gave up waiting, or does not want the request this early."""
 
 
-def read_reply(reply: Reply) -> dict[str, Any]:
-    """Return the JSON object that a reply carries.
+def read_reply(reply: Reply) -> object:
+    """Return the JSON value that a 2xx reply carries; None if it can't be read.
 
     Raises:
-        FlokitError: the one that the reply means.
+        FlokitError: the one that the status means.
     """
-    value = _read(reply)
-    if not isinstance(value, dict):
-        raise FlokitBadReply("FloKit sent a reply that can't be read.")
-    return value
-
-
-def read_acceptance(reply: Reply) -> object:
-    """Return what the reply to a POST carries, None if it can't be read: any 2xx says that the POST was accepted.
-
-    Raises:
-        FlokitRefused: FloKit refused it, or a redirect was the answer: nothing was started, and no retry helps.
-        FlokitError: another one that the reply means.
-    """
-    if reply.http_status in _REDIRECTS:
-        raise FlokitRefused(_redirected(reply), http_status=reply.http_status)
-    return _read(reply)
-
-
-def _read(reply: Reply) -> object:
     status = reply.http_status
     if 200 <= status < 300:
         return _decode_json(reply.body)
@@ -93,7 +73,7 @@ def _read(reply: Reply) -> object:
     if status == 404:
         raise FlokitMissing("FloKit has no such integration.")
     if status == 429:
-        asked_s = _parse_retry_after(reply, default=DEFAULT_RETRY_AFTER_S)
+        asked_s = _parse_retry_after(reply)
         raise FlokitRateLimited(
             f"FloKit got too many requests{_pause_words(asked_s)}.", retry_after_s=min(asked_s, MAX_RETRY_AFTER_S)
         )
@@ -144,7 +124,7 @@ def _said(reply: Reply) -> str:
     return " ".join((message or "").split())
 
 
-def _parse_retry_after(reply: Reply, *, default: float = DEFAULT_RETRY_AFTER_S) -> float:
+def _parse_retry_after(reply: Reply) -> float:
     """Read ``Retry-After``, which is seconds or a date on the vendor's clock (RFC 9110, section 10.2.3)."""
     text = reply.headers.get("Retry-After", "").strip()
     until = _parse_http_date(text)
@@ -152,7 +132,7 @@ def _parse_retry_after(reply: Reply, *, default: float = DEFAULT_RETRY_AFTER_S) 
         seconds = (until - (reply.vendor_at or _now())).total_seconds()
     else:
         seconds = float(text) if _SECONDS.fullmatch(text) else -1.0
-    return max(seconds, MIN_RETRY_AFTER_S) if seconds >= 0 else default
+    return max(seconds, MIN_RETRY_AFTER_S) if seconds >= 0 else DEFAULT_RETRY_AFTER_S
 
 
 def _parse_http_date(text: str) -> datetime | None:
@@ -188,13 +168,14 @@ class Detail:
     as_of: datetime = field(default_factory=_now, compare=False)
 
 
-def parse_listing(body: Mapping[str, Any], vendor_at: datetime | None) -> Listing:
-    """Parse the reply of ``GET /v1/integrations``; entries without a usable id are dropped.
+def parse_listing(reply: Reply) -> Listing:
+    """Parse the reply of ``GET /v1/integrations``; entries without a usable ID are dropped.
 
     Raises:
         FlokitBadReply: there is no list, or nothing in it can be used: "none" would be a lie.
+        FlokitError: another one that the status means.
     """
-    entries = body.get("integrations")
+    entries = _object(reply).get("integrations")
     if not isinstance(entries, list):
         raise FlokitBadReply("FloKit sent a reply without a list of integrations.")
     by_id: dict[str, Integration] = {}
@@ -203,25 +184,41 @@ def parse_listing(body: Mapping[str, Any], vendor_at: datetime | None) -> Listin
             by_id.setdefault(integration.id, integration)
     if entries and not by_id:
         raise FlokitBadReply("FloKit sent a list of integrations that can't be read.")
-    return Listing(tuple(by_id.values()), vendor_at)
+    return Listing(tuple(by_id.values()), reply.vendor_at)
 
 
-def parse_detail(body: Mapping[str, Any], vendor_at: datetime | None, *, integration_id: str) -> Detail:
+def parse_detail(reply: Reply, *, integration_id: str) -> Detail:
     """Parse the reply of ``GET /v1/integrations/{id}``.
 
     Raises:
-        FlokitBadReply: it does not describe the integration that was asked for.
+        FlokitBadReply: it doesn't describe the integration that was asked for.
+        FlokitError: another one that the status means.
     """
-    integration = parse_integration(body.get("integration"))
+    integration = parse_integration(_object(reply).get("integration"))
     if integration is None or integration.id != integration_id:
         raise FlokitBadReply("FloKit sent a reply that doesn't describe this integration.")
-    return Detail(integration, vendor_at)
+    return Detail(integration, reply.vendor_at)
 
 
-def parse_accepted(body: object, vendor_at: datetime | None) -> TriggerAccepted:
-    """Parse the reply of ``POST /v1/integrations/{id}/sync``: whatever it says, the sync was accepted."""
+def parse_accepted(reply: Reply) -> TriggerAccepted:
+    """Parse the reply of ``POST /v1/integrations/{id}/sync``: any 2xx accepts the sync, whatever the body says.
+
+    Raises:
+        FlokitRefused: FloKit refused it, or the answer was a redirect: nothing was started, and no retry helps.
+        FlokitError: another one that the status means.
+    """
+    if reply.http_status in _REDIRECTS:
+        raise FlokitRefused(_redirected(reply), http_status=reply.http_status)
+    body = read_reply(reply)
     sync_id = body.get("sync_id") if isinstance(body, dict) else None
-    return TriggerAccepted(sync_id if is_vendor_id(sync_id) else None, vendor_at)
+    return TriggerAccepted(sync_id if is_vendor_id(sync_id) else None, reply.vendor_at)
+
+
+def _object(reply: Reply) -> dict[str, Any]:
+    value = read_reply(reply)
+    if not isinstance(value, dict):
+        raise FlokitBadReply("FloKit sent a reply that can't be read.")
+    return value
 
 
 def parse_integration(entry: object) -> Integration | None:

@@ -251,16 +251,21 @@ def test_event_counts(number: object, expected: int | None) -> None:
     assert integration.stats == SyncStats(events_total=expected)
 
 
+def ok(body: dict[str, object]) -> Reply:
+    """Reply with a JSON body."""
+    return Reply(200, httpx.Headers(), json.dumps(body).encode())
+
+
 def test_duplicate_ids() -> None:
     """Of two integrations with the same id the first one stands."""
-    listing = parse_listing({"integrations": [{"id": "a", "type": "x"}, {"id": "a", "type": "y"}]}, None)
+    listing = parse_listing(ok({"integrations": [{"id": "a", "type": "x"}, {"id": "a", "type": "y"}]}))
 
     assert listing.integrations == (Integration("a", "x"),)
 
 
 def test_empty_list() -> None:
     """An empty list is a workspace without integrations."""
-    assert parse_listing({"integrations": []}, None) == Listing(())
+    assert parse_listing(ok({"integrations": []})) == Listing(())
 
 
 @pytest.mark.parametrize(
@@ -269,7 +274,7 @@ def test_empty_list() -> None:
 def test_lists_that_are_none(body: dict[str, object]) -> None:
     """A reply in which no integration can be read is a bad reply, not an empty workspace."""
     with pytest.raises(FlokitBadReply):
-        parse_listing(body, None)
+        parse_listing(ok(body))
 
 
 async def test_detail_of_another_integration() -> None:
@@ -316,7 +321,7 @@ def test_each_status_means_one_error(status: int, error: type[FlokitError]) -> N
 def test_success_without_an_object(body: bytes) -> None:
     """A 2xx whose body is no JSON object is a bad reply."""
     with pytest.raises(FlokitBadReply):
-        read_reply(Reply(200, httpx.Headers(), body))
+        parse_listing(Reply(200, httpx.Headers(), body))
 
 
 @pytest.mark.parametrize(
@@ -725,7 +730,7 @@ async def test_clients_share_the_authorities_that_they_trust() -> None:
     contexts = set()
     for _ in range(2):
         client = FlokitClient(api_url="https://flokit.test", look_key=LOOK_KEY, sync_key=SYNC_KEY)
-        contexts.add(client._http._transport._pool._ssl_context)  # type: ignore[attr-defined]
+        contexts.add(client._http._http._transport._pool._ssl_context)  # type: ignore[attr-defined]
         await client.aclose()
     assert len(contexts) == 1
 
