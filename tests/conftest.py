@@ -19,6 +19,7 @@ import pytest
 from hypothesis import settings
 
 from bot.store import schema
+from bot.store import server as sessions
 from bot.store.database import Database
 from tests.locks import watched_locks
 
@@ -35,6 +36,16 @@ def lock_order():
     with watched_locks() as wrong:
         yield
     assert wrong == []
+
+
+@pytest.fixture(autouse=True)
+def patient_server(monkeypatch):
+    """Let PostgreSQL wait longer for the tests' own transactions.
+
+    The bot gives up a transaction that is idle for two seconds. Tests open transactions in their own process, and on
+    a busy machine that may not get to run for longer: "connection was closed in the middle of operation".
+    """
+    monkeypatch.setattr(sessions, "STANDS_STILL_MS", 30_000)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from sandbox.child import BotProcess
 from sandbox.clock import WorldClock
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 
-READY_WITHIN_S = 20.0
+READY_WITHIN_S = 60.0
 
 SETTLED_WITHIN_S = 15.0
 
@@ -188,6 +188,13 @@ class World:
     def log(self) -> list[dict[str, Any]]:
         """What the replicas logged, line by line."""
         return [entry for bot in (self.bot, *self.others) for entry in entries_of(bot.log)]
+
+    async def logged(self, event: str, times: int = 1) -> dict[str, Any]:
+        """Wait until the bot has logged an event so often, and return the newest entry."""
+        async with asyncio.timeout(SETTLED_WITHIN_S):
+            while len(found := [entry for entry in self.log if entry.get("event") == event]) < times:
+                await asyncio.sleep(0.05)
+        return found[-1]
 
     # People
 

@@ -105,7 +105,7 @@ async def test_any_text_gets_a_sentence(asked, channel):
     ):
         answer = await asked.note(text, user="UCLEO", channel=channel)
         assert answer["text"]
-        assert "logged under" not in answer["text"]
+        assert "error ID" not in answer["text"]
 
 
 async def test_thirty_integrations_are_shown_in_pages(asked, channel):

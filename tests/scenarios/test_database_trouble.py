@@ -127,7 +127,7 @@ async def test_a_start_waits(hosted_world, hosted, trouble):
         world.url = await world._listening(world.bot)
         pid = world.bot.pid
         assert (await readiness(world, WAITED_FOR_AT_START[trouble])).status_code == 503
-        await world.slack.wait_for(lambda: world.bot.log.count("store_unavailable") > 2, 15)
+        await world.logged("store_unavailable", 3)
     finally:
         await operate(hosted, TROUBLES[trouble][1])
     await world._ready(world.url)

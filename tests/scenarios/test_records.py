@@ -41,7 +41,7 @@ async def test_the_audit_tells_each_act_and_what_came_of_it(past):
     assert "*succeeded*" in shown
     assert "*failed*" in shown
     assert "<@U" not in shown
-    assert "I cannot post" not in shown
+    assert "I can't post here" not in shown
 
 
 @pytest.mark.parametrize("person", ["<@UBEN|ben>", "@ben", "@UBEN"])
