@@ -16,14 +16,18 @@ from bot import listeners
 from bot.core.access.policy import Policy
 from bot.flokit import FlokitClient
 from bot.handlers.answers import Answers
+from bot.handlers.channels import Channels
 from bot.handlers.doctor import Diagnosis, Live
+from bot.handlers.homes import OpenedHomes
 from bot.handlers.permits import Permits
 from bot.handlers.records import Records
-from bot.handlers.requests import Actions
+from bot.handlers.requests import Router
 from bot.handlers.responder import Responder
+from bot.handlers.snoozes import Snoozes
 from bot.handlers.status import Looks
-from bot.handlers.subscriptions import Alerts
+from bot.handlers.subscriptions import Subscribing
 from bot.handlers.syncs import Syncs
+from bot.handlers.why import Explanations
 from bot.listeners.faults import Faults
 from bot.listeners.observed import ObservedApp
 from bot.listeners.reception import Reception
@@ -109,7 +113,11 @@ def build_workspace(
     people = People(slack, team_id)
     access = Access(policy, people)
     answers = Answers(store, clock=clock)
-    alerts = Alerts(subscriptions, incidents, answers, people, slack, clock=clock, command=command)
+    permits = Permits(access, knowledge, answers, clock=clock, command=command)
+    channels = Channels(subscriptions, answers, clock=clock, command=command)
+    subscribing = Subscribing(
+        store, subscriptions, incidents, knowledge, people, permits, answers, slack, clock=clock, command=command
+    )
     follower = Follower(store, flokit, clock=clock, telemetry=telemetry)
     homes = Homes(database, team_id)
     drawer = HomeDrawer(
@@ -139,60 +147,61 @@ def build_workspace(
         knowledge,
         answers,
         people,
+        permits,
         diagnosis=diagnosis,
         clock=clock,
         command=command,
         kept_days=settings.retention_days,
     )
-    permits = Permits(access, store, knowledge, answers, limits=settings.limits, clock=clock, command=command)
-    actions = Actions(
+    looks = Looks(store, knowledge, records, permits, answers, access, clock=clock, command=command)
+    syncs = Syncs(
         store,
         knowledge,
-        access=access,
-        permits=permits,
-        answers=answers,
-        looks=Looks(store, knowledge, records, permits, answers, clock=clock, command=command),
-        syncs=Syncs(
-            store,
-            knowledge,
-            permits,
-            answers,
-            patience=settings.patience,
-            limits=settings.limits,
-            clock=clock,
-            command=command,
-        ),
-        alerts=alerts,
-        homes=homes,
-        slack=slack,
-        records=records,
+        permits,
+        answers,
+        patience=settings.patience,
+        limits=settings.limits,
+        clock=clock,
+        command=command,
+    )
+    explanations = Explanations(
+        store, knowledge, access, permits, answers, limits=settings.limits, clock=clock, command=command
+    )
+    snoozes = Snoozes(store, incidents, permits, answers, people, clock=clock)
+    opened_homes = OpenedHomes(homes, access, answers, slack, clock=clock)
+    features = (looks, syncs, subscribing, snoozes, records, explanations, opened_homes, channels)
+    router = Router(
+        store,
+        answers,
+        {asked: handler for feature in features for asked, handler in feature.handlers.items()},
         clock=clock,
         command=command,
         bot_user_id=identity.bot_user_id,
+        telemetry=telemetry,
     )
     sender = Sender(
         store,
         slack,
         clock=clock,
         bot_user_id=identity.bot_user_id,
-        on_closed=alerts.pause,
-        on_refused=alerts.follow_refused,
+        on_closed=channels.pause,
+        on_refused=channels.follow_refused,
         command=command,
         telemetry=telemetry,
     )
     digests = Digests(subscriptions, incidents, store, timers, knowledge, people, clock=clock, command=command)
     handlers: dict[TimerKind, Callable[[TimerClaim], Awaitable[None]]] = {
         TimerKind.WATCH: partial(watcher.look, flokit),
-        TimerKind.SNOOZE: alerts.end_snooze,
+        TimerKind.SNOOZE: lambda claim: incidents.end_snooze(claim, clock()),
         TimerKind.DIGEST: digests.send,
         TimerKind.HOME: drawer.draw,
-        TimerKind.RAISE: alerts.raise_more,
-        TimerKind.MOVE: alerts.sweep_move,
+        TimerKind.RAISE: lambda claim: subscriptions.raise_more(claim, clock()),
+        TimerKind.MOVE: channels.sweep_move,
     }
     reception = Reception(
         store.add_request,
         slack,
-        preview=actions.preview,
+        preview=subscribing.preview,
         team_id=team_id,
         bot_user_id=identity.bot_user_id,
         clock=clock,
@@ -207,7 +216,7 @@ def build_workspace(
             Worker(
                 "responder",
                 claim=store.claim_requests,
-                work=Responder(actions, store, clock=clock, telemetry=telemetry).answer,
+                work=Responder(router, store, clock=clock, telemetry=telemetry).answer,
                 next_due_at=store.next_request_at,
                 bell=database.bells[Work.REQUESTS],
                 clock=clock,

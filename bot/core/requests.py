@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from bot.core.commands.presses import Press
 from bot.core.models import Cause, Person
+from bot.core.subscriptions.words import Wish
 
 
 class RequestKind(StrEnum):
@@ -20,7 +21,7 @@ class RequestKind(StrEnum):
     PRESS = "press"
     """A button."""
     FORM = "form"
-    """A form was sent. The text is what could have been typed instead."""
+    """A form was sent: ``wish`` is what was chosen in it."""
     HOME = "home"
     """The App Home was opened."""
     CHANNEL = "channel"
@@ -63,7 +64,13 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One command, mention or press. ``id`` is Slack's trigger_id or event_id: the same id is the same request."""
+    """One command, mention, press or form. ``id`` is Slack's trigger_id or event_id: the same ID is the same request.
+
+    The inbox stores it as JSON: each field by its name, times in ISO 8601. A ``wish`` there looks like this::
+
+        {"target_text": "stripe", "news": ["failing", "recovered"], "style": "thread", "mention": "here",
+         "digest": {"at": "09:00:00", "weekdays": [0, 1, 2, 3, 4], "zone": ""}}
+    """
 
     id: str
     kind: RequestKind
@@ -71,6 +78,7 @@ class Request:
     received_at: datetime
     text: str = ""
     press: Press | None = None
+    wish: Wish | None = None
     traceparent: str = ""
     """The span in which it was taken: see ``Cause``."""
 

@@ -1,91 +1,99 @@
-"""Whether a request is let through. A refusal is answered, and audited, here; so is the question why."""
+"""Whether a request is let through. A refusal is answered, and audited, here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 import structlog
 
 from bot.core import blocks
-from bot.core.access.audit import AuditEntry, Deed, of_refusal
-from bot.core.access.policy import Allowed, Refused, Verb
+from bot.core.access.audit import Deed, of_refusal
+from bot.core.access.policy import Refused, Verb, Verdict
 from bot.core.blocks.names import Name
 from bot.core.commands.targets import Ambiguous, NotFound, One
 from bot.core.errors import SlackError
 from bot.core.models import Integration
 from bot.core.requests import Origin, Request
-from bot.core.runs.limits import Held, Limits
 from bot.core.sight import Sight, all_of
 from bot.handlers.answers import Answers
 from bot.lookups.access import Access
 from bot.lookups.integrations import Knowledge
-from bot.store.store import Store
 
 log = structlog.get_logger(__name__)
+
+_VERBS: Final = {
+    Deed.LOOK: (Verb.LOOK,),
+    Deed.AUDIT: (Verb.ADMINISTER,),
+    Deed.SYNC: (Verb.SYNC,),
+    Deed.RESYNC: (Verb.SYNC,),
+    Deed.TRY_AGAIN: (Verb.SYNC,),
+    Deed.SYNC_ANYWAY: (Verb.SYNC, Verb.ADMINISTER),
+    Deed.KEEP_WATCHING: (Verb.SYNC,),
+    Deed.SUBSCRIBE: (Verb.SUBSCRIBE,),
+    Deed.UNSUBSCRIBE: (Verb.SUBSCRIBE,),
+    Deed.SNOOZE: (Verb.SUBSCRIBE,),
+    Deed.END_SNOOZE: (Verb.SUBSCRIBE,),
+}
+"""What a person must be allowed for each deed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What somebody wants to do.
+
+    ``about`` is the integration that they want to do it to. Where that's a type, it's ``type_`` instead; where it isn't
+    known yet, ``typed`` is what they called it, which is looked up only for the audit. It must be allowed where it was
+    asked, and in ``channels``: those of what it is about.
+    """
+
+    deed: Deed
+    about: Integration | None = None
+    type_: str | None = None
+    typed: str = ""
+    channels: tuple[str, ...] = ()
 
 
 class Permits:
     """Who is let through in one workspace, when they ask."""
 
     def __init__(
-        self,
-        access: Access,
-        store: Store,
-        knowledge: Knowledge,
-        answers: Answers,
-        *,
-        limits: Limits,
-        clock: Callable[[], datetime],
-        command: str,
+        self, access: Access, knowledge: Knowledge, answers: Answers, *, clock: Callable[[], datetime], command: str
     ) -> None:
         self._access = access
-        self._store = store
         self._knowledge = knowledge
         self._answers = answers
-        self._limits = limits
         self._clock = clock
         self._command = command
 
-    async def ask(
-        self,
-        request: Request,
-        verb: Verb,
-        deed: Deed,
-        about: Integration | None = None,
-        *,
-        type_: str | None = None,
-        type_matters: bool = True,
-        channels: Iterable[str] = (),
-        target: str = "",
-    ) -> Request | None:
+    async def check(self, request: Request, act: Act) -> Request | None:
         """Return the request with the rule that lets it through; None: it is refused, and answered so.
-
-        It must be allowed where it was asked and in the ``channels`` of what it is about. ``target`` is what was typed,
-        which is looked up for the audit alone.
 
         Raises:
             SlackError: what must be known of the person cannot be asked now; ``retryable``.
         """
-        type_ = known_type(about) if about else type_
         permitted = request
-        for origin in _everywhere(request.origin, channels):
-            decided = await self._access.decide(origin, verb, type_)
-            if isinstance(decided, Allowed):
-                permitted = _let_through(request, decided)
-            elif type_matters or not self._access.depends_on_type(verb):  # else, what is chosen in the form decides
-                await self._refuse(request, origin, decided, verb, deed, about or await self._named(target))
-                return None
+        for verb in _VERBS[act.deed]:
+            for origin in _everywhere(request.origin, act.channels):
+                decided = await self._decide(origin, verb, act)
+                if isinstance(decided, Refused):
+                    await self._refuse(request, origin, decided, verb, act)
+                    return None
+                permitted = replace(request, origin=replace(request.origin, rule=decided.rule))
         return permitted
 
-    async def ask_to_audit(self, request: Request) -> Request | None:
-        """Do as ``ask`` does, for reading the audit."""
-        decided = await self._access.decide_audit(request.origin)
-        if isinstance(decided, Allowed):
-            return _let_through(request, decided)
-        await self._refuse(request, request.origin, decided, Verb.ADMINISTER, Deed.AUDIT, None)
-        return None
+    async def check_early(self, request: Request, act: Act) -> bool:
+        """Do as ``check`` does, before it's known what it is about; True, too, if the type can make a difference."""
+        if any(self._access.depends_on_type(verb) for verb in _VERBS[act.deed]):
+            return True
+        return await self.check(request, act) is not None
+
+    async def _decide(self, origin: Origin, verb: Verb, act: Act) -> Verdict:
+        if act.deed is Deed.AUDIT:
+            return await self._access.decide_audit(origin)
+        return await self._access.decide(origin, verb, known_type(act.about) if act.about else act.type_)
 
     async def may_administer(self, request: Request, integration: Integration) -> bool:
         """Tell whether a refusal may be overridden by whom it is told; not while Slack can't say who that is."""
@@ -94,16 +102,6 @@ class Permits:
         except SlackError as error:
             log.info("override_not_offered", code=error.code)
             return False
-
-    def depends_on_type(self, verb: Verb) -> bool:
-        """Tell whether the type of an integration can make a difference."""
-        return self._access.depends_on_type(verb)
-
-    async def refuse_home(self, request: Request, refused: Refused) -> None:
-        """Note that an App Home was refused, which shows the reason itself."""
-        log.info("refused", user_id=request.origin.person.id, action=Deed.LOOK, rule=refused.rule)
-        entry = of_refusal(request.origin, Deed.LOOK, refused.rule, self._clock(), None)
-        await self._answers.none(request, entry=entry)
 
     # What a person may name
 
@@ -125,84 +123,52 @@ class Permits:
         )
 
     async def find(
-        self, request: Request, verb: Verb, deed: Deed, target: str, known: tuple[Integration, ...]
+        self, request: Request, act: Act, known: tuple[Integration, ...], verb: Verb | None = None
     ) -> One | Ambiguous | None:
-        """Find what a person means among what they may name; None: there is no such thing, and they are answered so."""
-        sight = await self.sight(request.origin, known, verb)
-        found = sight.find(target)
+        """Find what a person means by what they typed; None: there is no such thing, and they are answered so.
+
+        ``verb`` is what they may do to what they name, where that isn't what the act needs.
+        """
+        sight = await self.sight(request.origin, known, verb or _VERBS[act.deed][0])
+        found = sight.find(act.typed)
         if not isinstance(found, NotFound):
             return found
-        await self.not_found(request, deed, target, sight, known)
+        await self.not_found(request, act, sight, known)
         return None
 
-    async def not_found(
-        self, request: Request, deed: Deed, target: str, sight: Sight, known: tuple[Integration, ...]
-    ) -> None:
+    async def not_found(self, request: Request, act: Act, sight: Sight, known: tuple[Integration, ...]) -> None:
         """Say that nothing is called that; where something is kept from the person, that is a refusal."""
-        found = sight.find(target)
+        found = sight.find(act.typed)
         nearest = found.nearest if isinstance(found, NotFound) else ()
-        message = blocks.not_found_message(target, nearest, command=self._command, is_partial=not sight.is_whole)
+        message = blocks.not_found_message(act.typed, nearest, command=self._command, is_partial=not sight.is_whole)
         if sight.is_whole:
             await self._answers.note(request, message)
             return
-        hidden = all_of(known).find(target)
+        hidden = all_of(known).find(act.typed)
         refused = await self._access.decide(request.origin, Verb.LOOK)
         about = hidden.integration if isinstance(hidden, One) else None
-        entry = of_refusal(request.origin, deed, refused.rule, self._clock(), about)
+        entry = of_refusal(request.origin, act.deed, refused.rule, self._clock(), about)
         await self._answers.tell_alone(request, message, entry=entry)
 
-    async def explain(self, request: Request, verb: Verb, target: str) -> None:
-        """Say whether a person may do something, and what is in the way."""
-        about, name, met = None, None, None
-        decided = await self._access.decide(request.origin, verb)
-        is_final = isinstance(decided, Refused) and not self.depends_on_type(verb)
-        if target and not (is_final and not await self._access.allows(request.origin, Verb.LOOK)):
-            known = (await self._knowledge.recalled()).integrations
-            found = await self.find(request, verb, Deed.LOOK, target, known)
-            if found is None:
-                return
-            if isinstance(found, Ambiguous):
-                message = blocks.not_found_message(target, found.matches, command=self._command)
-                await self._answers.note(request, message)
-                return
-            about = found.integration
-            decided = await self._access.decide(request.origin, verb, known_type(about))
-            name = await self._name_for(request.origin, about)
-            if verb is Verb.SYNC:
-                met = await self._store.would_hold(request.origin, about.id, self._limits, self._clock())
-        held = met if isinstance(met, Held) else None
-        message = blocks.why_message(decided, verb, name, held, is_running=bool(met and not held))
-        await self._answers.tell_alone(request, message, entry=await self._look_refused(request, target, about))
-
-    async def _look_refused(self, request: Request, target: str, about: Integration | None) -> AuditEntry | None:
-        """Note that somebody asked about an integration that they may not look at."""
-        if not target:
-            return None
-        looks = await self._access.decide(request.origin, Verb.LOOK, known_type(about) if about else None)
-        if isinstance(looks, Allowed):
-            return None
-        return of_refusal(request.origin, Deed.LOOK, looks.rule, self._clock(), about or await self._named(target))
-
-    async def _named(self, target: str) -> Integration | None:
+    async def named(self, typed: str) -> Integration | None:
         """Find what a refused person meant, for the audit: they don't learn whether there is such a thing."""
-        if not target:
+        if not typed:
             return None
-        found = all_of(await self._knowledge.last_names(self._clock())).find(target)
+        found = all_of(await self._knowledge.last_names(self._clock())).find(typed)
         return found.integration if isinstance(found, One) else None
 
-    async def _name_for(self, origin: Origin, about: Integration | None) -> Name | None:
+    async def name_for(self, origin: Origin, about: Integration | None) -> Name | None:
         """Name an integration to somebody who may look at it."""
         if about is None or not await self._access.allows(origin, Verb.LOOK, known_type(about)):
             return None
         return await self._knowledge.last_name(about, self._clock())
 
-    async def _refuse(
-        self, request: Request, origin: Origin, refused: Refused, verb: Verb, deed: Deed, about: Integration | None
-    ) -> None:
+    async def _refuse(self, request: Request, origin: Origin, refused: Refused, verb: Verb, act: Act) -> None:
         """Answer that something is refused; ``origin`` has the channel in which it is."""
-        log.info("refused", user_id=origin.person.id, action=deed, rule=refused.rule)
-        entry = of_refusal(origin, deed, refused.rule, self._clock(), about)
-        name = await self._name_for(request.origin, about)
+        log.info("refused", user_id=origin.person.id, action=act.deed, rule=refused.rule)
+        about = act.about or await self.named(act.typed)
+        entry = of_refusal(origin, act.deed, refused.rule, self._clock(), about)
+        name = await self.name_for(request.origin, about)
         if about and name is None:  # as if it didn't exist: a rule about its type would give the type away
             in_general = await self._access.decide(origin, verb)
             refused = in_general if isinstance(in_general, Refused) else refused
@@ -218,7 +184,3 @@ def _everywhere(origin: Origin, channels: Iterable[str]) -> list[Origin]:
     """Return an origin in each channel that has a say, the one in which it was asked last."""
     others = sorted({one for one in channels if one and one != origin.channel_id})
     return [*(replace(origin, channel_id=one) for one in others), origin]
-
-
-def _let_through(request: Request, decided: Allowed) -> Request:
-    return replace(request, origin=replace(request.origin, rule=decided.rule))

@@ -9,9 +9,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from bot.core import blocks
-from bot.core.access.audit import AuditFilter
+from bot.core.access.audit import AuditFilter, Deed
 from bot.core.access.audit_words import ME, nearest_people, parse_audit, people_meant
 from bot.core.blocks.audit import PAGE_SIZE
+from bot.core.commands.catalog import AuditCommand, DoctorCommand, HistoryCommand
 from bot.core.commands.targets import (
     WORDS_COMPARED,
     All,
@@ -25,8 +26,10 @@ from bot.core.commands.targets import (
 from bot.core.models import Integration, Message, Person, SyncRun
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Request
+from bot.handlers import Handlers
 from bot.handlers.answers import Answers
 from bot.handlers.doctor import Diagnosis
+from bot.handlers.permits import Act, Permits
 from bot.lookups.integrations import Knowledge
 from bot.lookups.people import People
 from bot.store.audit import Audit
@@ -47,6 +50,7 @@ class Records:
         knowledge: Knowledge,
         answers: Answers,
         people: People,
+        permits: Permits,
         *,
         diagnosis: Diagnosis,
         clock: Callable[[], datetime],
@@ -58,13 +62,24 @@ class Records:
         self._store = store
         self._answers = answers
         self._people = people
+        self._permits = permits
         self._knowledge = knowledge
         self._clock = clock
         self._command = command
         self._kept_days = kept_days
 
-    async def show_audit(self, request: Request, words: str) -> None:
+    @property
+    def handlers(self) -> Handlers:
+        """What is handled here."""
+        return {HistoryCommand: self.show_history, AuditCommand: self.show_audit, DoctorCommand: self.show_doctor}
+
+    async def show_audit(self, request: Request, command: AuditCommand) -> None:
         """Show a person the newest page of what they ask for, and nobody else."""
+        permitted = await self._permits.check(request, Act(Deed.AUDIT))
+        if permitted:
+            await self._show_audit(permitted, command.words)
+
+    async def _show_audit(self, request: Request, words: str) -> None:
         panel = Panel(new_id("pnl"), PanelKind.AUDIT, (), self._clock(), query=words)
         asked = await self._asked(words, panel.as_of, request.origin.person.id, "audit")
         if isinstance(asked, Message):
@@ -103,8 +118,13 @@ class Records:
             zone=asked.zone,
         )
 
-    async def show_history(self, request: Request, words: str) -> None:
+    async def show_history(self, request: Request, command: HistoryCommand) -> None:
         """Show how the last syncs of an integration, of a type or of all went."""
+        permitted = await self._permits.check(request, Act(Deed.LOOK))
+        if permitted:
+            await self._show_history(permitted, command.words)
+
+    async def _show_history(self, request: Request, words: str) -> None:
         asked = await self._asked(words, self._clock(), request.origin.person.id, "history")
         if isinstance(asked, Message):
             await self._answers.note(request, asked)
@@ -169,11 +189,12 @@ class Records:
             command=self._command,
         )
 
-    async def show_doctor(self, request: Request, *, blocks_too: bool) -> None:
+    async def show_doctor(self, request: Request, command: DoctorCommand) -> None:
         """Show a person whether all is well, and nobody else."""
-        findings = await self._diagnosis.findings(request.origin.channel_id, blocks=blocks_too)
-        message = blocks.doctor_message(findings, self._clock())
-        await self._answers.tell_alone(request, message)
+        permitted = await self._permits.check(request, Act(Deed.LOOK))
+        if permitted:
+            findings = await self._diagnosis.findings(request.origin.channel_id, blocks=command.blocks)
+            await self._answers.tell_alone(permitted, blocks.doctor_message(findings, self._clock()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Answers what people asked: takes saved requests one by one and has ``actions`` do them."""
+"""Answers what people asked: takes saved requests one by one and has the router do them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 
 from bot.core.errors import ClaimLost, SlackError, StoreUnavailable
 from bot.core.requests import Request
-from bot.handlers.requests import Actions
+from bot.handlers.requests import Router
 from bot.observability.telemetry import SILENT, Telemetry, following
 from bot.store.ids import new_id
 from bot.store.store import RequestClaim, Store
@@ -29,9 +29,9 @@ class Responder:
     """Does saved requests; one that fails unexpectedly is apologised for, under an id that is in the log."""
 
     def __init__(
-        self, actions: Actions, store: Store, *, clock: Callable[[], datetime], telemetry: Telemetry = SILENT
+        self, router: Router, store: Store, *, clock: Callable[[], datetime], telemetry: Telemetry = SILENT
     ) -> None:
-        self._actions = actions
+        self._router = router
         self._store = store
         self._clock = clock
         self._telemetry = telemetry
@@ -72,13 +72,13 @@ class Responder:
                 await self._apologise(request, new_id("err"), reason)
                 return
             try:
-                await self._actions.answer(request)
+                await self._router.answer(request)
             except (StoreUnavailable, ClaimLost):
                 raise
             except Exception as error:
                 if isinstance(error, SlackError) and error.retryable:
                     log.warning("request_postponed", code=error.code, error=str(error))
-                    await self._actions.postpone(request, getattr(error, "retry_after_s", None))
+                    await self._router.postpone(request, getattr(error, "retry_after_s", None))
                     return
                 error_id = new_id("err")
                 self._telemetry.fault("request")
@@ -87,4 +87,4 @@ class Responder:
 
     async def _apologise(self, request: Request, error_id: str, reason: str) -> None:
         log.error("request_given_up", error_id=error_id, reason=reason)
-        await self._actions.apologise(request, error_id)
+        await self._router.apologise(request, error_id)

@@ -9,17 +9,20 @@ from datetime import datetime
 from bot.core import blocks
 from bot.core.access.audit import Deed
 from bot.core.access.policy import Verb
+from bot.core.commands.catalog import ShowCommand, StatusCommand
 from bot.core.commands.filters import filter_integrations
 from bot.core.commands.presses import Action, Press
-from bot.core.commands.targets import Ambiguous, One
+from bot.core.commands.targets import One
 from bot.core.errors import FlokitError, FlokitMissing
 from bot.core.models import Integration
 from bot.core.panels import Panel, PanelKind, gone_stale, refreshed
 from bot.core.requests import Origin, Request
 from bot.flokit import SHARED_WITHIN_S
+from bot.handlers import Handlers
 from bot.handlers.answers import Answers
-from bot.handlers.permits import Permits
+from bot.handlers.permits import Act, Permits
 from bot.handlers.records import Records
+from bot.lookups.access import Access
 from bot.lookups.integrations import Knowledge, Known, panel_of
 from bot.store.store import PanelHome, Store
 
@@ -34,6 +37,7 @@ class Looks:
         records: Records,
         permits: Permits,
         answers: Answers,
+        access: Access,
         *,
         clock: Callable[[], datetime],
         command: str,
@@ -43,43 +47,59 @@ class Looks:
         self._records = records
         self._permits = permits
         self._answers = answers
+        self._access = access
         self._clock = clock
         self._command = command
 
-    async def show_status(self, request: Request, query: str) -> None:
+    @property
+    def handlers(self) -> Handlers:
+        """What is handled here."""
+        return {
+            StatusCommand: self.show_status,
+            ShowCommand: self.show,
+            Action.DETAILS: self.press_details,
+            Action.REFRESH: self.redraw,
+            Action.PREVIOUS_PAGE: self.redraw,
+            Action.NEXT_PAGE: self.redraw,
+        }
+
+    async def show_status(self, request: Request, command: StatusCommand) -> None:
         """Show the integrations that a filter leaves, failing first."""
-        permitted = await self._permits.ask(request, Verb.LOOK, Deed.LOOK)
-        if permitted is None:
-            return
+        if permitted := await self._permits.check(request, Act(Deed.LOOK)):
+            await self._show_status(permitted, command.query)
+        await self._access.prepare(request.origin)
+
+    async def _show_status(self, request: Request, query: str) -> None:
         known = await self._knowledge.look()
         matching = filter_integrations(query, known.integrations, self._clock())
         if query and not matching:
             message = blocks.nothing_matches_message(query, known.integrations, self._clock(), command=self._command)
-            await self._answers.note(permitted, message)
+            await self._answers.note(request, message)
             return
-        await self._answers.show(permitted, panel_of(PanelKind.STATUS, known, matching, query=query))
+        await self._answers.show(request, panel_of(PanelKind.STATUS, known, matching, query=query))
 
-    async def show(self, request: Request, target: str) -> None:
+    async def show(self, request: Request, command: ShowCommand) -> None:
         """Show one integration; where its type decides, which one is meant is found among what the person may see."""
-        by_type = self._permits.depends_on_type(Verb.LOOK)
-        if not by_type and not await self._permits.ask(request, Verb.LOOK, Deed.LOOK, target=target):
-            return
-        known = await self._knowledge.look()
-        match await self._permits.find(request, Verb.LOOK, Deed.LOOK, target, known.integrations):
-            case One(integration=integration):
-                await self._show_detail(request, integration)
-            case Ambiguous(matches=matches):
-                await self._answers.show(request, panel_of(PanelKind.CHOOSE_DETAIL, known, matches, query=target))
+        act = Act(Deed.LOOK, typed=command.target)
+        if await self._permits.check_early(request, act):
+            known = await self._knowledge.look()
+            found = await self._permits.find(request, act, known.integrations)
+            if isinstance(found, One):
+                await self._show_detail(request, found.integration)
+            elif found:
+                panel = panel_of(PanelKind.CHOOSE_DETAIL, known, found.matches, query=act.typed)
+                await self._answers.show(request, panel)
+        await self._access.prepare(request.origin)
 
     async def press_details(self, request: Request, press: Press) -> None:
         """Show one integration in the thread of the message that was clicked."""
         about = Integration(press.integration_id)
-        if self._permits.depends_on_type(Verb.LOOK):
+        if self._access.depends_on_type(Verb.LOOK):
             about = await self._knowledge.last_of(press.integration_id, self._clock())
         await self._show_detail(request, about)
 
     async def _show_detail(self, request: Request, integration: Integration) -> None:
-        permitted = await self._permits.ask(request, Verb.LOOK, Deed.LOOK, integration)
+        permitted = await self._permits.check(request, Act(Deed.LOOK, integration))
         if permitted is None:
             return
         try:
@@ -94,11 +114,10 @@ class Looks:
         panel = await self._store.load_panel(press.panel_id)
         home = await self._store.home_of_panel(press.panel_id)
         if panel and panel.kind is PanelKind.AUDIT:
-            permitted = await self._permits.ask_to_audit(request)
+            act = Act(Deed.AUDIT)
         else:
-            channels = (home.channel_id,) if home else ()
-            about = panel.only if panel else None
-            permitted = await self._permits.ask(request, Verb.LOOK, Deed.LOOK, about, channels=channels)
+            act = Act(Deed.LOOK, panel.only if panel else None, channels=(home.channel_id,) if home else ())
+        permitted = await self._permits.check(request, act)
         if permitted is None:
             return
         if panel is None or home is None or not _may_redraw(home, request.origin):

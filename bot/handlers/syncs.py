@@ -11,15 +11,16 @@ import structlog
 
 from bot.core import blocks
 from bot.core.access.audit import Deed, of_refusal
-from bot.core.access.policy import Verb
+from bot.core.commands.catalog import SyncCommand
 from bot.core.commands.presses import Action, Press, fits_in_a_button
-from bot.core.commands.targets import Ambiguous, One
+from bot.core.commands.targets import One
 from bot.core.models import Integration, Patience
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request
 from bot.core.runs.limits import Held, Limits
+from bot.handlers import Handlers
 from bot.handlers.answers import Answers
-from bot.handlers.permits import Permits, known_type
+from bot.handlers.permits import Act, Permits, known_type
 from bot.lookups.integrations import Knowledge, Known, panel_of
 from bot.store.store import Kept, Store
 
@@ -62,19 +63,34 @@ class Syncs:
         self._clock = clock
         self._command = command
 
-    async def ask(self, request: Request, target: str) -> None:
+    @property
+    def handlers(self) -> Handlers:
+        """What is handled here."""
+        return {
+            SyncCommand: self.sync,
+            **dict.fromkeys(_DEEDS, self.press),
+            Action.KEEP_WATCHING: self.keep_watching,
+        }
+
+    async def sync(self, request: Request, command: SyncCommand) -> None:
         """Start or join the sync of what was typed; where that is several, offer a button each."""
-        by_type = self._permits.depends_on_type(Verb.SYNC)
-        if not by_type and not await self._permits.ask(request, Verb.SYNC, Deed.SYNC, target=target):
+        act = Act(Deed.SYNC, typed=command.target)
+        if not await self._permits.check_early(request, act):
             return
         known = await self._knowledge.look()
-        match await self._permits.find(request, Verb.SYNC, Deed.SYNC, target, known.integrations):
-            case One(integration=integration):
-                await self._start_typed(request, known, integration)
-            case Ambiguous(matches=matches):
-                if permitted := await self._permits.ask(request, Verb.SYNC, Deed.SYNC, matches[0]):
-                    choice = panel_of(PanelKind.CHOOSE_SYNC, known, matches, query=target)
-                    await self._answers.show(permitted, choice)
+        found = await self._permits.find(request, act, known.integrations)
+        if found is None:
+            return
+        about = found.integration if isinstance(found, One) else found.matches[0]
+        permitted = await self._permits.check(request, Act(Deed.SYNC, about))
+        if permitted is None:
+            return
+        if isinstance(found, One):
+            root = None if request.origin.thread_ts else panel_of(PanelKind.SYNC, known, (about,))
+            await self._start(permitted, about, root=root)
+        else:
+            choice = panel_of(PanelKind.CHOOSE_SYNC, known, found.matches, query=command.target)
+            await self._answers.show(permitted, choice)
 
     async def press(self, request: Request, press: Press) -> None:
         """Start or join a sync in the thread of the message that was clicked.
@@ -84,12 +100,8 @@ class Syncs:
         known, integration = await self._meant(press)
         override = press.action is Action.SYNC_ANYWAY
         place = await self._first_asked_at(request, press.choice) if override else request.origin
-        channels = (place.channel_id,)
-        permitted = await self._permits.ask(request, Verb.SYNC, _DEEDS[press.action], integration, channels=channels)
-        if permitted and override:
-            permitted = await self._permits.ask(
-                request, Verb.ADMINISTER, Deed.SYNC_ANYWAY, integration, channels=channels
-            )
+        act = Act(_DEEDS[press.action], integration, channels=(place.channel_id,))
+        permitted = await self._permits.check(request, act)
         if permitted is None:
             return
         permitted = replace(permitted, origin=replace(place, rule=permitted.origin.rule))
@@ -122,19 +134,12 @@ class Syncs:
         channels = await self._store.channels_of_run(press.run_id)
         if request.origin.channel_id in channels:  # it is told there, so that channel alone has a say
             channels = ()
-        permitted = await self._permits.ask(request, Verb.SYNC, Deed.KEEP_WATCHING, about, channels=channels)
+        permitted = await self._permits.check(request, Act(Deed.KEEP_WATCHING, about, channels=channels))
         if permitted is None:
             return
         kept = await self._store.keep_watching(permitted, press.run_id, self._clock())
         if sentence := _NOTHING_TO_WATCH.get(kept):
             await self._answers.note(request, blocks.plain_message(sentence))
-
-    async def _start_typed(self, request: Request, known: Known, integration: Integration) -> None:
-        """Start or join a sync in the thread it was asked in, or under a message of its own."""
-        permitted = await self._permits.ask(request, Verb.SYNC, Deed.SYNC, integration)
-        if permitted:
-            root = None if request.origin.thread_ts else panel_of(PanelKind.SYNC, known, (integration,))
-            await self._start(permitted, integration, root=root)
 
     async def _meant(self, press: Press) -> tuple[Known, Integration]:
         """Find the integration of a press in what its message knew: a start must not wait for FloKit."""

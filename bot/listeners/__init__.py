@@ -6,12 +6,15 @@ No listener calls an API before its ack, and none raises: Bolt would take the ac
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from slack_bolt.async_app import AsyncApp
 
 from bot.core.commands.presses import ACTION_PATTERN
-from bot.core.subscriptions.form import CALLBACK_ID, action_id
+from bot.core.subscriptions.form import CALLBACK_ID, INPUT_PATTERN
 from bot.listeners import buttons, channels, commands, events, home, views
+
+ANYTHING: Final = re.compile(".*")
 
 
 def register(app: AsyncApp, *, command: str) -> None:
@@ -23,8 +26,8 @@ def register(app: AsyncApp, *, command: str) -> None:
         app.event(event)(channels.on_change)
     app.event(channels.ID_CHANGED)(channels.on_id_changed)
     app.event("app_home_opened")(home.on_opened)
-    app.event(re.compile(""))(events.on_unknown)
+    app.event(ANYTHING)(events.on_unknown)
     app.view(CALLBACK_ID)(views.on_submit)
-    app.action(re.compile(f"^{action_id('')}"))(views.on_choice)
+    app.action(INPUT_PATTERN)(views.on_choice)
     app.action(ACTION_PATTERN)(buttons.on_press)
-    app.action(re.compile(""))(buttons.on_unknown)
+    app.action(ANYTHING)(buttons.on_unknown)

@@ -134,7 +134,7 @@ def origin_of_view(body: Mapping[str, Any], team_id: str) -> Origin | None:
 
 
 def parse_submission(body: Mapping[str, Any], team_id: str, now: datetime, form: Filled) -> Request | None:
-    """Read that a form was sent, which says what could have been typed in a channel."""
+    """Read that a form was sent, which was opened in a channel."""
     origin, view = origin_of_view(body, team_id), _map(body, "view")
     request_id = _text(body, "trigger_id") or _text(view, "id")
     if not (request_id and origin):
@@ -144,7 +144,7 @@ def parse_submission(body: Mapping[str, Any], team_id: str, now: datetime, form:
         RequestKind.FORM,
         replace(origin, channel_id=form.channel_id),
         now,
-        text=f"subscribe {form.words}",
+        wish=form.wish,
         asked_id=form.asked_id,
     )
 

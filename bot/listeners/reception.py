@@ -11,11 +11,9 @@ from typing import Any, Final
 import structlog
 
 from bot.core import blocks
-from bot.core.commands.catalog import command_name
-from bot.core.commands.text import parse_command, parse_mention
 from bot.core.errors import BotError, SlackAstray, SlackError, StoreInDoubt, StoreUnavailable
 from bot.core.models import Message
-from bot.core.requests import Origin, Request, RequestKind
+from bot.core.requests import Origin, Request
 from bot.observability.telemetry import SILENT, Telemetry, following
 from bot.slack.client import SlackClient
 from bot.store.ids import new_id
@@ -64,34 +62,22 @@ class Reception:
 
     async def take(self, request: Request) -> str:
         """Save a request and return ""; a sentence for the person when it cannot be saved."""
-        self._count(request)
         request = replace(request, traceparent=self._telemetry.tracer.traceparent())
         with following(self._telemetry, "take", request.cause):
-            return await self._take(request)
-
-    async def _take(self, request: Request) -> str:
-        try:
-            await self._save(request)
-        except StoreInDoubt as error:
-            log.warning("request_in_doubt", error=str(error))
-            return IN_DOUBT
-        except StoreUnavailable as error:
-            log.warning("request_not_saved", error=str(error))
-            return NOT_SAVED
-        except Exception:
-            self._telemetry.fault("listener")
-            error_id = new_id("err")
-            log.exception("request_not_taken", error_id=error_id)
-            return f"Something went wrong on my end (error ID {error_id}). Nothing was started."
-        return ""
-
-    def _count(self, request: Request) -> None:
-        if request.press:
-            self._telemetry.asked(button=request.press.action)
-        elif request.kind is RequestKind.MENTION:
-            self._telemetry.asked(command=command_name(parse_mention(request.text, self.bot_user_id)))
-        elif request.kind in (RequestKind.COMMAND, RequestKind.FORM):
-            self._telemetry.asked(command=command_name(parse_command(request.text)))
+            try:
+                await self._save(request)
+            except StoreInDoubt as error:
+                log.warning("request_in_doubt", error=str(error))
+                return IN_DOUBT
+            except StoreUnavailable as error:
+                log.warning("request_not_saved", error=str(error))
+                return NOT_SAVED
+            except Exception:
+                self._telemetry.fault("listener")
+                error_id = new_id("err")
+                log.exception("request_not_taken", error_id=error_id)
+                return f"Something went wrong on my end (error ID {error_id}). Nothing was started."
+            return ""
 
     def answer_soon(self, request: Request, sentence: str) -> None:
         """Say a sentence to the person after the ack, where the ack itself cannot carry it."""

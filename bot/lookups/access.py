@@ -8,13 +8,13 @@ from functools import partial
 
 import structlog
 
-from bot.core.access.policy import Access as Decided
 from bot.core.access.policy import (
     Allowed,
     Needs,
     Policy,
     Subject,
     Verb,
+    Verdict,
     decide_access,
     decide_audit,
     needs,
@@ -36,7 +36,7 @@ class Access:
         self._people = people
         self._groups = sorted({group for rule in policy.rules for group in rule.groups})
 
-    async def decide(self, origin: Origin, verb: Verb, integration_type: str | None = None) -> Decided:
+    async def decide(self, origin: Origin, verb: Verb, integration_type: str | None = None) -> Verdict:
         """Decide; what must be known for it is asked.
 
         Raises:
@@ -46,7 +46,7 @@ class Access:
         subject = await self._known(origin, lambda one: ask(subject=one))
         return decide_access(self.policy, subject, verb, integration_type)
 
-    async def decide_audit(self, origin: Origin) -> Decided:
+    async def decide_audit(self, origin: Origin) -> Verdict:
         """Decide whether the audit may be read.
 
         Raises:

@@ -9,24 +9,14 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.core.access.policy import Allowed
 from bot.core.commands.presses import Action, Press
-from bot.core.errors import FlokitNotSent, StoreInDoubt, StoreUnavailable
-from bot.core.models import Patience
+from bot.core.errors import StoreInDoubt, StoreUnavailable
 from bot.core.requests import RequestKind
-from bot.core.runs.limits import NO_LIMITS
-from bot.handlers.answers import Answers
-from bot.handlers.permits import Permits
-from bot.handlers.requests import Actions
-from bot.handlers.status import Looks
-from bot.handlers.syncs import Syncs
 from bot.listeners import buttons, commands, events, home
 from bot.listeners.payloads import first_action, parse_command_payload, parse_message_event, parse_press_payload
 from bot.listeners.reception import IN_DOUBT, NOT_SAVED, Reception
-from bot.lookups.integrations import Knowledge
 from bot.slack.client import SlackClient
 from bot.store import codec
-from bot.store.snapshots import Snapshots
 from tests.adapters.conftest import START, TEAM
 
 PRESS = Press(Action.RESYNC, integration_id="int_1")
@@ -79,36 +69,6 @@ INNER = st.dictionaries(
 BODIES = st.dictionaries(KEYS, st.text(alphabet=st.characters()) | INNER | st.lists(INNER, max_size=2) | JSON)
 
 
-class Flokit:
-    """A FloKit that cannot be reached."""
-
-    async def fetch_integrations(self, **_):
-        """Fail."""
-        raise FlokitNotSent("no connection")
-
-    fetch_integration = fetch_integrations
-
-
-class NoAlerts:
-    """Nobody subscribes here."""
-
-
-class Everybody:
-    """Everybody may do everything here."""
-
-    def known(self, *_):
-        """Allow."""
-        return Allowed("everybody may")
-
-
-class NoRecords:
-    """Nobody reads the audit here."""
-
-
-class NoHomes:
-    """Nobody opens the App Home here."""
-
-
 class Ack:
     """Notes what an ack carried, and what was saved when it came."""
 
@@ -130,31 +90,17 @@ async def slack(local_slack):
     await client.aclose()
 
 
+async def no_preview(*_):
+    """Show nothing."""
+
+
 @pytest.fixture
 def reception(sqlite_store, slack, clock):
     """Take requests into a store."""
-    knowledge = Knowledge(Flokit(), Snapshots(sqlite_store._database, TEAM))
-    access, answers, told = Everybody(), Answers(sqlite_store, clock=clock), {"clock": clock, "command": "/flokit"}
-    permits = Permits(access, sqlite_store, knowledge, answers, limits=NO_LIMITS, **told)
-    actions = Actions(
-        sqlite_store,
-        knowledge,
-        access=access,
-        permits=permits,
-        answers=answers,
-        looks=Looks(sqlite_store, knowledge, NoRecords(), permits, answers, **told),
-        syncs=Syncs(sqlite_store, knowledge, permits, answers, patience=Patience(), limits=NO_LIMITS, **told),
-        alerts=NoAlerts(),
-        homes=NoHomes(),
-        slack=slack,
-        records=NoRecords(),
-        bot_user_id="UFLOKIT",
-        **told,
-    )
     return Reception(
         lambda request: sqlite_store.add_request(request),  # noqa: PLW0108 - a test may replace it
         slack,
-        preview=actions.preview,
+        preview=no_preview,
         team_id=TEAM,
         bot_user_id="UFLOKIT",
         clock=clock,

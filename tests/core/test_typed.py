@@ -274,11 +274,6 @@ def test_the_slash_command_may_mention_the_bot(text):
     assert parse_command("<@UBOT>", bot_user_id="UBOT") == StatusCommand()
 
 
-def test_the_words_of_a_form_mean_exactly_what_they_are():
-    """What a form made of choices isn't cleaned."""
-    assert parse_command('subscribe "*odd*  &amp;"', is_typed=False) == SubscribeCommand('"*odd* &amp;"')
-
-
 # --- too long, and how long it takes -----------------------------------------------------------------------------
 
 

@@ -113,7 +113,7 @@ class Needs:
     groups: frozenset[str] = frozenset()
 
 
-Access: TypeAlias = Allowed | Refused
+Verdict: TypeAlias = Allowed | Refused
 
 BUILT_IN: Final = (
     Rule("everyone can look", True, frozenset({Verb.LOOK}), kinds=EVERYBODY),
@@ -148,7 +148,7 @@ DEEDS: Final = {
 }
 
 
-def decide_access(policy: Policy, subject: Subject, verb: Verb, integration_type: str | None = None) -> Access:
+def decide_access(policy: Policy, subject: Subject, verb: Verb, integration_type: str | None = None) -> Verdict:
     """Decide whether a person may do something. What `needs` still names counts as not known.
 
     Args:
@@ -198,7 +198,7 @@ def needs_type(policy: Policy, verb: Verb) -> bool:
     return any(rule.types and verb in rule.verbs for rule in policy.rules)
 
 
-def decide_audit(policy: Policy, subject: Subject) -> Access:
+def decide_audit(policy: Policy, subject: Subject) -> Verdict:
     """Decide who may read the audit: administrators; while a policy names none, members who may look at everything."""
     if policy.names_administrators:
         return decide_access(policy, subject, Verb.ADMINISTER)

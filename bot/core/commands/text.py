@@ -93,19 +93,16 @@ _NO_COMMANDS: Final = {
 """Words that people try as commands, with what does that instead."""
 
 
-def parse_command(text: str, *, command: str = "/flokit", bot_user_id: str = "", is_typed: bool = True) -> Command:
+def parse_command(text: str, *, command: str = "/flokit", bot_user_id: str = "") -> Command:
     """Read the text of a slash command; what isn't a command becomes the help that suggests one.
 
     Args:
         text: what follows the slash command.
         command: what the slash command is called; people type it twice.
         bot_user_id: whose mention people type after it.
-        is_typed: False for the words that a form made, which mean exactly what they are.
     """
     if is_too_long(text):
         return _too_long()
-    if not is_typed:
-        return _read_line(text)
     names = {"command": command, "bot_user_id": bot_user_id}
     return _read_lines(clean_lines(text, **names), is_blank=is_only_name(text, **names))
 

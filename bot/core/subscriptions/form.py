@@ -1,4 +1,4 @@
-"""The form behind ``/flokit subscribe``: what was filled in, as the words that could have been typed instead.
+"""The form behind ``/flokit subscribe``: what was chosen in it.
 
 Any values get an answer: a browser, an old form or a stranger may send whatever they like.
 """
@@ -9,13 +9,15 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Final
 
 from bot.core.commands.presses import fits_in_a_button
 from bot.core.incidents.incidents import Incident
-from bot.core.subscriptions.subscriptions import ALL, News, Style
-from bot.core.subscriptions.words import Unclear, parse_subscribe
+from bot.core.requests import Request
+from bot.core.subscriptions.digest_time import DAILY, WEEKDAYS
+from bot.core.subscriptions.subscriptions import ALL, HERE, DigestTime, News, Style
+from bot.core.subscriptions.words import DEFAULT_AT, Unclear, Wish, parse_subscribe
 
 CALLBACK_ID: Final = "flokit_subscribe"
 WHAT, NEWS, DAYS, TIME, STYLE, MENTION, PREVIEW = "what", "news", "days", "time", "style", "mention", "preview"
@@ -23,15 +25,16 @@ WHAT, NEWS, DAYS, TIME, STYLE, MENTION, PREVIEW = "what", "news", "days", "time"
 
 NO_DIGEST: Final = "none"
 NOBODY: Final = "nobody"
+_DAYS: Final = {"weekdays": WEEKDAYS, "daily": DAILY}
 DAYS_OFFERED: Final = {NO_DIGEST: "no digest", "weekdays": "Monday to Friday", "daily": "every day"}
 LOOKED_BACK: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A form that says something: the words after ``subscribe``, and what it carries: see ``write_metadata``."""
+    """A form that says something: what was chosen, and what it carries: see ``write_metadata``."""
 
-    words: str
+    wish: Wish
     channel_id: str
     asked_id: str
 
@@ -41,6 +44,10 @@ class Wrong:
     """A form that cannot be taken: a sentence for the input of each ``block_id``."""
 
     errors: Mapping[str, str] = field(default_factory=dict)
+
+
+INPUT_PATTERN: Final = re.compile(r"^subscribe_")
+"""Matches the ``action_id`` of every input."""
 
 
 def action_id(block_id: str) -> str:
@@ -56,26 +63,33 @@ def read_form(values: object, private_metadata: object) -> Filled | Wrong:
         private_metadata: what the form carried.
     """
     channel_id, asked_id = read_metadata(private_metadata)
-    if not (channel_id and asked_id):
+    target = next(iter(_chosen(values, WHAT)), ALL)
+    if not (channel_id and asked_id and fits_in_a_button(target)):
         return Wrong({WHAT: "This form is from a different version of the bot. Open it again."})
-    news = [one for one in _chosen(values, NEWS) if one in set(News)]
-    days = next(iter(_chosen(values, DAYS)), NO_DIGEST)
-    if not news and days not in ("weekdays", "daily"):
+    news = frozenset(News(one) for one in _chosen(values, NEWS) if one in set(News))
+    days = _DAYS.get(next(iter(_chosen(values, DAYS)), ""))
+    if not (news or days):
         return Wrong({NEWS: "Choose at least one kind of notification, or a digest below."})
-    words = [_target(next(iter(_chosen(values, WHAT)), ALL)), ", ".join(news) if news else "digest only"]
-    if days in ("weekdays", "daily"):
-        words.append(f"digest {_time(values)} {days}")
-    if Style.BROADCAST in _chosen(values, STYLE):
-        words.append(Style.BROADCAST)
-    if "here" in _chosen(values, MENTION):
-        words.append("mention @here")
-    typed = " ".join(words)
-    wish = parse_subscribe(typed)
-    return Wrong({WHAT: wish.sentence}) if isinstance(wish, Unclear) else Filled(typed, channel_id, asked_id)
+    wish = Wish(
+        target,
+        news,
+        DigestTime(_time(values), days, zone="") if days else None,
+        Style.BROADCAST if Style.BROADCAST in _chosen(values, STYLE) else Style.THREAD,
+        HERE if HERE in _chosen(values, MENTION) else "",
+    )
+    return Filled(wish, channel_id, asked_id)
+
+
+def wish_of(request: Request, *, command: str = "/flokit") -> Wish | Unclear:
+    """Return what was chosen in a form that was sent; version 0.1 saved words that could have been typed instead."""
+    return request.wish or parse_subscribe(request.text.removeprefix("subscribe "), command=command)
 
 
 def write_metadata(channel_id: str, asked_id: str) -> str:
-    """Write what the form carries: the channel it is about, and the request that opened it, which proves that."""
+    """Write what the form carries: the channel it is about, and the request that opened it, which proves that.
+
+    It's JSON: ``{"channel": "C0DATA", "asked": "<the request's ID>"}``.
+    """
     return json.dumps({"channel": channel_id, "asked": asked_id})
 
 
@@ -110,15 +124,11 @@ def would_have_told(values: object, incidents: Iterable[Incident], now: datetime
     return sorted(about, key=lambda one: one.opened_at, reverse=True)
 
 
-def _target(value: str) -> str:
-    name = re.sub(r'["\s]+', " ", value).strip()
-    return ALL if name == ALL else f'"{name}"'
-
-
-def _time(values: object) -> str:
-    state = _state(values, TIME)
-    picked = state.get("selected_time")
-    return picked if isinstance(picked, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", picked) else "09:00"
+def _time(values: object) -> time:
+    picked = _state(values, TIME).get("selected_time")
+    if isinstance(picked, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", picked):
+        return time.fromisoformat(picked)
+    return DEFAULT_AT
 
 
 def _chosen(values: object, block_id: str) -> list[str]:
