@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bot.core import blocks
+from bot.core.blocks.phrases import went_wrong
 from bot.core.commands.catalog import Command, HelpCommand, command_name
 from bot.core.commands.presses import Press
 from bot.core.commands.text import parse_command, parse_mention
@@ -96,8 +97,7 @@ class Router:
         if request.kind in NEWS:
             await self._answers.none(request)
             return
-        sentence = f"Something went wrong on my end (error ID {error_id}). Nothing was started."
-        await self._answers.note(request, blocks.plain_message(sentence))
+        await self._answers.note(request, blocks.plain_message(went_wrong(error_id, "Nothing was started.")))
 
     async def postpone(self, request: Request, after_s: float | None = None) -> None:
         """Answer a request later: who asks could not be looked up, and nobody is let in for that reason."""

@@ -11,6 +11,7 @@ from slack_bolt.error import BoltUnhandledRequestError
 from slack_bolt.response import BoltResponse
 
 from bot.core import blocks
+from bot.core.blocks.phrases import went_wrong
 from bot.core.errors import SlackError
 from bot.core.subscriptions.form import WHAT
 from bot.listeners.payloads import kind_of
@@ -48,7 +49,7 @@ class Faults:
         error_id = new_id("err")
         self._telemetry.fault("listener")
         log.error("listener_failed", error_id=error_id, exc_info=error)
-        sentence = f"Something went wrong on my end (error ID {error_id}). Try again in a minute."
+        sentence = went_wrong(error_id, "Try again in a minute.")
         if body.get("command"):
             return _json({"text": sentence, "response_type": "ephemeral"})
         if body.get("type") == "view_submission":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from bot.core import blocks
+from bot.core.blocks.phrases import went_wrong
 from bot.core.errors import BotError, SlackAstray, SlackError, StoreInDoubt, StoreUnavailable
 from bot.core.models import Message
 from bot.core.requests import Origin, Request
@@ -58,7 +59,7 @@ class Reception:
         self.team_id = team_id
         self.bot_user_id = bot_user_id
         self.clock = clock
-        self._answers: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def take(self, request: Request) -> str:
         """Save a request and return ""; a sentence for the person when it cannot be saved."""
@@ -76,20 +77,21 @@ class Reception:
                 self._telemetry.fault("listener")
                 error_id = new_id("err")
                 log.exception("request_not_taken", error_id=error_id)
-                return f"Something went wrong on my end (error ID {error_id}). Nothing was started."
+                return went_wrong(error_id, "Nothing was started.")
             return ""
 
     def answer_soon(self, request: Request, sentence: str) -> None:
         """Say a sentence to the person after the ack, where the ack itself cannot carry it."""
-        task = asyncio.create_task(self._answer(request, blocks.plain_message(sentence)))
-        self._answers.add(task)
-        task.add_done_callback(self._answers.discard)
+        self._soon(self._answer(request, blocks.plain_message(sentence)))
 
     def preview_soon(self, origin: Origin, asked_id: str, view: dict[str, Any]) -> None:
         """Show what a form would have told; nothing is lost when that fails."""
-        task = asyncio.create_task(self._preview(origin, asked_id, view))
-        self._answers.add(task)
-        task.add_done_callback(self._answers.discard)
+        self._soon(self._preview(origin, asked_id, view))
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _preview(self, origin: Origin, asked_id: str, view: dict[str, Any]) -> None:
         try:

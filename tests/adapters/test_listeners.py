@@ -336,7 +336,7 @@ async def test_unreadable_button(reception, sqlite_store, local_slack):
     ack = Ack(sqlite_store)
     url = local_slack.envelopes[-1].payload["response_url"]
     await buttons.on_press(ack, press_body("flokit_future", "{}", response_url=url), reception)
-    await asyncio.gather(*reception._answers)
+    await asyncio.gather(*reception._tasks)
     assert ack.saved == (None, None)
     assert len(local_slack.ephemerals("UANA")) == 1
 

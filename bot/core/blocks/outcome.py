@@ -13,6 +13,7 @@ from typing import Final
 from bot.core.advice import API_KEYS, RECONNECT, display_name
 from bot.core.blocks.elements import Block, actions, button, checks, context, quoted, section
 from bot.core.blocks.names import ID_SHOWN
+from bot.core.blocks.phrases import went_wrong
 from bot.core.blocks.runs import duration_s, events_added, is_late_result, nothing_started, started_at
 from bot.core.blocks.text import (
     clip,
@@ -199,19 +200,15 @@ def _not_started(run: SyncRun, name: str) -> _Story:
         since = f"FloKit has been unreachable since {date(run.unreachable_since)}."
         why, quote = [since, our_sentence(run.unreachable_reason)], run.unreachable_words
     elif run.fault_id:
-        why = [_fault(run)]
+        why = [went_wrong(run.fault_id)]
     return _Story("❔", f"Nothing was started for {name}", tuple(why), quote, offers=(Action.TRY_AGAIN,))
-
-
-def _fault(run: SyncRun) -> str:
-    return f"Something went wrong on my end (error ID {run.fault_id})."
 
 
 def _not_confirmed(run: SyncRun, name: str, now: datetime) -> _Story:
     waited = duration(((run.ended_at or now) - run.requested_at).total_seconds())
     more = ["I haven't seen it fail, either."]
     if run.fault_id:
-        more = [_fault(run)]
+        more = [went_wrong(run.fault_id)]
     elif run.unreachable_since:
         more = [f"FloKit has been unreachable since {date(run.unreachable_since)}, so I couldn't check."]
     elif run.accepted_at is None:
