@@ -43,15 +43,15 @@ ROWS: Final[dict[str, Callable[[Options], Awaitable[list[Row]]]]] = {
     "sizes": sizes.measure,
 }
 ONLY_WHEN_NAMED: Final = frozenset({"sizes"})
-"""What the default run leaves out, for it needs the package index."""
+"""Left out by default, because it needs the package index."""
 TOGETHER: Final = frozenset({"followups", "delay", "simulation"})
-"""What mostly waits, or counts without a clock: these are measured at the same time, after the others."""
+"""These mostly wait, or count without a clock. They run at the same time, after the others."""
 GUARDS: Final[tuple[Callable[[Options], Awaitable[list[Row]]], ...]] = (acks.guard, delay.guard, startup.guard)
-"""What CI holds, with generous margins: ``guard`` among the rows."""
+"""What CI checks, with generous margins; run with ``--rows guard``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure as told; 1 when a guarded ratio is broken."""
+    """Measure the rows that were asked for. Return 1 if a guarded ratio is broken, else 0."""
     told = _parser().parse_args(arguments)
     options = Options(scale=5.0 if told.full else told.minutes / QUICK_MINUTES, full=told.full)
     names = [name for name in told.rows.split(",") if name] or [name for name in ROWS if name not in ONLY_WHEN_NAMED]
@@ -92,12 +92,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rows",
         default="",
-        help=f"some of {', '.join(ROWS)}, or guard; all by default, but for {', '.join(ONLY_WHEN_NAMED)}, which "
+        help=f"some of {', '.join(ROWS)}, or guard; all by default, except {', '.join(ONLY_WHEN_NAMED)}, which "
         "installs peers from the package index",
     )
-    parser.add_argument("--minutes", type=float, default=QUICK_MINUTES, help="about how long; more is more rounds")
-    parser.add_argument("--full", action="store_true", help="the sizes of docs/performance.md; half an hour")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")
+    parser.add_argument(
+        "--minutes", type=float, default=QUICK_MINUTES, help="about how long to measure; more minutes mean more rounds"
+    )
+    parser.add_argument("--full", action="store_true", help="use the sizes of docs/performance.md; takes half an hour")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="where to write the JSON")
     return parser
 
 

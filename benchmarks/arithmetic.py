@@ -1,4 +1,4 @@
-"""The benchmark's own arithmetic: percentiles, medians with their spread, ratios. Pure."""
+"""Percentiles, medians with their spread, and ratios, as pure functions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least ``share`` (0 to 1) of all values do not exceed: the nearest rank.
+    """Return the nearest-rank percentile; ``share`` is 0 to 1.
 
     Raises:
         ValueError: there are no values.
@@ -22,7 +22,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What several rounds of the same measurement gave."""
+    """The results of several rounds of a measurement."""
 
     median: float
     low: float
@@ -30,7 +30,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Take the median, the lowest and the highest.
+        """Return the median, the lowest and the highest value.
 
         Raises:
             ValueError: there are no values.
@@ -40,18 +40,18 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values))
 
     def shown(self, unit: str = "", scale: float = 1.0, digits: int = 1) -> str:
-        """Write it as ``median (low to high) unit``; without the spread when there is none."""
+        """Format as ``median (low to high) unit``, or ``median unit`` if they're equal."""
         median, low, high = (f"{value * scale:.{digits}f}" for value in (self.median, self.low, self.high))
         spread = "" if low == high else f" ({low} to {high})"
         return f"{median}{spread}{' ' if unit else ''}{unit}"
 
 
 def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """Divide round by round, for what two subjects did in the same round met the same weather.
+    """Divide round by round, because both subjects had the same conditions in each round.
 
     Raises:
-        ValueError: they had different rounds, or something took no time at all.
+        ValueError: the lists differ in length, or a divisor is 0.
     """
     if len(ours) != len(theirs) or not all(theirs):
-        raise ValueError("each round needs a value of both, and none to divide by may be 0")
+        raise ValueError("both lists need a value for each round, and divisors can't be 0")
     return Spread.of([a / b for a, b in zip(ours, theirs, strict=True)])

@@ -1,4 +1,4 @@
-"""How late an outcome is known for so many looks: durations played through the bot's own decisions, without waiting."""
+"""Simulates how late an outcome is known, using the bot's own decisions and a virtual clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.core.runs.outcome import attempt, decide, open_run
 START: Final = datetime(2026, 1, 5, tzinfo=UTC)
 BEFORE: Final = START - timedelta(days=1)
 HISTORY: Final = 15
-"""The store learns from so many last successes."""
+"""The number of successful syncs that the store learns from."""
 
 TYPES: Final[dict[str, tuple[float, float]]] = {
     "stripe": (35.0, 0.35),
@@ -28,14 +28,14 @@ TYPES: Final[dict[str, tuple[float, float]]] = {
     "app_store_connect": (300.0, 0.25),
     "warehouse": (420.0, 0.50),
 }
-"""Median in seconds, and the spread of its logarithm: assumed, for FloKit documents neither."""
+"""Median in seconds, and the spread of its logarithm. Both are assumptions, because FloKit documents neither."""
 
 INTEGRATIONS_OF_TYPE: Final = 3
 BETWEEN_INTEGRATIONS: Final = 0.2
-"""Integrations of a type differ by this spread from each other."""
+"""The spread between integrations of a type."""
 
 FAMILY: Final = "lognormal"
-"""What the goal is about; the planner's constants were chosen on three of its traces, whose seeds are 1 to 3."""
+"""The family that the goal is about. The planner's constants were chosen on its seeds 1 to 3."""
 
 
 def _draw_lognormal(rng: random.Random, median_s: float, spread: float, _at: float) -> float:
@@ -48,13 +48,13 @@ def _draw_bimodal(rng: random.Random, median_s: float, spread: float, _at: float
 
 
 def _draw_heavy_tail(rng: random.Random, median_s: float, spread: float, _at: float) -> float:
-    """One sync of eight takes longer by a factor without a mean: Pareto's, with an exponent of 1."""
+    """One sync of eight takes longer by a Pareto-distributed factor with an exponent of 1, which has no mean."""
     slower = min(20.0, rng.paretovariate(1.0)) if rng.random() < 1 / 8 else 1.0
     return median_s * slower * math.exp(rng.gauss(0, spread))
 
 
 def _draw_drifting(rng: random.Random, median_s: float, spread: float, at: float) -> float:
-    """From half the median to twice as much, from the first sync of the trace to the last."""
+    """From half the median to twice the median, over the trace."""
     return median_s * 4 ** (at - 0.5) * math.exp(rng.gauss(0, spread))
 
 
@@ -64,8 +64,8 @@ FAMILIES: Final[dict[str, Callable[[random.Random, float, float, float], float]]
     "heavy tail": _draw_heavy_tail,
     "drifting median": _draw_drifting,
 }
-"""How a duration is drawn: from a source of randomness, the integration's median in seconds, its type's spread and
-the share of the trace that lies behind."""
+"""Draws a duration. Arguments: a source of randomness, the integration's median in seconds, its type's spread, and the
+share of the trace that has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,14 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What watching one sync came to."""
+    """The result of following one sync."""
 
     looks: int
     delay_s: float
 
 
 def make_trace(seed: int, many: int, family: str = FAMILY) -> list[Sync]:
-    """Draw syncs of integrations of all types."""
+    """Return random syncs of integrations of all types."""
     draw = FAMILIES[family]
     rng = random.Random(seed)
     medians = {
@@ -103,7 +103,7 @@ def make_trace(seed: int, many: int, family: str = FAMILY) -> list[Sync]:
 
 
 def watch_all(trace: Iterable[Sync], *, patience: Patience | None = None) -> list[Watched]:
-    """Watch one sync after the other as the bot does, learning as the store does."""
+    """Follow the syncs one after another as the bot does, learning as the store does."""
     own: dict[str, list[float]] = {}
     of_type: dict[str, list[float]] = {}
     watched = []
@@ -129,7 +129,7 @@ def watch_all(trace: Iterable[Sync], *, patience: Patience | None = None) -> lis
 
 
 def _watch(run: SyncRun, sync: Sync) -> tuple[int, float]:
-    """Look until the outcome is known; the baseline, which everybody reads, is not counted."""
+    """Check until the outcome is known. The baseline isn't counted, because every scheme reads it."""
     before = Integration(sync.integration_id, sync.type, Status.CONNECTED, BEFORE)
     syncing = Integration(sync.integration_id, sync.type, Status.SYNCING, BEFORE)
     ended_at = START + timedelta(seconds=sync.duration_s)
@@ -146,7 +146,7 @@ def _watch(run: SyncRun, sync: Sync) -> tuple[int, float]:
 
 
 def poll_all(trace: Iterable[Sync], look_after_s: Callable[[int], float]) -> list[Watched]:
-    """Watch by a fixed scheme: ``look_after_s`` gives the pause before each look, counted from 0."""
+    """Follow by a fixed scheme: ``look_after_s`` returns the pause before each check, counted from 0."""
     watched = []
     for sync in trace:
         looks, now_s = 0, 0.0
@@ -160,14 +160,14 @@ def poll_all(trace: Iterable[Sync], look_after_s: Callable[[int], float]) -> lis
 
 
 def mean_looks(watched: Sequence[Watched]) -> float:
-    """Return the looks for each sync."""
+    """Return the number of checks per sync."""
     return sum(one.looks for one in watched) / len(watched)
 
 
 def at_equal_calls(
     trace: Sequence[Sync], scheme: Callable[[float], Callable[[int], float]], looks: float
 ) -> list[Watched]:
-    """Watch by the scheme whose one number, in seconds, makes it spend as many looks; found by halving."""
+    """Follow by the scheme, with the parameter (in seconds) that makes it use as many checks, found by bisection."""
     low, high = 0.05, 600.0
     for _ in range(40):
         middle = math.sqrt(low * high)
@@ -175,4 +175,4 @@ def at_equal_calls(
             low = middle
         else:
             high = middle
-    return poll_all(trace, scheme(low))  # rather a few looks more than we spent
+    return poll_all(trace, scheme(low))  # slightly more checks than the bot, never fewer

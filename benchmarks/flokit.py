@@ -1,6 +1,6 @@
-"""A FloKit for the benchmark, in a process of its own: every reply takes 50 ms, every call is counted by its key.
+"""A FloKit for the benchmark, in its own process: every reply takes 50 ms, and calls are counted by key.
 
-``GET /calls`` tells the counts. It checks nothing: what the real one refuses is the sandbox's business.
+``GET /calls`` returns the counts. It validates nothing; the sandbox's FloKit does.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ BEFORE = "2026-01-01T00:00:00Z"
 
 
 class Flokit:
-    """Integrations that sync for a fixed time and then succeed; it has any that is asked for by name.
+    """Integrations that sync for a fixed time and then succeed. Any ID exists.
 
     Args:
-        latency_s: what each reply takes.
-        integrations: how many a listing has.
+        latency_s: how long each reply takes.
+        integrations: how many a list has.
         sync_s: how long a sync takes.
-        syncing: those that nobody asked to sync are syncing all the time.
+        syncing: whether integrations that nobody synced are always syncing.
     """
 
     def __init__(self, *, latency_s: float, integrations: int, sync_s: float, syncing: bool = False) -> None:

@@ -1,7 +1,7 @@
 """Follows the runs of many workspaces in one process, with the bot's own store, worker, follower and FloKit client.
 
-A bot serves one workspace today: one Slack token, one FloKit key. What would serve many is this loop with a client
-for each, so that is what is measured; what it leaves out is Slack, which limits a workspace, not a process.
+A bot serves one workspace: one Slack token, one FloKit key. To serve many, it would run this loop with a client for
+each, so this is what's measured. It leaves out Slack, whose limits are per workspace, not per process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _now() -> datetime:
 
 
 class Workspaces:
-    """A follower for each workspace, made when it is first needed; the key is the workspace's id."""
+    """Followers by workspace ID, created when they're first needed."""
 
     def __init__(self, database: Database, store: Store, flokit_url: str) -> None:
         self._database = database
@@ -75,5 +75,5 @@ async def _main(told: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--database", required=True, help="SQLAlchemy's URL")
-    parser.add_argument("--flokit", required=True, help="the address of FloKit's stand-in")
+    parser.add_argument("--flokit", required=True, help="the address of the local FloKit")
     asyncio.run(_main(parser.parse_args()))

@@ -1,4 +1,4 @@
-"""Load: one after another for the idle case, at a fixed rate for the rest; late answers do not slow the rate down."""
+"""Generates load: one request after another, or at a fixed rate that late answers don't slow down."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bot.core.commands.presses import Action, Press, press_value
 
 Kind = Literal["command", "click"]
 PAUSE_S: Final = 0.1
-"""Between two deliveries of the idle case: long enough for the work of the first to settle."""
+"""Between two deliveries when idle: long enough for the work of the first to finish."""
 
 
 class Hand:
-    """Types and clicks; each delivery comes from another channel, each click is about another integration."""
+    """Sends commands and clicks. Each comes from another channel, and each click is for another integration."""
 
     def __init__(self, slack: LoadSlack, *, is_bot: bool, text: str = "status") -> None:
         self._slack = slack
@@ -26,7 +26,7 @@ class Hand:
         self._numbers = count(1)
 
     async def deliver(self, kind: Kind) -> float:
-        """Deliver one; return the seconds until its ack."""
+        """Deliver one request. Return the seconds until its ack."""
         number = next(self._numbers)
         channel = f"C{number:08d}"
         if kind == "command":
@@ -37,7 +37,7 @@ class Hand:
 
 
 async def one_by_one(deliver: Callable[[], Awaitable[float]], samples: int) -> list[float]:
-    """Deliver when the last one was acked and a moment has passed."""
+    """Deliver one after another, with a pause after each ack."""
     taken = []
     for _ in range(samples):
         await asyncio.sleep(PAUSE_S)
@@ -46,7 +46,7 @@ async def one_by_one(deliver: Callable[[], Awaitable[float]], samples: int) -> l
 
 
 async def at_rate(deliver: Callable[[], Awaitable[float]], per_s: float, seconds: float) -> list[float]:
-    """Deliver at a fixed rate, whether earlier ones are acked or not. How late we began counts as waiting."""
+    """Deliver at a fixed rate, whether or not earlier ones are acked. Being late counts as waiting."""
     began_at = time.perf_counter()
 
     async def one(due_at: float) -> float:
@@ -64,7 +64,7 @@ async def at_rate(deliver: Callable[[], Awaitable[float]], per_s: float, seconds
 
 
 async def at_once(deliver: Callable[[], Awaitable[float]], many: int, hands: int) -> float:
-    """Deliver as fast as ``hands`` pairs of hands can; return the deliveries a second."""
+    """Deliver from ``hands`` concurrent senders as fast as possible. Return the deliveries per second."""
     left = iter(range(many))
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""What a run of the benchmark is told."""
+"""The options of a benchmark run."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Options:
     full: bool = False
 
     def rounds(self, quick: int) -> int:
-        """How many rounds, at least two, so that there is a spread."""
+        """Return the number of rounds, at least two so that there's a spread."""
         return max(2, round(quick * self.scale))
 
     def seconds(self, quick: float) -> float:
-        """How long."""
+        """Return how long to measure."""
         return quick * self.scale

@@ -1,4 +1,4 @@
-"""Rows of the table: what was measured, against which goal, and whether it is met."""
+"""Rows of the table: what was measured, its goal, and whether it's met."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MISSED: Final = "MISSED"
 SHOWN: Final = ""
 
 MEASURED: Final = ("flokit-bot", "slack-bolt", "slack-sdk", "aiohttp", "httpx", "SQLAlchemy", "asyncpg")
-"""What the numbers depend on beside the machine."""
+"""Packages whose versions affect the numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class Row:
 
     Args:
         what: what is measured.
-        measured: what came out, for people.
-        goal: what was wanted; "" when the value is only shown.
-        is_met: whether it is; None when there is no goal.
-        guarded: the same with a generous margin, which CI holds; None when it does not.
-        values: what came out, for programs.
+        measured: the result, formatted for people.
+        goal: the goal; "" if there is none.
+        is_met: whether the goal is met; None if there is none.
+        guarded: whether it's met with the generous margin that CI checks; None if CI doesn't.
+        values: the result, for programs.
     """
 
     what: str
@@ -42,12 +42,12 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Say whether the goal is met."""
+        """``met`` or ``MISSED``; "" if there is no goal."""
         return SHOWN if self.is_met is None else MET if self.is_met else MISSED
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Write the rows as Markdown."""
+    """Return the rows as a Markdown table."""
     lines = ["| row | measured | goal | |", "|---|---|---|---|"]
     return "\n".join([*lines, *(_line(row.what, row.measured, row.goal, row.verdict) for row in rows)])
 
@@ -61,16 +61,16 @@ def _escaped(cell: str) -> str:
 
 
 def heading(about: Mapping[str, Any]) -> str:
-    """Say in a sentence when, where and with what the rows were measured."""
+    """Return a sentence that says when, where and with which versions the rows were measured."""
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return (
-        f"Measured {about['at']} within {about.get('all_took_s', 0):.0f} s, on {about['cores']} cores "
-        f"({about['cpu']}, {about['system']}) whose load was {about['load_average']:.1f} before; {versions}."
+        f"Measured {about['at']} in {about.get('all_took_s', 0):.0f} s, on {about['cores']} cores "
+        f"({about['cpu']}, {about['system']}) with a load of {about['load_average']:.1f} before; {versions}."
     )
 
 
 def machine() -> dict[str, Any]:
-    """Say where this ran."""
+    """Return the time, the machine and the versions."""
     model = "unknown"
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -87,12 +87,12 @@ def machine() -> dict[str, Any]:
 
 
 def write(path: Path, rows: Sequence[Row], about: Mapping[str, Any]) -> None:
-    """Write everything as JSON."""
+    """Write the rows and the machine as JSON."""
     everything = {"machine": about, "rows": [asdict(row) for row in rows]}
     path.write_text(json.dumps(everything, indent=2, ensure_ascii=False) + "\n")
 
 
 def read(path: Path) -> tuple[list[Row], dict[str, Any]]:
-    """Read what ``write`` wrote: the rows, and about them."""
+    """Read the file that ``write`` wrote. Return the rows and the machine."""
     everything = json.loads(path.read_text())
     return [Row(**row) for row in everything["rows"]], everything["machine"]

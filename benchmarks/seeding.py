@@ -1,7 +1,6 @@
-"""Follow-ups as they stand in the database while a sync is under way, and how late each claim of them is.
+"""Writes running follow-ups into the database, and records how late each claim of them is.
 
-What a run's row says is written by the store's own function. A trigger of the database, which the bot knows nothing
-of, notes each claim when it happens.
+The store's own function writes the rows. A database trigger, which the bot doesn't know about, records each claim.
 """
 
 from __future__ import annotations
@@ -44,14 +43,14 @@ _ON_POSTGRESQL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many follow-ups there are, in which workspaces, and how often each is looked at.
+    """The number of follow-ups, their workspaces, and how often each is checked.
 
     Args:
         many: all follow-ups.
-        per_workspace: those of one workspace, each of another integration.
-        every_s: seconds between two looks at the same. Runs of a workspace are looked at together, when the first of
-            them is due, so that the longest wait is ``JITTER`` longer.
-        team_id: the one workspace; "" when there are many.
+        per_workspace: follow-ups per workspace, each of another integration.
+        every_s: seconds between two checks of a follow-up. Runs of a workspace are checked together when the first is
+            due, so the longest wait is ``JITTER`` longer.
+        team_id: the workspace, if there is only one; "" if there are many.
     """
 
     many: int
@@ -65,11 +64,11 @@ class Plan:
         return -(-self.many // self.per_workspace)
 
     def team(self, number: int) -> str:
-        """Name the workspace of a follow-up."""
+        """Return the workspace ID of a follow-up."""
         return self.team_id or f"T{number % self.workspaces:05d}"
 
     def run(self, number: int, now: datetime) -> SyncRun:
-        """Return one: its sync was accepted a while ago, and goes on."""
+        """Return a follow-up whose sync was accepted a while ago and is still running."""
         integration_id = f"int_{number // self.workspaces:05d}"
         integration = Integration(integration_id, TYPES[0], Status.CONNECTED, datetime.fromisoformat(BEFORE))
         longest_s = self.every_s / (1 - JITTER)
@@ -95,7 +94,7 @@ class Plan:
 
 
 async def seed(database: Database, plan: Plan) -> None:
-    """Write follow-ups, each with its thread and the progress that stands in it; none is due before ``start``."""
+    """Write follow-ups, each with its thread and progress message; none is due before ``start``."""
     now = datetime.now(UTC)
     for first in range(0, plan.many, BATCH):
         seeded = [_Seeded(plan.run(number, now), number) for number in range(first, min(first + BATCH, plan.many))]
@@ -163,14 +162,14 @@ class _Seeded:
 
 
 async def watch_claims(database: Database) -> None:
-    """Have the database note each claim."""
+    """Create the trigger that records each claim."""
     async with database.begin() as connection:
         for statement in _ON_SQLITE if database.is_sqlite else _ON_POSTGRESQL:
             await connection.exec_driver_sql(statement)
 
 
 async def start(database: Database, plan: Plan, in_s: float) -> None:
-    """Let one workspace after the other be due, from so many seconds on: as if they had gone on for a while."""
+    """Make one workspace after another due, as if they had been followed for a while."""
     begins_at = datetime.now(UTC) + timedelta(seconds=in_s)
     step = timedelta(seconds=plan.every_s / plan.workspaces)
     due = [{"due": begins_at + number * step, "team": plan.team(number)} for number in range(plan.workspaces)]
@@ -180,14 +179,14 @@ async def start(database: Database, plan: Plan, in_s: float) -> None:
 
 
 async def rest(database: Database) -> None:
-    """Let nothing be due, and give back what processes that are gone held and spent of FloKit's budgets."""
+    """Make nothing due, and release what stopped processes held, including FloKit's budgets."""
     async with database.begin() as connection:
         await connection.execute(runs.update().values(due_at=None, along_at=None, lease_owner=None, lease_until=None))
         await connection.execute(budget.delete())
 
 
 async def claims_between(database: Database, begin_at: float, end_at: float) -> list[float]:
-    """Return how late each claim was that happened between two times (seconds since 1970)."""
+    """Return how late each claim between two times (seconds since 1970) was."""
     query = text("SELECT late_s FROM bench_claims WHERE at >= :begin_at AND at < :end_at")
     async with database.begin() as connection:
         found = await connection.scalars(query, {"begin_at": begin_at, "end_at": end_at})

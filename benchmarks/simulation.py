@@ -1,8 +1,8 @@
-"""Many follow-ups in many workspaces, played through the bot's own decisions: no sockets, no waiting, a virtual clock.
+"""Simulates many follow-ups in many workspaces with the bot's own decisions, without sockets, on a virtual clock.
 
-Each workspace follows so many syncs at every moment: the one that ends makes room for a click on another integration.
-Time begins in the middle of it: the first syncs have been under way for a while, as they are found at a random moment
-of a process that goes on for ever, so that nothing needs to settle before it is counted. FloKit answers at once.
+Each workspace always follows the same number of syncs: when one ends, someone clicks on another integration. It starts
+in the middle of this state, with syncs that have been running for a while, so nothing has to settle first. FloKit
+answers immediately.
 """
 
 from __future__ import annotations
@@ -37,31 +37,31 @@ from bot.core.runs.outcome import attempt, decide, needs_proof, open_run, postpo
 from bot.flokit import SHARED_WITHIN_S
 
 NAIVE_S: Final = 10.0
-"""What the async naive bot waits between two looks at the same sync."""
+"""Seconds between the async naive bot's checks of a sync."""
 
 DELAY_STEP_S: Final = 0.1
-"""Delays are counted in steps of this."""
+"""The step in which delays are counted, in seconds."""
 
 ROOM: Final = 5
-"""A workspace has so many times the integrations that are followed at once, so that chance has a choice."""
+"""Integrations per running follow-up, so that there's a choice for the next click."""
 
 LOOKS_BEGIN_AT: Final = START - timedelta(seconds=20)
-"""Nobody looks earlier; until it is counted, looks have found their places."""
+"""Checks start this long before counting, so that they have settled."""
 FIRST_WITHIN_S: Final = 10.0
 
 ALL: Final = ""
-"""What a listing is about: every integration."""
+"""The budget key of a list request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is played.
+    """The simulated load.
 
     Args:
         workspaces: how many.
-        per_workspace: the follow-ups in each, at every moment.
-        seconds: for so long it is counted.
-        seed: where chance begins.
+        per_workspace: running follow-ups in each.
+        seconds: how long to count.
+        seed: the random seed.
     """
 
     workspaces: int
@@ -71,24 +71,24 @@ class Load:
 
     @property
     def follow_ups(self) -> int:
-        """All that are under way at every moment."""
+        """All running follow-ups."""
         return self.workspaces * self.per_workspace
 
 
 @dataclass(slots=True)
 class Tally:
-    """What was counted; all of it can be added up.
+    """The counts, which can be added up.
 
     Args:
-        clicks: follow-ups that began, each with its look before the POST, and the POST.
-        batches: looks at a workspace, each for one run or for many.
-        looks: runs that were looked at in them.
+        clicks: follow-ups that started, each with its check before the POST, and the POST.
+        batches: checks of a workspace, each for one run or for many.
+        looks: runs that were checked in them.
         calls: requests to FloKit.
         postponed: runs that waited because the budget was spent.
         outcomes: follow-ups that ended, by their outcome.
-        late: ends that were told so many steps after they happened.
-        naive_calls: the requests of a bot that looks at each sync every ten seconds.
-        naive_late: the same ends, as that bot sees them.
+        late: outcomes by delay, in steps of the delay.
+        naive_calls: the requests of a bot that checks each sync every ten seconds.
+        naive_late: the same for that bot.
     """
 
     clicks: int = 0
@@ -107,7 +107,7 @@ class Tally:
 
 
 def middle_s(late: Counter[int]) -> float:
-    """Return the median of counted delays, in seconds."""
+    """Return the median delay, in seconds."""
     half = sum(late.values()) / 2
     for step, many in sorted(late.items()):
         half -= many
@@ -117,7 +117,7 @@ def middle_s(late: Counter[int]) -> float:
 
 
 class Budget:
-    """A workspace's budget, with the answers of ``bot.flokit.budget.LocalBudget``; queues of slots are faster."""
+    """A workspace's budget. Gives the same answers as ``bot.flokit.budget.LocalBudget``, but faster."""
 
     def __init__(self, per_minute: int = PER_MINUTE) -> None:
         shared = slots_of(Priority.FOLLOW_UP, per_minute)
@@ -125,7 +125,7 @@ class Budget:
         self._for_clicks: deque[datetime] = deque([BEFORE] * (per_minute - shared))
 
     def take(self, priority: Priority, now: datetime) -> float:
-        """Take a slot and return 0, or return the seconds until there is one."""
+        """Take a slot and return 0, or return the seconds until one is free."""
         usable = [self._for_clicks, self._shared] if priority is Priority.CLICK else [self._shared]
         for slots in usable:
             if slots and slots[0] <= now:
@@ -146,7 +146,7 @@ class _Integration:
     ends_at: datetime | None = None
 
     def draw_s(self, rng: random.Random, *, met_under_way: bool = False) -> float:
-        """Draw how long a sync takes; who looks at a random moment meets long ones more often than short ones."""
+        """Return a random duration. Syncs that are running at a random moment are more often long than short."""
         shift = self.spread**2 if met_under_way else 0.0
         return self.median_s * math.exp(rng.gauss(shift, self.spread))
 
@@ -155,7 +155,7 @@ class _Integration:
         return self.median_s * math.exp(self.spread**2 / 2)
 
     def at(self, moment: datetime) -> Integration:
-        """Show it as FloKit does."""
+        """Return it as FloKit shows it."""
         if self.ends_at and moment < self.ends_at:
             return Integration(self.id, self.type, Status.SYNCING, self.last_synced_at)
         return Integration(self.id, self.type, Status.CONNECTED, self.ends_at or self.last_synced_at)
@@ -166,7 +166,7 @@ class _Followed:
     run: SyncRun
     due_at: datetime
     takes_s: float
-    """How long its sync takes from the POST on."""
+    """How long its sync takes after the POST."""
     along_at: datetime | None = None
 
 
@@ -194,10 +194,10 @@ class _Workspace:
                 self._skip(one)
 
     def act(self, integration_id: str, now: datetime) -> list[tuple[datetime, str]]:
-        """Do what is due for a run, and for those that the same look serves; return what is due next, and when."""
+        """Do what's due for a run, and for those that share the check. Return what's due next, and when."""
         first = self.followed.get(integration_id)
         if first is None or first.due_at != now:
-            return []  # it was served by another look
+            return []  # another check served it
         if not first.run.is_watched:
             return [self._note(first, self._trigger(first, now), now)]
         return self._look(now)
@@ -217,7 +217,7 @@ class _Workspace:
         return [self._note(one, decision, now) for one, decision in decided]
 
     def _look_in_list(self, one: _Followed, as_of: datetime, now: datetime, *, is_probe: bool) -> Decision:
-        """Decide by a list, and by the integration's own page where the follower reads it."""
+        """Decide from a list, and from the integration's own page where the follower reads it."""
         integration = self._integrations[one.run.integration_id]
         hint = integration.at(as_of)
         if not is_probe and not needs_proof(one.run, hint, now):
@@ -230,11 +230,11 @@ class _Workspace:
 
     @staticmethod
     def _is_served(one: _Followed, now: datetime) -> bool:
-        """Tell whether a look at the workspace is for this run, too, as ``bot.store.runs.claim`` does."""
+        """Return whether this run shares the check, as ``bot.store.runs.claim`` decides."""
         return one.run.is_watched and (one.due_at <= now or (one.along_at is not None and one.along_at <= now))
 
     def _trigger(self, one: _Followed, now: datetime) -> Decision:
-        """Look before the POST, and send it."""
+        """Check before the POST, and send it."""
         integration = self._integrations[one.run.integration_id]
         as_of, wait_s = self._ask(integration.id, Priority.CLICK, now, max_age_s=0.0)
         if wait_s:
@@ -249,7 +249,9 @@ class _Workspace:
             return decide(run, TriggerNotSent("", wait_s), now)
         integration.last_synced_at = integration.ends_at or integration.last_synced_at
         integration.ends_at = now + timedelta(seconds=one.takes_s)
-        self._asked_at.pop(ALL, None)  # as the client does: what was seen before the POST says nothing about after it
+        self._asked_at.pop(
+            ALL, None
+        )  # as the client does: an observation before the POST says nothing about the time after it
         self._asked_at.pop(integration.id, None)
         self._count_naive(now, one.takes_s)
         return decide(run, TriggerAccepted(None), now)
@@ -257,7 +259,7 @@ class _Workspace:
     def _ask(
         self, what: str, priority: Priority, now: datetime, max_age_s: float = SHARED_WITHIN_S
     ) -> tuple[datetime, float]:
-        """Return when FloKit was asked for what is known now, and 0; or how many seconds it must not be asked."""
+        """Return the time of the last list and 0, or the seconds until the budget allows a request."""
         asked_at = self._asked_at.get(what)
         if asked_at and (now - asked_at).total_seconds() < max_age_s:
             return asked_at, 0.0
@@ -273,7 +275,7 @@ class _Workspace:
         return wait_s
 
     def _note(self, one: _Followed, decision: Decision, now: datetime) -> tuple[datetime, str]:
-        """Keep a run as it was decided; one that ended makes room for another."""
+        """Store a decided run, and replace one that ended."""
         one.run = decision.run
         if decision.run.outcome or decision.next_look_at is None:
             return now, self._end(one, now)
@@ -297,14 +299,14 @@ class _Workspace:
         return fresh
 
     def _meet_under_way(self) -> None:
-        """Begin with a sync as it is met at a random moment: long ones more often, each anywhere on its way."""
+        """Start with a sync as found at a random moment: more often a long one, at any point of its way."""
         free = [one for one in self._integrations.values() if one.id not in self.followed]
         [integration] = self._rng.choices(free, [one.mean_s for one in free])
         takes_s = integration.draw_s(self._rng, met_under_way=True)
         self._click(integration, START - timedelta(seconds=takes_s * self._rng.random()), takes_s)
 
     def _skip(self, one: _Followed) -> None:
-        """Pass over the looks at a sync that began long ago: only its click and its POST are played."""
+        """Skip the checks of a sync that started long ago: simulate only its click and its POST."""
         self._note(one, self._trigger(one, one.due_at), one.due_at)
         one.due_at = LOOKS_BEGIN_AT + timedelta(seconds=FIRST_WITHIN_S * self._rng.random())
         one.along_at = None
@@ -332,7 +334,7 @@ class _Workspace:
                 setattr(self._tally, name, getattr(self._tally, name) + number)
 
     def _count_naive(self, posted_at: datetime, takes_s: float) -> None:
-        """Count the POST and the looks of the naive bot that fall into the counted time."""
+        """Count the naive bot's POST and checks within the counted time."""
         begins_s, until_s = ((at - posted_at).total_seconds() / NAIVE_S for at in (START, self._ends_at))
         last = min(math.ceil(takes_s / NAIVE_S), math.ceil(until_s) - 1)
         first = max(1, math.ceil(begins_s))
@@ -340,7 +342,7 @@ class _Workspace:
 
 
 def simulate(load: Load, numbers: Sequence[int] | None = None) -> Tally:
-    """Play the workspaces of these numbers (all by default), each independent of the others, and count."""
+    """Simulate the workspaces with these numbers (all by default) independently of each other. Return the counts."""
     tally = Tally()
     workspaces = {number: _Workspace(number, load, tally) for number in numbers or range(load.workspaces)}
     due = [(one.due_at, number, id_) for number, space in workspaces.items() for id_, one in space.followed.items()]

@@ -1,6 +1,6 @@
-"""A lean Slack that makes the load: it says yes to every call, delivers payloads, and measures when they are acked.
+"""A minimal Slack that generates load: it accepts every call, delivers payloads, and measures the acks.
 
-It checks nothing, so that it is not what is measured; its own ceiling is a row of the table.
+It validates nothing, so that it isn't the bottleneck; a row of the table has its maximum rate.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _IDENTITY: Final = {
 
 
 class LoadSlack:
-    """The Slack of one app: its Web API, its socket, and the people who type and click.
+    """One app's Slack: its Web API, its socket, and people who type and click.
 
     Args:
-        app_url: where the app takes Slack's requests over HTTP; "" in Socket Mode.
+        app_url: where the app receives Slack's requests over HTTP; "" in Socket Mode.
     """
 
     def __init__(self, app_url: str = "") -> None:
@@ -54,11 +54,11 @@ class LoadSlack:
         self.url = ""
         self.calls = 0
         self.latency_s = 0.0
-        """How long it takes for a reply."""
+        """How long each reply takes, in seconds."""
         self.posts: list[tuple[float, str]] = []
-        """When a message was posted, and in which channel."""
+        """The time and the channel of each posted message."""
         self.on_call: Callable[[str, dict[str, Any], str, float], None] | None = None
-        """Called with method, arguments, the ts that was answered, and the time."""
+        """Called with the method, its arguments, the returned ts, and the time."""
 
     async def start(self) -> None:
         """Listen on a free port."""
@@ -83,11 +83,11 @@ class LoadSlack:
 
     @property
     def api_url(self) -> str:
-        """The base of its Web API."""
+        """The base URL of its Web API."""
         return f"http://{self.url}/api/"
 
     async def command(self, text: str, *, channel: str, user: str = "UANA") -> float:
-        """Type a command; return the seconds until its ack."""
+        """Send a command. Return the seconds until its ack."""
         number = next(self._ids)
         body = {
             "token": "t",
@@ -107,7 +107,7 @@ class LoadSlack:
         return await self._deliver("slash_commands", body, urlencode)
 
     async def click(self, action_id: str, value: str, *, channel: str, ts: str, user: str = "UANA") -> float:
-        """Press a button; return the seconds until its ack."""
+        """Press a button. Return the seconds until its ack."""
         number = next(self._ids)
         body: dict[str, Any] = {
             "type": "block_actions",
@@ -182,7 +182,7 @@ class LoadSlack:
             try:
                 frame = json.loads(message.data)
             except ValueError:
-                continue  # the SDK's ping is no JSON
+                continue  # the SDK's ping isn't JSON
             acked = self._waiting.get(frame.get("envelope_id", ""))
             if acked and not acked.done():
                 acked.set_result(at)

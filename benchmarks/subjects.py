@@ -1,4 +1,4 @@
-"""What is measured: programs in processes of their own, each with its own Slack, and what they use of the machine."""
+"""The measured programs, each in its own process with its own Slack, and what they use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 STARTS_WITHIN_S: Final = 30.0
 
 FOLLOWER_READY: Final = "ready to follow"
-"""What ``benchmarks.following`` says before its first claim."""
+"""What ``benchmarks.following`` prints before its first claim."""
 
 BOT: Final = "bot"
 FLOOR: Final = "floor"
@@ -60,7 +60,7 @@ _MODES: Final[dict[str, dict[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a process has used so far; times are seconds of one core."""
+    """A process's usage so far; CPU time is in seconds."""
 
     cpu_s: float
     rss_bytes: int
@@ -77,7 +77,7 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process ID."""
         assert self._process is not None
         return self._process.pid
 
@@ -102,18 +102,18 @@ class Process:
             )
 
     def use(self) -> Use:
-        """Read what it used."""
+        """Return its usage so far."""
         fields = stat_fields(self.pid)
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return Use((int(fields[11]) + int(fields[12])) / TICKS_PER_S, pages * PAGE_BYTES)
 
     def check(self) -> None:
-        """Raise RuntimeError when it has ended by itself."""
+        """Raise RuntimeError if it has exited."""
         if self._process and self._process.returncode is not None:
             raise RuntimeError(f"{self._module} ended: {self.log[-2000:]}")
 
     async def stop(self) -> None:
-        """End it: what it saved is thrown away."""
+        """Kill it, and delete its data."""
         if self._process and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
@@ -127,11 +127,11 @@ class Subject:
     process: Process
     slack: LoadSlack
     ready_s: float
-    """From its start until it was ready for Slack."""
+    """Seconds from its start until it was ready for Slack."""
 
 
 def stat_fields(pid: int) -> list[str]:
-    """Return what the system says of a process, from its state on.
+    """Return the fields of ``/proc/<pid>/stat``, starting with the state.
 
     https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     """
@@ -139,7 +139,7 @@ def stat_fields(pid: int) -> list[str]:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -149,7 +149,7 @@ def free_port() -> int:
 async def running_flokit(
     *, integrations: int = 20, sync_s: float = 600.0, latency_s: float = 0.05, syncing: bool = False
 ) -> AsyncIterator[str]:
-    """Run FloKit's stand-in; yield its address. Arguments: see ``benchmarks.flokit``."""
+    """Run the local FloKit and yield its address. Arguments: see ``benchmarks.flokit``."""
     port = free_port()
     options = ["--port", port, "--integrations", integrations, "--sync-s", sync_s, "--latency-s", latency_s]
     if syncing:
@@ -166,7 +166,7 @@ async def running_flokit(
 
 @contextlib.asynccontextmanager
 async def running_follower(database_url: str, flokit_url: str) -> AsyncIterator[Process]:
-    """Run a process that only follows, for any workspace; its tables must be there."""
+    """Run a process that only follows, for any workspace. Its tables must exist."""
     with tempfile.TemporaryDirectory(prefix="flokit-bench-") as folder:
         arguments = ("--database", database_url, "--flokit", flokit_url)
         process = Process(("benchmarks.following", *arguments), {}, Path(folder))
@@ -182,7 +182,7 @@ async def running_follower(database_url: str, flokit_url: str) -> AsyncIterator[
 
 
 async def fetch_calls(flokit_url: str) -> dict[str, int]:
-    """Ask FloKit's stand-in how many calls each key made."""
+    """Return the local FloKit's number of calls by key."""
     async with aiohttp.ClientSession() as session, session.get(f"{flokit_url}/calls") as reply:
         return {key: sum(counts.values()) for key, counts in (await reply.json()).items()}
 
@@ -196,7 +196,7 @@ async def running(
     key: str = "flokit-key",
     settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Subject]:
-    """Run a program with a Slack of its own until the block ends; it is ready when this yields."""
+    """Run a program with its own Slack until the block ends. It's ready when this yields."""
     port = free_port()
     slack = LoadSlack(f"http://127.0.0.1:{port}/slack/events" if http else "")
     await slack.start()

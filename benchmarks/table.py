@@ -1,4 +1,4 @@
-"""``python -m benchmarks.table``: what was measured, as Markdown, or put into a page of the documentation."""
+"""``python -m benchmarks.table``: print results as Markdown, or put them into a page of the documentation."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ END: Final = "<!-- python -m benchmarks.table: end -->"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the tables, or write them between the two marks of a page."""
+    """Print the tables, or write them between the two markers of a page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__)
-    parser.add_argument("results", nargs="*", type=Path, default=[RESULTS], help="what --output wrote; one or more")
-    parser.add_argument("--into", type=Path, help="a page with the two marks; printed without")
+    parser.add_argument(
+        "results", nargs="*", type=Path, default=[RESULTS], help="one or more files that --output wrote"
+    )
+    parser.add_argument("--into", type=Path, help="a page with the two markers; printed if omitted")
     told = parser.parse_args(arguments)
     text = "\n\n".join(shown(path) for path in told.results)
     if told.into is None:
@@ -36,15 +38,15 @@ def shown(path: Path) -> str:
 
 
 def put_into(page: str, text: str) -> str:
-    """Return the page with the text between its marks.
+    """Return the page with the text between its markers.
 
     Raises:
-        ValueError: the page has not each mark once, in order.
+        ValueError: the page doesn't have each marker once, in order.
     """
     before, begin, rest = page.partition(BEGIN)
     old, end, after = rest.partition(END)
     if not begin or not end or BEGIN in old + after or END in before + after:
-        raise ValueError(f"the page needs the lines {BEGIN} and {END} once each")
+        raise ValueError(f"the page must contain {BEGIN} and {END} once each")
     return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 

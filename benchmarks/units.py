@@ -1,8 +1,8 @@
-"""What one follow-up, and one look at it, cost the bot and its PostgreSQL: measured here, to be multiplied elsewhere.
+"""Measures what one follow-up, and one check of it, cost the bot and its PostgreSQL.
 
-Two things are told apart. The *life* of a follow-up is everything from its click to its outcome in the thread, of a
-real bot process with a Slack and a FloKit, for a sync that ends at once. Each further *look* is measured with the
-bot's own store, follower and FloKit client in this process, whose clock is moved from one look to the next.
+The *life* of a follow-up is everything from its click to its outcome in the thread, measured with a real bot process, a
+Slack and a FloKit, for a sync that ends immediately. Each further *look* (check) is measured with the bot's own store,
+follower and FloKit client in this process, whose virtual clock moves from one check to the next.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ from bot.workers.follower import Follower
 from soak.databases import PostgresServer
 
 PER_S: Final = 0.5
-"""Clicks a second: so few that no edit of a message has to wait for its turn in a workspace."""
+"""Clicks per second: few enough that no message update has to wait for Slack's rate limits."""
 FREED_AFTER: Final = 10
-"""So many clicks do with a minute's budget."""
+"""The number of clicks that fit into a minute's budget."""
 WARM_UP: Final = 3
 IDLE_S: Final = 5.0
 ENDS_WITHIN_S: Final = 60.0
-"""After the last click."""
+"""How long to wait after the last click."""
 
 IN_ONE: Final = 20
-"""Follow-ups of one workspace, whose looks are compared with those of workspaces with one."""
+"""Follow-ups in the larger workspaces, whose checks are compared with those of workspaces with one."""
 WORKSPACES: Final = 20
-"""So many have one."""
+"""The number of workspaces with one."""
 STEP: Final = timedelta(seconds=62)
-"""Longer than any pause between two looks, and than a slot of the budget is busy."""
+"""Longer than any pause between two checks, and than a budget slot is busy."""
 MOST: Final = 100
 PATIENCE: Final = Patience(deadline_s=1e6)
 
 KEPT: Final = (tables.runs, tables.participants, tables.threads, tables.outbox, tables.inbox, tables.audit)
 """What a follow-up leaves behind."""
 IDS: Final = frozenset({"id", "run_id", "thread_id"})
-"""What must differ between copies."""
+"""Columns that must differ between copies."""
 COPIES: Final = 200
 
 PARENT, OWN_TIMES, ENDED_CHILDRENS_TIMES = 1, slice(11, 13), slice(13, 15)
@@ -71,19 +71,19 @@ _USED: Final = text(
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What something costs; in all, or for each."""
+    """A cost, in total or per unit."""
 
     cpu_s: float
-    """Of the bot's process."""
+    """CPU time of the bot."""
     database_cpu_s: float
-    """Of PostgreSQL's processes."""
+    """CPU time of PostgreSQL's processes."""
     writes: float
     """Transactions that wrote."""
     log_bytes: float
-    """Of PostgreSQL's write-ahead log."""
+    """Size of PostgreSQL's write-ahead log."""
 
     def __sub__(self, other: Cost) -> Cost:
-        """What is left; measured noise is never a gain."""
+        """Return the difference, at least 0 because noise can't be a gain."""
         return Cost(
             max(0.0, self.cpu_s - other.cpu_s),
             max(0.0, self.database_cpu_s - other.database_cpu_s),
@@ -101,12 +101,12 @@ class Cost:
         )
 
     def __mul__(self, times: float) -> Cost:
-        """So many times as much."""
+        """Return the cost multiplied."""
         return Cost(self.cpu_s * times, self.database_cpu_s * times, self.writes * times, self.log_bytes * times)
 
     @property
     def shown(self) -> str:
-        """Write it for people."""
+        """Format it for people."""
         return (
             f"{self.cpu_s * 1000:.2f} ms of the bot, {self.database_cpu_s * 1000:.2f} ms of PostgreSQL, "
             f"{self.writes:.1f} writes, {self.log_bytes / 1000:.1f} kB of its log"
@@ -115,12 +115,12 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """What each costs.
+    """The unit costs.
 
     Args:
-        life: a follow-up from its click to its outcome in the thread, with the two or three looks of a short sync.
-        batch: a further look at a workspace, whatever it serves.
-        look: each run that such a look serves.
+        life: a follow-up from its click to its outcome in the thread, with the two or three checks of a short sync.
+        batch: another check of a workspace, however many runs share it.
+        look: each run in such a check.
         kept_bytes: what a finished follow-up takes in the database, with its indexes.
     """
 
@@ -131,13 +131,13 @@ class Units:
 
 
 def split(alone: Cost, together: Cost, many: int) -> tuple[Cost, Cost]:
-    """Return what a look costs, and what each of its runs: from a look at one run and one at ``many``."""
+    """Return the cost of a check and of each of its runs, from checks of one run and of ``many``."""
     look = (together - alone) * (1 / (many - 1))
     return alone - look, look
 
 
 async def measure(follow_ups: int, rounds: int) -> Units:
-    """Measure so many follow-ups, and so many rounds of looks, on a PostgreSQL that is started for it."""
+    """Measure some follow-ups and some rounds of checks, on a PostgreSQL that's started for it."""
     configure_logging("console", "WARNING", secrets=())
     server = PostgresServer()
     await server.start()
@@ -170,7 +170,7 @@ async def _measure_life(database: Database, url: str, many: int) -> tuple[Cost, 
 
 
 async def _kept_bytes(database: Database) -> float:
-    """Return what a finished follow-up takes: all their rows are copied many times, for tables grow by whole pages."""
+    """Return the size of a finished follow-up. Rows are copied many times, because tables grow by whole pages."""
     size = 0
     async with database.begin() as connection:
         for table in KEPT:
@@ -194,7 +194,7 @@ def _copied(column: Column[Any]) -> str:
 
 
 async def _until_told(database: Database, click: Callable[[], Awaitable[float]], many: int) -> int:
-    """Click, and wait until every outcome is told. FloKit's limit holds nobody up: return how often it was lifted."""
+    """Click, and wait until every outcome is posted. Lifts FloKit's limit regularly; returns how often."""
     told = await _read(database, _TOLD) + many
     for number in range(many):
         if number % FREED_AFTER == 0:
@@ -203,7 +203,7 @@ async def _until_told(database: Database, click: Callable[[], Awaitable[float]],
         await click()
         await asyncio.sleep(1 / PER_S)
     async with asyncio.timeout(ENDS_WITHIN_S):
-        while await _read(database, _TOLD) < told or await _read(database, _WAITING):  # noqa: ASYNC110 - elsewhere
+        while await _read(database, _TOLD) < told or await _read(database, _WAITING):  # noqa: ASYNC110 - another process changes it
             await asyncio.sleep(0.25)
     return math.ceil(many / FREED_AFTER)
 
@@ -214,7 +214,7 @@ async def _read(database: Database, query: TextClause) -> int:
 
 
 async def _measure_looks(database: Database, rounds: int) -> tuple[Cost, Cost]:
-    """Return what a look costs in a workspace with one follow-up, and in one with many."""
+    """Return the cost of a check in a workspace with one follow-up, and in one with many."""
     async with running_flokit(integrations=IN_ONE, latency_s=0.0) as flokit_url:
         alone = await _Looker(database, flokit_url, [f"T{number}" for number in range(WORKSPACES)], 1).measure(rounds)
         together = await _Looker(database, flokit_url, ["TMANY"], IN_ONE).measure(rounds)
@@ -222,7 +222,7 @@ async def _measure_looks(database: Database, rounds: int) -> tuple[Cost, Cost]:
 
 
 class _Looker:
-    """Follows runs whose syncs go on, with a clock that is moved."""
+    """Follows runs whose syncs keep running, with a virtual clock."""
 
     def __init__(self, database: Database, flokit_url: str, team_ids: Sequence[str], per_team: int) -> None:
         self._now = datetime.now(UTC)
@@ -236,7 +236,7 @@ class _Looker:
         }
 
     async def measure(self, rounds: int) -> Cost:
-        """Return what one look at a workspace costs, on average."""
+        """Return the average cost of one check of a workspace."""
         try:
             await self._open()
             for _ in range(WARM_UP):
@@ -263,7 +263,7 @@ class _Looker:
                 await self._store.start_sync(request, integration, self._now, patience=PATIENCE, action="units")
 
     async def _round(self) -> int:
-        """Follow everything once, and count the workspaces that were looked at."""
+        """Follow everything once. Return the number of checked workspaces."""
         self._now += STEP
         batches = await self._followers[self._team_ids[0]].claim(self._now, MOST)
         await asyncio.gather(*(self._followers[batch[0].run.team_id].follow(batch) for batch in batches))
@@ -284,26 +284,26 @@ class _Looker:
 
 
 class _Meter:
-    """Reads what the bot and the database have used so far."""
+    """Reads the usage of the bot and the database."""
 
     def __init__(self, database: Database, cpu_s: Callable[[], float]) -> None:
         self._database = database
         self._cpu_s = cpu_s
 
     async def read(self) -> Cost:
-        """Read it: the next transaction's number counts those that wrote."""
+        """Return the usage so far. The next transaction ID counts the writing transactions."""
         async with self._database.begin() as connection:
             backend, transactions, log_bytes = (await connection.execute(_USED)).one()
         return Cost(self._cpu_s(), family_cpu_s(backend), float(transactions), float(log_bytes))
 
 
 def family_cpu_s(child: int) -> float:
-    """Return the processor time of a process's parent and of all its children, those that ended included."""
+    """Return the CPU time of a process's parent and all of the parent's children, including exited ones."""
     parent = int(stat_fields(child)[PARENT])
     ticks = sum(int(one) for one in stat_fields(parent)[OWN_TIMES] + stat_fields(parent)[ENDED_CHILDRENS_TIMES])
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
-            with contextlib.suppress(OSError):  # it ended meanwhile
+            with contextlib.suppress(OSError):  # it exited meanwhile
                 fields = stat_fields(int(folder.name))
                 if int(fields[PARENT]) == parent:
                     ticks += sum(int(one) for one in fields[OWN_TIMES])

@@ -1,1 +1,1 @@
-"""What people would use otherwise: small programs in the style of the Bolt documentation."""
+"""What people would write otherwise: small programs in the style of Bolt's documentation."""

@@ -1,12 +1,12 @@
-"""The least that keeps the promise: what was asked is on disk before Slack hears "ok", and nothing else is done.
+"""The minimum that keeps the guarantees: a request is on disk before the ack, and nothing else is done.
 
-An ``AsyncApp`` and a SQLite file (``WAL``, ``synchronous=FULL``) on one thread, written straight down, without leases,
-retries, permissions or replicas. ``DURABLE`` chooses what a request is good for:
+An ``AsyncApp`` and a SQLite file (``WAL``, ``synchronous=FULL``) on one thread, without leases, retries, permissions
+or replicas. ``DURABLE`` chooses what happens:
 
 - ``ack``: a request is one committed row, then the ack.
-- ``command``: after the ack it posts our finished status message, and commits that it was posted.
+- ``command``: after the ack, it posts the bot's prepared status message, and commits that it was posted.
 - ``life``: a click is followed to its outcome, with the calls to FloKit and Slack that the bot makes, and one commit
-  for each fact that must survive: asked, attempted, accepted, each look, each message posted or edited.
+  for each fact that must survive: requested, attempted, accepted, each check, each message posted or updated.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ work: set[asyncio.Task[None]] = set()
 
 
 async def save(subject: str, fact: str, data: Any = None) -> None:
-    """Commit one fact; it is on disk when this returns."""
+    """Commit one fact; it's on disk when this returns."""
     statement = "INSERT INTO facts (subject, fact, data) VALUES (?, ?, ?)"
     row = (subject, fact, json.dumps(data))
     await asyncio.get_running_loop().run_in_executor(disk, database.execute, statement, row)
 
 
 def go_on(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Work on after the ack."""
+    """Continue after the ack."""
     task = asyncio.create_task(coroutine)
     work.add(task)
     task.add_done_callback(work.discard)
@@ -84,7 +84,7 @@ async def answer(subject: str, channel: str) -> None:
 
 
 async def follow(subject: str, channel: str, thread_ts: str, integration_id: str) -> None:
-    """Start a sync, look until it has ended, and report it."""
+    """Start a sync, check until it has ended, and report the outcome."""
 
     async def look() -> dict[str, Any]:
         seen: dict[str, Any] = (await flokit.get(f"/v1/integrations/{integration_id}")).json()["integration"]

@@ -1,4 +1,4 @@
-"""No bot at all: acks whatever comes. What it reaches is the ceiling of the load generator."""
+"""No bot at all: acks everything. Its rate is the load generator's maximum."""
 
 from __future__ import annotations
 

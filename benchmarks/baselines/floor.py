@@ -1,6 +1,6 @@
-"""The framework's own limit: an ``AsyncApp`` whose listeners do nothing but ack.
+"""The framework's own limit: an ``AsyncApp`` whose listeners only ack.
 
-``PROCESS_BEFORE_RESPONSE=1`` chooses the mode in which the ack leaves when the listener returns.
+With ``PROCESS_BEFORE_RESPONSE=1``, the ack is sent when the listener returns.
 """
 
 from __future__ import annotations

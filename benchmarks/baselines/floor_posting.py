@@ -1,6 +1,6 @@
-"""What is visible of a status command and nothing else: an ``AsyncApp`` whose listener acks, and posts a message.
+"""The visible part of a status command: an ``AsyncApp`` whose listener acks and posts a message.
 
-The message is ours, made once at the start: nothing is looked up, saved, built or retried.
+It's the bot's message, built once at the start: nothing is looked up, saved, built or retried.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Our finished status message, made once: what a baseline posts when it looks nothing up."""
+"""The bot's status message, built once, for baselines that look nothing up."""
 
 from __future__ import annotations
 

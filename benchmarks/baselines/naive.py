@@ -1,4 +1,4 @@
-"""The naive bot: a sync ``App``, and for every click a thread that looks every five seconds."""
+"""The naive bot: a sync ``App``, with a thread for every click that checks every five seconds."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def on_resync(ack: Any, body: dict[str, Any], action: dict[str, Any], client: We
 
 
 def follow_up(client: WebClient, channel: str, ts: str, before: dict[str, Any]) -> None:
-    """Look until it has ended, and tell."""
+    """Check until it has ended, and post the result."""
     while True:
         time.sleep(POLL_S)
         now = flokit.get(f"/v1/integrations/{before['id']}").json()["integration"]

@@ -1,4 +1,4 @@
-"""The async naive bot: an ``AsyncApp``, and for every click a task that looks every ten seconds."""
+"""The async naive bot: an ``AsyncApp``, with a task for every click that checks every ten seconds."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def on_resync(ack: Any, body: dict[str, Any], action: dict[str, Any], clie
 
 
 async def follow_up(client: AsyncWebClient, channel: str, ts: str, before: dict[str, Any]) -> None:
-    """Look until it has ended, and tell."""
+    """Check until it has ended, and post the result."""
     while True:
         await asyncio.sleep(POLL_S)
         now = (await flokit.get(f"/v1/integrations/{before['id']}")).json()["integration"]

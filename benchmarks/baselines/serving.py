@@ -1,4 +1,4 @@
-"""How the asynchronous baselines meet Slack: a socket when there is an app token, a web server otherwise."""
+"""How the async baselines connect to Slack: a socket if there's an app token, otherwise a web server."""
 
 from __future__ import annotations
 

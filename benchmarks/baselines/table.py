@@ -1,4 +1,4 @@
-"""What both naive bots show: one message with a row for each integration, and a Resync button."""
+"""The naive bots' message: a row with a Resync button for each integration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def status_blocks(integrations: list[dict[str, Any]], syncing: str = "") -> list[dict[str, Any]]:
-    """Make the rows; ``syncing`` is the integration that was just started."""
+    """Return the rows; ``syncing`` is the ID of the integration that was just started."""
     return [
         {
             "type": "section",

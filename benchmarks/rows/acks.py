@@ -1,4 +1,4 @@
-"""How soon Slack is answered, idle and under load: ours, the framework's own limit, and both naive bots."""
+"""Ack times, idle and under load: the bot, the baselines and both naive bots."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ WARM_UP: Final = 3
 IDLE_SAMPLES: Final = 12
 LOADED_S: Final = 2.0
 SETTLES_S: Final = 0.5
-"""Between the commands and the clicks, so that the ones do not wait for the others."""
+"""Between commands and clicks, so that clicks don't wait for commands."""
 
 OF_DURABLE: Final = 1.2
 OF_DEFAULT: Final = 0.2
 P99_S: Final = 0.1
 GUARD_OF_FLOOR: Final = 8.0
 GUARD_OF_DEFAULT: Final = 0.8
-"""The best round is held to these: a busy machine makes some slow, a slower bot all of them."""
+"""Limits for the best round: a busy machine slows some rounds, a slower bot slows all."""
 
 GUARDED: Final = (FLOOR, FLOOR_FAST, DURABLE_ACK, BOT)
 GUARD_ROUNDS: Final = 5
 GUARD_SAMPLES: Final = 12
 
 _Taken = dict[tuple[str, str, str], list[list[float]]]
-"""By subject, kind and state: for each round the seconds until the acks."""
+"""By subject, kind and state: the seconds until each ack, per round."""
 
 
 async def measure(options: Options) -> list[Row]:
-    """Measure both ways to Slack."""
+    """Measure Socket Mode and HTTP."""
     rows = [*await _ceiling()]
     for http in (False, True):
         taken: _Taken = defaultdict(list)
@@ -63,7 +63,7 @@ async def measure(options: Options) -> list[Row]:
 
 
 async def guard(_options: Options) -> list[Row]:
-    """Measure the idle acks only, against the framework's two modes."""
+    """Measure only the idle acks, against the framework's two modes."""
     taken: _Taken = defaultdict(list)
     async with running_flokit() as flokit_url, contextlib.AsyncExitStack() as stack:
         subjects = [await stack.enter_async_context(running(name, flokit_url)) for name in GUARDED]
@@ -81,11 +81,11 @@ async def _ceiling() -> list[Row]:
             await at_once(partial(hand.deliver, "command"), 200, 8)
             rates["HTTP" if http else "Socket Mode"] = await at_once(partial(hand.deliver, "command"), 2000, 16)
     shown = ", ".join(f"{way} {rate:.0f}/s" for way, rate in rates.items())
-    return [Row("the load generator's own ceiling, against a program that only echoes", shown, values=rates)]
+    return [Row("the load generator's maximum, with a program that only acks", shown, values=rates)]
 
 
 async def _round(options: Options, taken: _Taken, *, http: bool, number: int) -> None:
-    """One round: every subject anew, one after the other, each round in another order."""
+    """Run one round: start every subject, one after another, in another order each round."""
     order = SUBJECTS[number % len(SUBJECTS) :] + SUBJECTS[: number % len(SUBJECTS)]
     async with running_flokit() as flokit_url:
         for name in order:

@@ -1,4 +1,4 @@
-"""How late an outcome is known for the same number of looks: the bot's decisions against two ways of polling."""
+"""How late an outcome is known with the same number of checks: the bot compared with two ways of polling."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from bot.core.runs.outcome import BACKOFF
 
 SYNCS: Final = 1000
 FIRST_SEED: Final = 11
-"""The planner's constants were chosen on the traces of the seeds 1 to 3; none of those is played here."""
+"""The first seed. The planner's constants were chosen on seeds 1 to 3, which aren't used here."""
 GOAL: Final = 0.5
 GUARD: Final = 0.65
 
 
 def fixed(pause_s: float) -> Callable[[int], float]:
-    """Look every so often."""
+    """Return a scheme with a fixed interval."""
     return lambda _looks: pause_s
 
 
 def exponential(pause_s: float) -> Callable[[int], float]:
-    """Wait half as long again each time."""
+    """Return a scheme whose interval grows by half each time."""
     return lambda looks: pause_s * BACKOFF**looks
 
 
@@ -37,7 +37,7 @@ SCHEMES: Final = {"fixed": fixed, "exponential": exponential}
 
 
 async def measure(options: Options) -> list[Row]:
-    """Play the same traces to all three: those of the goal, and of families that the planner does not assume."""
+    """Run all three on the same traces: the goal's family, and families that the planner doesn't assume."""
     others = [family for family in FAMILIES if family != FAMILY]
     plays = {FAMILY: options.rounds(4), **dict.fromkeys(others, options.rounds(2))}
     loop = asyncio.get_running_loop()
@@ -49,31 +49,31 @@ async def measure(options: Options) -> list[Row]:
 
 
 async def guard(_options: Options) -> list[Row]:
-    """Play two of them."""
+    """Run two traces of the goal's family."""
     return [_row(play(FAMILY, 2))]
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What several traces of one family gave; lists hold a number for each trace."""
+    """The results of several traces of one family; lists have one number per trace."""
 
     looks: list[float]
     late_s: dict[str, list[float]]
 
     def ratio(self, scheme: str) -> Spread:
-        """Return our delay divided by a scheme's."""
+        """Return the bot's delay divided by a scheme's."""
         return paired_ratio(self.late_s["bot"], self.late_s[scheme])
 
     @property
     def shown(self) -> str:
-        """Write it for people."""
+        """Format it for people."""
         late = ", ".join(f"{name} {Spread.of(values).shown('s')}" for name, values in self.late_s.items())
         ratios = ", ".join(f"{self.ratio(name).shown(digits=2)} of {name}" for name in SCHEMES)
-        return f"{late}; {Spread.of(self.looks).shown()} looks a sync; {ratios}"
+        return f"{late}; {Spread.of(self.looks).shown()} checks per sync; {ratios}"
 
     @property
     def values(self) -> dict[str, object]:
-        """Return it for programs."""
+        """Return the values for programs."""
         return {
             "looks": self.looks,
             "median_delay_s": self.late_s,
@@ -82,7 +82,7 @@ class Played:
 
 
 def play(family: str, many: int) -> Played:
-    """Play so many traces of a family to all three."""
+    """Run all three on some traces of a family."""
     played = Played([], {"bot": [], **{name: [] for name in SCHEMES}})
     for seed in range(FIRST_SEED, FIRST_SEED + many):
         trace = make_trace(seed, SYNCS, family)
@@ -109,5 +109,5 @@ def _row(played: Played) -> Row:
 
 
 def _robust_row(family: str, played: Played) -> Row:
-    what = f"the same with durations of another kind: {family}, {len(played.looks)} traces"
+    what = f"the same with other durations: {family}, {len(played.looks)} traces"
     return Row(what, played.shown, values=played.values)

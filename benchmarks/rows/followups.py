@@ -1,4 +1,4 @@
-"""FloKit calls for one, five and twenty follow-ups: ours and both naive bots, all at the same time."""
+"""FloKit calls for one, five and twenty follow-ups: the bot and both naive bots, at the same time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from benchmarks.subjects import BOT, NAIVE, NAIVE_ASYNC, Subject, fetch_calls, r
 MANY: Final = (1, 5, 20)
 SUBJECTS: Final = (BOT, NAIVE, NAIVE_ASYNC)
 SETTINGS: Final = {"FOLLOW_UP_FIRST_LOOK_S": "1", "FOLLOW_UP_MAX_INTERVAL_S": "10"}
-"""A third of the usual longest interval: the async naive bot's, and more looks to count in the same time."""
+"""A third of the default maximum: the same as the async naive bot's, and more checks to count in the same time."""
 
 CLICKS_WITHIN_S: Final = 10.0
-"""Clicks come out of step, over a whole interval."""
+"""Clicks are spread over a whole interval."""
 
 SETTLE_S: Final = 25.0
 SECONDS: Final = 60.0
@@ -25,7 +25,7 @@ GOAL: Final = 1.2
 
 
 async def measure(options: Options) -> list[Row]:
-    """Let syncs of ten minutes be followed, and count once the first looks are over."""
+    """Follow syncs of ten minutes, and count after the first checks."""
     seconds = max(SECONDS, options.seconds(SECONDS))
     async with running_flokit(integrations=max(MANY) + 1) as flokit_url, contextlib.AsyncExitStack() as stack:
         subjects = []
@@ -43,7 +43,7 @@ async def measure(options: Options) -> list[Row]:
     growth = rates[f"{BOT}-20"] / rates[f"{BOT}-1"]
     return [
         Row(
-            "FloKit calls a minute for 1, 5, 20 follow-ups without history, a look every 10 s at the least",
+            "FloKit calls per minute for 1, 5, 20 follow-ups without history, with a check at least every 10 s",
             f"{shown}; 20 cost {growth:.2f}x the calls of 1",
             goal="≤ 1.2x the calls of one",
             is_met=growth <= GOAL,

@@ -1,4 +1,4 @@
-"""What a follow-up costs from its click to its reported outcome: ours, and the least that keeps the promise."""
+"""The cost of a follow-up from click to posted outcome: the bot, and the minimum that keeps the guarantees."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from benchmarks.subjects import BOT, DURABLE_LIFE, Subject, fetch_calls, running
 
 SUBJECTS: Final = (BOT, DURABLE_LIFE)
 PER_S: Final = 0.5
-"""Clicks a second: so few that no edit of a message has to wait for its turn in a workspace."""
+"""Clicks per second: few enough that no message update has to wait for Slack's rate limits."""
 CLICKS: Final = 12
 WARM_UP: Final = 2
 SYNC_S: Final = 4.0
-"""Two looks after the one before the POST."""
+"""Long enough for two checks after the one before the POST."""
 IDLE_S: Final = 3.0
 ENDS_WITHIN_S: Final = 60.0
 GOAL: Final = 2.5
 
 
 async def measure(options: Options) -> list[Row]:
-    """Measure processor time and calls of a follow-up, on SQLite."""
+    """Measure the CPU time and the calls of a follow-up, on SQLite."""
     cpu_ms: dict[str, list[float]] = {name: [] for name in SUBJECTS}
     calls: dict[str, list[float]] = {name: [] for name in SUBJECTS}
     for _ in range(options.rounds(2)):
@@ -42,7 +42,7 @@ async def measure(options: Options) -> list[Row]:
     )
     return [
         Row(
-            "processor time of a follow-up, from its click to its reported outcome, SQLite",
+            "CPU time of a follow-up, from click to posted outcome, on SQLite",
             f"{shown}; {ratio.shown(digits=1)}x the floor",
             goal="≤ 2.5x the durable floor",
             is_met=ratio.median <= GOAL,
@@ -56,7 +56,7 @@ async def measure(options: Options) -> list[Row]:
 
 
 async def _lives(subject: Subject, flokit_url: str) -> tuple[float, float]:
-    """Return what each of some follow-ups took: seconds of processor time above idling, and calls made."""
+    """Return the cost of one follow-up: seconds of CPU time above idle, and calls."""
     ended = count_ends(subject)
     click = partial(Hand(subject.slack, is_bot=subject.name == BOT).deliver, "click")
     for _ in range(WARM_UP):
@@ -76,7 +76,7 @@ async def _lives(subject: Subject, flokit_url: str) -> tuple[float, float]:
 
 
 def count_ends(subject: Subject) -> list[str]:
-    """Collect the last message of each follow-up: the edit that says that it is finished."""
+    """Collect the last message of each follow-up: the update that says that it has finished."""
     ended: list[str] = []
 
     def note(method: str, arguments: dict[str, Any], _ts: str, _at: float) -> None:
@@ -88,10 +88,10 @@ def count_ends(subject: Subject) -> list[str]:
 
 
 async def until_ended(ended: list[str], many: int) -> None:
-    """Wait until so many follow-ups have ended.
+    """Wait until ``many`` follow-ups have ended.
 
     Raises:
-        TimeoutError: they did not within a minute.
+        TimeoutError: they didn't within a minute.
     """
     async with asyncio.timeout(ENDS_WITHIN_S):
         while len(ended) < many:  # noqa: ASYNC110 - filled by the calls of another process

@@ -1,4 +1,4 @@
-"""What more replicas do on one PostgreSQL: whether they get in each other's way."""
+"""Whether replicas on one PostgreSQL get in each other's way."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from soak.databases import PostgresServer
 
 REPLICAS: Final = (1, 2, 4)
 PLAN: Final = Plan(many=2000, per_workspace=20, every_s=1.0)
-"""More looks than two cores can make, so that there is always one to claim."""
+"""More checks than two cores can make, so that there's always one to claim."""
 
 WARMS_UP_S: Final = 3.0
 SECONDS: Final = 6.0
 SETTLES_S: Final = 1.0
-"""Until the server has noticed that the processes are gone."""
+"""Until the server notices that the processes are gone."""
 
 KEPT: Final = 0.9
-"""Of what one replica does: two cores have PostgreSQL, FloKit's stand-in and all replicas to run."""
+"""The share of one replica's rate: PostgreSQL, the local FloKit and all replicas run on two cores."""
 LOST: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What some replicas did together."""
+    """The combined result of some replicas."""
 
     replicas: int
     looks_per_s: float
     lost: int
-    """Claims of which one of them heard, too late, that another had taken the run over."""
+    """Claims that were lost because another replica had taken over the run."""
     claims: int
 
     @property
@@ -46,7 +46,7 @@ class Measured:
 
 
 async def measure(options: Options) -> list[Row]:
-    """Let one, two and four replicas, one after the other, work at more than they can do."""
+    """Run one, two and four replicas, one after another, with more work than they can do."""
     seconds = options.seconds(SECONDS)
     server = PostgresServer()
     try:
@@ -65,9 +65,9 @@ async def measure(options: Options) -> list[Row]:
     shown = ", ".join(f"{each.replicas}: {each.looks_per_s:.0f}" for each in measured)
     return [
         Row(
-            f"looks a second of {', '.join(map(str, REPLICAS))} replicas on PostgreSQL, as many as they can",
-            f"{shown}; the least is {ratio:.2f} of one's; claims lost {lost:.2%}",
-            goal=f"≥ {KEPT} of one's on two cores, claims lost < {LOST:.0%}",
+            f"checks per second by {', '.join(map(str, REPLICAS))} replicas on PostgreSQL, at full load",
+            f"{shown}; the lowest is {ratio:.2f} of one replica's; claims lost {lost:.2%}",
+            goal=f"≥ {KEPT} of one replica's on two cores, claims lost < {LOST:.0%}",
             is_met=ratio >= KEPT and lost < LOST,
             values={
                 str(each.replicas): {"looks_per_s": each.looks_per_s, "claims": each.claims, "lost": each.lost}

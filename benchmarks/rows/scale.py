@@ -1,4 +1,4 @@
-"""What a follow-up costs a process that has 100, 1,000 or 10,000 of them: memory, processor time, lateness."""
+"""The cost of a follow-up in a process with 100, 1,000 or 10,000 of them: memory, CPU time, lateness."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PER_WORKSPACE: Final = 20
 LOOKS_PER_S: Final = 160.0
 EVERY_S: Final = 10_000 / LOOKS_PER_S
 PLANS: Final = (
-    Plan(100, PER_WORKSPACE, EVERY_S / 10),  # few looks have no cost that could be told from idling
+    Plan(100, PER_WORKSPACE, EVERY_S / 10),  # the cost of few checks can't be told from idling
     Plan(1000, PER_WORKSPACE, EVERY_S),
     Plan(10_000, PER_WORKSPACE, EVERY_S),
 )
@@ -42,15 +42,15 @@ FLAT: Final = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one process did.
+    """The result of one process.
 
     Args:
-        many: its follow-ups.
+        many: the number of follow-ups.
         seconds: how long it was measured.
-        cpu_s: the processor time that it took meanwhile.
-        idle_share: of a core, without a follow-up.
-        grown_bytes: memory above that of the process without a follow-up.
-        late_s: how late each claim was; 0 for a run that was looked at along with others, before it was due.
+        cpu_s: the CPU time that it used meanwhile.
+        idle_share: share of a core without follow-ups.
+        grown_bytes: memory above that of the process without follow-ups.
+        late_s: how late each claim was; 0 for a run that was checked along with others, before it was due.
     """
 
     many: int
@@ -62,28 +62,28 @@ class Measured:
 
     @property
     def share(self) -> float:
-        """Of a core, all in all."""
+        """The share of a core, in total."""
         return self.cpu_s / self.seconds
 
     @property
     def look_s(self) -> float:
-        """Processor time of a look, above idle."""
+        """CPU time per check, above idle."""
         return (self.share - self.idle_share) * self.seconds / len(self.late_s)
 
     @property
     def each_bytes(self) -> float:
-        """Memory of a follow-up, above idle."""
+        """Memory per follow-up, above idle."""
         return self.grown_bytes / self.many
 
     @property
     def p99_s(self) -> float:
-        """How late all but the latest claims were."""
+        """The 99th percentile of lateness."""
         return percentile(self.late_s, 0.99)
 
 
 async def measure(options: Options) -> list[Row]:
-    """Let all sizes be followed at the same time, each by a process of its own, and many by a whole bot."""
-    # The first look at a workspace takes longer than all others: only the long run can wait until they are over.
+    """Measure all sizes at the same time, each in its own process, and one workspace with a whole bot."""
+    # The first check of a workspace takes longest; only the long run can wait until those are over.
     warms_up_s = EVERY_S + WARMS_UP_S if options.full else WARMS_UP_S
     seconds = max(SECONDS, EVERY_S if options.full else options.seconds(SECONDS))
     async with contextlib.AsyncExitStack() as stack:
@@ -101,7 +101,7 @@ async def measure(options: Options) -> list[Row]:
 
 @contextlib.asynccontextmanager
 async def _following(flokit_url: str) -> AsyncIterator[tuple[Process, Database]]:
-    """Run a process that follows, on a SQLite file of its own."""
+    """Run a process that follows, on its own SQLite file."""
     with tempfile.TemporaryDirectory(prefix="flokit-bench-") as folder:
         database = Database(f"sqlite+aiosqlite:///{folder}/flokit.db")
         await schema.upgrade(database)
@@ -114,7 +114,7 @@ async def _following(flokit_url: str) -> AsyncIterator[tuple[Process, Database]]
 
 
 async def _in_one_workspace(warms_up_s: float, seconds: float) -> Row:
-    """Let a whole bot follow many runs of its one workspace, edits of their progress in Slack included."""
+    """Run a whole bot that follows many runs of its workspace, including updates of their progress in Slack."""
     with tempfile.TemporaryDirectory(prefix="flokit-bench-", ignore_cleanup_errors=True) as folder:
         database = Database(f"sqlite+aiosqlite:///{Path(folder) / 'flokit.db'}")
         await schema.upgrade(database)
@@ -129,8 +129,8 @@ async def _in_one_workspace(warms_up_s: float, seconds: float) -> Row:
             edits = subject.slack.calls
         await database.close()
     return Row(
-        f"{IN_ONE_WORKSPACE} follow-ups in one workspace, a whole bot, each looked at every {EVERY_IN_ONE_S:.0f} s",
-        f"{_shown(measured)}; {edits} calls of Slack",
+        f"{IN_ONE_WORKSPACE} follow-ups in one workspace, with a whole bot, each checked every {EVERY_IN_ONE_S:.0f} s",
+        f"{_shown(measured)}; {edits} calls to Slack",
         values=_values(measured),
     )
 
@@ -159,7 +159,7 @@ async def _measure(process: Process, database: Database, plan: Plan, warms_up_s:
 
 def _rows(measured: list[Measured]) -> list[Row]:
     growth = measured[-1].look_s / measured[0].look_s
-    title = f"in one process, {PER_WORKSPACE} a workspace, each looked at every {EVERY_S:.0f} s"
+    title = f"in one process, {PER_WORKSPACE} per workspace, each checked every {EVERY_S:.0f} s"
     rows = [
         Row(
             f"{one.many} follow-ups {title}",
@@ -174,7 +174,7 @@ def _rows(measured: list[Measured]) -> list[Row]:
     return [
         *rows,
         Row(
-            f"processor time of a look with {', '.join(str(one.many) for one in measured)} follow-ups",
+            f"CPU time per check with {', '.join(str(one.many) for one in measured)} follow-ups",
             f"{shown} ms; the last is {growth:.2f}x the first",
             goal=f"flat: ≤ {FLAT}x",
             is_met=growth <= FLAT,
@@ -186,7 +186,7 @@ def _rows(measured: list[Measured]) -> list[Row]:
 def _shown(one: Measured) -> str:
     per_s = len(one.late_s) / one.seconds
     return (
-        f"{one.each_bytes / 1000:.1f} kB each, {one.share:.1%} of a core at {per_s:.0f} looks/s "
+        f"{one.each_bytes / 1000:.1f} kB each, {one.share:.1%} of a core at {per_s:.0f} checks/s "
         f"({one.look_s * 1000:.2f} ms each), claims late by {percentile(one.late_s, 0.5) * 1000:.0f} / "
         f"{one.p99_s * 1000:.0f} ms (p50 / p99)"
     )

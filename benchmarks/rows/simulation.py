@@ -1,4 +1,4 @@
-"""What very many follow-ups would take: played on a virtual clock, multiplied with what one was measured to cost."""
+"""What very many follow-ups would need: simulated on a virtual clock, multiplied by measured unit costs."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from bot.core.budget import PER_MINUTE
 QUICK: Final = Load(workspaces=1_000, seconds=20.0)
 FULL: Final = Load(workspaces=50_000, seconds=20.0)
 SHARD: Final = 250
-"""So many workspaces are played at a time by one process."""
+"""The number of workspaces that one process simulates at a time."""
 
 QUICK_MEASURED: Final = (12, 10)
 FULL_MEASURED: Final = (40, 40)
-"""So many lives, and rounds of looks."""
+"""The number of follow-ups, and of rounds of checks."""
 
 COUNTED: Final = ("clicks", "batches", "looks", "calls", "postponed", "naive_calls")
 
 BUSY: Final = 0.5
-"""A replica, which uses one core, and a core of PostgreSQL are planned to be busy for this share of the time."""
+"""The planned load of each replica (which uses one core) and of each of PostgreSQL's cores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What follows from what was counted and what each costs; writes and bytes of the log are those of a second."""
+    """The resources that the counts and the unit costs add up to; writes and log bytes are per second."""
 
     writes: float
     log_bytes: float
     replicas: int
     database_cores: int
     kept_bytes: float
-    """What so many finished follow-ups take as there are under way."""
+    """The size of as many finished follow-ups as are running."""
 
 
 def needs_of(tally: Tally, load: Load, each: Units) -> Needs:
-    """Multiply."""
+    """Return the counts multiplied by the unit costs."""
     spent = (each.life * tally.clicks + each.batch * tally.batches + each.look * tally.looks) * (1 / load.seconds)
     return Needs(
         writes=spent.writes,
@@ -58,7 +58,7 @@ def needs_of(tally: Tally, load: Load, each: Units) -> Needs:
 
 
 async def measure(options: Options) -> list[Row]:
-    """Measure what one costs, play many, and multiply."""
+    """Measure unit costs, simulate many follow-ups, and multiply."""
     each = await units.measure(*(FULL_MEASURED if options.full else QUICK_MEASURED))
     load = FULL if options.full else QUICK
     began_at = time.monotonic()
@@ -68,7 +68,7 @@ async def measure(options: Options) -> list[Row]:
 
 
 async def play(load: Load) -> Tally:
-    """Play it on all cores, a shard of workspaces after the other."""
+    """Simulate the load on all cores, one shard of workspaces after another."""
     loop = asyncio.get_running_loop()
     shards = [range(first, min(first + SHARD, load.workspaces)) for first in range(0, load.workspaces, SHARD)]
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as processes:
@@ -78,9 +78,9 @@ async def play(load: Load) -> Tally:
 
 def _units_row(each: Units) -> Row:
     return Row(
-        "what a follow-up costs on PostgreSQL: its life from click to told outcome; a further look at a workspace; "
-        "each run that the look serves",
-        f"{each.life.shown}; {each.batch.shown}; {each.look.shown}; {each.kept_bytes / 1000:.1f} kB are kept of each",
+        "cost of a follow-up on PostgreSQL, from click to posted outcome; of another check of a workspace; "
+        "of each run in that check",
+        f"{each.life.shown}; {each.batch.shown}; {each.look.shown}; {each.kept_bytes / 1000:.1f} kB stay stored",
         values=asdict(each),
     )
 
@@ -89,13 +89,13 @@ def _played_row(load: Load, tally: Tally, took_s: float) -> Row:
     per_minute = 60 / load.seconds / load.workspaces
     late_s, naive_late_s = middle_s(tally.late), middle_s(tally.naive_late)
     return Row(
-        f"simulated: {load.follow_ups:,} follow-ups under way in {load.workspaces:,} workspaces"
-        f"{'' if load == FULL else f' (FULL=1: {FULL.follow_ups:,} in {FULL.workspaces:,})'}, FloKit calls a minute "
-        f"and workspace, and median delay, beside polling every {NAIVE_S:.0f} s",
+        f"simulated: {load.follow_ups:,} running follow-ups in {load.workspaces:,} workspaces"
+        f"{'' if load == FULL else f' (FULL=1: {FULL.follow_ups:,} in {FULL.workspaces:,})'}, FloKit calls per minute "
+        f"and workspace, and median delay, compared with polling every {NAIVE_S:.0f} s",
         f"{tally.calls * per_minute:.0f} against {tally.naive_calls * per_minute:.0f} (FloKit allows {PER_MINUTE}), "
         f"{late_s:.1f} s against {naive_late_s:.1f} s; {tally.calls / load.seconds:,.0f} calls, "
-        f"{tally.looks / load.seconds:,.0f} runs looked at, {tally.clicks / load.seconds:,.0f} clicks a second; "
-        f"{tally.postponed / max(1, tally.looks):.0%} of looks waited for the budget; "
+        f"{tally.looks / load.seconds:,.0f} runs checked, {tally.clicks / load.seconds:,.0f} clicks per second; "
+        f"{tally.postponed / max(1, tally.looks):.0%} of checks waited for the budget; "
         f"{load.seconds:.0f} s of virtual time took {took_s:.0f} s",
         values={
             **{name: getattr(tally, name) for name in COUNTED},
@@ -109,10 +109,10 @@ def _played_row(load: Load, tally: Tally, took_s: float) -> Row:
 def _needs_row(load: Load, tally: Tally, each: Units) -> Row:
     needs = needs_of(tally, load, each)
     return Row(
-        f"what follows for {load.follow_ups:,} follow-ups under way, and {tally.clicks / load.seconds:,.0f} clicks a "
-        f"second that replace those which end, with every core {BUSY:.0%} busy",
-        f"{needs.replicas:,} replicas of one core; PostgreSQL with {needs.database_cores:,} cores, "
-        f"{needs.writes:,.0f} writes and {needs.log_bytes / 1e6:,.1f} MB of its log a second, and "
+        f"needed for {load.follow_ups:,} running follow-ups, and {tally.clicks / load.seconds:,.0f} clicks per second "
+        f"that replace those that end, with every core {BUSY:.0%} busy",
+        f"{needs.replicas:,} replicas with one core each; PostgreSQL with {needs.database_cores:,} cores, "
+        f"{needs.writes:,.0f} writes and {needs.log_bytes / 1e6:,.1f} MB of WAL per second, and "
         f"{needs.kept_bytes / 1e9:,.2f} GB for as many finished follow-ups",
         values=asdict(needs),
     )

@@ -1,6 +1,6 @@
-"""How much an installation is: ours, and three bots that people would otherwise run, all taken from the package index.
+"""Installed sizes of this bot and of three that people would otherwise run, all from the package index.
 
-It is measured only when it is asked for, since it needs the index and some 400 MB of room.
+Measured only if it's named, because it needs the index and about 400 MB of disk space.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from benchmarks.report import Row
 from benchmarks.subjects import ROOT
 
 PEERS: Final = ("errbot[slack]", "opsdroid[connector-slack]", "slack-machine")
-"""Bots that are themselves installed from the index, talk to Slack and run commands, each as its own documentation
-installs it for Slack. Of each the newest release that this Python takes."""
+"""Slack bots that are installed from the index and run commands, each installed as its documentation says. The newest
+releases that support this Python."""
 
 OURS: Final = "flokit-bot"
 
 
 class PipFailed(Exception):
-    """pip could not do it; what it said stands on stderr."""
+    """pip failed; its output is on stderr."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What an installation is made of."""
+    """The size of an installation."""
 
     version: str
     wheel_bytes: int
     installed_bytes: int
-    """All files, without compiled ones: those are made at the first start, and differ between versions of Python."""
+    """All files except compiled ones, which are created at the first start and depend on Python's version."""
     dependencies: int
-    """Distributions beside its own."""
+    """Distributions other than its own."""
 
     @property
     def shown(self) -> str:
-        """Write it for people."""
+        """Format it for people."""
         return (
             f"{self.version}: wheel {self.wheel_bytes / 1000:.0f} kB, installed {self.installed_bytes / 1e6:.0f} MB, "
             f"{self.dependencies} dependencies"
@@ -48,7 +48,7 @@ class Size:
 
 
 async def measure(_options: Options) -> list[Row]:
-    """Install each into a folder of its own."""
+    """Install each into its own folder."""
     what = "wheel, installed size and dependencies, without compiled files"
     sizes: dict[str, Size] = {}
     with tempfile.TemporaryDirectory(prefix="flokit-sizes-") as folder:
@@ -56,14 +56,14 @@ async def measure(_options: Options) -> list[Row]:
             try:
                 sizes[name] = await _measure(name, Path(folder))
             except PipFailed:
-                return [Row(what, f"not measured: pip could not get {name}; is the package index reachable?")]
+                return [Row(what, f"not measured: pip couldn't get {name}; is the package index reachable?")]
     shown = "; ".join(f"{name} {size.shown}" for name, size in sizes.items())
     return [Row(what, shown, values={name: asdict(size) for name, size in sizes.items()})]
 
 
 async def _measure(name: str, folder: Path) -> Size:
     wheels, installed = folder / f"{name}-wheel", folder / f"{name}-installed"
-    if name == OURS:  # with the build backend that development has anyway
+    if name == OURS:  # with the build backend from the development environment
         await _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, ROOT)
     else:
         await _pip("wheel", "--no-deps", "--wheel-dir", wheels, name)
@@ -73,7 +73,7 @@ async def _measure(name: str, folder: Path) -> Size:
 
 
 def size_of(wheel: Path, installed: Path) -> Size:
-    """Count what a wheel brought into a folder."""
+    """Measure a wheel and the folder that it was installed into."""
     files = (path for path in installed.rglob("*") if path.is_file() and not path.is_symlink())
     return Size(
         version=wheel.name.split("-")[1],
@@ -84,10 +84,10 @@ def size_of(wheel: Path, installed: Path) -> Size:
 
 
 async def _pip(*arguments: str | Path) -> None:
-    """Run it; what it prints when it fails goes to stderr.
+    """Run pip; if it fails, print its output to stderr.
 
     Raises:
-        PipFailed: it ended with an error.
+        PipFailed: pip failed.
     """
     command = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", *arguments)
     process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""What starting costs, and what a bot uses while nobody does anything."""
+"""The cost of starting, and of an idle bot."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from benchmarks.subjects import BOT, ROOT, fetch_calls, running, running_flokit
 
 LIBRARIES: Final = "import slack_bolt.async_app, aiohttp.web, httpx, sqlalchemy.ext.asyncio"
 OURS: Final = "from bot.cli import load_build; load_build()"
-"""What ``flokit-bot run`` does before it works."""
+"""What ``flokit-bot run`` imports at startup."""
 GOAL: Final = 1.6
 GUARD: Final = 2.0
 IDLE_S: Final = 15.0
 
 
 async def measure(options: Options) -> list[Row]:
-    """Measure imports, the start, and an idle while."""
+    """Measure imports, startup, and an idle bot."""
     return [_imports(options.rounds(5)), *await _idle(options)]
 
 
@@ -38,7 +38,7 @@ def _imports(rounds: int) -> Row:
         ours.append(_cpu_s(OURS))
     ratio = paired_ratio(ours, libraries)
     return Row(
-        "what `flokit-bot run` loads, against slack_bolt, aiohttp, httpx, SQLAlchemy alone, processor time",
+        "CPU time of the imports of `flokit-bot run`, compared with slack_bolt, aiohttp, httpx, SQLAlchemy alone",
         f"{Spread.of(ours).shown('s', digits=2)} against {Spread.of(libraries).shown('s', digits=2)}; "
         f"{ratio.shown(digits=2)}x",
         goal="≤ 1.6x",
@@ -49,7 +49,7 @@ def _imports(rounds: int) -> Row:
 
 
 def _cpu_s(statement: str) -> float:
-    """Take the time until it is loaded; what an interpreter does at its end is not counted."""
+    """Return the CPU time until it's loaded, without the interpreter's shutdown."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", f"{statement}; import os; os._exit(0)"], cwd=ROOT, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -70,9 +70,11 @@ async def _idle(options: Options) -> list[Row]:
         calls = (await fetch_calls(flokit_url)).get("idle", 0)
     share = (after.cpu_s - before.cpu_s) / seconds
     return [
-        Row("start to ready, with an empty SQLite file", Spread.of(ready).shown("s", digits=2), values={"s": ready}),
         Row(
-            f"idle, an hour extrapolated from {seconds:.0f} s, without subscriptions",
+            "startup until ready, with an empty SQLite file", Spread.of(ready).shown("s", digits=2), values={"s": ready}
+        ),
+        Row(
+            f"idle for an hour (extrapolated from {seconds:.0f} s), without subscriptions",
             f"{after.rss_bytes / 2**20:.0f} MB, {share:.2%} of a core ({share * 3600:.0f} s), {calls} FloKit calls",
             goal="0 calls, < 1 % of a core",
             is_met=calls == 0 and share < 0.01,

@@ -1,4 +1,4 @@
-"""How many commands a second one core serves: the processor time that each takes, from delivery to answer."""
+"""Commands per second and core: the CPU time that each takes, from delivery to answer."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from benchmarks.subjects import (
 )
 
 PER_S: Final = 40.0
-"""What a loaded machine of two cores still keeps up with: a backlog would be answered more cheaply, many at a time."""
+"""A rate that a loaded machine with two cores keeps up with. Answering a backlog in batches would be cheaper."""
 
 SECONDS: Final = 5.0
 SUBJECTS: Final = (FLOOR, FLOOR_FAST, FLOOR_POSTING, DURABLE_COMMAND, BOT, NAIVE, NAIVE_ASYNC)
 SILENT: Final = (FLOOR, FLOOR_FAST)
-"""They answer nothing."""
+"""These only ack."""
 
 ANSWERS_WITHIN_S: Final = 60.0
 GOAL: Final = 2.0
 
 
 async def measure(options: Options) -> list[Row]:
-    """Measure the processor time of ``/flokit status`` with a warm cache, answered, and acked only."""
+    """Measure the CPU time of ``/flokit status`` with a warm cache, answered, and only acked."""
     per_s: dict[str, list[float]] = {name: [] for name in SUBJECTS}
     async with running_flokit(integrations=8) as flokit_url:
         for _ in range(options.rounds(2)):
@@ -49,10 +49,10 @@ async def measure(options: Options) -> list[Row]:
     shown = ", ".join(f"{name} {Spread.of(rates).shown(digits=0)}" for name, rates in per_s.items())
     return [
         Row(
-            "commands a second and core, `/flokit status`, answered (the first two floors only ack)",
-            f"{shown}; a command takes {of_durable.shown(digits=1)}x the durable command's processor time; "
-            f"{of_floor.shown(digits=2)} of the floor's rate, {of_posting.shown(digits=2)} of the one that posts",
-            goal="≤ 2x the durable command's processor time",
+            "`/flokit status` commands per second and core, answered (the first two floors only ack)",
+            f"{shown}; a command takes {of_durable.shown(digits=1)}x the durable command's CPU time; "
+            f"{of_floor.shown(digits=2)} of the floor's rate, {of_posting.shown(digits=2)} of the posting floor's",
+            goal="≤ 2x the durable command's CPU time",
             is_met=of_durable.median <= GOAL,
             values={
                 "of_durable": of_durable.median,

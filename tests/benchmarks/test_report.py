@@ -25,7 +25,7 @@ def test_the_heading_names_the_machine_and_what_was_measured():
     """A number without its machine, date and versions says nothing."""
     about = machine() | {"all_took_s": 5.0}
     said = heading(about)
-    assert f"Measured {about['at']} within 5 s, on {about['cores']} cores ({about['cpu']}" in said
+    assert f"Measured {about['at']} in 5 s, on {about['cores']} cores ({about['cpu']}" in said
     assert f"slack-bolt {about['versions']['slack-bolt']}" in said
 
 

@@ -29,7 +29,7 @@ def test_without_the_package_index_the_row_says_so(monkeypatch):
 
     monkeypatch.setattr(sizes, "_pip", refuse)
     [row] = asyncio.run(sizes.measure(Options()))
-    assert row.measured == "not measured: pip could not get flokit-bot; is the package index reachable?"
+    assert row.measured == "not measured: pip couldn't get flokit-bot; is the package index reachable?"
     assert row.verdict == ""
 
 
