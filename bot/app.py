@@ -25,8 +25,9 @@ from bot.ops.web import SLACK_PATH, WebServer
 from bot.settings.network import DIRECT, Network
 from bot.settings.policy_file import load_policy
 from bot.settings.settings import Mode, Settings, wants_traces
-from bot.slack.client import Identity, SlackClient
+from bot.slack.client import SlackClient
 from bot.slack.http import SlackVerifier
+from bot.slack.replies import Identity
 from bot.slack.socket import SlackSocket
 from bot.store import schema
 from bot.store.database import Database

@@ -36,7 +36,8 @@ from bot.lookups.integrations import Knowledge
 from bot.lookups.people import People
 from bot.observability.telemetry import Telemetry
 from bot.settings.settings import Mode, Settings
-from bot.slack.client import Identity, SlackClient
+from bot.slack.client import SlackClient
+from bot.slack.replies import Identity
 from bot.store.audit import Audit
 from bot.store.bell import Work
 from bot.store.budget import SharedBudget

@@ -16,7 +16,8 @@ from cachetools import TTLCache
 from bot.core.access.policy import Kind
 from bot.core.errors import SlackError
 from bot.core.subscriptions.zones import zone_info
-from bot.slack.client import Profile, SlackClient
+from bot.slack.client import SlackClient
+from bot.slack.replies import Profile
 
 log = structlog.get_logger(__name__)
 

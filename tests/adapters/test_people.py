@@ -11,7 +11,7 @@ from bot.core.models import Person
 from bot.core.requests import Origin
 from bot.lookups.access import Access
 from bot.lookups.people import People
-from bot.slack.client import Profile, _profile_of
+from bot.slack.replies import Profile, profile_of
 
 TEAM = "T1"
 SYNC = frozenset({Verb.SYNC})
@@ -74,14 +74,14 @@ async def test_what_a_person_is(profile, kind):
 @pytest.mark.parametrize(
     "user",
     [
-        {},
+        {"id": "U1"},
         {"tz": 3, "team_id": None, "enterprise_user": "x"},
         {"is_restricted": 0, "is_stranger": None, "enterprise_user": {"teams": None}},
     ],
 )
 def test_any_field_may_be_missing(user):
     """A person of whom Slack says nothing usable has no zone, is no guest and no stranger."""
-    assert _profile_of(user) == Profile()
+    assert profile_of({"user": user}) == Profile()
 
 
 async def test_one_call_serves_zone_and_kind():

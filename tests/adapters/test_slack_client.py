@@ -14,7 +14,9 @@ from aiohttp import web
 
 from bot.core import errors
 from bot.core.models import Message
-from bot.slack.client import DEFAULT_RETRY_AFTER_S, MAX_RETRY_AFTER_S, POSTS_BURST, SlackClient
+from bot.slack.calls import DEFAULT_RETRY_AFTER_S, MAX_RETRY_AFTER_S
+from bot.slack.client import POSTS_BURST, SlackClient
+from bot.slack.replies import check_response
 from local_slack import Fault, LocalSlack
 
 TOKEN = "xoxb-sandbox-s3cret"
@@ -377,6 +379,30 @@ async def test_response_reaches_one_person(slack, client):
     await client.respond(await response_url(slack), HELLO)
     assert [message["text"] for message in slack.ephemerals("UANA")] == ["hello"]
     assert slack.messages("C0GENERAL") == []
+
+
+@pytest.mark.parametrize("text", ["ok", " ok\n", '{"ok": true}', '{"ok":true,"warning":{"ok":false}}'])
+def test_an_answer_that_was_taken(text):
+    """A response_url answers "ok", or JSON whose own ``ok`` is true."""
+    check_response(200, {}, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ('{"ok": false, "error": "used_url"}', errors.SlackOther),
+        ('{"ok" :\tfalse}', errors.SlackOther),
+        ('{"result": {"ok": true}}', errors.SlackUnavailable),
+        ('"ok":true', errors.SlackUnavailable),
+        ("<html>ok</html>", errors.SlackUnavailable),
+        ("", errors.SlackUnavailable),
+        ("[" * 100_000, errors.SlackUnavailable),
+    ],
+)
+def test_an_answer_that_was_not_taken(text, error):
+    """What says false is refused; what doesn't say true leaves open whether the message is there."""
+    with pytest.raises(error):
+        check_response(200, {}, text)
 
 
 async def test_used_up_response_url_is_refused(slack, client):
