@@ -1,32 +1,32 @@
-"""The exception tree. The first argument of each is a sentence for the person; attributes are for the code.
+"""The exception tree. The first argument of each is a sentence for people; attributes are for the code.
 
 BotError
-├── FlokitError                  a look or a trigger brought no value
+├── FlokitError                  a call to FloKit returned no value; sentence, vendor_words
 │   ├── FlokitUnreachable        no usable reply; says nothing about the integration
 │   │   ├── FlokitNotSent        certainly never reached FloKit (no connection)
-│   │   │   └── FlokitAway       not even tried: FloKit is away, and was asked a moment ago; retry_after_s
+│   │   │   └── FlokitAway       not even tried: FloKit is down, and was asked a moment ago; retry_after_s
 │   │   ├── FlokitNoReply        sent, but no (whole) reply came back
-│   │   ├── FlokitBadReply       a 5xx, or a body that is not what the page documents
+│   │   ├── FlokitBadReply       a 5xx, a redirect, or a body that FloKit doesn't document
 │   │   └── FlokitRateLimited    429, or our own budget is spent; retry_after_s
 │   ├── FlokitDenied             401, 403
 │   ├── FlokitMissing            404
 │   └── FlokitRefused            any other 4xx
-├── SlackError                   a call to Slack brought no ts
+├── SlackError                   a call to Slack returned no value; code
 │   ├── SlackUnavailable         no usable reply; the message may have been posted
 │   ├── SlackRateLimited         429 or our own pacing; retry_after_s; not posted
 │   ├── SlackNoAccess            not in the channel, channel unknown: another way must be found
 │   ├── SlackArchived            the channel is archived
 │   ├── SlackMessageGone         the message to edit or the thread is gone, or too old to edit
-│   │   └── SlackAstray          the root of the thread was deleted: the reply stands in the channel; ts
+│   │   └── SlackAstray          the thread's root was deleted: the reply is in the channel; ts
 │   ├── SlackRefusedContent      blocks or text refused
 │   ├── SlackAuthLost            the token was revoked: final
 │   └── SlackOther               any other error code
 ├── IllegalObservation           an event that a run's phase does not know; nothing was changed
-├── ClaimLost                    another replica took the work over; write nothing
+├── ClaimLost                    another replica has taken over the work; write nothing
 ├── StoreUnavailable             the database cannot be reached; nothing was saved
 │   ├── StoreInDoubt             it went away while it committed: it may have been saved
-│   └── StoreRefused             wrong password, no such database, no rights: at a start, no waiting helps
-├── WebhookRefused               a delivery that is not taken; http_status
+│   └── StoreRefused             wrong password, no such database, no permission: at a start, waiting doesn't help
+├── WebhookRefused               a delivery that isn't accepted; http_status
 └── SettingsError                one sentence a line; exit code 78
 """
 
@@ -77,7 +77,7 @@ class FlokitNotSent(FlokitUnreachable):
 
 
 class FlokitAway(FlokitNotSent):
-    """FloKit is away: somebody asked a moment ago, so this was not tried. ``retry_after_s`` says when it may be."""
+    """FloKit is down and was asked a moment ago, so this wasn't tried. ``retry_after_s`` says when it may be."""
 
 
 class FlokitNoReply(FlokitUnreachable):
@@ -85,7 +85,7 @@ class FlokitNoReply(FlokitUnreachable):
 
 
 class FlokitBadReply(FlokitUnreachable):
-    """A reply came that says nothing: a 5xx, or a body other than documented."""
+    """A reply that says nothing: a 5xx, a redirect, or a body that isn't documented."""
 
 
 class FlokitRateLimited(FlokitUnreachable):
@@ -93,11 +93,11 @@ class FlokitRateLimited(FlokitUnreachable):
 
 
 class FlokitBudgetSpent(FlokitRateLimited):
-    """Our own budget of requests is spent: FloKit was not even asked, so this says nothing about it."""
+    """Our own budget of requests is spent: FloKit wasn't asked, so this says nothing about it."""
 
 
 class FlokitDenied(FlokitError):
-    """401 or 403: the key was rotated or lacks rights."""
+    """401 or 403: the key was rotated or lacks permissions."""
 
     def __init__(self, sentence: str, vendor_words: str = "", *, http_status: int) -> None:
         super().__init__(sentence, vendor_words)
@@ -109,7 +109,7 @@ class FlokitMissing(FlokitError):
 
 
 class FlokitRefused(FlokitError):
-    """Another 4xx: FloKit understood and said no."""
+    """Another 4xx, or a redirect as the answer to a POST: nothing was done, and no retry helps."""
 
     def __init__(self, sentence: str, vendor_words: str = "", *, http_status: int) -> None:
         super().__init__(sentence, vendor_words)
@@ -117,7 +117,7 @@ class FlokitRefused(FlokitError):
 
 
 class SlackError(BotError):
-    """A call to Slack brought no ts. ``code`` is Slack's own error code, or "" when there was none."""
+    """A call to Slack returned no value. ``code`` is Slack's own error code, or "" if there was none."""
 
     codes: frozenset[str] = frozenset()
     """The Slack error codes that this class owns."""
@@ -188,7 +188,7 @@ class SlackMessageGone(SlackError):
 
 
 class SlackAstray(SlackMessageGone):
-    """The root of the thread was deleted, and Slack put the reply into the channel itself, as ``ts``."""
+    """The root of the thread was deleted, so Slack posted the reply in the channel itself, as ``ts``."""
 
     codes = frozenset()
 
@@ -244,23 +244,23 @@ class IllegalObservation(BotError):
 
 
 class ClaimLost(BotError):
-    """Another replica took this work over: whoever held it must write nothing more."""
+    """Another replica has taken over this work: this process must write nothing more about it."""
 
 
 class StoreUnavailable(BotError):
-    """The database cannot be reached right now; nothing was saved."""
+    """The database can't be reached right now; nothing was saved."""
 
     retryable = True
 
 
 class StoreInDoubt(StoreUnavailable):
-    """The database went away while it committed: nobody knows yet whether that was saved."""
+    """The connection broke during the commit: it isn't known yet whether that was saved."""
 
 
 class StoreRefused(StoreUnavailable):
-    """The server refuses the user, the password, the database or the way to it.
+    """The server refuses the user, the password, the database or the connection.
 
-    At a start that is a wrong setting. Under way somebody may be changing it, and the bot waits as for an outage.
+    At a start, that's a wrong setting. Later, someone may be changing it, so the bot waits as for an outage.
     """
 
 
@@ -273,7 +273,7 @@ class StoreConflict(StoreUnavailable):
 
 
 class WebhookRefused(BotError):
-    """A delivery to our webhook that is not taken. The sentence names the rule that it broke, never a secret."""
+    """A delivery to our webhook that isn't accepted. The sentence names the rule that it broke, never a secret."""
 
     def __init__(self, sentence: str, *, http_status: int = 401) -> None:
         super().__init__(sentence)
@@ -281,7 +281,7 @@ class WebhookRefused(BotError):
 
 
 class SlackRequestRefused(BotError):
-    """A request to ``/slack/events`` that is not taken. Without a valid signature the answer says nothing else."""
+    """A request to ``/slack/events`` that isn't accepted. Without a valid signature, the answer says nothing else."""
 
     def __init__(self, sentence: str = "The request isn't signed by Slack.", *, http_status: int = 401) -> None:
         super().__init__(sentence)

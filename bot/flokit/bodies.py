@@ -1,7 +1,7 @@
 """The bodies of replies, read in bounded memory whatever a server sends.
 
-The client asks for ``identity``. A server that compresses all the same is read when it did so once, by gzip or deflate,
-and only as far as the cap; httpx's own decoders have no cap, and undo as many layers as the header names.
+The client asks for ``identity``. If a server compresses anyway, one layer of gzip or deflate is unpacked, up to the
+limit. httpx's own decoders have no limit, and unpack as many layers as the header names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WINDOWS: Final = {
 
 
 async def read_body(response: httpx.Response) -> bytes | None:
-    """Read a body; None when it is longer than the cap, or in an encoding that isn't undone here."""
+    """Return a body; None if it's too long, or in an encoding that isn't unpacked here."""
     raw = bytearray()
     # The stream itself: `aiter_raw` refuses a response whose body is in memory already.
     async for chunk in response.stream:  # type: ignore[union-attr]  # an AsyncClient's is an AsyncByteStream
@@ -47,6 +47,6 @@ def _unpack(packed: bytes, coding: str) -> bytes | None:
             body = unpacker.decompress(packed, MAX_BODY_BYTES + 1)
         except zlib.error:
             continue
-        # A body that goes on behind its end, or has none, isn't what was meant.
+        # A body with data after its end, or without an end, is broken.
         return body if unpacker.eof and not unpacker.unused_data and len(body) <= MAX_BODY_BYTES else None
     return None

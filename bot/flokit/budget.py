@@ -1,4 +1,4 @@
-"""What a client asks before each request: a budget. Replicas share one in ``bot/store/budget.py``."""
+"""The budget that a client asks before each request. Replicas share one: ``bot/store/budget.py``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bot.core.budget import BUSY_S, MAX_PAUSE_S, PER_MINUTE, Priority, refusal, 
 
 
 class Budget(Protocol):
-    """How many requests may go to one FloKit workspace within any 60 seconds."""
+    """Limits the requests to one FloKit workspace within any 60 seconds."""
 
     async def take(self, priority: Priority) -> None:
-        """Note one request, which goes out now.
+        """Take a slot for one request, which goes out now.
 
         Raises:
             FlokitRateLimited: FloKit asked for a pause; ``retry_after_s`` says when it ends.
@@ -22,10 +22,10 @@ class Budget(Protocol):
         """
 
     async def hold(self, seconds: float) -> None:
-        """Let nobody ask for this long (at most 300 s): FloKit said so."""
+        """Stop all requests for this long (at most 300 s), because FloKit asked for it."""
 
     async def left(self) -> int:
-        """Count the requests that clicks could still make at this moment."""
+        """Return how many requests clicks could make now."""
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class _Slot:
 
 
 class LocalBudget:
-    """A budget that this process has for itself: for a command that asks once, and for tests."""
+    """A budget for this process alone: for ``flokit-bot check``, and for tests."""
 
     def __init__(self, per_minute: int = PER_MINUTE, *, clock: Callable[[], float] = time.monotonic) -> None:
         if per_minute < 1:
@@ -44,7 +44,7 @@ class LocalBudget:
         self._slots = [_Slot() for _ in range(per_minute)]
 
     async def take(self, priority: Priority) -> None:
-        """Note one request; see ``Budget``."""
+        """Take a slot; see ``Budget``."""
         now = self._clock()
         mine = self._slots[: slots_of(priority, len(self._slots))]
         free = [slot for slot in mine if slot.free_at <= now]
@@ -54,7 +54,7 @@ class LocalBudget:
         free[-1].free_at, free[-1].held = now + BUSY_S, False
 
     async def hold(self, seconds: float) -> None:
-        """Let nobody ask for a while; see ``Budget``."""
+        """Stop all requests; see ``Budget``."""
         until = self._clock() + min(seconds, MAX_PAUSE_S)
         for slot in self._slots:
             if slot.free_at < until:

@@ -1,4 +1,4 @@
-"""What the client reports of each call: its operation, and how it went, in one of a few words."""
+"""What the client reports about each call: its operation, and its result in one of a few words."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ _RESULTS: Final = {
     FlokitMissing: "missing",
     FlokitRefused: "refused",
 }
-"""``away`` and ``budget_spent``: FloKit was not asked. ``given_up``: neither, or nobody waits for it any more."""
+"""``away`` and ``budget_spent`` mean that FloKit wasn't asked, ``given_up`` that the call was cancelled or
+the shared budget couldn't be read."""
 
 
 @contextmanager
 def reported(telemetry: Telemetry, operation: str, priority: Priority) -> Iterator[None]:
-    """Report one call, however it ends."""
+    """Report one call with its result and duration."""
     began_at, result = time.monotonic(), "given_up"
     try:
         with telemetry.tracer.span(f"flokit {operation}", outward=True):

@@ -1,4 +1,4 @@
-"""A circuit breaker: while FloKit is away it is not asked by everybody who wants to know, only by one now and then."""
+"""A circuit breaker: while FloKit is down, only one request now and then checks whether it's back."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from bot.core.errors import FlokitAway, FlokitError, FlokitRateLimited, FlokitUn
 _log = structlog.get_logger(__name__)
 
 OPENS_AFTER: Final = 5
-"""So many requests in a row must bring nothing: one lost reply is no outage."""
+"""It opens after this many failures in a row: one lost reply isn't an outage."""
 
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 15.0
 
 PERSON_PAUSE_S: Final = 1.0
-"""A person who asks is reason enough to try, this often."""
+"""For a person, FloKit is tried this often."""
 
 
 class Circuit:
-    """Knows whether FloKit is away, from how the last requests went.
+    """Open while FloKit is down, judging by the last requests.
 
     Args:
-        clock: seconds that only grow.
-        max_pause_s: the longest time without asking; follow-ups that look more often than that must not wait for it.
+        clock: monotonic seconds.
+        max_pause_s: the longest pause between two requests; no longer than the interval of follow-ups.
     """
 
     def __init__(self, clock: Callable[[], float], *, max_pause_s: float = LONGEST_PAUSE_S) -> None:
@@ -42,23 +42,23 @@ class Circuit:
 
     @property
     def is_open(self) -> bool:
-        """FloKit is taken to be away."""
+        """Whether FloKit counts as down."""
         return self._failures >= OPENS_AFTER
 
     @contextmanager
     def asking(self, priority: Priority) -> Iterator[None]:
-        """Wrap one request, to learn from how it goes.
+        """Wrap one request, and note whether it failed.
 
         Raises:
-            FlokitAway: FloKit is away, and somebody else asked a moment ago; nothing was sent.
+            FlokitAway: FloKit is down, and was asked a moment ago; nothing was sent.
         """
         is_probe = self._admit(priority)
         try:
             yield
         except FlokitRateLimited:
-            raise  # says nothing about whether FloKit is there: it may have been our own budget
+            raise  # says nothing about whether FloKit is up: it may have been our own budget
         except FlokitUnreachable:
-            if is_probe or not self.is_open:  # what was asked before it opened says nothing new
+            if is_probe or not self.is_open:  # requests from before it opened say nothing new
                 self._note_failure()
             raise
         except FlokitError:
@@ -71,7 +71,7 @@ class Circuit:
                 self._probing = False
 
     def _admit(self, priority: Priority) -> bool:
-        """Let a request pass, or raise; tell whether it is the one that asks whether FloKit is back."""
+        """Let a request pass, or raise; return whether it's the one that checks if FloKit is back."""
         now = self._clock()
         is_probe = self.is_open
         if is_probe:

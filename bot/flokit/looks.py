@@ -1,4 +1,4 @@
-"""Looks that several callers share, so that FloKit is asked once."""
+"""Requests that several callers share, so that FloKit is asked once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _T = TypeVar("_T")
 
 
 class SharedLooks(Generic[_T]):
-    """Looks that several callers share: those in flight, and those that finished a moment ago.
+    """Shares results: of requests in flight, and of those that finished a moment ago.
 
-    A look that failed is never kept. A caller that is cancelled leaves the look to the others.
+    A failure is never kept. If a caller is cancelled, the request goes on for the others.
     """
 
     def __init__(self, *, kept_s: float, clock: Callable[[], float]) -> None:
@@ -27,12 +27,12 @@ class SharedLooks(Generic[_T]):
         self._tasks: set[asyncio.Task[_T]] = set()
 
     async def look(self, path: str, start: Callable[[], Coroutine[Any, Any, _T]], *, max_age_s: float) -> _T:
-        """Return what a look brings; ``start`` begins one when there is none to share.
+        """Return a shared result, or that of a new request.
 
         Args:
-            path: what is looked at.
-            start: called only when a new look is needed.
-            max_age_s: share a look, finished or not, only when it began less than this ago.
+            path: what is asked for; requests with the same path are shared.
+            start: called only if a new request is needed.
+            max_age_s: share only a request that began less than this ago, finished or not.
         """
         oldest = self._clock() - max_age_s
         for _ in range(2):
@@ -43,16 +43,16 @@ class SharedLooks(Generic[_T]):
             try:
                 return await asyncio.shield(under_way[1])
             except (FlokitBudgetSpent, FlokitAway):
-                continue  # whoever began it may ask less often than we may
+                continue  # the caller that began it may have had a lower priority
         return await asyncio.shield(self._begin(path, start()))
 
     def forget(self, path: str) -> None:
-        """What was seen is old news: keep it no longer, nor what a look in flight is about to bring."""
+        """Forget a result, and don't keep that of a request in flight."""
         self._finished.pop(path, None)
         self._in_flight.pop(path, None)
 
     async def aclose(self) -> None:
-        """Cancel all looks in flight and wait until they are gone."""
+        """Cancel all requests in flight and wait until they have ended."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -67,7 +67,7 @@ class SharedLooks(Generic[_T]):
 
     def _end(self, path: str, task: asyncio.Task[_T]) -> None:
         self._tasks.discard(task)
-        # Asking for the exception also tells asyncio that it was seen, should every caller have been cancelled.
+        # Reading the exception keeps asyncio from warning if every caller was cancelled.
         failed = task.cancelled() or task.exception() is not None
         began_at, newest = self._in_flight.get(path, (0.0, None))
         if newest is not task:

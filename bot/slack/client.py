@@ -1,6 +1,6 @@
-"""The Slack client: post, update, find, respond. A call brings a ts, or raises a ``SlackError`` that says what helps.
+"""The Slack client: every call returns a value or raises one ``SlackError``.
 
-Nothing is retried here: whether a message may have been posted decides what comes next, and the outbox knows that.
+Nothing is retried here: what helps depends on whether a message may have been posted, and the outbox knows that.
 Calls are paced so that Slack rarely has to refuse them (https://docs.slack.dev/apis/web-api/rate-limits).
 """
 
@@ -60,17 +60,17 @@ UPDATES_BURST: Final = 20.0
 """``chat.update`` is tier 3: 50 a minute and a little more, for the whole workspace."""
 
 UPDATES_FOR_PEOPLE: Final = 8.0
-"""Updates that progress edits leave to rows, outcomes and people who pressed Refresh."""
+"""Updates that progress leaves for messages that people wait for."""
 
 PATIENCE_S: Final = 1.5
-"""A shorter wait is sat out here; a longer one is the outbox's business."""
+"""The client waits this long for its turn; a message that has to wait longer goes back to the outbox."""
 
 CHANNELS_PACED: Final = 10_000
 FIND_LIMIT: Final = 15
-"""Messages that one look brings: some apps get no more, once a minute (https://docs.slack.dev/apis/web-api/rate-limits)."""
+"""Messages per request: some apps get no more, once a minute (https://docs.slack.dev/apis/web-api/rate-limits)."""
 
 PACED: Final = "paced"
-"""The code of SlackRateLimited when Slack was not asked: it was not our turn yet."""
+"""The code of ``SlackRateLimited`` if Slack wasn't asked, because it wasn't our turn yet."""
 
 
 class SlackClient:
@@ -90,13 +90,13 @@ class SlackClient:
         self._network = network
         self._patience_s = min(PATIENCE_S, timeout_s / 2)
         self.longest_call_s = self._patience_s + timeout_s
-        """What one call may take, its turn included: whoever holds a lease must not begin it later."""
+        """How long one call takes at most, including the wait for its turn."""
         self._api_url = api_url
         self._session = make_session(timeout_s, network=network)
         # The SDK's default handler sends a request again when the connection breaks: that would post twice.
         self.web = ObservedWebClient(telemetry, token=token, base_url=api_url, session=self._session, retry_handlers=[])
         proxy = network.proxies.proxy_for(api_url)
-        self.web.proxy = proxy.url if proxy else None  # the SDK would ask the environment by rules of its own
+        self.web.proxy = proxy.url if proxy else None  # the SDK would read the environment by its own rules
         self._clock = clock
         self._updates = Bucket(UPDATES_PER_S, UPDATES_BURST, clock)
         self._posts: LRUCache[str, Bucket] = LRUCache(CHANNELS_PACED)
@@ -114,7 +114,7 @@ class SlackClient:
         return conversation_of(await answer_of(self.web.conversations_info(channel=channel_id)))
 
     async def validate(self, content: Message | dict[str, object]) -> str:
-        """Have Slack judge a message's blocks or a view; returns what is wrong with it, "" when nothing is.
+        """Have Slack check a message's blocks or a view; return what's wrong with it, or "".
 
         https://docs.slack.dev/reference/methods/blocks.validate
         """
@@ -131,7 +131,7 @@ class SlackClient:
         """Ask who a person is: https://docs.slack.dev/reference/methods/users.info.
 
         Raises:
-            SlackError: Slack cannot be asked (``retryable``), or won't say who this is.
+            SlackError: Slack can't be asked (``retryable``), or won't say who this is.
         """
         return profile_of(await answer_of(self.web.users_info(user=user_id)))
 
@@ -155,10 +155,10 @@ class SlackClient:
         thread_ts: str | None = None,
         in_time: Callable[[], bool] = lambda: True,
     ) -> str:
-        """Post a message when it is its turn, if it is still ``in_time`` then, and return its ts.
+        """Wait for our turn, post a message if it's still ``in_time``, and return its ts.
 
         Raises:
-            SlackAstray: the root of the thread was deleted, and Slack put the message into the channel.
+            SlackAstray: the thread's root was deleted, so Slack posted the message in the channel.
         """
         pace = self._posts_to(channel_id)
         await self._wait_for_turn(pace)
@@ -183,7 +183,7 @@ class SlackClient:
         return ts
 
     async def update(self, channel_id: str, ts: str, message: Message, *, spare: bool = False) -> None:
-        """Edit a message; ``spare`` edits wait while few are left of what Slack allows."""
+        """Edit a message; a ``spare`` edit leaves some of what Slack allows to other edits."""
         await self._wait_for_turn(self._updates, leave=UPDATES_FOR_PEOPLE if spare else 0.0)
         text = message.text.encode()[:UPDATE_TEXT_BYTES].decode(errors="ignore")
         update = self.web.chat_update(channel=channel_id, ts=ts, text=text, blocks=list(message.blocks))
@@ -194,15 +194,15 @@ class SlackClient:
         await answer_of(self.web.views_publish(user_id=user_id, view=view))
 
     async def open_view(self, trigger_id: str, view: dict[str, object]) -> None:
-        """Open a modal for whoever caused the trigger, which lives for three seconds."""
+        """Open a modal for the person who caused the trigger, which is valid for three seconds."""
         await answer_of(self.web.views_open(trigger_id=trigger_id, view=view))
 
     async def update_view(self, view_id: str, view: dict[str, object], hash_: str) -> None:
-        """Redraw a modal, unless somebody did since ``hash_``."""
+        """Update a modal, unless it was updated since ``hash_``."""
         await answer_of(self.web.views_update(view_id=view_id, view=view, hash=hash_ or None))
 
     async def delete(self, channel_id: str, ts: str) -> None:
-        """Take a message of ours back."""
+        """Delete a message of ours."""
         await answer_of(self.web.chat_delete(channel=channel_id, ts=ts))
 
     async def open_direct(self, user_id: str) -> str:
@@ -210,24 +210,24 @@ class SlackClient:
         return direct_of(await answer_of(self.web.conversations_open(users=user_id)))
 
     async def find(self, channel_id: str, thread_ts: str | None, outbox_id: str, *, since_s: float) -> str | None:
-        """Look whether a message of ours stands in a thread (or, without one, in the channel) already.
+        """Find a message of ours in a thread, or without one in the channel.
 
-        One narrow request: Slack may allow no other for a minute. A public channel can be posted in without being a
-        member, but not read: then, and only then, it is joined. Where the root of the thread was deleted, the channel
-        is looked at, too.
+        Slack may allow one request per minute, so it's one narrow request. The bot can post in a public channel without
+        being a member, but not read it: only then does it join. If the thread's root was deleted, the channel is
+        searched, too.
 
         Args:
             channel_id: the channel.
-            thread_ts: the thread's root; None looks at the channel itself.
-            outbox_id: what the message's metadata carries.
-            since_s: Unix seconds of Slack's clock before which it cannot have been posted.
+            thread_ts: the thread's root; None searches the channel itself.
+            outbox_id: the ID in the message's metadata.
+            since_s: Unix seconds on Slack's clock before which it can't have been posted.
 
         Returns:
             Its ts, or None when it isn't among the first messages since then.
 
         Raises:
-            SlackAstray: it was a reply, and stands in the channel.
-            SlackError: this can't be looked at, now or at all.
+            SlackAstray: it's a reply, but is in the channel.
+            SlackError: Slack can't be searched, now or at all.
         """
         try:
             return await self._search(channel_id, thread_ts, outbox_id, since_s)

@@ -1,4 +1,4 @@
-"""How many calls may go now, and how long to wait for the next or before trying again. No I/O, no sleeping."""
+"""How long to wait before a call, and before a retry. No I/O, no sleeping."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Bucket:
         self._filled_at = self.clock()
 
     def take(self, *, leave: float = 0.0) -> float:
-        """Take a call if it may go now and return 0; otherwise take nothing and return the seconds to wait.
+        """Take a token and return 0, or take none and return the seconds to wait.
 
-        ``leave`` tokens stay for callers who matter more.
+        ``leave`` tokens stay for more important calls.
         """
         now = self.clock()
         self._tokens = min(self.burst, self._tokens + (now - self._filled_at) * self.per_s)
@@ -38,19 +38,13 @@ class Bucket:
         return 0.0
 
     def hold(self, seconds: float) -> None:
-        """Let nothing through for ``seconds``, whoever asks."""
+        """Let no call through for ``seconds``."""
         self._held_until = max(self._held_until, self.clock() + seconds)
-
-    @property
-    def is_idle(self) -> bool:
-        """Nothing would be forgotten if this bucket were made anew."""
-        now = self.clock()
-        return now >= self._held_until and self._tokens + (now - self._filled_at) * self.per_s >= self.burst
 
 
 @dataclass
 class Backoff:
-    """How long to wait before trying again: twice as long each time, and not the same in all processes."""
+    """How long to wait before a retry: twice as long each time, with jitter."""
 
     first_s: float
     longest_s: float
@@ -64,5 +58,5 @@ class Backoff:
         return max(pause_s * (0.75 + self.jitter() / 4), at_least_s)
 
     def reset(self) -> None:
-        """Begin with the shortest pause again."""
+        """Start over with the shortest pause."""
         self._tries = 0

@@ -1,7 +1,6 @@
-"""The HTTP session to Slack: it follows no redirect, reads no endless reply, and answers only at Slack's own addresses.
+"""The HTTP session to Slack: it follows no redirects, and reads replies in bounded memory.
 
-Bolt and the SDK would go wherever a reply or a payload points, and unpack or decode whatever comes. It sends nothing by
-itself.
+Bolt and the SDK would follow any redirect or ``response_url``, and unpack or decode whatever a reply contains.
 """
 
 from __future__ import annotations
@@ -60,14 +59,14 @@ def make_session(
 
 
 def _utf8() -> str:
-    """Name the codec of every reply: one that names its own could name a codec that takes minutes."""
+    """Replace the reply's own codec, since some of Python's take minutes."""
     return "utf-8"
 
 
 def why_unavailable(error: Exception) -> str:
-    """Say in words why Slack gave no answer: TLS and proxies are named, for somebody must change something there.
+    """Return a sentence that says why Slack gave no answer, with the cause if it's TLS or a proxy.
 
-    The error's own words may hold addresses that are secret.
+    The error's own text isn't used, because it may contain secret addresses.
     """
     if reason := tls_failure(error):
         return f"Slack couldn't be reached: {reason}"
@@ -79,7 +78,7 @@ def why_unavailable(error: Exception) -> str:
 
 
 class _Bounded:
-    """A reply's content of which only so much is read, unpacked: some proxies pack although nobody asked them to."""
+    """A reply's content, unpacked, up to a limit. Some proxies compress although that wasn't requested."""
 
     def __init__(self, content: aiohttp.StreamReader, most: int, *, packed: bool) -> None:
         self._content = content
@@ -112,9 +111,9 @@ class _Bounded:
 
 
 def may_answer_at(response_url: str, api_url: str) -> bool:
-    """Tell whether a ``response_url`` is Slack's, or beside the Web API that the settings name.
+    """Tell whether a ``response_url`` is Slack's, or on the host of the Web API in the settings, on any port.
 
-    Slack's are https://hooks.slack.com/… . A stand-in's are on its own host, whatever the port.
+    Slack's look like https://hooks.slack.com/….
     """
     try:
         parts, api = urlsplit(response_url), urlsplit(api_url)

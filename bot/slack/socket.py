@@ -1,8 +1,8 @@
-"""Socket Mode: one connection to Slack that is kept open, and replaced when it goes deaf. No loop is without a pause.
+"""Socket Mode: one connection to Slack that's kept open, and replaced when nothing arrives over it any more.
 
 The SDK's client can be left connected and hear nothing (https://github.com/slackapi/python-slack-sdk/issues/1701,
 https://github.com/slackapi/bolt-python/issues/1529), asks for a new address as fast as Slack refuses one, and takes its
-proxy from the environment by rules of its own. So the connection is made here; Bolt only answers what comes over it.
+proxy from the environment by its own rules. So the connection is made here, and Bolt only handles what arrives.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ PING_INTERVAL_S: Final = 3.0
 """How often Slack is pinged."""
 
 DEAF_AFTER_S: Final = 12.0
-"""A socket on which nothing was heard for this long, not even the answer to a ping, hears nothing."""
+"""After this long without any frame, not even a pong, a socket counts as dead."""
 
 OPENS_WITHIN_S: Final = 10.0
 """How long a connection may take, and how long Slack may then take to say hello."""
 
 PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 15.0
-"""The pause before a socket is opened again grows from the one to the other, while none of them lasts."""
+"""The shortest and the longest pause before a socket is opened again; it grows while sockets don't last."""
 
 LASTS_AFTER_S: Final = 60.0
-"""A socket that was open for this long was a good one."""
+"""A socket that was open for this long resets the pause."""
 
 CLOSES_WITHIN_S: Final = 1.0
-"""How long answers that are on their way, and Slack's goodbye, are waited for."""
+"""How long to wait for answers in flight, and for Slack's close frame."""
 
 MOST_KEYS: Final = 20
 KEY_CHARS: Final = 40
@@ -55,7 +55,7 @@ KEY_CHARS: Final = 40
 
 @dataclass(eq=False)
 class _Connection(AsyncBaseSocketModeClient):
-    """One socket: what Bolt sends its answers over."""
+    """One socket, over which Bolt sends its answers."""
 
     socket: aiohttp.ClientWebSocketResponse
     heard_at: float
@@ -64,7 +64,7 @@ class _Connection(AsyncBaseSocketModeClient):
     handling: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def send_message(self, message: str) -> None:
-        """Send an answer; on a socket that closed meanwhile it is lost, and Slack asks again."""
+        """Send an answer. If the socket has closed, it's lost, and Slack delivers the envelope again."""
         try:
             await self.socket.send_str(message)
         except ConnectionError:
@@ -75,12 +75,12 @@ class SlackSocket:
     """The connection of one process.
 
     Args:
-        bolt: what answers.
+        bolt: handles the envelopes.
         fetch_url: asks Slack where to open the next socket.
         network: the proxy to go through and the certificates to trust.
-        clock: seconds of the wall clock.
-        jitter: a number from 0 to 1 that spreads what many processes do.
-        pause: lets the time between two sockets pass.
+        clock: the wall clock in seconds.
+        jitter: a number from 0 to 1 that spreads reconnects of many processes.
+        pause: sleeps between two sockets.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class SlackSocket:
         """How often it did."""
 
     async def keep_open(self) -> None:
-        """Open the socket, and another whenever it is closed or deaf; runs until cancelled."""
+        """Open the socket, and another whenever it's closed or dead; runs until cancelled."""
         while True:
             at_least_s, opened_at = 0.0, self._clock()
             try:
@@ -124,7 +124,7 @@ class SlackSocket:
             await self._pause(self._pauses.next_s(at_least_s=at_least_s))
 
     async def close(self) -> None:
-        """Close the socket; what Slack sends from now on goes to another one, or to nobody."""
+        """Close the socket; Slack delivers to the app's other sockets, if there are any."""
         connection, self._connection = self._connection, None
         if connection:
             await _close(connection)
@@ -148,7 +148,7 @@ class SlackSocket:
         return f"the socket is deaf: nothing heard for {silent_s:.0f} s" if silent_s > DEAF_AFTER_S else ""
 
     async def _use_one(self) -> None:
-        """Open a socket and answer what comes over it until it ends."""
+        """Open a socket and handle what arrives until it ends."""
         url = await self._fetch_url()
         proxy = self._network.proxies.proxy_for(url)
         async with aiohttp.ClientSession(
@@ -167,13 +167,13 @@ class SlackSocket:
                 await self._receive(connection)
             finally:
                 pinging.cancel()
-                # First closed, then another one opened: of two, Slack would give every other envelope to this one.
+                # Close it before another is opened: Slack would send every other envelope to this one.
                 await _close(connection)
                 if self._connection is connection:
                     self._connection = None
 
     async def _receive(self, connection: _Connection) -> None:
-        """Take what comes, until the socket closes or Slack asks for another one."""
+        """Handle frames until the socket closes or Slack asks for another one."""
         async for message in connection.socket:
             connection.heard_at = self._clock()
             if message.type is aiohttp.WSMsgType.PING:
@@ -199,7 +199,7 @@ class SlackSocket:
         return True
 
     async def _handle(self, connection: _Connection, envelope: dict[str, Any]) -> None:
-        """Hand an envelope to Bolt; one that it stumbles over is not acked, and named by its keys."""
+        """Pass an envelope to Bolt. One that raises isn't acked, and its keys are logged."""
         try:
             request = SocketModeRequest.from_dict(envelope)
             if request is not None:
@@ -217,7 +217,7 @@ class SlackSocket:
         log.info("connected", connections=self.connections)
 
     async def _ping(self, connection: _Connection) -> None:
-        """Ask again and again whether anybody is there; close the socket when nobody is."""
+        """Ping Slack regularly, and close the socket when there's a problem with it."""
         opened_at = self._clock()
         problem = ""
         while not problem and not connection.socket.closed:
@@ -236,14 +236,14 @@ class SlackSocket:
 
 
 async def _close(connection: _Connection) -> None:
-    """Let answers that are on their way go out, then say goodbye."""
+    """Let answers in flight go out, then close."""
     if connection.handling:
         await asyncio.wait(connection.handling, timeout=CLOSES_WITHIN_S)
     await connection.socket.close()
 
 
 def _is_readable(frame: str) -> bool:
-    """Tell whether a frame can be read; what cannot be is written down nowhere."""
+    """Tell whether a frame can be read; its content is never logged."""
     if not frame.startswith("{"):
         return True  # some of Slack's pings are such texts
     try:

@@ -74,18 +74,6 @@ def test_held_bucket_lets_nothing_through(ticker):
     assert bucket.take() == 0.0
 
 
-def test_idle_bucket_can_be_forgotten(ticker):
-    """A bucket is idle when a new one would behave the same."""
-    bucket = Bucket(1.0, 2.0, ticker)
-    assert bucket.is_idle
-    bucket.take()
-    assert not bucket.is_idle
-    ticker.now += 1
-    assert bucket.is_idle
-    bucket.hold(5)
-    assert not bucket.is_idle
-
-
 @given(
     st.floats(0.1, 50),
     st.floats(1, 20),

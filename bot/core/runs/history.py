@@ -1,4 +1,4 @@
-"""What past runs tell: how they ended, and how long syncs take. Only what can be compared is measured."""
+"""How past runs ended, and how long syncs take. Only comparable runs are measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.core.models import Outcome, SyncRun
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """How long the comparable ones of some runs took; ``count`` says how many that were."""
+    """How long ``count`` comparable runs took."""
 
     count: int
     median_s: float
@@ -20,10 +20,10 @@ class Durations:
 
 
 def took_s(run: SyncRun) -> float | None:
-    """Tell how long a sync took from FloKit's acceptance to its proof; None for what cannot be compared.
+    """Return how long a sync took from FloKit's acceptance to its proof; None if that can't be compared.
 
-    Left out is what did not succeed (when it failed is not known better than when it was seen), what was already under
-    way at the click, and late results, which are looked for seldom.
+    Left out are failures (they may have happened long before they were seen), syncs that were already running at the
+    click, and late results, which are checked for rarely.
     """
     if run.outcome is not Outcome.SUCCEEDED or run.overlapped or run.late_until is not None:
         return None
@@ -33,7 +33,7 @@ def took_s(run: SyncRun) -> float | None:
 
 
 def durations(runs: Sequence[SyncRun]) -> Durations | None:
-    """Measure the comparable runs; None when there is none. The p90 is the nearest rank: a duration that occurred."""
+    """Measure the comparable runs; None if there are none. The p90 is the nearest rank: a duration that occurred."""
     taken = sorted(seconds for run in runs if (seconds := took_s(run)) is not None)
     if not taken:
         return None
@@ -41,7 +41,7 @@ def durations(runs: Sequence[SyncRun]) -> Durations | None:
 
 
 def by_integration(runs: Sequence[SyncRun]) -> dict[str, list[SyncRun]]:
-    """Group runs, which are the newest first; the integration that was synced last comes first."""
+    """Group runs, newest first; the integration that was synced last comes first."""
     groups: dict[str, list[SyncRun]] = {}
     for run in runs:
         groups.setdefault(run.integration_id, []).append(run)

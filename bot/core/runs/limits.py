@@ -15,7 +15,7 @@ QUOTA_WINDOW: Final = timedelta(hours=1)
 
 
 class Limit(StrEnum):
-    """What a start is held back by; the words stand in the audit as rules."""
+    """What keeps a sync from starting; the audit stores these words as rules."""
 
     COOLDOWN = "cooldown"
     QUOTA = "quota"
@@ -23,7 +23,7 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``cooldown_s`` after a success of an integration, and so many starts of a person within an hour; 0: none."""
+    """``cooldown_s`` after an integration's success, and starts per person and hour; 0 means no limit."""
 
     cooldown_s: float = 0.0
     quota_per_hour: int = 0
@@ -34,7 +34,7 @@ NO_LIMITS: Final = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A start is not possible before ``until``."""
+    """A sync can't be started before ``until``."""
 
     by: Limit
     until: datetime
@@ -43,7 +43,7 @@ class Held:
 def decide_limits(
     limits: Limits, succeeded_at: datetime | None, starts: Sequence[datetime], now: datetime
 ) -> Held | None:
-    """Decide whether a sync may be started now; of two reasons, the one that lasts longer is told.
+    """Decide whether a sync may be started now; of two limits, the one that ends later is returned.
 
     Args:
         limits: what is allowed.
