@@ -168,7 +168,7 @@ async def test_any_payload_is_acked(closed, body):
         ack = Ack()
         await listener(ack, body, closed)
         assert len(ack.calls) == 1
-    for answer in tuple(closed._answers):
+    for answer in tuple(closed._tasks):
         answer.cancel()
 
 
@@ -311,7 +311,7 @@ async def test_press_while_the_store_is_away(closed, local_slack):
     ack = Ack()
     url = local_slack.envelopes[-1].payload["response_url"]
     await buttons.on_press(ack, press_body(response_url=url, value=press_value()), closed)
-    await asyncio.gather(*closed._answers)
+    await asyncio.gather(*closed._tasks)
     assert ack.calls == [{}]
     assert [message["text"] for message in local_slack.ephemerals("UANA")] == [NOT_SAVED]
 
@@ -319,7 +319,7 @@ async def test_press_while_the_store_is_away(closed, local_slack):
 async def test_direct_message_while_the_store_is_away(closed, local_slack):
     """A direct message that cannot be saved is answered where it was sent."""
     await events.on_message(Ack(), event_body(), closed)
-    await asyncio.gather(*closed._answers)
+    await asyncio.gather(*closed._tasks)
     assert [message["text"] for message in local_slack.messages("D0ANA")] == [NOT_SAVED]
 
 
