@@ -1,5 +1,6 @@
-"""A strict local Slack: what the bot's tests and the demo talk to instead of Slack's servers."""
+"""A strict local Slack that any Slack app can be tested against: see README.md."""
 
+from local_slack.config import App, Channel, ChannelKind, User, Workspace
 from local_slack.delivery import Ack, Envelope
 from local_slack.faults import Fault
 from local_slack.install import LostRoots
@@ -7,4 +8,17 @@ from local_slack.local import LocalSlack
 from local_slack.waiting import NotYet
 from local_slack.web import ApiCall
 
-__all__ = ["Ack", "ApiCall", "Envelope", "Fault", "LocalSlack", "LostRoots", "NotYet"]
+__all__ = [
+    "Ack",
+    "ApiCall",
+    "App",
+    "Channel",
+    "ChannelKind",
+    "Envelope",
+    "Fault",
+    "LocalSlack",
+    "LostRoots",
+    "NotYet",
+    "User",
+    "Workspace",
+]

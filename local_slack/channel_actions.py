@@ -7,9 +7,9 @@ member_joined_channel and their counterparts for private channels. Whoever is re
 
 from __future__ import annotations
 
+from local_slack.config import Channel, ChannelKind
 from local_slack.delivery import Courier
 from local_slack.install import SCOPE_FAMILY, Installation
-from local_slack.workspace import BOT_USER_ID, TEAM_ID, Channel, ChannelKind
 
 
 class ChannelActions:
@@ -63,7 +63,7 @@ class ChannelActions:
         if new_id in self._app.workspace.channels:
             raise LookupError(f"There is a channel {new_id} already.")
         self._app.workspace.move_channel(channel_id, new_id)
-        if channel.is_shown_to_bot and self._app.hears("channel_id_changed"):
+        if self._app.workspace.shows_to_bot(channel) and self._app.hears("channel_id_changed"):
             event = {"type": "channel_id_changed", "old_channel_id": channel_id, "new_channel_id": new_id}
             self._courier.start_event({**event, "event_ts": self._app.workspace.new_ts()})
 
@@ -74,10 +74,10 @@ class ChannelActions:
             LookupError: it is not in there, or this is no channel that is open.
         """
         channel = self._open_channel(channel_id)
-        if not channel.bot_is_member:
+        if not self._app.workspace.has_bot(channel):
             raise LookupError(f"The bot is not in #{channel.name}.")
         self._tell_app(channel, "left", actor_id=user)
-        channel.members.remove(BOT_USER_ID)
+        channel.members.remove(self._app.workspace.app.bot_user_id)
         self._app.workspace.tell_channel(channel)
 
     def invite_bot(self, channel_id: str, user: str) -> None:
@@ -87,18 +87,23 @@ class ChannelActions:
             LookupError: it is in there already, or this is no channel that is open.
         """
         channel = self._open_channel(channel_id)
-        if channel.bot_is_member:
+        if self._app.workspace.has_bot(channel):
             raise LookupError(f"The bot is in #{channel.name} already.")
-        channel.members.add(BOT_USER_ID)
+        channel.members.add(self._app.workspace.app.bot_user_id)
         self._app.workspace.tell_channel(channel)
         if self._app.hears("member_joined_channel", _read_scope(channel)):
-            joined = {"type": "member_joined_channel", "user": BOT_USER_ID, "team": TEAM_ID, "inviter": user}
+            joined = {
+                "type": "member_joined_channel",
+                "user": self._app.workspace.app.bot_user_id,
+                "team": self._app.workspace.id,
+                "inviter": user,
+            }
             self._start(channel, {**joined, "channel_type": "C" if channel.kind is ChannelKind.PUBLIC else "G"})
 
     def _tell_app(self, channel: Channel, what: str, **members: str) -> None:
         """Tell the app what happened to a channel that it sees."""
         name = f"{'channel' if channel.kind is ChannelKind.PUBLIC else 'group'}_{what}"
-        if channel.is_shown_to_bot and self._app.hears(name, _read_scope(channel)):
+        if self._app.workspace.shows_to_bot(channel) and self._app.hears(name, _read_scope(channel)):
             self._start(channel, {"type": name, **members})
 
     def _start(self, channel: Channel, event: dict[str, str]) -> None:

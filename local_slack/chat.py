@@ -6,12 +6,13 @@ import re
 from typing import Final
 
 from local_slack.arguments import Arguments
-from local_slack.content import BOT_AUTHOR, read_content
+from local_slack.config import Channel
+from local_slack.content import read_content
 from local_slack.install import Installation, LostRoots
 from local_slack.refusal import RefusalError
 from local_slack.schema import array, string
 from local_slack.validation import check_update_text
-from local_slack.workspace import BOT_USER_ID, Channel, Json
+from local_slack.workspace import Json
 
 EMOJI_NAME: Final = re.compile(r"[\w'+-]{1,100}(::skin-tone-[2-6])?")
 """The form of a name; which names there are, the stand-in does not know."""
@@ -26,7 +27,7 @@ _LOADING: Final = array(string(longest=LOADING_MESSAGE), most=LOADING_MESSAGES)
 def post_message(app: Installation, args: Arguments) -> Json:
     """https://docs.slack.dev/reference/methods/chat.postMessage."""
     channel = app.postable_channel(args.text("channel"))
-    message = {**BOT_AUTHOR, **read_content(args.values), **_thread(app, channel, args)}
+    message = {**app.workspace.bot_author, **read_content(args.values), **_thread(app, channel, args)}
     if args.flag("reply_broadcast") and "thread_ts" in message:
         message["subtype"] = "thread_broadcast"
     _warn_without_text(app, args, "chat.postMessage")
@@ -48,7 +49,7 @@ def update(app: Installation, args: Arguments) -> Json:
     changes = {"blocks": None, **content}
     if removes_metadata:
         changes["metadata"] = None
-    stored = app.workspace.edit(channel.id, ts, changes, editor=BOT_USER_ID)
+    stored = app.workspace.edit(channel.id, ts, changes, editor=app.workspace.app.bot_user_id)
     return {"channel": channel.id, "ts": ts, "text": stored["text"], "message": stored}
 
 
@@ -66,7 +67,7 @@ def post_ephemeral(app: Installation, args: Arguments) -> Json:
     channel = app.postable_channel(args.text("channel"))
     if args.text("user") not in channel.members:
         raise RefusalError("user_not_in_channel")
-    message = {**BOT_AUTHOR, **read_content(args.values), **_thread(app, channel, args)}
+    message = {**app.workspace.bot_author, **read_content(args.values), **_thread(app, channel, args)}
     _warn_without_text(app, args, "chat.postEphemeral")
     return {"message_ts": app.workspace.show_ephemeral(args.text("user"), channel.id, message)["ts"]}
 
@@ -95,7 +96,7 @@ def add_reaction(app: Installation, args: Arguments) -> Json:
         raise RefusalError("is_archived")
     if app.workspace.find(channel.id, ts) is None:
         raise RefusalError("message_not_found")
-    if not app.workspace.react(channel.id, ts, name, BOT_USER_ID):
+    if not app.workspace.react(channel.id, ts, name, app.workspace.app.bot_user_id):
         raise RefusalError("already_reacted")
     return {}
 
@@ -143,7 +144,7 @@ def _own_message(app: Installation, channel: Channel, ts: str, *, not_ours: str)
     message = app.workspace.find(channel.id, ts)
     if message is None or message.get("subtype") == "tombstone":
         raise RefusalError("message_not_found")
-    if message["user"] != BOT_USER_ID:
+    if message["user"] != app.workspace.app.bot_user_id:
         raise RefusalError(not_ours)
     return message
 

@@ -15,12 +15,10 @@ from local_slack.validation import (
     check_metadata,
     check_text,
 )
-from local_slack.workspace import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID, Json
+from local_slack.workspace import Json
 
 NO_FALLBACK: Final = "This content can't be displayed."
 """What Slack puts into notifications when a message has blocks and no text."""
-
-BOT_AUTHOR: Final[Json] = {"user": BOT_USER_ID, "bot_id": BOT_ID, "app_id": APP_ID, "team": TEAM_ID}
 
 
 def read_content(payload: Json) -> Json:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Final
 
 from local_slack.arguments import Arguments
+from local_slack.config import Channel, ChannelKind
 from local_slack.install import Installation, LostRoots
 from local_slack.refusal import RefusalError
-from local_slack.workspace import BOT_USER_ID, TEAM_ID, Channel, ChannelKind, Json
+from local_slack.workspace import Json
 
 REPLIES_DEFAULT: Final = 1000
 HISTORY_DEFAULT: Final = 100
@@ -33,17 +34,17 @@ def open_conversation(app: Installation, args: Arguments) -> Json:
     if len(users) > 1:
         raise RefusalError("method_not_supported_for_channel_type")
     app.require_any("im:write")
-    if users[0] not in app.workspace.users or users[0] == BOT_USER_ID:
+    if users[0] not in app.workspace.users or users[0] == app.workspace.app.bot_user_id:
         raise RefusalError("user_not_found")
     channel = app.workspace.open_im(users[0])
-    return {"channel": conversation(channel) if args.flag("return_im") else {"id": channel.id}}
+    return {"channel": conversation(app, channel) if args.flag("return_im") else {"id": channel.id}}
 
 
 def info(app: Installation, args: Arguments) -> Json:
     """https://docs.slack.dev/reference/methods/conversations.info."""
     channel = app.visible_channel(args.text("channel"))
     app.require_for(channel, "read")
-    return {"channel": conversation(channel)}
+    return {"channel": conversation(app, channel)}
 
 
 def join(app: Installation, args: Arguments) -> Json:
@@ -53,9 +54,9 @@ def join(app: Installation, args: Arguments) -> Json:
         raise RefusalError("method_not_supported_for_channel_type")
     if channel.is_archived:
         raise RefusalError("is_archived")
-    channel.members.add(BOT_USER_ID)
+    channel.members.add(app.workspace.app.bot_user_id)
     app.workspace.tell_channel(channel)
-    return {"channel": conversation(channel)}
+    return {"channel": conversation(app, channel)}
 
 
 def history(app: Installation, args: Arguments) -> Json:
@@ -76,7 +77,7 @@ def replies(app: Installation, args: Arguments) -> Json:
     return _page(app, answers if is_unlisted else [root, *answers], args, REPLIES_DEFAULT)
 
 
-def conversation(channel: Channel) -> Json:
+def conversation(app: Installation, channel: Channel) -> Json:
     """Return Slack's conversation object: https://docs.slack.dev/reference/objects/conversation-object."""
     described: Json = {
         "id": channel.id,
@@ -86,11 +87,11 @@ def conversation(channel: Channel) -> Json:
         "is_mpim": channel.kind is ChannelKind.MPIM,
         "is_private": channel.kind is not ChannelKind.PUBLIC,
         "is_archived": channel.is_archived,
-        "context_team_id": TEAM_ID,
+        "context_team_id": app.workspace.id,
     }
     if channel.kind is ChannelKind.IM:
-        return {**described, "user": min(channel.members - {BOT_USER_ID})}
-    return {**described, "name": channel.name, "is_member": channel.bot_is_member}
+        return {**described, "user": min(channel.members - {app.workspace.app.bot_user_id})}
+    return {**described, "name": channel.name, "is_member": app.workspace.has_bot(channel)}
 
 
 def _readable(app: Installation, args: Arguments) -> Channel:

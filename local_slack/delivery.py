@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from local_slack.newest import Newest
 from local_slack.payloads import event_payload
-from local_slack.workspace import Clock, Json
+from local_slack.workspace import Json, WorkspaceState
 
 ACK_TIMEOUT_S: Final = 3.0
 
@@ -80,21 +80,21 @@ class Courier:
 
     def __init__(
         self,
+        workspace: WorkspaceState,
         route: Callable[[], Route],
         note_envelope: Callable[[Envelope], None],
-        clock: Clock,
         most_envelopes: int | None = None,
     ) -> None:
+        self._workspace = workspace
         self._route = route
         self._note_envelope = note_envelope
-        self._clock = clock
         self._background: set[asyncio.Task[object]] = set()
         self.event_retry_delays_s: tuple[float, ...] = EVENT_RETRY_DELAYS_S
         self.envelopes: Newest[Envelope] = Newest(most_envelopes)
 
     async def deliver(self, envelope: Envelope) -> Ack:
         """Deliver once."""
-        envelope.at = self._clock()
+        envelope.at = self._workspace.now()
         self.envelopes.append(envelope)
         self._note_envelope(envelope)
         envelope.ack = await self._route().deliver(envelope)
@@ -103,7 +103,7 @@ class Courier:
 
     async def deliver_event(self, event: Json) -> Ack:
         """Deliver an event and return the first ack; further attempts go on in the background."""
-        payload = event_payload(event, int(self._clock()))
+        payload = event_payload(self._workspace, event, int(self._workspace.now()))
         ack = await self.deliver(Envelope(EnvelopeKind.EVENT, payload))
         self._in_background(self._retry(payload, ack))
         return ack

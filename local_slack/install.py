@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from local_slack.config import Channel, ChannelKind
 from local_slack.refusal import RefusalError
 from local_slack.view_store import Views
-from local_slack.workspace import Channel, ChannelKind, Clock, Workspace
+from local_slack.workspace import Clock, WorkspaceState
 
 SCOPE_FAMILY: Final[Mapping[ChannelKind, str]] = {
     ChannelKind.PUBLIC: "channels",
@@ -22,48 +23,6 @@ SCOPE_FAMILY: Final[Mapping[ChannelKind, str]] = {
 
 TRIGGER_LIFETIME_S: Final = 3.0
 """https://docs.slack.dev/interactivity/handling-user-interaction#modal_responses"""
-
-
-HOME_TAB: Final = True
-"""Whether the app has a Home tab: as the manifests say it."""
-
-SCOPES: Final = frozenset(
-    {
-        "app_mentions:read",
-        "channels:history",
-        "channels:join",
-        "channels:read",
-        "chat:write",
-        "chat:write.public",
-        "commands",
-        "groups:history",
-        "groups:read",
-        "im:history",
-        "im:write",
-        "usergroups:read",
-        "users:read",
-    }
-)
-"""The bot token's scopes, as the manifests list them."""
-
-SUBSCRIPTIONS: Final = frozenset(
-    {
-        "app_home_opened",
-        "app_mention",
-        "channel_archive",
-        "channel_deleted",
-        "channel_id_changed",
-        "channel_left",
-        "channel_unarchive",
-        "group_archive",
-        "group_deleted",
-        "group_left",
-        "group_unarchive",
-        "member_joined_channel",
-        "message.im",
-    }
-)
-"""The events that the app is sent: as the manifests say it."""
 
 
 class LostRoots(StrEnum):
@@ -163,13 +122,13 @@ class Triggers:
 class Installation:
     """What every Web API method works on."""
 
-    workspace: Workspace
+    workspace: WorkspaceState
     tokens: Tokens
     scopes: frozenset[str]
     triggers: Triggers
     views: Views
-    home_tab: bool = HOME_TAB
-    subscriptions: frozenset[str] = SUBSCRIPTIONS
+    home_tab: bool
+    events: frozenset[str]
     url: str = ""
     lost_roots: LostRoots = LostRoots.AS_SLACK
     is_distributed: bool = False
@@ -177,9 +136,9 @@ class Installation:
     warnings: list[str] = field(default_factory=list)
     """What Slack lets pass and a careful bot does not do."""
 
-    def hears(self, subscription: str, scope: str = "") -> bool:
+    def hears(self, event: str, scope: str = "") -> bool:
         """Tell whether the app is sent an event: it subscribes to it, and has the scope that it needs, if any."""
-        return subscription in self.subscriptions and (not scope or scope in self.scopes)
+        return event in self.events and (not scope or scope in self.scopes)
 
     def require_any(self, *scopes: str) -> None:
         """Refuse unless one of the scopes was granted.
@@ -202,7 +161,7 @@ class Installation:
             RefusalError: ``channel_not_found``, also for a private one without the bot: Slack does not tell them apart.
         """
         channel = self.workspace.channels.get(channel_id)
-        if channel is None or not channel.is_shown_to_bot:
+        if channel is None or not self.workspace.shows_to_bot(channel):
             raise RefusalError("channel_not_found")
         return channel
 
@@ -213,7 +172,7 @@ class Installation:
             RefusalError: ``channel_not_found`` or ``not_in_channel``.
         """
         channel = self.visible_channel(channel_id)
-        if not channel.bot_is_member:
+        if not self.workspace.has_bot(channel):
             raise RefusalError("not_in_channel")
         return channel
 
@@ -229,7 +188,7 @@ class Installation:
                 raise RefusalError("cannot_dm_bot")
             return self.workspace.open_im(channel_id)
         channel = self.visible_channel(channel_id)
-        if not channel.bot_is_member and "chat:write.public" not in self.scopes:
+        if not self.workspace.has_bot(channel) and "chat:write.public" not in self.scopes:
             raise RefusalError("not_in_channel")
         if channel.is_archived:
             raise RefusalError("is_archived")

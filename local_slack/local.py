@@ -17,10 +17,11 @@ from aiohttp import web
 
 from local_slack import payloads
 from local_slack.channel_actions import ChannelActions
+from local_slack.config import HOME_ZONE, App, Channel, ChannelKind, User, Workspace
 from local_slack.delivery import Ack, AckError, Courier, Envelope, EnvelopeKind, Route
 from local_slack.faults import Faults
 from local_slack.guard import NAMES, guard
-from local_slack.install import HOME_TAB, SCOPES, SUBSCRIPTIONS, Installation, LostRoots, Tokens, Triggers
+from local_slack.install import Installation, LostRoots, Tokens, Triggers
 from local_slack.loopback import EXPOSED, require_loopback
 from local_slack.message_actions import MessageActions
 from local_slack.newest import Newest
@@ -35,18 +36,7 @@ from local_slack.view_actions import ViewActions
 from local_slack.view_store import Views
 from local_slack.waiting import Changes
 from local_slack.web import ApiCall, WebApi
-from local_slack.workspace import (
-    BOT_USER_ID,
-    HOME_ZONE,
-    Channel,
-    ChannelKind,
-    Clock,
-    Json,
-    Listener,
-    User,
-    Workspace,
-    fill_with_defaults,
-)
+from local_slack.workspace import Clock, Json, Listener, WorkspaceState
 
 T = TypeVar("T")
 
@@ -59,48 +49,48 @@ class LocalSlack:
 
     def __init__(
         self,
-        bot_token: str = "xoxb-sandbox",  # noqa: S107 - a made-up token of the stand-in
-        app_token: str = "xapp-sandbox",  # noqa: S107
-        signing_secret: str = "sandbox-signing-secret",  # noqa: S107
-        scopes: frozenset[str] = SCOPES,
-        clock: Clock = time.time,
+        app: App,
+        workspace: Workspace = Workspace(),  # noqa: B008 - frozen
         *,
-        home_tab: bool = HOME_TAB,
-        subscriptions: frozenset[str] = SUBSCRIPTIONS,
-        most_records: int | None = None,
+        clock: Clock = time.time,
+        most_records: int | None = 1000,
+        most_messages: int | None = 10_000,
     ) -> None:
-        """Set up the workspace.
+        """Install the app in a workspace. Nothing listens before ``start``.
 
         Args:
-            most_records: how many calls, envelopes, warnings, versions of one message and ephemeral messages of one
-                person are kept, the newest of each; None keeps them all, for a test that reads them.
+            clock: returns the Unix time in seconds.
+            most_records: how many calls, envelopes, warnings, unused socket tickets, half-filled messages, versions of
+                one message and ephemeral messages of one person are kept: the newest of each. None keeps them all, for
+                a test that reads them.
+            most_messages: how many messages are kept in one channel; older ones are forgotten.
         """
-        self.workspace = Workspace(clock, most_records)
+        self.workspace = WorkspaceState(app, workspace, clock, most_records=most_records, most_messages=most_messages)
         self.installation = Installation(
             self.workspace,
-            Tokens(bot_token, app_token, signing_secret),
-            scopes,
+            Tokens(app.bot_token, app.app_token, app.signing_secret),
+            app.scopes,
             Triggers(clock),
-            Views(self.workspace.tell),
-            home_tab,
-            subscriptions,
+            Views(self.workspace),
+            app.home_tab,
+            app.events,
             warnings=Newest(most_records),
         )
         self.faults = Faults()
         self.rates = Rates(clock)
         self.request_url: str | None = None
-        self.app = web.Application(middlewares=[guard])
-        self.app[NAMES] = set()
+        self.server = web.Application(middlewares=[guard])
+        self.server[NAMES] = set()
         """Further routes, such as the page's, may be added before ``start``."""
         self._changes = Changes()
         self._record_listeners: list[Callable[[ApiCall | Envelope], None]] = []
-        self._sockets = SocketMode(self._note_connections)
-        self._courier = Courier(self._route, self._note_record, clock, most_records)
+        self._sockets = SocketMode(app.id, self._note_connections, most_records)
+        self._courier = Courier(self.workspace, self._route, self._note_record, most_records)
         self.views = ViewActions(self.installation, self._courier)
         """What people do with modals and App Home."""
         self._channels = ChannelActions(self.installation, self._courier)
         self._response_urls = ResponseUrls(self.workspace, clock)
-        self._messages = MessageActions(self.installation, self._courier, self._new_response_url)
+        self._messages = MessageActions(self.installation, self._courier, self._new_response_url, most_records)
         self._web_api = WebApi(
             self.installation,
             self.faults,
@@ -113,7 +103,6 @@ class LocalSlack:
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
         self.workspace.subscribe(lambda _change: self.note_change())
-        fill_with_defaults(self.workspace)
         self._add_routes()
 
     # life
@@ -126,9 +115,9 @@ class LocalSlack:
         """
         if not exposed:
             require_loopback(host)
-        self.app[EXPOSED] = exposed
+        self.server[EXPOSED] = exposed
         self._session = aiohttp.ClientSession()
-        self._runner = web.AppRunner(self.app, shutdown_timeout=1.0, access_log=None)
+        self._runner = web.AppRunner(self.server, shutdown_timeout=1.0, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
@@ -157,13 +146,18 @@ class LocalSlack:
 
     # what people do
 
-    async def command(self, user: str, channel: str, text: str = "", command: str = "/flokit") -> Ack:
-        """Type a slash command. What comes back with the ack is shown, as in Slack."""
+    async def command(self, user: str, channel: str, text: str = "", command: str = "") -> Ack:
+        """Type a slash command, by default the app's own. A message in the ack is shown, as in Slack.
+
+        Raises:
+            LookupError: the person isn't in the channel, or it's archived.
+        """
         place = Place(channel, user)
         payload = payloads.command_payload(
+            self.workspace,
             self.workspace.users[user],
             self._open_channel_of(user, channel),
-            command,
+            command or self.workspace.app.command,
             text,
             self._new_response_url(place),
             self.installation.triggers.issue(user),
@@ -219,29 +213,29 @@ class LocalSlack:
         """Deliver any event and return the first ack; what is not acked comes again, as from Slack."""
         return await self._courier.deliver_event(event)
 
-    def archive(self, channel: str, user: str = "UANA") -> None:
+    def archive(self, channel: str, user: str = "") -> None:
         """Archive a channel: nobody can post there any more, and the app hears of it."""
-        self._channels.archive(channel, user)
+        self._channels.archive(channel, user or self._first_person)
 
-    def unarchive(self, channel: str, user: str = "UANA") -> None:
+    def unarchive(self, channel: str, user: str = "") -> None:
         """Bring an archived channel back."""
-        self._channels.unarchive(channel, user)
+        self._channels.unarchive(channel, user or self._first_person)
 
-    def delete_channel(self, channel: str, user: str = "UANA") -> None:
+    def delete_channel(self, channel: str, user: str = "") -> None:
         """Delete a channel with all that was said there."""
-        self._channels.delete(channel, user)
+        self._channels.delete(channel, user or self._first_person)
 
     def change_channel_id(self, channel: str, new_id: str) -> None:
         """Give a channel another id, as sharing it does."""
         self._channels.change_id(channel, new_id)
 
-    def remove_bot(self, channel: str, user: str = "UANA") -> None:
+    def remove_bot(self, channel: str, user: str = "") -> None:
         """Remove the bot from a channel."""
-        self._channels.remove_bot(channel, user)
+        self._channels.remove_bot(channel, user or self._first_person)
 
-    def invite_bot(self, channel: str, user: str = "UANA") -> None:
+    def invite_bot(self, channel: str, user: str = "") -> None:
         """Invite the bot into a channel."""
-        self._channels.invite_bot(channel, user)
+        self._channels.invite_bot(channel, user or self._first_person)
 
     # what happens to the workspace
 
@@ -259,7 +253,7 @@ class LocalSlack:
         bot_is_member: bool = False,
     ) -> None:
         """Add a conversation."""
-        everybody = {*members, BOT_USER_ID} if bot_is_member else set(members)
+        everybody = {*members, self.workspace.app.bot_user_id} if bot_is_member else set(members)
         self.workspace.add_channel(Channel(channel_id, name, ChannelKind(kind), everybody))
 
     def delete_message(self, channel: str, ts: str) -> None:
@@ -407,10 +401,14 @@ class LocalSlack:
 
     # inside
 
+    @property
+    def _first_person(self) -> str:
+        return next(user.id for user in self.workspace.users.values() if not user.is_bot)
+
     def _add_routes(self) -> None:
-        self.app.router.add_route("*", "/api/{method}", self._web_api.handle)
-        self.app.router.add_get("/link/", self._sockets.handle)
-        self.app.router.add_post("/response/{token}", self._web_api.handle_response)
+        self.server.router.add_route("*", "/api/{method}", self._web_api.handle)
+        self.server.router.add_get("/link/", self._sockets.handle)
+        self.server.router.add_post("/response/{token}", self._web_api.handle_response)
 
     def _channel_of(self, user: str, channel: str) -> Channel:
         where = self.workspace.channels.get(channel)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from local_slack.config import Channel, User
 from local_slack.delivery import Ack, Courier, Envelope, EnvelopeKind
 from local_slack.install import Installation
 from local_slack.payloads import Click, click_payload
 from local_slack.response_url import Place
 from local_slack.state import Values
 from local_slack.use import Asked, use
-from local_slack.workspace import Channel, User
 
 
 class MessageActions:
@@ -24,7 +24,14 @@ class MessageActions:
         new_response_url: makes the URL by which the app may answer at a place.
     """
 
-    def __init__(self, app: Installation, courier: Courier, new_response_url: Callable[[Place], str]) -> None:
+    def __init__(
+        self,
+        app: Installation,
+        courier: Courier,
+        new_response_url: Callable[[Place], str],
+        most_kept: int | None = None,
+    ) -> None:
+        self._most_kept = most_kept
         self._app = app
         self._courier = courier
         self._new_response_url = new_response_url
@@ -43,7 +50,10 @@ class MessageActions:
         place = (user.id, channel.id, ts)
         used = use(message, asked, self._kept.get(place, {}))
         self._kept[place] = used.values
+        if self._most_kept is not None and len(self._kept) > self._most_kept:
+            del self._kept[next(iter(self._kept))]
         payload = click_payload(
+            workspace,
             Click(user, channel, message, ephemeral, used),
             self._new_response_url(Place(channel.id, user.id, ts, ephemeral)),
             self._app.triggers.issue(user.id),

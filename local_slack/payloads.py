@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from local_slack.config import Channel, ChannelKind, User
 from local_slack.install import Installation
 from local_slack.use import Use
-from local_slack.workspace import APP_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Channel, ChannelKind, Json, User
+from local_slack.workspace import Json, WorkspaceState
 
 VERIFICATION_TOKEN: Final = "sandbox-verification-token"  # noqa: S105 - Slack's deprecated token; nothing checks it
 
@@ -33,32 +34,34 @@ class Click:
     used: Use
 
 
-def interaction(kind: str, user: User) -> Json:
+def interaction(workspace: WorkspaceState, kind: str, user: User) -> Json:
     """Return what all interaction payloads have in common."""
     return {
         "type": kind,
         "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.said_team},
-        "api_app_id": APP_ID,
+        "api_app_id": workspace.app.id,
         "token": VERIFICATION_TOKEN,
-        "team": {"id": user.acts_in, "domain": TEAM_DOMAIN},
+        "team": {"id": user.acts_in, "domain": workspace.domain},
         "enterprise": {"id": user.org_id, "name": user.org_id.title()} if user.org_id else None,
         "is_enterprise_install": False,
     }
 
 
-def command_payload(user: User, channel: Channel, command: str, text: str, response_url: str, trigger_id: str) -> Json:
+def command_payload(
+    workspace: WorkspaceState, user: User, channel: Channel, command: str, text: str, response_url: str, trigger_id: str
+) -> Json:
     """Return the form of a slash command."""
     return {
         "token": VERIFICATION_TOKEN,
         "team_id": user.acts_in,
-        "team_domain": TEAM_DOMAIN,
+        "team_domain": workspace.domain,
         "channel_id": channel.id,
         "channel_name": CHANNEL_ALIASES.get(channel.kind, channel.name),
         "user_id": user.id,
         "user_name": user.name,
         "command": command,
         "text": text,
-        "api_app_id": APP_ID,
+        "api_app_id": workspace.app.id,
         "is_enterprise_install": "false",
         **({"enterprise_id": user.org_id, "enterprise_name": user.org_id.title()} if user.org_id else {}),
         "response_url": response_url,
@@ -66,7 +69,7 @@ def command_payload(user: User, channel: Channel, command: str, text: str, respo
     }
 
 
-def click_payload(click: Click, response_url: str, trigger_id: str, action_ts: str) -> Json:
+def click_payload(workspace: WorkspaceState, click: Click, response_url: str, trigger_id: str, action_ts: str) -> Json:
     """Return a ``block_actions`` payload. An ephemeral message is not sent along, and metadata never is.
 
     Slack promises neither, so a bot that needs one of them must fail here.
@@ -81,7 +84,7 @@ def click_payload(click: Click, response_url: str, trigger_id: str, action_ts: s
     if "thread_ts" in message:
         container["thread_ts"] = message["thread_ts"]
     payload: Json = {
-        **interaction("block_actions", click.user),
+        **interaction(workspace, "block_actions", click.user),
         "container": container,
         "trigger_id": trigger_id,
         "channel": {"id": channel.id, "name": CHANNEL_ALIASES.get(channel.kind, channel.name)},
@@ -94,19 +97,19 @@ def click_payload(click: Click, response_url: str, trigger_id: str, action_ts: s
     return payload
 
 
-def event_payload(event: Json, event_time: int) -> Json:
+def event_payload(workspace: WorkspaceState, event: Json, event_time: int) -> Json:
     """Return the envelope of the Events API around an event."""
     authorization = {
         "enterprise_id": None,
-        "team_id": TEAM_ID,
-        "user_id": BOT_USER_ID,
+        "team_id": workspace.id,
+        "user_id": workspace.app.bot_user_id,
         "is_bot": True,
         "is_enterprise_install": False,
     }
     return {
         "token": VERIFICATION_TOKEN,
-        "team_id": TEAM_ID,
-        "api_app_id": APP_ID,
+        "team_id": workspace.id,
+        "api_app_id": workspace.app.id,
         "event": event,
         "type": "event_callback",
         "event_id": f"Ev{secrets.token_hex(5).upper()}",
@@ -119,7 +122,7 @@ def event_payload(event: Json, event_time: int) -> Json:
 
 def message_events(message: Json, channel: Channel, app: Installation) -> Iterator[Json]:
     """Yield the events that a person's message sets off, of those that the app hears."""
-    if not channel.bot_is_member:
+    if not app.workspace.has_bot(channel):
         return
     shared: Json = {
         name: message[name] for name in ("user", "text", "ts", "thread_ts", "team", "user_team") if name in message
@@ -127,5 +130,5 @@ def message_events(message: Json, channel: Channel, app: Installation) -> Iterat
     event: Json = {**shared, "channel": channel.id, "event_ts": message["ts"]}
     if channel.kind is ChannelKind.IM and app.hears("message.im", "im:history"):
         yield {"type": "message", "channel_type": "im", **event}
-    elif f"<@{BOT_USER_ID}>" in message["text"] and app.hears("app_mention", "app_mentions:read"):
+    elif f"<@{app.workspace.app.bot_user_id}>" in message["text"] and app.hears("app_mention", "app_mentions:read"):
         yield {"type": "app_mention", **event}

@@ -7,9 +7,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from local_slack.arguments import Arguments
+from local_slack.config import ChannelKind
 from local_slack.install import Installation
 from local_slack.refusal import RefusalError
-from local_slack.workspace import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, TEAM_NAME, ChannelKind, Json
+from local_slack.workspace import Json
 
 ZONE_LABELS: Final = {
     "CET": "Central European Time",
@@ -30,14 +31,15 @@ def api_test(_app: Installation, args: Arguments) -> Json:
 
 def auth_test(app: Installation, _args: Arguments) -> Json:
     """https://docs.slack.dev/reference/methods/auth.test."""
+    bot = app.workspace.app
     return {
         "url": f"{app.url}/",
-        "team": TEAM_NAME,
-        "team_id": TEAM_ID,
-        "user": BOT_NAME.lower(),
-        "user_id": BOT_USER_ID,
-        "bot_id": BOT_ID,
-        "app_id": APP_ID,
+        "team": app.workspace.name,
+        "team_id": app.workspace.id,
+        "user": bot.name.lower(),
+        "user_id": bot.bot_user_id,
+        "bot_id": bot.bot_id,
+        "app_id": bot.id,
         "is_enterprise_install": False,
     }
 
@@ -58,7 +60,7 @@ def user_info(app: Installation, args: Arguments) -> Json:
         "is_bot": user.is_bot,
         "is_restricted": user.is_guest,
         "is_ultra_restricted": False,
-        "is_stranger": not user.belongs_here and not _shares_a_channel(app, user.id),
+        "is_stranger": app.workspace.id not in (user.team_id, *user.org_teams) and not _shares_a_channel(app, user.id),
         "tz": user.zone,
         "tz_label": ZONE_LABELS.get(letters, letters),
         "tz_offset": int(offset.total_seconds()) if offset else 0,
@@ -79,14 +81,15 @@ def user_info(app: Installation, args: Arguments) -> Json:
 def _shares_a_channel(app: Installation, user_id: str) -> bool:
     """Tell whether somebody of another workspace is in a channel that the bot can see."""
     channels = [one for one in app.workspace.channels.values() if one.kind is not ChannelKind.IM]
-    return any(one.is_shown_to_bot and user_id in one.members for one in channels)
+    return any(app.workspace.shows_to_bot(one) and user_id in one.members for one in channels)
 
 
-def bot_info(_app: Installation, args: Arguments) -> Json:
+def bot_info(app: Installation, args: Arguments) -> Json:
     """https://docs.slack.dev/reference/methods/bots.info."""
-    if args.text("bot") != BOT_ID:
+    bot = app.workspace.app
+    if args.text("bot") != bot.bot_id:
         raise RefusalError("bot_not_found")
-    return {"bot": {"id": BOT_ID, "app_id": APP_ID, "user_id": BOT_USER_ID, "name": BOT_NAME, "deleted": False}}
+    return {"bot": {"id": bot.bot_id, "app_id": bot.id, "user_id": bot.bot_user_id, "name": bot.name, "deleted": False}}
 
 
 def usergroup_users(app: Installation, args: Arguments) -> Json:

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from local_slack.content import BOT_AUTHOR, read_content
+from local_slack.content import read_content
 from local_slack.refusal import RefusalError
-from local_slack.workspace import BOT_USER_ID, Clock, Json, Workspace
+from local_slack.workspace import Clock, Json, WorkspaceState
 
 USES: Final = 5
 LIFETIME_S: Final = 30 * 60
@@ -49,7 +49,7 @@ def read_response(body: str) -> Json | None:
 class ResponseUrls:
     """Issues response URLs and does what is posted to them."""
 
-    def __init__(self, workspace: Workspace, clock: Clock) -> None:
+    def __init__(self, workspace: WorkspaceState, clock: Clock) -> None:
         self._workspace = workspace
         self._clock = clock
         self._issued: dict[str, _Issued] = {}
@@ -99,9 +99,9 @@ class ResponseUrls:
         if payload.get("replace_original") and place.original_ts:
             self._replace_original(place, content)
         elif payload.get("response_type") == "in_channel":
-            self._workspace.post(place.channel_id, {**BOT_AUTHOR, **content})
+            self._workspace.post(place.channel_id, {**self._workspace.bot_author, **content})
         else:
-            self._workspace.show_ephemeral(place.user_id, place.channel_id, {**BOT_AUTHOR, **content})
+            self._workspace.show_ephemeral(place.user_id, place.channel_id, {**self._workspace.bot_author, **content})
 
     def _replace_original(self, place: Place, content: Mapping[str, object]) -> None:
         changes = {"blocks": None, **content}
@@ -112,7 +112,7 @@ class ResponseUrls:
             return
         if self._workspace.find(place.channel_id, place.original_ts) is None:
             raise RefusalError("message_not_found")
-        self._workspace.edit(place.channel_id, place.original_ts, changes, editor=BOT_USER_ID)
+        self._workspace.edit(place.channel_id, place.original_ts, changes, editor=self._workspace.app.bot_user_id)
 
     def _delete_original(self, place: Place) -> None:
         if place.original_is_ephemeral:

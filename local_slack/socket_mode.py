@@ -13,7 +13,8 @@ from typing import Any, Final
 from aiohttp import WSMsgType, web
 
 from local_slack.delivery import ACK_TIMEOUT_S, Ack, AckError, Envelope, EnvelopeKind
-from local_slack.workspace import APP_ID, Json
+from local_slack.newest import Newest
+from local_slack.workspace import Json
 
 MOST_CONNECTIONS: Final = 10
 
@@ -28,9 +29,10 @@ class _Connection:
 class SocketMode:
     """Socket Mode's server side: one-time tickets, at most ten connections, one of them for each envelope."""
 
-    def __init__(self, note_connections: Callable[[], None]) -> None:
+    def __init__(self, app_id: str, note_connections: Callable[[], None], most_tickets: int | None = None) -> None:
+        self._app_id = app_id
         self._note_connections = note_connections
-        self._tickets: set[str] = set()
+        self._tickets: Newest[str] = Newest(most_tickets)
         self._open: list[_Connection] = []
         self._turn = 0
 
@@ -42,7 +44,7 @@ class SocketMode:
     def new_ticket(self) -> str:
         """Return a ticket for one connection."""
         ticket = secrets.token_urlsafe(16)
-        self._tickets.add(ticket)
+        self._tickets.append(ticket)
         return ticket
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -120,7 +122,7 @@ class SocketMode:
         return {
             "type": "hello",
             "num_connections": len(self._open),
-            "connection_info": {"app_id": APP_ID},
+            "connection_info": {"app_id": self._app_id},
             "debug_info": {"host": "local-slack", "build_number": 1, "approximate_connection_time": 18060},
         }
 

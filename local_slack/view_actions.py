@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from local_slack import view_payloads as payloads
+from local_slack.config import User
 from local_slack.delivery import Ack, AckError, Courier, Envelope, EnvelopeKind
 from local_slack.install import Installation
 from local_slack.refusal import RefusalError
 from local_slack.state import Values, read_values, wrong_inputs
 from local_slack.use import Asked, use
 from local_slack.validation import check_view
-from local_slack.workspace import Json, User
+from local_slack.workspace import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class ViewActions:
             return Submitted(errors=wrong)
         view = self._app.views.fill_in(view_id, values)
         trigger_id = self._app.triggers.issue(user, view_id)
-        payload = payloads.submission_payload(self._user(user), view, trigger_id)
+        payload = payloads.submission_payload(self._app.workspace, self._user(user), view, trigger_id)
         ack = await self._courier.deliver(Envelope(EnvelopeKind.INTERACTION, payload))
         return self._take_answer(user, view, ack)
 
@@ -81,7 +82,7 @@ class ViewActions:
         told = [view for view in map(self._app.views.find, reversed(closed)) if view["notify_on_close"]]
         self._app.views.close(user, closed[0])
         for view in told:
-            payload = payloads.closed_payload(self._user(user), view, is_cleared=is_cleared)
+            payload = payloads.closed_payload(self._app.workspace, self._user(user), view, is_cleared=is_cleared)
             self._courier.start(Envelope(EnvelopeKind.INTERACTION, payload))
 
     async def click(
@@ -107,6 +108,7 @@ class ViewActions:
         used = use(view, Asked(action_id, block_id, value, values or {}), view["state"]["values"])
         view = self._app.views.fill_in(view_id, used.values)
         payload = payloads.view_click_payload(
+            self._app.workspace,
             self._user(user),
             view,
             used,

@@ -7,25 +7,33 @@ https://docs.slack.dev/reference/events/app_home_opened.
 
 from __future__ import annotations
 
+from local_slack.config import Channel, User
 from local_slack.payloads import interaction
 from local_slack.use import Use
-from local_slack.workspace import Channel, Json, User
+from local_slack.workspace import Json, WorkspaceState
 
 
-def submission_payload(user: User, view: Json, trigger_id: str) -> Json:
+def submission_payload(workspace: WorkspaceState, user: User, view: Json, trigger_id: str) -> Json:
     """Return a ``view_submission`` payload; the view carries what was filled in."""
-    return {**interaction("view_submission", user), "trigger_id": trigger_id, "view": view, "response_urls": []}
+    return {
+        **interaction(workspace, "view_submission", user),
+        "trigger_id": trigger_id,
+        "view": view,
+        "response_urls": [],
+    }
 
 
-def closed_payload(user: User, view: Json, *, is_cleared: bool) -> Json:
+def closed_payload(workspace: WorkspaceState, user: User, view: Json, *, is_cleared: bool) -> Json:
     """Return a ``view_closed`` payload: it has no trigger, so nothing can be opened in return."""
-    return {**interaction("view_closed", user), "view": view, "is_cleared": is_cleared}
+    return {**interaction(workspace, "view_closed", user), "view": view, "is_cleared": is_cleared}
 
 
-def view_click_payload(user: User, view: Json, used: Use, trigger_id: str, action_ts: str) -> Json:
+def view_click_payload(
+    workspace: WorkspaceState, user: User, view: Json, used: Use, trigger_id: str, action_ts: str
+) -> Json:
     """Return a ``block_actions`` payload from a view: it has no channel, no message and no ``response_url``."""
     return {
-        **interaction("block_actions", user),
+        **interaction(workspace, "block_actions", user),
         "container": {"type": "view", "view_id": view["id"]},
         "trigger_id": trigger_id,
         "view": view,

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import copy
 import secrets
-from collections.abc import Callable
 from typing import Final
 
 from local_slack.content import fill_in_ids
 from local_slack.refusal import RefusalError
-from local_slack.workspace import APP_ID, BOT_ID, TEAM_ID, Json
+from local_slack.workspace import Json, WorkspaceState
 
 MOST_STACKED: Final = 3
 
@@ -26,9 +25,6 @@ UNSET: Final[Json] = {
     "notify_on_close": False,
     "state": {"values": {}},
     "previous_view_id": None,
-    "team_id": TEAM_ID,
-    "app_id": APP_ID,
-    "bot_id": BOT_ID,
 }
 """What Slack adds to a view that does not say it."""
 
@@ -37,11 +33,11 @@ class Views:
     """Every view that is open or published.
 
     Args:
-        tell: called with the page's message whenever a person sees something else.
+        workspace: notifies subscribers whenever a person sees something else.
     """
 
-    def __init__(self, tell: Callable[[Json], None]) -> None:
-        self._tell = tell
+    def __init__(self, workspace: WorkspaceState) -> None:
+        self._workspace = workspace
         self._views: dict[str, Json] = {}
         self._stacks: dict[str, list[str]] = {}
         self._homes: dict[str, str] = {}
@@ -177,7 +173,11 @@ class Views:
 
     def _store(self, view: Json, **identity: object) -> Json:
         view_id = f"V{secrets.token_hex(5).upper()}"
+        app = self._workspace.app
         made: Json = {
+            "team_id": self._workspace.id,
+            "app_id": app.id,
+            "bot_id": app.bot_id,
             "id": view_id,
             "root_view_id": view_id,
             "hash": f"{secrets.randbelow(10**10)}.{secrets.token_hex(4)}",
@@ -187,7 +187,7 @@ class Views:
         return stored
 
     def _tell_view(self, user_id: str, replaces: str | None) -> None:
-        self._tell({"type": "view", "user": user_id, "view": self.modal(user_id), "replaces": replaces})
+        self._workspace.tell({"type": "view", "user": user_id, "view": self.modal(user_id), "replaces": replaces})
 
     def _tell_home(self, user_id: str) -> None:
-        self._tell({"type": "home", "user": user_id, "view": self.home(user_id)})
+        self._workspace.tell({"type": "home", "user": user_id, "view": self.home(user_id)})

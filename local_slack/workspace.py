@@ -1,7 +1,7 @@
-"""The stand-in's workspace: people, channels, messages, all in memory.
+"""The state of the workspace: people, channels and messages, in memory.
 
-Knows no tokens, no sockets and no rules about who may do what: those stand in the ``slack_`` modules. Messages are
-kept as the JSON objects that Slack returns; whatever is handed out is a copy.
+It knows nothing of tokens, sockets and permissions. Messages are stored as the JSON objects that Slack returns, and
+callers always get copies.
 """
 
 from __future__ import annotations
@@ -9,94 +9,33 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from dataclasses import replace
+from typing import Any, TypeAlias
 
+from local_slack.config import App, Channel, ChannelKind, User, Workspace
 from local_slack.newest import Newest
 
 Json: TypeAlias = dict[str, Any]
 Clock: TypeAlias = Callable[[], float]
 Listener: TypeAlias = Callable[[Json], None]
 
-TEAM_ID: Final = "T0SANDBOX"
-TEAM_NAME: Final = "Sandbox"
-TEAM_DOMAIN: Final = "flokit-sandbox"
-APP_ID: Final = "AFLOKIT"
-BOT_USER_ID: Final = "UFLOKIT"
-BOT_ID: Final = "BFLOKIT"
-BOT_NAME: Final = "FloKit"
 
-HOME_ZONE: Final = "Europe/Berlin"
-"""Where people live unless said otherwise."""
-
-
-class ChannelKind(StrEnum):
-    """Slack's four kinds of conversation."""
-
-    PUBLIC = "public"
-    PRIVATE = "private"
-    IM = "im"
-    MPIM = "mpim"
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A person or a bot user; ``zone`` is the IANA name of their time zone, ``team_id`` their workspace.
-
-    In an Enterprise organization, ``org_id``, people belong to several workspaces, ``org_teams``, and payloads name the
-    organization or another workspace of it: ``named_team`` where the person is described, ``acts_in`` where the request
-    is. https://docs.slack.dev/enterprise/developing-for-enterprise-orgs
-    """
-
-    id: str
-    name: str
-    is_bot: bool = False
-    zone: str = HOME_ZONE
-    is_guest: bool = False
-    team_id: str = TEAM_ID
-    org_id: str = ""
-    org_teams: tuple[str, ...] = ()
-    named_team: str = ""
-    acts_in: str = TEAM_ID
-
-    @property
-    def belongs_here(self) -> bool:
-        """Whether they are of the workspace in which the bot is installed."""
-        return TEAM_ID in (self.team_id, *self.org_teams)
-
-    @property
-    def said_team(self) -> str:
-        """What payloads give as the workspace of the person."""
-        return self.named_team or self.team_id
-
-
-@dataclass(slots=True)
-class Channel:
-    """A conversation. The bot is one of its ``members``, or not."""
-
-    id: str
-    name: str
-    kind: ChannelKind
-    members: set[str] = field(default_factory=set)
-    is_archived: bool = False
-
-    @property
-    def bot_is_member(self) -> bool:
-        """Whether the bot's own user is in it."""
-        return BOT_USER_ID in self.members
-
-    @property
-    def is_shown_to_bot(self) -> bool:
-        """A conversation that is not public does not exist for those outside it."""
-        return self.kind is ChannelKind.PUBLIC or self.bot_is_member
-
-
-class Workspace:
+class WorkspaceState:
     """All that can be seen in the workspace, and who is told when it changes."""
 
-    def __init__(self, clock: Clock = time.time, most_kept: int | None = None) -> None:
-        self._most_kept = most_kept
+    def __init__(
+        self,
+        app: App,
+        workspace: Workspace,
+        clock: Clock = time.time,
+        *,
+        most_records: int | None = None,
+        most_messages: int | None = None,
+    ) -> None:
+        self.app = app
+        self.id, self.name, self.domain = workspace.id, workspace.name, workspace.domain
+        self._most_records = most_records
+        self._most_messages = most_messages
         self._clock = clock
         self._last_ts_us = 0
         self._versions: dict[str, dict[str, Newest[Json]]] = {}
@@ -108,7 +47,13 @@ class Workspace:
         self.statuses: dict[tuple[str, str], str] = {}
         """What ``assistant.threads.setStatus`` shows, by (channel, thread_ts)."""
         self.moved: dict[str, str] = {}
-        """The new ids of channels that got another, by the old ones."""
+        """The new IDs of channels that got another, by the old ones."""
+        self.add_user(User(app.bot_user_id, app.name, is_bot=True))
+        for user in workspace.users:
+            self.add_user(user)
+            self.open_im(user.id)
+        for channel in workspace.channels:
+            self.add_channel(copy.deepcopy(channel))
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each change (the page's messages); return what ends that."""
@@ -133,8 +78,8 @@ class Workspace:
     # people and channels
 
     def add_user(self, user: User) -> None:
-        """Add a person, or replace the one with the same id."""
-        self.users[user.id] = user
+        """Add a person, or replace the one with the same ID; an unnamed team is this workspace."""
+        self.users[user.id] = replace(user, team_id=user.team_id or self.id, acts_in=user.acts_in or self.id)
 
     def add_channel(self, channel: Channel) -> None:
         """Add a conversation, or replace the one with the same id; its messages stay."""
@@ -142,9 +87,28 @@ class Workspace:
         self._versions.setdefault(channel.id, {})
         self.tell_channel(channel)
 
+    def has_bot(self, channel: Channel) -> bool:
+        """Return whether the bot is a member of a conversation."""
+        return self.app.bot_user_id in channel.members
+
+    def shows_to_bot(self, channel: Channel) -> bool:
+        """Return whether the bot can see a conversation: any public one, and those it's in."""
+        return channel.kind is ChannelKind.PUBLIC or self.has_bot(channel)
+
+    def describe(self, channel: Channel) -> Json:
+        """Return a conversation as subscribers get it."""
+        return {
+            "id": channel.id,
+            "name": channel.name,
+            "kind": channel.kind.value,
+            "members": sorted(channel.members),
+            "bot_is_member": self.has_bot(channel),
+            "is_archived": channel.is_archived,
+        }
+
     def tell_channel(self, channel: Channel) -> None:
-        """Say that a channel changed."""
-        self.tell({"type": "channel", "channel": describe_channel(channel)})
+        """Notify subscribers that a channel changed."""
+        self.tell({"type": "channel", "channel": self.describe(channel)})
 
     def delete_channel(self, channel_id: str) -> None:
         """Remove a conversation and its messages."""
@@ -164,27 +128,33 @@ class Workspace:
 
     def open_im(self, user_id: str) -> Channel:
         """Return the direct message of a person and the bot, making it when there is none."""
+        members = {user_id, self.app.bot_user_id}
         for channel in self.channels.values():
-            if channel.kind is ChannelKind.IM and channel.members == {user_id, BOT_USER_ID}:
+            if channel.kind is ChannelKind.IM and channel.members == members:
                 return channel
-        channel = Channel(
-            "D0" + user_id.removeprefix("U"), self.users[user_id].name, ChannelKind.IM, {user_id, BOT_USER_ID}
-        )
+        channel = Channel("D0" + user_id.removeprefix("U"), self.users[user_id].name, ChannelKind.IM, members)
         self.add_channel(channel)
         return channel
 
     # messages
 
+    @property
+    def bot_author(self) -> Json:
+        """The members of a message that say that the bot posted it."""
+        app = self.app
+        return {"user": app.bot_user_id, "bot_id": app.bot_id, "app_id": app.id, "team": self.id}
+
     def post(self, channel_id: str, message: Json) -> Json:
         """Store a message under a new ts. ``thread_ts`` must be the ts of a root in the channel."""
         ts = self.new_ts()
         stored = {"type": "message", **copy.deepcopy(message), "ts": ts}
-        versions: Newest[Json] = Newest(self._most_kept)
+        versions: Newest[Json] = Newest(self._most_records)
         versions.append(stored)
         self._versions[channel_id][ts] = versions
         self._tell_message(channel_id, stored)
         if "thread_ts" in stored:
             self._count_replies(channel_id, stored["thread_ts"])
+        self._drop_oldest(channel_id)
         return copy.deepcopy(stored)
 
     def edit(self, channel_id: str, ts: str, changes: Json, *, editor: str) -> Json:
@@ -254,7 +224,17 @@ class Workspace:
         messages = self._current(channel_id)
         return [message for message in messages if message.get("thread_ts") == root_ts and not is_root(message)]
 
+    def _drop_oldest(self, channel_id: str) -> None:
+        """Forget the oldest messages of a channel beyond the limit, as if they'd never been there."""
+        versions = self._versions[channel_id]
+        while self._most_messages is not None and len(versions) > self._most_messages:
+            ts = next(iter(versions))
+            del versions[ts]
+            self.tell({"type": "message_deleted", "channel": channel_id, "ts": ts})
+
     def _count_replies(self, channel_id: str, root_ts: str) -> None:
+        if root_ts not in self._versions[channel_id]:
+            return  # forgotten: see _drop_oldest
         root = self._versions[channel_id][root_ts][-1]
         replies = self._replies(channel_id, root_ts)
         root["thread_ts"] = root_ts
@@ -274,7 +254,7 @@ class Workspace:
         stored = {"type": "message", **copy.deepcopy(message), "ts": ts, "channel": channel_id}
         shown = self._ephemerals.setdefault(user_id, {})
         shown[ts] = stored
-        if self._most_kept is not None and len(shown) > self._most_kept:
+        if self._most_records is not None and len(shown) > self._most_records:
             self.delete_ephemeral(user_id, next(iter(shown)))
         self.tell({"type": "ephemeral", "user": user_id, "message": stored})
         return copy.deepcopy(stored)
@@ -302,37 +282,3 @@ class Workspace:
 def is_root(message: Json) -> bool:
     """Tell a message in the channel itself from a reply."""
     return bool(message.get("thread_ts", message["ts"]) == message["ts"])
-
-
-def describe_channel(channel: Channel) -> Json:
-    """Return what the page is told about a channel."""
-    return {
-        "id": channel.id,
-        "name": channel.name,
-        "kind": channel.kind.value,
-        "members": sorted(channel.members),
-        "bot_is_member": channel.bot_is_member,
-        "is_archived": channel.is_archived,
-    }
-
-
-def fill_with_defaults(workspace: Workspace) -> None:
-    """Add the people and channels that the demo and the scenario tests know by name."""
-    workspace.add_user(User(BOT_USER_ID, BOT_NAME, is_bot=True))
-    people = (
-        User("UANA", "ana"),
-        User("UBEN", "ben", zone="America/New_York"),
-        User("UCLEO", "cleo", zone="Asia/Kolkata"),
-        User("UDORA", "dora", is_guest=True),
-    )
-    for person in people:
-        workspace.add_user(person)
-        workspace.open_im(person.id)
-    everybody = {person.id for person in people}
-    for channel in (
-        Channel("C0DATA", "data-syncs", ChannelKind.PUBLIC, {*everybody, BOT_USER_ID}),
-        Channel("C0GENERAL", "general", ChannelKind.PUBLIC, set(everybody)),
-        Channel("G0FINANCE", "finance", ChannelKind.PRIVATE, set(everybody)),
-        Channel("D0ANABEN", "ana, ben", ChannelKind.IM, {"UANA", "UBEN"}),
-    ):
-        workspace.add_channel(channel)

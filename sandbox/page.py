@@ -13,14 +13,7 @@ from aiohttp import web
 
 from local_slack import LocalSlack
 from local_slack.delivery import AckError
-from local_slack.workspace import (
-    BOT_NAME,
-    BOT_USER_ID,
-    TEAM_ID,
-    TEAM_NAME,
-    Json,
-    describe_channel,
-)
+from local_slack.workspace import Json
 from sandbox.control import ControlPanel
 from sandbox.inspector import Inspector
 from sandbox.page_requests import BadRequestError, answering, optional_text, texts
@@ -31,13 +24,13 @@ COMMAND_FAILURES: Final = {
     AckError.BAD_RESPONSE: "{command} failed because the app's answer is not a message that Slack takes",
 }
 CLICK_FAILURES: Final = {
-    AckError.TIMEOUT: f"{BOT_NAME} did not respond in time",
-    AckError.FAILED: f"{BOT_NAME} could not be reached",
+    AckError.TIMEOUT: "{app} didn't respond in time",
+    AckError.FAILED: "{app} couldn't be reached",
 }
 SUBMIT_FAILURES: Final = {
     AckError.TIMEOUT: "We had some trouble connecting. Try again?",
     AckError.FAILED: "We had some trouble connecting. Try again?",
-    AckError.BAD_RESPONSE: f"{BOT_NAME}'s answer is not one that Slack takes",
+    AckError.BAD_RESPONSE: "{app} sent a response that Slack doesn't accept",
 }
 
 
@@ -48,7 +41,6 @@ def add_page(
     *,
     panel: ControlPanel | None = None,
     inspector: Inspector | None = None,
-    command: str = "/flokit",
 ) -> None:
     """Add the page to an application that has not started.
 
@@ -56,9 +48,8 @@ def add_page(
         files: the folder with ``index.html`` and what it loads.
         panel: the control panel; without it the page has none.
         inspector: without it the page's log is empty.
-        command: the slash command that the workspace knows.
     """
-    page = _Page(slack, files, panel, inspector, command)
+    page = _Page(slack, files, panel, inspector)
     app.router.add_get("/", page.index)
     app.router.add_get("/page/live", page.live)
     app.router.add_get(r"/page/{file:[\w.-]+}", page.file)
@@ -86,13 +77,12 @@ class _Page:
         files: Path,
         panel: ControlPanel | None,
         inspector: Inspector | None,
-        command: str,
     ) -> None:
         self._slack = slack
         self._files = files
         self._panel = panel
         self._inspector = inspector
-        self._command = command
+        self._app = slack.workspace.app
         self._sockets: set[web.WebSocketResponse] = set()
 
     async def index(self, _request: web.Request) -> web.StreamResponse:
@@ -148,12 +138,12 @@ class _Page:
         connected = self._slack.bot_is_reachable
         return {
             "type": "state",
-            "team": {"id": TEAM_ID, "name": TEAM_NAME},
-            "bot": {"user_id": BOT_USER_ID, "name": BOT_NAME, "connected": connected},
-            "command": self._command,
+            "team": {"id": workspace.id, "name": workspace.name},
+            "bot": {"user_id": self._app.bot_user_id, "name": self._app.name, "connected": connected},
+            "command": self._app.command,
             "home_tab": self._slack.installation.home_tab,
             "users": [{"id": user.id, "name": user.name, "is_bot": user.is_bot} for user in users],
-            "channels": [describe_channel(channel) for channel in workspace.channels.values()],
+            "channels": [workspace.describe(channel) for channel in workspace.channels.values()],
             "messages": {channel: workspace.all_messages(channel) for channel in workspace.channels},
             "ephemerals": {user.id: workspace.ephemerals(user.id) for user in users},
             "homes": {user: self._slack.views.home(user) for user in people},
@@ -166,17 +156,17 @@ class _Page:
         """Type a slash command: ``text`` is the whole line."""
         user, channel, line = texts(asked, "user", "channel", "text")
         name, _, text = line.strip().partition(" ")
-        if name != self._command:
+        if name != self._app.command:
             return {"ok": False, "error": f"{name} is not a valid command."}
         ack = await self._slack.command(user, channel, text.strip(), name)
-        return _outcome(ack.error, COMMAND_FAILURES, name)
+        return self._outcome(ack.error, COMMAND_FAILURES)
 
     async def say(self, asked: Json) -> Json:
         """Post as a person; the bot is mentioned by its name."""
         user, channel, text = texts(asked, "user", "channel", "text")
         if not text.strip():
             raise BadRequestError("A message needs some text.")
-        text = text.replace(f"@{BOT_NAME}", f"<@{BOT_USER_ID}>")
+        text = text.replace(f"@{self._app.name}", f"<@{self._app.bot_user_id}>")
         ts = await self._slack.say(user, channel, text, optional_text(asked, "thread_ts"))
         return {"ok": True, "ts": ts, "error": ""}
 
@@ -202,7 +192,7 @@ class _Page:
             if value is None:
                 raise
             ack = await press()  # the message was edited on the way: its blocks have other ids, the button is the same
-        return _outcome(ack.error, CLICK_FAILURES)
+        return self._outcome(ack.error, CLICK_FAILURES)
 
     async def _click_in_view(self, asked: Json) -> Json:
         user, view_id, action_id = texts(asked, "user", "view_id", "action_id")
@@ -214,13 +204,13 @@ class _Page:
             value=optional_text(asked, "value"),
             values=_values(asked),
         )
-        return _outcome(ack.error, CLICK_FAILURES)
+        return self._outcome(ack.error, CLICK_FAILURES)
 
     async def view_submit(self, asked: Json) -> Json:
         """Submit a modal; what is wrong with an input stands in ``errors`` by its block_id."""
         user, view_id = texts(asked, "user", "view_id")
         submitted = await self._slack.views.submit(user, view_id, _values(asked))
-        return {**_outcome(submitted.error, SUBMIT_FAILURES), "ok": submitted.ok, "errors": submitted.errors}
+        return {**self._outcome(submitted.error, SUBMIT_FAILURES), "ok": submitted.ok, "errors": submitted.errors}
 
     async def view_close(self, asked: Json) -> Json:
         """Close a modal by its cross or its close button."""
@@ -248,6 +238,13 @@ class _Page:
         acts[action](channel, user)
         return {"ok": True, "error": ""}
 
+    def _outcome(self, error: str, sentences: dict[AckError, str]) -> Json:
+        """Return the outcome, with the sentence that Slack's client would show."""
+        if not error:
+            return {"ok": True, "error": ""}
+        sentence = sentences[AckError(error)].format(app=self._app.name, command=self._app.command)
+        return {"ok": False, "error": sentence}
+
     async def control(self, asked: Json) -> Json:
         """Turn a knob of the control panel."""
         if self._panel is None:
@@ -266,13 +263,6 @@ def _values(asked: Json) -> dict[str, dict[str, Json]]:
 
 def _is_object_of_objects(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(member, dict) for member in value.values())
-
-
-def _outcome(error: str, sentences: dict[AckError, str], command: str = "") -> Json:
-    """Return how it went, in the sentence that Slack's client would show."""
-    if not error:
-        return {"ok": True, "error": ""}
-    return {"ok": False, "error": sentences[AckError(error)].format(command=command)}
 
 
 async def _send_all(socket: web.WebSocketResponse, changes: asyncio.Queue[Json]) -> None:

@@ -21,6 +21,7 @@ from sandbox.keeper import BotKeeper
 from sandbox.local_flokit import LocalFlokit
 from sandbox.local_flokit.webhooks import SIGNATURE_HEADER, Webhooks
 from sandbox.page import add_page
+from sandbox.slack import flokit_slack
 
 PAGE_FILES: Final = Path(__file__).parent / "page_files"
 READY_WITHIN_S: Final = 30.0
@@ -90,7 +91,7 @@ async def run_sandbox(*, port: int, host: str = "127.0.0.1") -> None:
         keeper = BotKeeper(bot)
         webhooks = Webhooks(lambda: bot.address and f"{bot.address}{WEBHOOK_PATH}", webhook_secret)
         panel = ControlPanel(slack, flokit, keeper, clock=clock, webhooks=webhooks)
-        add_page(slack.app, slack, PAGE_FILES, panel=panel, inspector=inspector)
+        add_page(slack.server, slack, PAGE_FILES, panel=panel, inspector=inspector)
         await flokit.start()
         try:
             await slack.start(host, port, exposed=not is_loopback(host))
@@ -113,12 +114,13 @@ async def run_sandbox(*, port: int, host: str = "127.0.0.1") -> None:
 
 def make_services(clock: WorldClock) -> tuple[LocalSlack, LocalFlokit, str]:
     """Make the stand-ins and the webhooks' secret. No token is one that a website could know."""
-    slack = LocalSlack(
-        f"xoxb-sandbox-{secrets.token_urlsafe()}",
-        f"xapp-sandbox-{secrets.token_urlsafe()}",
-        secrets.token_urlsafe(),
-        clock=clock.time,
+    slack = flokit_slack(
+        clock.time,
+        bot_token=f"xoxb-sandbox-{secrets.token_urlsafe()}",
+        app_token=f"xapp-sandbox-{secrets.token_urlsafe()}",
+        signing_secret=secrets.token_urlsafe(),
         most_records=MOST_RECORDS,
+        most_messages=MOST_RECORDS,
     )
     flokit = LocalFlokit(clock=clock.now)
     flokit.keys = {f"flo_sandbox_{secrets.token_urlsafe()}": rights for rights in flokit.keys.values()}

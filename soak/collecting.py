@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from local_slack import LocalSlack
-from local_slack.workspace import BOT_USER_ID
 from sandbox.local_flokit import LocalFlokit
+from sandbox.slack import BOT_USER_ID
 from soak.evidence import Call, Evidence, Post, Telling, Turn
 from soak.fleet import Fleet
 from soak.people import People

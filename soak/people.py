@@ -15,8 +15,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
-from local_slack import LocalSlack
-from local_slack.workspace import User
+from local_slack import LocalSlack, User
 from soak.evidence import Click
 
 NAMES: Final = ("ana", "ben", "cleo", "dora", "emil", "fay")

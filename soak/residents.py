@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, Final, TypeVar
 
-from local_slack import LocalSlack
-from local_slack.workspace import BOT_USER_ID, User
+from local_slack import LocalSlack, User
+from sandbox.slack import BOT_USER_ID
 from soak.evidence import Board, Snoozed, Wishes
 from soak.people import DOUBT
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from local_slack import LocalSlack, NotYet
+from local_slack import NotYet
 from sandbox.clock import WorldClock
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
+from sandbox.slack import flokit_slack
 from soak import checker
 from soak.collecting import collect, write_calls
 from soak.databases import SharedDatabase, make_database
@@ -57,7 +58,7 @@ class Storm:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
         self.clock = WorldClock(folder / "clock")
-        self.slack = LocalSlack(clock=self.clock.time)
+        self.slack = flokit_slack(clock=self.clock.time)
         self.slack.event_retry_delays_s = (0.5, 1.0, 2.0)
         self.flokit = LocalFlokit(clock=self.clock.now)
         self.flokit.budget_per_minute = settings.rules.requests_per_minute

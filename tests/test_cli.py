@@ -18,8 +18,8 @@ import pytest
 from bot import __version__, cli
 from bot.core.access.audit import COLUMNS
 from bot.slack.scopes import BOT_SCOPES, OPTIONAL_SCOPES
-from local_slack import LocalSlack
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
+from sandbox.slack import flokit_slack
 
 FLOKIT_BOT = (str(Path(sys.executable).with_name("flokit-bot")),)
 PYTHON_M_BOT = (sys.executable, "-m", "bot")
@@ -72,7 +72,7 @@ async def call_beside(folder, *arguments, **settings):
 @asynccontextmanager
 async def stand_ins(scopes=frozenset(BOT_SCOPES)):
     """Run a local Slack and a local FloKit; yield the settings that lead there, and the local Slack."""
-    slack, flokit = LocalSlack(scopes=scopes), LocalFlokit()
+    slack, flokit = flokit_slack(scopes=scopes), LocalFlokit()
     flokit.demo()
     await slack.start()
     await flokit.start()

@@ -22,7 +22,7 @@ from bot.ops import web
 from bot.settings.settings import Settings, has_slack_tokens
 from bot.slack.scopes import BOT_SCOPES, OPTIONAL_SCOPES
 from bot.store.tables import metadata
-from local_slack.install import HOME_TAB, SUBSCRIPTIONS
+from sandbox.slack import FLOKIT_APP
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "tests" / "samples" / "slack"
@@ -182,13 +182,13 @@ def test_the_manifests_ask_for_the_scopes_that_are_needed(name):
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_the_sandbox_has_the_tabs_of_the_manifests(name):
     """The app of the sandbox has a Home tab where the manifests enable one."""
-    assert manifest(name)["features"]["app_home"]["home_tab_enabled"] == HOME_TAB
+    assert manifest(name)["features"]["app_home"]["home_tab_enabled"] == FLOKIT_APP.home_tab
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_the_sandbox_sends_the_events_of_the_manifests(name):
     """The app of the sandbox subscribes to the events that the manifests subscribe to."""
-    assert set(manifest(name)["settings"]["event_subscriptions"]["bot_events"]) == SUBSCRIPTIONS
+    assert set(manifest(name)["settings"]["event_subscriptions"]["bot_events"]) == FLOKIT_APP.events
 
 
 @pytest.mark.parametrize("name", MANIFESTS)

@@ -16,7 +16,7 @@ from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request, RequestKind
 from bot.store.database import Database
 from bot.store.store import Store
-from local_slack import LocalSlack
+from sandbox.slack import flokit_slack
 
 TEAM = "T0SANDBOX"
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -163,7 +163,7 @@ async def sqlite_store(sqlite_url):
 @pytest_asyncio.fixture
 async def local_slack():
     """Run a Slack on a local port; it knows the channels C0DATA … and people of the sandbox."""
-    slack = LocalSlack()
+    slack = flokit_slack()
     await slack.start()
     try:
         yield slack

@@ -52,7 +52,7 @@ async def company(local_slack, context, **options):
     flokit = LocalFlokit()
     flokit.demo()
     await flokit.start()
-    local_slack.app[NAMES].add(SLACK)
+    local_slack.server[NAMES].add(SLACK)
     slack_port, flokit_port = (int(url.rstrip("/").rpartition(":")[2]) for url in (local_slack.url, flokit.url))
     try:
         async with (

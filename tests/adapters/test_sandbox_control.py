@@ -27,6 +27,7 @@ from sandbox.local_flokit.sources import STRIPE_ERROR
 from sandbox.local_flokit.unrest import MOST_BROKEN, Unrest
 from sandbox.local_flokit.webhooks import SIGNATURE_HEADER, Webhooks
 from sandbox.page import add_page
+from sandbox.slack import flokit_slack
 
 STRIPE = "int_01hx4j7stripe"
 REVENUECAT = "int_01hx4j7revenuecat"
@@ -121,13 +122,13 @@ class World:
 async def running(tmp_path, *, child=True):
     """Run both stand-ins with a page and a control panel."""
     clock, listener, process = WorldClock(tmp_path / "clock"), Listener(), MortalProcess()
-    slack, flokit = LocalSlack(clock=clock.time), LocalFlokit(clock=clock.now)
+    slack, flokit = flokit_slack(clock=clock.time), LocalFlokit(clock=clock.now)
     flokit.demo()
     keeper = BotKeeper(process, restart_pause_s=0)
     more = {"clock": clock, "webhooks": Webhooks(lambda: listener.url, SECRET)} if child else {}
     panel = ControlPanel(slack, flokit, keeper if child else None, **more)
-    slack.app.router.add_post("/hooks", listener.take)
-    add_page(slack.app, slack, tmp_path, panel=panel, inspector=Inspector(slack, flokit))
+    slack.server.router.add_post("/hooks", listener.take)
+    add_page(slack.server, slack, tmp_path, panel=panel, inspector=Inspector(slack, flokit))
     await flokit.start()
     await slack.start()
     keeping = asyncio.create_task(keeper.run())
@@ -448,8 +449,8 @@ async def test_other_sites_cannot_turn_a_knob(world):
 
 async def test_a_page_without_a_panel_says_so(tmp_path):
     """Without a control panel there is nothing to turn."""
-    slack = LocalSlack()
-    add_page(slack.app, slack, tmp_path)
+    slack = flokit_slack()
+    add_page(slack.server, slack, tmp_path)
     await slack.start()
     async with (
         aiohttp.ClientSession(slack.url) as session,

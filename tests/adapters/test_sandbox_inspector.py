@@ -10,18 +10,19 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from local_slack import Fault, LocalSlack
+from local_slack import Fault
 from sandbox import inspector as inspecting
 from sandbox.inspector import BLOT, Inspector, blotted, clipped
 from sandbox.local_flokit import READ_KEY, LocalFlokit
 from sandbox.local_flokit.faults import Fault as FlokitFault
 from sandbox.page import add_page
+from sandbox.slack import flokit_slack
 
 
 @pytest_asyncio.fixture
 async def slack():
     """Run a stand-in for Slack."""
-    slack = LocalSlack()
+    slack = flokit_slack()
     yield slack
     await slack.stop()
 
@@ -40,7 +41,7 @@ async def flokit():
 async def inspector(slack, flokit, tmp_path):
     """An inspector of both, shown on a page."""
     inspector = Inspector(slack, flokit)
-    add_page(slack.app, slack, tmp_path, inspector=inspector)
+    add_page(slack.server, slack, tmp_path, inspector=inspector)
     await slack.start()
     return inspector
 

@@ -21,7 +21,8 @@ from bot.store.outbox import EDIT_EVERY_S, Address, OutboxKind
 from bot.store.tables import outbox
 from bot.workers.remedies import AUTH_RETRY_S
 from bot.workers.sender import Sender
-from local_slack import Fault, LocalSlack, LostRoots
+from local_slack import Fault, LostRoots
+from sandbox.slack import flokit_slack
 
 POST = "chat.postMessage"
 HERE = Address("T0SANDBOX", "C0DATA", user_id="UANA")
@@ -114,7 +115,7 @@ class Bench:
 @pytest_asyncio.fixture
 async def bench(sqlite_store, clock, make):
     """Put the parts together; Slack lives in the test's time and limits no rates."""
-    slack = LocalSlack(clock=clock.timestamp, scopes=frozenset(BOT_SCOPES) - {"chat:write.public"})
+    slack = flokit_slack(clock=clock.timestamp, scopes=frozenset(BOT_SCOPES) - {"chat:write.public"})
     slack.rates.enforced = False
     await slack.start()
     client = SlackClient("xoxb-sandbox", api_url=slack.api_url, timeout_s=0.4, clock=clock.timestamp)

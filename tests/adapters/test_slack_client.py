@@ -17,7 +17,8 @@ from bot.core.models import Message
 from bot.slack.calls import DEFAULT_RETRY_AFTER_S, MAX_RETRY_AFTER_S
 from bot.slack.client import POSTS_BURST, SlackClient
 from bot.slack.replies import check_response
-from local_slack import Fault, LocalSlack
+from local_slack import Fault
+from sandbox.slack import flokit_slack
 
 TOKEN = "xoxb-sandbox-s3cret"
 HELLO = Message("hello", ({"type": "section", "text": {"type": "mrkdwn", "text": "hello"}},))
@@ -33,7 +34,7 @@ def tagged(outbox_id, text="hello"):
 @pytest_asyncio.fixture
 async def slack():
     """Run a Slack that knows our token and limits no rates."""
-    local = LocalSlack(bot_token=TOKEN)
+    local = flokit_slack(bot_token=TOKEN)
     local.rates.enforced = False
     await local.start()
     yield local

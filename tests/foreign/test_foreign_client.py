@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local_slack import LocalSlack
+from sandbox.slack import flokit_slack
 from tests.npm import NODE, install, need_node
 
 HERE = Path(__file__).parent
@@ -64,7 +64,7 @@ async def foreign_bot(folder, slack, mode):
 @pytest.fixture(params=["socket", "http"])
 async def slack(request, bot_folder):
     """A stand-in with the JavaScript bot, over each of Slack's two transports."""
-    slack = LocalSlack(home_tab=True)
+    slack = flokit_slack()
     await slack.start()
     try:
         async with foreign_bot(bot_folder, slack, request.param) as started:

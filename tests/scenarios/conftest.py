@@ -18,10 +18,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from local_slack import LocalSlack
 from sandbox.child import BotProcess
 from sandbox.clock import WorldClock
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
+from sandbox.slack import flokit_slack
 
 READY_WITHIN_S = 60.0
 
@@ -67,7 +67,7 @@ class World:
         self.folder = folder
         self.mode = mode
         self.clock = WorldClock(folder / "clock")
-        self.slack = LocalSlack(clock=self.clock.time)
+        self.slack = flokit_slack(clock=self.clock.time)
         self.flokit = LocalFlokit(clock=self.clock.now)
         self.expected_errors: set[str] = set()
         """Events that the bot may log as errors in this test."""

@@ -575,7 +575,7 @@ async def test_a_channel_whose_new_id_is_heard_of_late_goes_on(board):
     """What was refused under the old id before the event came goes on afterwards, also after a crash."""
     board.slack.add_channel("G0PARTNERS", "partners", "private", members=("UANA", "UBEN"), bot_is_member=True)
     await board.status("subscribe all", channel="G0PARTNERS", user="UBEN")
-    board.slack.installation.subscriptions -= {"channel_id_changed"}
+    board.slack.installation.events -= {"channel_id_changed"}
     board.slack.change_channel_id("G0PARTNERS", "C0PARTNERS")
     fail(board)
     await board.direct_root("UBEN")

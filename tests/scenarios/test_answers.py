@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from local_slack.workspace import BOT_USER_ID
 from sandbox.local_flokit.sources import Plan
+from sandbox.slack import BOT_USER_ID
 from tests.scenarios.conftest import buttons, running_world, words
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

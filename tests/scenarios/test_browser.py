@@ -23,9 +23,9 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from local_slack import LocalSlack
 from sandbox.page import add_page
 from sandbox.run import PAGE_FILES
+from sandbox.slack import flokit_slack
 from tests import npm
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -416,8 +416,8 @@ def preview_view(said: str) -> dict:
 @asynccontextmanager
 async def workspace_with_a_modal() -> AsyncIterator[tuple[str, list[dict]]]:
     """A local Slack with a small bot that has a Home tab and a modal; yields the address and what was submitted."""
-    slack, saved = LocalSlack(home_tab=True), []
-    add_page(slack.app, slack, PAGE_FILES)
+    slack, saved = flokit_slack(), []
+    add_page(slack.server, slack, PAGE_FILES)
     await slack.start()
     client = AsyncWebClient(token="xoxb-sandbox", base_url=slack.api_url)
     app = AsyncApp(client=client, signing_secret="sandbox-signing-secret")

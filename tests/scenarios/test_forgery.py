@@ -79,6 +79,7 @@ async def forge(world, press, *, user="UBEN", channel="C0DATA", raw=None):
     }
     slack = world.slack
     payload = payloads.click_payload(
+        slack.workspace,
         payloads.Click(slack.workspace.users[user], slack.workspace.channels[channel], panel, False, Use(action, {})),
         slack._new_response_url(Place(channel, user, panel["ts"])),
         slack.installation.triggers.issue(user),

@@ -7,26 +7,27 @@ from dataclasses import replace
 import pytest
 
 from bot.slack.scopes import BOT_SCOPES
+from local_slack import User
 from local_slack.faults import Fault
-from local_slack.workspace import TEAM_ID, User
 from sandbox.local_flokit.sources import Plan
+from sandbox.slack import WORKSPACE
 from tests.scenarios.conftest import running_world, words
 
 ORG = "E0ORG"
-OURS = User("W0GRID", "grace", team_id="T0HOME", org_id=ORG, org_teams=("T0HOME", TEAM_ID), named_team=ORG)
+OURS = User("W0GRID", "grace", team_id="T0HOME", org_id=ORG, org_teams=("T0HOME", WORKSPACE.id), named_team=ORG)
 """A member of ours whose home is another workspace of the organization; payloads name only the organization."""
 
 MEMBERS = {
     "organization": OURS,
     "another workspace": replace(OURS, named_team="T0HOME", acts_in="T0HOME"),
     "the organization as the place": replace(OURS, acts_in=ORG),
-    "our workspace as home": replace(OURS, team_id=TEAM_ID, org_teams=(), named_team=ORG, acts_in="T0HOME"),
+    "our workspace as home": replace(OURS, team_id=WORKSPACE.id, org_teams=(), named_team=ORG, acts_in="T0HOME"),
 }
 OTHERS = {
     "another workspace of the organization": replace(OURS, org_teams=("T0HOME",)),
     "the organization alone": replace(OURS, team_id=ORG, org_teams=()),
     "another company": User("UEVE", "eve", team_id="T0OTHER"),
-    "another company that claims to be ours": User("UEVE", "eve", team_id="T0OTHER", named_team=TEAM_ID),
+    "another company that claims to be ours": User("UEVE", "eve", team_id="T0OTHER", named_team=WORKSPACE.id),
     "another company, from its own workspace": User("UEVE", "eve", team_id="T0OTHER", acts_in="T0OTHER"),
 }
 

@@ -24,8 +24,8 @@ from bot.store.tables import metadata
 from bot.store.timers import Timers
 from bot.workers.housekeeper import BEAT_EVERY, Housekeeper
 from bot.workspace import build_workspace
-from local_slack import LocalSlack
 from sandbox.local_flokit import READ_KEY, LocalFlokit
+from sandbox.slack import flokit_slack
 from tests.adapters.conftest import Make, VirtualClock
 
 DAY = timedelta(days=1)
@@ -87,7 +87,7 @@ class Office:
 async def opened(folder, url, monkeypatch):
     """Open an office between a local Slack and a local FloKit, all by one clock."""
     clock = VirtualClock()
-    slack, flokit = LocalSlack(clock=clock.timestamp), LocalFlokit(clock=clock)
+    slack, flokit = flokit_slack(clock=clock.timestamp), LocalFlokit(clock=clock)
     await slack.start()
     await flokit.start()
     for number in range(INTEGRATIONS):

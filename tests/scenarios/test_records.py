@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
-from local_slack.workspace import BOT_USER_ID
 from sandbox.local_flokit.sources import Plan
+from sandbox.slack import BOT_USER_ID
 from tests.scenarios.conftest import running_world, words
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 
 from local_slack import Fault
-from local_slack.workspace import BOT_USER_ID
 from sandbox.child import BotProcess
 from sandbox.local_flokit.sources import Plan
+from sandbox.slack import BOT_USER_ID
 
 SECRETS = ("xoxb-secret-1", "wrong-app-token-2", "secret key 3")
 

@@ -14,9 +14,8 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.scopes import BOT_SCOPES
-from local_slack import LocalSlack
-from local_slack.install import SUBSCRIPTIONS
 from sandbox.page import add_page
+from sandbox.slack import FLOKIT_APP, flokit_slack
 
 WINTER, SUMMER = (datetime(2026, month, 1, 12, tzinfo=UTC).timestamp() for month in (1, 7))
 
@@ -24,10 +23,10 @@ WINTER, SUMMER = (datetime(2026, month, 1, 12, tzinfo=UTC).timestamp() for month
 @asynccontextmanager
 async def running(**options):
     """Run a stand-in with a bot on a socket that acks every event and notes it in ``heard``."""
-    slack, heard = LocalSlack(**options), []
+    slack, heard = flokit_slack(**options), []
     await slack.start()
     app = AsyncApp(client=AsyncWebClient("xoxb-sandbox", base_url=slack.api_url), signing_secret="x")
-    for name in SUBSCRIPTIONS - {"message.im"}:
+    for name in FLOKIT_APP.events - {"message.im"}:
 
         @app.event(name)
         async def _heard(event):
@@ -116,7 +115,7 @@ async def test_a_bot_that_is_removed_and_invited_again_hears_both(heard_by):
         "channel": "C0DATA",
         "actor_id": "UBEN",
     }
-    assert not slack.workspace.channels["C0DATA"].bot_is_member
+    assert not slack.workspace.has_bot(slack.workspace.channels["C0DATA"])
     assert await hear(slack, heard, slack.invite_bot, "C0DATA", "UCLEO") == {
         "type": "member_joined_channel",
         "channel": "C0DATA",
@@ -125,7 +124,7 @@ async def test_a_bot_that_is_removed_and_invited_again_hears_both(heard_by):
         "team": "T0SANDBOX",
         "inviter": "UCLEO",
     }
-    assert slack.workspace.channels["C0DATA"].bot_is_member
+    assert slack.workspace.has_bot(slack.workspace.channels["C0DATA"])
 
 
 async def test_a_deleted_channel_is_gone(heard_by):
@@ -146,7 +145,7 @@ async def test_a_deleted_channel_is_gone(heard_by):
     "options",
     [
         {"scopes": frozenset(BOT_SCOPES) - {"channels:read"}},
-        {"subscriptions": SUBSCRIPTIONS - {"channel_archive", "channel_left", "member_joined_channel"}},
+        {"events": FLOKIT_APP.events - {"channel_archive", "channel_left", "member_joined_channel"}},
     ],
     ids=["scopes", "subscriptions"],
 )
@@ -200,7 +199,7 @@ async def test_what_cannot_be_done_to_a_channel_is_refused(heard_by):
 )
 async def test_people_live_in_their_own_zones(now, user, zone, offset, label):
     """``users.info`` tells each person's zone, with the offset and the words of that day."""
-    slack = LocalSlack(clock=lambda: now)
+    slack = flokit_slack(clock=lambda: now)
     slack.add_user("UEVE", "eve", "Australia/Lord_Howe")
     await slack.start()
     try:
@@ -221,9 +220,9 @@ async def test_zones_are_for_apps_that_may_read_people():
 
 async def test_the_page_opens_and_closes_channels(tmp_path):
     """The page archives, brings back, removes and invites as the acting person; what cannot be done is a sentence."""
-    slack = LocalSlack()
+    slack = flokit_slack()
     slack.event_retry_delays_s = ()
-    add_page(slack.app, slack, tmp_path)
+    add_page(slack.server, slack, tmp_path)
     await slack.start()
     try:
         async with aiohttp.ClientSession(slack.url) as session:
@@ -241,7 +240,7 @@ async def test_the_page_opens_and_closes_channels(tmp_path):
                 ("invite_bot", False, True),
             ):
                 assert await act(action) == (200, "")
-                assert (channel.is_archived, channel.bot_is_member) == (archived, member)
+                assert (channel.is_archived, slack.workspace.has_bot(channel)) == (archived, member)
             assert await act("invite_bot") == (400, "The bot is in #data-syncs already.")
             assert await act("explode") == (400, "There is no action explode.")
         assert [envelope.payload["event"]["type"] for envelope in slack.envelopes] == [

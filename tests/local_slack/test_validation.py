@@ -10,7 +10,6 @@ from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.blocks import limits
-from local_slack import LocalSlack
 from local_slack.content import fill_in_ids, read_content
 from local_slack.refusal import RefusalError
 from local_slack.validation import (
@@ -21,6 +20,7 @@ from local_slack.validation import (
     check_view,
     validate_blocks_call,
 )
+from sandbox.slack import flokit_slack
 
 
 def plain(text="x"):
@@ -321,7 +321,7 @@ def test_wrong_blocks_are_refused_with_the_place(blocks, complaint):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def slack():
     """Run one stand-in for all: nothing of what is refused stays."""
-    slack = LocalSlack(home_tab=True)
+    slack = flokit_slack()
     slack.post_rate = (1000.0, 1000)
     await slack.start()
     try:

@@ -17,11 +17,12 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.scopes import BOT_SCOPES
-from local_slack import Fault, LocalSlack, LostRoots, NotYet
+from local_slack import Fault, LostRoots, NotYet
 from local_slack.guard import SECURITY_HEADERS
 from local_slack.methods import METHODS
 from local_slack.web import CONNECTIONS_OPEN
 from sandbox.page import add_page
+from sandbox.slack import flokit_slack
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "samples" / "slack" / "methods.json").read_text())
 METADATA = {"event_type": "outcome", "event_payload": {"run": "r1"}}
@@ -48,7 +49,7 @@ class StoppedClock:
 @asynccontextmanager
 async def running(**options):
     """Run a stand-in and stop it."""
-    slack = LocalSlack(**{"scopes": SCOPES, **options})
+    slack = flokit_slack(**{"scopes": SCOPES, **options})
     await slack.start()
     try:
         yield slack
@@ -1085,15 +1086,15 @@ async def test_waiting_ends_with_the_change(slack):
 async def test_only_this_machine_is_listened_to(host):
     """An address that others could reach is refused before anything listens."""
     with pytest.raises(ValueError, match="listens on this machine only"):
-        await LocalSlack().start(host)
+        await flokit_slack().start(host)
 
 
 def test_channels_of_a_test_are_added():
     """A test can add people and channels."""
-    slack = LocalSlack()
+    slack = flokit_slack()
     slack.add_user("UEVE", "eve")
     slack.add_channel("G0GROUP", "group", "mpim", {"UEVE", "UANA"}, bot_is_member=True)
-    assert slack.workspace.channels["G0GROUP"].bot_is_member
+    assert slack.workspace.has_bot(slack.workspace.channels["G0GROUP"])
 
 
 # --- the page --------------------------------------------------------------------------------------------------
@@ -1104,8 +1105,8 @@ async def page(tmp_path):
     """Run a stand-in with the page, and yield it with a browser-like session."""
     (tmp_path / "index.html").write_text("<!doctype html>")
     (tmp_path / "app.js").write_text("// nothing")
-    slack = LocalSlack()
-    add_page(slack.app, slack, tmp_path)
+    slack = flokit_slack()
+    add_page(slack.server, slack, tmp_path)
     await slack.start()
     async with aiohttp.ClientSession(slack.url) as session:
         yield slack, session
@@ -1258,7 +1259,7 @@ async def test_the_page_shows_slacks_sentences(page):
     _, clicked = await post(session, "/page/click", **place, ts=ts, action_id="go")
     assert typed["error"] == '/flokit failed with the error "dispatch_failed"'
     assert unknown["error"] == "/deploy is not a valid command."
-    assert clicked["error"] == "FloKit could not be reached"
+    assert clicked["error"] == "FloKit couldn't be reached"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from slack_sdk.models.blocks.basic_components import DispatchActionConfig
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
-from local_slack import LocalSlack
+from sandbox.slack import flokit_slack
 
 PICTURE = "https://flokit.ai/logo.png"
 LINK = "https://flokit.ai/runs/7"
@@ -408,7 +408,7 @@ def rows_of(blocks):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def slack():
     """Run one stand-in for all: nothing of one test matters to another."""
-    slack = LocalSlack(home_tab=True)
+    slack = flokit_slack()
     slack.post_rate = (1000.0, 1000)
     await slack.start()
     try:

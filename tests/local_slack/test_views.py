@@ -12,8 +12,8 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from local_slack import LocalSlack
 from sandbox.page import add_page
+from sandbox.slack import flokit_slack
 
 
 def plain(text="x"):
@@ -100,8 +100,8 @@ def answers():
 @pytest_asyncio.fixture
 async def slack(answers, tmp_path):
     """Run a stand-in with the page and with a bot on a socket."""
-    slack = LocalSlack(home_tab=True)
-    add_page(slack.app, slack, tmp_path)
+    slack = flokit_slack()
+    add_page(slack.server, slack, tmp_path)
     await slack.start()
     handler = AsyncSocketModeHandler(new_app(slack, answers), "xapp-sandbox")
     await handler.connect_async()

@@ -10,7 +10,7 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from local_slack import LocalSlack
+from sandbox.slack import flokit_slack
 
 
 def plain(text):
@@ -52,7 +52,7 @@ def row(*elements, block_id="row"):
 @pytest_asyncio.fixture
 async def slack():
     """Run a stand-in with a bot that acks every press."""
-    slack = LocalSlack(home_tab=True)
+    slack = flokit_slack()
     await slack.start()
     client = AsyncWebClient("xoxb-sandbox", base_url=slack.api_url)
     app = AsyncApp(client=client, signing_secret="sandbox-signing-secret")
