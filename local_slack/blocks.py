@@ -1,8 +1,7 @@
 """Slack's blocks and views as a table of checks.
 
-Source: https://docs.slack.dev/reference/block-kit/blocks and https://docs.slack.dev/reference/views. The limits that
-the bot itself must keep are imported from ``core.blocks.limits``; those only the stand-in needs are named where they
-are used.
+Source: https://docs.slack.dev/reference/block-kit/blocks and https://docs.slack.dev/reference/views.
+The limits are in ``limits``.
 """
 
 from __future__ import annotations
@@ -15,18 +14,6 @@ from local_slack.elements import ACCESSORIES, ACTIONS, IMAGE, INPUTS, Surface, i
 from local_slack.objects import either, mrkdwn, plain, plain_only
 from local_slack.rich_text import RICH_TEXT
 from local_slack.schema import Checker, anything, array, boolean, kinds, nullable, record, string, typed
-
-IMAGE_TITLE: Final = 2000
-INPUT_LABEL: Final = 2000
-MARKDOWN_TEXT: Final = 12_000
-MARKDOWN_TOTAL: Final = 12_000
-"""All markdown blocks of a message together."""
-TABLE_ROWS: Final = 100
-TABLE_COLUMNS: Final = 20
-VIEW_TITLE: Final = 24
-VIEW_BUTTON: Final = 24
-VIEW_PRIVATE_METADATA: Final = 3000
-VIEW_BYTES: Final = 250_000
 
 _BLOCK_ID: Final[Mapping[str, Checker]] = {"block_id": string(longest=limits.BLOCK_ID)}
 
@@ -64,7 +51,7 @@ _EVERYWHERE: Final[Mapping[str, Checker]] = {
         },
     ),
     "divider": _block("divider", {}),
-    "image": image({}, {**_BLOCK_ID, "title": plain_only(IMAGE_TITLE)}),
+    "image": image({}, {**_BLOCK_ID, "title": plain_only(limits.IMAGE_TITLE)}),
     "rich_text": _block("rich_text", RICH_TEXT),
 }
 
@@ -75,8 +62,8 @@ def _interactive_blocks(surface: Surface) -> dict[str, Checker]:
         "actions": _block("actions", {"elements": array(kinds(ACTIONS[surface]), most=limits.ACTIONS_ELEMENTS)}),
         "input": _block(
             "input",
-            {"label": plain_only(INPUT_LABEL), "element": kinds(INPUTS[surface])},
-            {"hint": plain_only(INPUT_LABEL), "optional": boolean, "dispatch_action": boolean},
+            {"label": plain_only(limits.INPUT_LABEL), "element": kinds(INPUTS[surface])},
+            {"hint": plain_only(limits.INPUT_LABEL), "optional": boolean, "dispatch_action": boolean},
         ),
     }
 
@@ -84,11 +71,11 @@ def _interactive_blocks(surface: Surface) -> dict[str, Checker]:
 _CELL: Final = kinds({"raw_text": typed("raw_text", {"text": string()}), "rich_text": typed("rich_text", RICH_TEXT)})
 _COLUMN: Final = record({}, {"align": string(one_of=["left", "center", "right"]), "is_wrapped": boolean})
 _IN_MESSAGES: Final[Mapping[str, Checker]] = {
-    "markdown": _block("markdown", {"text": string(longest=MARKDOWN_TEXT)}),
+    "markdown": _block("markdown", {"text": string(longest=limits.MARKDOWN_TEXT)}),
     "table": _block(
         "table",
-        {"rows": array(array(_CELL, most=TABLE_COLUMNS), most=TABLE_ROWS)},
-        {"column_settings": array(nullable(_COLUMN), most=TABLE_COLUMNS)},
+        {"rows": array(array(_CELL, most=limits.TABLE_COLUMNS), most=limits.TABLE_ROWS)},
+        {"column_settings": array(nullable(_COLUMN), most=limits.TABLE_COLUMNS)},
     ),
 }
 
@@ -110,18 +97,18 @@ BLOCKS: Final[Mapping[Surface, Checker]] = {
 _VIEW_COMMON: Final[Mapping[str, Checker]] = {
     "callback_id": string(shortest=0, longest=limits.ACTION_ID),
     "external_id": string(shortest=0, longest=limits.ACTION_ID),
-    "private_metadata": string(shortest=0, longest=VIEW_PRIVATE_METADATA),
+    "private_metadata": string(shortest=0, longest=limits.VIEW_PRIVATE_METADATA),
 }
 VIEWS: Final = kinds(
     {
         "home": typed("home", {"blocks": anything}, _VIEW_COMMON),
         "modal": typed(
             "modal",
-            {"title": plain_only(VIEW_TITLE), "blocks": anything},
+            {"title": plain_only(limits.VIEW_TITLE), "blocks": anything},
             {
                 **_VIEW_COMMON,
-                "submit": plain_only(VIEW_BUTTON),
-                "close": plain_only(VIEW_BUTTON),
+                "submit": plain_only(limits.VIEW_BUTTON),
+                "close": plain_only(limits.VIEW_BUTTON),
                 "clear_on_close": boolean,
                 "notify_on_close": boolean,
                 "submit_disabled": boolean,

@@ -38,13 +38,7 @@ from local_slack.schema import (
     written_as,
 )
 
-ALT_TEXT: Final = 2000
-PLACEHOLDER: Final = 150
-OPTION_GROUPS: Final = 100
-CHOICES: Final = 10
-"""Options of radio buttons and checkboxes."""
 MIN_QUERY: Final = 1000
-INPUT_TEXT: Final = 3000
 
 
 class Surface(StrEnum):
@@ -67,7 +61,7 @@ def _focusable(name: str, required: Mapping[str, Checker], optional: Mapping[str
 
 
 def _select(name: str, optional: Mapping[str, Checker]) -> Checker:
-    return _focusable(name, {}, {"placeholder": plain_only(PLACEHOLDER), **optional})
+    return _focusable(name, {}, {"placeholder": plain_only(limits.PLACEHOLDER), **optional})
 
 
 def _multi_select(name: str, optional: Mapping[str, Checker]) -> Checker:
@@ -97,7 +91,7 @@ _SOURCES: Final[Mapping[str, Checker]] = {"image_url": url(limits.URL), "slack_f
 
 def image(required: Mapping[str, Checker], optional: Mapping[str, Checker]) -> Checker:
     """Describe an image, as a block or as an element: it has words and one source."""
-    words = {"type": string(one_of=["image"]), "alt_text": string(longest=ALT_TEXT)}
+    words = {"type": string(one_of=["image"]), "alt_text": string(longest=limits.ALT_TEXT)}
     described = record({**words, **required}, {**_SOURCES, **optional}, any_of=tuple(_SOURCES))
     return also(described, exactly_one(*_SOURCES))
 
@@ -118,7 +112,7 @@ _OVERFLOW: Final = _interactive("overflow", {"options": array(OVERFLOW_OPTION, m
 
 _OPTIONS: Final[Mapping[str, Checker]] = {
     "options": array(PLAIN_OPTION, most=limits.SELECT_OPTIONS),
-    "option_groups": array(OPTION_GROUP, most=OPTION_GROUPS),
+    "option_groups": array(OPTION_GROUP, most=limits.OPTION_GROUPS),
 }
 _SEARCHED: Final[Mapping[str, Checker]] = {"min_query_length": between(0, MIN_QUERY)}
 _FILTERED: Final[Mapping[str, Checker]] = {
@@ -149,11 +143,11 @@ _MULTI_SELECTS: Final[Mapping[str, Checker]] = {
 }
 _CHOICES: Final[Mapping[str, Checker]] = {
     "radio_buttons": also(
-        _focusable("radio_buttons", {"options": array(CHOICE, most=CHOICES)}, {"initial_option": CHOICE}),
+        _focusable("radio_buttons", {"options": array(CHOICE, most=limits.CHOICES)}, {"initial_option": CHOICE}),
         _initial_is_offered,
     ),
     "checkboxes": also(
-        _focusable("checkboxes", {"options": array(CHOICE, most=CHOICES)}, {"initial_options": array(CHOICE)}),
+        _focusable("checkboxes", {"options": array(CHOICE, most=limits.CHOICES)}, {"initial_options": array(CHOICE)}),
         _initial_is_offered,
     ),
 }
@@ -169,7 +163,7 @@ _DATETIME: Final[Mapping[str, Checker]] = {
 
 # --- written into -----------------------------------------------------------------------------------------------
 
-_TEXT: Final = string(longest=INPUT_TEXT)
+_TEXT: Final = string(longest=limits.INPUT_TEXT)
 _NUMBER: Final = written_as(r"-?\d+(\.\d+)?", "a number in quotes")
 _RICH_TEXT: Final = typed("rich_text", RICH_TEXT, {"block_id": string(longest=limits.BLOCK_ID)})
 
@@ -193,7 +187,7 @@ def _written(
     common = {
         "action_id": string(longest=limits.ACTION_ID),
         "initial_value": initial,
-        "placeholder": plain_only(PLACEHOLDER),
+        "placeholder": plain_only(limits.PLACEHOLDER),
         "focus_on_load": boolean,
         "dispatch_action_config": DISPATCH_CONFIG,
     }
@@ -205,7 +199,11 @@ _PLAIN_TEXT: Final[Mapping[str, Checker]] = {
         _written(
             "plain_text_input",
             {},
-            {"multiline": boolean, "min_length": between(0, INPUT_TEXT), "max_length": between(1, INPUT_TEXT)},
+            {
+                "multiline": boolean,
+                "min_length": between(0, limits.INPUT_TEXT),
+                "max_length": between(1, limits.INPUT_TEXT),
+            },
         ),
         _in_order("min_length", "max_length"),
     )

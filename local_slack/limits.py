@@ -1,4 +1,4 @@
-"""Slack's limits on messages, as this stand-in enforces them: its own numbers, shared with no app.
+"""Slack's limits on messages and views. The tests compare them with Slack's documentation.
 
 Sources: https://docs.slack.dev/reference/block-kit/blocks and https://docs.slack.dev/reference/methods/chat.update
 Characters are Unicode code points unless a name says bytes.
@@ -26,6 +26,25 @@ OPTION_VALUE: Final = 150
 CONFIRM_TITLE: Final = 100
 CONFIRM_TEXT: Final = 300
 CONFIRM_BUTTON: Final = 30
+IMAGE_TITLE: Final = 2000
+INPUT_LABEL: Final = 2000
+TABLE_ROWS: Final = 100
+TABLE_COLUMNS: Final = 20
+VIEW_TITLE: Final = 24
+VIEW_BUTTON: Final = 24
+VIEW_PRIVATE_METADATA: Final = 3000
+ALT_TEXT: Final = 2000
+PLACEHOLDER: Final = 150
+OPTION_GROUPS: Final = 100
+INPUT_TEXT: Final = 3000
+OPTION_DESCRIPTION: Final = 75
+CHOICES: Final = 10
+"""Options of radio buttons and checkboxes."""
+
+MARKDOWN_TEXT: Final = 12_000
+"""All markdown blocks of a message together, so one of them too."""
+
+VIEW_BYTES: Final = 250_000
 
 MESSAGE_TEXT: Final = 40_000
 """``chat.postMessage`` cuts ``text`` beyond this."""

@@ -1,7 +1,6 @@
 """Slack's composition objects as checks: text, options, confirm dialogs, filters.
 
-Source: https://docs.slack.dev/reference/block-kit/composition-objects. The limits that the bot itself must keep are
-imported from ``core.blocks.limits``; those only the stand-in needs are named where they are used.
+Source: https://docs.slack.dev/reference/block-kit/composition-objects. The limits are in ``limits``.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from typing import Final
 
 from local_slack import limits
 from local_slack.schema import Checker, also, array, boolean, exactly_one, kinds, record, string, typed, url
-
-DESCRIPTION: Final = 75
 
 
 def plain(longest: int | None) -> Checker:
@@ -50,7 +47,7 @@ CONFIRM: Final = record(
 
 def option(text: Callable[[int], Checker], **optional: Checker) -> Checker:
     """Describe an option whose text and description are both plain, or both either."""
-    members = {"description": text(DESCRIPTION), **optional}
+    members = {"description": text(limits.OPTION_DESCRIPTION), **optional}
     return record({"text": text(limits.OPTION_TEXT), "value": string(longest=limits.OPTION_VALUE)}, members)
 
 

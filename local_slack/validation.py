@@ -1,7 +1,7 @@
 """From a payload to the error code that Slack gives: text, blocks, metadata, views.
 
-Pure: the same payload gets the same answer. What blocks may hold stands in ``blocks``; here are the rules about
-a message as a whole.
+Pure: the same payload gets the same answer. ``blocks`` says what blocks may hold; here are the rules for
+a whole message.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from local_slack import limits
-from local_slack.blocks import BLOCKS, MARKDOWN_TEXT, MARKDOWN_TOTAL, VIEW_BYTES, VIEWS
+from local_slack.blocks import BLOCKS, VIEWS
 from local_slack.elements import Surface, interactive_elements
 from local_slack.refusal import RefusalError
 from local_slack.schema import Problem
@@ -100,7 +100,7 @@ def check_markdown_text(payload: dict[str, Any]) -> None:
         raise RefusalError.with_messages("invalid_arguments", ["[ERROR] must be a string: markdown_text"])
     if payload.get("text") or payload.get("blocks"):
         raise RefusalError("markdown_text_conflict")
-    if len(markdown) > MARKDOWN_TEXT:
+    if len(markdown) > limits.MARKDOWN_TEXT:
         raise RefusalError("msg_too_long")
 
 
@@ -127,7 +127,7 @@ def check_view(view: Any) -> dict[str, Any]:
     Raises:
         RefusalError: ``view_too_large``, or ``invalid_arguments`` with the details in ``response_metadata.messages``.
     """
-    if len(_written(view).encode()) > VIEW_BYTES:
+    if len(_written(view).encode()) > limits.VIEW_BYTES:
         raise RefusalError("view_too_large")
     problems = _view_problems(view)
     if problems:
@@ -194,8 +194,8 @@ def _second_table(blocks: list[dict[str, Any]], pointer: str) -> Iterator[Proble
 
 
 def _long_markdown(blocks: list[dict[str, Any]], pointer: str) -> Iterator[Problem]:
-    if sum(len(block["text"]) for block in blocks if block["type"] == "markdown") > MARKDOWN_TOTAL:
-        yield Problem(f"all markdown blocks together must be less than {MARKDOWN_TOTAL + 1} characters", pointer)
+    if sum(len(block["text"]) for block in blocks if block["type"] == "markdown") > limits.MARKDOWN_TEXT:
+        yield Problem(f"all markdown blocks together must be less than {limits.MARKDOWN_TEXT + 1} characters", pointer)
 
 
 def _second_focus(blocks: list[dict[str, Any]], pointer: str) -> Iterator[Problem]:

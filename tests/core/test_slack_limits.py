@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from bot.core.blocks import limits as ours
 from local_slack import limits as theirs
 
@@ -16,11 +14,19 @@ SELF_IMPOSED = {"BLOCKS_BUDGET_CHARS"}
 """What the bot allows itself, below a limit of Slack's."""
 
 
-@pytest.mark.parametrize("table", [ours, theirs], ids=["bot", "local_slack"])
-def test_each_table_holds_the_documented_limits(table):
-    """A number that is wrong, missing or without a source in either table is found."""
-    numbers = {name: value for name, value in vars(table).items() if name.isupper() and name not in SELF_IMPOSED}
-    assert numbers == {name: fact["value"] for name, fact in FACTS.items()}
+def numbers(table):
+    """Return a module's limits by name."""
+    return {name: value for name, value in vars(table).items() if name.isupper() and name not in SELF_IMPOSED}
+
+
+def test_the_local_slack_enforces_the_documented_limits():
+    """A number of the local Slack that is wrong, missing or without a source is found."""
+    assert numbers(theirs) == {name: fact["value"] for name, fact in FACTS.items()}
+
+
+def test_the_bot_keeps_the_documented_limits():
+    """A number of the bot that is wrong or without a source is found."""
+    assert numbers(ours).items() <= {name: fact["value"] for name, fact in FACTS.items()}.items()
 
 
 def test_each_limit_names_its_source():
