@@ -26,7 +26,7 @@ from sandbox.slack import flokit_slack
 PAGE_FILES: Final = Path(__file__).parent / "page_files"
 READY_WITHIN_S: Final = 30.0
 
-# Shorter than in production, so that every ending can be seen within a coffee's time.
+# Shorter than in production, so that you can see every outcome in a few minutes.
 PATIENCE: Final = {
     "FOLLOW_UP_FIRST_LOOK_S": "1",
     "FOLLOW_UP_MAX_INTERVAL_S": "3",
@@ -38,16 +38,16 @@ PATIENCE: Final = {
 }
 
 WELCOME: Final = """
-  The sandbox runs: a local Slack, a local FloKit, and the real bot between them.
+  The sandbox is running: a local Slack, a local FloKit, and the real bot.
 
       {url}
 
-  Three things to try there:
-    1. type  /flokit status     and press Resync at Stripe; the outcome comes in the thread
-    2. type  /flokit sync appsflyer     there are two: it asks which one you mean
-    3. act as ben (bottom left), press Resync at the same one: he joins, there is one sync
+  Three things to try:
+    1. Type  /flokit status  and press Resync next to Stripe. The outcome is posted in the thread.
+    2. Type  /flokit sync appsflyer  There are two, so the bot asks which one you mean.
+    3. Switch to ben (bottom left) and press Resync for the same one. He joins the sync that's already running.
 
-  Ctrl+C ends it. Nothing is kept.
+  Press Ctrl+C to stop. Nothing is kept.
 """
 
 MOST_RECORDS: Final = 2000
@@ -98,7 +98,7 @@ async def run_sandbox(*, port: int, host: str = "127.0.0.1") -> None:
         except OSError as error:
             await flokit.stop()
             raise SettingsError(
-                [f"--port: {host}:{port} is taken or not ours; choose another, or 0 for a free one."]
+                [f"--port: {host}:{port} is in use or not available; choose another port, or 0 for any free one."]
             ) from error
         bot.use(bot_settings(slack, flokit, folder, webhook_secret))
         keeping = asyncio.create_task(keeper.run())
@@ -131,5 +131,5 @@ async def _welcome(slack: LocalSlack, bot: BotProcess) -> None:
     try:
         await slack.wait_connected(timeout_s=READY_WITHIN_S)
     except NotYet as error:
-        raise SettingsError([f"The bot did not start. Its log:\n{bot.log}"]) from error
+        raise SettingsError([f"The bot didn't start. Its log:\n{bot.log}"]) from error
     print(WELCOME.format(url=slack.url), flush=True)  # noqa: T201 - this is what the command is for
