@@ -58,14 +58,14 @@ async def _main(told: argparse.Namespace) -> None:
     configure_logging("console", "INFO", secrets=())
     database = Database(told.database)
     store = Store(database, owner=new_id("bot"))
-    await store.next_run_at()
+    await store.runs.next_at()
     print(FOLLOWER_READY, flush=True)
     workspaces = Workspaces(database, store, told.flokit)
     await Worker(
         "follower",
         claim=workspaces.follower_of("T").claim,
         work=workspaces.follow,
-        next_due_at=store.next_run_at,
+        next_due_at=store.runs.next_at,
         bell=database.bells[Work.RUNS],
         clock=_now,
         slots=RUN_SLOTS,

@@ -16,8 +16,8 @@ from bot.core.models import Decision, Integration, Patience, Person, Phase, Stat
 from bot.core.runs.outcome import JITTER
 from bot.store.database import Database
 from bot.store.locks import in_order
-from bot.store.outbox import OutboxKind
-from bot.store.runs import row_values
+from bot.store.outbox_rows import OutboxKind
+from bot.store.run_rows import row_values
 from bot.store.tables import budget, outbox, runs, threads
 
 ASKED_BEFORE: Final = timedelta(minutes=5)

@@ -259,8 +259,8 @@ class _Looker:
                 origin = Origin(team_id, person, f"C{number}", message_ts=f"1700000000.{number:06d}")
                 request = Request(f"{team_id}-{number}", RequestKind.PRESS, origin, self._now)
                 integration = Integration(f"int_{number:05d}", "stripe", Status.CONNECTED)
-                await self._store.add_request(request)
-                await self._store.start_sync(request, integration, self._now, patience=PATIENCE, action="units")
+                await self._store.inbox.add(request)
+                await self._store.runs.start_sync(request, integration, self._now, patience=PATIENCE, action="units")
 
     async def _round(self) -> int:
         """Follow everything once. Return the number of checked workspaces."""

@@ -200,7 +200,7 @@ def build_workspace(
         TimerKind.MOVE: channels.sweep_move,
     }
     reception = Reception(
-        store.add_request,
+        store.inbox.add,
         slack,
         preview=subscribing.preview,
         team_id=team_id,
@@ -216,9 +216,9 @@ def build_workspace(
         workers=(
             Worker(
                 "responder",
-                claim=store.claim_requests,
+                claim=store.inbox.claim,
                 work=Responder(router, store, clock=clock, telemetry=telemetry).answer,
-                next_due_at=store.next_request_at,
+                next_due_at=store.inbox.next_at,
                 bell=database.bells[Work.REQUESTS],
                 clock=clock,
                 slots=REQUEST_SLOTS,
@@ -228,7 +228,7 @@ def build_workspace(
                 "follower",
                 claim=follower.claim,
                 work=follower.follow,
-                next_due_at=store.next_run_at,
+                next_due_at=store.runs.next_at,
                 bell=database.bells[Work.RUNS],
                 clock=clock,
                 slots=RUN_SLOTS,
@@ -236,9 +236,9 @@ def build_workspace(
             ),
             Worker(
                 "sender",
-                claim=store.claim_outbox,
+                claim=store.outbox.claim,
                 work=sender.send,
-                next_due_at=store.next_message_at,
+                next_due_at=store.outbox.next_at,
                 bell=database.bells[Work.MESSAGES],
                 clock=clock,
                 slots=MESSAGE_SLOTS,

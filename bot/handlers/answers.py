@@ -9,7 +9,7 @@ from bot.core.access.audit import AuditEntry
 from bot.core.models import Message
 from bot.core.panels import Panel
 from bot.core.requests import Request
-from bot.store.outbox import answer_address, private_address
+from bot.store.outbox_rows import answer_address, private_address
 from bot.store.store import Store
 
 
@@ -22,16 +22,16 @@ class Answers:
 
     async def show(self, request: Request, panel: Panel) -> None:
         """Show a message that can be redrawn, to everybody where it was asked for."""
-        await self._store.add_panel(request, panel, answer_address(request), self._clock())
+        await self._store.panels.add(request, panel, answer_address(request), self._clock())
 
     async def show_alone(self, request: Request, panel: Panel) -> None:
         """Show such a message to the person who asked alone."""
-        await self._store.add_panel(request, panel, private_address(request), self._clock())
+        await self._store.panels.add(request, panel, private_address(request), self._clock())
 
     async def note(self, request: Request, message: Message) -> None:
         """Answer only the person who asked, where Slack lets us; in a thread or a direct message, there."""
         address = answer_address(request, private=True)
-        await self._store.add_note(request, message, address, self._clock())
+        await self._store.outbox.add_note(request, message, address, self._clock())
 
     async def tell_alone(
         self, request: Request, message: Message, *, entry: AuditEntry | None = None, is_kept: bool = False
@@ -41,8 +41,8 @@ class Answers:
         ``is_kept``: a button in the answer needs to know later who asked, and where.
         """
         address = private_address(request)
-        await self._store.add_note(request, message, address, self._clock(), entry=entry, is_kept=is_kept)
+        await self._store.outbox.add_note(request, message, address, self._clock(), entry=entry, is_kept=is_kept)
 
     async def none(self, request: Request, *, entry: AuditEntry | None = None, is_kept: bool = False) -> None:
         """Be done with a request that nobody waits for; ``entry`` and ``is_kept`` as above."""
-        await self._store.finish_request(request.id, entry=entry, kept=request if is_kept else None)
+        await self._store.inbox.finish(request.id, entry=entry, kept=request if is_kept else None)

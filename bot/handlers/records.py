@@ -130,7 +130,7 @@ class Records:
             await self._answers.note(request, asked)
             return
         ids, type_ = (asked.group.integration_ids, asked.group.type_) if asked.group else (None, "")
-        runs = await self._store.past_runs(request.origin.team_id, ids, type_, RUNS_READ)
+        runs = await self._store.runs.past(request.origin.team_id, ids, type_, RUNS_READ)
         message = blocks.history_message(
             [run for run in runs if asked.counts(run)],
             self._clock(),

@@ -103,4 +103,4 @@ class Router:
         """Answer a request later: who asks could not be looked up, and nobody is let in for that reason."""
         waited_s = (self._clock() - request.received_at).total_seconds()
         pause_s = max(after_s or 0.0, min(max(waited_s, FIRST_PAUSE_S), LONGEST_PAUSE_S))
-        await self._store.retry_request(request.id, self._clock() + timedelta(seconds=pause_s))
+        await self._store.inbox.retry(request.id, self._clock() + timedelta(seconds=pause_s))

@@ -15,7 +15,8 @@ from bot.core.requests import Request
 from bot.handlers.requests import Router
 from bot.observability.telemetry import SILENT, Telemetry, following
 from bot.store.ids import new_id
-from bot.store.store import RequestClaim, Store
+from bot.store.inbox import RequestClaim
+from bot.store.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class Responder:
         while True:
             await asyncio.sleep(self._store.lease_s * RENEWED_AT)
             with contextlib.suppress(StoreUnavailable):  # the next try comes before the lease ends
-                await self._store.renew_request(request_id, self._clock())
+                await self._store.inbox.renew(request_id, self._clock())
 
     async def _answer(self, claim: RequestClaim) -> None:
         request = claim.request

@@ -52,7 +52,7 @@ class Snoozes:
     async def press(self, request: Request, press: Press) -> None:
         """Begin or end the snooze of an incident in the channel of its message."""
         begins = press.action is Action.SNOOZE
-        panel = await self._store.load_panel(press.panel_id)
+        panel = await self._store.panels.load(press.panel_id)
         channel_id = await self._incidents.channel_of(press.panel_id)
         act = Act(
             Deed.SNOOZE if begins else Deed.END_SNOOZE,

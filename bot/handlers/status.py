@@ -24,7 +24,8 @@ from bot.handlers.permits import Act, Permits
 from bot.handlers.records import Records
 from bot.lookups.access import Access
 from bot.lookups.integrations import Knowledge, Known, panel_of
-from bot.store.store import PanelHome, Store
+from bot.store.panels import PanelHome
+from bot.store.store import Store
 
 
 class Looks:
@@ -111,8 +112,8 @@ class Looks:
 
     async def redraw(self, request: Request, press: Press) -> None:
         """Draw the message that was clicked anew: looked at again, or another page of it."""
-        panel = await self._store.load_panel(press.panel_id)
-        home = await self._store.home_of_panel(press.panel_id)
+        panel = await self._store.panels.load(press.panel_id)
+        home = await self._store.panels.home_of(press.panel_id)
         if panel and panel.kind is PanelKind.AUDIT:
             act = Act(Deed.AUDIT)
         else:
@@ -125,7 +126,7 @@ class Looks:
             await self._answers.note(request, blocks.plain_message(sentence))
             return
         change = await self._change(panel, press, request.origin.person.id)
-        await self._store.redraw_panel(permitted, panel.id, change, self._clock())
+        await self._store.panels.redraw(permitted, panel.id, change, self._clock())
 
     async def _change(self, panel: Panel, press: Press, reader_id: str) -> Callable[[Panel], Panel]:
         """Find what a press changes in a message; all else stays as somebody else may have made it meanwhile."""

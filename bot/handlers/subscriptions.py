@@ -42,7 +42,7 @@ from bot.lookups.people import People
 from bot.slack.client import SlackClient
 from bot.store.ids import new_id
 from bot.store.incidents import Incidents
-from bot.store.outbox import answer_address
+from bot.store.outbox_rows import answer_address
 from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
 
@@ -137,7 +137,7 @@ class Subscribing:
 
     async def _asked(self, origin: Origin, asked_id: str) -> Request | None:
         """Find the command that opened a form: what the form itself says of it could have been made up."""
-        asked = await self._store.load_asked(asked_id) if asked_id else None
+        asked = await self._store.inbox.load_asked(asked_id) if asked_id else None
         return asked if asked and asked.origin.person.id == origin.person.id else None
 
     async def _open_form(self, request: Request) -> None:

@@ -22,7 +22,8 @@ from bot.handlers import Handlers
 from bot.handlers.answers import Answers
 from bot.handlers.permits import Act, Permits, known_type
 from bot.lookups.integrations import Knowledge, Known, panel_of
-from bot.store.store import Kept, Store
+from bot.store.runs import Kept
+from bot.store.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -117,27 +118,27 @@ class Syncs:
         A button's value names only that request. What isn't known, or was somebody else's, is no place: then the
         follow-up goes to the person directly.
         """
-        asked = await self._store.load_asked(asked_id) if asked_id else None
+        asked = await self._store.inbox.load_asked(asked_id) if asked_id else None
         if asked is None or asked.origin.person.id != request.origin.person.id:
             return replace(request.origin, ephemeral=True)
         return replace(asked.origin, response_url=request.origin.response_url)
 
     async def _panel_there(self, panel_id: str, origin: Origin) -> str | None:
         """Return the panel whose row a run is to override, if its message is where the press was."""
-        home = await self._store.home_of_panel(panel_id) if panel_id else None
+        home = await self._store.panels.home_of(panel_id) if panel_id else None
         return panel_id if home and home.channel_id == origin.channel_id else None
 
     async def keep_watching(self, request: Request, press: Press) -> None:
         """Go on looking at the normal pace after a sync that could not be confirmed."""
-        run = await self._store.load_run(press.run_id)
+        run = await self._store.runs.load(press.run_id)
         about = Integration(run.integration_id, run.integration_type) if run else None
-        channels = await self._store.channels_of_run(press.run_id)
+        channels = await self._store.runs.channels_of(press.run_id)
         if request.origin.channel_id in channels:  # it is told there, so that channel alone has a say
             channels = ()
         permitted = await self._permits.check(request, Act(Deed.KEEP_WATCHING, about, channels=channels))
         if permitted is None:
             return
-        kept = await self._store.keep_watching(permitted, press.run_id, self._clock())
+        kept = await self._store.runs.keep_watching(permitted, press.run_id, self._clock())
         if sentence := _NOTHING_TO_WATCH.get(kept):
             await self._answers.note(request, blocks.plain_message(sentence))
 
@@ -151,10 +152,10 @@ class Syncs:
 
     async def _known_to(self, press: Press) -> Known:
         """What the pressed message knew: the run reads the rest by itself."""
-        panel = await self._store.load_panel(press.panel_id) if press.panel_id else None
+        panel = await self._store.panels.load(press.panel_id) if press.panel_id else None
         if panel:
             return Known(panel.integrations, panel.as_of)
-        run = await self._store.load_run(press.run_id) if press.run_id else None
+        run = await self._store.runs.load(press.run_id) if press.run_id else None
         if run and run.last_seen and run.last_seen_at:
             return Known((run.last_seen,), run.last_seen_at)
         return Known((), self._clock())
@@ -169,7 +170,7 @@ class Syncs:
         override: bool = False,
     ) -> None:
         deed = _DEEDS[request.press.action] if request.press else Deed.SYNC
-        started = await self._store.start_sync(
+        started = await self._store.runs.start_sync(
             request,
             integration,
             self._clock(),

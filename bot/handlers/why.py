@@ -69,7 +69,7 @@ class Explanations:
             decided = await self._access.decide(request.origin, verb, known_type(about))
             name = await self._permits.name_for(request.origin, about)
             if verb is Verb.SYNC:
-                met = await self._store.would_hold(request.origin, about.id, self._limits, self._clock())
+                met = await self._store.runs.would_hold(request.origin, about.id, self._limits, self._clock())
         held = met if isinstance(met, Held) else None
         message = blocks.why_message(decided, verb, name, held, is_running=bool(met and not held))
         await self._answers.tell_alone(request, message, entry=await self._look_refused(request, target, about))

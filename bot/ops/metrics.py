@@ -25,7 +25,7 @@ from bot.core.models import Outcome, Patience, Phase
 from bot.observability.telemetry import Telemetry, Tracer
 from bot.store.failures import CONFLICTS
 from bot.store.gauges import Readings
-from bot.store.outbox import OutboxKind
+from bot.store.outbox_rows import OutboxKind
 
 log = structlog.get_logger(__name__)
 

@@ -14,11 +14,11 @@ from bot.core.incidents.incidents import Change, Incident
 from bot.core.incidents.reactions import Wish, react, wish_of
 from bot.core.panels import Panel, PanelKind, refreshed
 from bot.core.subscriptions.subscriptions import Subscription
-from bot.store import codec, outbox
+from bot.store import codec, outbox_rows
 from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.locks import in_order
-from bot.store.outbox import Address, OutboxKind
+from bot.store.outbox_rows import Address, OutboxKind
 from bot.store.tables import alerts, incidents, panels, threads
 from bot.store.transactions import Transaction
 
@@ -91,10 +91,10 @@ async def tell(
             for channel_id, wish in sorted(wishes[story.incident.id].items()):
                 if (story.incident.id, channel_id) not in known:
                     await _raise(connection, database, story.incident, channel_id, wish, now)
-    await outbox.bump_panels(connection, [alert.id for alert in standing], now)
+    await outbox_rows.bump_panels(connection, [alert.id for alert in standing], now)
     for alert in told:
         if alert.id in news:
-            await outbox.add_news(connection, alert, news[alert.id], now)
+            await outbox_rows.add_news(connection, alert, news[alert.id], now)
 
 
 def _retold(panel: Panel, incident: Incident, *, ends_snooze: bool) -> Panel:
@@ -221,7 +221,7 @@ async def _raise(
     )
     if root_ts is None:
         address = Address(incident.team_id, channel_id)
-        await outbox.add_row(connection, OutboxKind.PANEL, address, now, panel_id=panel.id)
+        await outbox_rows.add_row(connection, OutboxKind.PANEL, address, now, panel_id=panel.id)
 
 
 async def _thread_in(connection: AsyncConnection, run_id: str, channel_id: str) -> str | None:

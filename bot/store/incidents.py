@@ -27,7 +27,7 @@ from bot.core.models import Integration, Outcome, SyncRun
 from bot.core.panels import Panel
 from bot.core.requests import Origin, Request
 from bot.core.subscriptions.subscriptions import Subscription
-from bot.store import alerts, audit, codec, homes, inbox, outbox, runs, subscriptions, timers
+from bot.store import alerts, audit, codec, homes, inbox, outbox_rows, run_rows, subscriptions, timers
 from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.locks import of_team
@@ -109,7 +109,7 @@ class Incidents:
         known = await self._load(connection, ids)
         befores = [known.get(id_) or Watched(id_, first_seen_at=look.at) for id_ in ids]
         concerned = [one.integration_id for one in befores if self._may_matter(one, seen.get(one.integration_id), look)]
-        newest = await runs.newest_since(connection, self._team_id, concerned, look.at - RUNS_COUNT_FOR)
+        newest = await run_rows.newest_since(connection, self._team_id, concerned, look.at - RUNS_COUNT_FOR)
         verdicts = []
         for before in befores:
             integration_id = before.integration_id
@@ -188,7 +188,7 @@ class Incidents:
         incident, told_by = verdict.incident, ""
         if verdict.change is not Change.OPENED:  # no thread of a run tells what has only just opened
             ids = [incident.integration.id]
-            run = (await runs.newest_since(connection, self._team_id, ids, incident.opened_at)).get(ids[0])
+            run = (await run_rows.newest_since(connection, self._team_id, ids, incident.opened_at)).get(ids[0])
             told_by = run.id if run and _news_of(run).tells(verdict.change, incident) else ""
         return alerts.Story(incident, verdict.change, told_by)
 
@@ -245,7 +245,7 @@ class Incidents:
                 return False
             await alerts.save_panel(connection, replace(panel, snooze=snooze))
             await audit.add(connection, _entry(panel.incident, request.origin, snooze, now))
-            await outbox.bump_panels(connection, [alert_id], now)
+            await outbox_rows.bump_panels(connection, [alert_id], now)
             await homes.changed(connection, self._database, self._team_id, now)
             await timers.drop(connection, TimerKind.SNOOZE, alert_id)
             if snooze and snooze.until:
@@ -272,11 +272,11 @@ class Incidents:
         alert = (await connection.execute(select(alerts_table).where(alerts_table.c.id == panel.id))).first()
         by_itself = Origin(self._team_id, NOBODY, alert.channel_id if alert else "")
         await audit.add(connection, _entry(incident, by_itself, None, now))
-        await outbox.bump_panels(connection, [panel.id], now)
+        await outbox_rows.bump_panels(connection, [panel.id], now)
         there = await subscriptions.load_all(connection, self._team_id, alert.channel_id) if alert else []
         if alert and incident.is_open and wish_of(there, incident):
             bulletin = Bulletin(incident, Word.SNOOZE_ENDED)
-            await outbox.add_news(connection, alert, codec.dump_bulletin(bulletin), now)
+            await outbox_rows.add_news(connection, alert, codec.dump_bulletin(bulletin), now)
         await homes.changed(connection, self._database, self._team_id, now)
 
     async def snoozed_by(self, user_id: str) -> list[Panel]:

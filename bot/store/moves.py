@@ -14,7 +14,7 @@ from sqlalchemy import Row, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.subscriptions.subscriptions import Subscription
-from bot.store import codec, outbox, timers
+from bot.store import codec, outbox_rows, timers
 from bot.store.database import Database
 from bot.store.locks import in_order, locked, of_team
 from bot.store.tables import alerts, inbox, incidents, panels, subscriptions, threads
@@ -119,7 +119,7 @@ async def _move_messages(connection: Transaction, team_id: str, old_id: str, new
         .join(incidents, incidents.c.id == alerts.c.incident_id)
         .where(alerts.c.team_id == team_id, alerts.c.channel_id == new_id, incidents.c.closed_at.is_(None))
     )
-    await outbox.bump_panels(connection, list((await connection.scalars(open_alerts)).all()), now)
+    await outbox_rows.bump_panels(connection, list((await connection.scalars(open_alerts)).all()), now)
 
 
 async def _losing_alerts(connection: AsyncConnection, team_id: str, old_id: str, new_id: str) -> list[Row[Any]]:

@@ -1,343 +1,305 @@
-"""Runs: opened or joined by clicks, claimed by followers. Functions here work inside the caller's transaction."""
+"""Runs: opened or joined by clicks, claimed and decided by followers."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from enum import StrEnum
+from typing import Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.core.models import Decision, Outcome, Person, Phase, SyncRun, Telling
-from bot.store import codec, outbox
-from bot.store.bell import Work
+from bot.core.access.audit import Deed, Ruling, of_origin, of_outcome
+from bot.core.errors import ClaimLost
+from bot.core.models import Decision, Integration, Patience, SyncRun
+from bot.core.panels import Panel
+from bot.core.requests import Origin, Request
+from bot.core.runs import outcome
+from bot.core.runs.durations import learn
+from bot.core.runs.limits import NO_LIMITS, QUOTA_WINDOW, Held, Limits, decide_limits
+from bot.store import audit, codec, inbox, outbox_rows, panels, run_rows
 from bot.store.database import Database
+from bot.store.due import next_at, read_next
 from bot.store.ids import new_id
-from bot.store.locks import chosen, of_team
-from bot.store.tables import UtcTime, participants, runs, threads
-from bot.store.transactions import Transaction
+from bot.store.locks import of_team
+from bot.store.outbox_rows import Address
+from bot.store.run_rows import RunClaim
+from bot.store.tables import runs, threads
+from bot.store.together import Together
+from bot.store.transactions import Transaction, retried
 
-TYPICAL_OF: Final = 15
-"""What is usual is learned from this many last successes."""
+SAVED_TOGETHER: Final = 20
+"""Decisions of one transaction: few enough that clicks hardly wait for SQLite's one writer."""
 
-ALONG_AT_ONCE: Final = 200
-"""So many runs at the most are taken along with those that are due."""
+_NEXT: Final = next_at(runs)
+"""Built once: that takes longer than running it."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunClaim:
-    """A run that this process alone may act on until ``lease_until``; ``version`` fences it off afterwards."""
+class Opened:
+    """What a click on a sync brought: a new run, or an active one that it joined."""
 
     run: SyncRun
-    version: int
-    lease_until: datetime
+    joined: bool
+    told_here: bool
+    """False when this thread is told about the run already."""
 
 
-def row_values(decision: Decision) -> dict[str, Any]:
-    """The columns that follow from a decision."""
-    run = decision.run
-    return {
-        "integration_type": run.integration_type,
-        "phase": run.phase,
-        "outcome": run.outcome,
-        "ended_at": run.ended_at,
-        "data": codec.dump_run(run),
-        "due_at": decision.next_look_at,
-        "along_at": decision.along_at,
-    }
+class Kept(StrEnum):
+    """What became of a wish to keep watching."""
+
+    WATCHED = "watched"
+    ENDED = "ended"
+    """The run has an outcome that is final, or never sent a POST."""
+    NEWER = "newer"
+    """A newer run of the same integration is being followed."""
+    UNKNOWN = "unknown"
 
 
-def story_of(decision: Decision, data: str) -> outbox.Story:
-    """What a decision wants told, with the run as it is saved."""
-    return outbox.Story(decision.run.id, decision.tell, data, ended=not decision.run.is_active)
+@dataclass(frozen=True, slots=True)
+class _Save:
+    claim: RunClaim
+    decision: Decision
+    now: datetime
+    lease_until: datetime | None
 
 
-async def find_active(connection: AsyncConnection, team_id: str, integration_id: str) -> SyncRun | None:
-    """Find the run that a click joins, and hold it still until the transaction ends."""
-    query = select(runs.c.data).where(
-        runs.c.team_id == team_id, runs.c.integration_id == integration_id, runs.c.outcome.is_(None)
-    )
-    data = await connection.scalar(query.order_by(runs.c.id).with_for_update(key_share=True))
-    return codec.load_run(data) if data else None
+class Runs:
+    """Syncs that people asked for. Each method is one transaction.
 
-
-async def add(connection: Transaction, database: Database, decision: Decision) -> bool:
-    """Add a new run; False when another replica opened one for this integration at the same moment."""
-    run = decision.run
-    inserted = await connection.execute(
-        database.insert(runs)
-        .values(
-            id=run.id,
-            team_id=run.team_id,
-            integration_id=run.integration_id,
-            requested_at=run.requested_at,
-            version=0,
-            **row_values(decision),
-        )
-        .on_conflict_do_nothing()
-    )
-    if inserted.rowcount == 1:
-        connection.ring(Work.RUNS)
-    return inserted.rowcount == 1
-
-
-async def end_late_watches(connection: Transaction, run: SyncRun) -> list[outbox.Story]:
-    """Stop the slow watch of earlier runs, and return what that wants told: a result belongs to the newer one now."""
-    late = select(runs.c.data).where(
-        runs.c.team_id == run.team_id,
-        runs.c.integration_id == run.integration_id,
-        runs.c.phase == Phase.LATE,
-    )
-    rows = await connection.scalars(late.order_by(runs.c.id).with_for_update(key_share=True))
-    ended = [replace(codec.load_run(data), phase=Phase.DONE) for data in rows.all()]
-    return [await write(connection, Decision(each, None, (Telling.PROGRESS,))) for each in ended]
-
-
-async def write(connection: Transaction, decision: Decision) -> outbox.Story:
-    """Save a decision that is not made under a claim, and return what it wants told; who holds a claim loses it."""
-    run = decision.run
-    values = row_values(decision)
-    await connection.execute(
-        update(runs)
-        .where(runs.c.id == run.id)
-        .values(**values, version=runs.c.version + 1, lease_owner=None, lease_until=None)
-    )
-    connection.ring(Work.RUNS)
-    return story_of(decision, values["data"])
-
-
-async def add_participant(
-    connection: AsyncConnection, database: Database, run_id: str, person: Person, now: datetime
-) -> None:
-    """Note who is behind a run: the first is the starter, the others joined."""
-    await connection.execute(
-        database.insert(participants)
-        .values(run_id=run_id, user_id=person.id, user_name=person.name, joined_at=now)
-        .on_conflict_do_nothing()
-    )
-
-
-async def add_thread(
-    connection: Transaction,
-    database: Database,
-    run: SyncRun,
-    address: outbox.Address,
-    now: datetime,
-    *,
-    panel_id: str | None,
-    user_id: str,
-    joined: bool,
-) -> bool:
-    """Have a thread told about a run, with a progress reply to come; False when it already is."""
-    told = await connection.execute(
-        select(threads.c.channel_id, threads.c.thread_ts)
-        .where(threads.c.run_id == run.id)
-        .order_by(threads.c.id)
-        .with_for_update(key_share=True)
-    )
-    if address.thread_ts:
-        if (address.channel_id, address.thread_ts) in {(thread.channel_id, thread.thread_ts) for thread in told}:
-            return False
-        place = f"{address.channel_id}:{address.thread_ts}"
-    else:
-        place = f"panel:{panel_id}" if address.channel_id else f"direct:{user_id}"
-    thread_id = new_id("thr")
-    inserted = await connection.execute(
-        database.insert(threads)
-        .values(
-            id=thread_id,
-            team_id=run.team_id,
-            run_id=run.id,
-            place=place,
-            channel_id=address.channel_id if address.thread_ts else None,
-            thread_ts=address.thread_ts,
-            panel_id=panel_id,
-            user_id=user_id,
-            joined=joined,
-            created_at=now,
-        )
-        .on_conflict_do_nothing()
-    )
-    if inserted.rowcount != 1:
-        return False
-    await outbox.add_row(
-        connection,
-        outbox.OutboxKind.PROGRESS,
-        address,
-        now,
-        run_id=run.id,
-        thread_id=thread_id,
-        seq=1,
-        waits=address.thread_ts is None,
-    )
-    return True
-
-
-async def took_part(connection: AsyncConnection, run_ids: Sequence[str]) -> Sequence[Any]:
-    """Read who is behind runs, in the order in which they came."""
-    if not run_ids:
-        return ()
-    query = select(participants.c.run_id, participants.c.user_id, participants.c.user_name)
-    rows = await connection.execute(query.where(participants.c.run_id.in_(run_ids)).order_by(participants.c.joined_at))
-    return rows.all()
-
-
-def joiners(run: SyncRun, took_part: Sequence[Any]) -> tuple[Person, ...]:
-    """Name those of them who joined a run; its starter is not one of them."""
-    rows = [row for row in took_part if row.run_id == run.id and row.user_id != run.requested_by.id]
-    return tuple(Person(row.user_id, row.user_name) for row in rows)
-
-
-async def hold(connection: Transaction, team_id: str, run_id: str) -> tuple[SyncRun | None, bool]:
-    """Read a run, and tell whether a newer one of its integration is active; both are held still, in the one order."""
-    this = and_(runs.c.id == run_id, runs.c.team_id == team_id)
-    integration_id = await connection.scalar(select(runs.c.integration_id).where(this))
-    active = and_(runs.c.team_id == team_id, runs.c.integration_id == integration_id, runs.c.outcome.is_(None))
-    query = select(runs.c.id, runs.c.data, runs.c.outcome).where(or_(this, active))
-    rows = (await connection.execute(query.order_by(runs.c.id).with_for_update(key_share=True))).all()
-    run = next((codec.load_run(row.data) for row in rows if row.id == run_id), None)
-    return run, any(row.outcome is None for row in rows)
-
-
-async def durations_s(connection: AsyncConnection, team_id: str, integration_id: str) -> list[float]:
-    """Tell how long the last successful syncs of an integration took, in seconds."""
-    return await _durations_s(connection, runs.c.team_id == team_id, runs.c.integration_id == integration_id)
-
-
-async def durations_of_type_s(connection: AsyncConnection, team_id: str, integration_type: str) -> list[float]:
-    """Tell the same for all integrations of a type."""
-    return await _durations_s(connection, runs.c.team_id == team_id, runs.c.integration_type == integration_type)
-
-
-async def _durations_s(connection: AsyncConnection, *which: ColumnElement[bool]) -> list[float]:
-    query = select(runs.c.data).where(*which, runs.c.outcome == Outcome.SUCCEEDED)
-    newest = await connection.scalars(query.order_by(runs.c.requested_at.desc()).limit(TYPICAL_OF))
-    ended = [codec.load_run(data) for data in newest.all()]
-    return [(run.ended_at - run.accepted_at).total_seconds() for run in ended if run.ended_at and run.accepted_at]
-
-
-async def last_success_at(connection: AsyncConnection, team_id: str, integration_id: str) -> datetime | None:
-    """Tell when the newest successful run of an integration ended."""
-    query = select(func.max(runs.c.ended_at, type_=UtcTime())).where(
-        runs.c.team_id == team_id, runs.c.integration_id == integration_id, runs.c.outcome == Outcome.SUCCEEDED
-    )
-    at: datetime | None = await connection.scalar(query)
-    return at
-
-
-async def starts_of(connection: AsyncConnection, team_id: str, user_id: str, since: datetime) -> list[datetime]:
-    """Tell when a person started runs since a time; what they joined does not count."""
-    query = (
-        select(runs.c.data)
-        .join(participants, participants.c.run_id == runs.c.id)
-        .where(of_team(runs, team_id), runs.c.requested_at > since, participants.c.user_id == user_id)
-    )
-    taken_part_in = [codec.load_run(data) for data in (await connection.scalars(query)).all()]
-    return [run.requested_at for run in taken_part_in if run.requested_by.id == user_id]
-
-
-async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s: float, limit: int) -> list[RunClaim]:
-    """Take the runs that are due, and those of their workspaces that the same look can serve."""
-    lease_until = now + timedelta(seconds=lease_s)
-
-    async def take(when: ColumnElement[bool], most: int) -> list[RunClaim]:
-        free = or_(runs.c.lease_until.is_(None), runs.c.lease_until <= now)
-        free_ones = (
-            select(runs.c.id)
-            .where(when, runs.c.due_at.is_not(None), free)
-            .order_by(runs.c.due_at)
-            .limit(most)
-            .with_for_update(skip_locked=True, key_share=True)
-        )
-        rows = await connection.execute(
-            update(runs)
-            .where(chosen(runs, free_ones))
-            .values(lease_owner=owner, lease_until=lease_until, version=runs.c.version + 1)
-            .returning(runs.c.id, runs.c.data, runs.c.version)
-        )
-        return codec.read_claimed(rows, lambda row: RunClaim(codec.load_run(row.data), row.version, lease_until))
-
-    due = await take(runs.c.due_at <= now, limit)
-    looked_at = {claim.run.team_id for claim in due if claim.run.is_watched}
-    if not looked_at:
-        return due
-    return due + await take(and_(runs.c.team_id.in_(looked_at), runs.c.along_at <= now), ALONG_AT_ONCE)
-
-
-async def save(
-    connection: AsyncConnection, owner: str, claim: RunClaim, decision: Decision, lease_until: datetime | None
-) -> outbox.Story | None:
-    """Save a decision that is made under a claim, and return what it wants told; None when the claim is lost.
-
-    The claim ends, unless ``lease_until`` prolongs it.
+    Args:
+        database: where they are.
+        owner: this process's name in its leases.
+        lease_s: how long a claim lasts, in seconds.
     """
-    values = row_values(decision)
-    written = await connection.execute(
-        update(runs)
-        .where(runs.c.id == claim.run.id, runs.c.version == claim.version)
-        .values(
-            **values,
-            version=claim.version + 1,
-            lease_owner=owner if lease_until else None,
-            lease_until=lease_until,
+
+    def __init__(self, database: Database, owner: str, lease_s: float) -> None:
+        self._database = database
+        self._owner = owner
+        self._lease_s = lease_s
+        self._saves = Together(self._save_together, most=SAVED_TOGETHER)
+
+    @retried
+    async def start_sync(
+        self,
+        request: Request,
+        integration: Integration,
+        now: datetime,
+        *,
+        patience: Patience,
+        action: str,
+        panel_id: str | None = None,
+        root: Panel | None = None,
+        limits: Limits = NO_LIMITS,
+        override: bool = False,
+    ) -> Opened | Held:
+        """Open a run for an integration or join the active one, note the thread, write the audit entry.
+
+        Args:
+            request: who asked, and where; it waits in the inbox.
+            integration: what to sync; only its id and type are kept.
+            now: the time of the click.
+            patience: how long a new run is watched.
+            action: what was done, for the audit.
+            panel_id: the message that was clicked: its row shows the run.
+            root: a panel to post, under which the follow-up stands, when there is no message to reply to.
+            limits: how soon and how often a sync may be started; joining one is never limited. Where they hold it
+                back, nothing is written, and the request still waits for its answer.
+            override: start it in spite of them.
+
+        Raises:
+            ClaimLost: another replica did it.
+        """
+        origin = request.origin
+        async with self._database.begin() as connection:
+            held = await self._held(connection, origin, integration.id, limits, now)
+            if held and not override:
+                return held
+            run, joined, ended = await self._open_or_join(connection, request, integration, now, patience)
+            # In the order of their clicks, however they are answered.
+            await run_rows.add_participant(connection, self._database, run.id, origin.person, request.received_at)
+            told_here = await run_rows.add_thread(
+                connection,
+                self._database,
+                run,
+                _thread_address(origin, is_new=root is not None),
+                now,
+                panel_id=root.id if root else panel_id,
+                user_id=origin.person.id,
+                joined=joined,
+            )
+            if root and told_here:
+                await panels.add_panel(connection, replace(root, cause=request.cause), _root_address(origin), now)
+            started = outbox_rows.Story(run.id, outcome.STARTED, "", ended=False)
+            await outbox_rows.tell(connection, self._database, [*ended, started], now)
+            entry = of_origin(origin, action, now, run, "joined" if joined else "started")
+            if held:
+                entry = replace(entry, decision=Ruling.OVERRIDDEN, rule=held.by)
+            await audit.add(connection, entry)
+            await inbox.finish(connection, request.id)
+        return Opened(run, joined, told_here)
+
+    @retried
+    async def would_hold(
+        self, origin: Origin, integration_id: str, limits: Limits, now: datetime
+    ) -> Held | SyncRun | None:
+        """Tell what a start would meet now: a limit, a run that it would join, or nothing."""
+        async with self._database.begin() as connection:
+            active = await run_rows.find_active(connection, origin.team_id, integration_id)
+            return active or await self._held(connection, origin, integration_id, limits, now)
+
+    async def _held(
+        self, connection: AsyncConnection, origin: Origin, integration_id: str, limits: Limits, now: datetime
+    ) -> Held | None:
+        """Tell whether a start is held back. Within a transaction this also keeps others of the same person out."""
+        if limits == NO_LIMITS:
+            return None
+        if limits.quota_per_hour:
+            await self._database.lock(connection, f"{origin.team_id}:{origin.person.id}")
+        if await run_rows.find_active(connection, origin.team_id, integration_id):
+            return None
+        return decide_limits(
+            limits,
+            await run_rows.last_success_at(connection, origin.team_id, integration_id) if limits.cooldown_s else None,
+            await run_rows.starts_of(connection, origin.team_id, origin.person.id, now - QUOTA_WINDOW)
+            if limits.quota_per_hour
+            else (),
+            now,
         )
-    )
-    return story_of(decision, values["data"]) if written.rowcount == 1 else None
+
+    async def _open_or_join(
+        self, connection: Transaction, request: Request, integration: Integration, now: datetime, patience: Patience
+    ) -> tuple[SyncRun, bool, list[outbox_rows.Story]]:
+        """Return the run, whether it is another click's, and what is to be told of earlier ones."""
+        origin = request.origin
+        ended: list[outbox_rows.Story] = []
+        for _ in range(3):  # a run may end, or another replica open one, between two statements
+            active = await run_rows.find_active(connection, origin.team_id, integration.id)
+            if active:
+                return active, True, ended
+            own_s = await run_rows.durations_s(connection, origin.team_id, integration.id)
+            of_type_s = (
+                [] if own_s else await run_rows.durations_of_type_s(connection, origin.team_id, integration.type)
+            )
+            opened = outcome.open_run(
+                new_id("run"),
+                origin.team_id,
+                integration.id,
+                integration.type,
+                origin.person,
+                now,
+                patience=patience,
+                cause=request.cause,
+                typical_s=statistics.median(own_s) if own_s else None,
+                expected=learn(own_s, of_type_s),
+            )
+            ended += await run_rows.end_late_watches(connection, opened.run)
+            if await run_rows.add(connection, self._database, opened):
+                return opened.run, False, ended
+        raise ClaimLost("other replicas keep opening runs for this integration")
+
+    @retried
+    async def keep_watching(self, request: Request, run_id: str, now: datetime) -> Kept:
+        """Give a run that was not confirmed one more deadline, unless there is nothing left to watch."""
+        origin = request.origin
+        async with self._database.begin() as connection:
+            run, newer = await run_rows.hold(connection, origin.team_id, run_id)
+            if run is None:
+                return Kept.UNKNOWN
+            if newer:
+                return Kept.NEWER
+            decision = outcome.keep_watching(run, now)
+            if decision.run == run:
+                return Kept.ENDED
+            await outbox_rows.tell(connection, self._database, [await run_rows.write(connection, decision)], now)
+            until = decision.run.keep_until
+            result = f"until {until:%Y-%m-%d %H:%M} UTC" if until else ""
+            await audit.add(connection, of_origin(origin, Deed.KEEP_WATCHING, now, run, result))
+            await inbox.finish(connection, request.id)
+        return Kept.WATCHED
+
+    @retried
+    async def claim(self, now: datetime, limit: int) -> list[RunClaim]:
+        """Take runs that are due, at most ``limit`` of them, and with them what one look at a workspace can serve."""
+        async with self._database.begin() as connection:
+            return await run_rows.claim(connection, self._owner, now, self._lease_s, limit)
+
+    async def next_at(self) -> datetime | None:
+        """Tell when the next run can be claimed."""
+        return await read_next(self._database, _NEXT)
+
+    async def save(self, claim: RunClaim, decision: Decision, now: datetime, *, keep_claim: bool = False) -> RunClaim:
+        """Save a decision and what it wants told, all or nothing; the claim ends unless ``keep_claim``.
+
+        Decisions of one moment share a transaction, each for itself.
+
+        Raises:
+            ClaimLost: another replica took the run over, or a person changed it; nothing was written.
+        """
+        lease_until = now + timedelta(seconds=self._lease_s) if keep_claim else None
+        if not await self._saves.save(_Save(claim, decision, now, lease_until)):
+            raise ClaimLost(f"run {claim.run.id} was taken over")
+        return RunClaim(decision.run, claim.version + 1, lease_until or now)
+
+    @retried
+    async def _save_together(self, saves: Sequence[_Save]) -> list[bool]:
+        """Save what is still held, and tell which was; runs are locked in one order, and before all else."""
+        told: dict[int, outbox_rows.Story] = {}
+        async with self._database.begin() as connection:
+            for place, one in sorted(enumerate(saves), key=lambda each: each[1].claim.run.id):
+                story = await run_rows.save(connection, self._owner, one.claim, one.decision, one.lease_until)
+                if story:
+                    told[place] = story
+                    await audit.add(connection, of_outcome(one.claim.run, one.decision.run, one.now))
+            await outbox_rows.tell(connection, self._database, list(told.values()), max(one.now for one in saves))
+        return [place in told for place in range(len(saves))]
+
+    async def load(self, run_id: str) -> SyncRun | None:
+        """Read a run; None when it was never ours or is purged."""
+        async with self._database.read() as connection:
+            data = await connection.scalar(select(runs.c.data).where(runs.c.id == run_id))
+        return codec.load_run(data) if data else None
+
+    async def active(self, team_id: str) -> list[SyncRun]:
+        """Read the runs that are being followed, the oldest first."""
+        query = select(runs.c.data).where(runs.c.team_id == team_id, runs.c.outcome.is_(None))
+        async with self._database.read() as connection:
+            rows = (await connection.scalars(query.order_by(runs.c.requested_at))).all()
+        return [codec.load_run(data) for data in rows]
+
+    async def past(
+        self, team_id: str, integration_ids: tuple[str, ...] | None, integration_type: str, limit: int
+    ) -> list[SyncRun]:
+        """Read the newest runs, the newest first: of all integrations (None), or of these and of this type."""
+        return await run_rows.past(self._database, team_id, integration_ids, integration_type, limit)
+
+    async def ended_since(self, team_id: str, at: datetime) -> list[SyncRun]:
+        """Read the runs that ended since a time."""
+        query = select(runs.c.data).where(of_team(runs, team_id), runs.c.ended_at > at)
+        async with self._database.read() as connection:
+            rows = (await connection.scalars(query.order_by(runs.c.ended_at))).all()
+        return [codec.load_run(data) for data in rows]
+
+    async def channels_of(self, run_id: str) -> tuple[str, ...]:
+        """Tell in which channels a run is told."""
+        query = select(threads.c.channel_id).where(threads.c.run_id == run_id, threads.c.channel_id.is_not(None))
+        async with self._database.read() as connection:
+            return tuple(sorted(set((await connection.scalars(query)).all())))
 
 
-async def past(
-    database: Database,
-    team_id: str | None,
-    integration_ids: Sequence[str] | None,
-    integration_type: str,
-    limit: int,
-) -> list[SyncRun]:
-    """Read the newest runs of these integrations or, when there is one, of this type, or of all (None); newest first.
-
-    ``team_id`` None reads those of every workspace.
-    """
-    newest = select(runs.c.data, runs.c.requested_at).order_by(runs.c.requested_at.desc()).limit(limit)
-    if team_id is not None:
-        by_time = integration_ids is None and not integration_type
-        newest = newest.where(of_team(runs, team_id) if by_time else runs.c.team_id == team_id)
-    # Integrations that FloKit no longer has are known to be of a type by their runs alone.
-    if integration_type:
-        queries = [newest.where(runs.c.integration_type == integration_type)]
-    elif integration_ids is None:
-        queries = [newest]
-    else:  # each for itself: along the index, and no further than the limit
-        queries = [newest.where(runs.c.integration_id == one) for one in integration_ids]
-    async with database.read() as connection:
-        found = [row for query in queries for row in (await connection.execute(query)).all()]
-    found.sort(key=lambda row: row.requested_at, reverse=True)
-    return [codec.load_run(row.data) for row in found[:limit]]
+def _thread_address(origin: Origin, *, is_new: bool) -> Address:
+    """Where a follow-up stands: under the message clicked or the thread typed in, or under a root to be posted."""
+    if origin.ephemeral:
+        return Address(origin.team_id, user_id=origin.person.id)
+    root_ts = origin.thread_ts if is_new else origin.thread_ts or origin.message_ts
+    return Address(origin.team_id, origin.channel_id, root_ts, origin.person.id)
 
 
-_NEWEST_SINCE: Final = select(runs.c.id, runs.c.data, runs.c.requested_at).where(
-    runs.c.team_id == bindparam("team"),
-    runs.c.integration_id.in_(bindparam("ids", expanding=True)),
-    or_(runs.c.outcome.is_(None), runs.c.ended_at > bindparam("since")),
-)
-
-
-async def newest_since(
-    connection: AsyncConnection, team_id: str, integration_ids: Sequence[str], since: datetime
-) -> dict[str, SyncRun]:
-    """Find, per integration, the newest run that is active or ended after ``since``."""
-    return by_integration(await rows_newest_since(connection, team_id, integration_ids, since))
-
-
-async def rows_newest_since(
-    connection: AsyncConnection, team_id: str, integration_ids: Sequence[str], since: datetime
-) -> Sequence[Any]:
-    """Read the runs of integrations that are active or ended after ``since``."""
-    about = {"team": team_id, "ids": integration_ids, "since": since}
-    return (await connection.execute(_NEWEST_SINCE, about)).all()
-
-
-def by_integration(rows: Sequence[Any]) -> dict[str, SyncRun]:
-    """Keep the newest run of each integration."""
-    found = [codec.load_run(row.data) for row in sorted(rows, key=lambda row: row.requested_at)]
-    return {run.integration_id: run for run in found}
+def _root_address(origin: Origin) -> Address:
+    """Where the root of a new follow-up is posted: where it was asked, or to the person when only they see it."""
+    if origin.ephemeral:
+        return Address(origin.team_id, user_id=origin.person.id)
+    return Address(origin.team_id, origin.channel_id, origin.thread_ts, origin.person.id, origin.response_url)

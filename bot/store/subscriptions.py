@@ -16,11 +16,11 @@ from bot.core.models import Message
 from bot.core.requests import Request
 from bot.core.subscriptions.subscriptions import PauseReason, Subscription
 from bot.core.subscriptions.text import PAUSED
-from bot.store import audit, codec, homes, inbox, moves, outbox, timers
+from bot.store import audit, codec, homes, inbox, moves, outbox_rows, timers
 from bot.store.alerts import drop_unposted, hold_audience, raise_open_incidents
 from bot.store.database import Database
 from bot.store.locks import in_order
-from bot.store.outbox import Address, OutboxKind
+from bot.store.outbox_rows import Address, OutboxKind
 from bot.store.tables import subscriptions
 from bot.store.tables import timers as timers_table
 from bot.store.timers import TimerClaim, TimerKind
@@ -92,7 +92,7 @@ class Subscriptions:
             await self._put(connection, subscription, earlier)
             entry = of_subscription(subscription, Deed.SUBSCRIBE, request.origin.person, now)
             await audit.add(connection, replace(entry, rule=request.origin.rule))
-            await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(confirmation))
+            await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(confirmation))
             digests = dict.fromkeys(earlier) | {subscription.id: digest_at}
             await self._begin(connection, subscription.channel_id, digests, now)
             await inbox.finish(connection, request.id)
@@ -152,7 +152,7 @@ class Subscriptions:
                 result = "the digest only" if subscription.id in remaining else "all of it"
                 entry = of_subscription(subscription, Deed.UNSUBSCRIBE, request.origin.person, now, result)
                 await audit.add(connection, replace(entry, rule=request.origin.rule))
-            await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(answer))
+            await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(answer))
             for subscription in sorted(gone, key=_by_id):
                 await timers.drop(connection, TimerKind.DIGEST, subscription.id)
             await homes.changed(connection, self._database, self._team_id, now)
@@ -193,7 +193,7 @@ class Subscriptions:
                 await audit.add(connection, of_subscription(subscription, Deed.PAUSE, NOBODY, now, PAUSED[reason]))
                 person = Address(self._team_id, user_id=subscription.created_by.id)
                 data = codec.dump_message(tell(subscription))
-                await outbox.add_row(connection, OutboxKind.NOTE, person, now, data=data)
+                await outbox_rows.add_row(connection, OutboxKind.NOTE, person, now, data=data)
             for subscription in paused:
                 await timers.drop(connection, TimerKind.DIGEST, subscription.id)
             await homes.changed(connection, self._database, self._team_id, now)
@@ -279,7 +279,9 @@ class Subscriptions:
                 await audit.add(connection, of_subscription(subscription, Deed.RESUME, NOBODY, now))
             if resting:
                 data = codec.dump_message(tell(resting))
-                await outbox.add_row(connection, OutboxKind.NOTE, Address(self._team_id, channel_id), now, data=data)
+                await outbox_rows.add_row(
+                    connection, OutboxKind.NOTE, Address(self._team_id, channel_id), now, data=data
+                )
                 digests = {subscription.id: next_digest_at(subscription) for subscription in resting}
                 await self._begin(connection, channel_id, digests, now)
         return len(resting)
@@ -298,7 +300,7 @@ class Subscriptions:
             if message:
                 address = Address(self._team_id, subscription.channel_id)
                 data = codec.dump_message(message)
-                await outbox.add_row(connection, OutboxKind.NOTE, address, now, data=data)
+                await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=data)
             await timers.finish(connection, claim, next_at)
 
     async def _save_digested(self, connection: Transaction, subscription: Subscription) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from bot.core.models import SyncRun
-from bot.store import replicas, runs, schema
+from bot.store import replicas, run_rows, schema
 from bot.store.database import Database
 
 
@@ -72,4 +72,4 @@ class Vitals:
 
     async def newest_runs(self, limit: int) -> list[SyncRun]:
         """Read the newest runs of every workspace, the newest first."""
-        return await runs.past(self._database, None, None, "", limit)
+        return await run_rows.past(self._database, None, None, "", limit)

@@ -84,7 +84,7 @@ class Digests:
             as_of=known.as_of,
             since=since,
             incidents=tuple(await self._incidents.since(since)),
-            runs=tuple(await self._store.runs_ended_since(subscription.team_id, since)),
+            runs=tuple(await self._store.runs.ended_since(subscription.team_id, since)),
             stale_reason=known.stale_reason,
         )
         return blocks.digest_message(digest, now, command=self._command)

@@ -46,7 +46,7 @@ from bot.core.runs.outcome import attempt, decide, is_hidden_by, needs_proof, po
 from bot.flokit import SHARED_WITHIN_S, FlokitClient, Listing, Priority
 from bot.observability.telemetry import SILENT, Telemetry, following
 from bot.store.ids import new_id
-from bot.store.runs import RunClaim
+from bot.store.run_rows import RunClaim
 from bot.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -136,7 +136,7 @@ class Follower:
     async def claim(self, now: datetime, limit: int) -> list[Batch]:
         """Take what is due: a click's run alone, the others of a workspace together."""
         batches: dict[str, list[RunClaim]] = {}
-        for claim in await self._store.claim_runs(now, limit):
+        for claim in await self._store.runs.claim(now, limit):
             run = claim.run
             batches.setdefault(run.team_id if run.is_watched else run.id, []).append(claim)
         return list(batches.values())
@@ -187,7 +187,7 @@ class Follower:
     async def _save_attempt(self, claim: RunClaim, run: SyncRun) -> RunClaim:
         """Save that a POST is about to be sent: whoever finds the run after a crash knows that it may be out."""
         now = self._clock()
-        return await self._store.save(claim, Decision(attempt(run, now), now), now, keep_claim=True)
+        return await self._store.runs.save(claim, Decision(attempt(run, now), now), now, keep_claim=True)
 
     async def _attempt(self, claim: RunClaim) -> None:
         """Send the POST, and save what its reply means."""
@@ -204,7 +204,7 @@ class Follower:
             return decision
 
     async def _save(self, claim: RunClaim, decision: Decision) -> None:
-        await self._store.save(claim, decision, self._clock())
+        await self._store.runs.save(claim, decision, self._clock())
         run = decision.run
         if run.outcome and run.outcome is not claim.run.outcome:
             log.info("sync_ended", outcome=run.outcome)

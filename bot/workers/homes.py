@@ -92,7 +92,7 @@ class HomeDrawer:
                 integrations=tuple(standing.changed.get(one.id, one) for one in known.integrations),
                 as_of=known.as_of,
                 stale_reason=known.stale_reason,
-                runs=tuple(await self._store.active_runs(team_id)),
+                runs=tuple(await self._store.runs.active(team_id)),
                 incidents=standing.incidents,
                 snoozed=tuple(await self._incidents.snoozed_by(user_id)),
                 subscriptions=tuple(one for one in subscriptions if one.created_by.id == user_id),

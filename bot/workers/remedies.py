@@ -39,7 +39,7 @@ from bot.core.errors import (
 )
 from bot.core.subscriptions.subscriptions import PauseReason
 from bot.slack.client import PACED
-from bot.store.outbox import OutboxItem, OutboxKind
+from bot.store.outbox_rows import OutboxItem, OutboxKind
 
 RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Pauses between attempts; the last one repeats."""

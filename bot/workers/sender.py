@@ -29,7 +29,7 @@ from bot.observability.telemetry import SILENT, Telemetry, following
 from bot.slack.client import PACED, SlackClient
 from bot.store import codec
 from bot.store.ids import new_id
-from bot.store.outbox import Address, OutboxItem, OutboxKind
+from bot.store.outbox_rows import Address, OutboxItem, OutboxKind
 from bot.store.store import Store
 from bot.workers.remedies import (
     Direct,
@@ -106,7 +106,7 @@ class Sender:
             try:
                 message = await self._render(item)
                 if message is None:
-                    await self._store.give_up(item)
+                    await self._store.outbox.give_up(item)
                     return
                 with following(self._telemetry, "show", message.cause, outbox_id=item.id, kind=item.kind):
                     await self._show_or_remedy(item, message)
@@ -140,32 +140,32 @@ class Sender:
                 await self._show_or_remedy(item, replace(message, blocks=()))
             case LeaveThread():
                 if await self._belongs_in_thread_only(item):
-                    await self._store.drop(item)
+                    await self._store.outbox.drop(item)
                 else:
                     address = Address(item.team_id, item.channel_id, None, item.user_id)
-                    await self._store.readdress(item, address, self._clock())
+                    await self._store.outbox.readdress(item, address, self._clock())
             case Privately():
                 await self._answer_privately(item, message)
             case Direct():
                 await self._send_directly(item)
             case PauseChannel(reason=reason):
-                await self._store.give_up(item)
+                await self._store.outbox.give_up(item)
                 await self._on_closed(item.channel_id or "", reason)
             case GiveUp(loss=loss):
                 if loss is Loss.UPDATE:
                     log.warning("message_not_updated", kind=item.kind, code=code)
                 elif loss is Loss.MESSAGE:
                     log.error("message_not_shown", kind=item.kind, user_id=item.user_id)
-                await self._store.give_up(item)
+                await self._store.outbox.give_up(item)
             case Drop():
-                await self._store.drop(item)
+                await self._store.outbox.drop(item)
             case PostAnew(in_thread=in_thread, otherwise=otherwise):
-                if not await self._store.post_alert_anew(item, self._clock(), in_thread=in_thread):
+                if not await self._store.outbox.post_incident_again(item, self._clock(), in_thread=in_thread):
                     await self._apply(otherwise, item, message, code)
 
     async def _postpone(self, item: OutboxItem, later: Later) -> None:
         due_at = self._clock() + timedelta(seconds=later.seconds)
-        await self._store.postpone(item, due_at, in_doubt=later.in_doubt, failed=later.counts)
+        await self._store.outbox.postpone(item, due_at, in_doubt=later.in_doubt, failed=later.counts)
 
     async def _survive(self, item: OutboxItem, error_id: str) -> None:
         """Try again after a bug of ours; if that doesn't help, show the error ID instead."""
@@ -185,7 +185,7 @@ class Sender:
         now = self._clock()
         match item.kind:
             case OutboxKind.PROGRESS:
-                view = await self._store.load_progress(item)
+                view = await self._store.outbox.load_progress(item)
                 if view is None or (not view.run.is_active and item.ts is None and not item.in_doubt):
                     return None  # it ended before its progress was posted: the outcome says it all
                 progress = blocks.progress_message(
@@ -193,11 +193,11 @@ class Sender:
                 )
                 return replace(progress, cause=view.run.cause)
             case OutboxKind.OUTCOME:
-                view = await self._store.load_outcome(item)
+                view = await self._store.outbox.load_outcome(item)
                 ended = blocks.outcome_message(view.run, view.joined_by, now, outbox_id=item.id)
                 return replace(ended, cause=view.run.cause)
             case OutboxKind.PANEL:
-                drawn = await self._store.load_panel_view(item.panel_id or "")
+                drawn = await self._store.panels.load_view(item.panel_id or "")
                 if drawn is None:
                     return None
                 return replace(blocks.panel_message(*drawn, now, command=self._command), cause=drawn[0].cause)
@@ -218,17 +218,17 @@ class Sender:
 
     async def _edit(self, item: OutboxItem, channel_id: str, ts: str, message: Message) -> None:
         await self._slack.update(channel_id, ts, message, spare=item.kind is OutboxKind.PROGRESS)
-        await self._store.mark_shown(item, self._clock())
+        await self._store.outbox.mark_shown(item, self._clock())
 
     async def _respond(self, item: OutboxItem, message: Message) -> None:
         """Show a message that only one person sees; without a living response_url it can no longer be changed."""
         if item.response_url is None:
-            await self._store.give_up(item)
+            await self._store.outbox.give_up(item)
             return
         if item.kind is OutboxKind.PANEL and not message.only_for_one:
             message = blocks.with_invite_hint(message, self._bot_user_id, command=self._command)
         await self._slack.respond(item.response_url, message, replace=item.is_shown)
-        await self._store.mark_shown(item, self._clock(), ephemeral=True)
+        await self._store.outbox.mark_shown(item, self._clock(), ephemeral=True)
 
     async def _post(self, item: OutboxItem, message: Message) -> None:
         channel_id = item.channel_id or await self._slack.open_direct(item.user_id or "")
@@ -249,7 +249,7 @@ class Sender:
 
     async def _record(self, item: OutboxItem, channel_id: str, ts: str) -> None:
         try:
-            await self._store.mark_posted(item, channel_id, ts, self._clock())
+            await self._store.outbox.mark_posted(item, channel_id, ts, self._clock())
         except ClaimLost:
             await self._take_back(item, channel_id, ts)
             raise
@@ -268,14 +268,14 @@ class Sender:
                 log.warning("stray_reply_kept", kind=item.kind, code=error.code, error=str(error))
                 await self._record(replace(item, thread_ts=None), channel_id, ts)
                 return
-            await self._store.drop(item)
+            await self._store.outbox.drop(item)
             return
         await self._record(replace(item, thread_ts=None), channel_id, ts)
 
     async def _take_back(self, item: OutboxItem, channel_id: str, ts: str) -> None:
         """Take back what we posted after standing still: another took over meanwhile, and may have posted, too."""
         for _ in range(TAKEOVER_CHECKS):
-            recorded = await self._store.load_ts(item.id)
+            recorded = await self._store.outbox.load_ts(item.id)
             if recorded:
                 break
             await asyncio.sleep(TAKEOVER_CHECK_S)
@@ -295,9 +295,9 @@ class Sender:
             await self._record_astray(found, channel_id, astray.ts)
             return True
         if ts:
-            await self._store.mark_posted(found, channel_id, ts, self._clock())
+            await self._store.outbox.mark_posted(found, channel_id, ts, self._clock())
         elif item.kind is OutboxKind.PROGRESS and await self._has_ended(item):
-            await self._store.give_up(item)
+            await self._store.outbox.give_up(item)
         else:
             return False
         return True
@@ -318,18 +318,18 @@ class Sender:
             return None
 
     async def _has_ended(self, item: OutboxItem) -> bool:
-        view = await self._store.load_progress(item)
+        view = await self._store.outbox.load_progress(item)
         return view is None or not view.run.is_active
 
     async def _belongs_in_thread_only(self, item: OutboxItem) -> bool:
         """Progress isn't worth a message in the channel, nor is a reply about an incident that has its own message."""
         return item.kind is OutboxKind.PROGRESS or (
-            item.kind is OutboxKind.NEWS and await self._store.has_incident_message(item)
+            item.kind is OutboxKind.NEWS and await self._store.outbox.has_incident_message(item)
         )
 
     async def _answer_privately(self, item: OutboxItem, message: Message) -> None:
         try:
-            if not await self._store.is_root(item):
+            if not await self._store.outbox.is_root(item):
                 await self._respond(item, message)
                 return
             hint = blocks.plain_message("I can't post here, so I've sent you a DM.")
@@ -340,7 +340,7 @@ class Sender:
         await self._send_directly(item)
 
     async def _send_directly(self, item: OutboxItem) -> None:
-        await self._store.readdress(item, Address(item.team_id, user_id=item.user_id), self._clock())
+        await self._store.outbox.readdress(item, Address(item.team_id, user_id=item.user_id), self._clock())
 
 
 def _log_refusal(item: OutboxItem, error: SlackError) -> None:

@@ -14,6 +14,7 @@ from bot.core.commands.presses import Action, Press
 from bot.core.models import Decision, Integration, Outcome, Patience, Person, Phase, Telling
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request, RequestKind
+from bot.store import server
 from bot.store.database import Database
 from bot.store.store import Store
 from sandbox.slack import flokit_slack
@@ -92,11 +93,17 @@ class Make:
 async def start(store, make, request=None, integration="int_1", **options):
     """Click on a sync: the click is saved, and then it is done."""
     request = request or make.press()
-    await store.add_request(request)
+    await store.inbox.add(request)
     options = {"action": "resync"} | options
     if isinstance(integration, str):
         integration = make.integration(integration)
-    return await store.start_sync(request, integration, make.clock.now, patience=Patience(), **options)
+    return await store.runs.start_sync(request, integration, make.clock.now, patience=Patience(), **options)
+
+
+@pytest.fixture(autouse=True)
+def patient_server(monkeypatch):
+    """Let the server wait for a test on a busy machine longer than it waits for a frozen replica."""
+    monkeypatch.setattr(server, "STANDS_STILL_MS", 30_000)
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ async def follow(followed, clock):
     ((claim,),) = await follower.claim(clock(), 5)
     with capture_logs() as logs:
         await follower.follow([claim])
-    return await store.load_run(claim.run.id), logs
+    return await store.runs.load(claim.run.id), logs
 
 
 async def test_a_fault_while_following_is_shown_in_the_thread(followed, clock):
@@ -161,7 +161,7 @@ async def test_a_fault_while_following_is_shown_in_the_thread(followed, clock):
     run, logs = await follow(followed, clock)
     assert {run.fault_id} == logged_ids(logs)
     assert run.outcome is None
-    (item,) = await followed[0].claim_outbox(clock(), 5)
+    (item,) = await followed[0].outbox.claim(clock(), 5)
     shown = sender_module.blocks.progress_message(run, (), clock(), outbox_id=item.id)
     assert run.fault_id in shown.text
 
@@ -196,18 +196,18 @@ async def test_a_message_that_cannot_be_written_becomes_the_id(sqlite_store, loc
 
     sender = Sender(sqlite_store, client, clock=clock, bot_user_id="UFLOKIT", on_closed=on_closed, on_refused=on_closed)
     asked = make.command()
-    await sqlite_store.add_request(asked)
-    await sqlite_store.add_panel(asked, make.panel(), sender_module.Address("T0SANDBOX", "C0DATA"), clock())
+    await sqlite_store.inbox.add(asked)
+    await sqlite_store.panels.add(asked, make.panel(), sender_module.Address("T0SANDBOX", "C0DATA"), clock())
     monkeypatch.setattr(sender_module.blocks, "panel_message", breaks)
     before = len(local_slack.messages("C0DATA"))
     with capture_logs() as logs:
         for _ in range(3):
             clock.advance(60)
-            (item,) = await sqlite_store.claim_outbox(clock(), 5)
+            (item,) = await sqlite_store.outbox.claim(clock(), 5)
             await sender.send(item)
     assert len(logged_ids(logs)) == 3
     (shown,) = local_slack.messages("C0DATA")[before:]
     assert ERROR_ID.findall(shown["text"])[0] in logged_ids(logs)
     clock.advance(60)
-    assert not await sqlite_store.claim_outbox(clock(), 5)
+    assert not await sqlite_store.outbox.claim(clock(), 5)
     await client.aclose()

@@ -92,7 +92,7 @@ class Follow:
 
     async def runs(self, batch):
         """Read the runs of a batch as they are saved."""
-        return [await self.store.load_run(claim.run.id) for claim in batch]
+        return [await self.store.runs.load(claim.run.id) for claim in batch]
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ async def test_a_run_that_was_taken_over_is_lost_alone(follow, make):
     """The others of its batch are saved, and the loss is told."""
     await follow.begin(3)
     batch = await follow.claim_all()
-    await follow.store.save(batch[1], make.watching(batch[1].run, in_s=600), make.clock.now)
+    await follow.store.runs.save(batch[1], make.watching(batch[1].run, in_s=600), make.clock.now)
     with pytest.raises(ExceptionGroup) as raised:
         await follow.follower.follow(batch)
     assert [type(error) for error in raised.value.exceptions] == [ClaimLost]
@@ -307,7 +307,7 @@ async def test_without_a_database_nothing_is_decided(follow, monkeypatch):
     async def away(_saves):
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr(follow.store._saves, "_write", away)
+    monkeypatch.setattr(follow.store.runs._saves, "_write", away)
     with pytest.raises(ExceptionGroup) as raised:
         await follow.follower.follow(batch)
     assert [type(error) for error in raised.value.exceptions] == [StoreUnavailable] * 2

@@ -79,7 +79,7 @@ class Ack:
         """Ack."""
         self.calls.append(body)
         if self._store:
-            self.saved = (await self._store.next_request_at(), await self._store.next_run_at())
+            self.saved = (await self._store.inbox.next_at(), await self._store.runs.next_at())
 
 
 @pytest_asyncio.fixture
@@ -98,7 +98,7 @@ async def no_preview(*_):
 def reception(sqlite_store, slack, clock):
     """Take requests into a store."""
     return Reception(
-        lambda request: sqlite_store.add_request(request),  # noqa: PLW0108 - a test may replace it
+        lambda request: sqlite_store.inbox.add(request),  # noqa: PLW0108 - a test may replace it
         slack,
         preview=no_preview,
         team_id=TEAM,
@@ -114,7 +114,8 @@ def closed(reception, sqlite_store):
     async def away(*_, **__):
         raise StoreUnavailable("away")
 
-    sqlite_store.add_request = sqlite_store.start_sync = sqlite_store.load_panel = sqlite_store.keep_watching = away
+    sqlite_store.inbox.add = sqlite_store.panels.load = away
+    sqlite_store.runs.start_sync = sqlite_store.runs.keep_watching = away
     return reception
 
 
@@ -177,8 +178,8 @@ async def test_text_that_no_database_holds_is_cleaned(text, store, clock):
     """Control characters and halves of emoji, wherever they stand, do not keep a request from being saved."""
     body = command_body(trigger_id=f"t{text}", user_id=f"U{text}", user_name=text, channel_id=f"C{text}", text=text)
     request = parse_command_payload(body, TEAM, clock.now)
-    assert await store.add_request(request)
-    (claim,) = await store.claim_requests(clock.now, 5)
+    assert await store.inbox.add(request)
+    (claim,) = await store.inbox.claim(clock.now, 5)
     assert claim.request == request
 
 
@@ -255,7 +256,7 @@ async def test_direct_message_is_saved_before_its_ack(reception, sqlite_store, c
     await events.on_message(ack, event_body(), reception)
     await events.on_message(Ack(), event_body(), reception)
     assert ack.saved == (clock.now, None)
-    (claim,) = await sqlite_store.claim_requests(clock.now, 5)
+    (claim,) = await sqlite_store.inbox.claim(clock.now, 5)
     assert claim.request.kind is RequestKind.MENTION
 
 
@@ -265,7 +266,7 @@ async def test_direct_message_without_a_channel_type(reception, sqlite_store, cl
     await events.on_message(Ack(), body, reception)
     mention = {**event_body(type="app_mention", channel_type=None), "event_id": "Ev2"}
     await events.on_mention(Ack(), mention, reception)
-    (claim,) = await sqlite_store.claim_requests(clock.now, 5)
+    (claim,) = await sqlite_store.inbox.claim(clock.now, 5)
     assert claim.request.origin.channel_id == "D0ANA"
 
 
@@ -299,7 +300,7 @@ async def test_command_while_the_store_goes_away(reception, sqlite_store):
     async def in_doubt(*_, **__):
         raise StoreInDoubt("gone")
 
-    sqlite_store.add_request = in_doubt
+    sqlite_store.inbox.add = in_doubt
     ack = Ack()
     await commands.on_command(ack, command_body(), reception)
     assert ack.calls == [{"text": IN_DOUBT, "response_type": "ephemeral"}]
@@ -347,7 +348,7 @@ async def test_unexpected_error_is_told_under_an_id(reception, sqlite_store):
     async def broken(_):
         raise ValueError("a secret")
 
-    sqlite_store.add_request = broken
+    sqlite_store.inbox.add = broken
     ack = Ack()
     await commands.on_command(ack, command_body(), reception)
     (body,) = ack.calls

@@ -26,7 +26,7 @@ from bot.store import schema
 from bot.store.bell import Bell
 from bot.store.database import Database
 from bot.store.gauges import Readings, read_gauges
-from bot.store.outbox import answer_address
+from bot.store.outbox_rows import answer_address
 from bot.store.replicas import Replicas
 from bot.workers.worker import Worker
 
@@ -270,7 +270,7 @@ async def test_what_waits_is_counted_with_its_age(store, make, click, clock):
     await click(store, make)
     clock.advance(5)
     asked = make.command()
-    await store.add_request(asked)
+    await store.inbox.add(asked)
     await Replicas(store._database, "a").note(clock())
     readings = await read_gauges(store._database, at(clock(), seconds=7))
     assert readings.outbox == {"progress": 1}
@@ -281,10 +281,10 @@ async def test_what_waits_is_counted_with_its_age(store, make, click, clock):
 async def test_what_is_shown_waits_no_more(store, make, clock):
     """A message that Slack shows is neither counted nor old."""
     asked = make.command()
-    await store.add_request(asked)
-    await store.add_note(asked, Message("hello"), answer_address(asked), clock())
-    (item,) = await store.claim_outbox(clock(), 5)
-    await store.mark_posted(item, "C0DATA", "1.000001", clock())
+    await store.inbox.add(asked)
+    await store.outbox.add_note(asked, Message("hello"), answer_address(asked), clock())
+    (item,) = await store.outbox.claim(clock(), 5)
+    await store.outbox.mark_posted(item, "C0DATA", "1.000001", clock())
     readings = await read_gauges(store._database, at(clock(), seconds=60))
     assert (readings.outbox, readings.outbox_oldest_s, readings.inbox) == ({}, 0, 0)
 

@@ -34,7 +34,7 @@ class Bench:
 
     async def claim(self):
         """Take what is due."""
-        return await self.store.claim_requests(self.clock.now, 5)
+        return await self.store.inbox.claim(self.clock.now, 5)
 
     @asynccontextmanager
     async def answering(self):
@@ -51,13 +51,13 @@ class Bench:
 async def bench(open_store, make):
     """Save one request in a store with short leases."""
     bench = Bench(open_store(lease_s=0.3), make)
-    await bench.store.add_request(make.command())
+    await bench.store.inbox.add(make.command())
     return bench
 
 
 def on_renewal(bench, monkeypatch, before=None):
     """Count the renewals that were made."""
-    renew, renewed = bench.store.renew_request, asyncio.Semaphore(0)
+    renew, renewed = bench.store.inbox.renew, asyncio.Semaphore(0)
 
     async def counted(*what):
         if before:
@@ -65,7 +65,7 @@ def on_renewal(bench, monkeypatch, before=None):
         await renew(*what)
         renewed.release()
 
-    monkeypatch.setattr(bench.store, "renew_request", counted)
+    monkeypatch.setattr(bench.store.inbox, "renew", counted)
     return renewed
 
 

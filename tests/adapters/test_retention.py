@@ -12,7 +12,7 @@ from bot.core.errors import ClaimLost
 from bot.core.models import Message, Outcome
 from bot.store import retention
 from bot.store.database import Database
-from bot.store.outbox import Address
+from bot.store.outbox_rows import Address
 from bot.store.retention import Retention
 from bot.store.snapshots import Snapshots
 from bot.store.tables import metadata
@@ -50,14 +50,14 @@ async def purge(database, clock, days=90):
 async def ended_run(store, make, *, told=True, outcome=Outcome.SUCCEEDED, integration="int_1"):
     """Take a sync from its click to its end, in a thread under a panel."""
     request = make.command()
-    await store.add_request(request)
+    await store.inbox.add(request)
     panel = make.panel(integration)
     await start(store, make, request, integration, action="sync", root=panel)
-    [claim] = await store.claim_runs(make.clock.now, 1)
-    await store.save(claim, make.ended(claim.run, outcome), make.clock.now)
-    while told and (items := await store.claim_outbox(make.clock.now, 10)):
+    [claim] = await store.runs.claim(make.clock.now, 1)
+    await store.runs.save(claim, make.ended(claim.run, outcome), make.clock.now)
+    while told and (items := await store.outbox.claim(make.clock.now, 10)):
         for item in items:
-            await store.mark_posted(item, "C0DATA", f"1.{item.id}", make.clock.now)
+            await store.outbox.mark_posted(item, "C0DATA", f"1.{item.id}", make.clock.now)
         make.clock.advance(5)
     return claim.run
 
@@ -80,8 +80,8 @@ async def test_an_outcome_that_is_not_told_yet_stays(store, database, make, cloc
     run = await ended_run(store, make, told=False)
     clock.advance(200 * 86400)
     await purge(database, clock)
-    assert await store.load_run(run.id)
-    assert await store.claim_outbox(clock.now, 10)
+    assert await store.runs.load(run.id)
+    assert await store.outbox.claim(clock.now, 10)
 
 
 async def test_a_run_that_is_watched_stays(store, database, make, clock):
@@ -90,30 +90,30 @@ async def test_a_run_that_is_watched_stays(store, database, make, clock):
     opened = await start(store, make, make.press(), "int_2")
     clock.advance(200 * 86400)
     await purge(database, clock)
-    assert await store.load_run(late.id)
-    assert await store.load_run(opened.run.id)
+    assert await store.runs.load(late.id)
+    assert await store.runs.load(opened.run.id)
 
 
 async def test_a_request_that_waits_stays(store, database, make, clock):
     """What somebody asked is kept until it is answered."""
-    await store.add_request(make.command())
+    await store.inbox.add(make.command())
     clock.advance(200 * 86400)
     await purge(database, clock)
-    assert await store.claim_requests(clock.now, 1)
+    assert await store.inbox.claim(clock.now, 1)
 
 
 async def test_notes_and_panels_go_once_they_are_shown(store, database, make, clock):
     """Answers without a run are deleted, too; one that is not sent yet is not."""
     for request in (make.command(), make.command()):
-        await store.add_request(request)
-        await store.add_note(request, Message("Hello"), Address(TEAM, "C0DATA"), clock.now)
+        await store.inbox.add(request)
+        await store.outbox.add_note(request, Message("Hello"), Address(TEAM, "C0DATA"), clock.now)
     request = make.command()
-    await store.add_request(request)
-    await store.add_panel(request, make.panel(), Address(TEAM, "C0DATA"), clock.now)
-    items = await store.claim_outbox(clock.now, 10)
+    await store.inbox.add(request)
+    await store.panels.add(request, make.panel(), Address(TEAM, "C0DATA"), clock.now)
+    items = await store.outbox.claim(clock.now, 10)
     assert len(items) == 3
     for item in items[1:]:
-        await store.mark_posted(item, "C0DATA", f"1.{item.id}", clock.now)
+        await store.outbox.mark_posted(item, "C0DATA", f"1.{item.id}", clock.now)
     clock.advance(200 * 86400)
     await purge(database, clock)
     assert (await rows_of(database))["outbox"] == 1
@@ -122,13 +122,13 @@ async def test_notes_and_panels_go_once_they_are_shown(store, database, make, cl
 async def test_who_stood_still_until_the_retention_came_answers_nothing(store, database, make, clock):
     """A request that another answered, and that was deleted since, is no less answered."""
     request = make.command()
-    await store.add_request(request)
-    await store.claim_requests(clock.now, 1)
-    await store.finish_request(request.id)
+    await store.inbox.add(request)
+    await store.inbox.claim(clock.now, 1)
+    await store.inbox.finish(request.id)
     clock.advance(200 * 86400)
     await purge(database, clock)
     with pytest.raises(ClaimLost):
-        await store.finish_request(request.id)
+        await store.inbox.finish(request.id)
 
 
 async def test_much_goes_in_small_batches(store, database, make, clock, monkeypatch):
@@ -136,8 +136,8 @@ async def test_much_goes_in_small_batches(store, database, make, clock, monkeypa
     monkeypatch.setattr(retention, "BATCH", 2)
     for _ in range(5):
         request = make.command()
-        await store.add_request(request)
-        await store.finish_request(request.id)
+        await store.inbox.add(request)
+        await store.inbox.finish(request.id)
     clock.advance(200 * 86400)
     assert [await Retention(database).purge(clock.now - 90 * DAY) for _ in range(4)] == [2, 2, 1, 0]
 
@@ -159,8 +159,8 @@ async def test_ended_response_urls_are_emptied(store, make, clock, database):
     """A response_url is in the database for as long as Slack honours it, and no longer; the message stays."""
     address = Address(team_id=TEAM, channel_id="C0DATA", user_id="UANA", response_url="https://hooks.slack.com/r")
     request = make.command(response_url="https://hooks.slack.com/r")
-    await store.add_request(request)
-    await store.add_panel(request, make.panel(), address, clock.now)
+    await store.inbox.add(request)
+    await store.panels.add(request, make.panel(), address, clock.now)
     assert await Retention(database).forget_response_urls(clock.now) == 0
     clock.advance(29 * 60)
     assert await Retention(database).forget_response_urls(clock.now) == 1

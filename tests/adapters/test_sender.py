@@ -17,7 +17,7 @@ from bot.core.models import Message, Outcome
 from bot.core.panels import PanelKind
 from bot.slack.client import SlackClient
 from bot.slack.scopes import BOT_SCOPES
-from bot.store.outbox import EDIT_EVERY_S, Address, OutboxKind
+from bot.store.outbox_rows import EDIT_EVERY_S, Address, OutboxKind
 from bot.store.tables import outbox
 from bot.workers.remedies import AUTH_RETRY_S
 from bot.workers.sender import Sender
@@ -57,7 +57,7 @@ class Bench:
 
     async def send_due(self):
         """Send what is due now, in the store's order, and tell how many pieces that were."""
-        items = await self.store.claim_outbox(self.clock.now, 20)
+        items = await self.store.outbox.claim(self.clock.now, 20)
         for item in items:
             await self.sender.send(item)
         return len(items)
@@ -72,13 +72,13 @@ class Bench:
 
     async def end(self, outcome=Outcome.SUCCEEDED):
         """End the run that is due."""
-        (claim,) = await self.store.claim_runs(self.clock.now, 5)
-        await self.store.save(claim, self.make.ended(claim.run, outcome), self.clock.now)
+        (claim,) = await self.store.runs.claim(self.clock.now, 5)
+        await self.store.runs.save(claim, self.make.ended(claim.run, outcome), self.clock.now)
 
     async def look(self, in_s=0.0):
         """Go on with the run that is due."""
-        (claim,) = await self.store.claim_runs(self.clock.now, 5)
-        await self.store.save(claim, self.make.watching(claim.run, in_s=in_s), self.clock.now)
+        (claim,) = await self.store.runs.claim(self.clock.now, 5)
+        await self.store.runs.save(claim, self.make.watching(claim.run, in_s=in_s), self.clock.now)
 
     async def crash(self, item, method, before=None):
         """Send a piece, and end the process where it would record what was done."""
@@ -88,11 +88,11 @@ class Bench:
                 before()
             raise CrashError
 
-        whole = getattr(self.store, method)
-        setattr(self.store, method, crashed)
+        whole = getattr(self.store.outbox, method)
+        setattr(self.store.outbox, method, crashed)
         with pytest.raises(CrashError):
             await self.sender.send(item)
-        setattr(self.store, method, whole)
+        setattr(self.store.outbox, method, whole)
 
     def calls(self, method=POST):
         """Count a method's calls."""
@@ -133,8 +133,8 @@ async def root(bench):
 async def note(bench, address=HERE, message=None):
     """Answer a command."""
     request = bench.make.command()
-    await bench.store.add_request(request)
-    await bench.store.add_note(request, message or Message("hello"), address, bench.clock.now)
+    await bench.store.inbox.add(request)
+    await bench.store.outbox.add_note(request, message or Message("hello"), address, bench.clock.now)
 
 
 async def start_at(bench, click, root):
@@ -184,7 +184,7 @@ async def test_outcome_alone_when_it_came_first(bench, click, root):
 async def test_progress_claimed_before_the_end_is_not_posted_after_it(bench, click, root):
     """Progress that was in hand when the run ended is left out, and the outcome is told."""
     await start_at(bench, click, root)
-    (progress,) = await bench.store.claim_outbox(bench.clock.now, 5)
+    (progress,) = await bench.store.outbox.claim(bench.clock.now, 5)
     await bench.end()
     await bench.sender.send(progress)
     await bench.send_all()
@@ -208,8 +208,8 @@ async def test_late_result_is_a_message_of_its_own(bench, click, root):
 async def test_row_of_the_clicked_panel_follows(bench, click):
     """The panel that was clicked is redrawn when its run starts and when it ends."""
     request, panel = bench.make.command(), bench.make.panel()
-    await bench.store.add_request(request)
-    await bench.store.add_panel(request, panel, HERE, bench.clock.now)
+    await bench.store.inbox.add(request)
+    await bench.store.panels.add(request, panel, HERE, bench.clock.now)
     await bench.send_all()
     (message,) = bench.slack.messages("C0DATA")
     await click(bench.store, bench.make, bench.make.press(message_ts=message["ts"]), panel_id=panel.id)
@@ -234,7 +234,7 @@ async def test_crash_after_the_outcome_was_posted(bench, click, root):
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
-    (outcome,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    (outcome,) = await bench.store.outbox.claim(bench.clock.now, 1)
     await bench.crash(outcome, "mark_posted")
     await finish_after_crash(bench)
     assert len(bench.outcomes("C0DATA", root)) == 1
@@ -248,7 +248,7 @@ async def test_crash_before_the_outcome_was_posted(bench, click, root):
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
-    await bench.store.claim_outbox(bench.clock.now, 1)
+    await bench.store.outbox.claim(bench.clock.now, 1)
     await finish_after_crash(bench)
     assert len(bench.outcomes("C0DATA", root)) == 1
 
@@ -256,7 +256,7 @@ async def test_crash_before_the_outcome_was_posted(bench, click, root):
 async def test_crash_after_the_progress_was_posted(bench, click, root):
     """Progress that was posted but not recorded is found, and edited from then on."""
     await start_at(bench, click, root)
-    (progress,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    (progress,) = await bench.store.outbox.claim(bench.clock.now, 1)
     await bench.crash(progress, "mark_posted")
     await bench.end()
     await finish_after_crash(bench)
@@ -270,9 +270,9 @@ async def test_crash_after_the_progress_was_posted(bench, click, root):
 async def test_crash_after_the_root_was_posted(bench, click):
     """The root of a typed sync is found in the channel, and its follow-up stands below it."""
     request = bench.make.command("sync stripe")
-    await bench.store.add_request(request)
+    await bench.store.inbox.add(request)
     await click(bench.store, bench.make, request, root=bench.make.panel(kind=PanelKind.SYNC))
-    (panel,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    (panel,) = await bench.store.outbox.claim(bench.clock.now, 1)
     await bench.crash(panel, "mark_posted")
     await bench.end()
     await finish_after_crash(bench)
@@ -283,7 +283,7 @@ async def test_crash_after_the_root_was_posted(bench, click):
 async def test_crash_after_a_note_was_posted(bench):
     """A message without metadata of its own is recognised, too."""
     await note(bench)
-    (item,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     await bench.crash(item, "mark_posted")
     await finish_after_crash(bench)
     assert len(bench.slack.messages("C0DATA")) == 1
@@ -292,7 +292,7 @@ async def test_crash_after_a_note_was_posted(bench):
 async def test_crash_after_a_direct_message_was_posted(bench):
     """A direct message is looked for in the person's conversation."""
     await note(bench, Address("T0SANDBOX", user_id="UANA"))
-    (item,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     await bench.crash(item, "mark_posted")
     await finish_after_crash(bench)
     assert len(bench.slack.messages("D0ANA")) == 1
@@ -304,7 +304,7 @@ async def test_cancelled_in_the_call(bench, click, root):
     await bench.send_all()
     await bench.end()
     bench.slack.faults.add(Fault(POST, "slow", delay_s=0.05))
-    (outcome,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    (outcome,) = await bench.store.outbox.claim(bench.clock.now, 1)
     calls = bench.calls()
     task = asyncio.create_task(bench.sender.send(outcome))
     await bench.slack.wait_for(lambda: bench.calls() > calls)
@@ -405,7 +405,7 @@ async def test_edit_is_repeated_after_a_crash(bench, click, root):
     await bench.send_all()
     await bench.look()
     bench.clock.advance(EDIT_EVERY_S)
-    (item,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     await bench.crash(item, "mark_shown")
     await finish_after_crash(bench)
     assert len(bench.slack.messages("C0DATA", root)) == 1
@@ -414,13 +414,13 @@ async def test_edit_is_repeated_after_a_crash(bench, click, root):
 async def test_taken_over_post_is_not_recorded_twice(bench, click, root):
     """A sender whose lease ended while it posted is refused, and whoever took over finds the post."""
     await start_at(bench, click, root)
-    (item,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     whole = bench.client.post
 
     async def slow_post(*args, **options):
         ts = await whole(*args, **options)
         bench.clock.advance(10)
-        (taken,) = await bench.store.claim_outbox(bench.clock.now, 1)
+        (taken,) = await bench.store.outbox.claim(bench.clock.now, 1)
         await bench.sender.send(taken)
         return ts
 
@@ -433,14 +433,14 @@ async def test_taken_over_post_is_not_recorded_twice(bench, click, root):
 async def test_process_that_stood_still_takes_its_late_post_back(bench, click, root):
     """A post that goes out although another process took over and posted, too, is deleted again."""
     await start_at(bench, click, root)
-    (item,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     whole = bench.client.post
 
     async def frozen_post(*args, in_time, **options):
         assert in_time()
         bench.clock.advance(10)
         bench.client.post = whole
-        (taken,) = await bench.store.claim_outbox(bench.clock.now, 1)
+        (taken,) = await bench.store.outbox.claim(bench.clock.now, 1)
         await bench.sender.send(taken)
         return await whole(*args, **options)
 
@@ -448,13 +448,13 @@ async def test_process_that_stood_still_takes_its_late_post_back(bench, click, r
     with pytest.raises(ClaimLost):
         await bench.sender.send(item)
     (reply,) = bench.slack.messages("C0DATA", root)
-    assert await bench.store.load_ts(item.id) == reply["ts"]
+    assert await bench.store.outbox.load_ts(item.id) == reply["ts"]
 
 
 async def test_post_whose_turn_comes_after_the_lease_is_left_to_others(bench, click, root):
     """A sender that waits for its turn until its lease is over posts nothing."""
     await start_at(bench, click, root)
-    (item,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     whole = bench.client.post
 
     async def late_post(*args, **options):
@@ -470,7 +470,7 @@ async def test_post_whose_turn_comes_after_the_lease_is_left_to_others(bench, cl
 async def test_nothing_is_posted_at_the_end_of_a_lease(bench, left_s, posts):
     """A post is begun only when it can end, its turn included, before somebody else may begin it."""
     await note(bench)
-    (item,) = await bench.store.claim_outbox(bench.clock.now, 1)
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     bench.clock.advance(10 - left_s)
     await bench.sender.send(item)
     assert bench.calls() == posts
@@ -484,7 +484,7 @@ async def typed(bench, channel, text="sync stripe"):
     await bench.slack.command("UANA", channel)
     url = bench.slack.envelopes[-1].payload["response_url"]
     request = bench.make.command(text, channel=channel, response_url=url)
-    await bench.store.add_request(request)
+    await bench.store.inbox.add(request)
     return request
 
 
@@ -493,7 +493,7 @@ async def test_status_where_the_bot_is_not_a_member(bench, channel):
     """Where the bot cannot post, the status goes to whoever asked, with how to invite it."""
     request = await typed(bench, channel)
     address = Address("T0SANDBOX", channel, user_id="UANA", response_url=request.origin.response_url)
-    await bench.store.add_panel(request, bench.make.panel(), address, bench.clock.now)
+    await bench.store.panels.add(request, bench.make.panel(), address, bench.clock.now)
     await bench.send_all()
     (shown,) = bench.slack.ephemerals("UANA")
     assert "/invite" in shown["text"]
@@ -506,14 +506,14 @@ async def test_private_status_can_be_redrawn(bench):
     request = await typed(bench, "C0GENERAL")
     panel = bench.make.panel()
     address = Address("T0SANDBOX", "C0GENERAL", user_id="UANA", response_url=request.origin.response_url)
-    await bench.store.add_panel(request, panel, address, bench.clock.now)
+    await bench.store.panels.add(request, panel, address, bench.clock.now)
     await bench.send_all()
     (shown,) = bench.slack.ephemerals("UANA")
     await bench.slack.click("UANA", "C0GENERAL", shown["ts"], Action.REFRESH, ephemeral=True)
     url = bench.slack.envelopes[-1].payload["response_url"]
     press = bench.make.press(channel="C0GENERAL", ephemeral=True, response_url=url)
-    await bench.store.add_request(press)
-    await bench.store.redraw_panel(
+    await bench.store.inbox.add(press)
+    await bench.store.panels.redraw(
         press, panel.id, lambda shown: replace(shown, stale_reason="no answer"), bench.clock.now
     )
     await bench.send_all()
@@ -528,14 +528,14 @@ async def test_private_status_that_cannot_change_any_more_is_left(bench):
     panel = bench.make.panel()
     url = request.origin.response_url
     address = Address("T0SANDBOX", "C0GENERAL", user_id="UANA", response_url=url, ephemeral=True)
-    await bench.store.add_panel(request, panel, address, bench.clock.now)
+    await bench.store.panels.add(request, panel, address, bench.clock.now)
     await bench.send_all()
     for _ in range(4):
         await bench.client.respond(url, Message("used"))
     shown = len(bench.slack.ephemerals("UANA"))
     press = bench.make.press()
-    await bench.store.add_request(press)
-    await bench.store.redraw_panel(press, panel.id, lambda shown: shown, bench.clock.now)
+    await bench.store.inbox.add(press)
+    await bench.store.panels.redraw(press, panel.id, lambda shown: shown, bench.clock.now)
     await bench.send_all()
     for _ in range(6):
         await bench.send_all(30)
@@ -669,7 +669,7 @@ async def test_lost_reply_below_a_deleted_root(bench, click, root, lost, had_rep
     await bench.send_all(1)
     assert len(bench.outcomes("C0DATA")) + len(bench.outcomes("C0DATA", root)) == 1
     await bench.send_all(EDIT_EVERY_S)
-    assert await bench.store.next_message_at() is None
+    assert await bench.store.outbox.next_at() is None
 
 
 async def test_stray_progress_that_cannot_be_taken_back(bench, click, root):
@@ -688,9 +688,9 @@ async def test_status_in_a_deleted_thread(bench, click):
     """A status that was asked for in a thread whose root is gone stands in the channel, and is redrawn there."""
     root = bench.slack.workspace.post("C0DATA", {"user": "UANA", "text": "gone soon"})["ts"]
     request = bench.make.command()
-    await bench.store.add_request(request)
+    await bench.store.inbox.add(request)
     panel = bench.make.panel()
-    await bench.store.add_panel(request, panel, replace(HERE, thread_ts=root), bench.clock.now)
+    await bench.store.panels.add(request, panel, replace(HERE, thread_ts=root), bench.clock.now)
     bench.slack.delete_message("C0DATA", root)
     await bench.send_all()
     (message,) = bench.slack.messages("C0DATA")
@@ -720,7 +720,7 @@ async def test_unreachable_person_ends_the_attempts(bench):
     await note(bench, Address("T0SANDBOX", user_id="UNOBODY"))
     for _ in range(6):
         await bench.send_all(30)
-    assert await bench.store.next_message_at() is None
+    assert await bench.store.outbox.next_at() is None
 
 
 # --- bad weather -----------------------------------------------------------------------------------------------
@@ -796,7 +796,7 @@ async def test_rate_limit_is_honoured(bench):
     bench.slack.faults.add(Fault(POST, "ratelimited", retry_after_s=20))
     await note(bench)
     await bench.send_all()
-    assert await bench.store.next_message_at() == bench.clock.now + timedelta(seconds=20)
+    assert await bench.store.outbox.next_at() == bench.clock.now + timedelta(seconds=20)
     await bench.send_all(19)
     assert bench.calls() == 1
     await bench.send_all(1)
@@ -833,7 +833,7 @@ async def test_crowd_in_one_channel(bench, click, root):
     for n in range(12):
         await click(bench.store, bench.make, bench.make.press(message_ts=root), integration=f"int_{n}")
     for _ in range(40):
-        items = await bench.store.claim_outbox(bench.clock.now, 16)
+        items = await bench.store.outbox.claim(bench.clock.now, 16)
         await asyncio.gather(*(bench.sender.send(item) for item in items))
         bench.clock.advance(0.5)
     assert len(bench.slack.messages("C0DATA", root)) == 12

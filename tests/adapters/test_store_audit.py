@@ -19,7 +19,7 @@ from bot.core.subscriptions.subscriptions import PauseReason, Subscription
 from bot.store import audit, schema
 from bot.store.audit import Audit
 from bot.store.database import Database
-from bot.store.outbox import Address
+from bot.store.outbox_rows import Address
 from bot.store.subscriptions import Subscriptions
 from tests.adapters.conftest import TEAM
 
@@ -157,9 +157,9 @@ async def test_what_earlier_versions_wrote_stays_readable(empty_url, clock):
 async def test_an_outcome_is_an_entry_of_its_own(store, database, make, click):
     """Whoever started the run is named again with its outcome; a decision without one writes nothing."""
     opened = await click(store, make)
-    [claim] = await store.claim_runs(make.clock.now, 1)
-    claim = await store.save(claim, make.watching(claim.run), make.clock.now, keep_claim=True)
-    await store.save(claim, make.ended(claim.run, Outcome.FAILED), make.clock.now)
+    [claim] = await store.runs.claim(make.clock.now, 1)
+    claim = await store.runs.save(claim, make.watching(claim.run), make.clock.now, keep_claim=True)
+    await store.runs.save(claim, make.ended(claim.run, Outcome.FAILED), make.clock.now)
     entries = await read(database)
     assert [(one.action, one.result, one.run_id) for one in entries] == [
         (Deed.RESYNC, "started", opened.run.id),
@@ -171,10 +171,10 @@ async def test_an_outcome_is_an_entry_of_its_own(store, database, make, click):
 async def test_a_late_result_is_audited_too(store, database, make, clock, click):
     """Not confirmed, then succeeded: both stand there, each once."""
     await click(store, make)
-    [claim] = await store.claim_runs(clock.now, 1)
-    claim = await store.save(claim, make.ended(claim.run, Outcome.NOT_CONFIRMED), clock.now, keep_claim=True)
-    claim = await store.save(claim, make.ended(claim.run, Outcome.NOT_CONFIRMED), clock.now, keep_claim=True)
-    await store.save(claim, make.ended(claim.run), clock.now)
+    [claim] = await store.runs.claim(clock.now, 1)
+    claim = await store.runs.save(claim, make.ended(claim.run, Outcome.NOT_CONFIRMED), clock.now, keep_claim=True)
+    claim = await store.runs.save(claim, make.ended(claim.run, Outcome.NOT_CONFIRMED), clock.now, keep_claim=True)
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
     outcomes = [one.result for one in await read(database) if one.action == Deed.OUTCOME]
     assert outcomes == [Outcome.NOT_CONFIRMED, Outcome.SUCCEEDED]
 
@@ -182,11 +182,11 @@ async def test_a_late_result_is_audited_too(store, database, make, clock, click)
 async def test_a_decision_that_is_not_saved_leaves_no_entry(store, database, make, clock, click):
     """Who lost the claim writes no outcome: the entry is in the transaction of the decision."""
     await click(store, make)
-    [claim] = await store.claim_runs(clock.now, 1)
+    [claim] = await store.runs.claim(clock.now, 1)
     clock.advance(60)
-    await store.claim_runs(clock.now, 1)
+    await store.runs.claim(clock.now, 1)
     with pytest.raises(ClaimLost):
-        await store.save(claim, make.ended(claim.run), clock.now)
+        await store.runs.save(claim, make.ended(claim.run), clock.now)
     assert [one.action for one in await read(database)] == [Deed.RESYNC]
 
 
@@ -202,7 +202,7 @@ async def test_subscriptions_are_audited(store, database, make, clock):
     one = subscription(clock, target="stripe")
     asked, ended = make.command("subscribe stripe"), make.command("unsubscribe", user="UBEN")
     for request in (asked, ended):
-        await store.add_request(request)
+        await store.inbox.add(request)
     await subscriptions.add(asked, one, message, address, None, clock.now)
     await subscriptions.pause("C0DATA", PauseReason.ARCHIVED, lambda _: message, clock.now)
     await subscriptions.resume("C0DATA", lambda _: message, lambda _: None, clock.now)

@@ -69,11 +69,11 @@ async def assert_unavailable(store, make, click):
     for work in (
         schema.current(store._database),
         read_gauges(store._database, now),
-        store.add_request(make.command()),
+        store.inbox.add(make.command()),
         click(store, make),
-        store.claim_runs(now, 1),
-        store.claim_outbox(now, 1),
-        store.next_run_at(),
+        store.runs.claim(now, 1),
+        store.outbox.claim(now, 1),
+        store.runs.next_at(),
         store.release(),
     ):
         with pytest.raises(StoreUnavailable) as refused:
@@ -127,7 +127,7 @@ async def test_silent_server_is_not_waited_for_long(make, click):
         try:
             async with asyncio.timeout(2.8):
                 with pytest.raises(StoreUnavailable):
-                    await store.add_request(make.command())
+                    await store.inbox.add(make.command())
         finally:
             silence.set()
 
@@ -142,9 +142,9 @@ async def test_stopped_server_and_back(postgres_server, postgres_url, make, cloc
             await assert_unavailable(store, make, click)
         finally:
             await asyncio.to_thread(postgres_server.ensure_postgres_running)
-        (claim,) = await store.claim_runs(clock.now, 5)
+        (claim,) = await store.runs.claim(clock.now, 5)
         assert claim.run == before.run
-        await store.save(claim, make.ended(claim.run), clock.now)
+        await store.runs.save(claim, make.ended(claim.run), clock.now)
 
 
 @pytest.mark.postgres
@@ -190,7 +190,7 @@ async def test_a_process_that_stands_still_is_thrown_out(postgres_url, make, cli
     try:
         await click(awake, make)
         with pytest.raises(StoreUnavailable):
-            await _stand_still(frozen, lambda: awake.claim_runs(make.clock.now, 1))
+            await _stand_still(frozen, lambda: awake.runs.claim(make.clock.now, 1))
         async with frozen.begin() as connection:
             assert await connection.scalar(select(runs.c.phase)) != "frozen"
     finally:
@@ -206,7 +206,7 @@ async def test_a_process_that_stands_still_before_it_runs_a_statement_is_thrown_
 
     async def claim():
         ended.append(await replicas.end_stalled(0.1))
-        return await awake.claim_runs(make.clock.now, 1)
+        return await awake.runs.claim(make.clock.now, 1)
 
     try:
         await click(awake, make)
@@ -274,12 +274,12 @@ async def test_only_a_lost_commit_is_in_doubt(database_url, make, click, monkeyp
     try:
         await schema.current(database)
         request = make.command()
-        for work in (lambda: store.add_request(request), lambda: click(store, make)):
+        for work in (lambda: store.inbox.add(request), lambda: click(store, make)):
             with hanging_up(database, moment, monkeypatch), pytest.raises(StoreUnavailable) as caught:
                 await work()
             assert type(caught.value) is error
         was_saved = database.is_sqlite and error is StoreInDoubt  # there the answer alone was lost
-        assert await store.add_request(request) is not was_saved
+        assert await store.inbox.add(request) is not was_saved
     finally:
         await store.close()
 
@@ -330,7 +330,7 @@ async def test_a_full_disk_is_told_until_there_is_room(sqlite_url, make, clock, 
         database = store._database
         health = Health(database)
         save = {
-            "request": lambda: store.add_request(make.command("x" * 50_000)),
+            "request": lambda: store.inbox.add(make.command("x" * 50_000)),
             "beat": lambda: Replicas(database, "x" * 50_000).note(clock.now),
         }[way]
         assert "database" not in await health.problems()

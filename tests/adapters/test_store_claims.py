@@ -24,8 +24,9 @@ from sqlalchemy import delete, func, select
 from bot.core.errors import ClaimLost
 from bot.core.models import Decision, Message
 from bot.store.database import Database
-from bot.store.outbox import Address, OutboxKind
-from bot.store.store import RequestClaim, Store
+from bot.store.inbox import RequestClaim
+from bot.store.outbox_rows import Address, OutboxKind
+from bot.store.store import Store
 from bot.store.tables import inbox, metadata, outbox, runs, threads, timers
 from bot.store.timers import TimerKind, Timers
 from tests.adapters.conftest import TEAM, Make, VirtualClock, start
@@ -122,7 +123,7 @@ class Claims(Processes):
     def claim(self, owner, limit):
         """Nobody gets what another still holds, nor more than was asked for but what may be taken along."""
         now = self.clock.now
-        claims = self.run(self.stores[owner].claim_runs(now, limit))
+        claims = self.run(self.stores[owner].runs.claim(now, limit))
         for claim in claims:
             assert self.held.get(claim.run.id, now) <= now
             assert claim.version > self.version.get(claim.run.id, -1)
@@ -168,12 +169,12 @@ class Claims(Processes):
         if claim.version != self.version[run.id]:
             before = self.run(self.everything(store))
             with pytest.raises(ClaimLost):
-                self.run(store.save(claim, decision, self.clock.now, keep_claim=keep))
+                self.run(store.runs.save(claim, decision, self.clock.now, keep_claim=keep))
             assert self.run(self.everything(store)) == before
             return
         if run.id in self.ended:
             decision = Decision(run, None)
-        saved = self.run(store.save(claim, decision, self.clock.now, keep_claim=keep))
+        saved = self.run(store.runs.save(claim, decision, self.clock.now, keep_claim=keep))
         self.claims.remove((owner, claim))
         self.note(owner, saved, self.clock.now + timedelta(seconds=LEASE_S) if keep else self.clock.now)
         if decision.run.outcome:
@@ -247,12 +248,12 @@ class Pieces(Processes):
             self.waiting.add(f"watch:T{n}")
             return
         request = self.make.command()
-        self.run(store.add_request(request))
+        self.run(store.inbox.add(request))
         if self.kind == "request":
             self.waiting.add(request.id)
         else:
             text = f"message {next(self.added)}"
-            self.run(store.add_note(request, Message(text), Address(TEAM, "C0DATA"), self.clock.now))
+            self.run(store.outbox.add_note(request, Message(text), Address(TEAM, "C0DATA"), self.clock.now))
             self.waiting.add(self.run(self.row_that_says(store, text)))
 
     async def row_that_says(self, store, text):
@@ -277,7 +278,7 @@ class Pieces(Processes):
     def take(self, owner, limit):
         """Claim, as a worker does."""
         now, store = self.clock.now, self.stores[owner]
-        claim_due = {"request": store.claim_requests, "message": store.claim_outbox, "timer": self.timers[owner].claim}
+        claim_due = {"request": store.inbox.claim, "message": store.outbox.claim, "timer": self.timers[owner].claim}
         claims = self.run(claim_due[self.kind](now, limit))
         free = {row for row in self.waiting if self.held.get(row, now) <= now}
         rows = [row_of(claim) for claim in claims]
@@ -314,9 +315,9 @@ class Pieces(Processes):
     async def end(self, owner, claim):
         """Do what is claimed."""
         if self.kind == "request":
-            await self.stores[owner].finish_request(claim.request.id)
+            await self.stores[owner].inbox.finish(claim.request.id)
         elif self.kind == "message":
-            await self.stores[owner].mark_posted(claim, "C0DATA", f"{claim.id}.1", self.clock.now)
+            await self.stores[owner].outbox.mark_posted(claim, "C0DATA", f"{claim.id}.1", self.clock.now)
         else:
             await self.timers[owner].finish(claim, None)
 

@@ -20,7 +20,7 @@ from bot.core.subscriptions.subscriptions import DigestTime, PauseReason, Subscr
 from bot.store.database import Database
 from bot.store.homes import Homes
 from bot.store.incidents import Incidents, SeenTogether
-from bot.store.outbox import Address
+from bot.store.outbox_rows import Address
 from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
 from bot.store.tables import alerts
@@ -99,7 +99,7 @@ class World:
         self.times += 1
         origin = Origin(TEAM, replace(ANA, id=user), channel, message_ts="100.000001")
         request = Request(f"asked-{self.times}", kind, origin, self.clock.now)
-        await self.one.store.add_request(request)
+        await self.one.store.inbox.add(request)
         return request
 
     async def prepare(self):
@@ -111,8 +111,8 @@ class World:
             self.clock.advance(5)
         async with self.one.database.begin() as connection:
             self.alert_id = await connection.scalar(select(alerts.c.id))
-        for item in await self.one.store.claim_outbox(self.clock.now, 50):
-            await self.one.store.mark_posted(item, "C0DATA", f"1.{item.id[-6:]}", self.clock.now)
+        for item in await self.one.store.outbox.claim(self.clock.now, 50):
+            await self.one.store.outbox.mark_posted(item, "C0DATA", f"1.{item.id[-6:]}", self.clock.now)
 
     async def subscribe(self, id_="sub_1", digest=None):
         """Subscribe the channel to everything."""
@@ -146,16 +146,16 @@ class World:
 async def test_a_save_of_a_run_meets_a_look_at_its_integration(world, make, clock, click):
     """A decision about a run and a change of the same integration's incident redraw the same messages and App Homes."""
     await click(world.one.store, make)
-    [claim] = await world.one.store.claim_runs(clock.now, 1)
+    [claim] = await world.one.store.runs.claim(clock.now, 1)
     for number in range(ROUNDS):
         clock.advance(10)
         decision = make.watching(claim.run, in_s=0, tell=(Telling.PROGRESS, Telling.ROW))
         await world.at_once(
             number,
             world.see(world.other, ("the account was closed", "the password is wrong")[number % 2]),
-            world.one.store.save(claim, decision, clock.now),
+            world.one.store.runs.save(claim, decision, clock.now),
         )
-        claim = ((await world.one.store.claim_runs(clock.advance(20), 1)) or [claim])[0]
+        claim = ((await world.one.store.runs.claim(clock.advance(20), 1)) or [claim])[0]
     assert world.deadlocks == []
 
 

@@ -15,10 +15,10 @@ STEPS = 50
 """SQLite tells of each so many instructions of its machine."""
 
 ASKED = {
-    "claim_runs": lambda store, now: store.claim_runs(now, 5),
-    "next_run_at": lambda store, _: store.next_run_at(),
-    "claim_outbox": lambda store, now: store.claim_outbox(now, 5),
-    "next_message_at": lambda store, _: store.next_message_at(),
+    "claim_runs": lambda store, now: store.runs.claim(now, 5),
+    "next_run_at": lambda store, _: store.runs.next_at(),
+    "claim_outbox": lambda store, now: store.outbox.claim(now, 5),
+    "next_message_at": lambda store, _: store.outbox.next_at(),
 }
 
 

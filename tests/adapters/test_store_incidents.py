@@ -20,7 +20,7 @@ from bot.store.alerts import RAISED_TOGETHER
 from bot.store.database import Database
 from bot.store.homes import TOGETHER_S, Homes
 from bot.store.incidents import TOGETHER, Incidents, SeenTogether, Standing
-from bot.store.outbox import Address, OutboxKind
+from bot.store.outbox_rows import Address, OutboxKind
 from bot.store.retention import Retention
 from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
@@ -99,7 +99,7 @@ def seen(clock):
 async def subscribe(replica, store, make, channel="C0DATA", **wishes):
     """Subscribe a channel, as a saved request does."""
     request = make.command("subscribe all", channel=channel)
-    await store.add_request(request)
+    await store.inbox.add(request)
     subscription = Subscription(f"sub_{channel}", TEAM, channel, ANA, replica.clock.now, **wishes)
     address = Address(TEAM, channel, user_id="UANA")
     await replica.subscriptions.add(request, subscription, HELLO, address, None, replica.clock.now)
@@ -131,7 +131,7 @@ async def test_many_integrations_do_not_block_whoever_clicks(one, seen, make, cl
     store, saved = Store(one.database, owner="replica-0", lease_s=10), 0
     weighing = asyncio.create_task(one.see(*many))
     while not weighing.done():
-        await store.add_request(make.command("status"))
+        await store.inbox.add(make.command("status"))
         saved += 1
     assert len(await weighing) == len(many)
     assert saved > 1
@@ -209,7 +209,7 @@ async def test_homes_follow_what_they_show(one, store, make, seen, clock):
     await one.see(seen["fine"])
     assert await one.timers.next_at() is None
     request = make.command("home")
-    await store.add_request(request)
+    await store.inbox.add(request)
     await homes.open(request, clock.now)
     [drawing] = await one.timers.claim(clock.now, 5)
     await one.timers.finish(drawing, None)
@@ -255,16 +255,16 @@ async def test_replies_wait_for_the_message_and_keep_their_order(one, store, mak
     assert await one.see(seen["other"]) == [Change.CHANGED]
     clock.advance(1)
     assert await one.see(replace(seen["fine"], last_synced_at=clock.now)) == [Change.RECOVERED]
-    items = {item.kind: item for item in await store.claim_outbox(clock.now, 10)}
+    items = {item.kind: item for item in await store.outbox.claim(clock.now, 10)}
     assert OutboxKind.NEWS not in items
-    await store.mark_posted(items[OutboxKind.PANEL], "C0DATA", "1.1", clock.now)
+    await store.outbox.mark_posted(items[OutboxKind.PANEL], "C0DATA", "1.1", clock.now)
     said = []
-    while items := await store.claim_outbox(clock.now, 10):
+    while items := await store.outbox.claim(clock.now, 10):
         for item in items:
             if item.kind is OutboxKind.NEWS:
                 assert (item.channel_id, item.thread_ts) == ("C0DATA", "1.1")
                 said.append(codec.load_bulletin(item.data).word)
-            await store.mark_posted(item, "C0DATA", f"1.{len(said) + 1}", clock.now)
+            await store.outbox.mark_posted(item, "C0DATA", f"1.{len(said) + 1}", clock.now)
     assert said == [Word.CHANGED, Word.RECOVERED]
 
 
@@ -294,7 +294,7 @@ async def test_a_snooze_ends_once(one, replicas, store, make, seen, clock):
     await one.open(seen["failing"])
     [alert] = await one.rows(alerts)
     request = press(make, clock)
-    await store.add_request(request)
+    await store.inbox.add(request)
     until = clock.now + timedelta(hours=1)
     assert await one.incidents.snooze(request, alert.id, Snooze(ANA, until), clock.now)
     assert [panel.snooze.until for panel in await one.incidents.snoozed_by("UANA")] == [until]
@@ -312,7 +312,7 @@ async def test_snoozes_are_audited(one, store, make, seen, clock):
     await one.open(seen["failing"])
     [alert] = await one.rows(alerts)
     request = press(make, clock)
-    await store.add_request(request)
+    await store.inbox.add(request)
     await one.incidents.snooze(request, alert.id, Snooze(ANA, clock.now + timedelta(hours=1)), clock.now)
     clock.advance(3600)
     [ending] = [claim for claim in await one.timers.claim(clock.now, 5) if claim.kind is TimerKind.SNOOZE]
@@ -333,7 +333,7 @@ async def test_an_incident_that_is_over_cannot_be_snoozed(one, store, make, seen
     clock.advance(60)
     await one.see(replace(seen["fine"], last_synced_at=clock.now))
     request = press(make, clock)
-    await store.add_request(request)
+    await store.inbox.add(request)
     assert not await one.incidents.snooze(request, alert.id, Snooze(ANA), clock.now)
 
 
@@ -356,16 +356,16 @@ async def test_what_is_over_is_deleted_after_its_time(one, store, make, seen, cl
     await subscribe(one, store, make)
     await one.open(seen["failing"])
     for _ in range(3):
-        for item in await store.claim_outbox(clock.now, 10):
-            await store.mark_posted(item, "C0DATA", f"1.{item.id}", clock.now)
+        for item in await store.outbox.claim(clock.now, 10):
+            await store.outbox.mark_posted(item, "C0DATA", f"1.{item.id}", clock.now)
     clock.advance(200 * 86400)
     while await Retention(one.database).purge(clock.now - timedelta(days=90)):
         pass
     assert len(await one.rows(incidents)) == len(await one.rows(alerts)) == len(await one.rows(panels)) == 1
     await one.see(replace(seen["fine"], last_synced_at=clock.now))
     for _ in range(3):
-        for item in await store.claim_outbox(clock.now, 10):
-            await store.mark_posted(item, "C0DATA", item.ts or f"1.{item.id}", clock.now)
+        for item in await store.outbox.claim(clock.now, 10):
+            await store.outbox.mark_posted(item, "C0DATA", item.ts or f"1.{item.id}", clock.now)
     clock.advance(91 * 86400)
     while await Retention(one.database).purge(clock.now - timedelta(days=90)):
         pass

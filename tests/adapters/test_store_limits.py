@@ -9,7 +9,7 @@ from bot.core.access.audit import AuditFilter, Ruling
 from bot.core.models import Outcome
 from bot.core.runs.limits import Held, Limit, Limits
 from bot.store.audit import Audit
-from bot.store.store import Opened
+from bot.store.runs import Opened
 from tests.adapters.conftest import TEAM, start
 
 COOLDOWN = Limits(cooldown_s=60)
@@ -18,8 +18,8 @@ TWO = Limits(quota_per_hour=2)
 
 async def end(store, make, opened, outcome=Outcome.SUCCEEDED):
     """End a run at the clock's time."""
-    [claim] = [one for one in await store.claim_runs(make.clock.now, 10) if one.run.id == opened.run.id]
-    await store.save(claim, make.ended(opened.run, outcome), make.clock.now)
+    [claim] = [one for one in await store.runs.claim(make.clock.now, 10) if one.run.id == opened.run.id]
+    await store.runs.save(claim, make.ended(opened.run, outcome), make.clock.now)
 
 
 async def test_a_start_after_a_success_is_held_back(store, make, clock, click):
@@ -28,8 +28,8 @@ async def test_a_start_after_a_success_is_held_back(store, make, clock, click):
     clock.advance(10)
     request = make.press("UBEN", response_url="https://hooks.example/1")
     held = await click(store, make, request, limits=COOLDOWN)
-    assert (held, await store.active_runs(TEAM)) == (Held(Limit.COOLDOWN, clock.now + timedelta(seconds=50)), [])
-    assert request.id in [claim.request.id for claim in await store.claim_requests(clock.now, 10)]
+    assert (held, await store.runs.active(TEAM)) == (Held(Limit.COOLDOWN, clock.now + timedelta(seconds=50)), [])
+    assert request.id in [claim.request.id for claim in await store.inbox.claim(clock.now, 10)]
     page = await Audit(store._database, TEAM).page(AuditFilter(), number=0, size=1)
     assert page.entries[0].decision is Ruling.ALLOWED
 

@@ -18,7 +18,7 @@ from bot.core.subscriptions.subscriptions import ALL, Subscription
 from bot.store import codec
 from bot.store.database import Database
 from bot.store.incidents import Incidents, SeenTogether
-from bot.store.outbox import Address, OutboxKind
+from bot.store.outbox_rows import Address, OutboxKind
 from bot.store.subscriptions import SWEPT_AFTER, Subscriptions
 from bot.store.tables import alerts, inbox, outbox, subscriptions, threads
 from bot.store.timers import TimerKind, Timers
@@ -45,7 +45,7 @@ class Bench:
     async def request(self, **changes):
         """Save that the channel moved."""
         request = replace(self.make.command(channel=OLD), kind=RequestKind.CHANNEL, **changes)
-        await self.store.add_request(request)
+        await self.store.inbox.add(request)
         return request
 
     async def move(self, old=OLD, new=NEW):
@@ -61,7 +61,7 @@ class Bench:
     async def subscribe(self, channel=OLD, target=ALL, digest_at=None):
         """Subscribe a channel."""
         request = self.make.command("subscribe", channel=channel)
-        await self.store.add_request(request)
+        await self.store.inbox.add(request)
         subscription = Subscription(f"sub_{channel}_{target}", TEAM, channel, ANA, self.clock.now, target=target)
         address = Address(TEAM, channel, user_id="UANA")
         await self.subscriptions.add(request, subscription, Message("done"), address, digest_at, self.clock.now)
@@ -75,9 +75,9 @@ class Bench:
 
     async def post_all(self):
         """Post what is due."""
-        for number, item in enumerate(await self.store.claim_outbox(self.clock.now, 50)):
+        for number, item in enumerate(await self.store.outbox.claim(self.clock.now, 50)):
             ts = item.ts or f"{self.clock.timestamp():.0f}.{number:06}"
-            await self.store.mark_posted(item, item.channel_id, ts, self.clock.now)
+            await self.store.outbox.mark_posted(item, item.channel_id, ts, self.clock.now)
 
 
 @pytest_asyncio.fixture
@@ -97,9 +97,9 @@ async def test_everything_follows(bench, click):
     await click(bench.store, bench.make, bench.make.press(channel=OLD, message_ts=alert.root_ts), panel_id=alert.id)
     snooze = Snooze(ANA, bench.clock.now + timedelta(hours=1))
     request = bench.make.command("snooze", channel=OLD)
-    await bench.store.add_request(request)
+    await bench.store.inbox.add(request)
     assert await bench.incidents.snooze(request, alert.id, snooze, bench.clock.now)
-    await bench.store.add_request(bench.make.command("status", channel=OLD))
+    await bench.store.inbox.add(bench.make.command("status", channel=OLD))
     assert await bench.move() == NEW
 
     for table in (subscriptions, alerts, threads, outbox):
@@ -168,12 +168,12 @@ async def test_a_message_in_hand_is_sent_to_the_new_id(bench):
     """Whoever holds a message with the old id loses it, so that a refusal there drops nothing."""
     await bench.subscribe()
     await bench.fail()
-    held = await bench.store.claim_outbox(bench.clock.now, 50)
+    held = await bench.store.outbox.claim(bench.clock.now, 50)
     await bench.move()
     for item in held:
         with pytest.raises(ClaimLost):
-            await bench.store.give_up(item)
-    again = await bench.store.claim_outbox(bench.clock.now, 50)
+            await bench.store.outbox.give_up(item)
+    again = await bench.store.outbox.claim(bench.clock.now, 50)
     assert {item.id for item in again} == {item.id for item in held}
     assert {item.channel_id for item in again} == {NEW}
     assert all(item.in_doubt for item in again)

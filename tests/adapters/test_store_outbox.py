@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from bot.core.errors import ClaimLost
 from bot.core.models import Message, Telling
-from bot.store.outbox import EDIT_EVERY_S, Address, OutboxKind
+from bot.store.outbox_rows import EDIT_EVERY_S, Address, OutboxKind
 from bot.store.tables import outbox
 
 HERE = Address("T0SANDBOX", "C0DATA", user_id="UANA")
@@ -21,19 +21,19 @@ DIRECT = Address("T0SANDBOX", user_id="UANA")
 async def note(store, make, text="hello", address=HERE):
     """Answer a command with a note."""
     request = make.command()
-    await store.add_request(request)
-    await store.add_note(request, Message(text), address, make.clock.now)
+    await store.inbox.add(request)
+    await store.outbox.add_note(request, Message(text), address, make.clock.now)
 
 
 async def claim_one(store, clock, limit=5):
     """Claim the one message that is due."""
-    (item,) = await store.claim_outbox(clock.now, limit)
+    (item,) = await store.outbox.claim(clock.now, limit)
     return item
 
 
 async def claim_run(store, clock):
     """Claim the one run that is due."""
-    (claim,) = await store.claim_runs(clock.now, 5)
+    (claim,) = await store.runs.claim(clock.now, 5)
     return claim
 
 
@@ -41,7 +41,7 @@ async def started(store, make, click):
     """Start a sync whose progress is posted."""
     await click(store, make)
     item = await claim_one(store, make.clock)
-    await store.mark_posted(item, "C0DATA", "500.000005", make.clock.now)
+    await store.outbox.mark_posted(item, "C0DATA", "500.000005", make.clock.now)
     return item
 
 
@@ -63,7 +63,7 @@ async def test_claimers_never_share_a_message(open_store, make, clock):
     stores = [open_store(name) for name in "abc"]
     for n in range(12):
         await note(stores[0], make, str(n))
-    claims = await asyncio.gather(*(store.claim_outbox(clock.now, 3) for store in stores for _ in range(2)))
+    claims = await asyncio.gather(*(store.outbox.claim(clock.now, 3) for store in stores for _ in range(2)))
     assert max(len(some) for some in claims) <= 3
     taken = [item.id for some in claims for item in some]
     assert len(taken) == len(set(taken))
@@ -77,17 +77,17 @@ async def test_late_sender_loses(open_store, make, clock):
     clock.advance(10)
     new = await claim_one(other, clock)
     writes = [
-        frozen.mark_posted(old, "C0DATA", "1.0", clock.now),
-        frozen.mark_shown(old, clock.now),
-        frozen.postpone(old, clock.now, in_doubt=False),
-        frozen.readdress(old, DIRECT, clock.now),
-        frozen.give_up(old),
+        frozen.outbox.mark_posted(old, "C0DATA", "1.0", clock.now),
+        frozen.outbox.mark_shown(old, clock.now),
+        frozen.outbox.postpone(old, clock.now, in_doubt=False),
+        frozen.outbox.readdress(old, DIRECT, clock.now),
+        frozen.outbox.give_up(old),
     ]
     for write in writes:
         with pytest.raises(ClaimLost):
             await write
-    await other.mark_posted(new, "C0DATA", "2.0", clock.now)
-    assert await other.claim_outbox(clock.advance(100), 5) == []
+    await other.outbox.mark_posted(new, "C0DATA", "2.0", clock.now)
+    assert await other.outbox.claim(clock.advance(100), 5) == []
 
 
 async def test_late_root_sender_places_nothing(open_store, make, clock, click):
@@ -98,9 +98,9 @@ async def test_late_root_sender_places_nothing(open_store, make, clock, click):
     clock.advance(10)
     new = await claim_one(other, clock)
     with pytest.raises(ClaimLost):
-        await frozen.mark_posted(old, "C0DATA", "1.0", clock.now)
-    assert await other.claim_outbox(clock.now, 5) == []
-    await other.mark_posted(new, "C0DATA", "2.0", clock.now)
+        await frozen.outbox.mark_posted(old, "C0DATA", "1.0", clock.now)
+    assert await other.outbox.claim(clock.now, 5) == []
+    await other.outbox.mark_posted(new, "C0DATA", "2.0", clock.now)
     assert (await claim_one(other, clock)).thread_ts == "2.0"
 
 
@@ -112,7 +112,7 @@ async def test_first_attempt_is_not_in_doubt(store, make, clock):
     await note(store, make)
     item = await claim_one(store, clock)
     assert not item.in_doubt
-    await store.postpone(item, clock.now, in_doubt=False)
+    await store.outbox.postpone(item, clock.now, in_doubt=False)
     assert not (await claim_one(store, clock)).in_doubt
 
 
@@ -135,10 +135,10 @@ async def test_released_message_is_in_doubt(store, make, clock):
 async def test_doubt_outlives_a_clear_refusal(store, make, clock):
     """A rate limit while looking for a doubtful message clears no doubt: it may still be there."""
     await note(store, make)
-    await store.postpone(await claim_one(store, clock), clock.now, in_doubt=True)
+    await store.outbox.postpone(await claim_one(store, clock), clock.now, in_doubt=True)
     item = await claim_one(store, clock)
     assert item.in_doubt
-    await store.postpone(item, clock.now, in_doubt=False)
+    await store.outbox.postpone(item, clock.now, in_doubt=False)
     assert (await claim_one(store, clock)).in_doubt
 
 
@@ -147,8 +147,8 @@ async def test_posted_message_is_never_in_doubt(store, make, clock, click):
     await started(store, make, click)
     claim = await claim_run(store, clock)
     clock.advance(5)
-    await store.save(claim, make.watching(claim.run), clock.now)
-    await store.postpone(await claim_one(store, clock), clock.now, in_doubt=True)
+    await store.runs.save(claim, make.watching(claim.run), clock.now)
+    await store.outbox.postpone(await claim_one(store, clock), clock.now, in_doubt=True)
     item = await claim_one(store, clock)
     assert not item.in_doubt
     assert item.is_shown
@@ -157,7 +157,7 @@ async def test_posted_message_is_never_in_doubt(store, make, clock, click):
 async def test_readdressed_message_is_not_in_doubt(store, make, clock):
     """What one address refused is posted anew at the next, at once and without a doubt."""
     await note(store, make, address=replace(HERE, thread_ts="1.0"))
-    await store.readdress(await claim_one(store, clock), DIRECT, clock.now)
+    await store.outbox.readdress(await claim_one(store, clock), DIRECT, clock.now)
     item = await claim_one(store, clock)
     assert (item.channel_id, item.thread_ts, item.user_id) == (None, None, "UANA")
     assert (item.in_doubt, item.failures) == (False, 0)
@@ -167,7 +167,7 @@ async def test_readdressed_message_is_no_longer_ephemeral(store, make, clock):
     """A private answer that goes to the direct messages instead is posted there as any other."""
     address = replace(HERE, response_url="https://hooks.slack.com/r", ephemeral=True)
     await note(store, make, address=address)
-    await store.readdress(await claim_one(store, clock), DIRECT, clock.now)
+    await store.outbox.readdress(await claim_one(store, clock), DIRECT, clock.now)
     assert not (await claim_one(store, clock)).ephemeral
 
 
@@ -177,25 +177,25 @@ async def test_failures_are_counted(store, make, clock):
     for failures in range(3):
         item = await claim_one(store, clock)
         assert item.failures == failures
-        await store.postpone(item, clock.now, in_doubt=False)
+        await store.outbox.postpone(item, clock.now, in_doubt=False)
 
 
 async def test_postponed_message_waits(store, make, clock):
     """A message given back is due when it was said to be."""
     await note(store, make)
     due_at = clock.now + timedelta(seconds=30)
-    await store.postpone(await claim_one(store, clock), due_at, in_doubt=False)
-    assert await store.next_message_at() == due_at
-    assert await store.claim_outbox(clock.advance(29), 5) == []
-    assert len(await store.claim_outbox(clock.advance(1), 5)) == 1
+    await store.outbox.postpone(await claim_one(store, clock), due_at, in_doubt=False)
+    assert await store.outbox.next_at() == due_at
+    assert await store.outbox.claim(clock.advance(29), 5) == []
+    assert len(await store.outbox.claim(clock.advance(1), 5)) == 1
 
 
 async def test_given_up_message_is_over(store, make, clock):
     """What is given up is not tried again."""
     await note(store, make)
-    await store.give_up(await claim_one(store, clock))
-    assert await store.claim_outbox(clock.advance(3600), 5) == []
-    assert await store.next_message_at() is None
+    await store.outbox.give_up(await claim_one(store, clock))
+    assert await store.outbox.claim(clock.advance(3600), 5) == []
+    assert await store.outbox.next_at() is None
 
 
 # --- order -----------------------------------------------------------------------------------------------------
@@ -206,9 +206,9 @@ async def test_outcome_waits_for_the_progress_post_in_flight(store, make, clock,
     await click(store, make)
     progress = await claim_one(store, clock)
     claim = await claim_run(store, clock)
-    await store.save(claim, make.ended(claim.run), clock.now)
-    assert await store.claim_outbox(clock.now, 5) == []
-    await store.mark_posted(progress, "C0DATA", "1.0", clock.now)
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
+    assert await store.outbox.claim(clock.now, 5) == []
+    await store.outbox.mark_posted(progress, "C0DATA", "1.0", clock.now)
     assert (await claim_one(store, clock)).kind is OutboxKind.OUTCOME
 
 
@@ -216,14 +216,14 @@ async def test_outcome_waits_for_a_progress_post_in_doubt(store, make, clock, cl
     """A progress reply that may be there is looked for before the outcome is posted."""
     await click(store, make)
     progress = await claim_one(store, clock)
-    await store.postpone(progress, clock.now + timedelta(seconds=1), in_doubt=True)
+    await store.outbox.postpone(progress, clock.now + timedelta(seconds=1), in_doubt=True)
     claim = await claim_run(store, clock)
-    await store.save(claim, make.ended(claim.run), clock.now)
-    assert await store.claim_outbox(clock.now, 5) == []
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
+    assert await store.outbox.claim(clock.now, 5) == []
     clock.advance(1)
     progress = await claim_one(store, clock)
     assert progress.in_doubt
-    await store.give_up(progress)
+    await store.outbox.give_up(progress)
     assert (await claim_one(store, clock)).kind is OutboxKind.OUTCOME
 
 
@@ -232,27 +232,27 @@ async def test_waiting_outcome_is_not_announced(store, make, clock, click):
     await click(store, make)
     progress = await claim_one(store, clock)
     due_at = clock.now + timedelta(seconds=60)
-    await store.postpone(progress, due_at, in_doubt=True)
+    await store.outbox.postpone(progress, due_at, in_doubt=True)
     claim = await claim_run(store, clock)
-    await store.save(claim, make.ended(claim.run), clock.now)
-    assert await store.claim_outbox(clock.now, 5) == []
-    assert await store.next_message_at() == due_at
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
+    assert await store.outbox.claim(clock.now, 5) == []
+    assert await store.outbox.next_at() == due_at
 
 
 async def test_outcome_passes_a_pending_edit(store, make, clock, click):
     """An edit of the progress reply never holds the outcome back."""
     await started(store, make, click)
     claim = await claim_run(store, clock)
-    await store.save(claim, make.ended(claim.run), clock.now)
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
     assert (await claim_one(store, clock)).kind is OutboxKind.OUTCOME
 
 
 async def test_given_up_progress_does_not_hold_the_outcome(store, make, clock, click):
     """Where the progress reply could not be posted, the outcome is still told, and the reply is not tried again."""
     await click(store, make)
-    await store.give_up(await claim_one(store, clock))
+    await store.outbox.give_up(await claim_one(store, clock))
     claim = await claim_run(store, clock)
-    await store.save(claim, make.ended(claim.run), clock.now)
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
     assert (await claim_one(store, clock)).kind is OutboxKind.OUTCOME
 
 
@@ -260,11 +260,11 @@ async def test_outcomes_come_first(store, make, clock, click):
     """Outcomes are handed out before answers, answers before progress."""
     await started(store, make, click)
     claim = await claim_run(store, clock)
-    await store.save(claim, make.ended(claim.run), clock.now)
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
     await click(store, make, make.press(message_ts="2.0"), integration="int_2")
     await note(store, make)
     clock.advance(5)
-    kinds = [item.kind for _ in range(4) for item in await store.claim_outbox(clock.now, 1)]
+    kinds = [item.kind for _ in range(4) for item in await store.outbox.claim(clock.now, 1)]
     assert kinds == [OutboxKind.OUTCOME, OutboxKind.NOTE, OutboxKind.PROGRESS, OutboxKind.PROGRESS]
 
 
@@ -272,10 +272,10 @@ async def test_claims_are_sorted(store, make, clock, click):
     """Within one claim the order is the same: what matters most comes first."""
     await started(store, make, click)
     claim = await claim_run(store, clock)
-    await store.save(claim, make.ended(claim.run), clock.now)
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
     await note(store, make)
     clock.advance(5)
-    kinds = [item.kind for item in await store.claim_outbox(clock.now, 9)]
+    kinds = [item.kind for item in await store.outbox.claim(clock.now, 9)]
     assert kinds == [OutboxKind.OUTCOME, OutboxKind.NOTE, OutboxKind.PROGRESS]
 
 
@@ -287,20 +287,20 @@ async def test_replies_wait_for_their_root(store, make, clock, click):
     await click(store, make, make.command(), root=make.panel())
     root = await claim_one(store, clock)
     assert root.kind is OutboxKind.PANEL
-    assert await store.is_root(root)
+    assert await store.outbox.is_root(root)
     claim = await claim_run(store, clock)
-    await store.save(claim, make.ended(claim.run), clock.now)
-    assert await store.claim_outbox(clock.now, 5) == []
-    await store.mark_posted(root, "D0ANA", "7.0", clock.now)
-    assert not await store.is_root(root)
-    items = [item for item in await store.claim_outbox(clock.now, 5) if item.kind is not OutboxKind.PANEL]
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
+    assert await store.outbox.claim(clock.now, 5) == []
+    await store.outbox.mark_posted(root, "D0ANA", "7.0", clock.now)
+    assert not await store.outbox.is_root(root)
+    items = [item for item in await store.outbox.claim(clock.now, 5) if item.kind is not OutboxKind.PANEL]
     assert [(item.kind, item.channel_id, item.thread_ts) for item in items] == [(OutboxKind.OUTCOME, "D0ANA", "7.0")]
 
 
 async def test_root_in_a_thread_keeps_replies_in_that_thread(store, make, clock, click):
     """A sync asked for inside a thread is followed up in that thread, never below a reply."""
     await click(store, make, make.command(thread_ts="1.0"), root=make.panel())
-    items = await store.claim_outbox(clock.now, 5)
+    items = await store.outbox.claim(clock.now, 5)
     assert {(item.kind, item.thread_ts) for item in items} == {(OutboxKind.PANEL, "1.0"), (OutboxKind.PROGRESS, "1.0")}
 
 
@@ -308,10 +308,10 @@ async def test_waiting_replies_are_not_announced(store, make, clock, click):
     """Replies without a place yet are not due, whatever is told meanwhile."""
     await click(store, make, make.command(), root=make.panel())
     root = await claim_one(store, clock)
-    await store.postpone(root, clock.now + timedelta(seconds=5), in_doubt=False)
+    await store.outbox.postpone(root, clock.now + timedelta(seconds=5), in_doubt=False)
     claim = await claim_run(store, clock)
-    await store.save(claim, make.watching(claim.run, tell=(Telling.PROGRESS,)), clock.now)
-    assert await store.next_message_at() == clock.now + timedelta(seconds=5)
+    await store.runs.save(claim, make.watching(claim.run, tell=(Telling.PROGRESS,)), clock.now)
+    assert await store.outbox.next_at() == clock.now + timedelta(seconds=5)
 
 
 # --- edits -----------------------------------------------------------------------------------------------------
@@ -322,23 +322,23 @@ async def test_edits_coalesce(store, make, clock, click):
     await started(store, make, click)
     for _ in range(5):
         claim = await claim_run(store, clock)
-        await store.save(claim, make.watching(claim.run, in_s=0), clock.now)
+        await store.runs.save(claim, make.watching(claim.run, in_s=0), clock.now)
     clock.advance(EDIT_EVERY_S)
     item = await claim_one(store, clock)
     assert item.ts == "500.000005"
-    assert (await store.load_progress(item)).run.looks == 5
-    await store.mark_shown(item, clock.now)
-    assert await store.claim_outbox(clock.advance(3600), 5) == []
+    assert (await store.outbox.load_progress(item)).run.looks == 5
+    await store.outbox.mark_shown(item, clock.now)
+    assert await store.outbox.claim(clock.advance(3600), 5) == []
 
 
 async def test_edits_of_one_message_are_paced(store, make, clock, click):
     """A progress reply is edited at most every two seconds."""
     await started(store, make, click)
     claim = await claim_run(store, clock)
-    await store.save(claim, make.watching(claim.run), clock.now)
-    assert await store.next_message_at() == clock.now + timedelta(seconds=EDIT_EVERY_S)
-    assert await store.claim_outbox(clock.advance(EDIT_EVERY_S - 0.1), 5) == []
-    assert len(await store.claim_outbox(clock.advance(0.1), 5)) == 1
+    await store.runs.save(claim, make.watching(claim.run), clock.now)
+    assert await store.outbox.next_at() == clock.now + timedelta(seconds=EDIT_EVERY_S)
+    assert await store.outbox.claim(clock.advance(EDIT_EVERY_S - 0.1), 5) == []
+    assert len(await store.outbox.claim(clock.advance(0.1), 5)) == 1
 
 
 async def test_change_during_an_edit_is_shown_next(store, make, clock, click):
@@ -346,9 +346,9 @@ async def test_change_during_an_edit_is_shown_next(store, make, clock, click):
     await click(store, make)
     item = await claim_one(store, clock)
     claim = await claim_run(store, clock)
-    await store.save(claim, make.watching(claim.run), clock.now)
-    await store.mark_posted(item, "C0DATA", "1.0", clock.now)
-    assert await store.next_message_at() == clock.now + timedelta(seconds=EDIT_EVERY_S)
+    await store.runs.save(claim, make.watching(claim.run), clock.now)
+    await store.outbox.mark_posted(item, "C0DATA", "1.0", clock.now)
+    assert await store.outbox.next_at() == clock.now + timedelta(seconds=EDIT_EVERY_S)
     clock.advance(EDIT_EVERY_S)
     again = await claim_one(store, clock)
     assert again.version > item.version
@@ -358,14 +358,14 @@ async def test_change_during_an_edit_is_shown_next(store, make, clock, click):
 async def test_row_edits_are_not_paced_by_progress(store, make, clock):
     """A redrawn panel is due at once: a person waits for it."""
     request, press, panel = make.command(), make.press(), make.panel()
-    await store.add_request(request)
-    await store.add_request(press)
-    await store.add_panel(request, panel, HERE, clock.now)
-    await store.mark_posted(await claim_one(store, clock), "C0DATA", "1.0", clock.now)
-    await store.redraw_panel(press, panel.id, lambda shown: replace(shown, page=1), clock.now)
+    await store.inbox.add(request)
+    await store.inbox.add(press)
+    await store.panels.add(request, panel, HERE, clock.now)
+    await store.outbox.mark_posted(await claim_one(store, clock), "C0DATA", "1.0", clock.now)
+    await store.panels.redraw(press, panel.id, lambda shown: replace(shown, page=1), clock.now)
     item = await claim_one(store, clock)
-    assert (await store.load_panel_view(item.panel_id))[0].page == 1
-    saved = await store.load_panel(panel.id)
+    assert (await store.panels.load_view(item.panel_id))[0].page == 1
+    saved = await store.panels.load(panel.id)
     assert replace(saved, cause=panel.cause) == replace(panel, page=1)
     assert saved.cause.request_id == press.id
 
@@ -384,13 +384,13 @@ async def test_press_renews_the_response_url(store, make, clock):
     """A press on a message that only its reader sees brings the response_url that can change it."""
     request, panel = make.command(), make.panel()
     address = replace(HERE, response_url="https://hooks.slack.com/old", ephemeral=True)
-    await store.add_request(request)
-    await store.add_panel(request, panel, address, clock.now)
-    await store.mark_shown(await claim_one(store, clock), clock.now, ephemeral=True)
+    await store.inbox.add(request)
+    await store.panels.add(request, panel, address, clock.now)
+    await store.outbox.mark_shown(await claim_one(store, clock), clock.now, ephemeral=True)
     clock.advance(3600)
     press = make.press(ephemeral=True, response_url="https://hooks.slack.com/new")
-    await store.add_request(press)
-    await store.redraw_panel(press, panel.id, lambda shown: shown, clock.now)
+    await store.inbox.add(press)
+    await store.panels.redraw(press, panel.id, lambda shown: shown, clock.now)
     item = await claim_one(store, clock)
     assert item.response_url == "https://hooks.slack.com/new"
     assert item.is_shown
@@ -400,7 +400,7 @@ async def test_progress_of_a_purged_run_is_none(store, make, clock, click):
     """A progress reply whose run is gone has nothing to show."""
     await click(store, make)
     item = await claim_one(store, clock)
-    assert await store.load_progress(replace(item, run_id="run_x")) is None
+    assert await store.outbox.load_progress(replace(item, run_id="run_x")) is None
 
 
 async def test_outbox_never_holds_two_rows_of_one_place(open_store, make, clock, click):
@@ -410,10 +410,10 @@ async def test_outbox_never_holds_two_rows_of_one_place(open_store, make, clock,
     claim = await claim_run(stores[0], clock)
     await asyncio.gather(
         *(click(stores[n % 3], make, make.press(f"U{n}", message_ts=f"{n % 4}.0")) for n in range(9)),
-        stores[0].save(claim, make.watching(claim.run, in_s=0), clock.now),
+        stores[0].runs.save(claim, make.watching(claim.run, in_s=0), clock.now),
     )
     claim = await claim_run(stores[1], clock)
-    await stores[1].save(claim, make.ended(claim.run), clock.now)
+    await stores[1].runs.save(claim, make.ended(claim.run), clock.now)
     async with stores[0]._database.begin() as connection:
         rows = (await connection.execute(select(outbox.c.thread_ts, outbox.c.kind))).all()
     assert len(rows) == len(set(rows)) == 5

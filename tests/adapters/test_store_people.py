@@ -24,7 +24,7 @@ from bot.store import codec, schema
 from bot.store.database import Database
 from bot.store.homes import LOOKED_AT_FOR, Homes
 from bot.store.incidents import Incidents, SeenTogether
-from bot.store.outbox import Address, OutboxKind
+from bot.store.outbox_rows import Address, OutboxKind
 from bot.store.retention import Retention
 from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
@@ -56,7 +56,7 @@ class Replica:
         self.asked += 1
         origin = Origin(TEAM, person, "C0DATA", message_ts="100.000001")
         request = Request(f"{id(self)}-{self.asked}", RequestKind.PRESS, origin, self.clock.now)
-        await self.store.add_request(request)
+        await self.store.inbox.add(request)
         return request
 
     async def subscribe(self, person, id_, digest=MORNING):
@@ -215,7 +215,7 @@ async def test_a_rare_type_has_its_history_and_learns(store, make, clock, click)
         await finished(store, make, clock, click, f"rare_{number}", "rare")
     for number in range(60):
         await finished(store, make, clock, click, f"int_{number}", "stripe")
-    past = await store.past_runs(TEAM, ("rare_9",), "rare", 5)
+    past = await store.runs.past(TEAM, ("rare_9",), "rare", 5)
     assert [run.integration_id for run in past] == ["rare_2", "rare_1", "rare_0"]
     opened = await click(store, make, make.press(), integration=Integration("rare_new", "rare", "error"))
     assert opened.run.expected is not None
@@ -226,17 +226,17 @@ async def finished(store, make, clock, click, id_, type_):
     clock.advance(60)
     opened = await click(store, make, make.press(), integration=Integration(id_, type_, "error"))
     started_at = opened.run.requested_at
-    [claim] = await store.claim_runs(clock.now, 1)
+    [claim] = await store.runs.claim(clock.now, 1)
     clock.advance(30)
     decision = make.ended(claim.run)
-    await store.save(claim, replace(decision, run=replace(decision.run, accepted_at=started_at)), clock.now)
+    await store.runs.save(claim, replace(decision, run=replace(decision.run, accepted_at=started_at)), clock.now)
 
 
 async def test_the_history_of_several_integrations_is_the_newest_of_all(store, make, clock, click):
     """Of those that a word matches, the newest runs are shown, whose ever they are."""
     for id_ in ("int_1", "int_2", "int_1", "int_3"):
         await finished(store, make, clock, click, id_, "stripe")
-    past = await store.past_runs(TEAM, ("int_1", "int_2"), "", 2)
+    past = await store.runs.past(TEAM, ("int_1", "int_2"), "", 2)
     assert [run.integration_id for run in past] == ["int_1", "int_2"]
 
 
@@ -333,7 +333,7 @@ async def test_a_snooze_of_what_is_over_leaves_the_request_to_be_answered(one, c
     await one.incidents.observe(SeenTogether((), clock.now, whole=True), clock.now)
     request = await one.request()
     assert not await one.incidents.snooze(request, alert_id, Snooze(ANA), clock.now)
-    await one.store.add_note(request, Message("It is over."), HERE, clock.now)
+    await one.store.outbox.add_note(request, Message("It is over."), HERE, clock.now)
 
 
 # --- messages with buttons -------------------------------------------------------------------------------------
@@ -344,11 +344,11 @@ async def test_a_slow_refresh_leaves_the_page_that_somebody_turned_to(store, mak
     panel = await posted(store, make, clock)
     refresh, turn = make.press(), make.press("UBEN")
     for request in (refresh, turn):
-        await store.add_request(request)
-    await store.redraw_panel(turn, panel.id, lambda shown: replace(shown, page=1), clock.now)
+        await store.inbox.add(request)
+    await store.panels.redraw(turn, panel.id, lambda shown: replace(shown, page=1), clock.now)
     newer = (make.integration("int_9"),)
-    await store.redraw_panel(refresh, panel.id, lambda shown: refreshed(shown, newer, clock.now), clock.now)
-    shown = await store.load_panel(panel.id)
+    await store.panels.redraw(refresh, panel.id, lambda shown: refreshed(shown, newer, clock.now), clock.now)
+    shown = await store.panels.load(panel.id)
     assert (shown.page, shown.integrations) == (1, newer)
 
 
@@ -363,19 +363,19 @@ async def test_older_knowledge_changes_nothing(store, make, clock):
         lambda shown: gone_stale(shown, "no answer", earlier),
     ):
         press = make.press()
-        await store.add_request(press)
-        await store.redraw_panel(press, panel.id, change, clock.now)
-    shown = await store.load_panel(panel.id)
+        await store.inbox.add(press)
+        await store.panels.redraw(press, panel.id, change, clock.now)
+    shown = await store.panels.load(panel.id)
     assert (shown.integrations, shown.stale_reason) == (newer, "")
 
 
 async def posted(store, make, clock):
     """Show a panel."""
     request, panel = make.command(), make.panel("int_1", "int_2")
-    await store.add_request(request)
-    await store.add_panel(request, panel, HERE, clock.now)
-    (item,) = await store.claim_outbox(clock.now, 5)
-    await store.mark_posted(item, "C0DATA", "1.0", clock.now)
+    await store.inbox.add(request)
+    await store.panels.add(request, panel, HERE, clock.now)
+    (item,) = await store.outbox.claim(clock.now, 5)
+    await store.outbox.mark_posted(item, "C0DATA", "1.0", clock.now)
     return panel
 
 
@@ -384,15 +384,15 @@ async def test_giving_up_leaves_what_came_meanwhile(store, make, clock):
     panel = await posted(store, make, clock)
     for page in (1, 2):
         press = make.press()
-        await store.add_request(press)
-        await store.redraw_panel(press, panel.id, lambda shown, page=page: replace(shown, page=page), clock.now)
+        await store.inbox.add(press)
+        await store.panels.redraw(press, panel.id, lambda shown, page=page: replace(shown, page=page), clock.now)
         if page == 1:
-            (held,) = await store.claim_outbox(clock.now, 5)
-    await store.give_up(held)
-    (item,) = await store.claim_outbox(clock.now, 5)
+            (held,) = await store.outbox.claim(clock.now, 5)
+    await store.outbox.give_up(held)
+    (item,) = await store.outbox.claim(clock.now, 5)
     assert (item.kind, item.version) == (OutboxKind.PANEL, held.version + 1)
-    await store.give_up(item)
-    assert await store.claim_outbox(clock.now + timedelta(days=1), 5) == []
+    await store.outbox.give_up(item)
+    assert await store.outbox.claim(clock.now + timedelta(days=1), 5) == []
 
 
 # --- claims and reads ------------------------------------------------------------------------------------------
@@ -424,7 +424,7 @@ async def test_a_read_waits_for_no_writer_and_no_writer_for_it(sqlite_url, clock
     replica = Replica(sqlite_url, "one", clock)
     async with asyncio.timeout(5), replica.database.begin() as writing:
         await writing.execute(homes.insert().values(team_id=TEAM, user_id="U1", opened_at=clock.now))
-        assert await replica.store.past_runs(TEAM, None, "", 5) == []
+        assert await replica.store.runs.past(TEAM, None, "", 5) == []
     async with asyncio.timeout(5), replica.database.read() as reading:
         await reading.execute(select(homes))
         await replica.request()

@@ -52,16 +52,16 @@ async def test_many_work_at_a_time(pgbouncer, make, clock, click):
     async def work(number):
         store = stores[number % len(stores)]
         for _ in range(5):
-            assert await store.add_request(make.command())
-            await store.claim_runs(clock.now, 1)
-            await store.claim_outbox(clock.now, 1)
+            assert await store.inbox.add(make.command())
+            await store.runs.claim(clock.now, 1)
+            await store.outbox.claim(clock.now, 1)
             await schema.current(store._database)
 
     try:
         await asyncio.gather(*(work(number) for number in range(MANY)))
         opened = await click(stores[0], make)
         await stores[1].release()
-        claims = [claim for store in stores for claim in await store.claim_runs(clock.advance(60), 5)]
+        claims = [claim for store in stores for claim in await store.runs.claim(clock.advance(60), 5)]
         assert opened.run.id in [claim.run.id for claim in claims]
     finally:
         await asyncio.gather(*(store.close() for store in stores))
@@ -138,7 +138,7 @@ async def test_others_that_stand_still_are_left_alone(pgbouncer):
 async def is_saved(store, make):
     """Try to save a request."""
     try:
-        return await store.add_request(make.command())
+        return await store.inbox.add(make.command())
     except StoreUnavailable:
         return False
 
@@ -147,12 +147,12 @@ async def test_a_server_that_only_reads_is_named_through_it(pgbouncer, hosted, m
     """A failover behind PgBouncer is one that the bot waits for, too."""
     store = Store(Database(pgbouncer), owner="a")
     try:
-        assert await store.add_request(make.command())
+        assert await store.inbox.add(make.command())
         await hosted.operate("ALTER ROLE {self.user} SET default_transaction_read_only = on")
         await hosted.throw_out()
         for _ in range(2):
             with pytest.raises(StoreUnavailable):
-                await store.add_request(make.command())
+                await store.inbox.add(make.command())
         await hosted.operate("ALTER ROLE {self.user} RESET default_transaction_read_only")
         await hosted.throw_out()
         async with asyncio.timeout(10):

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from bot.core.errors import ClaimLost
 from bot.core.models import Message
 from bot.store.bell import Work
-from bot.store.outbox import Address
+from bot.store.outbox_rows import Address
 from bot.store.tables import inbox, outbox
 from bot.store.tables import panels as panels_table
 
@@ -27,15 +27,15 @@ async def count(store, table):
 async def test_request_is_saved_once(store, make):
     """The second delivery of a request is recognised, also by another process."""
     request = make.command()
-    assert await store.add_request(request)
-    assert not await store.add_request(request)
+    assert await store.inbox.add(request)
+    assert not await store.inbox.add(request)
 
 
 async def test_request_comes_back_whole(store, make, clock):
     """What is claimed is what was saved."""
     request = make.command("sync “stripe” \N{PILE OF POO}", response_url="https://hooks.slack.com/x")
-    await store.add_request(request)
-    (claim,) = await store.claim_requests(clock.now, 5)
+    await store.inbox.add(request)
+    (claim,) = await store.inbox.claim(clock.now, 5)
     assert claim.request == request
     assert claim.attempts == 1
 
@@ -43,8 +43,8 @@ async def test_request_comes_back_whole(store, make, clock):
 async def test_press_comes_back_whole(store, make, clock):
     """A saved press keeps its button."""
     request = make.press()
-    await store.add_request(request)
-    (claim,) = await store.claim_requests(clock.now, 5)
+    await store.inbox.add(request)
+    (claim,) = await store.inbox.claim(clock.now, 5)
     assert claim.request == request
 
 
@@ -52,8 +52,8 @@ async def test_two_claimers_never_share_a_request(open_store, make, clock):
     """What one process holds no other gets, however many ask at once."""
     stores = [open_store(name) for name in "abc"]
     for _ in range(6):
-        await stores[0].add_request(make.command())
-    claims = await asyncio.gather(*(store.claim_requests(clock.now, 3) for store in stores for _ in range(2)))
+        await stores[0].inbox.add(make.command())
+    claims = await asyncio.gather(*(store.inbox.claim(clock.now, 3) for store in stores for _ in range(2)))
     taken = [claim.request.id for some in claims for claim in some]
     assert len(taken) == len(set(taken)) == 6
 
@@ -63,18 +63,18 @@ async def test_claims_keep_to_the_limit(store, make, clock):
     requests = []
     for _ in range(8):
         requests.append(make.command())
-        await store.add_request(requests[-1])
+        await store.inbox.add(requests[-1])
         clock.advance(1)
-    assert {claim.request.id for claim in await store.claim_requests(clock.now, 3)} == {r.id for r in requests[:3]}
+    assert {claim.request.id for claim in await store.inbox.claim(clock.now, 3)} == {r.id for r in requests[:3]}
 
 
 async def test_expired_lease_is_taken_over(open_store, make, clock):
     """A request that its holder left is handed out again when the lease ends, and counts the attempt."""
-    await open_store("a").add_request(make.command())
-    await open_store("a").claim_requests(clock.now, 5)
+    await open_store("a").inbox.add(make.command())
+    await open_store("a").inbox.claim(clock.now, 5)
     other = open_store("b")
-    assert await other.claim_requests(clock.advance(9.9), 5) == []
-    (claim,) = await other.claim_requests(clock.advance(0.1), 5)
+    assert await other.inbox.claim(clock.advance(9.9), 5) == []
+    (claim,) = await other.inbox.claim(clock.advance(0.1), 5)
     assert claim.attempts == 2
 
 
@@ -82,59 +82,59 @@ async def test_a_renewed_lease_is_not_taken_over(open_store, make, clock):
     """A request whose lease is renewed stays with its holder; nobody renews what another has taken over."""
     request = make.command()
     holder, other = open_store("a"), open_store("b")
-    await holder.add_request(request)
-    await holder.claim_requests(clock.now, 5)
-    await holder.renew_request(request.id, clock.advance(6))
-    assert await other.claim_requests(clock.advance(6), 5) == []
-    assert await other.claim_requests(clock.advance(4), 5)
-    await holder.renew_request(request.id, clock.advance(6))
-    assert await holder.claim_requests(clock.advance(4), 5)
+    await holder.inbox.add(request)
+    await holder.inbox.claim(clock.now, 5)
+    await holder.inbox.renew(request.id, clock.advance(6))
+    assert await other.inbox.claim(clock.advance(6), 5) == []
+    assert await other.inbox.claim(clock.advance(4), 5)
+    await holder.inbox.renew(request.id, clock.advance(6))
+    assert await holder.inbox.claim(clock.advance(4), 5)
 
 
 async def test_finished_request_is_over(store, make, clock):
     """A finished request is not handed out, and a late redelivery of it is still recognised."""
     request = make.command()
-    await store.add_request(request)
-    await store.claim_requests(clock.now, 5)
-    await store.finish_request(request.id)
-    assert await store.claim_requests(clock.advance(3600), 5) == []
-    assert not await store.add_request(request)
-    assert await store.next_request_at() is None
+    await store.inbox.add(request)
+    await store.inbox.claim(clock.now, 5)
+    await store.inbox.finish(request.id)
+    assert await store.inbox.claim(clock.advance(3600), 5) == []
+    assert not await store.inbox.add(request)
+    assert await store.inbox.next_at() is None
 
 
 async def test_retried_request_waits(store, make, clock):
     """A request given back is due again when it was said to be, not before."""
     request = make.command()
-    await store.add_request(request)
-    await store.claim_requests(clock.now, 5)
+    await store.inbox.add(request)
+    await store.inbox.claim(clock.now, 5)
     due_at = clock.now.replace(second=30)
-    await store.retry_request(request.id, due_at)
-    assert await store.next_request_at() == due_at
-    assert await store.claim_requests(clock.advance(29), 5) == []
-    assert len(await store.claim_requests(clock.advance(1), 5)) == 1
+    await store.inbox.retry(request.id, due_at)
+    assert await store.inbox.next_at() == due_at
+    assert await store.inbox.claim(clock.advance(29), 5) == []
+    assert len(await store.inbox.claim(clock.advance(1), 5)) == 1
 
 
 async def test_finished_request_cannot_be_retried(store, make, clock):
     """Giving back what another process finished meanwhile changes nothing."""
     request = make.command()
-    await store.add_request(request)
-    await store.finish_request(request.id)
-    await store.retry_request(request.id, clock.now)
-    assert await store.claim_requests(clock.now, 5) == []
+    await store.inbox.add(request)
+    await store.inbox.finish(request.id)
+    await store.inbox.retry(request.id, clock.now)
+    assert await store.inbox.claim(clock.now, 5) == []
 
 
 async def test_frozen_answerer_answers_nothing(open_store, make, clock):
     """Of two processes that hold one request (the first stood still past its lease) only one answers it."""
     frozen, other = open_store("a"), open_store("b")
     request = make.command()
-    await frozen.add_request(request)
-    await frozen.claim_requests(clock.now, 1)
-    await other.claim_requests(clock.advance(11), 1)
-    await other.add_note(request, MESSAGE, HERE, clock.now)
+    await frozen.inbox.add(request)
+    await frozen.inbox.claim(clock.now, 1)
+    await other.inbox.claim(clock.advance(11), 1)
+    await other.outbox.add_note(request, MESSAGE, HERE, clock.now)
     with pytest.raises(ClaimLost):
-        await frozen.add_note(request, MESSAGE, HERE, clock.now)
+        await frozen.outbox.add_note(request, MESSAGE, HERE, clock.now)
     with pytest.raises(ClaimLost):
-        await frozen.add_panel(request, make.panel(), HERE, clock.now)
+        await frozen.panels.add(request, make.panel(), HERE, clock.now)
     assert await count(other, outbox) == 1
     assert await count(other, panels_table) == 0
 
@@ -143,9 +143,9 @@ async def test_frozen_starter_starts_nothing(open_store, make, clock, click):
     """A typed sync that another process did meanwhile is not done again by the one that stood still."""
     frozen, other = open_store("a"), open_store("b")
     request = make.command("sync stripe")
-    await frozen.add_request(request)
-    await frozen.claim_requests(clock.now, 1)
-    await other.claim_requests(clock.advance(11), 1)
+    await frozen.inbox.add(request)
+    await frozen.inbox.claim(clock.now, 1)
+    await other.inbox.claim(clock.advance(11), 1)
     assert await click(other, make, request, root=make.panel())
     before = await count(other, outbox)
     with pytest.raises(ClaimLost):
@@ -157,9 +157,9 @@ async def test_two_answers_at_once_are_one(open_store, make, clock):
     """However close two answers to one request come, one is saved."""
     stores = [open_store(name) for name in "ab"]
     request = make.command()
-    await stores[0].add_request(request)
+    await stores[0].inbox.add(request)
     results = await asyncio.gather(
-        *(store.add_note(request, MESSAGE, HERE, clock.now) for store in stores for _ in range(3)),
+        *(store.outbox.add_note(request, MESSAGE, HERE, clock.now) for store in stores for _ in range(3)),
         return_exceptions=True,
     )
     assert sorted(type(result).__name__ for result in results) == ["ClaimLost"] * 5 + ["NoneType"]
@@ -169,27 +169,27 @@ async def test_two_answers_at_once_are_one(open_store, make, clock):
 async def test_saved_request_rings(store, make):
     """A new request wakes this process's loop; a redelivery does not."""
     request = make.command()
-    await store.add_request(request)
+    await store.inbox.add(request)
     bell = store._database.bells[Work.REQUESTS]
     assert bell.is_rung
     await bell.wait(0)
-    await store.add_request(request)
+    await store.inbox.add(request)
     assert not bell.is_rung
 
 
 async def test_next_request_counts_leases(store, make, clock):
     """A leased request can be claimed when its lease ends, and the store says so."""
-    assert await store.next_request_at() is None
-    await store.add_request(make.command())
-    assert await store.next_request_at() == clock.now
-    await store.claim_requests(clock.now, 1)
-    assert (await store.next_request_at() - clock.now).total_seconds() == 10
+    assert await store.inbox.next_at() is None
+    await store.inbox.add(make.command())
+    assert await store.inbox.next_at() == clock.now
+    await store.inbox.claim(clock.now, 1)
+    assert (await store.inbox.next_at() - clock.now).total_seconds() == 10
 
 
 async def test_answered_request_holds_no_text(store, make, clock):
     """What was typed is forgotten once it is answered."""
     request = make.command("a secret")
-    await store.add_request(request)
-    await store.add_note(request, MESSAGE, HERE, clock.now)
+    await store.inbox.add(request)
+    await store.outbox.add_note(request, MESSAGE, HERE, clock.now)
     async with store._database.begin() as connection:
         assert (await connection.execute(select(inbox.c.data))).scalar_one() is None

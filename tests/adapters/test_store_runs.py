@@ -16,9 +16,8 @@ from bot.core.errors import ClaimLost
 from bot.core.models import Decision, Outcome, Person, Phase, Status, SyncRun
 from bot.core.requests import RequestKind
 from bot.store import codec
-from bot.store import runs as runs_module
-from bot.store.outbox import OutboxKind
-from bot.store.store import Kept, Opened
+from bot.store.outbox_rows import Address, OutboxKind
+from bot.store.runs import Kept, Opened
 from bot.store.tables import audit, outbox, participants, runs, threads
 from tests.adapters.conftest import TEAM
 
@@ -49,7 +48,7 @@ async def test_click_opens_a_run(store, make, clock, click):
     assert not opened.joined
     assert opened.told_here
     assert opened.run.requested_by == Person("UANA", "uana")
-    assert await store.next_run_at() == clock.now
+    assert await store.runs.next_at() == clock.now
     (thread,) = await rows(store, threads)
     assert (thread.channel_id, thread.thread_ts) == ("C0DATA", "100.000001")
     assert await kinds(store, opened.run.id) == {OutboxKind.PROGRESS: 1}
@@ -81,8 +80,8 @@ async def test_same_person_is_one_participant(store, make, click):
     first = await click(store, make)
     await click(store, make)
     assert len(await rows(store, participants)) == 1
-    (item,) = await store.claim_outbox(make.clock.now, 5)
-    view = await store.load_progress(item)
+    (item,) = await store.outbox.claim(make.clock.now, 5)
+    view = await store.outbox.load_progress(item)
     assert view.joined_by == ()
     assert view.run == first.run
 
@@ -93,8 +92,8 @@ async def test_joiners_are_named_in_order(store, make, clock, click):
     for user in ("UCLEO", "UBEN"):
         clock.advance(1)
         await click(store, make, make.press(user))
-    (item,) = await store.claim_outbox(clock.now, 5)
-    assert [person.id for person in (await store.load_progress(item)).joined_by] == ["UCLEO", "UBEN"]
+    (item,) = await store.outbox.claim(clock.now, 5)
+    assert [person.id for person in (await store.outbox.load_progress(item)).joined_by] == ["UCLEO", "UBEN"]
 
 
 async def test_every_click_is_audited(store, make, click):
@@ -112,7 +111,7 @@ async def test_redelivered_click_is_ignored(store, make, click):
     """The same trigger_id twice is one click: no join, no audit entry."""
     request = make.press()
     await click(store, make, request)
-    assert not await store.add_request(request)
+    assert not await store.inbox.add(request)
     with pytest.raises(ClaimLost):
         await click(store, make, request)
     assert len(await rows(store, audit)) == 1
@@ -183,8 +182,8 @@ async def test_ephemeral_click_is_followed_up_directly(store, make, click):
 async def test_click_on_a_posted_root_is_told_there_once(store, make, clock, click):
     """The thread of a ``/flokit sync`` root is told once, also when somebody clicks on that root."""
     opened = await click(store, make, make.command("sync stripe"), root=make.panel())
-    (root,) = await store.claim_outbox(clock.now, 5)
-    await store.mark_posted(root, "C0DATA", "300.000003", clock.now)
+    (root,) = await store.outbox.claim(clock.now, 5)
+    await store.outbox.mark_posted(root, "C0DATA", "300.000003", clock.now)
     second = await click(store, make, make.press("UBEN", message_ts="300.000003"))
     third = await click(store, make, make.press("UCLEO", message_ts="301.0", thread_ts="300.000003"))
     assert not second.told_here
@@ -195,11 +194,11 @@ async def test_click_on_a_posted_root_is_told_there_once(store, make, clock, cli
 async def test_click_on_a_root_before_it_is_recorded_is_told_there_once(store, make, clock, click):
     """A click on a root that is posted but not recorded yet does not make its thread be told twice."""
     opened = await click(store, make, make.command("sync stripe"), root=make.panel())
-    (root,) = await store.claim_outbox(clock.now, 5)
+    (root,) = await store.outbox.claim(clock.now, 5)
     await click(store, make, make.press("UBEN", message_ts="300.000003"))
-    await store.mark_posted(root, "C0DATA", "300.000003", clock.now)
-    (claim,) = await store.claim_runs(clock.now, 5)
-    await store.save(claim, make.ended(claim.run), clock.now)
+    await store.outbox.mark_posted(root, "C0DATA", "300.000003", clock.now)
+    (claim,) = await store.runs.claim(clock.now, 5)
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
     assert (await kinds(store, opened.run.id))[OutboxKind.OUTCOME] == 1
 
 
@@ -211,7 +210,7 @@ async def test_claimers_never_share_a_run(open_store, make, clock, click):
     stores = [open_store(name) for name in "abcd"]
     for n in range(30):
         await click(stores[0], make, integration=f"int_{n}")
-    claims = await asyncio.gather(*(store.claim_runs(clock.now, 5) for store in stores for _ in range(2)))
+    claims = await asyncio.gather(*(store.runs.claim(clock.now, 5) for store in stores for _ in range(2)))
     assert max(len(some) for some in claims) <= 5
     taken = [claim.run.id for some in claims for claim in some]
     assert len(taken) == len(set(taken))
@@ -224,15 +223,15 @@ async def watched(store, make, click, *plans, team_id=TEAM):
         press = make.press(message_ts=f"{n + 1}.0")
         press = replace(press, origin=replace(press.origin, team_id=team_id))
         opened = await click(store, make, press, integration=f"int_{n}")
-        (claim,) = [one for one in await store.claim_runs(make.clock.now, 50) if one.run.id == opened.run.id]
-        await store.save(claim, make.watching(claim.run, in_s=due_s, along_s=along_s), make.clock.now)
+        (claim,) = [one for one in await store.runs.claim(make.clock.now, 50) if one.run.id == opened.run.id]
+        await store.runs.save(claim, make.watching(claim.run, in_s=due_s, along_s=along_s), make.clock.now)
         run_ids.append(opened.run.id)
     return run_ids
 
 
 async def claimed(store, now, limit=5):
     """Claim, and tell which runs."""
-    return [claim.run.id for claim in await store.claim_runs(now, limit)]
+    return [claim.run.id for claim in await store.runs.claim(now, limit)]
 
 
 async def test_a_look_takes_along_who_may_be_looked_at(store, make, clock, click):
@@ -247,7 +246,7 @@ async def test_nobody_is_taken_along_when_nobody_is_due(store, make, clock, clic
     """That a run may be looked at makes no look."""
     await watched(store, make, click, (10, 2), (12, 2))
     assert await claimed(store, clock.advance(9)) == []
-    assert await store.next_run_at() == clock.now + timedelta(seconds=1)
+    assert await store.runs.next_at() == clock.now + timedelta(seconds=1)
 
 
 async def test_a_click_takes_nobody_along(store, make, clock, click):
@@ -262,16 +261,16 @@ async def test_who_is_held_or_done_is_not_taken_along(open_store, make, clock, c
     store, other = open_store("a"), open_store("b")
     held, ended, due = await watched(store, make, click, (1, 1), (2, None), (4, 4))
     assert await claimed(other, clock.advance(1)) == [held]
-    (claim,) = await store.claim_runs(clock.advance(1), 5)
+    (claim,) = await store.runs.claim(clock.advance(1), 5)
     assert claim.run.id == ended
-    await store.save(claim, replace(make.ended(claim.run), along_at=clock.now), clock.now)
+    await store.runs.save(claim, replace(make.ended(claim.run), along_at=clock.now), clock.now)
     assert await claimed(store, clock.advance(2)) == [due]
 
 
 async def save_all(store, decisions, now):
     """Save decisions at one moment, and tell which were refused."""
     ends = await asyncio.gather(
-        *(store.save(claim, decision, now) for claim, decision in decisions), return_exceptions=True
+        *(store.runs.save(claim, decision, now) for claim, decision in decisions), return_exceptions=True
     )
     return [type(end) for end in ends if isinstance(end, BaseException)]
 
@@ -280,8 +279,8 @@ async def test_who_loses_a_claim_loses_it_alone(open_store, make, clock, click):
     """Of decisions that are saved together one may come too late: it changes nothing, the others stand."""
     store, other = open_store("a"), open_store("b")
     run_ids = await watched(store, make, click, (4, 1), (4, 1), (4, 1))
-    claims = sorted(await store.claim_runs(clock.advance(4), 5), key=lambda claim: run_ids.index(claim.run.id))
-    await other.save(claims[1], make.watching(claims[1].run), clock.now)
+    claims = sorted(await store.runs.claim(clock.advance(4), 5), key=lambda claim: run_ids.index(claim.run.id))
+    await other.runs.save(claims[1], make.watching(claims[1].run), clock.now)
     decisions = [(claim, make.ended(claim.run)) for claim in claims]
     assert await save_all(store, decisions, clock.now) == [ClaimLost]
     assert [(await kinds(store, run_id))[OutboxKind.OUTCOME] for run_id in run_ids] == [1, 0, 1]
@@ -290,7 +289,7 @@ async def test_who_loses_a_claim_loses_it_alone(open_store, make, clock, click):
 async def test_a_decision_that_cannot_be_saved_takes_no_other_with_it(store, make, clock, click):
     """What the database refuses is refused alone."""
     run_ids = await watched(store, make, click, (4, 1), (4, 1))
-    broken, fine = await store.claim_runs(clock.advance(4), 5)
+    broken, fine = await store.runs.claim(clock.advance(4), 5)
     decisions = [(broken, replace(make.ended(broken.run), next_look_at="soon")), (fine, make.ended(fine.run))]
     assert len(await save_all(store, decisions, clock.now)) == 1
     assert [(await kinds(store, run_id))[OutboxKind.OUTCOME] for run_id in run_ids] == [0, 1]
@@ -299,7 +298,7 @@ async def test_a_decision_that_cannot_be_saved_takes_no_other_with_it(store, mak
 async def test_more_than_one_transaction_holds_are_all_saved(store, make, clock, click):
     """Fifty decisions of one moment are fifty outcomes."""
     run_ids = await watched(store, make, click, *[(4, 1)] * 50)
-    claims = await store.claim_runs(clock.advance(4), 1)
+    claims = await store.runs.claim(clock.advance(4), 1)
     assert await save_all(store, [(claim, make.ended(claim.run)) for claim in claims], clock.now) == []
     assert [await kinds(store, run_id) for run_id in run_ids] == [{OutboxKind.OUTCOME: 1}] * 50
 
@@ -308,14 +307,14 @@ async def test_expired_claim_is_taken_over(open_store, make, clock, click):
     """When the lease ends another process goes on, and the earlier holder writes nothing more."""
     frozen, other = open_store("a"), open_store("b")
     await click(frozen, make)
-    (old,) = await frozen.claim_runs(clock.now, 5)
-    assert await other.claim_runs(clock.advance(9.9), 5) == []
-    (new,) = await other.claim_runs(clock.advance(0.1), 5)
+    (old,) = await frozen.runs.claim(clock.now, 5)
+    assert await other.runs.claim(clock.advance(9.9), 5) == []
+    (new,) = await other.runs.claim(clock.advance(0.1), 5)
     before = [*await rows(other, runs), *await rows(other, outbox)]
     with pytest.raises(ClaimLost):
-        await frozen.save(old, make.ended(old.run), clock.now)
+        await frozen.runs.save(old, make.ended(old.run), clock.now)
     assert [*await rows(other, runs), *await rows(other, outbox)] == before
-    await other.save(new, make.ended(new.run), clock.now)
+    await other.runs.save(new, make.ended(new.run), clock.now)
     assert await kinds(other, new.run.id) == {OutboxKind.OUTCOME: 1}
 
 
@@ -323,34 +322,34 @@ async def test_kept_claim_goes_on(open_store, make, clock, click):
     """``keep_claim`` renews the lease, and only the newest version of the claim may write."""
     store, other = open_store("a"), open_store("b")
     await click(store, make)
-    (first,) = await store.claim_runs(clock.now, 5)
+    (first,) = await store.runs.claim(clock.now, 5)
     clock.advance(8)
-    second = await store.save(first, Decision(first.run, clock.now), clock.now, keep_claim=True)
+    second = await store.runs.save(first, Decision(first.run, clock.now), clock.now, keep_claim=True)
     assert second.lease_until == clock.now + timedelta(seconds=10)
-    assert await other.claim_runs(clock.advance(9), 5) == []
+    assert await other.runs.claim(clock.advance(9), 5) == []
     with pytest.raises(ClaimLost):
-        await store.save(first, make.watching(first.run), clock.now)
-    await store.save(second, make.watching(second.run), clock.now)
+        await store.runs.save(first, make.watching(first.run), clock.now)
+    await store.runs.save(second, make.watching(second.run), clock.now)
 
 
 async def test_saved_run_waits_for_its_next_look(store, make, clock, click):
     """After a save the run is free and due when the decision said; after the end never."""
     await click(store, make)
-    (claim,) = await store.claim_runs(clock.now, 5)
-    await store.save(claim, make.watching(claim.run, in_s=7), clock.now)
-    assert await store.next_run_at() == clock.now + timedelta(seconds=7)
-    assert await store.claim_runs(clock.advance(6.9), 5) == []
-    (claim,) = await store.claim_runs(clock.advance(0.1), 5)
+    (claim,) = await store.runs.claim(clock.now, 5)
+    await store.runs.save(claim, make.watching(claim.run, in_s=7), clock.now)
+    assert await store.runs.next_at() == clock.now + timedelta(seconds=7)
+    assert await store.runs.claim(clock.advance(6.9), 5) == []
+    (claim,) = await store.runs.claim(clock.advance(0.1), 5)
     assert claim.run.phase is Phase.WATCHING
-    await store.save(claim, make.ended(claim.run), clock.now)
-    assert await store.next_run_at() is None
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
+    assert await store.runs.next_at() is None
 
 
 async def test_leases_count_in_the_next_time(store, make, clock, click):
     """A held run can be claimed when its lease ends, and the store says so."""
     await click(store, make)
-    await store.claim_runs(clock.advance(3), 5)
-    assert await store.next_run_at() == clock.now + timedelta(seconds=10)
+    await store.runs.claim(clock.advance(3), 5)
+    assert await store.runs.next_at() == clock.now + timedelta(seconds=10)
 
 
 async def test_release_gives_back_only_its_own(open_store, make, clock, click):
@@ -358,22 +357,22 @@ async def test_release_gives_back_only_its_own(open_store, make, clock, click):
     store, other = open_store("a"), open_store("b")
     await click(store, make, integration="int_1")
     await click(store, make, make.press(message_ts="2.0"), integration="int_2")
-    await store.add_request(make.command())
-    (mine,) = await store.claim_runs(clock.now, 1)
-    (theirs,) = await other.claim_runs(clock.now, 1)
-    await store.claim_requests(clock.now, 5)
-    messages = await store.claim_outbox(clock.now, 5)
+    await store.inbox.add(make.command())
+    (mine,) = await store.runs.claim(clock.now, 1)
+    (theirs,) = await other.runs.claim(clock.now, 1)
+    await store.inbox.claim(clock.now, 5)
+    messages = await store.outbox.claim(clock.now, 5)
     await store.release()
-    assert [claim.run.id for claim in await other.claim_runs(clock.now, 5)] == [mine.run.id]
-    assert len(await other.claim_requests(clock.now, 5)) == 1
-    assert {item.id for item in await other.claim_outbox(clock.now, 5)} == {item.id for item in messages}
+    assert [claim.run.id for claim in await other.runs.claim(clock.now, 5)] == [mine.run.id]
+    assert len(await other.inbox.claim(clock.now, 5)) == 1
+    assert {item.id for item in await other.outbox.claim(clock.now, 5)} == {item.id for item in messages}
     assert theirs.run.id != mine.run.id
 
 
 async def test_run_comes_back_whole(store, make, clock, click):
     """Every field of a run survives the database."""
     await click(store, make)
-    (claim,) = await store.claim_runs(clock.now, 5)
+    (claim,) = await store.runs.claim(clock.now, 5)
     seen = replace(make.integration(), status=Status.SYNCING, last_synced_at=clock.now)
     changed = replace(
         claim.run,
@@ -393,8 +392,8 @@ async def test_run_comes_back_whole(store, make, clock, click):
         reason="né \N{BOMB} \x00",
         reason_words="Prüfung",
     )
-    await store.save(claim, Decision(changed, clock.now), clock.now)
-    (again,) = await store.claim_runs(clock.now, 5)
+    await store.runs.save(claim, Decision(changed, clock.now), clock.now)
+    (again,) = await store.runs.claim(clock.now, 5)
     assert again.run == changed
 
 
@@ -413,14 +412,14 @@ async def test_end_is_told_in_every_thread(store, make, clock, click):
     """The outcome goes to each thread of the run, in the transaction that ends it."""
     first = await click(store, make)
     await click(store, make, make.press("UBEN", message_ts="200.000002"))
-    for item in await store.claim_outbox(clock.now, 5):
-        await store.mark_posted(item, item.channel_id, f"9.{item.thread_ts[:3]}", clock.now)
-    (claim,) = await store.claim_runs(clock.now, 5)
-    await store.save(claim, make.ended(claim.run), clock.now)
+    for item in await store.outbox.claim(clock.now, 5):
+        await store.outbox.mark_posted(item, item.channel_id, f"9.{item.thread_ts[:3]}", clock.now)
+    (claim,) = await store.runs.claim(clock.now, 5)
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
     assert await kinds(store, first.run.id) == {OutboxKind.PROGRESS: 2, OutboxKind.OUTCOME: 2}
-    outcomes = [item for item in await store.claim_outbox(clock.now, 9) if item.kind is OutboxKind.OUTCOME]
+    outcomes = [item for item in await store.outbox.claim(clock.now, 9) if item.kind is OutboxKind.OUTCOME]
     assert {item.thread_ts for item in outcomes} == {"100.000001", "200.000002"}
-    view = await store.load_outcome(outcomes[0])
+    view = await store.outbox.load_outcome(outcomes[0])
     assert view.run.outcome is Outcome.SUCCEEDED
     assert [person.id for person in view.joined_by] == ["UBEN"]
 
@@ -428,8 +427,8 @@ async def test_end_is_told_in_every_thread(store, make, clock, click):
 async def test_unposted_progress_is_dropped_at_the_end(store, make, clock, click):
     """A run that ends before its progress was tried needs only its outcome."""
     opened = await click(store, make)
-    (claim,) = await store.claim_runs(clock.now, 5)
-    await store.save(claim, make.ended(claim.run), clock.now)
+    (claim,) = await store.runs.claim(clock.now, 5)
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
     assert await kinds(store, opened.run.id) == {OutboxKind.OUTCOME: 1}
 
 
@@ -437,14 +436,14 @@ async def test_row_is_redrawn(store, make, clock, click):
     """The panel that was clicked is due again with each decision that tells its row."""
     panel = make.panel()
     request = make.command()
-    await store.add_request(request)
-    await store.add_panel(request, panel, replace(ADDRESS, user_id="UANA"), clock.now)
-    (item,) = await store.claim_outbox(clock.now, 5)
-    await store.mark_posted(item, "C0DATA", "100.000001", clock.now)
+    await store.inbox.add(request)
+    await store.panels.add(request, panel, replace(ADDRESS, user_id="UANA"), clock.now)
+    (item,) = await store.outbox.claim(clock.now, 5)
+    await store.outbox.mark_posted(item, "C0DATA", "100.000001", clock.now)
     opened = await click(store, make, panel_id=panel.id)
-    due = {item.kind for item in await store.claim_outbox(clock.now, 5)}
+    due = {item.kind for item in await store.outbox.claim(clock.now, 5)}
     assert due == {OutboxKind.PANEL, OutboxKind.PROGRESS}
-    _, overlay = await store.load_panel_view(panel.id)
+    _, overlay = await store.panels.load_view(panel.id)
     assert overlay["int_1"].run.id == opened.run.id
 
 
@@ -454,11 +453,11 @@ async def test_join_racing_with_the_end_is_told_or_starts_anew(open_store, make,
     for n in range(12):
         integration = f"int_{n}"
         first = await click(stores[0], make, integration=integration)
-        (claim,) = await stores[0].claim_runs(clock.now, 5)
+        (claim,) = await stores[0].runs.claim(clock.now, 5)
         joiner, *_ = await asyncio.gather(
             click(stores[1], make, make.press("UBEN", message_ts="200.000002"), integration=integration),
-            stores[0].save(claim, make.ended(claim.run), clock.now),
-            stores[2].claim_outbox(clock.now, 5),
+            stores[0].runs.save(claim, make.ended(claim.run), clock.now),
+            stores[2].outbox.claim(clock.now, 5),
         )
         told = await rows(stores[0], outbox, outbox.c.run_id == first.run.id, outbox.c.kind == OutboxKind.OUTCOME)
         if joiner.joined:
@@ -466,8 +465,8 @@ async def test_join_racing_with_the_end_is_told_or_starts_anew(open_store, make,
         else:
             assert joiner.run.id != first.run.id
             assert {row.thread_ts for row in told} == {"100.000001"}
-            (claim,) = await stores[0].claim_runs(clock.now, 5)
-            await stores[0].save(claim, make.ended(claim.run), clock.now)
+            (claim,) = await stores[0].runs.claim(clock.now, 5)
+            await stores[0].runs.save(claim, make.ended(claim.run), clock.now)
 
 
 async def test_end_racing_with_the_root_is_told(open_store, make, clock, click):
@@ -475,12 +474,12 @@ async def test_end_racing_with_the_root_is_told(open_store, make, clock, click):
     stores = [open_store(name) for name in "ab"]
     for n in range(15):
         opened = await click(stores[0], make, make.command(), integration=f"int_{n}", root=make.panel())
-        (claim,) = await stores[0].claim_runs(clock.now, 5)
-        due = await stores[1].claim_outbox(clock.now, 50)
+        (claim,) = await stores[0].runs.claim(clock.now, 5)
+        due = await stores[1].outbox.claim(clock.now, 50)
         (root,) = [item for item in due if item.kind is OutboxKind.PANEL and item.ts is None]
         await asyncio.gather(
-            stores[0].save(claim, make.ended(claim.run), clock.now),
-            stores[1].mark_posted(root, "C0DATA", f"30{n}.000003", clock.now),
+            stores[0].runs.save(claim, make.ended(claim.run), clock.now),
+            stores[1].outbox.mark_posted(root, "C0DATA", f"30{n}.000003", clock.now),
         )
         told = await rows(stores[0], outbox, outbox.c.run_id == opened.run.id, outbox.c.kind == OutboxKind.OUTCOME)
         assert [(row.thread_ts, row.due_at) for row in told] == [(f"30{n}.000003", clock.now)]
@@ -492,17 +491,17 @@ async def test_end_racing_with_the_root_is_told(open_store, make, clock, click):
 async def unconfirmed(store, make, click):
     """Bring a run to its deadline without a result."""
     await click(store, make)
-    (claim,) = await store.claim_runs(make.clock.now, 5)
-    await store.save(claim, make.ended(claim.run, Outcome.NOT_CONFIRMED), make.clock.now)
+    (claim,) = await store.runs.claim(make.clock.now, 5)
+    await store.runs.save(claim, make.ended(claim.run, Outcome.NOT_CONFIRMED), make.clock.now)
     return claim.run
 
 
 async def test_unconfirmed_run_is_looked_at_later(store, make, clock, click):
     """A run that was not confirmed stays due, and its late result is told in a message of its own."""
     run = await unconfirmed(store, make, click)
-    (claim,) = await store.claim_runs(clock.advance(300), 5)
+    (claim,) = await store.runs.claim(clock.advance(300), 5)
     assert claim.run.phase is Phase.LATE
-    await store.save(claim, make.ended(claim.run), clock.now)
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
     assert (await kinds(store, run.id))[OutboxKind.OUTCOME] == 2
 
 
@@ -511,7 +510,7 @@ async def test_newer_run_ends_the_late_watch(store, make, clock, click):
     old = await unconfirmed(store, make, click)
     new = await click(store, make)
     assert not new.joined
-    assert [claim.run.id for claim in await store.claim_runs(clock.advance(600), 5)] == [new.run.id]
+    assert [claim.run.id for claim in await store.runs.claim(clock.advance(600), 5)] == [new.run.id]
     (row,) = await rows(store, runs, runs.c.id == old.id)
     assert (row.phase, row.outcome) == (Phase.DONE, Outcome.NOT_CONFIRMED)
 
@@ -519,19 +518,19 @@ async def test_newer_run_ends_the_late_watch(store, make, clock, click):
 async def test_superseded_late_look_writes_nothing(store, make, clock, click):
     """A look at a late run that is under way when a newer run starts loses its claim."""
     await unconfirmed(store, make, click)
-    (claim,) = await store.claim_runs(clock.advance(300), 5)
+    (claim,) = await store.runs.claim(clock.advance(300), 5)
     await click(store, make)
     with pytest.raises(ClaimLost):
-        await store.save(claim, make.ended(claim.run), clock.now)
+        await store.runs.save(claim, make.ended(claim.run), clock.now)
 
 
 async def test_keep_watching_makes_the_run_due(store, make, clock, click):
     """Keep watching makes an unconfirmed run due at once for one more deadline, and is audited."""
     run = await unconfirmed(store, make, click)
     request = keep_press(make, run.id)
-    await store.add_request(request)
-    assert await store.keep_watching(request, run.id, clock.now) is Kept.WATCHED
-    (claim,) = await store.claim_runs(clock.now, 5)
+    await store.inbox.add(request)
+    assert await store.runs.keep_watching(request, run.id, clock.now) is Kept.WATCHED
+    (claim,) = await store.runs.claim(clock.now, 5)
     assert claim.run.keep_until == clock.now + timedelta(seconds=run.patience.deadline_s)
     assert [row.action for row in await rows(store, audit)] == ["resync", "outcome", "keep_watching"]
 
@@ -540,34 +539,34 @@ async def test_keep_watching_counts_once(store, make, clock, click):
     """A press that another process did meanwhile changes nothing."""
     run = await unconfirmed(store, make, click)
     request = keep_press(make, run.id)
-    await store.add_request(request)
-    assert await store.keep_watching(request, run.id, clock.now) is Kept.WATCHED
-    await store.save((await store.claim_runs(clock.now, 5))[0], make.ended(run, Outcome.NOT_CONFIRMED), clock.now)
+    await store.inbox.add(request)
+    assert await store.runs.keep_watching(request, run.id, clock.now) is Kept.WATCHED
+    await store.runs.save((await store.runs.claim(clock.now, 5))[0], make.ended(run, Outcome.NOT_CONFIRMED), clock.now)
     with pytest.raises(ClaimLost):
-        await store.keep_watching(request, run.id, clock.now)
+        await store.runs.keep_watching(request, run.id, clock.now)
     assert [row.action for row in await rows(store, audit)] == ["resync", "outcome", "keep_watching"]
 
 
 async def test_keep_watching_leaves_other_runs_alone(store, make, clock, click):
     """An unknown run, another team's run and a run that a newer one replaced are left as they are."""
     run = await unconfirmed(store, make, click)
-    assert await store.keep_watching(keep_press(make, "run_x"), "run_x", clock.now) is Kept.UNKNOWN
+    assert await store.runs.keep_watching(keep_press(make, "run_x"), "run_x", clock.now) is Kept.UNKNOWN
     foreign = keep_press(make, run.id)
     foreign = replace(foreign, origin=replace(foreign.origin, team_id="T2"))
-    assert await store.keep_watching(foreign, run.id, clock.now) is Kept.UNKNOWN
+    assert await store.runs.keep_watching(foreign, run.id, clock.now) is Kept.UNKNOWN
     await click(store, make)
-    assert await store.keep_watching(keep_press(make, run.id), run.id, clock.now) is Kept.NEWER
+    assert await store.runs.keep_watching(keep_press(make, run.id), run.id, clock.now) is Kept.NEWER
 
 
 async def test_keep_watching_fences_the_look_under_way(store, make, clock, click):
     """A look that was under way when somebody pressed Keep watching does not undo the press."""
     run = await unconfirmed(store, make, click)
-    (claim,) = await store.claim_runs(clock.advance(300), 5)
+    (claim,) = await store.runs.claim(clock.advance(300), 5)
     request = keep_press(make, run.id)
-    await store.add_request(request)
-    await store.keep_watching(request, run.id, clock.now)
+    await store.inbox.add(request)
+    await store.runs.keep_watching(request, run.id, clock.now)
     with pytest.raises(ClaimLost):
-        await store.save(claim, make.watching(claim.run), clock.now)
+        await store.runs.save(claim, make.watching(claim.run), clock.now)
 
 
 # --- history ---------------------------------------------------------------------------------------------------
@@ -577,9 +576,9 @@ async def test_usual_duration_is_the_median_of_successes(store, make, clock, cli
     """A new run knows how long this integration's syncs usually take; failures and other integrations do not count."""
     for seconds, outcome in [(10, Outcome.SUCCEEDED), (30, Outcome.SUCCEEDED), (20, Outcome.SUCCEEDED), (99, "failed")]:
         await click(store, make)
-        (claim,) = await store.claim_runs(clock.now, 5)
+        (claim,) = await store.runs.claim(clock.now, 5)
         clock.advance(seconds)
-        await store.save(claim, make.ended(claim.run, Outcome(outcome)), clock.now)
+        await store.runs.save(claim, make.ended(claim.run, Outcome(outcome)), clock.now)
     assert (await click(store, make)).run.typical_s == 20
     assert (await click(store, make, integration="int_2")).run.typical_s is None
 
@@ -587,25 +586,25 @@ async def test_usual_duration_is_the_median_of_successes(store, make, clock, cli
 async def test_overlay_shows_only_what_is_newer_than_the_panel(store, make, clock, click):
     """A run that ended before a panel was drawn does not override its row; one that ended later does."""
     await click(store, make)
-    (claim,) = await store.claim_runs(clock.now, 5)
-    await store.save(claim, make.ended(claim.run), clock.now)
+    (claim,) = await store.runs.claim(clock.now, 5)
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
     clock.advance(60)
     panel, request = make.panel(), make.command()
-    await store.add_request(request)
-    await store.add_panel(request, panel, ADDRESS, clock.now)
-    assert (await store.load_panel_view(panel.id))[1] == {}
+    await store.inbox.add(request)
+    await store.panels.add(request, panel, ADDRESS, clock.now)
+    assert (await store.panels.load_view(panel.id))[1] == {}
     clock.advance(1)
     newer = await click(store, make)
-    (claim,) = await store.claim_runs(clock.now, 5)
-    await store.save(claim, make.ended(claim.run), clock.now)
-    shown = (await store.load_panel_view(panel.id))[1]
+    (claim,) = await store.runs.claim(clock.now, 5)
+    await store.runs.save(claim, make.ended(claim.run), clock.now)
+    shown = (await store.panels.load_view(panel.id))[1]
     assert shown["int_1"].run.id == newer.run.id
 
 
 async def test_unknown_panel_is_none(store):
     """A panel that is not there is no exception."""
-    assert await store.load_panel("pnl_x") is None
-    assert await store.load_panel_view("pnl_x") is None
+    assert await store.panels.load("pnl_x") is None
+    assert await store.panels.load_view("pnl_x") is None
 
 
-ADDRESS = runs_module.outbox.Address("T0SANDBOX", "C0DATA", user_id="UANA")
+ADDRESS = Address("T0SANDBOX", "C0DATA", user_id="UANA")

@@ -101,12 +101,12 @@ async def test_it_is_waited_for(hosted, store, make, click, trouble):
         async with troubled(hosted, trouble):
             for _ in range(2):
                 with pytest.raises(StoreUnavailable) as caught:
-                    await store.add_request(make.command())
+                    await store.inbox.add(make.command())
                 assert TROUBLES[trouble][2] in str(caught.value)
                 with pytest.raises(StoreUnavailable):
-                    await store.claim_runs(make.clock.now, 1)
-        assert await store.add_request(make.command())
-        assert await store.claim_runs(make.clock.now, 1)
+                    await store.runs.claim(make.clock.now, 1)
+        assert await store.inbox.add(make.command())
+        assert await store.runs.claim(make.clock.now, 1)
     finally:
         await store.close()
 
@@ -129,7 +129,7 @@ async def test_all_connections_to_a_server_that_only_reads_are_given_up(hosted, 
         before = await connections(3)
         async with troubled(hosted, "read-only"):
             with pytest.raises(StoreUnavailable):
-                await store.add_request(make.command())
+                await store.inbox.add(make.command())
         assert not before & await connections(3)
     finally:
         await store.close()
@@ -152,7 +152,7 @@ async def test_readiness_names_rights_that_lack(hosted, store, make):
     try:
         await hosted.operate_inside("REVOKE INSERT ON inbox FROM {self.user}")
         with pytest.raises(StoreUnavailable):
-            await store.add_request(make.command())
+            await store.inbox.add(make.command())
         assert (await health.problems())["database"] == "nothing can be saved: this user lacks permissions"
     finally:
         await store.close()

@@ -77,7 +77,7 @@ async def test_a_click_is_one_trace(spans, telemetry, sqlite_store, local_slack,
     sender = Sender(
         sqlite_store, slack, clock=clock, bot_user_id="U", on_closed=None, on_refused=None, telemetry=telemetry
     )
-    for item in await sqlite_store.claim_outbox(clock(), 5):
+    for item in await sqlite_store.outbox.claim(clock(), 5):
         await sender.send(item)
     await client.aclose()
     await slack.aclose()

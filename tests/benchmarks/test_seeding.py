@@ -28,12 +28,12 @@ async def database(tmp_path):
 async def test_a_seeded_follow_up_is_claimed_when_it_was_started(database):
     """Each workspace has its turn, and all of its runs with it."""
     store, now = Store(database, owner="a"), datetime.now(UTC)
-    assert await store.claim_runs(now, 10) == []
+    assert await store.runs.claim(now, 10) == []
     await start(database, PLAN, in_s=-5)
-    first = [claim.run for claim in await store.claim_runs(now, 10)]
+    first = [claim.run for claim in await store.runs.claim(now, 10)]
     assert {(run.team_id, run.phase) for run in first} == {("T00000", Phase.WATCHING)}
     assert sorted(run.integration_id for run in first) == ["int_00000", "int_00001", "int_00002"]
-    assert [claim.run.team_id for claim in await store.claim_runs(now + timedelta(seconds=5), 10)] == ["T00001"] * 3
+    assert [claim.run.team_id for claim in await store.runs.claim(now + timedelta(seconds=5), 10)] == ["T00001"] * 3
 
 
 async def test_the_database_notes_how_late_a_claim_was(database):

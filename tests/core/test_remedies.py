@@ -11,7 +11,7 @@ import pytest
 from bot.core import errors
 from bot.core.subscriptions.subscriptions import PauseReason
 from bot.slack.client import PACED
-from bot.store.outbox import OutboxItem, OutboxKind
+from bot.store.outbox_rows import OutboxItem, OutboxKind
 from bot.workers.remedies import (
     AUTH_RETRY_S,
     MAX_REFUSALS,

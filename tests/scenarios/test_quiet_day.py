@@ -161,7 +161,7 @@ async def test_a_quiet_day_leaves_little_behind(tmp_path, sqlite_url, monkeypatc
     """With one channel subscribed, a day leaves one message and its digest, and takes a few writes a minute."""
     async with opened(tmp_path, sqlite_url, monkeypatch) as (office, slack):
         make = Make(office.clock)
-        await office.store.add_request(make.command("subscribe all digest 13:00 daily zone UTC"))
+        await office.store.inbox.add(make.command("subscribe all digest 13:00 daily zone UTC"))
         await office.live(timedelta(minutes=10))
         before = await office.sizes()
         with counted_writes() as writes:

@@ -1,0 +1,110 @@
+"""Panels: what a message shows, kept so that it can be drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import bindparam, select, update
+
+from bot.core.panels import Panel, RowRun
+from bot.core.requests import Request
+from bot.store import alerts, codec, inbox, outbox_rows, run_rows
+from bot.store.database import Database
+from bot.store.locks import in_order
+from bot.store.outbox_rows import Address, OutboxKind
+from bot.store.tables import outbox, panels
+from bot.store.transactions import Transaction, retried
+
+_ADD: Final = panels.insert()
+_LOAD: Final = select(panels.c.data, panels.c.team_id).where(panels.c.id == bindparam("panel_id"))
+"""Built once: that takes longer than running it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelHome:
+    """Where a panel's message is; ``reader_id`` is the one person who sees it, "" when a whole channel does."""
+
+    channel_id: str
+    reader_id: str = ""
+
+
+async def add_panel(connection: Transaction, panel: Panel, address: Address, now: datetime) -> None:
+    """Add a panel and the message that shows it, inside the caller's transaction."""
+    row = {"id": panel.id, "team_id": address.team_id, "data": codec.dump_panel(panel), "created_at": now}
+    await connection.execute(_ADD, row)
+    await outbox_rows.add_row(connection, OutboxKind.PANEL, address, now, panel_id=panel.id)
+
+
+class Panels:
+    """What messages show. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @retried
+    async def add(self, request: Request, panel: Panel, address: Address, now: datetime) -> None:
+        """Answer a request with a panel."""
+        async with self._database.begin() as connection:
+            await add_panel(connection, replace(panel, cause=request.cause), address, now)
+            await inbox.finish(connection, request.id)
+
+    @retried
+    async def redraw(self, request: Request, panel_id: str, change: Callable[[Panel], Panel], now: datetime) -> None:
+        """Answer a request by changing what a message shows; what others changed in it meanwhile stays."""
+        origin = request.origin
+        async with self._database.begin() as connection:
+            panel = await alerts.load_panel(connection, panel_id)
+            if panel:
+                await alerts.save(connection, replace(change(panel), cause=request.cause))
+            if origin.ephemeral and origin.response_url:
+                await self._renew_response_url(connection, panel_id, origin.response_url, now)
+            await outbox_rows.bump_panels(connection, [panel_id], now)
+            await inbox.finish(connection, request.id)
+
+    async def load(self, panel_id: str) -> Panel | None:
+        """Read a panel; None when it was never ours or is purged."""
+        async with self._database.read() as connection:
+            data = await connection.scalar(select(panels.c.data).where(panels.c.id == panel_id))
+        return codec.load_panel(data) if data else None
+
+    async def home_of(self, panel_id: str) -> PanelHome | None:
+        """Tell where a panel's message is; None when it is nowhere that is known."""
+        query = (
+            select(outbox.c.channel_id, outbox.c.user_id, outbox.c.ephemeral)
+            .where(outbox.c.panel_id == panel_id)
+            .order_by(outbox.c.created_at.desc())
+            .limit(1)
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            return None
+        return PanelHome(row.channel_id or "", row.user_id or "" if row.ephemeral or not row.channel_id else "")
+
+    async def load_view(self, panel_id: str) -> tuple[Panel, dict[str, RowRun]] | None:
+        """Read a panel with the runs that override its rows."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(_LOAD, {"panel_id": panel_id})).first()
+        if row is None:
+            return None
+        panel = codec.load_panel(row.data)
+        ids = [integration.id for integration in panel.integrations]
+        async with self._database.read() as connection:
+            rows = await run_rows.rows_newest_since(connection, row.team_id, ids, panel.as_of)
+            took_part = await run_rows.took_part(connection, [each.id for each in rows])
+        newest = run_rows.by_integration(rows)
+        overlay = {id_: RowRun(run, run_rows.joiners(run, took_part)) for id_, run in newest.items()}
+        return panel, overlay
+
+    async def _renew_response_url(
+        self, connection: Transaction, panel_id: str, response_url: str, now: datetime
+    ) -> None:
+        """An ephemeral message can only be changed by the response_url of a fresh press on it."""
+        await connection.execute(
+            update(outbox)
+            .where(in_order(outbox, outbox.c.panel_id == panel_id, outbox.c.ephemeral.is_(True)))
+            .values(response_url=response_url, response_until=now + outbox_rows.RESPONSE_URL_LIVES)
+        )
