@@ -1,4 +1,4 @@
-"""Why somebody may not, or not yet. These go to one person alone, so that naming others does not call them."""
+"""Why a person isn't allowed to, or has to wait. Only that person sees it, so mentions in it notify nobody else."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.core.access.policy import DEEDS, Allowed, Refused, Verb
-from bot.core.blocks.elements import Block, actions, button, context, section
+from bot.core.blocks.elements import Block, actions, button, context, section, sentence
 from bot.core.blocks.names import Name
-from bot.core.blocks.text import clip, date, escape, listed, mention, mention_group, one_line
+from bot.core.blocks.text import date, escape, listed, mention, mention_group, shown
 from bot.core.commands.presses import Press
 from bot.core.models import Message, Person
 from bot.core.runs.limits import Held, Limit
@@ -18,19 +18,18 @@ ASKED: Final = 5
 
 
 def refused_message(refused: Refused, name: Name | None = None) -> Message:
-    """Say what is refused, by which rule, and whom to ask; ``name`` is the integration that it is about."""
+    """Say what is refused, by which rule, and whom to ask; ``name`` is the integration."""
     about = f" This is about {name.text}." if name else ""
-    text = f"{escape(refused.sentence)}{about} Rule: {_rule(refused.rule)}. {_whom(refused.ask)}"
-    return Message(text, (section(text),))
+    return sentence(f"{escape(refused.sentence)}{about} Rule: {_rule(refused.rule)}. {_whom(refused.ask)}")
 
 
 def refused_home(refused: Refused) -> dict[str, object]:
-    """Draw the App Home of somebody who may not look."""
+    """Return the App Home of a person who isn't allowed to look."""
     return {"type": "home", "blocks": list(refused_message(refused).blocks)}
 
 
 def held_message(held: Held, name: Name, anyway: Press | None = None) -> Message:
-    """Say why a sync is not started yet, and when it can be; ``anyway`` is the button for those who may."""
+    """Say why a sync can't start yet, and when it can; ``anyway`` is the button for people who can override that."""
     text = _held(held, name)
     blocks: list[Block] = [section(text)]
     if anyway:
@@ -42,7 +41,7 @@ def held_message(held: Held, name: Name, anyway: Press | None = None) -> Message
 def why_message(
     decided: Allowed | Refused, verb: Verb, name: Name | None, held: Held | None = None, *, is_running: bool = False
 ) -> Message:
-    """Explain whether somebody may do something, and by which rule; nothing was tried."""
+    """Explain whether a person is allowed to do something, and by which rule."""
     if isinstance(decided, Refused):
         return refused_message(decided, name)
     what = f"{DEEDS[verb]} {name.text}" if name else DEEDS[verb]
@@ -61,11 +60,11 @@ def _held(held: Held, name: Name) -> str:
 
 
 def _rule(name: str) -> str:
-    return f"“{escape(clip(one_line(name), RULE_CHARS))}”"
+    return f"“{shown(name, RULE_CHARS)}”"
 
 
 def _whom(ask: Sequence[str]) -> str:
-    """Name people and groups by mentions: who is not in the conversation is not notified."""
+    """Mention people and groups: those who aren't in the conversation aren't notified."""
     if not ask:
         return "Ask whoever runs this bot."
     return f"Ask {listed(ask, _mention, most=ASKED)}."

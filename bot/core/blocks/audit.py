@@ -1,4 +1,4 @@
-"""The audit, a page at a time, for one reader: nobody else is notified by it."""
+"""The audit, one page at a time. It names people without notifying them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import Final
 from bot.core.access.audit import NOBODY, AuditEntry, Deed, Ruling
 from bot.core.advice import display_name
 from bot.core.blocks import limits
-from bot.core.blocks.elements import Block, actions, button, context, json_chars, section
-from bot.core.blocks.text import channel, clip, code, date, escape, one_line, person_name, vendor_line
+from bot.core.blocks.elements import Block, actions, button, context, json_chars, section, sentence
+from bot.core.blocks.phrases import typed
+from bot.core.blocks.text import channel, code, date, person_name, shown, vendor_line
 from bot.core.commands.presses import Action, Press
 from bot.core.models import Message, Outcome
 from bot.core.panels import Panel
 
 PAGE_SIZE: Final = 8
-COMMAND_CHARS: Final = 80
-QUERY_CHARS: Final = 60
 AROUND_CHARS: Final = 2500
-"""What the lead, the footer and the buttons take at most."""
+"""The most JSON that the lead, the footer and the buttons take."""
 
 _DEEDS: Final = {
     Deed.LOOK: "looked at",
@@ -42,7 +41,7 @@ _RULINGS: Final = {Ruling.ALLOWED: "", Ruling.REFUSED: "⛔ refused", Ruling.OVE
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """How much of the untrusted texts of an entry is shown."""
+    """How much of an entry's untrusted texts is shown."""
 
     result: int
     rule: int
@@ -53,39 +52,33 @@ _ROOMS: Final = (_Room(80, 60, 60), _Room(24, 24, 24))
 
 
 def audit_message(panel: Panel, *, command: str) -> Message:
-    """Show the entries of one page, the newest first, in the reader's own time."""
-    asked = code(f"{command} audit {panel.query}".strip(), QUERY_CHARS)
+    """Show the entries of one page, newest first."""
+    asked = typed(command, f"audit {panel.query}")
     if not panel.entries:
         lead = f"{asked}: no entries found{_within(panel)}." if panel.page == 0 else f"{asked}: nothing older."
         return Message(lead, (section(lead), *_buttons(panel)), only_for_one=True)
     lead = f"*Audit*, newest first: {asked}{_within(panel)}"
     rows = [[section(_entry_text(entry, room)) for entry in panel.entries] for room in _ROOMS]
     fitting = next((row for row in rows if json_chars(row) <= limits.BLOCKS_BUDGET_CHARS - AROUND_CHARS), rows[-1])
-    footer = (
-        f"Page {panel.page + 1:,} · as of {date(panel.as_of)} · to export it: {code('flokit-bot audit', COMMAND_CHARS)}"
-    )
+    footer = f"Page {panel.page + 1:,} · as of {date(panel.as_of)} · to export it: {typed('flokit-bot audit')}"
     count = "1 entry" if len(panel.entries) == 1 else f"{len(panel.entries):,} entries"
     text = f"Audit: {count}. Newest: {_sentence(panel.entries[0], _ROOMS[-1])}."
     return Message(text, (section(lead), *fitting, *_buttons(panel), context(footer)), only_for_one=True)
 
 
 def _within(panel: Panel) -> str:
-    """Say which span was understood: " since …", " from … to …"."""
-    parts = {
-        (True, True): " from {since} to {until}",
-        (True, False): " since {since}",
-        (False, True): " until {until}",
-        (False, False): "",
-    }[panel.since is not None, panel.until is not None]
-    said = parts.format(since=date(panel.since) if panel.since else "", until=date(panel.until) if panel.until else "")
+    """Say which span the entries are from: " since …", " from … to …"."""
+    begin = f" {'from' if panel.until else 'since'} {date(panel.since)}" if panel.since else ""
+    end = f" {'to' if panel.since else 'until'} {date(panel.until)}" if panel.until else ""
+    said = begin + end
     return f"{said} (days in UTC)" if said and panel.zone == "UTC" else said
 
 
 def nothing_found_message(panel: Panel, *, kept_days: float, command: str) -> Message:
-    """Say that what was asked for was understood, that there are no entries of it, and how long any are kept."""
-    asked = code(f"{command} audit {panel.query}".strip(), QUERY_CHARS)
+    """Say that there are no such entries, and how long entries are kept."""
+    asked = typed(command, f"audit {panel.query}")
     text = f"{asked}: no entries found{_within(panel)}. Entries are kept for {kept_days:g} days."
-    return Message(text, (section(text),), only_for_one=True)
+    return sentence(text, only_for_one=True)
 
 
 def _buttons(panel: Panel) -> list[Block]:
@@ -107,7 +100,7 @@ def _sentence(entry: AuditEntry, room: _Room) -> str:
     """Say who did what to what: "ana pressed Resync for Stripe `int_1`"."""
     what = _what(entry, room)
     if entry.action == Deed.OUTCOME:
-        return f"Outcome of the sync of {what}, {_started_by(entry)}"
+        return f"Outcome of the sync of {what}, started by {person_name(entry.person)}"
     deed = _DEEDS.get(Deed(entry.action)) if entry.action in list(Deed) else None
     did = deed or vendor_line(entry.action.replace("_", " "), room.name) or "did something to"
     who = "The bot itself" if entry.person == NOBODY else person_name(entry.person)
@@ -115,14 +108,10 @@ def _sentence(entry: AuditEntry, room: _Room) -> str:
     return f"*{who}*{refused} {did} {what}"
 
 
-def _started_by(entry: AuditEntry) -> str:
-    return f"started by {person_name(entry.person)}"
-
-
 def _what(entry: AuditEntry, room: _Room) -> str:
     id_ = f" {code(entry.integration_id, room.name)}" if entry.integration_id else ""
     if entry.integration_type:
-        name = escape(clip(display_name(entry.integration_type), room.name))
+        name = shown(display_name(entry.integration_type), room.name)
         return f"{name}{id_}" if id_ else f"every {name} integration"
     return id_.strip() or "all integrations"
 
@@ -136,4 +125,4 @@ def _ruling(entry: AuditEntry, room: _Room) -> str:
 def _result(entry: AuditEntry, room: _Room) -> str:
     if entry.action == Deed.OUTCOME and entry.result in list(Outcome):
         return f"*{entry.result.replace('_', ' ')}*"
-    return escape(clip(one_line(entry.result), room.result))
+    return shown(entry.result, room.result)

@@ -9,7 +9,7 @@ from bot.core.blocks.elements import Block, actions, details_button, resync_butt
 from bot.core.blocks.paging import fit_rows, page_buttons, page_of
 from bot.core.blocks.rows import Room, Row, row_of, row_text
 from bot.core.blocks.states import by_urgency
-from bot.core.blocks.status import QUERY_CHARS, stale_note, stale_words
+from bot.core.blocks.status import QUERY_CHARS, stale_lead, stale_note
 from bot.core.blocks.text import counted, vendor_line
 from bot.core.models import Message
 from bot.core.panels import Panel, PanelKind, RowRun
@@ -24,7 +24,7 @@ def choose_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> M
     below = actions(*page_buttons(panel.id, page))
     rows = [row_of(integration, panel, runs) for integration in page.integrations]
     shown = fit_rows(rows, lambda row, room: _choice(row, panel, now, room), [*above, *below])
-    return Message(f"{stale_words(panel)}{question}", (*above, *shown, *below))
+    return Message(f"{stale_lead(panel)}{question}", (*above, *shown, *below))
 
 
 def _choice(row: Row, panel: Panel, now: datetime, room: Room) -> list[Block]:

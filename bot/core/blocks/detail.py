@@ -1,4 +1,4 @@
-"""The messages about one integration: everything FloKit says about it, and the root of a follow-up."""
+"""The messages about one integration: its details, and the message that a sync is followed up under."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from bot.core.blocks.elements import (
     resync_button,
     section,
 )
+from bot.core.blocks.phrases import ERROR_IN_DETAILS
 from bot.core.blocks.rows import Room, Row, row_blocks, row_of, row_state
 from bot.core.blocks.runs import who
-from bot.core.blocks.status import stale_note, stale_words
+from bot.core.blocks.status import stale_lead, stale_note
 from bot.core.blocks.text import clip, code, date
 from bot.core.commands.presses import ID_CHARS, Action, Press
 from bot.core.models import Integration, Message, SyncStats
 from bot.core.panels import Panel, RowRun
 
-ERROR_CHARS: Final = 1500
 NUMBER_CHARS: Final = 24
 NOT_KNOWN: Final = "not known"
 
@@ -41,17 +41,17 @@ def detail_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> M
         header(row.name.plain),
         *stale_note(panel),
         fields(_fields(row, now)),
-        *quoted(row.integration.error_message or "", ERROR_CHARS),
+        *quoted(row.integration.error_message or "", ERROR_IN_DETAILS),
         *([section(row.run_line)] if row.run_line else []),
         checks(row.integration.type),
         context(f"As of {date(panel.as_of)} · manage credentials in {RECONNECT}"),
         *_buttons(panel, row),
     ]
-    return Message(f"{stale_words(panel)}{row.name.text} is {row_state(row, now).words}.", tuple(blocks))
+    return Message(f"{stale_lead(panel)}{row.name.text} is {row_state(row, now).words}.", tuple(blocks))
 
 
 def sync_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> Message:
-    """Show the row of a panel's one integration, and who asked for its sync: the follow-up comes in the thread."""
+    """Show the row of a panel's one integration, and who asked for its sync; the outcome is posted in its thread."""
     if not panel.integrations:
         return _gone(panel)
     row = row_of(panel.integrations[0], panel, runs)
@@ -62,7 +62,7 @@ def sync_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> Mes
         *row_blocks(row, panel.id, now, max(Room)),
         context(f"Resync of {row.name.text}{asked} · I'll post the outcome in this thread"),
     ]
-    return Message(f"{stale_words(panel)}Resync of {row.name.text}{asked}.", tuple(blocks))
+    return Message(f"{stale_lead(panel)}Resync of {row.name.text}{asked}.", tuple(blocks))
 
 
 def _gone(panel: Panel) -> Message:

@@ -1,4 +1,4 @@
-"""The digest: what went wrong since the last one, how everything is now, and the slowest syncs."""
+"""The digest: what failed since the last one, the state of everything now, and the slowest syncs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from bot.core.advice import display_name, is_stale
 from bot.core.blocks.elements import Block, context, details_button, header, section
 from bot.core.blocks.names import Name, name_of
 from bot.core.blocks.paging import fit_rows
+from bot.core.blocks.phrases import TROUBLES, and_more, repaired_by, typed
 from bot.core.blocks.rows import Room, Row, row_text
 from bot.core.blocks.runs import duration_s
 from bot.core.blocks.states import by_urgency, state_of, tally
-from bot.core.blocks.status import stale_note, stale_words
-from bot.core.blocks.text import clip, code, counted, date, duration, escape, listed, one_line, person_name
-from bot.core.incidents.incidents import Incident, Trouble
+from bot.core.blocks.status import stale_lead, stale_note
+from bot.core.blocks.text import clip, counted, date, duration, escape, listed, one_line, person_name
+from bot.core.incidents.incidents import Incident
 from bot.core.models import Integration, Message, Status, SyncRun
 from bot.core.subscriptions.digest_time import describe, next_digest_at
 from bot.core.subscriptions.digests import Digest
@@ -26,18 +27,10 @@ ROWS_SHOWN: Final = 5
 SLOWEST_SHOWN: Final = 3
 
 TARGET_CHARS: Final = 60
-COMMAND_CHARS: Final = 80
-
-_TROUBLES: Final = {
-    Trouble.FAILING: ("❌", "failing", "failed"),
-    Trouble.DISCONNECTED: ("🔌", "disconnected", "was disconnected"),
-    Trouble.STALE: ("🕰️", "stale", "was stale"),
-}
-"""Emoji, and what an integration is while it lasts and was afterwards."""
 
 
 def digest_message(digest: Digest, now: datetime, *, command: str) -> Message:
-    """Tell a channel how everything is, and what happened since the last digest."""
+    """Show the state of a channel's integrations, and what happened since the last digest."""
     lead = _lead(digest)
     covered = digest.covered
     troubled = [one for one in sorted(covered, key=by_urgency) if _needs_attention(one, now)]
@@ -46,7 +39,7 @@ def digest_message(digest: Digest, now: datetime, *, command: str) -> Message:
     below = [*_more_rows(troubled, command), *_slowest(digest, now), context(_footer(digest, now, command))]
     rows = [Row(one, name_of(one, digest.integrations)) for one in troubled[:ROWS_SHOWN]]
     shown = fit_rows(rows, lambda row, room: _row(row, now, room), [*above, state, *below])
-    text = f"{stale_words(digest)}FloKit digest: {lead} {_state(covered)}{_still_open(digest)}"
+    text = f"{stale_lead(digest)}FloKit digest: {lead} {_state(covered)}{_still_open(digest)}"
     return Message(text, (*above, state, *shown, *below))
 
 
@@ -92,22 +85,20 @@ def _state(covered: Sequence[Integration]) -> str:
 
 def _incidents(digest: Digest, now: datetime) -> list[Block]:
     lines = [_incident_line(one, digest, now) for one in digest.told[:INCIDENTS_SHOWN]]
-    hidden = len(digest.told) - len(lines)
-    lines += [f"and {hidden:,} more"] if hidden > 0 else []
+    lines += and_more(len(digest.told) - len(lines))
     return [section("\n".join(lines))] if lines else []
 
 
 def _incident_line(incident: Incident, digest: Digest, now: datetime) -> str:
     name = _name(incident.integration, digest).mrkdwn
-    emoji, lasting, past = _TROUBLES[incident.trouble]
+    words = TROUBLES[incident.trouble]
     began = date(incident.opened_at)
     lasted = duration(((incident.closed_at or now) - incident.opened_at).total_seconds())
     if incident.is_open:
-        return f"{emoji} {name} {lasting} since {began}, for {lasted}"
+        return f"{words.emoji} {name} {words.state} since {began}, for {lasted}"
     if incident.gone:
-        return f"❔ {name} {past} {began}, and is no longer in FloKit"
-    by = f", resync by {person_name(incident.repaired_by)}" if incident.repaired_by else ""
-    return f"✅ {name} {past} {began}, recovered after {lasted}{by}"
+        return f"❔ {name} {words.past} {began}, and is no longer in FloKit"
+    return f"✅ {name} {words.past} {began}, recovered after {lasted}{repaired_by(incident)}"
 
 
 def _slowest(digest: Digest, now: datetime) -> list[Block]:
@@ -141,10 +132,7 @@ def _row(row: Row, now: datetime, room: Room) -> list[Block]:
 
 
 def _more_rows(troubled: Sequence[Integration], command: str) -> list[Block]:
-    hidden = len(troubled) - ROWS_SHOWN
-    if hidden <= 0:
-        return []
-    return [context(f"and {hidden:,} more: {code(f'{command} status', COMMAND_CHARS)}")]
+    return [context(more) for more in and_more(len(troubled) - ROWS_SHOWN, typed(command, "status"))]
 
 
 def _footer(digest: Digest, now: datetime, command: str) -> str:
@@ -152,5 +140,5 @@ def _footer(digest: Digest, now: datetime, command: str) -> str:
     due = digest.subscription.digest
     if due:
         parts.append(f"Next digest {date(next_digest_at(due, now))}: {escape(describe(due))}")
-    parts.append(f"{code(f'{command} unsubscribe digest', COMMAND_CHARS)} stops it")
+    parts.append(f"{typed(command, 'unsubscribe digest')} stops it")
     return " · ".join(parts)

@@ -8,12 +8,13 @@ from typing import Final
 
 from bot.core.blocks import limits
 from bot.core.blocks.elements import context, json_chars, section
-from bot.core.blocks.text import clip, counted, date, escape, one_line
+from bot.core.blocks.phrases import need_attention
+from bot.core.blocks.text import counted, date, shown
 from bot.core.health.findings import Finding, Mark
 from bot.core.models import Message
 
 LINE_CHARS: Final = (260, 60)
-"""How much of a finding is shown: more when there is room."""
+"""How much of each finding is shown: the first if all fit that way, else the second."""
 SHOWN: Final = 30
 LINES_PER_SECTION: Final = 6
 
@@ -23,21 +24,19 @@ _TITLES: Final = {Mark.WRONG: "Needs attention", Mark.UNKNOWN: "Unknown", Mark.F
 def doctor_message(findings: Sequence[Finding], now: datetime) -> Message:
     """Show what was found, with what to do."""
     wrong = [one for one in findings if one.mark is Mark.WRONG]
-    checks = counted(len(findings), "check")
+    lead = f"Nothing needs attention ({counted(len(findings), 'check')})."
     if wrong:
-        lead = f"{len(wrong):,} of {checks} {'needs' if len(wrong) == 1 else 'need'} attention."
-    else:
-        lead = f"Nothing needs attention ({checks})."
+        lead = f"{need_attention(len(wrong), len(findings), 'check')}."
     footer = context(f"As of {date(now)}, as seen by this process")
     for chars in LINE_CHARS:
-        shown = [block for mark in _TITLES for block in _part(mark, findings, chars)]
-        if json_chars(shown) < limits.BLOCKS_BUDGET_CHARS - 800:
+        parts = [block for mark in _TITLES for block in _part(mark, findings, chars)]
+        if json_chars(parts) < limits.BLOCKS_BUDGET_CHARS - 800:
             break
-    return Message(lead, (section(f"*Doctor*: {lead}"), *shown, footer), only_for_one=True)
+    return Message(lead, (section(f"*Doctor*: {lead}"), *parts, footer), only_for_one=True)
 
 
 def _part(mark: Mark, findings: Sequence[Finding], chars: int) -> list[dict[str, object]]:
-    lines = [f"{mark} {escape(clip(one_line(one.text), chars))}" for one in findings[:SHOWN] if one.mark is mark]
+    lines = [f"{mark} {shown(one.text, chars)}" for one in findings[:SHOWN] if one.mark is mark]
     if not lines:
         return []
     parts = [lines[start : start + LINES_PER_SECTION] for start in range(0, len(lines), LINES_PER_SECTION)]

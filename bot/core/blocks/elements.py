@@ -15,7 +15,7 @@ from bot.core.blocks import limits
 from bot.core.blocks.names import Name
 from bot.core.blocks.text import clean, clip, escape, one_line
 from bot.core.commands.presses import Action, Press, fits_in_a_button, press_value
-from bot.core.models import Integration
+from bot.core.models import Integration, Message
 
 Block: TypeAlias = dict[str, object]
 
@@ -62,8 +62,14 @@ def actions(*buttons: Block | None) -> list[Block]:
     return [{"type": "actions", "elements": there}] if there else []
 
 
+def sentence(text: str, hint: str = "", *, only_for_one: bool = False) -> Message:
+    """A message of one paragraph, and a small grey hint below it."""
+    blocks = (section(text), *([context(hint)] if hint else []))
+    return Message(f"{text} {hint}".strip(), blocks, only_for_one=only_for_one)
+
+
 def quoted(untrusted: str, limit: int) -> list[Block]:
-    """Show an untrusted text word for word, in a place where Slack parses nothing; no block for an empty one."""
+    """Show an untrusted text in a block where Slack parses nothing; no block for an empty text."""
     text = clip(clean(untrusted), limit)
     if not text:
         return []

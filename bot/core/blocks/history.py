@@ -1,4 +1,4 @@
-"""Past syncs: of one integration in numbers, a chart and a list; of several, a line each."""
+"""Past syncs: numbers, a chart and a list for one integration; a line each for several."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Final
 
 from bot.core.advice import display_name
-from bot.core.blocks.elements import Block, context, quoted, section
+from bot.core.blocks.elements import Block, context, quoted, section, sentence
 from bot.core.blocks.names import ID_SHOWN
+from bot.core.blocks.phrases import and_more, typed
 from bot.core.blocks.runs import duration_s, nothing_started
 from bot.core.blocks.text import code, counted, date, duration, escape, listed, person_name
 from bot.core.models import Message, Outcome, SyncRun
@@ -18,7 +19,6 @@ SHOWN: Final = 8
 GROUPS_SHOWN: Final = 12
 BAR: Final = 20
 """Characters of the longest bar."""
-COMMAND_CHARS: Final = 80
 CHART_CHARS: Final = 900
 
 OUTCOMES: Final = {
@@ -43,8 +43,7 @@ def history_message(
     groups = by_integration(runs)
     kept = f"I keep syncs started here for {kept_days:g} days."
     if not groups:
-        lead = f"{code(f'{command} history {asked}'.strip(), COMMAND_CHARS)}: no syncs found."
-        return Message(f"{lead} {kept}", (section(lead), context(kept)))
+        return sentence(f"{typed(command, f'history {asked}')}: no syncs found.", kept)
     if len(groups) > 1:
         return _of_many(groups, kept, command)
     return _of_one(next(iter(groups.values())), now, kept)
@@ -55,13 +54,13 @@ def _of_one(runs: Sequence[SyncRun], now: datetime, kept: str) -> Message:
     name = f"{escape(display_name(run.integration_type))} {code(run.integration_id, ID_SHOWN)}"
     lead = f"*History of {name}*: {counted(len(runs), 'sync')}, {_tally(runs)}."
     speed = _speed(runs)
-    shown = runs[:SHOWN]
-    lines = [_line(number, run, now) for number, run in enumerate(shown, 1)]
-    hidden = len(runs) - len(shown)
+    newest = runs[:SHOWN]
+    lines = [_line(number, run, now) for number, run in enumerate(newest, 1)]
+    hidden = len(runs) - len(newest)
     lines += [f"and {hidden:,} before these"] if hidden else []
     return Message(
         f"History of {name}: {counted(len(runs), 'sync')}, {_tally(runs)}. {speed}",
-        (section(f"{lead}\n{speed}"), section("\n".join(lines)), *_chart(shown), context(kept)),
+        (section(f"{lead}\n{speed}"), section("\n".join(lines)), *_chart(newest), context(kept)),
     )
 
 
@@ -94,7 +93,7 @@ def _line(number: int, run: SyncRun, now: datetime) -> str:
 
 
 def _chart(runs: Sequence[SyncRun]) -> list[Block]:
-    """Draw the comparable durations, with number and words before each bar: nothing is in the bar alone."""
+    """Draw the comparable durations as bars, each with its number and duration for screen readers."""
     taken = [(number, took) for number, run in enumerate(runs, 1) if (took := took_s(run)) is not None]
     if len(taken) < 2:
         return []
@@ -111,9 +110,8 @@ def _of_many(groups: dict[str, list[SyncRun]], kept: str, command: str) -> Messa
     everything = [run for runs in groups.values() for run in runs]
     lead = f"{counted(total, 'sync')} of {counted(len(groups), 'integration')}: {_tally(everything)}."
     lines = [_group_line(runs) for runs in list(groups.values())[:GROUPS_SHOWN]]
-    hidden = len(groups) - len(lines)
-    lines += [f"and {hidden:,} more"] if hidden > 0 else []
-    hint = f"{code(f'{command} history stripe', COMMAND_CHARS)} shows one in detail."
+    lines += and_more(len(groups) - len(lines))
+    hint = f"{typed(command, 'history stripe')} shows one in detail."
     half = (len(lines) + 1) // 2
     parts = [section("\n".join(part)) for part in (lines[:half], lines[half:]) if part]
     return Message(f"History: {lead}", (section(f"*History*: {lead}"), *parts, context(f"{hint} {kept}")))

@@ -1,4 +1,4 @@
-"""The App Home: everything there is, for one person."""
+"""The App Home: an overview for one person."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from bot.core.advice import display_name
+from bot.core.blocks import phrases
 from bot.core.blocks.elements import (
     Block,
     actions,
@@ -19,34 +20,29 @@ from bot.core.blocks.elements import (
     resync_button,
     section,
 )
-from bot.core.blocks.incident import trouble_words
 from bot.core.blocks.names import Name, name_of
 from bot.core.blocks.runs import who
 from bot.core.blocks.states import by_urgency, count_unknown, in_unknown_state, last_success, state_now, state_of, tally
-from bot.core.blocks.text import clip, code, counted, date, escape, one_line, vendor_line
+from bot.core.blocks.text import code, date, escape, shown
 from bot.core.commands.presses import Action, Press
 from bot.core.incidents.incidents import Incident
 from bot.core.models import Integration, SyncRun
 from bot.core.panels import Panel
-from bot.core.subscriptions.digest_time import next_digest_at
 from bot.core.subscriptions.subscriptions import ALL, Subscription
-from bot.core.subscriptions.text import PAUSED, describe_wish
+from bot.core.subscriptions.text import describe_wish
 
 _T = TypeVar("_T")
 
 ROWS_SHOWN: Final = 15
 OTHERS_SHOWN: Final = 8
-"""Of running syncs, incidents, snoozes and subscriptions each. With everything there are at most 80 blocks."""
+"""The most running syncs, incidents, snoozes and subscriptions each: at most 80 blocks in all."""
 
-ERROR_CHARS: Final = 150
-REASON_CHARS: Final = 100
-COMMAND_CHARS: Final = 60
 TARGET_CHARS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What one person's App Home shows. ``snoozed`` are the messages of incidents that they keep quiet."""
+    """What one person's App Home shows. ``snoozed`` are the messages of incidents that they snoozed."""
 
     integrations: tuple[Integration, ...]
     as_of: datetime
@@ -58,7 +54,7 @@ class Home:
 
 
 def home_view(home: Home, now: datetime, *, command: str) -> dict[str, object]:
-    """Draw an App Home: https://docs.slack.dev/reference/views/home-tab-views."""
+    """Return an App Home: https://docs.slack.dev/reference/views/home-tab-views."""
     refresh = button("Refresh", Press(Action.REFRESH_HOME, choice="home"))
     blocks = [
         header("FloKit"),
@@ -76,10 +72,8 @@ def home_view(home: Home, now: datetime, *, command: str) -> dict[str, object]:
 def _part(title: str, things: Sequence[_T], show: Callable[[_T], list[Block]]) -> list[Block]:
     if not things:
         return []
-    shown = [block for thing in things[:OTHERS_SHOWN] for block in show(thing)]
-    hidden = len(things) - OTHERS_SHOWN
-    more = [context(f"and {hidden:,} more")] if hidden > 0 else []
-    return [header(title), *shown, *more]
+    rows = [block for thing in things[:OTHERS_SHOWN] for block in show(thing)]
+    return [header(title), *rows, *map(context, phrases.and_more(len(things) - OTHERS_SHOWN))]
 
 
 def _lead(home: Home) -> str:
@@ -90,16 +84,13 @@ def _lead(home: Home) -> str:
         return f"{in_unknown_state(unknown, len(home.integrations))}: {tally(home.integrations)}."
     if not troubled:
         return f"Nothing needs attention: {tally(home.integrations)}."
-    verb = "needs" if len(troubled) == 1 else "need"
-    there = counted(len(home.integrations), "integration")
-    return f"{len(troubled):,} of {there} {verb} attention: {tally(home.integrations)}."
+    lead = phrases.need_attention(len(troubled), len(home.integrations), "integration")
+    return f"{lead}: {tally(home.integrations)}."
 
 
 def _as_of(home: Home) -> str:
-    if not home.stale_reason:
-        return f"As of {date(home.as_of)}"
-    reason = vendor_line(home.stale_reason.rstrip("."), REASON_CHARS)
-    return f"⚠️ FloKit can't be reached ({reason}): this is what I knew at {date(home.as_of)}"
+    stale = phrases.stale_words(home)
+    return f"⚠️ {stale}" if stale else f"As of {date(home.as_of)}"
 
 
 def _run(run: SyncRun) -> str:
@@ -108,29 +99,27 @@ def _run(run: SyncRun) -> str:
 
 
 def _incident(incident: Incident) -> str:
-    emoji, words = trouble_words(incident.trouble)
+    words = phrases.TROUBLES[incident.trouble]
     name = Name(display_name(incident.integration.type))
     since = f"since {date(incident.opened_at)}"
-    return f"{emoji} {name.mrkdwn} {words} {since} · {code(incident.integration.id, TARGET_CHARS)}"
+    return f"{words.emoji} {name.mrkdwn} {words.now} {since} · {code(incident.integration.id, TARGET_CHARS)}"
 
 
 def _snoozed(panel: Panel) -> list[Block]:
     if panel.incident is None or panel.snooze is None:
         return []
-    until = f"until {date(panel.snooze.until)}" if panel.snooze.until else "until it recovers"
     name = Name(display_name(panel.incident.integration.type))
     end = button("End snooze", Press(Action.END_SNOOZE, panel_id=panel.id), about=name.plain)
-    return [section(f"💤 {name.mrkdwn} {until}", end)]
+    return [section(f"💤 {name.mrkdwn} {phrases.until(panel.snooze)}", end)]
 
 
 def _integrations(home: Home, now: datetime, command: str) -> list[Block]:
     if not home.integrations:
         return []
-    rows = sorted(home.integrations, key=by_urgency)
-    shown = [block for one in rows[:ROWS_SHOWN] for block in _row(one, home.integrations, now)]
-    hidden = len(rows) - ROWS_SHOWN
-    more = [context(f"and {hidden:,} more: {code(f'{command} status', COMMAND_CHARS)}")] if hidden > 0 else []
-    return [header("Integrations"), *shown, *more]
+    urgent = sorted(home.integrations, key=by_urgency)
+    rows = [block for one in urgent[:ROWS_SHOWN] for block in _row(one, home.integrations, now)]
+    more = phrases.and_more(len(urgent) - ROWS_SHOWN, phrases.typed(command, "status"))
+    return [header("Integrations"), *rows, *map(context, more)]
 
 
 def _row(integration: Integration, among: Sequence[Integration], now: datetime) -> list[Block]:
@@ -139,12 +128,12 @@ def _row(integration: Integration, among: Sequence[Integration], now: datetime) 
     if not state_of(integration.status).needs_attention:
         return [section(text, details_button(integration, name))]
     buttons = actions(resync_button(integration, name), details_button(integration, name))
-    return [section(text), *quoted(integration.error_message or "", ERROR_CHARS), *buttons]
+    return [section(text), *quoted(integration.error_message or "", phrases.ERROR_IN_LINE), *buttons]
 
 
 def _subscriptions(home: Home, now: datetime, command: str) -> list[Block]:
     if not home.subscriptions:
-        hint = f"In a channel, {code(f'{command} subscribe all', COMMAND_CHARS)} makes it a live board."
+        hint = f"In a channel, {phrases.typed(command, 'subscribe all')} makes it a live board."
         return [header("Your subscriptions"), context(hint)]
     return _part("Your subscriptions", home.subscriptions, lambda one: _subscription(one, now))
 
@@ -152,12 +141,9 @@ def _subscriptions(home: Home, now: datetime, command: str) -> list[Block]:
 def _subscription(subscription: Subscription, now: datetime) -> list[Block]:
     target = "everything" if subscription.target == ALL else subscription.target
     lines = [
-        f"<#{subscription.channel_id}>: {escape(clip(one_line(target), TARGET_CHARS))}",
+        f"<#{subscription.channel_id}>: {shown(target, TARGET_CHARS)}",
         escape(describe_wish(subscription)),
+        *phrases.what_comes(subscription, now),
     ]
-    if subscription.paused:
-        lines.append(f"⏸️ paused: {PAUSED[subscription.paused]}")
-    elif subscription.digest:
-        lines.append(f"next digest {date(next_digest_at(subscription.digest, now))}")
     end = button("Unsubscribe", Press(Action.UNSUBSCRIBE, subscription_id=subscription.id), about=target)
     return [section("\n".join(lines), end)]

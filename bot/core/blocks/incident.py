@@ -1,4 +1,4 @@
-"""An incident in a channel: its one message, edited for as long as it lasts, and the few replies in its thread."""
+"""An incident in a channel: its message, which is updated as long as it lasts, and the replies in its thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from bot.core.advice import RECONNECT, display_name
+from bot.core.advice import display_name
+from bot.core.blocks import phrases
 from bot.core.blocks.elements import (
     Block,
     actions,
@@ -18,6 +19,7 @@ from bot.core.blocks.elements import (
     quoted,
     resync_button,
     section,
+    sentence,
 )
 from bot.core.blocks.names import ID_SHOWN, Name
 from bot.core.blocks.runs import row_line
@@ -28,10 +30,10 @@ from bot.core.blocks.text import (
     counted,
     date,
     duration,
-    escape,
     mention_group,
     one_line,
     person_name,
+    shown,
     vendor_line,
 )
 from bot.core.commands.presses import Action, Press
@@ -40,8 +42,6 @@ from bot.core.incidents.reactions import Bulletin, Snooze, Word
 from bot.core.models import Message, Status
 from bot.core.panels import Panel, RowRun
 
-ERROR_CHARS: Final = 500
-ERROR_IN_TEXT_CHARS: Final = 150
 CHECKS_SHOWN: Final = 3
 STATUS_CHARS: Final = 24
 
@@ -51,28 +51,14 @@ SNOOZES: Final = {
     "tomorrow": "until tomorrow 9:00",
     "recovered": "until it recovers",
 }
-"""The choices of the Snooze menu; the keys stand in its values."""
-
-_SIGNS: Final = {
-    Trouble.FAILING: ("❌", "is failing"),
-    Trouble.DISCONNECTED: ("🔌", "is disconnected"),
-    Trouble.STALE: ("🕰️", "is connected, but stale"),
-}
-
-_SINCE: Final = {Trouble.FAILING: "Failing", Trouble.DISCONNECTED: "Disconnected", Trouble.STALE: "Stale"}
-
-
-def trouble_words(trouble: Trouble) -> tuple[str, str]:
-    """Return the emoji of a trouble, and what an integration is that has it."""
-    return _SIGNS[trouble]
+"""The choices of the Snooze menu. Their keys are in the values that Slack sends back."""
 
 
 def incident_message(panel: Panel, runs: Mapping[str, RowRun]) -> Message:
-    """Show how an incident stands in one channel."""
+    """Show an incident in one channel."""
     incident = panel.incident
     if incident is None:
-        text = "I no longer have this incident on record."
-        return Message(text, (section(text),))
+        return sentence("I no longer have this incident on record.")
     name = Name(display_name(incident.integration.type))
     if not incident.is_open:
         return _over(incident, name)
@@ -83,7 +69,7 @@ def incident_message(panel: Panel, runs: Mapping[str, RowRun]) -> Message:
     whom = f"{mention_group(panel.mention)} " if panel.mention else ""
     blocks = [
         section(f"{whom}{chr(10).join(line for line in lines if line)}"),
-        *quoted(incident.failure.error_message or "", ERROR_CHARS),
+        *quoted(incident.failure.error_message or "", phrases.ERROR_IN_INCIDENT),
         *_advice(incident),
         context(_about(incident, panel.snooze)),
         *_buttons(panel, incident, name),
@@ -92,22 +78,22 @@ def incident_message(panel: Panel, runs: Mapping[str, RowRun]) -> Message:
 
 
 def bulletin_message(bulletin: Bulletin, now: datetime) -> Message:
-    """Say one thing in the thread of an incident."""
+    """Return a reply in the thread of an incident."""
     incident = bulletin.incident
     name = Name(display_name(incident.integration.type))
-    emoji, words = _SIGNS[incident.trouble]
+    words = phrases.TROUBLES[incident.trouble]
     match bulletin.word:
         case Word.RECOVERED | Word.GONE:
             headline, quote = _ending(incident, name), ""
         case Word.SNOOZE_ENDED:
             headline, quote = f"⏰ Snooze ended: {name.mrkdwn} {_by_now(incident, now)}", ""
         case Word.CHANGED:
-            headline = f"{emoji} {name.mrkdwn} {words} now with a different error"
+            headline = f"{words.emoji} {name.mrkdwn} {words.now} now with a different error"
             quote = incident.failure.error_message or ""
     text = headline.replace("*", "")
     return Message(
         f"{text}. {_in_short(incident) if quote else ''}".strip(),
-        (section(headline), *quoted(quote, ERROR_CHARS)),
+        (section(headline), *quoted(quote, phrases.ERROR_IN_INCIDENT)),
         broadcast=bulletin.broadcast,
     )
 
@@ -115,13 +101,13 @@ def bulletin_message(bulletin: Bulletin, now: datetime) -> Message:
 def _over(incident: Incident, name: Name) -> Message:
     headline = _ending(incident, name)
     closed_at = incident.closed_at or incident.seen_at
-    _, words = _SIGNS[incident.trouble]
-    was = f"It {words.replace('is ', 'was ', 1)} from {date(incident.opened_at)} to {date(closed_at)}"
-    error = clip(one_line(incident.failure.error_message or ""), ERROR_IN_TEXT_CHARS)
+    was = phrases.TROUBLES[incident.trouble].now.replace("is ", "was ", 1)
+    error = clip(one_line(incident.failure.error_message or ""), phrases.ERROR_IN_TEXT)
+    about = f"It {was} from {date(incident.opened_at)} to {date(closed_at)}{_count(incident)}"
     blocks = (
         section(headline),
-        *quoted(error, ERROR_CHARS),
-        context(f"{was}{_count(incident)} · {code(incident.integration.id, ID_SHOWN)}"),
+        *quoted(error, phrases.ERROR_IN_INCIDENT),
+        context(f"{about} · {code(incident.integration.id, ID_SHOWN)}"),
     )
     return Message(f"{headline.replace('*', '')}.", blocks)
 
@@ -133,28 +119,29 @@ def _ending(incident: Incident, name: Name) -> str:
         return f"❔ {name.mrkdwn} was removed from FloKit {lasted} into the incident"
     if incident.flapping:
         return f"✅ {name.mrkdwn} is stable again ({lasted} after the first failure)"
-    by = f", resync by {person_name(incident.repaired_by)}" if incident.repaired_by else ""
-    return f"✅ {name.mrkdwn} recovered after {lasted}{by}"
+    return f"✅ {name.mrkdwn} recovered after {lasted}{phrases.repaired_by(incident)}"
 
 
 def _since(incident: Incident) -> str:
-    return f"{_SINCE[incident.trouble]} since {date(incident.opened_at)} · {last_success(incident.failure)}"
+    state = phrases.TROUBLES[incident.trouble].state.capitalize()
+    return f"{state} since {date(incident.opened_at)} · {last_success(incident.failure)}"
 
 
 def _head(incident: Incident) -> tuple[str, str]:
-    """Return the emoji and the words for how an open incident stands."""
+    """Return the emoji and the words for the state of an open incident."""
     if incident.flapping:
         return "🔁", f"is flapping: {counted(incident.opens, 'failure')} in a short time"
     if incident.quiet_since:
         return "🟡", "looks healthy again; waiting for a successful sync to confirm"
-    return _SIGNS[incident.trouble]
+    words = phrases.TROUBLES[incident.trouble]
+    return words.emoji, words.now
 
 
 def _now(incident: Incident) -> str:
-    """Say what is so at this moment; "" while the trouble simply lasts."""
+    """Say what has changed since the trouble began; "" when nothing has."""
     if incident.flapping:
-        _, words = _SIGNS[incident.trouble]
-        fine = f"Fine since {date(incident.quiet_since)}" if incident.quiet_since else f"Right now it {words}"
+        now = f"Right now it {phrases.TROUBLES[incident.trouble].now}"
+        fine = f"Fine since {date(incident.quiet_since)}" if incident.quiet_since else now
         return f"{fine}. I'll keep updating this message until it's stable"
     if incident.quiet_since:
         status = vendor_line(incident.integration.status, STATUS_CHARS)
@@ -177,21 +164,21 @@ def _count(incident: Incident) -> str:
 def _about(incident: Incident, snooze: Snooze | None) -> str:
     parts = [f"Last change {date(incident.seen_at)}{_count(incident)}", code(incident.integration.id, ID_SHOWN)]
     if snooze:
-        until = f"until {date(snooze.until)}" if snooze.until else "until it recovers"
-        parts.append(f"💤 snoozed by {person_name(snooze.by)} {until}: a different error will still be posted")
+        by = f"{person_name(snooze.by)} {phrases.until(snooze)}"
+        parts.append(f"💤 snoozed by {by}: a different error will still be posted")
     return " · ".join(parts)
 
 
 def _advice(incident: Incident) -> list[Block]:
     if incident.trouble is Trouble.DISCONNECTED:
-        return [section(f"Reconnect it in {RECONNECT}; a resync alone won't fix it.")]
+        return [section(phrases.RECONNECT_IT)]
     return [checks(incident.integration.type, CHECKS_SHOWN)]
 
 
 def _in_short(incident: Incident) -> str:
-    """Say in a notification what a reader would look for first."""
-    error = escape(clip(one_line(incident.failure.error_message or ""), ERROR_IN_TEXT_CHARS))
-    return " ".join(part for part in (error, f"({escape(clip(one_line(incident.integration.id), ID_SHOWN))})") if part)
+    """Return the error and the ID, for a notification."""
+    error = shown(incident.failure.error_message or "", phrases.ERROR_IN_TEXT)
+    return f"{error} ({shown(incident.integration.id, ID_SHOWN)})".strip()
 
 
 def _buttons(panel: Panel, incident: Incident, name: Name) -> list[Block]:

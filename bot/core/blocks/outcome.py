@@ -1,6 +1,6 @@
-"""The final reply of a thread: the one outcome of a run, how it is known, and what can be done next.
+"""The last reply in a run's thread: its outcome, how the bot knows it, and what to do next.
 
-Posted once and never edited. Its message metadata is public: workflows of others may build on it.
+Posted once and never edited. Its message metadata is public: other apps and workflows may rely on it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from bot.core.advice import API_KEYS, RECONNECT, display_name
+from bot.core.advice import display_name
+from bot.core.blocks import phrases
 from bot.core.blocks.elements import Block, actions, button, checks, context, quoted, section
 from bot.core.blocks.names import ID_SHOWN
-from bot.core.blocks.phrases import went_wrong
 from bot.core.blocks.runs import duration_s, events_added, is_late_result, nothing_started, started_at
 from bot.core.blocks.text import (
     clip,
@@ -21,12 +21,12 @@ from bot.core.blocks.text import (
     counted,
     date,
     duration,
-    escape,
     iso_utc,
     listed,
     mention,
     one_line,
     our_sentence,
+    shown,
 )
 from bot.core.commands.presses import Action, Press, fits_in_a_button
 from bot.core.models import Message, Outcome, Person, SyncRun
@@ -34,15 +34,13 @@ from bot.core.models import Message, Outcome, Person, SyncRun
 OUTCOME_EVENT: Final = "flokit_sync_outcome"
 """The ``event_type`` of the reply's message metadata."""
 
-QUOTE_CHARS: Final = 1000
-QUOTE_IN_TEXT_CHARS: Final = 200
 PEOPLE_MENTIONED: Final = 20
 METADATA_WORD_CHARS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class _Story:
-    """An outcome as it is told. ``quote`` is FloKit's own words: the only part that is untrusted."""
+    """The text of an outcome. ``quote`` holds FloKit's words: the only untrusted part."""
 
     emoji: str
     headline: str
@@ -53,7 +51,7 @@ class _Story:
 
 
 def outcome_message(run: SyncRun, joined_by: Sequence[Person], now: datetime, *, outbox_id: str) -> Message:
-    """Tell the outcome of a run to the people who asked for it: the one message that mentions them."""
+    """Report the outcome of a run: the only message that mentions the people who asked for it."""
     story = _story(run, display_name(run.integration_type), now)
     people = list(dict.fromkeys(map(mention, (run.requested_by, *joined_by))))
     mentions = listed(people, str, most=PEOPLE_MENTIONED)
@@ -61,12 +59,12 @@ def outcome_message(run: SyncRun, joined_by: Sequence[Person], now: datetime, *,
     more = " ".join(filter(None, story.more))
     blocks = [
         section("\n".join(part for part in (f"{story.emoji} *{headline}* {mentions}", more) if part)),
-        *quoted(story.quote, QUOTE_CHARS),
+        *quoted(story.quote, phrases.ERROR_IN_OUTCOME),
         *([checks(run.integration_type)] if story.advises else []),
         context(_about(run, now)),
         *_buttons(run, story),
     ]
-    quote = escape(clip(one_line(story.quote), QUOTE_IN_TEXT_CHARS))
+    quote = shown(story.quote, phrases.ERROR_IN_TEXT)
     text = " ".join(part for part in (f"{story.emoji} {headline}.", more, quote, mentions) if part)
     return Message(text, tuple(blocks), _metadata(run, now, outbox_id))
 
@@ -88,7 +86,7 @@ def _metadata(run: SyncRun, now: datetime, outbox_id: str) -> dict[str, object]:
 
 
 def _bounded(vendor_word: str) -> str:
-    """Keep a word of FloKit's from making the metadata larger than Slack takes (8 KB)."""
+    """Clip FloKit's words, so that the metadata stays within Slack's limit of 8 KB."""
     return clip(one_line(vendor_word), METADATA_WORD_CHARS)
 
 
@@ -119,8 +117,7 @@ def _story(run: SyncRun, name: str, now: datetime) -> _Story:
         case Outcome.FAILED_AGAIN:
             return _failing(run, "❌", f"{name} is still failing, with the same error")
         case Outcome.DISCONNECTED:
-            reconnect = f"Reconnect it in {RECONNECT}; a resync alone won't fix it."
-            return _failing(run, "🔌", f"{name} is disconnected", reconnect)
+            return _failing(run, "🔌", f"{name} is disconnected", phrases.RECONNECT_IT)
         case Outcome.FINISHED_UNPROVEN:
             return _unproven(run, name)
         case Outcome.GONE:
@@ -134,14 +131,14 @@ def _story(run: SyncRun, name: str, now: datetime) -> _Story:
 def _succeeded(run: SyncRun, name: str, now: datetime) -> _Story:
     added = events_added(run)
     events = "" if added is None else f" — {counted(added, 'new event') if added else 'no new events'}"
-    more = ("A sync was already running when you clicked; this is its result.",) if run.overlapped else ()
+    more = (f"{phrases.JOINED_RUNNING}; this is its result.",) if run.overlapped else ()
     return _Story("✅", f"{name} synced in {duration(duration_s(run, now))}{events}", more)
 
 
 def _failing(run: SyncRun, emoji: str, headline: str, *more: str) -> _Story:
     error = (run.last_seen.error_message if run.last_seen else None) or ""
     if run.overlapped:
-        more = ("A sync was already running when you clicked.", *more)
+        more = (f"{phrases.JOINED_RUNNING}.", *more)
     return _Story(emoji, headline, more, error, advises=True, offers=(Action.TRY_AGAIN,))
 
 
@@ -161,7 +158,7 @@ _UNREADABLE: Final = "It sends the time of its last successful sync in a form I 
 
 
 def _last_success(run: SyncRun) -> str:
-    """Say what FloKit shows as the last success, compared with what it showed before the POST."""
+    """Compare the last successful sync that FloKit shows with the one it showed before the POST."""
     before = run.baseline.last_synced_at if run.baseline else None
     after = run.last_seen.last_synced_at if run.last_seen else None
     if after is None:
@@ -186,7 +183,7 @@ def _access_lost(run: SyncRun, name: str) -> _Story:
         known = "FloKit hasn't confirmed that a sync started."
     else:
         known = "The sync started, but I don't know whether it worked."
-    remedy = f"The API key was rotated or lacks permissions. Ask whoever runs this bot to set a new one ({API_KEYS})."
+    remedy = f"The API key {phrases.SET_A_NEW_KEY}"
     return _Story(
         "🔑", f"FloKit refuses my key for {name}", (known, our_sentence(run.reason), remedy), run.reason_words
     )
@@ -200,7 +197,7 @@ def _not_started(run: SyncRun, name: str) -> _Story:
         since = f"FloKit has been unreachable since {date(run.unreachable_since)}."
         why, quote = [since, our_sentence(run.unreachable_reason)], run.unreachable_words
     elif run.fault_id:
-        why = [went_wrong(run.fault_id)]
+        why = [phrases.went_wrong(run.fault_id)]
     return _Story("❔", f"Nothing was started for {name}", tuple(why), quote, offers=(Action.TRY_AGAIN,))
 
 
@@ -208,7 +205,7 @@ def _not_confirmed(run: SyncRun, name: str, now: datetime) -> _Story:
     waited = duration(((run.ended_at or now) - run.requested_at).total_seconds())
     more = ["I haven't seen it fail, either."]
     if run.fault_id:
-        more = [went_wrong(run.fault_id)]
+        more = [phrases.went_wrong(run.fault_id)]
     elif run.unreachable_since:
         more = [f"FloKit has been unreachable since {date(run.unreachable_since)}, so I couldn't check."]
     elif run.accepted_at is None:

@@ -1,4 +1,4 @@
-"""The one progress reply of a thread: what is known of a run right now; edited in place."""
+"""The progress reply in a run's thread: its current state; edited in place."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 from bot.core.advice import display_name
 from bot.core.blocks.elements import context, section
 from bot.core.blocks.names import ID_SHOWN, Name
+from bot.core.blocks.phrases import JOINED_RUNNING, lower_first, went_wrong
 from bot.core.blocks.runs import duration_s, is_late_result, nothing_started, who
 from bot.core.blocks.text import code, date, duration
 from bot.core.models import Message, Outcome, Person, Phase, Status, SyncRun
@@ -20,7 +21,7 @@ PROGRESS_EVENT: Final = "flokit_sync_progress"
 def progress_message(
     run: SyncRun, joined_by: Sequence[Person], now: datetime, *, outbox_id: str, joined_here: bool = False
 ) -> Message:
-    """Show how far a run is. ``joined_here``: this thread asked for the sync when it was already being followed."""
+    """Show a run's progress. ``joined_here``: this thread asked for the sync when it was already running."""
     name = Name(display_name(run.integration_type))
     words = _ended(run, now) if run.outcome else _under_way(run, now)
     return Message(
@@ -44,13 +45,13 @@ def _about(run: SyncRun, joined_by: Sequence[Person], joined_here: bool) -> str:
     if joined_here:
         parts.insert(0, "This thread joined a sync that was already running")
     if run.overlapped:
-        parts.append("a sync was already running when you clicked")
+        parts.append(lower_first(JOINED_RUNNING))
     return " · ".join(parts)
 
 
 def _under_way(run: SyncRun, now: datetime) -> str:
     if run.fault_id:
-        return f"something went wrong on my end (error ID {run.fault_id}); still trying"
+        return f"{lower_first(went_wrong(run.fault_id)).rstrip('.')}; still trying"
     if run.unreachable_since:
         return f"haven't been able to reach FloKit since {date(run.unreachable_since)}; still trying"
     match run.phase:
@@ -67,7 +68,7 @@ def _under_way(run: SyncRun, now: datetime) -> str:
 
 
 def _looked_since_attempt(run: SyncRun) -> bool:
-    """A look that comes before any reply to the POST: the process that sent it is gone, and the reply with it."""
+    """Return whether a check came after the POST without a reply: the process that sent it has died."""
     return run.last_seen_at is not None and run.attempted_at is not None and run.last_seen_at > run.attempted_at
 
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Final
 
-from bot.core.advice import RECONNECT
 from bot.core.blocks.elements import Block, checks, details_button, quoted, resync_button, section
 from bot.core.blocks.names import Name, name_of
+from bot.core.blocks.phrases import ERROR_IN_LINE, ERROR_IN_ROW, RECONNECT_IT
 from bot.core.blocks.runs import row_line
 from bot.core.blocks.states import State, last_success, state_now, state_of
 from bot.core.models import Integration, Outcome, Status
@@ -21,7 +21,7 @@ class Room(IntEnum):
     """How much of a row is shown."""
 
     LINE = 0
-    """What and how it is: at most about 900 characters of JSON, whatever FloKit sends."""
+    """Its name and state: at most about 900 characters of JSON, whatever FloKit sends."""
     BUTTON = 1
     """… and Resync."""
     ERROR = 2
@@ -30,7 +30,7 @@ class Room(IntEnum):
     """… and more of the error text, things to check, and Details."""
 
 
-ERROR_CHARS: Final = {Room.ERROR: 150, Room.ADVICE: 300}
+_ERROR_CHARS: Final = {Room.ERROR: ERROR_IN_LINE, Room.ADVICE: ERROR_IN_ROW}
 CHECKS_IN_ROW: Final = 3
 
 _GONE: Final = State("❔", "no longer in FloKit", 5)
@@ -38,21 +38,21 @@ _GONE: Final = State("❔", "no longer in FloKit", 5)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An integration as it is known now, and what a run did to it since its panel was drawn."""
+    """An integration as last seen, and what a run did to it since its panel was created."""
 
     integration: Integration
     name: Name
     run_line: str = ""
     is_running: bool = False
-    """A sync that was asked for here is under way."""
+    """A sync that was started here is running."""
     is_gone: bool = False
     """A run found that FloKit no longer has it."""
 
     @property
     def needs_help(self) -> bool:
-        """Whether the error text and the things to check are of use now.
+        """Whether to show the error text and the things to check.
 
-        While a sync is under way FloKit still shows the old error: it is no news then.
+        While a sync is running, FloKit still shows the old error.
         """
         return state_of(self.integration.status).needs_attention and not (self.is_running or self.is_gone)
 
@@ -66,7 +66,7 @@ def known_now(integration: Integration, panel: Panel, runs: Mapping[str, RowRun]
 
 
 def row_of(integration: Integration, panel: Panel, runs: Mapping[str, RowRun]) -> Row:
-    """Put together what is known of an integration of a panel."""
+    """Return the row of one of a panel's integrations."""
     known = known_now(integration, panel, runs)
     name = name_of(integration, panel.integrations)
     row_run = runs.get(integration.id)
@@ -78,31 +78,31 @@ def row_of(integration: Integration, panel: Panel, runs: Mapping[str, RowRun]) -
 
 
 def row_blocks(row: Row, panel_id: str, now: datetime, room: Room) -> list[Block]:
-    """Show a row: what and how it is, its error text, what to check, and its buttons.
+    """Show a row: its name and state, its error text, what to check, and its buttons.
 
-    Resync stays while a sync is under way: a click then joins it, and the follow-up comes to this thread too.
+    Resync stays while a sync is running: a click joins it, and its outcome is posted in this thread too.
     """
     can_sync = room >= Room.BUTTON and not row.is_gone
     blocks = [section(row_text(row, now), resync_button(row.integration, row.name, panel_id) if can_sync else None)]
     if row.needs_help and room >= Room.ERROR:
-        blocks += quoted(row.integration.error_message or "", ERROR_CHARS[room])
+        blocks += quoted(row.integration.error_message or "", _ERROR_CHARS[room])
     if row.needs_help and room >= Room.ADVICE:
         blocks.append(checks(row.integration.type, CHECKS_IN_ROW, details_button(row.integration, row.name)))
     return blocks
 
 
 def row_text(row: Row, now: datetime) -> str:
-    """Say in a few lines of mrkdwn which integration a row shows and how it is."""
+    """Return the name and the state of a row's integration as a few lines of mrkdwn."""
     lines = [row.name.mrkdwn]
     if not row.is_running:
         lines.append(f"{row_state(row, now).label} · {last_success(row.integration)}")
     if row.run_line:
         lines.append(row.run_line)
     if row.needs_help and row.integration.status == Status.DISCONNECTED:
-        lines.append(f"Reconnect it in {RECONNECT}; a resync alone won't fix it.")
+        lines.append(RECONNECT_IT)
     return "\n".join(lines)
 
 
 def row_state(row: Row, now: datetime) -> State:
-    """Return how a row's integration is shown."""
+    """Return the state to show for a row."""
     return _GONE if row.is_gone else state_now(row.integration, now)

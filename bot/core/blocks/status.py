@@ -1,4 +1,4 @@
-"""The status message: every integration that matches, the ones that need somebody first."""
+"""The status message: every integration that matches, those that need attention first."""
 
 from __future__ import annotations
 
@@ -10,42 +10,40 @@ from bot.core.advice import RECONNECT
 from bot.core.blocks.elements import Block, actions, button, context, header, section
 from bot.core.blocks.names import name_of
 from bot.core.blocks.paging import Page, fit_rows, page_buttons, page_of
+from bot.core.blocks.phrases import need_attention, stale_words, typed
 from bot.core.blocks.rows import known_now, row_blocks, row_of
 from bot.core.blocks.states import UNKNOWN_STATE, by_urgency, in_unknown_state, state_of, tally
-from bot.core.blocks.text import clip, code, counted, date, listed, one_line, vendor_line
+from bot.core.blocks.text import clip, date, listed, one_line, vendor_line
 from bot.core.commands.presses import Action, Press
 from bot.core.models import Integration, Message
 from bot.core.panels import Panel, RowRun
 from bot.core.subscriptions.digests import Digest
 
 QUERY_CHARS: Final = 40
-REASON_CHARS: Final = 100
 
 
 def status_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime, *, command: str) -> Message:
-    """Show a page of a panel's integrations with what is known of their runs."""
-    # In the order of what the panel saw: a row must not jump away from under the eyes, or the click, of a reader.
+    """Show a page of a panel's integrations, each with its newest run."""
+    # In the order that the panel first had: rows mustn't move while someone reads or clicks.
     page = page_of(sorted(panel.integrations, key=by_urgency), panel.page)
     lead, rest = _summary(panel, runs)
     above = [header(_title(panel)), *stale_note(panel), section(f"*{lead}*{rest}")]
     below = [context(_footer(panel, page, command)), *_buttons(panel, page)]
     rows = [row_of(integration, panel, runs) for integration in page.integrations]
     shown = fit_rows(rows, lambda row, room: row_blocks(row, panel.id, now, room), [*above, *below])
-    return Message(f"{stale_words(panel)}{lead}{rest}", (*above, *shown, *below))
+    return Message(f"{stale_lead(panel)}{lead}{rest}", (*above, *shown, *below))
 
 
-def stale_words(known: Panel | Digest) -> str:
-    """Say that older knowledge is shown, and why, as the beginning of a text; "" when FloKit was asked."""
-    if not known.stale_reason:
-        return ""
-    reason = vendor_line(known.stale_reason.rstrip("."), REASON_CHARS)
-    return f"FloKit can't be reached ({reason}): this is what I knew at {date(known.as_of)}. "
+def stale_lead(known: Panel | Digest) -> str:
+    """Return `stale_words` as the beginning of a text."""
+    words = stale_words(known)
+    return f"{words}. " if words else ""
 
 
 def stale_note(known: Panel | Digest) -> list[Block]:
-    """Show `stale_words` as a block, where there is something to say."""
+    """Show `stale_words` as a block; no block when FloKit answered."""
     words = stale_words(known)
-    return [context(f"⚠️ {words.strip()}")] if words else []
+    return [context(f"⚠️ {words}.")] if words else []
 
 
 def _title(panel: Panel) -> str:
@@ -54,7 +52,7 @@ def _title(panel: Panel) -> str:
 
 
 def _summary(panel: Panel, runs: Mapping[str, RowRun]) -> tuple[str, str]:
-    """Sum the panel up in a sentence of two parts: how many need attention, and which."""
+    """Return the summary in two parts: how many integrations need attention, and which."""
     query = vendor_line(panel.query, QUERY_CHARS)
     matching = f" matching “{query}”" if query else ""
     known = [known_now(integration, panel, runs) for integration in sorted(panel.integrations, key=by_urgency)]
@@ -67,8 +65,7 @@ def _summary(panel: Panel, runs: Mapping[str, RowRun]) -> tuple[str, str]:
         return in_unknown_state(len(unknown), len(known), matching), f": {tally(known)}."
     if not troubled:
         return f"No integration{matching} needs attention", f": {tally(known)}."
-    verb = "needs" if len(troubled) == 1 else "need"
-    lead = f"{len(troubled):,} of {counted(len(known), 'integration')}{matching} {verb} attention"
+    lead = need_attention(len(troubled), len(known), "integration", matching)
     also = f", {len(unknown):,} {UNKNOWN_STATE}" if unknown else ""
     return f"{lead}{also}", f": {listed([*troubled, *unknown], lambda one: _trouble(one, panel, runs))}."
 
@@ -81,7 +78,7 @@ def _trouble(integration: Integration, panel: Panel, runs: Mapping[str, RowRun])
 
 
 def _footer(panel: Panel, page: Page, command: str) -> str:
-    parts = (f"As of {date(panel.as_of)}", page.words, f"Details of one: {code(f'{command} show <integration>', 60)}")
+    parts = (f"As of {date(panel.as_of)}", page.words, f"Details of one: {typed(command, 'show <integration>')}")
     return " · ".join(part for part in parts if part)
 
 

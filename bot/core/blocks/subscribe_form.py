@@ -1,4 +1,4 @@
-"""The form behind ``/flokit subscribe``, with a preview of what it would have told."""
+"""The form that ``/flokit subscribe`` opens, with a preview of what would have been posted."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Final
 from bot.core.advice import display_name
 from bot.core.blocks import limits
 from bot.core.blocks.elements import Block, context, plain, section
-from bot.core.blocks.incident import trouble_words
 from bot.core.blocks.names import name_of
+from bot.core.blocks.phrases import TROUBLES
 from bot.core.blocks.text import clip, counted, date, duration, escape, listed
 from bot.core.commands.presses import fits_in_a_button
 from bot.core.incidents.incidents import Incident
@@ -45,7 +45,7 @@ _STYLES: Final[dict[str, str]] = {
     Style.BROADCAST: "a different error during an incident in the channel, too",
 }
 _KEPT: Final = ("type", "callback_id", "private_metadata", "title", "submit", "close")
-"""The members of a view that Slack sends and takes back as they are."""
+"""The fields of a view that Slack accepts back as it sent them."""
 
 _MENTIONS: Final = {NOBODY: "nobody", "here": "@here, once in each incident"}
 
@@ -53,13 +53,13 @@ _MENTIONS: Final = {NOBODY: "nobody", "here": "@here, once in each incident"}
 def subscribe_form(
     metadata: str, zone: str, integrations: Sequence[Integration], told: Sequence[Incident], now: datetime
 ) -> dict[str, object]:
-    """Draw the form as it is opened: everything is chosen, so that one click is enough.
+    """Return the form as it opens: everything is preselected, so that one click is enough.
 
     Args:
-        metadata: what the form carries: see ``write_metadata``.
-        zone: the person's time zone, which a digest goes by.
-        integrations: what can be chosen.
-        told: the incidents of the last days that the choices would have told.
+        metadata: its ``private_metadata``: see ``write_metadata``.
+        zone: the person's time zone, which the digest's time is in.
+        integrations: the choices.
+        told: the incidents of the last 7 days that the preselected choices would have posted.
         now: the time.
     """
     what, channel_id = _targets(integrations), read_metadata(metadata)[0]
@@ -85,7 +85,7 @@ def subscribe_form(
 
 
 def preview_block(told: Sequence[Incident], now: datetime) -> Block:
-    """Say what the choices would have told in the last days."""
+    """Say what the choices would have posted in the last 7 days."""
     if told:
         words = f"In the last 7 days you'd have been notified of {counted(len(told), 'incident')}: "
         text = words + listed(list(told), lambda one: _incident(one, now), most=PREVIEWED) + "."
@@ -98,7 +98,7 @@ def preview_block(told: Sequence[Incident], now: datetime) -> Block:
 
 
 def with_preview(view: Mapping[str, object], told: Sequence[Incident], now: datetime) -> dict[str, object]:
-    """Draw the form that a person has before them with another preview; what they filled in stays."""
+    """Return an open form with a new preview; what the person filled in stays."""
     blocks = view.get("blocks")
     kept = [block for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else []
     return {
@@ -108,10 +108,9 @@ def with_preview(view: Mapping[str, object], told: Sequence[Incident], now: date
 
 
 def _incident(incident: Incident, now: datetime) -> str:
-    _, words = trouble_words(incident.trouble)
     lasted = duration(((incident.closed_at or now) - incident.opened_at).total_seconds())
     name = escape(display_name(incident.integration.type))
-    return f"{name} {words.removeprefix('is ')} {date(incident.opened_at)} for {lasted}"
+    return f"{name} {TROUBLES[incident.trouble].now.removeprefix('is ')} {date(incident.opened_at)} for {lasted}"
 
 
 def _targets(integrations: Sequence[Integration]) -> dict[str, str]:

@@ -90,9 +90,14 @@ def clip(text: str, limit: int) -> str:
     return "".join(kept) + ELLIPSIS
 
 
+def shown(text: str, limit: int) -> str:
+    """Write an untrusted text on one escaped line."""
+    return escape(clip(one_line(text), limit))
+
+
 def vendor_line(text: str, limit: int) -> str:
-    """Write an untrusted text on one escaped line without the marks that format mrkdwn."""
-    return escape(clip(one_line(_MARKS.sub(" ", text)), limit))
+    """Write an untrusted text on one escaped line, without the characters that format mrkdwn."""
+    return shown(_MARKS.sub(" ", text), limit)
 
 
 def our_sentence(text: str) -> str:
@@ -103,8 +108,7 @@ def our_sentence(text: str) -> str:
 
 def code(text: str, limit: int) -> str:
     """Write an untrusted text as inline code: nothing in it is parsed or formatted."""
-    shown = clip(one_line(text).replace("`", "'"), limit) or "?"
-    return f"`{escape(shown)}`"
+    return f"`{shown(text.replace('`', chr(39)), limit) or '?'}`"
 
 
 def mention(person: Person) -> str:
@@ -137,10 +141,10 @@ def person_name(person: Person) -> str:
 
 
 def listed(items: Sequence[_T], say: Callable[[_T], str], *, most: int = NAMES_LISTED) -> str:
-    """Say items with commas between them; beyond ``most`` of them only their number is told."""
-    shown = ", ".join(say(item) for item in items[:most])
+    """Join items with commas; beyond ``most`` of them, only say how many more there are."""
+    said = ", ".join(say(item) for item in items[:most])
     hidden = len(items) - most
-    return f"{shown} and {hidden:,} more" if hidden > 0 else shown
+    return f"{said} and {hidden:,} more" if hidden > 0 else said
 
 
 def date(at: datetime) -> str:
