@@ -521,7 +521,7 @@ async def test_check_explains_the_policy_and_names_what_is_wrong(tmp_path):
         code, wrong, _ = await call_beside(tmp_path, "check", **settings, POLICY_FILE=str(policy))
     assert "Ana runs it: UANA may administer" in right
     assert code == SETTINGS
-    assert f"✗ {policy}:2:32: “admin” is not one of" in wrong
+    assert f"✗ {policy}:2:32: “admin” isn't one of" in wrong
 
 
 async def test_a_wrong_policy_ends_the_start(tmp_path):

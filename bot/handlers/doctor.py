@@ -19,7 +19,7 @@ from bot import __version__
 from bot.core.access.policy import explain
 from bot.core.blocks.samples import samples
 from bot.core.errors import FlokitError, SettingsError, SlackError, SlackNoAccess, SlackUnavailable, StoreUnavailable
-from bot.core.health import judge as diagnosis
+from bot.core.health import judge
 from bot.core.health.findings import Finding, fine, unknown, wrong
 from bot.core.models import Message
 from bot.flokit import FlokitClient, Listing
@@ -37,9 +37,6 @@ WITHIN_S: Final = 8.0
 """How long one look may take on the command line, where several are on their way at the same time."""
 
 RUNS_READ: Final = 20
-LONG_ENOUGH: Final = 16
-"""Characters of a webhook secret: the route is open to the world, and to any number of guesses."""
-
 VALIDATED_AT_ONCE: Final = 8
 
 
@@ -119,15 +116,10 @@ class Diagnosis:
         how = "Socket Mode" if self._settings.mode is Mode.SOCKET else "HTTP"
         found = [fine(f"settings: complete, Slack over {how}"), *self._ways()]
         secret = self._settings.flokit_webhook_secret
-        if secret is None:
-            return found
-        if len(secret.get_secret_value()) < LONG_ENOUGH:
-            todo = "is short enough to guess; make a longer one with: openssl rand -hex 32"
-            found.append(wrong(f"FLOKIT_WEBHOOK_SECRET: {todo}"))
-        else:
-            found.append(fine("FLOKIT_WEBHOOK_SECRET: set, so POST /webhooks/flokit accepts callers who know it"))
-        if self._live:
-            found.append(diagnosis.judge_webhooks(self._live.webhook_at(), self._clock()))
+        if secret:
+            found.append(judge.judge_webhook_secret(len(secret.get_secret_value())))
+        if secret and self._live:
+            found.append(judge.judge_webhooks(self._live.webhook_at(), self._clock()))
         return found
 
     def _ways(self) -> list[Finding]:
@@ -156,9 +148,9 @@ class Diagnosis:
         except SlackError as error:
             return [wrong(f"SLACK_BOT_TOKEN: {error}; copy it from your app's OAuth & Permissions")]
         return [
-            diagnosis.judge_scopes(identity.team, identity.scopes, BOT_SCOPES.keys() - OPTIONAL_SCOPES),
-            *diagnosis.judge_choices(identity.scopes, OPTIONAL_SCOPES),
-            diagnosis.judge_clock("Slack", identity.at, self._clock()),
+            judge.judge_scopes(identity.team, identity.scopes, BOT_SCOPES.keys() - OPTIONAL_SCOPES),
+            *judge.judge_choices(identity.scopes, OPTIONAL_SCOPES),
+            judge.judge_clock("Slack", identity.at, self._clock()),
         ]
 
     async def _look_at_way_in(self) -> list[Finding]:
@@ -169,7 +161,7 @@ class Diagnosis:
             socket = self._live.socket()
             if socket is None:
                 return [wrong("socket: not opened yet; ask again in a moment")]
-            return [diagnosis.judge_socket(await socket.problem(), socket.age_s)]
+            return [judge.judge_socket(await socket.problem(), socket.age_s)]
         try:
             await self._slack.check_app_token(token.get_secret_value())
         except SlackError as error:
@@ -181,23 +173,23 @@ class Diagnosis:
         try:
             conversation = await self._slack.fetch_conversation(channel_id)
         except SlackNoAccess:
-            return [diagnosis.judge_conversation(None)]
+            return [judge.judge_conversation(None)]
         except SlackError as error:
             return [unknown(f"here: {error}")]
-        return [diagnosis.judge_conversation(conversation)]
+        return [judge.judge_conversation(conversation)]
 
     async def _validate_blocks(self) -> list[Finding]:
         """Have Slack judge one message of every kind; what it refuses is named."""
         slots = asyncio.Semaphore(VALIDATED_AT_ONCE)
 
-        async def judge(name: str, content: Message | dict[str, object]) -> str:
+        async def validate(name: str, content: Message | dict[str, object]) -> str:
             async with slots:
                 problem = await self._slack.validate(content)
             return f"{name}: {problem}" if problem else ""
 
         every = samples(self._clock())
         try:
-            problems = await asyncio.gather(*(judge(name, content) for name, content in every.items()))
+            problems = await asyncio.gather(*(validate(name, content) for name, content in every.items()))
         except SlackError as error:
             return [unknown(f"blocks: Slack couldn't validate them ({error})")]
         refused = [
@@ -222,15 +214,13 @@ class Diagnosis:
             keys = await flokit.check_keys()
         finally:
             await flokit.aclose()
-        found = [_judge_key("FLOKIT_API_KEY", keys.look)]
-        if not keys.distinct:
-            found.append(fine("FLOKIT_SYNC_API_KEY: not set; FLOKIT_API_KEY is used, and must be read-write"))
-        elif keys.same_workspace is False:
-            found.append(wrong("FLOKIT_SYNC_API_KEY: belongs to another workspace than FLOKIT_API_KEY"))
-        else:
-            found.append(_judge_key("FLOKIT_SYNC_API_KEY", keys.sync))
+        sync = _seen_by(keys.sync) if keys.distinct else None
+        found = [
+            judge.judge_key("FLOKIT_API_KEY", _seen_by(keys.look)),
+            judge.judge_sync_key(sync, same_workspace=keys.same_workspace),
+        ]
         if not isinstance(keys.look, FlokitError):
-            found.append(diagnosis.judge_clock("FloKit", keys.look.vendor_at, self._clock()))
+            found.append(judge.judge_clock("FloKit", keys.look.vendor_at, self._clock()))
         return found
 
     # Database
@@ -249,27 +239,18 @@ class Diagnosis:
             if revision != vitals.needed_revision:
                 if problem := await vitals.obstacle():
                     return [wrong(f"DATABASE_URL: {problem}")]
-                return [_judge_tables(revision, vitals.needed_revision, is_sqlite=vitals.is_sqlite)]
+                return [judge.judge_tables(revision, vitals.needed_revision, is_sqlite=vitals.is_sqlite)]
             now = self._clock()
             return [
                 fine(f"DATABASE_URL: {vitals.kind} answers in {took_ms:.0f} ms, tables are current ({revision})"),
-                diagnosis.judge_replicas(
+                judge.judge_replicas(
                     await vitals.alive(now), is_running=self._live is not None, in_file=vitals.is_sqlite
                 ),
-                diagnosis.judge_rights(await vitals.newest_runs(RUNS_READ), now),
+                judge.judge_rights(await vitals.newest_runs(RUNS_READ), now),
             ]
         except StoreUnavailable as error:
             return [wrong(f"DATABASE_URL: {error}")]
 
 
-def _judge_key(name: str, found: Listing | FlokitError) -> Finding:
-    if isinstance(found, FlokitError):
-        return wrong(f"{name}: {found}")
-    return fine(f"{name}: valid, sees {len(found.integrations)} integrations")
-
-
-def _judge_tables(revision: str, needed: str, *, is_sqlite: bool) -> Finding:
-    if is_sqlite:
-        return fine("DATABASE_URL: reachable; the next start brings its tables up to date")
-    have = f"at revision {revision}" if revision else "not there"
-    return wrong(f"DATABASE_URL: its tables are {have}, this version needs {needed}; run flokit-bot migrate")
+def _seen_by(found: Listing | FlokitError) -> int | FlokitError:
+    return found if isinstance(found, FlokitError) else len(found.integrations)

@@ -1,4 +1,4 @@
-"""Bodies of requests, before anybody knows who sent them: bounded in size, in time and in what they take together."""
+"""Reads request bodies from unknown senders: each is limited in size and time, and all together in memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import Request
 
 SMALL: Final = 64 * 1024
-"""Every connection may bring this much. Nearly all of Slack's bodies are far smaller."""
+"""What each connection may send. Nearly all of Slack's bodies are far smaller."""
 
 LARGE_IN_ALL: Final = 8 * 1024 * 1024
-"""What goes beyond that, of all bodies that are being read, has this much room together."""
+"""How much all bodies that are being read may take beyond that, together."""
 
 
 class BodyRefused(Exception):
-    """A body that is not read on."""
+    """A body that was refused."""
 
     def __init__(self, sentence: str, status: HTTPStatus) -> None:
         super().__init__(sentence)
@@ -26,16 +26,16 @@ class BodyRefused(Exception):
 
 
 class Bodies:
-    """Reads them."""
+    """Reads bodies within the shared limit."""
 
     def __init__(self, *, large_in_all: int = LARGE_IN_ALL) -> None:
         self._room = large_in_all
 
     async def read(self, request: Request, *, most: int, within_s: float) -> bytearray:
-        """Read a body, whatever its headers promise.
+        """Read a body, whatever its headers claim.
 
         Raises:
-            BodyRefused: it is too large, too slow or broken, or there is no room for it.
+            BodyRefused: it's too large, too slow or broken, or there's no room for it.
         """
         _check_size(request.content_length or 0, most)
         body = bytearray()

@@ -1,4 +1,4 @@
-"""``flokit-bot check``: are the settings, the Slack tokens, the FloKit keys and the database right? One line each."""
+"""``flokit-bot check``: checks the settings, the Slack tokens, the FloKit keys and the database. One line each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LINE_BYTES: Final = 1024
 
 
 async def check(settings: Settings, *, blocks: bool = False) -> list[Finding]:
-    """Look at everything; nothing is changed anywhere."""
+    """Check everything, without changing anything."""
     database = Database(settings.database_url)
     slack = SlackClient(
         settings.slack_bot_token.get_secret_value(), api_url=settings.slack_web_api_url, network=settings.network
@@ -36,7 +36,7 @@ async def check(settings: Settings, *, blocks: bool = False) -> list[Finding]:
 
 
 async def judge_address(host: str, port: int) -> list[Finding]:
-    """Try to listen where the bot will; say nothing when that works, or when a bot seems to listen there already."""
+    """Try to listen where the bot will. No finding when that works."""
     try:
         server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
     except OSError as error:
@@ -49,7 +49,7 @@ async def judge_address(host: str, port: int) -> list[Finding]:
 
 
 async def _is_bot(host: str, port: int) -> bool:
-    """Tell whether what listens there answers as a bot does: ``/livez`` and nothing at the root."""
+    """Return whether a bot is listening there: it answers ``/livez``, and 404 at the root."""
     try:
         async with asyncio.timeout(ANSWERS_WITHIN_S):
             return await _status(host, port, "/livez") in (b"200", b"503") and await _status(host, port, "/") == b"404"
@@ -58,7 +58,7 @@ async def _is_bot(host: str, port: int) -> bool:
 
 
 async def _status(host: str, port: int, path: str) -> bytes:
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - the addresses that mean all
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - the addresses that mean all interfaces
     reader, writer = await asyncio.open_connection(here, port)
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {here}\r\nConnection: close\r\n\r\n".encode())

@@ -1,8 +1,7 @@
-"""Who may connect: so many at a time, and nobody for long without asking for something.
+"""Accepts connections: a limited number at a time, and none for long without a request.
 
-The server accepts connections here, not in asyncio, whose own loop reports every failed accept at once and as an error.
-When all places are taken, the connection that has been quiet longest makes room: whoever holds connections open
-without a signed request keeps nobody out.
+The server accepts connections here instead of in asyncio, which logs every failed accept as an error. When the limit
+is reached, the connection that has been quiet longest is closed, so idle connections can't keep others out.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from bot.observability.logs import Episodes
 MOST_CONNECTIONS: Final = 256
 FEWEST_CONNECTIONS: Final = 8
 DESCRIPTORS_OF_OURS: Final = 128
-"""Left for what the bot opens on its own account: the database, Slack, FloKit, its files."""
+"""Reserved for what the bot itself opens: the database, Slack, FloKit, files."""
 
 HEAD_WITHIN_S: Final = 10.0
-"""How soon a new connection must bring its first request."""
+"""How soon a new connection must send its first request."""
 
 SWEEP_AFTER: Final = 16
-"""After so many more connections, those that are closed are let go of, with all that they hold."""
+"""After this many more connections, closed ones are forgotten, with everything they hold."""
 
 BACKLOG: Final = 128
 RETRY_S: Final = 0.2
@@ -36,16 +35,16 @@ _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files to the hard one, and return what holds from now on."""
+    """Raise the soft limit of open files to the hard one, and return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS has a lower limit than the hard one that it names
+    with contextlib.suppress(ValueError, OSError):  # macOS's real limit is below the hard limit that it reports
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         return hard
     return soft
 
 
 def how_many_connections() -> int:
-    """Return how many connections there is room for, under the limit of open files."""
+    """Return how many connections the limit of open files has room for."""
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
@@ -53,7 +52,7 @@ def how_many_connections() -> int:
 
 
 class Connections:
-    """Accepts connections and hands each to a protocol of ``make``'s."""
+    """Accepts connections and gives each a protocol from ``make``."""
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class Connections:
         self._most = most or how_many_connections()
         self._head_within_s = head_within_s
         self._open: dict[asyncio.BaseTransport, asyncio.TimerHandle | None] = {}
-        """The one that has been quiet longest comes first; a timer waits for its first request."""
+        """The connection that has been quiet longest comes first; its timer, if any, waits for its first request."""
         self._kept: set[asyncio.BaseTransport] = set()
         self._sweep_at = SWEEP_AFTER
         self._room = asyncio.Event()
@@ -75,7 +74,7 @@ class Connections:
         self._episodes = Episodes()
 
     async def listen(self, host: str, port: int) -> int:
-        """Listen at every address that the host has, and return the port.
+        """Listen on every address of the host, and return the port.
 
         Raises:
             OSError: an address is taken or not ours.
@@ -91,7 +90,7 @@ class Connections:
                 except OSError as error:
                     if error.errno not in _NOT_HERE:
                         raise
-                    missing = error  # localhost may have an address of IPv6 where there is no IPv6
+                    missing = error  # localhost may have an IPv6 address on a machine without IPv6
             if missing and not self._sockets:
                 raise missing
         except OSError:
@@ -101,7 +100,7 @@ class Connections:
         return int(self._sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Accept nobody any more; who is connected stays so."""
+        """Stop accepting connections; open ones stay open."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -112,7 +111,7 @@ class Connections:
         self._open.clear()
 
     def note_request(self, transport: asyncio.BaseTransport | None) -> None:
-        """Note that a connection brought a request: it is the one that was quiet for the shortest time."""
+        """Note that a connection sent a request, so it has been quiet for the shortest time."""
         if transport in self._open:
             timer = self._open.pop(transport)
             if timer:
@@ -121,7 +120,7 @@ class Connections:
 
     @contextlib.contextmanager
     def keeping(self, transport: asyncio.BaseTransport | None) -> Iterator[None]:
-        """Keep a connection whatever happens, while its request, which is proved, is being answered."""
+        """Keep a connection open while its verified request is being answered."""
         if transport is None:
             yield
             return
@@ -137,7 +136,7 @@ class Connections:
         while True:
             try:
                 accepted, _address = await loop.sock_accept(listener)
-            except OSError as error:  # of other errors, the caller has gone again: accept(2)
+            except OSError as error:  # with other errors, the peer has already closed: accept(2)
                 if error.errno in _EXHAUSTED:
                     self._episodes.note("descriptors_exhausted", error=str(error.strerror))
                     self._close_quietest()
@@ -159,7 +158,7 @@ class Connections:
                 self._sweep_at = len(self._open) + SWEEP_AFTER
 
     async def _make_room(self) -> None:
-        """Return when there is room for one more; the quietest leaves for it."""
+        """Return when there is room for one more, closing the quietest if need be."""
         while len(self._open) >= self._most:
             self._forget_closed()
             if len(self._open) < self._most:
@@ -178,7 +177,7 @@ class Connections:
     def _close(self, transport: asyncio.BaseTransport) -> None:
         self._forget(transport)
         if isinstance(transport, asyncio.Transport):
-            transport.abort()  # what waits to be written to somebody who does not read is not waited for
+            transport.abort()  # without waiting until the peer reads what is buffered
 
     def _forget_closed(self) -> None:
         for transport in [one for one in self._open if one.is_closing()]:
@@ -196,7 +195,7 @@ class Connections:
 
 
 def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
-    """Listen as asyncio would: at once again after a restart, and on IPv6 only where IPv6 is meant."""
+    """Listen as asyncio would: restarts can reuse the address, and IPv6 sockets take only IPv6."""
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

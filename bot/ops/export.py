@@ -1,4 +1,4 @@
-"""``flokit-bot audit``: the audit as CSV or as one JSON object a line, entry by entry, as the database gives it."""
+"""``flokit-bot audit``: streams the audit as CSV, or as one JSON object per line."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bot.store.audit import Audit
 
 
 async def export_audit(audit: Audit, wanted: AuditFilter, style: str, out: TextIO) -> int:
-    """Write the entries that are wanted, the newest first; returns how many there were.
+    """Write the matching entries, newest first, and return how many there were.
 
-    The CSV may be shown in a terminal: what names and words hold that would colour it, or move its cursor, is escaped.
+    CSV may be shown in a terminal, so characters that would color text or move the cursor are escaped.
 
     Raises:
-        StoreUnavailable: the database is away.
+        StoreUnavailable: the database is down.
     """
     count = 0
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Is the bot alive, and is it ready? Every answer carries its reasons."""
+"""Liveness and readiness, with the reasons."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from bot.workers.sender import Sender
 from bot.workers.worker import Worker
 
 STUCK_AFTER_S: Final = 60.0
-"""A worker turns every two seconds, also while the database is away; the longest wait within a turn is five."""
+"""A worker runs every two seconds, even while the database is down; its longest wait is five seconds."""
 
 ANSWER_WITHIN_S: Final = 3.0
-"""How long a probe waits for the database; Kubernetes is told to wait for four."""
+"""How long a probe waits for the database; in our manifests, Kubernetes waits four seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Running:
     sender: Sender
     workers: Sequence[Worker[Any]] = ()
     on_hint: Callable[[], None] = lambda: None
-    """Called for a new webhook. It must return at once."""
+    """Called for each new webhook. It must return immediately."""
     socket: SlackSocket | None = None
     """None in HTTP mode."""
 
@@ -50,16 +50,16 @@ class Health:
         return self.running.socket if self.running else None
 
     def stuck(self) -> dict[str, str]:
-        """Name the workers that stopped turning, with the reason; a stuck event loop cannot answer at all."""
+        """Return the workers that stopped, each with the reason; a stuck event loop can't answer at all."""
         still = {worker.name: worker.still_for_s for worker in (self.running.workers if self.running else ())}
         return {name: f"hasn't run for {s:.0f} s" for name, s in still.items() if s > STUCK_AFTER_S}
 
     async def problems(self) -> dict[str, str]:
-        """Name what keeps the bot from being ready; empty when it is."""
+        """Return what keeps the bot from being ready, with reasons; empty when it is."""
         return {part: problem for part, problem in (await self.findings()).items() if problem}
 
     async def findings(self) -> dict[str, str]:
-        """Say of each part that readiness depends on what is wrong with it; "" when nothing is."""
+        """Return what is wrong with each part that readiness depends on; "" when nothing is."""
         return {**await self._database(), "slack": await self._slack()}
 
     async def _database(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Numbers for Prometheus: what the parts report, and what waits in the database when somebody looks.
+"""Metrics for Prometheus: what the parts report, and what is read at each scrape.
 
-Each bot has a registry of its own. No label takes a word that a person or a vendor chose.
+Each bot has its own registry. No label has a value that a person or FloKit chose.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ log = structlog.get_logger(__name__)
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 READ_WITHIN_S: Final = 3.0
-"""How long an answer waits for what it reads; it comes without what was not there by then."""
+"""How long a scrape waits for what it reads; the answer leaves out what takes longer."""
 
 OTHER: Final = "other"
 PARTS: Final = ("listener", "request", "run", "message", "worker")
 WEBHOOK_RESULTS: Final = ("accepted", "duplicate", "refused", "starting")
 
 ACK_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0)
-"""Slack waits for 3 s."""
+"""Slack waits 3 s."""
 
 CALL_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 OUTCOME_S: Final = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 7200.0)
@@ -47,17 +47,17 @@ LAG_S: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 3.0)
 
 @dataclass(frozen=True, slots=True)
 class SocketState:
-    """The Socket Mode connection as it is now."""
+    """The Socket Mode connection right now."""
 
     connected: bool
     age_s: float | None
-    """Since Slack said hello on it; None before."""
+    """Since Slack's hello on it; None before that."""
     reconnects: int
 
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """What is read when somebody looks; None: it could not be read in time, or there is no such thing."""
+    """What one scrape reads; None: it couldn't be read in time, or doesn't exist."""
 
     waiting: Readings | None
     ready: Mapping[str, bool] | None = None
@@ -65,33 +65,35 @@ class Scrape:
 
 
 class Metrics(Telemetry):
-    """Counts what it is told, for one bot."""
+    """Counts what is reported, for one bot."""
 
     def __init__(self, tracer: Tracer | None = None, *, run_deadline_s: float = Patience().deadline_s) -> None:
         super().__init__(tracer)
         self.registry = CollectorRegistry()
         self._scrape = Scrape(None)
-        self._requests = self._counter("slack_requests", "Commands, clicks and events of Slack's", "kind", "result")
-        self._acks = self._histogram("ack_seconds", "From a request of Slack's to our answer", ACK_S, "kind")
+        self._requests = self._counter("slack_requests", "Commands, clicks and events from Slack", "kind", "result")
+        self._acks = self._histogram("ack_seconds", "From a request from Slack to its ack", ACK_S, "kind")
         self._commands = self._counter("commands", "What people typed", "command")
         self._buttons = self._counter("buttons", "What people pressed", "button")
         self._runs = self._counter("runs_ended", "Outcomes; a late result counts again", "outcome")
         self._to_outcome = self._histogram(
             "time_to_outcome_seconds", "From click to outcome", OUTCOME_S, "outcome", "type"
         )
-        self._looks = self._counter("looks", "Looks at FloKit, by whom they were for", "priority")
-        self._flokit = self._counter("flokit_calls", "Calls of FloKit's API", "operation", "result")
+        self._looks = self._counter("looks", "Checks of FloKit, by priority", "priority")
+        self._flokit = self._counter("flokit_calls", "Calls to FloKit's API", "operation", "result")
         self._flokit_s = self._histogram("flokit_call_seconds", "How long FloKit took", CALL_S, "operation")
-        self._slack = self._counter("slack_calls", "Calls of Slack's API", "method", "result")
+        self._slack = self._counter("slack_calls", "Calls to Slack's API", "method", "result")
         self._slack_s = self._histogram("slack_call_seconds", "How long Slack took", CALL_S, "method")
         self._claims_lost = self._counter("claims_lost", "Work that another replica took over", "worker")
-        self._undone = self._counter("transactions_undone", "Transactions that PostgreSQL undid; tried again", "reason")
-        self._faults = self._counter("faults", "Unexpected errors: faults of ours", "part")
-        self._webhooks = self._counter("webhooks", "Deliveries to our webhook", "result")
-        self._lag = self._histogram("event_loop_lag_seconds", "How late the event loop was, once a second", LAG_S)
-        build = Gauge("flokit_bot_build_info", "What runs here", ("version",), registry=self.registry)
+        self._undone = self._counter("transactions_undone", "Transactions that PostgreSQL rolled back", "reason")
+        self._faults = self._counter("faults", "Unexpected errors: bugs in the bot", "part")
+        self._webhooks = self._counter("webhooks", "Deliveries to the webhook", "result")
+        self._lag = self._histogram("event_loop_lag_seconds", "Lag of the event loop, measured once a second", LAG_S)
+        build = Gauge("flokit_bot_build_info", "The version that is running", ("version",), registry=self.registry)
         build.labels(__version__).set(1)
-        deadline = Gauge("flokit_bot_run_deadline_seconds", "When a sync has an outcome", registry=self.registry)
+        deadline = Gauge(
+            "flokit_bot_run_deadline_seconds", "Longest time until a sync has an outcome", registry=self.registry
+        )
         deadline.set(run_deadline_s)
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
@@ -104,7 +106,7 @@ class Metrics(Telemetry):
         return Histogram(f"flokit_bot_{name}", help_, labels, buckets=buckets, registry=self.registry)
 
     def _begin_at_zero(self) -> None:
-        """Show what never happened yet as 0: the first time is a rise then, which alerts can see."""
+        """Show what hasn't happened yet as 0, so that alerts see the first time as an increase."""
         for outcome in Outcome:
             self._runs.labels(outcome)
         for doc in COMMANDS:
@@ -168,23 +170,23 @@ class Metrics(Telemetry):
         """Note how late the event loop was."""
         self._lag.observe(max(seconds, 0.0))
 
-    # What is read when somebody looks
+    # What is read at each scrape
 
     def expose(self, scrape: Scrape) -> bytes:
-        """Write everything in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         self._scrape = scrape
         return generate_latest(self.registry)
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance: what cannot be read is absent."""
+        """Announce nothing in advance: what can't be read is absent."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Give what was read for this look."""
+        """Yield what was read for this scrape."""
         scrape = self._scrape
         yield _gauge("database_up", "The database answered this scrape", scrape.waiting is not None)
         if scrape.ready is not None:
-            yield _labelled("ready", "What readiness depends on, 1 when it is fine", "part", scrape.ready)
+            yield _labelled("ready", "What readiness depends on; 1: it works", "part", scrape.ready)
         if scrape.waiting:
             yield from _waiting(scrape.waiting)
         if scrape.socket:
@@ -192,24 +194,24 @@ class Metrics(Telemetry):
 
 
 def _waiting(waiting: Readings) -> Iterable[Metric]:
-    """Give what waits; a kind or phase of another version goes under ``other``."""
-    yield _labelled("outbox_depth", "Messages with something to show", "kind", _bounded(waiting.outbox, OutboxKind))
-    yield _gauge("outbox_oldest_seconds", "Age of the oldest message not shown at all", waiting.outbox_oldest_s)
-    yield _gauge("inbox_depth", "Requests that are not answered yet", waiting.inbox)
+    """Yield what is waiting; kinds and phases that only another version knows go under ``other``."""
+    yield _labelled("outbox_depth", "Messages to send or to update", "kind", _bounded(waiting.outbox, OutboxKind))
+    yield _gauge("outbox_oldest_seconds", "Age of the oldest message that isn't sent yet", waiting.outbox_oldest_s)
+    yield _gauge("inbox_depth", "Requests that aren't answered yet", waiting.inbox)
     yield _gauge("inbox_oldest_seconds", "Age of the oldest of them", waiting.inbox_oldest_s)
     yield _labelled("runs_active", "Syncs without an outcome", "phase", _bounded(waiting.runs, Phase))
     yield _gauge("runs_oldest_seconds", "Age of the oldest of them", waiting.runs_oldest_s)
-    yield _gauge("incidents_open", "Incidents that are not over", waiting.incidents)
-    yield _gauge("subscriptions", "What channels subscribed to", waiting.subscriptions)
-    yield _gauge("replicas", "Processes that work on this database", waiting.replicas)
-    yield _gauge("flokit_budget_left", "Requests that may still go to FloKit now", waiting.budget_left)
+    yield _gauge("incidents_open", "Open incidents", waiting.incidents)
+    yield _gauge("subscriptions", "Subscriptions of all channels", waiting.subscriptions)
+    yield _gauge("replicas", "Running processes on this database", waiting.replicas)
+    yield _gauge("flokit_budget_left", "Requests that can be sent to FloKit right now", waiting.budget_left)
 
 
 def _socket(socket: SocketState) -> Iterable[Metric]:
-    yield _gauge("socket_connected", "The socket is open and not deaf", socket.connected)
+    yield _gauge("socket_connected", "The socket is open and receives messages", socket.connected)
     if socket.age_s is not None:
-        yield _gauge("socket_age_seconds", "Since Slack said hello on it", socket.age_s)
-    yield _gauge("socket_reconnects", "How often Slack said hello again since the start", socket.reconnects)
+        yield _gauge("socket_age_seconds", "Time since Slack's hello on the socket", socket.age_s)
+    yield _gauge("socket_reconnects", "Reconnects since the start", socket.reconnects)
 
 
 def _bounded(counts: Mapping[str, int], words: Iterable[str]) -> dict[str, int]:
@@ -232,7 +234,7 @@ def _labelled(name: str, help_: str, label: str, values: Mapping[str, Any]) -> G
 
 
 class Scraper:
-    """Answers ``/metrics``: never later than ``READ_WITHIN_S``, with or without the database."""
+    """Answers ``/metrics`` within ``READ_WITHIN_S``, with or without the database."""
 
     def __init__(
         self,
@@ -250,7 +252,7 @@ class Scraper:
         self._within_s = within_s
 
     async def text(self) -> bytes:
-        """Read what waits, and write everything."""
+        """Read what is waiting, and return all metrics as text."""
         waiting, ready, socket = await asyncio.gather(
             self._in_time(self._read_waiting), self._in_time(self._ready), self._in_time(self._read_socket)
         )

@@ -1,6 +1,6 @@
 """The HTTP routes: health, metrics, in HTTP mode ``/slack/events``, with a secret ``/webhooks/flokit``.
 
-There are no others. A webhook is answered from memory: it waits neither for the database nor for FloKit.
+There are no others. Webhooks are answered without waiting for the database or FloKit.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from bot.slack.http import Headers, SlackVerifier, read_request
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_BODY_BYTES: Final = 768 * 1024
-"""Of Slack's bodies. With what is buffered on the way, a request takes less than a megabyte."""
+"""For Slack's bodies. With buffers, a request takes less than a megabyte."""
 
 READ_AHEAD_BYTES: Final = 16 * 1024
 MOST_HEADERS: Final = 64
 LINGERS_S: Final = 1.0
-"""How long what is still sent after a refusal is read and dropped, so that the refusal is seen."""
+"""How long the rest of a refused request is read and dropped, so that the sender sees the refusal."""
 
 SLACK_PATH: Final = "/slack/events"
 SLACK_BODY_WITHIN_S: Final = 3.0
@@ -44,11 +44,10 @@ SLACK_BODY_WITHIN_S: Final = 3.0
 
 IDLE_WITHIN_S: Final = 150.0
 """How long a connection may be open without a whole request head. Longer than proxies keep idle connections (Caddy:
-120 s), for a request must not meet one that is just being closed."""
+120 s), so that no request arrives on a connection that is being closed."""
 
 STATE_KEPT_S: Final = 1.0
-"""How long an answer of ``/readyz`` and ``/metrics`` serves everybody who asks: a flood of them reads the database
-once a second."""
+"""How long answers of ``/readyz`` and ``/metrics`` are reused, so that a flood reads the database once a second."""
 
 MAX_WEBHOOK_BYTES: Final = 64 * 1024
 WEBHOOK_BODY_WITHIN_S: Final = 5.0
@@ -98,7 +97,7 @@ class WebServer:
         self._answers = SharedLooks[Any](kept_s=STATE_KEPT_S, clock=time.monotonic)
         self._bodies = Bodies()
         self._episodes = Episodes()
-        # Signatures are of the bytes that were sent: nothing is unpacked.
+        # Signatures are of the bytes that were sent, so nothing is decompressed.
         self._protocol_options: dict[str, Any] = {
             "access_log": None,
             "auto_decompress": False,
@@ -112,7 +111,7 @@ class WebServer:
         self._connections: Connections | None = None
 
     async def start(self) -> int:
-        """Listen, and return the port: the one asked for, or a free one for 0.
+        """Listen, and return the port: the configured one, or a free one for 0.
 
         Raises:
             OSError: the address is taken or not ours.
@@ -124,7 +123,7 @@ class WebServer:
         return port
 
     async def stop(self) -> None:
-        """Stop listening; requests in hand are finished first."""
+        """Stop listening, after finishing the requests that have started."""
         if self._connections:
             await self._connections.stop()
         await self._runner.cleanup()
@@ -133,7 +132,7 @@ class WebServer:
     def _make_protocol(self) -> asyncio.Protocol:
         server = self._runner.server
         if server is None:
-            raise RuntimeError("the server is not set up")
+            raise RuntimeError("the server isn't set up")
         return _Protocol(server, loop=asyncio.get_running_loop(), **self._protocol_options)
 
     @web.middleware
@@ -185,7 +184,7 @@ class WebServer:
             self._episodes.note("webhook_refused", reason=str(refused))
             return _refusal(str(refused), refused.http_status)
         running = self._health.running
-        if running is None:  # whoever sent it delivers it again
+        if running is None:  # the sender will deliver it again
             self._telemetry.webhook("starting")
             return web.json_response({"error": "starting"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
         if not self._webhooks.take(hint, running.on_hint):
@@ -197,7 +196,7 @@ class WebServer:
 
 @web.middleware
 async def _answer_refusals_alike(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Answer what is refused by the framework (404, 405, 413) as the routes do; the path is never repeated."""
+    """Answer the framework's refusals (404, 405, 413) as the routes do; the path is never echoed."""
     try:
         return await handler(request)
     except web.HTTPException as refused:
@@ -207,7 +206,7 @@ async def _answer_refusals_alike(request: web.Request, handler: _Handler) -> web
 
 
 QUIET: Final = {"Server": "flokit-bot", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-"""Neither the server's version is named, nor does a browser make more of an answer than it is."""
+"""Hides the server's version, and keeps browsers from guessing the type of an answer."""
 
 
 async def _say_little(_request: web.Request, response: web.StreamResponse) -> None:
@@ -215,7 +214,7 @@ async def _say_little(_request: web.Request, response: web.StreamResponse) -> No
 
 
 class _Protocol(RequestHandler):
-    """Answers what is no HTTP as the routes refuse: aiohttp would repeat what was sent, and name its version."""
+    """Answers what isn't HTTP as the routes refuse: aiohttp would echo what was sent, and name its version."""
 
     __slots__ = ()
 
@@ -226,13 +225,13 @@ class _Protocol(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what aiohttp can't read, or what went wrong outside the routes."""
-        answer = super().handle_error(request, status, exc, message)  # which logs it, and hangs up
+        """Answer requests that aiohttp can't read, and errors outside the routes."""
+        answer = super().handle_error(request, status, exc, message)  # which logs it and closes the connection
         return _refusal(HTTPStatus(answer.status).phrase.lower(), answer.status, **QUIET)
 
 
 async def _deliver(bolt: AsyncApp, headers: Headers, body: bytearray) -> web.Response:
-    """Have Bolt deliver a request; what it stumbles over before a listener is reached is no request of Slack's.
+    """Pass a request to Bolt. If Bolt fails before it reaches a listener, the request isn't from Slack.
 
     Raises:
         SlackRequestRefused: it can't be read.
@@ -241,7 +240,7 @@ async def _deliver(bolt: AsyncApp, headers: Headers, body: bytearray) -> web.Res
         return await to_aiohttp_response(await bolt.async_dispatch(read_request(headers, body)))
     except SlackRequestRefused:
         raise
-    except Exception as error:  # noqa: BLE001 - Bolt takes the shapes of payloads for granted
+    except Exception as error:  # noqa: BLE001 - Bolt doesn't check the shape of payloads
         raise SlackRequestRefused(
             f"The payload isn't of a shape that Slack sends ({type(error).__name__}).",
             http_status=HTTPStatus.BAD_REQUEST,
@@ -249,7 +248,7 @@ async def _deliver(bolt: AsyncApp, headers: Headers, body: bytearray) -> web.Res
 
 
 def _refusal(sentence: str, status: int, **headers: str) -> web.Response:
-    """Refuse, and hang up: whoever has sent a thousand requests in a row costs as much as for one."""
+    """Refuse, and close the connection, so that each further refusal costs the sender a new connection."""
     response = web.json_response({"error": sentence}, status=status, headers=headers)
     response.force_close()
     return response

@@ -1,6 +1,6 @@
-"""What a ``DATABASE_URL`` means: a file, or a server and how to reach it, in SQLAlchemy's spelling or libpq's.
+"""Parses ``DATABASE_URL``: a file, or a server and its options, as SQLAlchemy or libpq write them.
 
-Nothing is opened here, and no problem names a value: any part of a malformed URL may be the password.
+Errors never contain the value: any part of a malformed URL may be the password.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 """Options that name a file."""
 
 SYSTEM: Final = "system"
-"""What ``sslrootcert`` says when the machine's own certificates are to be trusted."""
+"""The value of ``sslrootcert`` that means the machine's own certificates."""
 
 _DRIVER: Final = frozenset(
     {*FILES, "sslmode", "sslpassword", "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version"}
     | {"krbsrvname", "gsslib"}
 )
-"""The driver reads these as libpq does."""
+"""Options that the driver understands as libpq does."""
 
 _ANY: Final = frozenset[str]()
 
 _ACCEPTED: Final[Mapping[str, frozenset[str]]] = {
-    # They ask for what is so anyway, or for what is only a preference.
+    # They ask for the default, or only state a preference.
     "channel_binding": frozenset({"disable", "prefer"}),
     "client_encoding": frozenset({"utf8", "utf-8", "auto"}),
     "gssencmode": frozenset({"disable", "prefer"}),
@@ -56,12 +56,12 @@ _ACCEPTED: Final[Mapping[str, frozenset[str]]] = {
     "gssdelegation": frozenset({"0"}),
     "sslcompression": _ANY,
     "sslsni": frozenset({"1"}),
-    # Words of poolers and of other drivers: no statement is kept prepared on the server, whatever they say.
+    # Options for poolers and other drivers: the bot never keeps prepared statements on the server.
     "pgbouncer": _ANY,
     "prepared_statement_cache_size": _ANY,
     "statement_cache_size": _ANY,
 }
-"""Options that change nothing, and the values for which that is true; no values: all of them.
+"""Options that are accepted without effect, and the values for which that is true; no values: all.
 
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 """
@@ -74,7 +74,7 @@ _INSTEAD: Final = {
     "target_session_attrs": "the bot writes, so use read-write",
     "schema": "use options=-csearch_path=…",
 }
-"""What to do in place of an option that is refused."""
+"""What to do instead of a refused option."""
 
 _TRUTH: Final = {"true": "require", "1": "require", "on": "require", "false": "disable", "0": "disable"}
 
@@ -83,43 +83,43 @@ _KINDS: Final = "must begin with sqlite:/// (a file) or postgresql:// (a server)
 
 
 class UrlProblem(ValueError):
-    """What is wrong with a ``DATABASE_URL``, in words that follow its name."""
+    """What is wrong with a ``DATABASE_URL``: the rest of a sentence that begins with its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A PostgreSQL, and how to reach it."""
+    """A PostgreSQL server, and how to connect to it."""
 
     hosts: tuple[tuple[str, int], ...] = ()
-    """Names, addresses or folders of sockets, to be tried in this order; none: where the driver looks by default."""
+    """Names, addresses or socket folders, in the order to try them; none: the driver's default."""
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     database: str | None = None
     driver_options: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """In libpq's words."""
+    """With libpq's names."""
     server_settings: Mapping[str, str] = field(default_factory=dict)
     target: str = "any"
     connect_s: float | None = None
 
     @property
     def files(self) -> dict[str, Path]:
-        """Name the files that must be there, by option."""
+        """The files that must exist, by option."""
         given = {name: self.driver_options[name] for name in FILES if name in self.driver_options}
         return {name: Path(value) for name, value in given.items() if value != SYSTEM}
 
     @property
     def is_exposed(self) -> bool:
-        """Tell whether the URL lets passwords and data go to another machine as plain text."""
+        """Whether passwords and data go to another machine as plain text."""
         if self.driver_options.get("sslmode") in ENCRYPTED or "sslrootcert" in self.driver_options:
             return False
         return any(not host.startswith("/") and not is_loopback(host) for host, _ in self.hosts)
 
 
 def parse_database_url(text: str) -> Path | Server:
-    """Read a URL: a SQLite file, or a server.
+    """Parse a URL: a SQLite file, or a server.
 
     Raises:
-        UrlProblem: it can't be read, or asks for something that can't be had.
+        UrlProblem: it's malformed, or asks for something unsupported.
     """
     text = text.strip()
     if text[:1] in "\"'" and text[:1] == text[-1:] and len(text) > 1:
@@ -203,7 +203,7 @@ def _parse_server(rest: str) -> Server:
 
 
 def _has_login_name() -> bool:
-    """Tell whether the driver finds a name to use; in a container the user may have none."""
+    """Return whether the driver finds a login name; in a container the user may have none."""
     try:
         return bool(getpass.getuser())
     except (KeyError, OSError):
@@ -288,7 +288,7 @@ def _read_driver_options(options: dict[str, str]) -> dict[str, str]:
         if name in _DRIVER:
             wanted[name] = value
         elif name not in _ACCEPTED or (_ACCEPTED[name] and value.lower() not in _ACCEPTED[name]):
-            what = f"asks for {name}" if name not in _ACCEPTED else f"asks for a {name} that can't be had here"
+            what = f"asks for {name}" if name not in _ACCEPTED else f"asks for an unsupported {name}"
             raise UrlProblem(f"{what}; {_INSTEAD.get(name, 'leave it out')}")
     mode = wanted.get("sslmode", "prefer").lower()
     if mode not in SSL_MODES:

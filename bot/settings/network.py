@@ -1,7 +1,4 @@
-"""What all clients share about the network: through which proxies they go, and whose certificates they trust.
-
-No client reads the environment by rules of its own. Nothing is connected to here.
-"""
+"""Proxies and trusted certificates, shared by all clients. No client reads the environment itself."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ CERT_FILE: Final = "SSL_CERT_FILE"
 CERT_DIR: Final = "SSL_CERT_DIR"
 
 VARIABLES: Final = NAMES | {CERT_FILE.lower(), CERT_DIR.lower()}
-"""The variables that are about the network, in small letters."""
+"""The network variables, in lowercase."""
 
 SYSTEM_BUNDLES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian
@@ -30,7 +27,7 @@ SYSTEM_BUNDLES: Final = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # Alpine, macOS
 )
-"""Where a system keeps the authorities that it trusts; a Python built elsewhere may look in other places."""
+"""Where systems keep their trusted certificates; a Python built elsewhere may look in other places."""
 
 _WORDS: Final = {
     9: "its certificate isn't valid yet; is this machine's clock right?",
@@ -50,7 +47,7 @@ _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYE
 
 
 class Network:
-    """The proxies and the trust that an environment asks for.
+    """The proxies and trusted certificates that an environment asks for.
 
     Args:
         environment: names and values; only the variables about proxies and certificates are read.
@@ -63,15 +60,15 @@ class Network:
 
     @property
     def tls(self) -> ssl.SSLContext:
-        """What certificates are checked against; the same object for all clients."""
+        """The context that all clients share."""
         return _shared_tls(self._cert_file, self._cert_dir)
 
     def make_tls(self) -> ssl.SSLContext:
-        """Make a context of its own, for a client that adds authorities to it."""
+        """Make a new context, for a client that adds certificates to it."""
         return _make_tls(self._cert_file, self._cert_dir)
 
     def problems(self, urls: Iterable[str]) -> list[str]:
-        """Say in sentences what keeps the bot from connecting to these addresses as the environment asks."""
+        """Return sentences about what keeps the bot from connecting to these addresses."""
         found: dict[str, None] = {}
         is_encrypted = False
         for url in urls:
@@ -84,13 +81,13 @@ class Network:
 
     def _problems_of_trust(self) -> list[str]:
         found = []
-        if self._cert_file and Path(self._cert_file).is_fifo():  # to open it would wait for whatever writes to it
+        if self._cert_file and Path(self._cert_file).is_fifo():  # opening it would block
             found.append(f"{CERT_FILE}: is a pipe; name a file of certificates in PEM format.")
         elif self._cert_file:
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=self._cert_file)
             except ssl.SSLError:
-                found.append(f"{CERT_FILE}: holds no certificates in PEM format; name a file of them.")
+                found.append(f"{CERT_FILE}: has no certificates in PEM format; name a file that has some.")
             except (OSError, ValueError):
                 found.append(f"{CERT_FILE}: can't be read; name a file of certificates in PEM format, or unset it.")
         if self._cert_dir and not any(Path(folder).is_dir() for folder in _folders(self._cert_dir)):
@@ -99,7 +96,7 @@ class Network:
 
 
 DIRECT: Final = Network({})
-"""No proxy, and the authorities that the system and certifi trust."""
+"""No proxy, and the certificates that the system and certifi trust."""
 
 
 def _folders(cert_dir: str) -> list[str]:
@@ -108,38 +105,38 @@ def _folders(cert_dir: str) -> list[str]:
 
 @cache
 def _shared_tls(cert_file: str, cert_dir: str) -> ssl.SSLContext:
-    """Make it once: it takes 20 ms and a megabyte."""
+    """Cached, because a context takes 20 ms and a megabyte."""
     return _make_tls(cert_file, cert_dir)
 
 
 def _make_tls(cert_file: str, cert_dir: str) -> ssl.SSLContext:
-    """Trust certifi's authorities, the system's, and those that were named."""
+    """Trust certifi's certificates, the system's, and the configured ones."""
     context = ssl.create_default_context(cafile=certifi.where())
     if sys.platform == "win32":
         context.load_default_certs()
-    defaults = ssl.get_default_verify_paths()  # the names that are built in, not those that the environment has
+    defaults = ssl.get_default_verify_paths()  # only its built-in paths are used, not those from the environment
     for file in (defaults.openssl_cafile, *SYSTEM_BUNDLES):
         if Path(file).is_file():
             try:
                 context.load_verify_locations(cafile=file)
-            except OSError:  # nobody asked for this one by name
+            except OSError:  # an optional file
                 continue
             break
     folders = [defaults.openssl_capath, *_folders(cert_dir)]
     for folder in filter(os.path.isdir, folders):
         context.load_verify_locations(capath=folder)
     if cert_file:
-        with contextlib.suppress(OSError):  # a wrong one was refused, unless nothing that is connected to needs it
+        with contextlib.suppress(OSError):  # ``problems`` has refused a wrong one, unless no connection needs it
             context.load_verify_locations(cafile=cert_file)
     return context
 
 
 def tls_failure(error: BaseException | None) -> str:
-    """Say in words how TLS failed, if that is behind an error; "" when it is not."""
+    """Return a sentence about the TLS failure behind an error; "" if there is none."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if type(error).__module__ == ssl.__name__:  # aiohttp's are of these classes, too, and know nothing
+        if type(error).__module__ == ssl.__name__:  # aiohttp's subclasses have no details
             if isinstance(error, ssl.SSLCertVerificationError):
                 return f"TLS failed: {_about_certificate(error)}"
             if isinstance(error, ssl.SSLError):
@@ -161,5 +158,5 @@ def _about_certificate(error: ssl.SSLCertVerificationError) -> str:
 def _about_handshake(error: ssl.SSLError) -> str:
     reason = error.reason or ""
     if reason in _NO_TLS:
-        return "the other side doesn't speak TLS; should the address begin with http://, or have another port?"
-    return f"the handshake ended early ({reason.replace('_', ' ').lower() or 'no reason given'})"
+        return "the server doesn't speak TLS; should the address begin with http://, or have a different port?"
+    return f"the handshake failed ({reason.replace('_', ' ').lower() or 'no reason given'})"

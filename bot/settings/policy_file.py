@@ -1,4 +1,4 @@
-"""The policy file, read. What stands in it is ``policy_text``'s."""
+"""Reads the policy file; ``policy_text`` parses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load_policy(path: Path | None) -> Policy:
     """
     if path is None:
         return Policy()
-    if path.is_fifo():  # to open it would wait for whatever writes to it, perhaps forever
+    if path.is_fifo():  # opening it would block
         raise SettingsError([f"POLICY_FILE: {path} is a pipe; name a file."])
     try:
         with path.open("rb") as file:
@@ -32,6 +32,6 @@ def load_policy(path: Path | None) -> Policy:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SettingsError([f"POLICY_FILE: {path} isn't UTF-8 text; save it as UTF-8."]) from error
-    from bot.settings.policy_text import parse_policy  # noqa: PLC0415 - most bots have no policy file, and YAML takes its time
+    from bot.settings.policy_text import parse_policy  # noqa: PLC0415 - most bots have no policy file, and importing YAML is slow
 
     return parse_policy(text, str(path))

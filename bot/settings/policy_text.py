@@ -1,6 +1,6 @@
-"""The text of a policy → a `Policy`. What is wrong in it is named with its line and column; it opens no file.
+"""Parses the text of a policy file into a `Policy`. Errors name the line and column.
 
-YAML as people write it, without anchors: a policy must be readable from top to bottom.
+It's YAML without anchors, so that a policy can be read from top to bottom.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_RULES: Final = 500
 NAME_CHARS: Final = 80
 MAX_PROBLEMS: Final = 20
 TYPO_CUTOFF: Final = 0.85
-"""How alike a type must be to a known one to be taken for a typo: "strpe" is one, "data-warehouse" isn't."""
+"""How similar a type must be to a known one to count as a typo: "strpe" does, "data-warehouse" doesn't."""
 
 _KNOWN_KEYS: Final = {name_key(type_): type_ for type_ in KNOWN_TYPES}
 
@@ -33,7 +33,7 @@ def parse_policy(text: str, name: str = "policy.yaml") -> Policy:
 
     Args:
         text: the file's content.
-        name: what the file is called in the sentences.
+        name: the file's name in error sentences.
 
     Raises:
         SettingsError: one sentence for each thing that is wrong, with line and column.
@@ -43,10 +43,10 @@ def parse_policy(text: str, name: str = "policy.yaml") -> Policy:
         value = _value(root) if root else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise SettingsError([f"{_place(name, mark)} {error.problem or 'this is no YAML'}."]) from error
+        raise SettingsError([f"{_place(name, mark)} {error.problem or 'not valid YAML'}."]) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        # A character that YAML does not allow, a nesting without end, or a date that is none.
-        raise SettingsError([f"{name}: is no YAML that can be read."]) from error
+        # A character that YAML doesn't allow, nesting that's too deep, or an invalid date.
+        raise SettingsError([f"{name}: isn't valid YAML."]) from error
     try:
         return _File.model_validate(value if value is not None else {}).policy
     except ValidationError as error:
@@ -58,12 +58,12 @@ def parse_policy(text: str, name: str = "policy.yaml") -> Policy:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's core types without anchors, which could make a small file a huge value."""
+    """YAML's core types without anchors, which can turn a small file into a huge value."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            problem = "anchors and aliases (& and *) are not allowed here; put text that begins so in quotes"
+            problem = "anchors and aliases (& and *) aren't allowed; put text that begins with & or * in quotes"
             raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
         return super().compose_node(parent, index)
 
@@ -77,14 +77,14 @@ def _compose(text: str) -> yaml.Node | None:
 
 
 def _value(node: yaml.Node) -> Any:
-    """Turn a node into plain values. Only what looks like text is text: ``yes`` and ``12`` are not."""
+    """Convert a node to plain values; scalars stay text, so ``yes`` and ``12`` are, too."""
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.composer.ComposerError(None, None, "a key must be a word", key.start_mark)
             if key.value in found:
-                raise yaml.composer.ComposerError(None, None, f"“{_short(key.value)}” stands twice", key.start_mark)
+                raise yaml.composer.ComposerError(None, None, f"“{_short(key.value)}” appears twice", key.start_mark)
             found[key.value] = _value(value)
         return found
     if isinstance(node, yaml.SequenceNode):
@@ -93,7 +93,7 @@ def _value(node: yaml.Node) -> Any:
 
 
 def _mark_of(root: yaml.Node | None, loc: tuple[int | str, ...], kind: str) -> yaml.Mark | None:
-    """Find where a value stands; an unknown key is found itself, a missing one at what lacks it."""
+    """Find the place of an error: that of the value, of an unknown key, or of what lacks a missing key."""
     node = root
     mark = root.start_mark if root else None
     for number, part in enumerate(loc):
@@ -123,13 +123,13 @@ def _said(problem: Any) -> str:
         case "missing":
             return f"“{where}” is missing"
         case "model_type" | "dict_type" | "model_attributes_type":
-            return "must be a list of words with values: “name: …”"
+            return "must be keys with values, such as “name: …”"
         case "list_type":
             return f"“{where}” must be a list: [one, another]"
         case "string_type":
             return f"“{where or 'this'}” must be text"
         case "enum":
-            return f"“{_short(problem['input'])}” is not one of {problem['ctx']['expected']}"
+            return f"“{_short(problem['input'])}” isn't one of {problem['ctx']['expected']}"
     message = str(problem["msg"])
     is_named = problem["loc"] and where == problem["loc"][-1]
     return f"{where}: {message[0].lower()}{message[1:]}" if is_named else message
@@ -146,7 +146,7 @@ def _short(text: object) -> str:
     return said if len(said) <= NAME_CHARS else f"{said[:NAME_CHARS]}…"
 
 
-# --- what may stand in it --------------------------------------------------------------------------------------
+# --- what a policy can contain ---------------------------------------------------------------------------------
 
 
 def _one_or_more(value: Any) -> Any:
@@ -158,7 +158,7 @@ def _id_of(what: str, letters: str, example: str) -> AfterValidator:
         if not re.fullmatch(f"[{letters}][A-Z0-9]{{1,29}}", value):
             raise PydanticCustomError(
                 "slack_id",
-                "“{value}” is no Slack ID of a {what}; IDs look like {example}",
+                "“{value}” isn't the Slack ID of a {what}; IDs look like {example}",
                 {"value": _short(value), "what": what, "example": example},
             )
         return value
@@ -178,14 +178,14 @@ def _check_type(value: str) -> str:
     if near and near[0] not in key:
         raise PydanticCustomError(
             "integration_type",
-            "“{value}” isn't a type that I know; did you mean “{near}”?",
+            "“{value}” isn't a type I know; did you mean “{near}”?",
             {"value": _short(value), "near": _KNOWN_KEYS[near[0]]},
         )
     return value
 
 
 def _check_each_type_once(value: Any) -> Any:
-    """Refuse a type that is named twice: the author meant another one, or believes that its spelling matters."""
+    """Refuse a type that is listed twice: the author meant another one, or thinks that spelling matters."""
     seen: dict[str, str] = {}
     for one in value if isinstance(value, list) else ():
         if not isinstance(one, str):
@@ -223,7 +223,7 @@ _Types = Annotated[
     frozenset[_Type], BeforeValidator(_check_each_type_once), BeforeValidator(_one_or_more), Field(min_length=1)
 ]
 _Ask = Annotated[tuple[_Whom, ...], BeforeValidator(_one_or_more)]
-"""An empty list fits everything in some tools and nothing in others: here it is refused."""
+"""An empty list is refused: in some tools it matches everything, in others nothing."""
 
 
 class _Part(BaseModel):

@@ -1,4 +1,4 @@
-"""The settings: environment variables, or a ``.env`` file. Made once, by the command line; never at import."""
+"""The settings, from environment variables or a ``.env`` file. The command line loads them once."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from bot.settings.database_url import Server, UrlProblem, parse_database_url
 from bot.settings.network import DIRECT, VARIABLES, Network
 
 SHORTEST_SECRET: Final = 4
-"""A shorter one is a mistake, and the logs would not blot it out."""
+"""A shorter one is a mistake, and the logs wouldn't redact it."""
 
 SHORTEST_DOOR_SECRET: Final = 6
-"""What strangers may guess at, they may guess at any number of times."""
+"""For secrets that strangers can guess at any number of times."""
 
 _QUOTES: Final = ('"', "'", "`", "\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u00ab", "\u00bb")
-"""The marks of several languages: editors put them in by themselves."""
+"""The quotation marks of several languages: some editors insert them automatically."""
 
 _PLACEHOLDER: Final = re.compile(
     r"…|\.\.\.|^(xox[a-z]-|xapp-|flo_)?(x{3,}|\*{3,}|change[-_ ]?me.*|replace[-_ ]?me.*|your[-_ ].*|placeholder|todo"
     r"|<.*>|\[.*\]|\$\{?\w+\}?)$",
     re.IGNORECASE,
 )
-"""What examples write in the place of a secret."""
+"""What examples have in place of a secret."""
 
 
 class Mode(StrEnum):
@@ -64,7 +64,7 @@ def _check_url(value: str) -> str:
     except ValueError:
         is_whole = False
     if not is_whole:
-        raise PydanticCustomError("url", "must name a host, a port if need be, and no user or password")
+        raise PydanticCustomError("url", "must have a host, an optional port, and no user or password")
     return value
 
 
@@ -106,7 +106,7 @@ def _check_app_token(value: SecretStr) -> SecretStr:
 
 def _check_no_token(value: SecretStr) -> SecretStr:
     if value.get_secret_value().startswith(("xoxb-", "xoxp-", "xapp-")):
-        raise PydanticCustomError("no_token", "is a token of Slack's; it belongs in another variable")
+        raise PydanticCustomError("no_token", "is a Slack token; it belongs in another variable")
     return value
 
 
@@ -119,13 +119,13 @@ def _check_length(value: SecretStr) -> SecretStr:
 def _check_door(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value()) < SHORTEST_DOOR_SECRET:
         raise PydanticCustomError(
-            "short", f"has fewer than {SHORTEST_DOOR_SECRET} characters, so anybody can guess it; use the whole secret"
+            "short", f"has fewer than {SHORTEST_DOOR_SECRET} characters, so anyone can guess it; use the whole secret"
         )
     return value
 
 
 def _check_writing(value: Any) -> Any:
-    """Refuse what surrounds a value by mistake: env files keep quotation marks, blanks and Windows line ends."""
+    """Refuse what surrounds a value by mistake: env files keep quotation marks, spaces and Windows line endings."""
     if not isinstance(value, str):
         return value
     if any("\ud800" <= character <= "\udfff" for character in value):
@@ -136,12 +136,12 @@ def _check_writing(value: Any) -> Any:
         )
     if value.endswith("\r"):
         raise PydanticCustomError(
-            "writing", "ends with a carriage return, as files from Windows do; save the file with Unix line ends"
+            "writing", "ends with a carriage return, as in files from Windows; save the file with Unix line endings"
         )
     if value != value.strip():
-        raise PydanticCustomError("writing", "has blanks or a line end before or after it; remove them")
+        raise PydanticCustomError("writing", "has spaces or a line break before or after it; remove them")
     if not value.isprintable():
-        raise PydanticCustomError("writing", "holds characters that can't be seen, such as a line end; remove them")
+        raise PydanticCustomError("writing", "has invisible characters, such as a line break; remove them")
     return value
 
 
@@ -158,9 +158,9 @@ def _check_host(value: str) -> str:
 def _check_secret(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if _PLACEHOLDER.search(text):
-        raise PydanticCustomError("placeholder", "is still the placeholder; put the real value there")
+        raise PydanticCustomError("placeholder", "is still the placeholder; replace it with the real value")
     if not (text.isascii() and text.isprintable()) or " " in text:
-        raise PydanticCustomError("secret", "must be plain letters, digits and signs, without spaces or line ends")
+        raise PydanticCustomError("secret", "must be ASCII letters, digits and symbols, without spaces or line breaks")
     return value
 
 
@@ -172,7 +172,7 @@ def _parse_hours(value: Any) -> Any:
     for part in filter(None, (part.strip() for part in value.split(","))):
         found = re.fullmatch(r"([a-z_]+)\s*=\s*(\d{1,5}(?:\.\d+)?)", part)
         if found is None or float(found[2]) == 0:
-            raise PydanticCustomError("hours", "must name hours by type, such as stripe=12, app_store_connect=96")
+            raise PydanticCustomError("hours", "must be hours by type, such as stripe=12, app_store_connect=96")
         hours[found[1]] = float(found[2])
     return hours
 
@@ -184,12 +184,12 @@ def _check_header(value: str) -> str:
 
 
 _NO_MODE = (
-    "SLACK_APP_TOKEN or SLACK_SIGNING_SECRET: one is needed beside SLACK_BOT_TOKEN; "
+    "SLACK_APP_TOKEN or SLACK_SIGNING_SECRET: one is needed in addition to SLACK_BOT_TOKEN; "
     "the first for Socket Mode, the second for HTTP."
 )
 _ONE_HEADER = (
     "FLOKIT_WEBHOOK_SIGNATURE_HEADER, FLOKIT_WEBHOOK_TIMESTAMP_HEADER: "
-    "must be two different headers; one cannot carry both."
+    "must be two different headers; one can't carry both."
 )
 
 Key = Annotated[
@@ -226,13 +226,13 @@ class _SlackTokens(BaseSettings):
 
 
 def has_slack_tokens() -> bool:
-    """Tell whether anybody set up Slack here at all, rightly or wrongly."""
+    """Return whether any Slack token is set, valid or not."""
     tokens = _load(_SlackTokens, {})
     return any((tokens.slack_bot_token, tokens.slack_app_token, tokens.slack_signing_secret))
 
 
 class _TraceSettings(BaseSettings):
-    """From the environment only: OpenTelemetry reads no ``.env``."""
+    """From the environment only: OpenTelemetry doesn't read ``.env``."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
@@ -243,12 +243,12 @@ class _TraceSettings(BaseSettings):
 
     @property
     def urls(self) -> list[str]:
-        """Where traces go, as far as the variables name it."""
+        """Where traces go, if a variable names it; at most one."""
         return [url for url in (self.otel_exporter_otlp_traces_endpoint, self.otel_exporter_otlp_endpoint) if url][:1]
 
 
 def wants_traces() -> bool:
-    """Tell whether a standard variable asks for traces: an endpoint, or ``OTEL_TRACES_EXPORTER=otlp``."""
+    """Return whether a standard variable asks for traces: an endpoint, or ``OTEL_TRACES_EXPORTER=otlp``."""
     otel = _load(_TraceSettings, {})
     if otel.otel_sdk_disabled.lower() == "true" or otel.otel_traces_exporter not in ("", "otlp"):
         return False
@@ -256,7 +256,7 @@ def wants_traces() -> bool:
 
 
 class DatabaseSettings(BaseSettings):
-    """All that ``flokit-bot migrate`` needs: a migration job has no business with tokens."""
+    """What ``flokit-bot migrate`` needs: a migration job doesn't need tokens."""
 
     model_config = _SOURCES
 
@@ -268,13 +268,13 @@ class DatabaseSettings(BaseSettings):
 
     @property
     def _server(self) -> Server:
-        """The server that the database is on; an empty one when it is a file."""
+        """The database server; an empty one when the database is a file."""
         where = parse_database_url(self.database_url)
         return where if isinstance(where, Server) else Server()
 
 
 class Settings(DatabaseSettings):
-    """All settings, with their defaults; ``docs/settings.md`` and ``.env.example`` list the same."""
+    """All settings and their defaults; ``docs/settings.md`` and ``.env.example`` list the same."""
 
     slack_bot_token: BotToken = Field(description="xoxb-…, from the app's page OAuth & Permissions")
     slack_app_token: AppToken | None = Field(None, description="xapp-…: Socket Mode")
@@ -339,7 +339,7 @@ class Settings(DatabaseSettings):
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be seen anywhere."""
+        """The values to redact everywhere."""
         values = [getattr(self, name) for name in type(self).model_fields]
         return [
             *(value.get_secret_value() for value in values if isinstance(value, SecretStr)),
@@ -349,12 +349,12 @@ class Settings(DatabaseSettings):
 
     @property
     def network(self) -> Network:
-        """The proxies to go through and the certificates to trust."""
+        """The proxies to use and the certificates to trust."""
         return self._network
 
     @property
     def urls(self) -> list[str]:
-        """All addresses that the bot connects to, apart from the database."""
+        """All addresses that the bot connects to, except the database."""
         slack = self.slack_web_api_url
         domain = slack_domain(urlsplit(slack).hostname or "")
         beside = [f"https://hooks.{domain}/", f"wss://wss-primary.{domain}/"] if domain else []
@@ -363,7 +363,7 @@ class Settings(DatabaseSettings):
 
     @property
     def unencrypted(self) -> list[str]:
-        """Name the addresses to which secrets go as plain text, beyond this machine."""
+        """The settings whose addresses send secrets to other machines as plain text."""
         urls = {"SLACK_API_URL": self.slack_api_url, "FLOKIT_API_URL": self.flokit_api_url}
         parts = {name: urlsplit(url) for name, url in urls.items()}
         plain = [name for name, url in parts.items() if url.scheme == "http" and not is_loopback(url.hostname or "")]
@@ -376,7 +376,7 @@ class Settings(DatabaseSettings):
 
     @property
     def patience(self) -> Patience:
-        """How a run is looked at."""
+        """How a run is followed."""
         return Patience(
             first_look_s=self.follow_up_first_look_s,
             max_interval_s=self.follow_up_max_interval_s,
@@ -386,7 +386,7 @@ class Settings(DatabaseSettings):
 
     @property
     def limits(self) -> Limits:
-        """How soon and how often a sync may be started."""
+        """How soon and how often a sync can be started."""
         return Limits(self.sync_cooldown_s, self.sync_quota_per_hour)
 
     @property
@@ -400,17 +400,17 @@ class Settings(DatabaseSettings):
 
     @property
     def stale_after_s(self) -> dict[str, float]:
-        """How old the last success may be, in seconds, for the types for which that is set."""
+        """How old the last success may be, in seconds, by type, where it's set."""
         return {type_: hours * 3600 for type_, hours in (self.stale_after_hours or {}).items()}
 
     @property
     def sync_key(self) -> SecretStr:
-        """The key to sync with."""
+        """The key to start syncs with."""
         return self.flokit_sync_api_key or self.flokit_api_key
 
     @property
     def slack_web_api_url(self) -> str:
-        """The Web API base with the slash that the SDK joins method names to."""
+        """The Web API base, with the trailing slash that the SDK needs."""
         return self.slack_api_url.rstrip("/") + "/"
 
 
@@ -427,14 +427,14 @@ def load_settings(**overrides: Any) -> Settings:
         SettingsError: one sentence for each variable that is missing or wrong; never the value itself.
     """
     settings = _load(Settings, overrides)
-    settings._network = Network(_environment())  # noqa: SLF001 - made here, and never changed
+    settings._network = Network(_environment())  # noqa: SLF001 - set here, never changed
     if problems := settings.network.problems(settings.urls):
         raise SettingsError(problems)
     return settings
 
 
 def _environment() -> dict[str, str]:
-    """Read what is said about the network in the environment, and in ``.env`` where the environment says nothing."""
+    """Return the network variables from the environment, and those from ``.env`` that the environment lacks."""
     said = {name: value for name, value in os.environ.items() if name.lower() in VARIABLES}
     taken = {name.lower() for name in said}
     in_file = dotenv_values(ENV_FILE, encoding="utf-8-sig") if Path(ENV_FILE).is_file() else {}
@@ -443,12 +443,12 @@ def _environment() -> dict[str, str]:
 
 
 def load_database_settings(**overrides: Any) -> DatabaseSettings:
-    """Read the settings that say where the database is; raises as ``load_settings`` does."""
+    """Read the settings about the database; raises as ``load_settings`` does."""
     return _load(DatabaseSettings, overrides)
 
 
 def _load(kind: type[_S], overrides: dict[str, Any]) -> _S:
-    if Path(ENV_FILE).is_fifo():  # to open it would wait for whatever writes to it
+    if Path(ENV_FILE).is_fifo():  # opening it would block
         raise SettingsError([".env: is a pipe; make it a file."])
     try:
         return kind(**overrides)
@@ -461,20 +461,20 @@ def _load(kind: type[_S], overrides: dict[str, Any]) -> _S:
 
 
 def _sentence(problem: Any) -> str:
-    if not problem["loc"]:  # about several variables at once: the sentence names them
+    if not problem["loc"]:  # about several variables: the sentence names them
         return str(problem["msg"])
     field = str(problem["loc"][0])
     name = field.upper()
     if problem["type"] == "missing":
         if misnamed := _misnamed(name):
-            return f"{name}: is missing, but there is {misnamed!r}; nothing may stand before or after the name."
+            return f"{name}: is missing, but there is {misnamed!r}; remove what is before or after the name."
         return f"{name}: is missing; {_HINTS.get(field, 'set it')}."
     message = str(problem["msg"])
     return f"{name}: {message[0].lower()}{message[1:]}."
 
 
 def _misnamed(name: str) -> str | None:
-    """Find a variable whose name only holds more than it should: env files keep ``export``, blanks and marks."""
+    """Find a variable with extra characters around its name: env files keep ``export``, spaces and quotes."""
     dirt = r"^(?:\ufeff|export\s|[\s\"'])+|[\s\"']+$"
     dirty = (found for found in os.environ if re.search(dirt, found))
     return next((found for found in dirty if re.sub(dirt, "", found).upper() == name), None)

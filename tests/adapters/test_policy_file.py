@@ -73,8 +73,12 @@ rules:
     ("text", "place", "said"),
     [
         ("rules:\n  - name: a\n    alow: [sync]\n", "3:5", "did you mean “allow”?"),
-        ("rules:\n  - name: a\n    allow: [look, sinc]\n", "3:19", "“sinc” is not one of"),
-        ("rules:\n  - name: a\n    allow: sync\n    users: ['@ana']\n", "4:13", "“@ana” is no Slack ID of a person"),
+        ("rules:\n  - name: a\n    allow: [look, sinc]\n", "3:19", "“sinc” isn't one of"),
+        (
+            "rules:\n  - name: a\n    allow: sync\n    users: ['@ana']\n",
+            "4:13",
+            "isn't the Slack ID of a person",
+        ),
         ("rules:\n  - allow: sync\n", "2:5", "“name” is missing"),
         ("rules:\n  - name: a\n", "2:5", "either allow or refuse"),
         ("rules:\n  - name: a\n    allow: sync\n    refuse: look\n", "2:5", "either allow or refuse"),
@@ -93,7 +97,7 @@ rules:
         ("rules:\n  - name: a\n    allow: sync\n    types: '--'\n", "4:12", "“--” isn't a type; types look like"),
         ("rules:\n  - name: a\n    allow: sync\n    users: []\n", "4:12", "at least 1"),
         ("rules:\n  - {name: a, allow: sync}\n  - {name: a, refuse: sync}\n", "1:1", "two rules are called “a”"),
-        ("rules:\n  - name: a\n    name: b\n", "3:5", "“name” stands twice"),
+        ("rules:\n  - name: a\n    name: b\n", "3:5", "“name” appears twice"),
         ("rules: 3\n", "1:8", "must be a list"),
         ("- a\n", "1:1", "must be"),
         ("rules:\n\t- a\n", "2:1", "cannot start any token"),

@@ -173,12 +173,12 @@ SURROUNDED = [
     ("{}'", "is in quotation marks"),
     ("\u201c{}\u201d", "is in quotation marks"),
     ("{}\r", "ends with a carriage return"),
-    ("{}\n", "has blanks or a line end"),
-    (" {}", "has blanks or a line end"),
-    ("{}\t", "has blanks or a line end"),
-    ("\u00a0{}", "has blanks or a line end"),
-    ("\ufeff{}", "holds characters that can't be seen"),
-    ("{}\u200b", "holds characters that can't be seen"),
+    ("{}\n", "has spaces or a line break"),
+    (" {}", "has spaces or a line break"),
+    ("{}\t", "has spaces or a line break"),
+    ("\u00a0{}", "has spaces or a line break"),
+    ("\ufeff{}", "has invisible characters"),
+    ("{}\u200b", "has invisible characters"),
     ("{}\udcff", "isn't UTF-8 text"),
 ]
 
@@ -221,7 +221,7 @@ PREFIXES = {"SLACK_BOT_TOKEN": "xoxb-", "SLACK_APP_TOKEN": "xapp-"}
 def test_a_placeholder_is_named(load, name, placeholder):
     """What an example writes in the place of a secret is not taken for the secret."""
     (problem,) = refused(load, **{name: PREFIXES.get(name, "") + placeholder})
-    assert problem == f"{name}: is still the placeholder; put the real value there."
+    assert problem == f"{name}: is still the placeholder; replace it with the real value."
 
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
@@ -239,10 +239,10 @@ def test_a_secret_of_a_few_characters_is_refused(load, name, value):
         ("SLACK_BOT_TOKEN", "xapp-1-hidden", "must begin with xoxb-; this one is an app-level token"),
         ("SLACK_BOT_TOKEN", "xoxp-1-hidden", "must begin with xoxb-; copy it"),
         ("SLACK_APP_TOKEN", "xoxb-1-hidden", "must begin with xapp-; this one is a bot token"),
-        ("SLACK_SIGNING_SECRET", "xapp-1-hidden", "is a token of Slack's"),
-        ("FLOKIT_API_KEY", "xoxb-1-hidden", "is a token of Slack's"),
-        ("FLOKIT_SYNC_API_KEY", "xapp-1-hidden", "is a token of Slack's"),
-        ("FLOKIT_WEBHOOK_SECRET", "xoxp-1-hidden-hidden", "is a token of Slack's"),
+        ("SLACK_SIGNING_SECRET", "xapp-1-hidden", "is a Slack token"),
+        ("FLOKIT_API_KEY", "xoxb-1-hidden", "is a Slack token"),
+        ("FLOKIT_SYNC_API_KEY", "xapp-1-hidden", "is a Slack token"),
+        ("FLOKIT_WEBHOOK_SECRET", "xoxp-1-hidden-hidden", "is a Slack token"),
     ],
 )
 def test_a_token_in_the_wrong_place_is_named(load, name, value, words):
@@ -293,7 +293,7 @@ def test_a_proxy_that_nobody_needs_is_not_judged(load, environment):
     [
         ("SSL_CERT_FILE", "/nowhere.pem", "can't be read"),
         ("SSL_CERT_FILE", ".", ""),
-        ("SSL_CERT_FILE", "empty.pem", "holds no certificates"),
+        ("SSL_CERT_FILE", "empty.pem", "has no certificates"),
         ("SSL_CERT_FILE", "empty.pem\udcff", ""),
         ("SSL_CERT_DIR", "/nowhere", "isn't a folder"),
     ],

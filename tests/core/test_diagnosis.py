@@ -53,8 +53,8 @@ def test_scopes_that_slack_does_not_tell_are_not_known():
     [
         (0, "✓ clock: within 1 s of FloKit's"),
         (-60, "✓ clock: within 60 s of FloKit's"),
-        (61, "✗ clock: ours is 1 min 1 s ahead of FloKit's; set this machine's by NTP"),
-        (-3600, "✗ clock: ours is 1 h behind FloKit's; set this machine's by NTP"),
+        (61, "✗ clock: ours is 1 min 1 s ahead of FloKit's; set this machine's clock with NTP"),
+        (-3600, "✗ clock: ours is 1 h behind FloKit's; set this machine's clock with NTP"),
     ],
 )
 def test_a_clock_may_be_a_minute_off(seconds, text):

@@ -1,4 +1,4 @@
-"""Findings: one line each of what was looked at, and what to do when it is not right."""
+"""Findings: one line for each thing that was checked, and how to fix it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Mark(StrEnum):
     FINE = "✓"
     WRONG = "✗"
     UNKNOWN = "?"
-    """It could not be found out, which is no fault by itself."""
+    """It couldn't be checked, which isn't necessarily a problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, and what to do when it is not right. It may hold untrusted text."""
+    """One line: what was checked, and how to fix it. It may hold untrusted text."""
 
     mark: Mark
     text: str
@@ -33,7 +33,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What Slack says of a channel to the bot."""
+    """What Slack says about a channel."""
 
     is_member: bool
     is_private: bool = False
@@ -42,15 +42,15 @@ class Conversation:
 
 
 def fine(text: str) -> Finding:
-    """Say that something is as it should be."""
+    """Return a finding that needs nothing."""
     return Finding(Mark.FINE, text)
 
 
 def wrong(text: str) -> Finding:
-    """Say what is not as it should be, and what to do."""
+    """Return a finding that says what is wrong and how to fix it."""
     return Finding(Mark.WRONG, text)
 
 
 def unknown(text: str) -> Finding:
-    """Say what could not be found out."""
+    """Return a finding that says what couldn't be checked."""
     return Finding(Mark.UNKNOWN, text)

@@ -1,4 +1,4 @@
-"""How what was looked at is judged: from facts about the bot's health to findings. Nothing here looks."""
+"""The doctor's judgments: from facts to findings. The facts come from ``bot/handlers/doctor.py``."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from datetime import datetime
 from typing import Final
 
 from bot.core.blocks.text import duration
-from bot.core.errors import with_vendor_words
+from bot.core.errors import FlokitError, with_vendor_words
 from bot.core.health.findings import Conversation, Finding, fine, unknown, wrong
 from bot.core.models import Outcome, SyncRun
 
 SKEW_FINE_S: Final = 60.0
-"""Slack refuses requests whose time is five minutes off; logs and outcomes are hard to compare long before."""
+"""Slack refuses requests that are five minutes off; logs and outcomes are hard to compare well before that."""
+
+SECRET_CHARS: Final = 16
 
 
 def judge_scopes(team: str, granted: Collection[str], needed: Collection[str]) -> Finding:
     """Compare the scopes that the token has with those that the bot needs."""
-    if not granted:  # no token is without any: the header was lost on the way
+    if not granted:  # every token has some: a proxy dropped the header
         return unknown(f"SLACK_BOT_TOKEN: valid in {team}; Slack didn't say with which scopes")
     missing = ", ".join(sorted(set(needed) - set(granted)))
     if "users:read" in needed and "users:read" not in granted:
@@ -39,22 +41,53 @@ def judge_choices(granted: Collection[str], optional: Mapping[str, str]) -> list
     return [fine(f"optional scopes left out: {', '.join(absent)}, so {meaning}")]
 
 
+def judge_webhook_secret(length: int) -> Finding:
+    """Say whether the webhook secret is long enough: anyone can try any number of guesses."""
+    if length < SECRET_CHARS:
+        return wrong("FLOKIT_WEBHOOK_SECRET: is short enough to guess; make a longer one with: openssl rand -hex 32")
+    return fine("FLOKIT_WEBHOOK_SECRET: set, so POST /webhooks/flokit accepts callers who know it")
+
+
+def judge_key(name: str, found: int | FlokitError) -> Finding:
+    """Say whether FloKit accepts a key; ``found`` is the number of integrations it sees, or the error."""
+    if isinstance(found, FlokitError):
+        return wrong(f"{name}: {found}")
+    return fine(f"{name}: valid, sees {found} integrations")
+
+
+def judge_sync_key(found: int | FlokitError | None, *, same_workspace: bool | None) -> Finding:
+    """Judge the second key as ``judge_key`` does; None: there is only one key."""
+    if found is None:
+        return fine("FLOKIT_SYNC_API_KEY: not set; FLOKIT_API_KEY is used, and must be read-write")
+    if same_workspace is False:
+        return wrong("FLOKIT_SYNC_API_KEY: belongs to another workspace than FLOKIT_API_KEY")
+    return judge_key("FLOKIT_SYNC_API_KEY", found)
+
+
+def judge_tables(revision: str, needed: str, *, is_sqlite: bool) -> Finding:
+    """Say what to do about tables at another revision than this version needs; "" means there are none."""
+    if is_sqlite:
+        return fine("DATABASE_URL: reachable; the next start brings its tables up to date")
+    have = f"at revision {revision}" if revision else "not there"
+    return wrong(f"DATABASE_URL: its tables are {have}, this version needs {needed}; run flokit-bot migrate")
+
+
 def judge_clock(whose: str, theirs: datetime | None, ours: datetime) -> Finding:
-    """Compare our clock with the ``Date`` of a reply, which has whole seconds."""
+    """Compare our clock with the ``Date`` of a reply, which is in whole seconds."""
     if theirs is None:
-        return unknown(f"clock: {whose} did not say what time it is there")
+        return unknown(f"clock: {whose}'s reply had no Date header")
     skew_s = (ours - theirs).total_seconds()
     if abs(skew_s) <= SKEW_FINE_S:
         return fine(f"clock: within {max(1, round(abs(skew_s)))} s of {whose}'s")
     side = "ahead of" if skew_s > 0 else "behind"
-    return wrong(f"clock: ours is {duration(abs(skew_s))} {side} {whose}'s; set this machine's by NTP")
+    return wrong(f"clock: ours is {duration(abs(skew_s))} {side} {whose}'s; set this machine's clock with NTP")
 
 
 def judge_rights(runs: Sequence[SyncRun], now: datetime) -> Finding:
-    """Say what the last answers to a sync tell about the key; no sync is started to find out.
+    """Say whether the key can write, from FloKit's last replies to a sync; no sync is started to find out.
 
     Args:
-        runs: the newest first.
+        runs: newest first.
         now: the time.
     """
     for run in runs:
@@ -72,7 +105,7 @@ def judge_rights(runs: Sequence[SyncRun], now: datetime) -> Finding:
 
 
 def judge_conversation(conversation: Conversation | None) -> Finding:
-    """Say whether the bot can post and read where it was asked."""
+    """Say whether the bot can post and read in the channel where it was asked."""
     if conversation is None:
         return wrong("here: I can't see this channel; /invite me, or I'll send outcomes as DMs")
     if conversation.is_direct:
@@ -87,7 +120,7 @@ def judge_conversation(conversation: Conversation | None) -> Finding:
 
 
 def judge_socket(problem: str, age_s: float | None) -> Finding:
-    """Say how the connection to Slack is."""
+    """Say whether the socket to Slack works, and how long it has been open."""
     if problem:
         return wrong(
             f"socket: {problem}; the bot reconnects automatically; if this persists, check the log for socket_rebuilt"
@@ -96,7 +129,7 @@ def judge_socket(problem: str, age_s: float | None) -> Finding:
 
 
 def judge_webhooks(last_at: datetime | None, now: datetime) -> Finding:
-    """Say when FloKit's last webhook came to this process."""
+    """Say when this process last received a webhook."""
     if last_at is None:
         return unknown(
             "webhook: none since this process started; the bot checks in the background anyway, a little later"
@@ -105,11 +138,9 @@ def judge_webhooks(last_at: datetime | None, now: datetime) -> Finding:
 
 
 def judge_replicas(alive: int, *, is_running: bool, in_file: bool = False) -> Finding:
-    """Say how many processes share the database; the one that asks notes itself every ten seconds."""
+    """Say how many processes share the database. A running one registers itself every ten seconds."""
     if in_file and alive > 1:
-        return unknown(
-            f"replicas: {alive} on one SQLite file, or one was killed just now; let only one run, or use PostgreSQL"
-        )
+        return unknown(f"replicas: {alive} on one SQLite file, or one was just killed; run only one, or use PostgreSQL")
     if alive or is_running:
         return fine(f"replicas: {max(alive, 1)} alive")
     return unknown("replicas: no bot is running on this database")
