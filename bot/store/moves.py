@@ -17,7 +17,7 @@ from bot.core.subscriptions.subscriptions import Subscription
 from bot.store import codec, outbox_rows, timers
 from bot.store.database import Database
 from bot.store.locks import in_order, locked, of_team
-from bot.store.tables import alerts, inbox, incidents, panels, subscriptions, threads
+from bot.store.tables import alerts, inbox, panels, subscriptions, threads
 from bot.store.tables import outbox as outbox_table
 from bot.store.tables import timers as timers_table
 from bot.store.timers import TimerKind
@@ -114,12 +114,7 @@ async def _move_messages(connection: Transaction, team_id: str, old_id: str, new
             )
         )
         await connection.execute(moving.values(channel_id=new_id))
-    open_alerts = (
-        select(alerts.c.id)
-        .join(incidents, incidents.c.id == alerts.c.incident_id)
-        .where(alerts.c.team_id == team_id, alerts.c.channel_id == new_id, incidents.c.closed_at.is_(None))
-    )
-    await outbox_rows.bump_panels(connection, list((await connection.scalars(open_alerts)).all()), now)
+    await outbox_rows.show_held_back(connection, team_id, new_id, now)
 
 
 async def _losing_alerts(connection: AsyncConnection, team_id: str, old_id: str, new_id: str) -> list[Row[Any]]:

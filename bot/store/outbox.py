@@ -210,6 +210,12 @@ class Outbox:
             connection.ring(Work.MESSAGES)  # a reply may have waited for it
 
     @retried
+    async def hold_back(self, item: OutboxItem) -> None:
+        """Don't edit a message until its channel opens again, or until it has something newer to show."""
+        async with self._database.begin() as connection:
+            await _write_held(connection, item, outbox_rows.held_back_values(item))
+
+    @retried
     async def drop(self, item: OutboxItem) -> None:
         """Forget a message that is worth nothing where it could stand; nothing asks for it again.
 

@@ -192,7 +192,7 @@ async def add_row(
 def _bump(now: datetime) -> Update:
     """Ask for a newer version to be shown: at once, or when the pace of that message allows."""
     soonest = case((outbox.c.not_before > now, outbox.c.not_before), else_=literal(now, outbox.c.due_at.type))
-    waiting_for_root = and_(outbox.c.sent_version == 0, outbox.c.due_at.is_(None))
+    waiting_for_root = and_(outbox.c.sent_version == 0, outbox.c.due_at.is_(None), outbox.c.ts.is_(None))
     return update(outbox).values(
         version=outbox.c.version + 1,
         due_at=case((waiting_for_root, None), else_=func.coalesce(outbox.c.due_at, soonest)),
@@ -426,6 +426,28 @@ def given_up_values(item: OutboxItem) -> dict[str, Any]:
     if not item.in_doubt:  # what was perhaps posted is looked for before anything is posted
         values["attempts"] = 0
     return values
+
+
+def held_back_values(item: OutboxItem) -> dict[str, Any]:
+    """What a row says when its channel refused an edit: what is shown stays older than what must be shown."""
+    return given_up_values(item) | {"sent_version": outbox.c.sent_version}
+
+
+async def show_held_back(connection: Transaction, team_id: str, channel_id: str, now: datetime) -> None:
+    """Make the edits that a channel refused, now that it is open again.
+
+    One that a process has in hand may have been refused just before, so it is claimed again.
+    """
+    behind = outbox.c.ts.is_not(None), outbox.c.sent_version < outbox.c.version
+    ids = await _locked(connection, outbox.c.team_id == team_id, outbox.c.channel_id == channel_id, *behind)
+    if ids:
+        again = {"claims": outbox.c.claims + 1, "lease_owner": None, "lease_until": None}
+        await connection.execute(
+            update(outbox)
+            .where(outbox.c.id.in_(ids))
+            .values(due_at=func.coalesce(outbox.c.due_at, literal(now, outbox.c.due_at.type)), **again)
+        )
+        connection.ring(Work.MESSAGES)
 
 
 _WAITING: Final = (

@@ -102,6 +102,7 @@ class Subscriptions:
     ) -> None:
         """Show what is wrong already; have somebody look, and send the digests of subscriptions, or no more (None)."""
         more = await self._raise(connection, channel_id, now)
+        await outbox_rows.show_held_back(connection, self._team_id, channel_id, now)
         for subscription_id, digest_at in sorted(digests.items()):
             if digest_at:
                 await timers.put(
@@ -270,7 +271,7 @@ class Subscriptions:
         next_digest_at: Callable[[Subscription], datetime | None],
         now: datetime,
     ) -> int:
-        """Wake a channel's subscriptions up, and say so in the channel; returns how many rested."""
+        """Resume a channel's subscriptions, post that there, and make the edits that it refused; returns how many."""
         async with self._database.begin() as connection:
             await hold_audience(connection, self._database, self._team_id)
             resting = [one for one in await self._hold(connection, channel_id) if one.paused]
@@ -284,6 +285,8 @@ class Subscriptions:
                 )
                 digests = {subscription.id: next_digest_at(subscription) for subscription in resting}
                 await self._begin(connection, channel_id, digests, now)
+            else:
+                await outbox_rows.show_held_back(connection, self._team_id, channel_id, now)
         return len(resting)
 
     @retried

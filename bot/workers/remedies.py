@@ -101,6 +101,7 @@ class Loss(Enum):
     NOTHING = auto()
     """Another message says it, or it isn't worth a message elsewhere."""
     UPDATE = auto()
+    """Its conversation is closed: the update is made when that opens again."""
     MESSAGE = auto()
 
 
@@ -187,7 +188,8 @@ def pause_s(item: OutboxItem) -> float:
 
 def is_blind(item: OutboxItem) -> bool:
     """Tell whether this attempt posts without looking for what an earlier one may have posted."""
-    return item.failures > 0 and item.failures % BLIND_EVERY == 0
+    may_be_blind = item.kind is not OutboxKind.PROGRESS  # not urgent, and it would only confuse twice
+    return may_be_blind and item.failures > 0 and item.failures % BLIND_EVERY == 0
 
 
 def must_look_first(error: SlackError, item: OutboxItem) -> bool:

@@ -149,12 +149,13 @@ class Sender:
             case Direct():
                 await self._send_directly(item)
             case PauseChannel(reason=reason):
-                await self._store.outbox.give_up(item)
+                await (self._store.outbox.hold_back(item) if item.ts else self._store.outbox.give_up(item))
                 await self._on_closed(item.channel_id or "", reason)
+            case GiveUp(loss=Loss.UPDATE):
+                log.warning("message_not_updated", kind=item.kind, code=code)
+                await self._store.outbox.hold_back(item)
             case GiveUp(loss=loss):
-                if loss is Loss.UPDATE:
-                    log.warning("message_not_updated", kind=item.kind, code=code)
-                elif loss is Loss.MESSAGE:
+                if loss is Loss.MESSAGE:
                     log.error("message_not_shown", kind=item.kind, user_id=item.user_id)
                 await self._store.outbox.give_up(item)
             case Drop():
@@ -305,6 +306,7 @@ class Sender:
     async def _look_for(self, item: OutboxItem, channel_id: str) -> str | None:
         """Return the ts of what an earlier attempt posted; None if it isn't there, or we may not look."""
         if is_blind(item):
+            log.info("message_not_looked_for", kind=item.kind, code="", error="no attempt to look worked so far")
             return None
         since_s = item.created_at.timestamp() - CLOCK_TOLERANCE_S
         try:

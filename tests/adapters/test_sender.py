@@ -17,7 +17,7 @@ from bot.core.models import Message, Outcome
 from bot.core.panels import PanelKind
 from bot.slack.client import SlackClient
 from bot.slack.scopes import BOT_SCOPES
-from bot.store.outbox_rows import EDIT_EVERY_S, Address, OutboxKind
+from bot.store.outbox_rows import EDIT_EVERY_S, Address, OutboxKind, show_held_back
 from bot.store.tables import outbox
 from bot.workers.remedies import AUTH_RETRY_S
 from bot.workers.sender import Sender
@@ -367,6 +367,31 @@ async def test_looks_that_never_work_silence_nothing(bench, click, root, kind):
     assert len(bench.outcomes("C0DATA", root)) == 1
 
 
+async def test_progress_is_not_repeated_while_no_look_works(bench, click, root):
+    """Progress that may be there waits until that can be checked: nobody misses it, but two of it confuse."""
+    await start_at(bench, click, root)
+    bench.slack.faults.add(Fault(POST, "done_then_drop"))
+    bench.slack.faults.add(Fault("conversations.replies", "http_500", times=12))
+    for _ in range(20):
+        await bench.send_all(5)
+    assert len(bench.slack.messages("C0DATA", root)) == bench.calls() == 1
+
+
+async def test_message_repeated_without_a_check_is_logged(bench, click, root):
+    """The log says which message may stand twice because no check worked."""
+    await start_at(bench, click, root)
+    await bench.send_all()
+    await bench.end()
+    bench.slack.faults.add(Fault(POST, "drop"))
+    bench.slack.faults.add(Fault("conversations.replies", "http_500", times=None))
+    with capture_logs() as lines:
+        for _ in range(20):
+            await bench.send_all(5)
+    assert len(bench.outcomes("C0DATA", root)) == 1
+    [line] = [line for line in lines if line["event"] == "message_not_looked_for"]
+    assert line["kind"] == OutboxKind.OUTCOME
+
+
 async def test_replies_that_are_lost_on_and_on_do_not_fill_the_channel(bench, click, root):
     """While every reply of Slack's is lost and no look allowed, an outcome is not posted at each try."""
     await start_at(bench, click, root)
@@ -597,6 +622,22 @@ async def test_archived_channel(bench, click, root):
     before = len(bench.slack.calls)
     await bench.send_all(3600)
     assert len(bench.slack.calls) == before
+
+
+async def test_an_edit_in_hand_when_the_channel_opens_is_made(bench, click, root):
+    """An edit that the channel refused just before it opened again is made once more, whoever had it in hand."""
+    await start_at(bench, click, root)
+    await bench.send_all()
+    await bench.end()
+    bench.clock.advance(EDIT_EVERY_S)
+    [item] = [one for one in await bench.store.outbox.claim(bench.clock.now, 20) if one.ts]
+    async with bench.store._database.begin() as connection:
+        await show_held_back(connection, "T0SANDBOX", "C0DATA", bench.clock.now)
+    with pytest.raises(ClaimLost):
+        await bench.store.outbox.hold_back(item)
+    await bench.send_all()
+    [row] = [row for row in await bench.rows() if row.id == item.id]
+    assert row.sent_version == row.version
 
 
 async def test_removed_bot(bench, click, root):

@@ -195,3 +195,8 @@ def test_what_waits_until_we_can_look(error, kind, failures, waits):
 def test_every_fifth_attempt_does_not_look():
     """Where no look ever works, one attempt in five posts all the same."""
     assert [failures for failures in range(12) if is_blind(make(failures=failures))] == [5, 10]
+
+
+def test_progress_is_never_posted_without_looking():
+    """Progress that may be there already waits until we can look for it."""
+    assert not any(is_blind(make(OutboxKind.PROGRESS, failures=failures)) for failures in range(12))

@@ -527,6 +527,30 @@ async def test_archived_channel_rests_and_goes_on(board):
     assert len(board.slack.messages(root["channel"])) == 1
 
 
+async def test_what_an_archived_channel_missed_is_shown_once_it_opens(board):
+    """An incident that ends while its channel is archived is shown as over as soon as the channel opens again."""
+    other = board.channel("C0OTHER")
+    await board.status("subscribe all", channel=other, user="UBEN")
+    fail(board)
+    message = await incident(board, "is failing", other)
+    board.slack.archive(other, "UCLEO")
+    await board.direct_root("UBEN")
+    repair(board)
+    await board.slack.wait_for(lambda: refused(board, other), what="an edit that is refused")
+    board.slack.unarchive(other, "UCLEO")
+    assert (await incident(board, "recovered after", other))["ts"] == message["ts"]
+    assert len(refused(board, other)) == 1
+
+
+def refused(board, channel):
+    """Return the edits that Slack refused in a channel."""
+    return [
+        call
+        for call in board.slack.calls
+        if call.method == "chat.update" and call.error and call.args["channel"] == channel
+    ]
+
+
 async def test_removed_from_a_private_channel(board):
     """A channel that the bot was removed from rests even when no event told so, and goes on when it is invited."""
     board.slack.add_channel("G0SECRET", "secret", "private", members=("UANA", "UBEN"), bot_is_member=True)
@@ -585,3 +609,19 @@ async def test_a_channel_whose_new_id_is_heard_of_late_goes_on(board):
     await incident(board, "is failing", "C0PARTNERS")
     await board.settle()
     assert len(incidents(board, "C0PARTNERS")) == 1
+
+
+async def test_an_incident_that_ends_before_the_new_id_is_heard_of(board):
+    """An edit that was refused under the old id is made under the new one, although the incident is over."""
+    board.slack.add_channel("G0PARTNERS", "partners", "private", members=("UANA", "UBEN"), bot_is_member=True)
+    await board.status("subscribe all", channel="G0PARTNERS", user="UBEN")
+    fail(board)
+    message = await incident(board, "is failing", "G0PARTNERS")
+    board.slack.installation.subscriptions -= {"channel_id_changed"}
+    board.slack.change_channel_id("G0PARTNERS", "C0PARTNERS")
+    repair(board)
+    await board.slack.wait_for(lambda: refused(board, "G0PARTNERS"), what="an edit that is refused")
+    await board.settle()
+    event = {"type": "channel_id_changed", "old_channel_id": "G0PARTNERS", "new_channel_id": "C0PARTNERS"}
+    assert (await board.slack.event(event)).ok
+    assert (await incident(board, "recovered after", "C0PARTNERS"))["ts"] == message["ts"]
