@@ -97,19 +97,7 @@ def build_workspace(
     subscriptions = Subscriptions(database, team_id)
     incidents = Incidents(database, team_id, rules=settings.rules)
     watcher = Watcher(incidents, subscriptions, timers, team_id=team_id, every_s=settings.watch_interval_s, clock=clock)
-    flokit = FlokitClient(
-        network=settings.network,
-        api_url=settings.flokit_api_url,
-        look_key=settings.flokit_api_key.get_secret_value(),
-        sync_key=settings.sync_key.get_secret_value(),
-        timeout_s=min(8.0, settings.lease_s * LOOK_SHARE),
-        budget=SharedBudget(database, team_id, clock=clock),
-        max_pause_s=settings.follow_up_max_interval_s,
-        stale_after_s=settings.stale_after_s,
-        now=clock,
-        on_seen=watcher.note,
-        telemetry=telemetry,
-    )
+    flokit = _make_flokit(settings, SharedBudget(database, team_id, clock=clock), clock, watcher, telemetry)
     knowledge = Knowledge(flokit, Snapshots(database, team_id))
     people = People(slack, team_id)
     access = Access(policy, people)
@@ -208,53 +196,41 @@ def build_workspace(
         clock=clock,
         telemetry=telemetry,
     )
+    responder = Responder(router, store, clock=clock, telemetry=telemetry)
+    worker = partial(Worker[Any], clock=clock, telemetry=telemetry)
+    waiting: dict[Work, tuple[str, Any, Any, Any, int]] = {
+        Work.REQUESTS: ("responder", store.inbox.claim, responder.answer, store.inbox.next_at, REQUEST_SLOTS),
+        Work.RUNS: ("follower", follower.claim, follower.follow, store.runs.next_at, RUN_SLOTS),
+        Work.MESSAGES: ("sender", store.outbox.claim, sender.send, store.outbox.next_at, MESSAGE_SLOTS),
+        Work.TIMERS: ("timer", timers.claim, lambda due: handlers[due.kind](due), timers.next_at, TIMER_SLOTS),
+    }
     return Workspace(
         bolt=_make_bolt(settings, identity, slack, reception, telemetry),
         flokit=flokit,
         sender=sender,
         watcher=watcher,
-        workers=(
-            Worker(
-                "responder",
-                claim=store.inbox.claim,
-                work=Responder(router, store, clock=clock, telemetry=telemetry).answer,
-                next_due_at=store.inbox.next_at,
-                bell=database.bells[Work.REQUESTS],
-                clock=clock,
-                slots=REQUEST_SLOTS,
-                telemetry=telemetry,
-            ),
-            Worker(
-                "follower",
-                claim=follower.claim,
-                work=follower.follow,
-                next_due_at=store.runs.next_at,
-                bell=database.bells[Work.RUNS],
-                clock=clock,
-                slots=RUN_SLOTS,
-                telemetry=telemetry,
-            ),
-            Worker(
-                "sender",
-                claim=store.outbox.claim,
-                work=sender.send,
-                next_due_at=store.outbox.next_at,
-                bell=database.bells[Work.MESSAGES],
-                clock=clock,
-                slots=MESSAGE_SLOTS,
-                telemetry=telemetry,
-            ),
-            Worker(
-                "timer",
-                claim=timers.claim,
-                work=lambda claim: handlers[claim.kind](claim),
-                next_due_at=timers.next_at,
-                bell=database.bells[Work.TIMERS],
-                clock=clock,
-                slots=TIMER_SLOTS,
-                telemetry=telemetry,
-            ),
+        workers=tuple(
+            worker(name, claim=claim, work=work, next_due_at=next_at, bell=database.bells[kind], slots=slots)
+            for kind, (name, claim, work, next_at, slots) in waiting.items()
         ),
+    )
+
+
+def _make_flokit(
+    settings: Settings, budget: SharedBudget, clock: Callable[[], datetime], watcher: Watcher, telemetry: Telemetry
+) -> FlokitClient:
+    return FlokitClient(
+        network=settings.network,
+        api_url=settings.flokit_api_url,
+        look_key=settings.flokit_api_key.get_secret_value(),
+        sync_key=settings.sync_key.get_secret_value(),
+        timeout_s=min(8.0, settings.lease_s * LOOK_SHARE),
+        budget=budget,
+        max_pause_s=settings.follow_up_max_interval_s,
+        stale_after_s=settings.stale_after_s,
+        now=clock,
+        on_seen=watcher.note,
+        telemetry=telemetry,
     )
 
 
