@@ -80,7 +80,7 @@ async def tell(
             shown[alert.id] = _retold(panel, story.incident, ends_snooze=reaction.ends_snooze)
             await save(connection, shown[alert.id])
             if reaction.bulletin:
-                news[alert.id] = codec.dump_bulletin(reaction.bulletin)
+                news[alert.id] = codec.dump(reaction.bulletin)
     held = select(alerts).where(alerts.c.id.in_(list(shown))).order_by(alerts.c.id).with_for_update(key_share=True)
     told = (await connection.execute(held)).all() if shown else ()
     for alert in told:
@@ -123,7 +123,7 @@ async def raise_open_incidents(
         )
     )
     wanted = []
-    for incident in sorted(map(codec.load_incident, untold.all()), key=lambda one: one.opened_at):
+    for incident in sorted((codec.load(Incident, data) for data in untold.all()), key=lambda one: one.opened_at):
         wish = _wishes(subscriptions, incident).get(channel_id)
         if wish:
             wanted.append((incident, wish))
@@ -153,7 +153,7 @@ async def _hold_panels(connection: Transaction, ids: Sequence[str]) -> dict[str,
         return {}
     query = select(panels.c.id, panels.c.data).where(panels.c.id.in_(ids)).order_by(panels.c.id)
     rows = (await connection.execute(query.with_for_update(key_share=True))).all()
-    return {row.id: codec.load_panel(row.data) for row in rows}
+    return {row.id: codec.load(Panel, row.data) for row in rows}
 
 
 async def save_panel(connection: Transaction, panel: Panel) -> None:
@@ -164,7 +164,7 @@ async def save_panel(connection: Transaction, panel: Panel) -> None:
 
 async def save(connection: Transaction, panel: Panel) -> None:
     """Write what a message with buttons shows."""
-    await connection.execute(update(panels).where(panels.c.id == panel.id).values(data=codec.dump_panel(panel)))
+    await connection.execute(update(panels).where(panels.c.id == panel.id).values(data=codec.dump(panel)))
 
 
 async def _note_snooze(connection: Transaction, panel: Panel) -> None:
@@ -217,7 +217,7 @@ async def _raise(
     if added.rowcount != 1:
         return
     await connection.execute(
-        panels.insert().values(id=panel.id, team_id=incident.team_id, data=codec.dump_panel(panel), created_at=now)
+        panels.insert().values(id=panel.id, team_id=incident.team_id, data=codec.dump(panel), created_at=now)
     )
     if root_ts is None:
         address = Address(incident.team_id, channel_id)

@@ -11,11 +11,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from bot.core.incidents.incidents import Incident, Watched
-from bot.core.incidents.reactions import Bulletin
-from bot.core.models import Integration, Message, SyncRun
-from bot.core.panels import Panel
-from bot.core.requests import Request
-from bot.core.subscriptions.subscriptions import Subscription
+from bot.core.models import Integration
 
 log = structlog.get_logger(__name__)
 
@@ -28,103 +24,40 @@ def _adapter(type_: Any) -> TypeAdapter[Any]:
     return TypeAdapter(type_)
 
 
-def _write(type_: Any, value: object) -> str:
+def dump(value: object) -> str:
+    """Return a value of ``core`` as JSON."""
+    type_: Any = type(value)
     return _adapter(type_).dump_json(value).decode()
 
 
-def _read(type_: type[T], text: str) -> T:
+def load(type_: type[T], text: str) -> T:
+    """Return the value of this type that ``dump`` wrote.
+
+    Raises:
+        ValidationError: only a newer version can read it.
+    """
     value: T = _adapter(type_).validate_json(text)  # type: ignore[arg-type]  # mypy: types are hashable, too
     return value
 
 
-def dump_run(run: SyncRun) -> str:
-    """Write a run."""
-    return _write(SyncRun, run)
-
-
-def load_run(text: str) -> SyncRun:
-    """Read a run."""
-    return _read(SyncRun, text)
-
-
-def dump_panel(panel: Panel) -> str:
-    """Write a panel."""
-    return _write(Panel, panel)
-
-
-def load_panel(text: str) -> Panel:
-    """Read a panel."""
-    return _read(Panel, text)
-
-
-def dump_message(message: Message) -> str:
-    """Write a message."""
-    return _write(Message, message)
-
-
-def load_message(text: str) -> Message:
-    """Read a message."""
-    return _read(Message, text)
-
-
-def dump_request(request: Request) -> str:
-    """Write a request."""
-    return _write(Request, request)
-
-
-def load_request(text: str) -> Request:
-    """Read a request."""
-    return _read(Request, text)
-
-
 def dump_integrations(integrations: tuple[Integration, ...]) -> str:
-    """Write integrations."""
-    return _write(tuple[Integration, ...], integrations)
+    """Return integrations as JSON."""
+    return _adapter(tuple[Integration, ...]).dump_json(integrations).decode()
 
 
 def load_integrations(text: str) -> tuple[Integration, ...]:
-    """Read integrations."""
-    return _read(tuple[Integration, ...], text)
+    """Return the integrations that ``dump_integrations`` wrote."""
+    return load(tuple[Integration, ...], text)
 
 
 def dump_watched(watched: Watched) -> str:
     """Write what is known of an integration; its incident has a row of its own."""
-    return _write(Watched, replace(watched, incident=None))
+    return dump(replace(watched, incident=None))
 
 
 def load_watched(text: str, incident: Incident | None) -> Watched:
     """Read what is known of an integration."""
-    return replace(_read(Watched, text), incident=incident)
-
-
-def dump_incident(incident: Incident) -> str:
-    """Write an incident."""
-    return _write(Incident, incident)
-
-
-def load_incident(text: str) -> Incident:
-    """Read an incident."""
-    return _read(Incident, text)
-
-
-def dump_bulletin(bulletin: Bulletin) -> str:
-    """Write a bulletin."""
-    return _write(Bulletin, bulletin)
-
-
-def load_bulletin(text: str) -> Bulletin:
-    """Read a bulletin."""
-    return _read(Bulletin, text)
-
-
-def dump_subscription(subscription: Subscription) -> str:
-    """Write a subscription."""
-    return _write(Subscription, subscription)
-
-
-def load_subscription(text: str) -> Subscription:
-    """Read a subscription."""
-    return _read(Subscription, text)
+    return replace(load(Watched, text), incident=incident)
 
 
 def read_claimed(rows: Iterable[Any], read: Callable[[Any], T]) -> list[T]:

@@ -73,7 +73,7 @@ async def finish(connection: AsyncConnection, request_id: str, *, kept: Request 
     Raises:
         ClaimLost: another replica answered it.
     """
-    data = codec.dump_request(kept.remembered) if kept else None
+    data = codec.dump(kept.remembered) if kept else None
     finished = await connection.execute(_FINISH, {"request_id": request_id, "kept": data})
     if finished.rowcount != 1:
         raise ClaimLost(f"request {request_id} was answered already")
@@ -85,7 +85,7 @@ async def add_all(database: Database, requests: Sequence[Request]) -> list[bool]
         {
             "id": request.id,
             "team_id": request.origin.team_id,
-            "data": codec.dump_request(request),
+            "data": codec.dump(request),
             "received_at": request.received_at,
             "due_at": request.received_at,
             "attempts": 0,
@@ -121,7 +121,7 @@ class Inbox:
         async with self._database.begin() as connection:
             wanted = {"owner": self._owner, "now": now, "until": until, "limit": limit}
             rows = (await connection.execute(_CLAIM, wanted)).all()
-        return codec.read_claimed(rows, lambda row: RequestClaim(codec.load_request(row.data), row.attempts))
+        return codec.read_claimed(rows, lambda row: RequestClaim(codec.load(Request, row.data), row.attempts))
 
     @retried
     async def finish(self, request_id: str, *, entry: AuditEntry | None = None, kept: Request | None = None) -> None:
@@ -139,7 +139,7 @@ class Inbox:
         query = select(inbox.c.data).where(inbox.c.id == request_id)
         async with self._database.read() as connection:
             data = await connection.scalar(query)
-        return codec.load_request(data).remembered if data else None
+        return codec.load(Request, data).remembered if data else None
 
     @retried
     async def retry(self, request_id: str, due_at: datetime) -> None:

@@ -145,7 +145,7 @@ class Incidents:
         rows = (
             await connection.execute(known.order_by(sightings.c.integration_id).with_for_update(key_share=True))
         ).all()
-        current = [codec.load_incident(data) for data in (await connection.scalars(open_ones)).all()]
+        current = [codec.load(Incident, data) for data in (await connection.scalars(open_ones)).all()]
         by_integration = {incident.integration.id: incident for incident in current}
         return {
             row.integration_id: codec.load_watched(row.data, by_integration.get(row.integration_id)) for row in rows
@@ -168,7 +168,7 @@ class Incidents:
             )
 
     async def _save_incident(self, connection: Transaction, incident: Incident, *, is_new: bool) -> None:
-        values = {"data": codec.dump_incident(incident), "closed_at": incident.closed_at}
+        values = {"data": codec.dump(incident), "closed_at": incident.closed_at}
         if is_new:
             await connection.execute(
                 incidents.insert().values(
@@ -276,7 +276,7 @@ class Incidents:
         there = await subscriptions.load_all(connection, self._team_id, alert.channel_id) if alert else []
         if alert and incident.is_open and wish_of(there, incident):
             bulletin = Bulletin(incident, Word.SNOOZE_ENDED)
-            await outbox_rows.add_news(connection, alert, codec.dump_bulletin(bulletin), now)
+            await outbox_rows.add_news(connection, alert, codec.dump(bulletin), now)
         await homes.changed(connection, self._database, self._team_id, now)
 
     async def snoozed_by(self, user_id: str) -> list[Panel]:
@@ -293,12 +293,12 @@ class Incidents:
         )
         async with self._database.read() as connection:
             rows = (await connection.scalars(query)).all()
-        return [codec.load_panel(data) for data in rows]
+        return [codec.load(Panel, data) for data in rows]
 
 
 def _oldest_first(rows: Sequence[str]) -> list[Incident]:
     """Read incidents. SQL would go through all of them, by their times, instead of picking the open ones to sort."""
-    return sorted(map(codec.load_incident, rows), key=lambda incident: incident.opened_at)
+    return sorted((codec.load(Incident, data) for data in rows), key=lambda incident: incident.opened_at)
 
 
 def _gist(watched: Watched) -> Watched:

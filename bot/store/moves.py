@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Row, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.core.requests import Request
 from bot.core.subscriptions.subscriptions import Subscription
 from bot.store import codec, outbox_rows, timers
 from bot.store.database import Database
@@ -187,7 +188,7 @@ async def _move_subscriptions(
         subscriptions.c.team_id == team_id, subscriptions.c.channel_id.in_([old_id, new_id])
     )
     rows = await connection.scalars(query.order_by(subscriptions.c.id).with_for_update(key_share=True))
-    there = sorted(map(codec.load_subscription, rows.all()), key=lambda one: (one.created_at, one.id))
+    there = sorted((codec.load(Subscription, data) for data in rows.all()), key=lambda one: (one.created_at, one.id))
     by_target: dict[str, Subscription] = {}
     gone = []
     for one in there:
@@ -203,7 +204,7 @@ async def _move_subscriptions(
         await connection.execute(
             update(subscriptions)
             .where(subscriptions.c.id == moved.id)
-            .values(channel_id=new_id, target=moved.target, data=codec.dump_subscription(moved))
+            .values(channel_id=new_id, target=moved.target, data=codec.dump(moved))
         )
     return gone, bool(by_target)
 
@@ -214,11 +215,9 @@ async def move_requests(connection: Transaction, team_id: str, moved: Moved) -> 
     named = or_(*(inbox.c.data.contains(f'"{old_id}"', autoescape=True) for old_id in sorted(old_ids)))
     query = select(inbox.c.id, inbox.c.data).where(of_team(inbox, team_id), inbox.c.due_at.is_not(None), named)
     for row in sorted((await connection.execute(query)).all(), key=lambda one: one.id):
-        request = codec.load_request(row.data)
+        request = codec.load(Request, row.data)
         if request.origin.channel_id in old_ids:
             there = replace(request, origin=replace(request.origin, channel_id=moved.channel_id))
             await connection.execute(
-                update(inbox)
-                .where(inbox.c.id == row.id, inbox.c.due_at.is_not(None))
-                .values(data=codec.dump_request(there))
+                update(inbox).where(inbox.c.id == row.id, inbox.c.due_at.is_not(None)).values(data=codec.dump(there))
             )

@@ -65,7 +65,7 @@ class Outbox:
         async with self._database.begin() as connection:
             await audit.add(connection, entry)
             note = replace(message, cause=request.cause)
-            await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(note))
+            await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump(note))
             await inbox.finish(connection, request.id, kept=request if is_kept else None)
 
     @retried
@@ -86,12 +86,12 @@ class Outbox:
                 return None
             joined_here = await connection.scalar(select(threads.c.joined).where(threads.c.id == item.thread_id))
             took_part = await run_rows.took_part(connection, [item.run_id or ""])
-        run = codec.load_run(data)
+        run = codec.load(SyncRun, data)
         return ProgressView(run, run_rows.joiners(run, took_part), bool(joined_here))
 
     async def load_outcome(self, item: OutboxItem) -> ProgressView:
         """Read the run as it was when its outcome was decided."""
-        run = codec.load_run(item.data or "")
+        run = codec.load(SyncRun, item.data or "")
         async with self._database.read() as connection:
             took_part = await run_rows.took_part(connection, [run.id])
         return ProgressView(run, run_rows.joiners(run, took_part), joined_here=False)

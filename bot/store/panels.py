@@ -33,7 +33,7 @@ class PanelHome:
 
 async def add_panel(connection: Transaction, panel: Panel, address: Address, now: datetime) -> None:
     """Add a panel and the message that shows it, inside the caller's transaction."""
-    row = {"id": panel.id, "team_id": address.team_id, "data": codec.dump_panel(panel), "created_at": now}
+    row = {"id": panel.id, "team_id": address.team_id, "data": codec.dump(panel), "created_at": now}
     await connection.execute(_ADD, row)
     await outbox_rows.add_row(connection, OutboxKind.PANEL, address, now, panel_id=panel.id)
 
@@ -68,7 +68,7 @@ class Panels:
         """Read a panel; None when it was never ours or is purged."""
         async with self._database.read() as connection:
             data = await connection.scalar(select(panels.c.data).where(panels.c.id == panel_id))
-        return codec.load_panel(data) if data else None
+        return codec.load(Panel, data) if data else None
 
     async def home_of(self, panel_id: str) -> PanelHome | None:
         """Tell where a panel's message is; None when it is nowhere that is known."""
@@ -90,7 +90,7 @@ class Panels:
             row = (await connection.execute(_LOAD, {"panel_id": panel_id})).first()
         if row is None:
             return None
-        panel = codec.load_panel(row.data)
+        panel = codec.load(Panel, row.data)
         ids = [integration.id for integration in panel.integrations]
         async with self._database.read() as connection:
             rows = await run_rows.rows_newest_since(connection, row.team_id, ids, panel.as_of)

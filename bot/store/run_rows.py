@@ -43,7 +43,7 @@ def row_values(decision: Decision) -> dict[str, Any]:
         "phase": run.phase,
         "outcome": run.outcome,
         "ended_at": run.ended_at,
-        "data": codec.dump_run(run),
+        "data": codec.dump(run),
         "due_at": decision.next_look_at,
         "along_at": decision.along_at,
     }
@@ -60,7 +60,7 @@ async def find_active(connection: AsyncConnection, team_id: str, integration_id:
         runs.c.team_id == team_id, runs.c.integration_id == integration_id, runs.c.outcome.is_(None)
     )
     data = await connection.scalar(query.order_by(runs.c.id).with_for_update(key_share=True))
-    return codec.load_run(data) if data else None
+    return codec.load(SyncRun, data) if data else None
 
 
 async def add(connection: Transaction, database: Database, decision: Decision) -> bool:
@@ -91,7 +91,7 @@ async def end_late_watches(connection: Transaction, run: SyncRun) -> list[outbox
         runs.c.phase == Phase.LATE,
     )
     rows = await connection.scalars(late.order_by(runs.c.id).with_for_update(key_share=True))
-    ended = [replace(codec.load_run(data), phase=Phase.DONE) for data in rows.all()]
+    ended = [replace(codec.load(SyncRun, data), phase=Phase.DONE) for data in rows.all()]
     return [await write(connection, Decision(each, None, (Telling.PROGRESS,))) for each in ended]
 
 
@@ -197,7 +197,7 @@ async def hold(connection: Transaction, team_id: str, run_id: str) -> tuple[Sync
     active = and_(runs.c.team_id == team_id, runs.c.integration_id == integration_id, runs.c.outcome.is_(None))
     query = select(runs.c.id, runs.c.data, runs.c.outcome).where(or_(this, active))
     rows = (await connection.execute(query.order_by(runs.c.id).with_for_update(key_share=True))).all()
-    run = next((codec.load_run(row.data) for row in rows if row.id == run_id), None)
+    run = next((codec.load(SyncRun, row.data) for row in rows if row.id == run_id), None)
     return run, any(row.outcome is None for row in rows)
 
 
@@ -214,7 +214,7 @@ async def durations_of_type_s(connection: AsyncConnection, team_id: str, integra
 async def _durations_s(connection: AsyncConnection, *which: ColumnElement[bool]) -> list[float]:
     query = select(runs.c.data).where(*which, runs.c.outcome == Outcome.SUCCEEDED)
     newest = await connection.scalars(query.order_by(runs.c.requested_at.desc()).limit(TYPICAL_OF))
-    ended = [codec.load_run(data) for data in newest.all()]
+    ended = [codec.load(SyncRun, data) for data in newest.all()]
     return [(run.ended_at - run.accepted_at).total_seconds() for run in ended if run.ended_at and run.accepted_at]
 
 
@@ -234,7 +234,7 @@ async def starts_of(connection: AsyncConnection, team_id: str, user_id: str, sin
         .join(participants, participants.c.run_id == runs.c.id)
         .where(of_team(runs, team_id), runs.c.requested_at > since, participants.c.user_id == user_id)
     )
-    taken_part_in = [codec.load_run(data) for data in (await connection.scalars(query)).all()]
+    taken_part_in = [codec.load(SyncRun, data) for data in (await connection.scalars(query)).all()]
     return [run.requested_at for run in taken_part_in if run.requested_by.id == user_id]
 
 
@@ -257,7 +257,7 @@ async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s:
             .values(lease_owner=owner, lease_until=lease_until, version=runs.c.version + 1)
             .returning(runs.c.id, runs.c.data, runs.c.version)
         )
-        return codec.read_claimed(rows, lambda row: RunClaim(codec.load_run(row.data), row.version, lease_until))
+        return codec.read_claimed(rows, lambda row: RunClaim(codec.load(SyncRun, row.data), row.version, lease_until))
 
     due = await take(runs.c.due_at <= now, limit)
     looked_at = {claim.run.team_id for claim in due if claim.run.is_watched}
@@ -312,7 +312,7 @@ async def past(
     async with database.read() as connection:
         found = [row for query in queries for row in (await connection.execute(query)).all()]
     found.sort(key=lambda row: row.requested_at, reverse=True)
-    return [codec.load_run(row.data) for row in found[:limit]]
+    return [codec.load(SyncRun, row.data) for row in found[:limit]]
 
 
 _NEWEST_SINCE: Final = select(runs.c.id, runs.c.data, runs.c.requested_at).where(
@@ -339,5 +339,5 @@ async def rows_newest_since(
 
 def by_integration(rows: Sequence[Any]) -> dict[str, SyncRun]:
     """Keep the newest run of each integration."""
-    found = [codec.load_run(row.data) for row in sorted(rows, key=lambda row: row.requested_at)]
+    found = [codec.load(SyncRun, row.data) for row in sorted(rows, key=lambda row: row.requested_at)]
     return {run.integration_id: run for run in found}

@@ -261,14 +261,14 @@ class Runs:
         """Read a run; None when it was never ours or is purged."""
         async with self._database.read() as connection:
             data = await connection.scalar(select(runs.c.data).where(runs.c.id == run_id))
-        return codec.load_run(data) if data else None
+        return codec.load(SyncRun, data) if data else None
 
     async def active(self, team_id: str) -> list[SyncRun]:
         """Read the runs that are being followed, the oldest first."""
         query = select(runs.c.data).where(runs.c.team_id == team_id, runs.c.outcome.is_(None))
         async with self._database.read() as connection:
             rows = (await connection.scalars(query.order_by(runs.c.requested_at))).all()
-        return [codec.load_run(data) for data in rows]
+        return [codec.load(SyncRun, data) for data in rows]
 
     async def past(
         self, team_id: str, integration_ids: tuple[str, ...] | None, integration_type: str, limit: int
@@ -281,7 +281,7 @@ class Runs:
         query = select(runs.c.data).where(of_team(runs, team_id), runs.c.ended_at > at)
         async with self._database.read() as connection:
             rows = (await connection.scalars(query.order_by(runs.c.ended_at))).all()
-        return [codec.load_run(data) for data in rows]
+        return [codec.load(SyncRun, data) for data in rows]
 
     async def channels_of(self, run_id: str) -> tuple[str, ...]:
         """Tell in which channels a run is told."""

@@ -32,7 +32,7 @@ SWEPT_AFTER: Final = (timedelta(seconds=30), timedelta(minutes=10))
 
 async def load_all(connection: AsyncConnection, team_id: str, channel_id: str | None = None) -> list[Subscription]:
     """Read the subscriptions of a workspace or of one channel, the oldest first."""
-    return [codec.load_subscription(data) for data in await _read(connection, team_id, channel_id)]
+    return [codec.load(Subscription, data) for data in await _read(connection, team_id, channel_id)]
 
 
 async def _read(connection: AsyncConnection, team_id: str, channel_id: str | None = None) -> Sequence[str]:
@@ -53,20 +53,20 @@ class Subscriptions:
         """Read the subscriptions of a channel, the oldest first."""
         async with self._database.read() as connection:
             rows = await _read(connection, self._team_id, channel_id)
-        return [codec.load_subscription(data) for data in rows]
+        return [codec.load(Subscription, data) for data in rows]
 
     async def all(self) -> list[Subscription]:
         """Read all subscriptions, the oldest first."""
         async with self._database.read() as connection:
             rows = await _read(connection, self._team_id)
-        return [codec.load_subscription(data) for data in rows]
+        return [codec.load(Subscription, data) for data in rows]
 
     async def load(self, subscription_id: str) -> Subscription | None:
         """Read one subscription; None when it is gone."""
         query = select(subscriptions.c.data).where(subscriptions.c.id == subscription_id)
         async with self._database.read() as connection:
             data = await connection.scalar(query)
-        return codec.load_subscription(data) if data else None
+        return codec.load(Subscription, data) if data else None
 
     @retried
     async def add(
@@ -92,7 +92,7 @@ class Subscriptions:
             await self._put(connection, subscription, earlier)
             entry = of_subscription(subscription, Deed.SUBSCRIBE, request.origin.person, now)
             await audit.add(connection, replace(entry, rule=request.origin.rule))
-            await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(confirmation))
+            await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump(confirmation))
             digests = dict.fromkeys(earlier) | {subscription.id: digest_at}
             await self._begin(connection, subscription.channel_id, digests, now)
             await inbox.finish(connection, request.id)
@@ -153,7 +153,7 @@ class Subscriptions:
                 result = "the digest only" if subscription.id in remaining else "all of it"
                 entry = of_subscription(subscription, Deed.UNSUBSCRIBE, request.origin.person, now, result)
                 await audit.add(connection, replace(entry, rule=request.origin.rule))
-            await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump_message(answer))
+            await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump(answer))
             for subscription in sorted(gone, key=_by_id):
                 await timers.drop(connection, TimerKind.DIGEST, subscription.id)
             await homes.changed(connection, self._database, self._team_id, now)
@@ -164,7 +164,7 @@ class Subscriptions:
         await connection.execute(subscriptions.delete().where(in_order(subscriptions, subscriptions.c.id.in_(earlier))))
         values = {
             "id": subscription.id,
-            "data": codec.dump_subscription(subscription),
+            "data": codec.dump(subscription),
             "created_at": subscription.created_at,
         }
         place = {"team_id": self._team_id, "channel_id": subscription.channel_id, "target": subscription.target}
@@ -193,7 +193,7 @@ class Subscriptions:
             for subscription in paused:
                 await audit.add(connection, of_subscription(subscription, Deed.PAUSE, NOBODY, now, PAUSED[reason]))
                 person = Address(self._team_id, user_id=subscription.created_by.id)
-                data = codec.dump_message(tell(subscription))
+                data = codec.dump(tell(subscription))
                 await outbox_rows.add_row(connection, OutboxKind.NOTE, person, now, data=data)
             for subscription in paused:
                 await timers.drop(connection, TimerKind.DIGEST, subscription.id)
@@ -208,7 +208,7 @@ class Subscriptions:
             .order_by(subscriptions.c.id)
             .with_for_update(key_share=True)
         )
-        return [codec.load_subscription(data) for data in (await connection.scalars(query)).all()]
+        return [codec.load(Subscription, data) for data in (await connection.scalars(query)).all()]
 
     @retried
     async def move(self, request: Request, old_id: str, new_id: str, now: datetime) -> str:
@@ -279,7 +279,7 @@ class Subscriptions:
                 await self._save(connection, replace(subscription, paused=None))
                 await audit.add(connection, of_subscription(subscription, Deed.RESUME, NOBODY, now))
             if resting:
-                data = codec.dump_message(tell(resting))
+                data = codec.dump(tell(resting))
                 await outbox_rows.add_row(
                     connection, OutboxKind.NOTE, Address(self._team_id, channel_id), now, data=data
                 )
@@ -302,7 +302,7 @@ class Subscriptions:
             await self._save_digested(connection, subscription)
             if message:
                 address = Address(self._team_id, subscription.channel_id)
-                data = codec.dump_message(message)
+                data = codec.dump(message)
                 await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=data)
             await timers.finish(connection, claim, next_at)
 
@@ -310,7 +310,7 @@ class Subscriptions:
         """Note when a digest was sent, and a time zone that was learned: the rest may have been changed meanwhile."""
         query = select(subscriptions.c.data).where(subscriptions.c.id == subscription.id)
         data = await connection.scalar(query.with_for_update(key_share=True))
-        current = codec.load_subscription(data) if data else None
+        current = codec.load(Subscription, data) if data else None
         digest, made_for = current and current.digest, subscription.digest
         if digest and made_for and not digest.zone:
             digest = replace(digest, zone=made_for.zone)
@@ -320,9 +320,7 @@ class Subscriptions:
 
     async def _save(self, connection: Transaction, subscription: Subscription) -> None:
         await connection.execute(
-            update(subscriptions)
-            .where(subscriptions.c.id == subscription.id)
-            .values(data=codec.dump_subscription(subscription))
+            update(subscriptions).where(subscriptions.c.id == subscription.id).values(data=codec.dump(subscription))
         )
 
 

@@ -23,6 +23,7 @@ from bot.core.errors import (
     SlackNoAccess,
     StoreUnavailable,
 )
+from bot.core.incidents.reactions import Bulletin
 from bot.core.models import Message
 from bot.core.subscriptions.subscriptions import PauseReason
 from bot.observability.telemetry import SILENT, Telemetry, following
@@ -203,9 +204,9 @@ class Sender:
                     return None
                 return replace(blocks.panel_message(*drawn, now, command=self._command), cause=drawn[0].cause)
             case OutboxKind.NOTE:
-                return codec.load_message(item.data or "")
+                return codec.load(Message, item.data or "")
             case OutboxKind.NEWS:
-                return blocks.bulletin_message(codec.load_bulletin(item.data or ""), now)
+                return blocks.bulletin_message(codec.load(Bulletin, item.data or ""), now)
 
     # Showing
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.core.commands.presses import Action, Press
 from bot.core.errors import StoreInDoubt, StoreUnavailable
-from bot.core.requests import RequestKind
+from bot.core.requests import Request, RequestKind
 from bot.listeners import buttons, commands, events, home
 from bot.listeners.payloads import first_action, parse_command_payload, parse_message_event, parse_press_payload
 from bot.listeners.reception import IN_DOUBT, NOT_SAVED, Reception
@@ -156,7 +156,7 @@ def test_any_payload_is_read(body):
         parse_message_event(body, TEAM, START),
     ):
         if request is not None:
-            assert codec.load_request(codec.dump_request(request)) == request
+            assert codec.load(Request, codec.dump(request)) == request
             assert "\0" not in request.id + request.origin.person.id + request.origin.person.name
     assert hasattr(first_action(body), "get")
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from sqlalchemy import select
 
 from bot.core.incidents.incidents import Change, Rules
-from bot.core.incidents.reactions import Snooze, Word
+from bot.core.incidents.reactions import Bulletin, Snooze, Word
 from bot.core.models import Integration, Message, Person
 from bot.core.requests import Origin, Request, RequestKind
 from bot.core.subscriptions.subscriptions import News, PauseReason, Style, Subscription
@@ -263,7 +263,7 @@ async def test_replies_wait_for_the_message_and_keep_their_order(one, store, mak
         for item in items:
             if item.kind is OutboxKind.NEWS:
                 assert (item.channel_id, item.thread_ts) == ("C0DATA", "1.1")
-                said.append(codec.load_bulletin(item.data).word)
+                said.append(codec.load(Bulletin, item.data).word)
             await store.outbox.mark_posted(item, "C0DATA", f"1.{len(said) + 1}", clock.now)
     assert said == [Word.CHANGED, Word.RECOVERED]
 

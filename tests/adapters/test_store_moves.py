@@ -13,7 +13,7 @@ from bot.core.errors import ClaimLost
 from bot.core.incidents.incidents import Rules
 from bot.core.incidents.reactions import Snooze
 from bot.core.models import Integration, Message, Person
-from bot.core.requests import ChannelNews, RequestKind
+from bot.core.requests import ChannelNews, Request, RequestKind
 from bot.core.subscriptions.subscriptions import ALL, Subscription
 from bot.store import codec
 from bot.store.database import Database
@@ -109,7 +109,7 @@ async def test_everything_follows(bench, click):
     [thread] = await bench.rows(threads)
     assert thread.place == f"{NEW}:{alert.root_ts}"
     [asked] = [row for row in await bench.rows(inbox) if row.due_at]
-    assert codec.load_request(asked.data).origin.channel_id == NEW
+    assert codec.load(Request, asked.data).origin.channel_id == NEW
     claims = await bench.timers.claim(bench.clock.now + timedelta(hours=2), 20)
     assert {TimerKind.DIGEST, TimerKind.SNOOZE} <= {claim.kind for claim in claims}
 

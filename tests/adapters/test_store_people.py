@@ -180,7 +180,7 @@ async def test_earlier_duplicates_become_one(empty_url, clock, newest):
         for id_ in ("sub_1", "sub_2"):
             at = clock.now + timedelta(seconds=id_ == newest)
             made = Subscription(id_, TEAM, "C0DATA", ANA, at, digest=MORNING)
-            columns = {"id": id_, "team": TEAM, "data": codec.dump_subscription(made), "at": at.timestamp()}
+            columns = {"id": id_, "team": TEAM, "data": codec.dump(made), "at": at.timestamp()}
             if not database.is_sqlite:
                 columns["at"] = at
             await connection.execute(

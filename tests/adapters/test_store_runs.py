@@ -400,9 +400,9 @@ async def test_run_comes_back_whole(store, make, clock, click):
 def test_run_of_version_0_1_can_be_read(clock):
     """A run that was stored before FloKit's words had fields of their own has them in its reason."""
     run = SyncRun("run_1", TEAM, "int_1", "stripe", clock.now, Person("UANA"), reason="FloKit refused it (409): busy")
-    stored = json.loads(codec.dump_run(run))
+    stored = json.loads(codec.dump(run))
     del stored["reason_words"], stored["unreachable_words"]
-    assert codec.load_run(json.dumps(stored)) == run
+    assert codec.load(SyncRun, json.dumps(stored)) == run
 
 
 # --- what a decision tells -------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from bot.listeners.observed import ObservedApp
 from bot.listeners.payloads import ID_CHARS
 from bot.listeners.reception import Reception
 from bot.observability.telemetry import SILENT
-from bot.store.codec import dump_request
+from bot.store.codec import dump
 
 LONG = "x" * 60_000
 OTHER_VALUES = (
@@ -132,7 +132,7 @@ class Saving:
 
     async def __call__(self, request):
         """Take one."""
-        dump_request(request)
+        dump(request)
         self.requests.append(request)
 
 

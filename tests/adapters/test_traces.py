@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from bot.core.models import Cause, Person, SyncRun
+from bot.core.requests import Request
 from bot.flokit import FlokitClient
 from bot.listeners.reception import Reception
 from bot.observability.telemetry import Telemetry, following
@@ -190,11 +191,11 @@ def test_without_the_extra_the_bot_runs_and_says_so():
 
 def test_a_row_of_an_older_version_has_no_cause(make, clock):
     """What was stored before causes were can be read, and is followed all the same."""
-    stored = json.loads(codec.dump_request(make.command()))
+    stored = json.loads(codec.dump(make.command()))
     del stored["traceparent"]
     run = SyncRun("run_1", "T", "int_1", "stripe", clock(), Person("U1"), cause=Cause("trg_1", "00-a-b-01"))
-    older = json.loads(codec.dump_run(run))
+    older = json.loads(codec.dump(run))
     del older["cause"]
     del older["fault_id"]
-    assert codec.load_request(json.dumps(stored)).traceparent == ""
-    assert codec.load_run(json.dumps(older)).cause == Cause()
+    assert codec.load(Request, json.dumps(stored)).traceparent == ""
+    assert codec.load(SyncRun, json.dumps(older)).cause == Cause()
