@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_slack import LocalSlack
 from sandbox.local_flokit import LocalFlokit
@@ -16,7 +16,9 @@ from soak.evidence import Call, Evidence, Post, Telling, Turn
 from soak.fleet import Fleet
 from soak.people import People
 from soak.residents import Residents
-from soak.storm import Storm
+
+if TYPE_CHECKING:  # soak.storm imports this module
+    from soak.storm import Storm
 
 OUTCOME_EVENT = "flokit_sync_outcome"
 """docs/message-metadata.md"""

@@ -39,7 +39,7 @@ async def test_a_seeded_follow_up_is_claimed_when_it_was_started(database):
 async def test_the_database_notes_how_late_a_claim_was(database):
     """By its own clock, whoever claims."""
     await start(database, PLAN, in_s=-2)
-    await Store(database, owner="a").claim_runs(datetime.now(UTC), 10)
+    await Store(database, owner="a").runs.claim(datetime.now(UTC), 10)
     late_s = await claims_between(database, time.time() - 60, time.time() + 60)
     assert len(late_s) == 3
     assert all(2 <= one < 60 for one in late_s)

@@ -617,7 +617,7 @@ async def test_an_incident_that_ends_before_the_new_id_is_heard_of(board):
     await board.status("subscribe all", channel="G0PARTNERS", user="UBEN")
     fail(board)
     message = await incident(board, "is failing", "G0PARTNERS")
-    board.slack.installation.subscriptions -= {"channel_id_changed"}
+    board.slack.installation.events -= {"channel_id_changed"}
     board.slack.change_channel_id("G0PARTNERS", "C0PARTNERS")
     repair(board)
     await board.slack.wait_for(lambda: refused(board, "G0PARTNERS"), what="an edit that is refused")
