@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, case, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, literal, or_, select, update
 
 from bot.core.errors import ClaimLost
 from bot.store.bell import Work
@@ -58,6 +58,10 @@ class TimerClaim:
         return timer_id(self.kind, self.subject)
 
 
+LATE_HOLDER: Final = timedelta(minutes=1)
+"""A lease that ended longer ago is somebody else's by now: workers look every two seconds."""
+
+
 def timer_id(kind: TimerKind, subject: str) -> str:
     """Name the row of a timer."""
     return f"{kind}:{subject}"
@@ -69,9 +73,15 @@ def new_version() -> int:
 
 
 def earliest(due_at: datetime) -> ColumnElement[datetime]:
-    """When a timer that is there already is due, when it is put again."""
+    """When a timer that is there already is due, when it is put again.
+
+    A late holder may still finish one whose lease has just ended, and must see that it was put: it is due at another
+    time than the end of that lease.
+    """
+    just_ended = and_(timers.c.due_at == timers.c.lease_until, timers.c.due_at >= due_at - LATE_HOLDER)
     return case(
         (or_(timers.c.due_at.is_(None), timers.c.due_at > due_at), literal(due_at, timers.c.due_at.type)),
+        (just_ended, literal(due_at - timedelta(microseconds=1), timers.c.due_at.type)),
         else_=timers.c.due_at,
     )
 
@@ -179,10 +189,13 @@ class Timers:
 
     @retried
     async def release(self, now: datetime) -> None:
-        """Give back all that this process holds, so that another goes on at once."""
+        """Give back all that this process holds, so that another goes on at once.
+
+        Work still in hand loses its claim: it would count as done and be due again, and a digest would come twice.
+        """
         async with self._database.begin() as connection:
             await connection.execute(
                 update(timers)
                 .where(in_order(timers, timers.c.owner == self._owner, timers.c.due_at.is_not(None)))
-                .values(owner=None, due_at=now, lease_until=None)
+                .values(owner=None, due_at=now, lease_until=None, version=timers.c.version + 1)
             )
