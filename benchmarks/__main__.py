@@ -24,6 +24,7 @@ from benchmarks.rows import (
     sizes,
     startup,
     throughput,
+    workspaces,
 )
 from benchmarks.table import RESULTS
 
@@ -39,6 +40,7 @@ ROWS: Final[dict[str, Callable[[Options], Awaitable[list[Row]]]]] = {
     "startup": startup.measure,
     "scale": scale.measure,
     "replicas": replicas.measure,
+    "workspaces": workspaces.measure,
     "simulation": simulation.measure,
     "sizes": sizes.measure,
 }
@@ -46,15 +48,21 @@ ONLY_WHEN_NAMED: Final = frozenset({"sizes"})
 """Left out by default, because it needs the package index."""
 TOGETHER: Final = frozenset({"followups", "delay", "simulation"})
 """These mostly wait, or count without a clock. They run at the same time, after the others."""
-GUARDS: Final[tuple[Callable[[Options], Awaitable[list[Row]]], ...]] = (acks.guard, delay.guard, startup.guard)
+GUARDS: Final[tuple[Callable[[Options], Awaitable[list[Row]]], ...]] = (
+    acks.guard,
+    throughput.guard,
+    life.guard,
+    delay.guard,
+    startup.guard,
+)
 """What CI checks, with generous margins; run with ``--rows guard``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the rows that were asked for. Return 1 if a guarded ratio is broken, else 0."""
-    told = _parser().parse_args(arguments)
-    options = Options(scale=5.0 if told.full else told.minutes / QUICK_MINUTES, full=told.full)
-    names = [name for name in told.rows.split(",") if name] or [name for name in ROWS if name not in ONLY_WHEN_NAMED]
+    given = _parser().parse_args(arguments)
+    options = Options(scale=5.0 if given.full else given.minutes / QUICK_MINUTES, full=given.full)
+    names = [name for name in given.rows.split(",") if name] or [name for name in ROWS if name not in ONLY_WHEN_NAMED]
     about = machine() | {"took_s": {}}
     began_at = time.monotonic()
     rows = asyncio.run(_measure(names, options, about["took_s"]))
@@ -62,8 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{heading(about)}\n\n{table(rows)}")
     missed, broken = [row for row in rows if row.verdict == MISSED], [row for row in rows if row.guarded is False]
     print(f"\n{len(rows)} rows, {len(missed)} goals missed, {len(broken)} guards broken")
-    if told.output:
-        write(told.output, rows, about)
+    if given.output:
+        write(given.output, rows, about)
     for row in broken:
         print(f"BROKEN: {row.what}: {row.measured}")
     return int(bool(broken))

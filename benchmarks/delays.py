@@ -11,7 +11,7 @@ from typing import Final
 
 from bot.core.models import Integration, Patience, Person, Seen, Status, SyncRun, TriggerAccepted
 from bot.core.runs.durations import learn
-from bot.core.runs.outcome import attempt, decide, open_run
+from bot.core.runs.outcome import attempt, decide
 
 START: Final = datetime(2026, 1, 5, tzinfo=UTC)
 BEFORE: Final = START - timedelta(days=1)
@@ -111,17 +111,17 @@ def watch_all(trace: Iterable[Sync], *, patience: Patience | None = None) -> lis
         own_s = own.setdefault(sync.integration_id, [])
         type_s = of_type.setdefault(sync.type, [])
         expected = learn(own_s[-HISTORY:], type_s[-HISTORY:])
-        opened = open_run(
+        run = SyncRun(
             f"run_{number}",
             "T1",
             sync.integration_id,
             sync.type,
-            Person("U1"),
             START,
-            patience=patience or Patience(),
+            Person("U1"),
+            patience or Patience(),
             expected=expected,
         )
-        looks, told_s = _watch(opened.run, sync)
+        looks, told_s = _watch(run, sync)
         own_s.append(told_s)
         type_s.append(told_s)
         watched.append(Watched(looks, told_s - sync.duration_s))

@@ -1,6 +1,7 @@
 """A FloKit for the benchmark, in its own process: every reply takes 50 ms, and calls are counted by key.
 
-``GET /calls`` returns the counts. It validates nothing; the sandbox's FloKit does.
+``GET /calls`` returns the counts, and ``GET /ends`` when each sync ends, by key and ID in seconds since 1970. It
+validates nothing; the sandbox's FloKit does.
 """
 
 from __future__ import annotations
@@ -9,13 +10,25 @@ import argparse
 import asyncio
 import time
 from collections import Counter
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from aiohttp import web
 
 TYPES = ("stripe", "revenuecat", "adjust", "appsflyer", "adapty", "google_play", "app_store_connect", "warehouse")
-BEFORE = "2026-01-01T00:00:00Z"
+BEFORE = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+"""When all synced last: so recently that none is overdue, which would be an incident and cost more than a follow-up."""
+
+
+DOWN: Final = "down"
+"""A key that ends so is answered with 503."""
+HANGS: Final = "hangs"
+"""A key that ends so gets no answer."""
+SYNCING: Final = "syncing"
+"""The integrations of a key that ends so are always syncing."""
+
+
+NEVER_S: Final = 3600.0
 
 
 class Flokit:
@@ -40,6 +53,7 @@ class Flokit:
         """Return the routes."""
         application = web.Application()
         application.router.add_get("/calls", self._tell_calls)
+        application.router.add_get("/ends", self._tell_ends)
         application.router.add_get("/v1/integrations", self._list)
         application.router.add_get("/v1/integrations/{id}", self._one)
         application.router.add_post("/v1/integrations/{id}/sync", self._sync)
@@ -47,6 +61,9 @@ class Flokit:
 
     async def _tell_calls(self, _request: web.Request) -> web.Response:
         return web.json_response(self._calls)
+
+    async def _tell_ends(self, _request: web.Request) -> web.Response:
+        return web.json_response({f"{key} {id_}": ends_at for (key, id_), ends_at in self._ends_at.items()})
 
     async def _list(self, request: web.Request) -> web.Response:
         key = await self._note(request, "list")
@@ -65,12 +82,15 @@ class Flokit:
     async def _note(self, request: web.Request, what: str) -> str:
         key = request.headers.get("Authorization", "").removeprefix("Bearer ")
         self._calls.setdefault(key, Counter())[what] += 1
-        await asyncio.sleep(self._latency_s)
+        await asyncio.sleep(NEVER_S if key.endswith(HANGS) else self._latency_s)
+        if key.endswith(DOWN):
+            raise web.HTTPServiceUnavailable
         return key
 
     def _shown(self, key: str, id_: str) -> dict[str, Any]:
         ends_at = self._ends_at.get((key, id_))
-        syncing = self._syncing if ends_at is None else time.time() < ends_at
+        is_endless = self._syncing or key.endswith(SYNCING)
+        syncing = is_endless if ends_at is None else time.time() < ends_at
         last = BEFORE if ends_at is None or syncing else datetime.fromtimestamp(ends_at, UTC).isoformat()
         status = "syncing" if syncing else "connected"
         return {
@@ -82,11 +102,13 @@ class Flokit:
         }
 
 
-async def _main(told: argparse.Namespace) -> None:
-    flokit = Flokit(latency_s=told.latency_s, integrations=told.integrations, sync_s=told.sync_s, syncing=told.syncing)
+async def _main(given: argparse.Namespace) -> None:
+    flokit = Flokit(
+        latency_s=given.latency_s, integrations=given.integrations, sync_s=given.sync_s, syncing=given.syncing
+    )
     runner = web.AppRunner(flokit.application(), access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", told.port).start()
+    await web.TCPSite(runner, "127.0.0.1", given.port).start()
     await asyncio.Event().wait()
 
 

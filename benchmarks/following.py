@@ -9,18 +9,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 
 from benchmarks.subjects import FOLLOWER_READY
-from bot.flokit import FlokitClient
+from bot.flokit import Endpoint, FlokitClient
+from bot.observability.context import Context, Runtime
 from bot.observability.logs import configure_logging
+from bot.serving import RUN_SLOTS
 from bot.store.bell import Work
 from bot.store.budget import SharedBudget
 from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.store import Store
-from bot.workers.follower import Batch, Follower
+from bot.workers.follower import Batch, Follower, claim_batches
 from bot.workers.worker import Worker
-from bot.workspace import RUN_SLOTS
 
 
 def _now() -> datetime:
@@ -44,30 +46,28 @@ class Workspaces:
         """Return a workspace's follower; any of them claims for all."""
         if team_id not in self._followers:
             flokit = FlokitClient(
-                api_url=self._flokit_url,
-                look_key=team_id,
-                sync_key=team_id,
+                Endpoint(self._flokit_url, team_id, team_id),
                 budget=SharedBudget(self._database, team_id, clock=_now),
                 now=_now,
             )
-            self._followers[team_id] = Follower(self._store, flokit, clock=_now)
+            self._followers[team_id] = Follower(self._store, flokit, Context(team_id, "", _now))
         return self._followers[team_id]
 
 
-async def _main(told: argparse.Namespace) -> None:
+async def _main(given: argparse.Namespace) -> None:
     configure_logging("console", "INFO", secrets=())
-    database = Database(told.database)
+    database = Database(given.database)
     store = Store(database, owner=new_id("bot"))
     await store.runs.next_at()
     print(FOLLOWER_READY, flush=True)
-    workspaces = Workspaces(database, store, told.flokit)
+    workspaces = Workspaces(database, store, given.flokit)
     await Worker(
         "follower",
-        claim=workspaces.follower_of("T").claim,
+        Runtime(_now),
+        claim=partial(claim_batches, store),
         work=workspaces.follow,
         next_due_at=store.runs.next_at,
         bell=database.bells[Work.RUNS],
-        clock=_now,
         slots=RUN_SLOTS,
     ).run()
 

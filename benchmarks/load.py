@@ -36,11 +36,11 @@ class Hand:
         return await self._slack.click(Action.RESYNC, value, channel=channel, ts=f"{1_700_000_000 + number}.000100")
 
 
-async def one_by_one(deliver: Callable[[], Awaitable[float]], samples: int) -> list[float]:
+async def one_by_one(deliver: Callable[[], Awaitable[float]], samples: int, pause_s: float = PAUSE_S) -> list[float]:
     """Deliver one after another, with a pause after each ack."""
     taken = []
     for _ in range(samples):
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(pause_s)
         taken.append(await deliver())
     return taken
 

@@ -51,12 +51,14 @@ class Plan:
         every_s: seconds between two checks of a follow-up. Runs of a workspace are checked together when the first is
             due, so the longest wait is ``JITTER`` longer.
         team_id: the workspace, if there is only one; "" if there are many.
+        first: the number of the first follow-up; numbers are in the IDs.
     """
 
     many: int
     per_workspace: int
     every_s: float
     team_id: str = ""
+    first: int = 0
 
     @property
     def workspaces(self) -> int:
@@ -96,8 +98,9 @@ class Plan:
 async def seed(database: Database, plan: Plan) -> None:
     """Write follow-ups, each with its thread and progress message; none is due before ``start``."""
     now = datetime.now(UTC)
+    numbers = range(plan.first, plan.first + plan.many)
     for first in range(0, plan.many, BATCH):
-        seeded = [_Seeded(plan.run(number, now), number) for number in range(first, min(first + BATCH, plan.many))]
+        seeded = [_Seeded(plan.run(number, now), number) for number in numbers[first : first + BATCH]]
         async with database.begin() as connection:
             for table, rows in (
                 (runs, [one.run_row() for one in seeded]),
@@ -165,7 +168,7 @@ async def watch_claims(database: Database) -> None:
     """Create the trigger that records each claim."""
     async with database.begin() as connection:
         for statement in _ON_SQLITE if database.is_sqlite else _ON_POSTGRESQL:
-            await connection.exec_driver_sql(statement)
+            await connection.execute(text(statement))
 
 
 async def start(database: Database, plan: Plan, in_s: float) -> None:

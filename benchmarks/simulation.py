@@ -23,7 +23,6 @@ from bot.core.models import (
     Integration,
     Listed,
     Outcome,
-    Patience,
     Person,
     Phase,
     Seen,
@@ -33,7 +32,7 @@ from bot.core.models import (
     TriggerNotSent,
 )
 from bot.core.runs.durations import learn
-from bot.core.runs.outcome import attempt, decide, needs_proof, open_run, postpone, probe_of
+from bot.core.runs.outcome import attempt, decide, needs_proof, postpone, probe_of
 from bot.flokit import SHARED_WITHIN_S
 
 NAIVE_S: Final = 10.0
@@ -315,17 +314,16 @@ class _Workspace:
         if not integration.durations_s:
             integration.durations_s = [integration.draw_s(self._rng) for _ in range(HISTORY)]
         self._numbers += 1
-        opened = open_run(
+        run = SyncRun(
             f"run_{self._team_id}_{self._numbers}",
             self._team_id,
             integration.id,
             integration.type,
-            Person("U1"),
             now,
-            patience=Patience(),
+            Person("U1"),
             expected=learn(integration.durations_s[-HISTORY:]),
         )
-        self.followed[integration.id] = _Followed(opened.run, now, takes_s)
+        self.followed[integration.id] = _Followed(run, now, takes_s)
         self._count(clicks=1, now=now)
 
     def _count(self, *, now: datetime, **many: int) -> None:

@@ -24,15 +24,23 @@ APP_TOKEN: Final = "xapp-benchmark"
 TEAM_ID: Final = "T0BENCH"
 ACK_TIMEOUT_S: Final = 3.0
 
+BOT_USER_ID: Final = "U0BOT"
+BOT_ID: Final = "B0BOT"
+
 _IDENTITY: Final = {
     "ok": True,
     "team_id": TEAM_ID,
     "team": "Benchmark",
-    "user_id": "U0BOT",
+    "user_id": BOT_USER_ID,
     "user": "flokit",
-    "bot_id": "B0BOT",
+    "bot_id": BOT_ID,
     "url": "https://benchmark.slack.com/",
 }
+
+
+def bot_token_of(team_id: str) -> str:
+    """Return the token of an installation; `LoadSlack` reads the workspace from it."""
+    return f"{BOT_TOKEN}-{team_id}"
 
 
 class LoadSlack:
@@ -44,7 +52,9 @@ class LoadSlack:
 
     def __init__(self, app_url: str = "") -> None:
         self._app_url = app_url
-        self._ids = count(1)
+        self._ids = count(
+            time.time_ns()
+        )  # a bot that is started on the same database takes a known ID for a repetition
         self._ts = count(1)
         self._socket: web.WebSocketResponse | None = None
         self._waiting: dict[str, asyncio.Future[float]] = {}
@@ -57,8 +67,12 @@ class LoadSlack:
         """How long each reply takes, in seconds."""
         self.posts: list[tuple[float, str]] = []
         """The time and the channel of each posted message."""
+        self.responses = 0
+        """The answers at response URLs, which only one person sees."""
         self.on_call: Callable[[str, dict[str, Any], str, float], None] | None = None
         """Called with the method, its arguments, the returned ts, and the time."""
+        self.limited: set[str] = set()
+        """The workspaces whose calls are refused with 429; installed ones only."""
 
     async def start(self) -> None:
         """Listen on a free port."""
@@ -82,16 +96,21 @@ class LoadSlack:
             await self._runner.cleanup()
 
     @property
+    def answered(self) -> int:
+        """The number of posts and of answers at response URLs."""
+        return len(self.posts) + self.responses
+
+    @property
     def api_url(self) -> str:
         """The base URL of its Web API."""
         return f"http://{self.url}/api/"
 
-    async def command(self, text: str, *, channel: str, user: str = "UANA") -> float:
+    async def command(self, text: str, *, channel: str, user: str = "UANA", team: str = TEAM_ID) -> float:
         """Send a command. Return the seconds until its ack."""
         number = next(self._ids)
         body = {
             "token": "t",
-            "team_id": TEAM_ID,
+            "team_id": team,
             "team_domain": "benchmark",
             "channel_id": channel,
             "channel_name": "data",
@@ -106,15 +125,17 @@ class LoadSlack:
         }
         return await self._deliver("slash_commands", body, urlencode)
 
-    async def click(self, action_id: str, value: str, *, channel: str, ts: str, user: str = "UANA") -> float:
+    async def click(
+        self, action_id: str, value: str, *, channel: str, ts: str, user: str = "UANA", team: str = TEAM_ID
+    ) -> float:
         """Press a button. Return the seconds until its ack."""
         number = next(self._ids)
         body: dict[str, Any] = {
             "type": "block_actions",
-            "user": {"id": user, "username": "ana", "name": "ana", "team_id": TEAM_ID},
+            "user": {"id": user, "username": "ana", "name": "ana", "team_id": team},
             "api_app_id": "A0BENCH",
             "token": "t",
-            "team": {"id": TEAM_ID, "domain": "benchmark"},
+            "team": {"id": team, "domain": "benchmark"},
             "enterprise": None,
             "is_enterprise_install": False,
             "container": {"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": False},
@@ -197,6 +218,9 @@ class LoadSlack:
             return web.json_response(_IDENTITY, headers={"x-oauth-scopes": "chat:write"})
         if method == "apps.connections.open":
             return web.json_response({"ok": True, "url": f"ws://{self.url}/socket"})
+        team = request.headers.get("Authorization", "").partition(f"{BOT_TOKEN}-")[2] or TEAM_ID
+        if team in self.limited:
+            return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": "1"})
         if request.content_type == "application/json":
             arguments = json.loads(await request.read())
         else:
@@ -208,8 +232,9 @@ class LoadSlack:
         if self.on_call:
             self.on_call(method, arguments, ts, at)
         await asyncio.sleep(self.latency_s)
-        user = {"id": arguments.get("user", ""), "team_id": TEAM_ID, "name": "ana", "tz": "Europe/Berlin"}
+        user = {"id": arguments.get("user", ""), "team_id": team, "name": "ana", "tz": "Europe/Berlin"}
         return web.json_response({"ok": True, "channel": channel, "ts": ts, "message": {}, "user": user})
 
     async def _respond(self, _request: web.Request) -> web.Response:
+        self.responses += 1
         return web.json_response({"ok": True})

@@ -16,6 +16,7 @@ from typing import Final
 
 import aiohttp
 
+from benchmarks.installing import Installer
 from benchmarks.slack import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, LoadSlack
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -187,6 +188,13 @@ async def fetch_calls(flokit_url: str) -> dict[str, int]:
         return {key: sum(counts.values()) for key, counts in (await reply.json()).items()}
 
 
+async def fetch_ends(flokit_url: str) -> dict[str, float]:
+    """Return when each sync ends, by key and ID with a space between, in seconds since 1970."""
+    async with aiohttp.ClientSession() as session, session.get(f"{flokit_url}/ends") as reply:
+        ends: dict[str, float] = await reply.json()
+        return ends
+
+
 @contextlib.asynccontextmanager
 async def running(
     name: str,
@@ -195,8 +203,12 @@ async def running(
     http: bool = False,
     key: str = "flokit-key",
     settings: Mapping[str, str] | None = None,
+    installer: Installer | None = None,
 ) -> AsyncIterator[Subject]:
-    """Run a program with its own Slack until the block ends. It's ready when this yields."""
+    """Run a program with its own Slack until the block ends. It's ready when this yields.
+
+    With an ``installer``, it serves the workspaces that installed the app, instead of one with a token in its settings.
+    """
     port = free_port()
     slack = LoadSlack(f"http://127.0.0.1:{port}/slack/events" if http else "")
     await slack.start()
@@ -210,6 +222,7 @@ async def running(
         "SYNC_COOLDOWN_S": "0",
         **({"SLACK_SIGNING_SECRET": SIGNING_SECRET} if http else {"SLACK_APP_TOKEN": APP_TOKEN}),
         **_MODES.get(name, {}),
+        **(installer.settings(port) if installer else {}),
         **(settings or {}),
     }
     with tempfile.TemporaryDirectory(prefix="flokit-bench-", ignore_cleanup_errors=True) as folder:

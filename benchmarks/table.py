@@ -22,12 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "results", nargs="*", type=Path, default=[RESULTS], help="one or more files that --output wrote"
     )
     parser.add_argument("--into", type=Path, help="a page with the two markers; printed if omitted")
-    told = parser.parse_args(arguments)
-    text = "\n\n".join(shown(path) for path in told.results)
-    if told.into is None:
+    given = parser.parse_args(arguments)
+    text = "\n\n".join(shown(path) for path in given.results)
+    if given.into is None:
         print(text)
         return 0
-    told.into.write_text(put_into(told.into.read_text(), text))
+    given.into.write_text(put_into(given.into.read_text(), text))
     return 0
 
 

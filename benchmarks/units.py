@@ -24,13 +24,15 @@ from benchmarks.load import Hand
 from benchmarks.subjects import BOT, TICKS_PER_S, running, running_flokit, stat_fields
 from bot.core.models import Integration, Patience, Person, Status
 from bot.core.requests import Origin, Request, RequestKind
-from bot.flokit import FlokitClient
+from bot.flokit import Endpoint, FlokitClient
+from bot.observability.context import Context
 from bot.observability.logs import configure_logging
 from bot.store import tables
 from bot.store.budget import SharedBudget
 from bot.store.database import Database
+from bot.store.runs import StartSync
 from bot.store.store import Store
-from bot.workers.follower import Follower
+from bot.workers.follower import Follower, claim_batches
 from soak.databases import PostgresServer
 
 PER_S: Final = 0.5
@@ -157,7 +159,7 @@ async def _measure_life(database: Database, url: str, many: int) -> tuple[Cost, 
         running(BOT, flokit_url, settings={"DATABASE_URL": url}) as bot,
     ):
         deliver = partial(Hand(bot.slack, is_bot=True).deliver, "click")
-        meter = _Meter(database, lambda: bot.process.use().cpu_s)
+        meter = Meter(database, lambda: bot.process.use().cpu_s)
         await _until_told(database, deliver, WARM_UP)
         began, began_at = await meter.read(), time.monotonic()
         await asyncio.sleep(IDLE_S)
@@ -232,7 +234,8 @@ class _Looker:
         self._store = Store(database, owner="units")
         self._clients = {team_id: self._client(flokit_url, team_id) for team_id in team_ids}
         self._followers = {
-            team_id: Follower(self._store, client, clock=self._clock) for team_id, client in self._clients.items()
+            team_id: Follower(self._store, client, Context(team_id, "", self._clock))
+            for team_id, client in self._clients.items()
         }
 
     async def measure(self, rounds: int) -> Cost:
@@ -241,7 +244,7 @@ class _Looker:
             await self._open()
             for _ in range(WARM_UP):
                 await self._round()
-            meter = _Meter(self._database, time.process_time)
+            meter = Meter(self._database, time.process_time)
             began, batches = await meter.read(), 0
             for _ in range(rounds):
                 batches += await self._round()
@@ -260,20 +263,18 @@ class _Looker:
                 request = Request(f"{team_id}-{number}", RequestKind.PRESS, origin, self._now)
                 integration = Integration(f"int_{number:05d}", "stripe", Status.CONNECTED)
                 await self._store.inbox.add(request)
-                await self._store.runs.start_sync(request, integration, self._now, patience=PATIENCE, action="units")
+                await self._store.runs.start_sync(StartSync(request, integration, "units", PATIENCE), self._now)
 
     async def _round(self) -> int:
         """Follow everything once. Return the number of checked workspaces."""
         self._now += STEP
-        batches = await self._followers[self._team_ids[0]].claim(self._now, MOST)
+        batches = await claim_batches(self._store, self._now, MOST)
         await asyncio.gather(*(self._followers[batch[0].run.team_id].follow(batch) for batch in batches))
         return len({batch[0].run.team_id for batch in batches})
 
     def _client(self, flokit_url: str, team_id: str) -> FlokitClient:
         return FlokitClient(
-            api_url=flokit_url,
-            look_key=team_id,
-            sync_key=team_id,
+            Endpoint(flokit_url, team_id, team_id),
             budget=SharedBudget(self._database, team_id, clock=self._clock),
             clock=lambda: self._clock().timestamp(),
             now=self._clock,
@@ -283,7 +284,7 @@ class _Looker:
         return self._now
 
 
-class _Meter:
+class Meter:
     """Reads the usage of the bot and the database."""
 
     def __init__(self, database: Database, cpu_s: Callable[[], float]) -> None:

@@ -1,7 +1,7 @@
-"""``flokit-bot`` and ``python -m bot``: handle signals first, then load the bot.
+"""``flokit-bot`` and ``python -m bot``: handles signals first, then loads the bot.
 
-The first process of a container ignores a signal that it has no handler for. Loading the bot takes up to a second, and
-a SIGTERM in that second must count. This module imports nothing that takes time.
+The first process of a container ignores signals without a handler. Loading the bot takes up to a second, and a SIGTERM
+in that second must not be lost, so this module imports nothing slow.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 from types import FrameType
 
 STOPPED_WELL = ("run", "sandbox")
-"""Commands that work until they are stopped. The others have something to finish: there a signal is a failure."""
+"""Commands that run until stopped. For the others, which have a task to finish, a signal is a failure."""
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    """End at once: nothing is in hand yet, or the database rolls it back. A bot that runs replaces this handler."""
+    """Exit immediately: no work has started yet, or the database rolls it back. A running bot replaces this handler."""
     os._exit(0 if sys.argv[1:2] and sys.argv[1] in STOPPED_WELL else 128 + number)
 
 

@@ -1,4 +1,4 @@
-"""Where the parts are put together, started and stopped: the one place that knows them all."""
+"""Builds, starts and stops all parts of the bot."""
 
 from __future__ import annotations
 
@@ -6,28 +6,31 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 from slack_bolt.async_app import AsyncApp
 
 from bot.core.errors import SettingsError, SlackAuthLost, SlackError, StoreRefused, StoreUnavailable
+from bot.flokit import Endpoint, endpoint_of
+from bot.flokit.http import FlokitHttp
 from bot.flokit.webhooks import make_receiver
 from bot.handlers.doctor import Live
+from bot.observability.context import Runtime
 from bot.observability.pulse import feel_pulse
 from bot.observability.telemetry import Tracer
 from bot.ops.connections import raise_descriptor_limit
 from bot.ops.health import Health, Running
 from bot.ops.metrics import Metrics, Scraper, SocketState
 from bot.ops.web import SLACK_PATH, WebServer
+from bot.serving import OneWorkspace, Workspaces, make_bolt, make_workers
 from bot.settings.network import DIRECT, Network
 from bot.settings.policy_file import load_policy
 from bot.settings.settings import Mode, Settings, wants_traces
 from bot.slack.client import SlackClient
 from bot.slack.http import SlackVerifier
-from bot.slack.replies import Identity
 from bot.slack.socket import SlackSocket
 from bot.store import schema
 from bot.store.database import Database
@@ -38,7 +41,10 @@ from bot.store.retention import Retention
 from bot.store.store import Store
 from bot.store.timers import Timers
 from bot.workers.housekeeper import Housekeeper
-from bot.workspace import Workspace, build_workspace
+from bot.workspace import Base, Tenant, build_workspace
+
+if TYPE_CHECKING:
+    from bot.tenants import InstalledWorkspaces
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +53,8 @@ T = TypeVar("T")
 DATABASE_RETRY_S: Final = 1.0
 RELEASE_WITHIN_S: Final = 3.0
 SEND_SHARE: Final = 0.4
-"""The share of the lease that one call to Slack may take: a claim outlives its calls."""
+LOOK_SHARE: Final = 0.8
+"""The shares of the lease that one call to Slack and one to FloKit may take, so that a claim outlives its calls."""
 
 
 def now_utc() -> datetime:
@@ -62,6 +69,8 @@ class Bot:
         self._settings = settings
         self._policy = load_policy(settings.policy_file)
         self._clock = clock
+        self._send_within_s = min(8.0, settings.lease_s * SEND_SHARE)
+        self._look_within_s = min(8.0, settings.lease_s * LOOK_SHARE)
         self._stop = asyncio.Event()
         self._telemetry = Metrics(_make_tracer(settings.network), run_deadline_s=settings.follow_up_deadline_s)
         self._database = Database(
@@ -71,46 +80,61 @@ class Bot:
         self._store = Store(self._database, owner=owner, lease_s=settings.lease_s)
         self._timers = Timers(self._database, owner=owner, lease_s=settings.lease_s)
         self._slack = SlackClient(
-            settings.slack_bot_token.get_secret_value(),
+            "" if settings.is_distributed else settings.bot_token.get_secret_value(),
             api_url=settings.slack_web_api_url,
-            timeout_s=min(8.0, settings.lease_s * SEND_SHARE),
+            timeout_s=self._send_within_s,
             telemetry=self._telemetry,
             network=settings.network,
+        )
+        self._base = Base(
+            settings,
+            self._database,
+            self._store,
+            self._timers,
+            Live(
+                socket=lambda: self._health.socket,
+                webhook_at=lambda: self._webhooks.last_at if self._webhooks else None,
+            ),
+            Runtime(clock, settings.flokit_command, self._telemetry),
         )
         self._replicas = Replicas(self._database, owner)
         self._health = Health(self._database)
         self._webhooks = make_receiver(settings, clock=clock)
+        self._many = self._make_many() if settings.is_distributed else None
         self._web = WebServer(
             self._health,
             host=settings.host,
             port=settings.port,
             slack=_make_verifier(settings),
             webhooks=self._webhooks,
+            install=self._many.make_pages() if self._many else None,
+            hint=self._many.hint if self._many else None,
             scraper=self._make_scraper(),
             telemetry=self._telemetry,
         )
 
     def stop(self) -> None:
-        """Begin to stop: finish what is in hand, hand over the rest."""
+        """Begin to stop: finish current work, release the rest."""
         self._stop.set()
 
     async def run(self) -> None:
         """Work until stopped.
 
         Raises:
-            SettingsError: the database's schema is not this code's, the address is taken, or Slack refuses the token.
+            SettingsError: the database has another schema version, the address is taken, or Slack refuses the token.
         """
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, self.stop)
-        async with contextlib.AsyncExitStack() as parts:  # closed in reverse, whatever happens to the others
+        async with contextlib.AsyncExitStack() as parts:  # closed in reverse order, even if closing one fails
             for close in (self._close_traces, self._store.close, self._slack.aclose, self._web.stop):
                 parts.push_async_callback(close)
             self._database.make_folder()
             await self._listen()
             await self._prepare_database()
-            identity = await self._identify()
-            if identity:
-                await self._work(identity)
+            workspaces = await self._open_workspaces()
+            if workspaces:
+                parts.push_async_callback(workspaces.aclose)
+                await self._work(workspaces)
         log.info("stopped")
 
     async def _close_traces(self) -> None:
@@ -119,11 +143,10 @@ class Bot:
     async def _prepare_database(self) -> None:
         """Bring the embedded database up to date; a shared one is only changed by ``flokit-bot migrate``.
 
-        A server that is not there yet is waited for: it may be starting, too. So is one that can't be written, as in a
-        failover, and a file that another process locks.
+        Waits for a server that isn't up or is read-only, as in a failover, and for a file locked by another process.
 
         Raises:
-            SettingsError: no waiting helps.
+            SettingsError: waiting won't help.
         """
         while not self._stop.is_set():
             try:
@@ -158,17 +181,37 @@ class Bot:
     def _slack_path(self) -> str | None:
         return SLACK_PATH if self._settings.mode is Mode.HTTP else None
 
-    async def _identify(self) -> Identity | None:
-        """Learn who we are, and that the socket may be opened; None when stopped meanwhile."""
-        identity = await self._ask_slack(self._slack.fetch_identity, "SLACK_BOT_TOKEN")
+    async def _open_workspaces(self) -> Workspaces | None:
+        """Open the workspaces, and check that the socket can be opened; None if stopped in the meantime."""
+        workspaces = self._many or await self._open_one()
         app_token = self._settings.slack_app_token
-        if identity and app_token:
-            # The SDK would try a refused token for ever.
+        if workspaces and app_token:
+            # The SDK would retry a refused token forever.
             await self._ask_slack(lambda: self._slack.check_app_token(app_token.get_secret_value()), "SLACK_APP_TOKEN")
-        return identity
+        return workspaces
+
+    async def _open_one(self) -> OneWorkspace | None:
+        settings = self._settings
+        identity = await self._ask_slack(self._slack.fetch_identity, "SLACK_BOT_TOKEN")
+        if identity is None:
+            return None
+        endpoint = endpoint_of(settings, timeout_s=self._look_within_s)
+        tenant = Tenant(identity, settings.bot_token.get_secret_value(), self._slack, endpoint, self._policy)
+        return OneWorkspace(build_workspace(self._base, tenant))
+
+    def _make_many(self) -> InstalledWorkspaces:
+        from bot.store.installations import Installations  # noqa: PLC0415 - only these need cryptography
+        from bot.store.sealing import MasterKeys  # noqa: PLC0415
+        from bot.tenants import InstalledWorkspaces, Shared  # noqa: PLC0415
+
+        settings = self._settings
+        endpoint = Endpoint(settings.flokit_api_url, "", "", self._look_within_s, settings.network)
+        shared = Shared(self._slack, FlokitHttp(endpoint), self._send_within_s)
+        installations = Installations(self._database, MasterKeys.parse(settings.master_keys))
+        return InstalledWorkspaces(self._base, installations, shared)
 
     async def _ask_slack(self, ask: Callable[[], Awaitable[T]], token_name: str) -> T | None:
-        """Ask until Slack answers, for as long as it takes; None when stopped meanwhile.
+        """Retry until Slack answers; None if stopped in the meantime.
 
         Raises:
             SettingsError: Slack refuses the token for good.
@@ -189,57 +232,47 @@ class Bot:
         return None
 
     async def _sleep(self, seconds: float) -> None:
-        """Sleep, but not longer than until the stop."""
+        """Sleep, at most until the stop."""
         try:
             async with asyncio.timeout(seconds):
                 await self._stop.wait()
         except TimeoutError:
             pass
 
-    async def _work(self, identity: Identity) -> None:
-        workspace = build_workspace(
-            self._settings,
-            identity,
-            policy=self._policy,
-            database=self._database,
-            store=self._store,
-            timers=self._timers,
-            slack=self._slack,
-            clock=self._clock,
-            telemetry=self._telemetry,
-            live=Live(
-                socket=lambda: self._health.socket,
-                webhook_at=lambda: self._webhooks.last_at if self._webhooks else None,
-            ),
-        )
-        try:
-            async with contextlib.aclosing(workspace.flokit):
-                await self._work_in(workspace, identity)
-        finally:
-            await self._release()
-
-    async def _work_in(self, workspace: Workspace, identity: Identity) -> None:
+    async def _work(self, workspaces: Workspaces) -> None:
+        bolt = make_bolt(self._base, workspaces, self._slack)
         running = Running(
-            workspace.bolt,
-            workspace.sender,
-            workspace.workers,
-            on_hint=workspace.watcher.hint,
-            socket=self._make_socket(workspace.bolt),
+            bolt,
+            workspaces.sender,
+            tuple(make_workers(self._base, workspaces)),
+            on_hint=workspaces.note_webhook,
+            socket=self._make_socket(bolt),
         )
         self._health.running = running
-        async with asyncio.TaskGroup() as group:  # a loop that dies ends the process: it never goes quiet
-            for worker in workspace.workers:
-                group.create_task(worker.run())
-            background = [group.create_task(self._make_housekeeper().run())]
-            background.append(group.create_task(workspace.watcher.run()))
-            background.append(group.create_task(feel_pulse(self._telemetry)))
-            if running.socket:
-                background.append(group.create_task(running.socket.keep_open()))
-            log.info("started", team_id=identity.team_id, team=identity.team, mode=self._settings.mode)
-            await self._stop.wait()
-            for task in background:
-                task.cancel()
-            await self._hand_over(running)
+        background: set[asyncio.Task[None]] = set()
+        try:
+            async with asyncio.TaskGroup() as group:  # if a loop dies, the process exits instead of going quiet
+
+                def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+                    task = group.create_task(work)
+                    background.add(task)
+                    task.add_done_callback(background.discard)
+                    return task
+
+                for worker in running.workers:
+                    group.create_task(worker.run())
+                spawn(self._make_housekeeper().run())
+                spawn(feel_pulse(self._telemetry))
+                workspaces.start(spawn)
+                if running.socket:
+                    spawn(running.socket.keep_open())
+                log.info("started", **workspaces.names, mode=self._settings.mode)
+                await self._stop.wait()
+                for task in tuple(background):
+                    task.cancel()
+                await self._hand_over(running)
+        finally:
+            await self._release()
 
     def _make_scraper(self) -> Scraper:
         return Scraper(
@@ -265,7 +298,7 @@ class Bot:
         )
 
     def _make_socket(self, bolt: AsyncApp) -> SlackSocket | None:
-        """Make the Socket Mode connection; None in HTTP mode, where Slack calls the web server instead."""
+        """Create the Socket Mode connection; None in HTTP mode, where Slack calls the web server."""
         app_token = self._settings.slack_app_token
         if app_token is None:
             return None
@@ -276,7 +309,7 @@ class Bot:
         )
 
     async def _hand_over(self, running: Running) -> None:
-        """Accept no new requests and claim no new work; the workers finish the work they hold."""
+        """Accept no new requests and claim no new work; workers finish what they hold."""
         log.info("stopping")
         self._health.running = None
         if running.socket:
@@ -285,7 +318,7 @@ class Bot:
             worker.stop()
 
     async def _release(self) -> None:
-        """Give back what this process still holds, so that another goes on at once; leases run out by themselves."""
+        """Release what this process still holds, so that another can continue before the leases expire."""
         try:
             async with asyncio.timeout(RELEASE_WITHIN_S):
                 await self._store.release()
@@ -296,13 +329,13 @@ class Bot:
 
 
 def _make_verifier(settings: Settings) -> SlackVerifier | None:
-    """Make what tells Slack's requests from others, where they come over HTTP."""
+    """Create the verifier of Slack's signatures; None in Socket Mode."""
     secret = settings.slack_signing_secret
     return SlackVerifier(secret.get_secret_value()) if secret and settings.mode is Mode.HTTP else None
 
 
 def _make_tracer(network: Network = DIRECT) -> Tracer:
-    """Make what the environment asks for; without OpenTelemetry nothing is imported, and nothing traced."""
+    """Create the tracer that the environment asks for; without one, OpenTelemetry isn't imported."""
     if not wants_traces():
         return Tracer()
     try:
@@ -315,5 +348,5 @@ def _make_tracer(network: Network = DIRECT) -> Tracer:
 
 
 def build(settings: Settings, *, clock: Callable[[], datetime] = now_utc) -> Bot:
-    """Put a bot together; nothing is asked or opened until it runs."""
+    """Build a bot; nothing is fetched or opened until it runs."""
     return Bot(settings, clock=clock)

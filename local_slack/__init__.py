@@ -1,10 +1,11 @@
-"""A strict local Slack that any Slack app can be tested against: see README.md."""
+"""A strict local Slack to test any Slack app against: see README.md."""
 
-from local_slack.config import App, Channel, ChannelKind, User, Workspace
+from local_slack.config import App, Channel, ChannelKind, OAuth, Org, User, Workspace
 from local_slack.delivery import Ack, Envelope
 from local_slack.faults import Fault
 from local_slack.install import LostRoots
 from local_slack.local import LocalSlack
+from local_slack.local_workspace import LocalWorkspace
 from local_slack.waiting import NotYet
 from local_slack.web import ApiCall
 
@@ -17,8 +18,11 @@ __all__ = [
     "Envelope",
     "Fault",
     "LocalSlack",
+    "LocalWorkspace",
     "LostRoots",
     "NotYet",
+    "OAuth",
+    "Org",
     "User",
     "Workspace",
 ]

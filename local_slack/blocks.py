@@ -92,7 +92,7 @@ BLOCKS: Final[Mapping[Surface, Checker]] = {
         kinds({**_EVERYWHERE, **_interactive_blocks(Surface.HOME)}), fewest=0, most=limits.BLOCKS_PER_VIEW
     ),
 }
-"""The blocks of a surface, each by itself; what holds across them stands in ``validation``."""
+"""The blocks of each surface; rules across blocks are in ``validation``."""
 
 _VIEW_COMMON: Final[Mapping[str, Checker]] = {
     "callback_id": string(shortest=0, longest=limits.ACTION_ID),
@@ -116,4 +116,4 @@ VIEWS: Final = kinds(
         ),
     }
 )
-"""A view without its blocks: those are checked like a message's."""
+"""A view without its blocks, which are checked like a message's."""

@@ -1,4 +1,4 @@
-"""The Web API's ``chat.`` methods, and what else is done to one message."""
+"""The Web API's ``chat.`` methods, and others on a single message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local_slack.validation import check_update_text
 from local_slack.workspace import Json
 
 EMOJI_NAME: Final = re.compile(r"[\w'+-]{1,100}(::skin-tone-[2-6])?")
-"""The form of a name; which names there are, the stand-in does not know."""
+"""The format of a name; whether an emoji exists isn't checked."""
 
 LOADING_MESSAGES: Final = 10
 LOADING_MESSAGE: Final = 50
@@ -116,9 +116,9 @@ def set_status(app: Installation, args: Arguments) -> Json:
 
 
 def _thread(app: Installation, channel: Channel, args: Arguments) -> Json:
-    """Return the ``thread_ts`` of the root, or nothing where Slack puts the reply into the channel.
+    """Return the root's ``thread_ts``, or nothing if Slack would post the reply in the channel.
 
-    Slack takes a reply's ts, too, and advises against it. It refuses no reply to a deleted message:
+    Slack accepts a reply's ts too, but advises against it. It doesn't refuse replies to deleted messages:
     https://docs.slack.dev/reference/methods/chat.postMessage lists no error for that.
     """
     thread_ts = args.text("thread_ts")
@@ -136,7 +136,7 @@ def _thread(app: Installation, channel: Channel, args: Arguments) -> Json:
     ):
         return {}
     if root_ts != thread_ts:
-        app.warnings.append(f"thread_ts {thread_ts} is a reply's: use its parent's, {root_ts}")
+        app.warnings.append(f"thread_ts {thread_ts} belongs to a reply; use its parent's, {root_ts}")
     return {"thread_ts": root_ts}
 
 
@@ -151,4 +151,4 @@ def _own_message(app: Installation, channel: Channel, ts: str, *, not_ours: str)
 
 def _warn_without_text(app: Installation, args: Arguments, method: str) -> None:
     if not args.text("text"):
-        app.warnings.append(f"{method}: blocks without text: notifications and screen readers read nothing")
+        app.warnings.append(f"{method}: blocks without text; notifications and screen readers have nothing to show")

@@ -1,4 +1,4 @@
-"""From the arguments of a call to what is stored: the checked text, blocks and metadata of a message."""
+"""Turns the arguments of a call into a stored message: validated text, blocks and metadata."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from local_slack.validation import (
 from local_slack.workspace import Json
 
 NO_FALLBACK: Final = "This content can't be displayed."
-"""What Slack puts into notifications when a message has blocks and no text."""
+"""Slack's notification text for a message with blocks but no text."""
 
 
 def read_content(payload: Json) -> Json:
-    """Check a message that is to be posted and return what of it is stored.
+    """Validate a message and return its stored parts.
 
     Raises:
-        RefusalError: with the code that Slack gives.
+        RefusalError: with Slack's error code.
     """
     text, blocks, attachments = payload.get("text") or "", payload.get("blocks"), payload.get("attachments")
     if payload.get("markdown_text"):
@@ -50,7 +50,7 @@ def read_content(payload: Json) -> Json:
 
 
 def fill_in_ids(blocks: list[Json]) -> list[Json]:
-    """Return the blocks with a random ``block_id`` and ``action_id`` wherever there was none, as Slack stores them."""
+    """Return the blocks with missing ``block_id`` and ``action_id`` filled in at random, as Slack stores them."""
     filled: list[Json] = copy.deepcopy(blocks)
     for block in filled:
         block.setdefault("block_id", _random_id())

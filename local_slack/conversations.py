@@ -21,11 +21,11 @@ LARGEST_PAGE: Final = 1000
 """https://docs.slack.dev/reference/methods/conversations.replies and conversations.history."""
 
 DISTRIBUTED_PAGE: Final = 15
-"""All that a distributed app gets, whatever it asks for: https://docs.slack.dev/apis/web-api/rate-limits."""
+"""The most that a distributed app gets: https://docs.slack.dev/apis/web-api/rate-limits."""
 
 
 def open_conversation(app: Installation, args: Arguments) -> Json:
-    """https://docs.slack.dev/reference/methods/conversations.open, for one person: more make a group message."""
+    """https://docs.slack.dev/reference/methods/conversations.open, for one person only."""
     users = [user for user in args.text("users").split(",") if user]
     if not users:
         raise RefusalError("users_list_not_supplied")
@@ -101,7 +101,7 @@ def _readable(app: Installation, args: Arguments) -> Channel:
 
 
 def _root_of(app: Installation, channel: Channel, ts: str) -> Json:
-    """Return the root of the thread that a message stands in; a root without replies is its own."""
+    """Return the root of a message's thread; a message without replies is its own root."""
     message = app.workspace.find(channel.id, ts)
     if message is None:
         raise RefusalError("thread_not_found")
@@ -123,17 +123,28 @@ def _read_ts(args: Arguments, name: str, default: float) -> float:
     return float(text) if text else default
 
 
+def next_page(items: list[Json], cursor: str, limit: int) -> tuple[list[Json], str]:
+    """Return the page of items at a cursor, and the next page's cursor or "".
+
+    Raises:
+        RefusalError: ``invalid_cursor``.
+    """
+    start = _read_cursor(cursor)
+    end = start + limit
+    is_last = end >= len(items)
+    return items[start:end], "" if is_last else base64.b64encode(f"next:{end}".encode()).decode()
+
+
 def _page(app: Installation, messages: list[Json], args: Arguments, default: int) -> Json:
-    """Return the part of the messages that ``cursor`` and ``limit`` ask for."""
-    start = _read_cursor(args.text("cursor"))
+    """Return the page of messages selected by ``cursor`` and ``limit``."""
     largest = DISTRIBUTED_PAGE if app.is_distributed else LARGEST_PAGE
-    end = start + min(args.number("limit", default) or default, largest)
-    page = messages[start:end]
+    limit = min(args.number("limit", default) or default, largest)
+    page, cursor = next_page(messages, args.text("cursor"), limit)
     if not args.flag("include_all_metadata"):
         page = [{name: value for name, value in message.items() if name != "metadata"} for message in page]
-    reply: Json = {"messages": page, "has_more": end < len(messages)}
-    if reply["has_more"]:
-        reply["response_metadata"] = {"next_cursor": base64.b64encode(f"next:{end}".encode()).decode()}
+    reply: Json = {"messages": page, "has_more": bool(cursor)}
+    if cursor:
+        reply["response_metadata"] = {"next_cursor": cursor}
     return reply
 
 

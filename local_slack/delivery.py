@@ -1,4 +1,4 @@
-"""Bringing payloads to the app and keeping account of it: what was sent, how it was acked, what is sent again."""
+"""Delivers payloads to the app, records them and their acks, and retries."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from local_slack.newest import Newest
-from local_slack.payloads import event_payload
-from local_slack.workspace import Json, WorkspaceState
+from local_slack.workspace import Clock, Json
 
 ACK_TIMEOUT_S: Final = 3.0
 
 EVENT_RETRY_DELAYS_S: Final = (0.0, 60.0, 300.0)
-"""https://docs.slack.dev/apis/events-api#retries: nearly at once, after a minute, after five."""
+"""https://docs.slack.dev/apis/events-api#retries: almost immediately, after one minute, after five."""
 
 
 class EnvelopeKind(StrEnum):
@@ -27,30 +26,30 @@ class EnvelopeKind(StrEnum):
 
 
 class AckError(StrEnum):
-    """Why an ack is not ok, in the words of Slack's clients."""
+    """Why an ack failed, in the terms of Slack's clients."""
 
     NONE = ""
     TIMEOUT = "operation_timeout"
     FAILED = "dispatch_failed"
     BAD_RESPONSE = "invalid_command_response"
-    """The app acked a command with a message that Slack refuses."""
+    """The app acked a command with an invalid message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """How the app took a delivery. ``body`` is what it sent back with the ack, if anything."""
+    """The result of a delivery. ``body`` is the ack's payload, if any."""
 
     ok: bool
     body: Json | str | None = None
     took_s: float = 0.0
     error: str = AckError.NONE
     may_retry: bool = True
-    """False when the app sent ``X-Slack-No-Retry``."""
+    """False if the app sent ``X-Slack-No-Retry``."""
 
 
 @dataclass(slots=True)
 class Envelope:
-    """One delivery, and how it was taken; ``ack`` is None while it is on its way."""
+    """One delivery and its ack; ``ack`` is None while it's in flight."""
 
     kind: EnvelopeKind
     payload: Json
@@ -67,25 +66,25 @@ class Route(Protocol):
     """A way to the app."""
 
     async def deliver(self, envelope: Envelope) -> Ack:
-        """Bring the envelope to the app and return its ack, within three seconds."""
+        """Deliver the envelope and return its ack, within three seconds."""
 
 
 class Courier:
-    """Delivers by whatever route there is at the moment, and repeats events (only events) that were not acked.
+    """Delivers by the current route, and retries events (only events) that weren't acked.
 
     Args:
-        route: asked at each delivery.
-        note_envelope: called with each envelope when it is sent, and again when it was taken or not.
+        route: called at each delivery.
+        note_envelope: called with each envelope when it's sent, and again with its ack.
     """
 
     def __init__(
         self,
-        workspace: WorkspaceState,
+        clock: Clock,
         route: Callable[[], Route],
         note_envelope: Callable[[Envelope], None],
         most_envelopes: int | None = None,
     ) -> None:
-        self._workspace = workspace
+        self._clock = clock
         self._route = route
         self._note_envelope = note_envelope
         self._background: set[asyncio.Task[object]] = set()
@@ -94,30 +93,29 @@ class Courier:
 
     async def deliver(self, envelope: Envelope) -> Ack:
         """Deliver once."""
-        envelope.at = self._workspace.now()
+        envelope.at = self._clock()
         self.envelopes.append(envelope)
         self._note_envelope(envelope)
         envelope.ack = await self._route().deliver(envelope)
         self._note_envelope(envelope)
         return envelope.ack
 
-    async def deliver_event(self, event: Json) -> Ack:
-        """Deliver an event and return the first ack; further attempts go on in the background."""
-        payload = event_payload(self._workspace, event, int(self._workspace.now()))
+    async def deliver_event(self, payload: Json) -> Ack:
+        """Deliver an event and return the first ack; retries continue in the background."""
         ack = await self.deliver(Envelope(EnvelopeKind.EVENT, payload))
         self._in_background(self._retry(payload, ack))
         return ack
 
-    def start_event(self, event: Json) -> None:
+    def start_event(self, payload: Json) -> None:
         """Deliver an event in the background."""
-        self._in_background(self.deliver_event(event))
+        self._in_background(self.deliver_event(payload))
 
     def start(self, envelope: Envelope) -> None:
         """Deliver once, in the background."""
         self._in_background(self.deliver(envelope))
 
     async def close(self) -> None:
-        """Give up what is still to be delivered."""
+        """Cancel pending deliveries."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Slack's block elements as checks, and on which surface each may stand in which block.
+"""Slack's block elements as checks, and which blocks and surfaces allow each.
 
 Source: https://docs.slack.dev/reference/block-kit/block-elements.
 """
@@ -42,14 +42,14 @@ MIN_QUERY: Final = 1000
 
 
 class Surface(StrEnum):
-    """Where blocks may stand."""
+    """Where blocks can be used."""
 
     MESSAGE = "message"
     MODAL = "modal"
     HOME = "home"
 
 
-# --- pressed, chosen, picked ------------------------------------------------------------------------------------
+# --- buttons, menus, pickers ------------------------------------------------------------------------------------
 
 
 def _interactive(name: str, required: Mapping[str, Checker], optional: Mapping[str, Checker]) -> Checker:
@@ -69,7 +69,7 @@ def _multi_select(name: str, optional: Mapping[str, Checker]) -> Checker:
 
 
 def _initial_is_offered(value: object, pointer: str) -> Iterator[Problem]:
-    """Check that what is chosen at first is one of the options, whole."""
+    """Check that the initial option is one of the options, with all its fields."""
     if not isinstance(value, dict):
         return
     offered = options_of(value)
@@ -82,7 +82,7 @@ def _initial_is_offered(value: object, pointer: str) -> Iterator[Problem]:
 
 
 def _static(select: Checker) -> Checker:
-    """Describe a select of ``options`` or ``option_groups``, with what is chosen at first among them."""
+    """Describe a select of ``options`` or ``option_groups``, with the initial one among them."""
     return also(also(select, exactly_one("options", "option_groups")), _initial_is_offered)
 
 
@@ -90,7 +90,7 @@ _SOURCES: Final[Mapping[str, Checker]] = {"image_url": url(limits.URL), "slack_f
 
 
 def image(required: Mapping[str, Checker], optional: Mapping[str, Checker]) -> Checker:
-    """Describe an image, as a block or as an element: it has words and one source."""
+    """Describe an image block or element: it has alt text and one source."""
     words = {"type": string(one_of=["image"]), "alt_text": string(longest=limits.ALT_TEXT)}
     described = record({**words, **required}, {**_SOURCES, **optional}, any_of=tuple(_SOURCES))
     return also(described, exactly_one(*_SOURCES))
@@ -161,7 +161,7 @@ _DATETIME: Final[Mapping[str, Checker]] = {
     "datetimepicker": _focusable("datetimepicker", {}, {"initial_date_time": between(1_000_000_000, 9_999_999_999)})
 }
 
-# --- written into -----------------------------------------------------------------------------------------------
+# --- text inputs ------------------------------------------------------------------------------------------------
 
 _TEXT: Final = string(longest=limits.INPUT_TEXT)
 _NUMBER: Final = written_as(r"-?\d+(\.\d+)?", "a number in quotes")
@@ -169,7 +169,7 @@ _RICH_TEXT: Final = typed("rich_text", RICH_TEXT, {"block_id": string(longest=li
 
 
 def _in_order(low: str, high: str) -> Checker:
-    """Describe an object whose lower bound is not above the upper one."""
+    """Describe an object whose lower bound isn't above its upper bound."""
 
     def check(value: object, pointer: str) -> Iterator[Problem]:
         if isinstance(value, dict) and low in value and high in value and float(value[low]) > float(value[high]):
@@ -223,7 +223,7 @@ _IN_MODALS: Final[Mapping[str, Checker]] = {
 }
 _RICH: Final[Mapping[str, Checker]] = {"rich_text_input": _written("rich_text_input", {}, {}, initial=_RICH_TEXT)}
 
-# --- where they stand -------------------------------------------------------------------------------------------
+# --- where they are allowed --------------------------------------------------------------------------------------
 
 _CLICKED: Final[Mapping[str, Checker]] = {
     "button": _BUTTON,
@@ -235,21 +235,21 @@ _CLICKED: Final[Mapping[str, Checker]] = {
 _ASKED: Final[Mapping[str, Checker]] = {**_SELECTS, **_MULTI_SELECTS, **_CHOICES, **_PICKERS, **_PLAIN_TEXT}
 
 ACCESSORIES: Final[Mapping[str, Checker]] = {**_CLICKED, **_MULTI_SELECTS, "image": IMAGE}
-"""What may stand beside a section, on every surface."""
+"""Allowed as a section's accessory on every surface."""
 
 ACTIONS: Final[Mapping[Surface, Mapping[str, Checker]]] = {
     Surface.MESSAGE: {**_CLICKED, **_DATETIME},
     Surface.MODAL: {**_CLICKED, **_DATETIME},
     Surface.HOME: _CLICKED,
 }
-"""What an actions block may hold: no multi-selects, see https://github.com/slackapi/python-slack-sdk/issues/1631."""
+"""Allowed in an actions block. No multi-selects: see https://github.com/slackapi/python-slack-sdk/issues/1631."""
 
 INPUTS: Final[Mapping[Surface, Mapping[str, Checker]]] = {
     Surface.MESSAGE: {**_ASKED, **_DATETIME},
     Surface.MODAL: {**_ASKED, **_DATETIME, **_IN_MODALS, **_RICH},
     Surface.HOME: {**_ASKED, **_RICH},
 }
-"""What an input block may ask for."""
+"""Allowed in an input block."""
 
 INTERACTIVE: Final = frozenset({"button", "overflow", *INPUTS[Surface.MODAL]})
 """The elements that have an ``action_id``."""
@@ -262,6 +262,6 @@ def interactive_elements(block: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def options_of(element: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the options of a menu, also those in groups."""
+    """Return a menu's options, including those in groups."""
     grouped = [option for group in element.get("option_groups", []) for option in group["options"]]
     return [*element.get("options", []), *grouped]

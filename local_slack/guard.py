@@ -1,9 +1,9 @@
-"""Who may ask the sandbox: this machine's own page, and programs. No website may, through somebody's browser.
+"""Access control for the sandbox: only its own page and programs are allowed, not other websites.
 
 The sandbox is meant for one machine and has no login. A page of another origin can make a browser send requests here,
-and a name can be made to lead here (DNS rebinding). So only a local ``Host`` is answered, and nothing of which a
-browser says that it comes from another page; programs such as the bot say nothing of the kind. All routes are behind
-this: the page's, the Web API's, the response URLs' and the sockets'.
+and a hostname can be made to resolve here (DNS rebinding). So requests need a local ``Host``, and are refused if the
+browser says that they come from another page; programs such as the bot don't send such headers. All routes are behind
+this guard: the page, the Web API, the response URLs and the sockets.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from aiohttp import web
 from local_slack.loopback import EXPOSED
 
 NAMES: Final = web.AppKey("names", set[str])
-"""Further names that lead here on purpose, such as those of a proxy in front."""
+"""Other allowed hostnames, such as that of a reverse proxy."""
+
+AUTHORIZE_PATH: Final = "/oauth/v2/authorize"
+
+APP_REDIRECT_PATH: Final = "/app_redirect"
+"""Opens an app in a workspace: https://docs.slack.dev/interactivity/deep-linking."""
+
+OPENED: Final = frozenset({"/", AUTHORIZE_PATH, APP_REDIRECT_PATH})
+"""Pages that links of other sites may lead to."""
 
 LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 SECURITY_HEADERS: Final = {
@@ -39,19 +47,20 @@ SECURITY_HEADERS: Final = {
 async def guard(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Refuse what does not come from this machine's own page or a program, and add the security headers."""
+    """Refuse requests from other websites, and add the security headers."""
     if not _is_ours(request) or _is_foreign(request):
         return web.json_response(
             {"ok": False, "error": "Only this page may do that."}, status=403, headers=SECURITY_HEADERS
         )
     response = await handler(request)
     if not response.prepared:
-        response.headers.update(SECURITY_HEADERS)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
     return response
 
 
 def _is_ours(request: web.Request) -> bool:
-    """Tell whether a browser means this server: a name can be made to lead here, an address of numbers cannot."""
+    """Whether ``Host`` names this server: a hostname can be made to resolve here, a numeric address can't."""
     try:
         host = urlsplit(f"//{request.host}").hostname or ""
     except ValueError:
@@ -71,14 +80,14 @@ def _is_address(host: str) -> bool:
 
 
 def _is_foreign(request: web.Request) -> bool:
-    """Tell another page's request: browsers name its origin, or at least how far away it is. Programs name neither.
+    """Whether a request comes from another page: browsers send its origin or ``Sec-Fetch-Site``; programs send neither.
 
-    A page on another port of this machine is another page, though a browser calls it of the same site. A link to the
-    page may be followed from anywhere.
+    A page on another port of this machine counts as another page, although browsers call it same-site. Links to the
+    pages that people open may be followed from anywhere.
     """
     origins = request.headers.getall("Origin", [])
     if any(origin != f"{request.scheme}://{request.host}" for origin in origins):
         return True
-    is_link = request.method == "GET" and request.path == "/" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    is_link = request.method == "GET" and request.path in OPENED and request.headers.get("Sec-Fetch-Mode") == "navigate"
     distances = request.headers.getall("Sec-Fetch-Site", [])
     return any(distance not in {"same-origin", "none"} for distance in distances) and not is_link

@@ -1,4 +1,4 @@
-"""The app as installed in the workspace: its tokens, its scopes, and what it may see and touch."""
+"""The app's installation in the workspace: its tokens, its scopes, and what it can access."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ SCOPE_FAMILY: Final[Mapping[ChannelKind, str]] = {
     ChannelKind.IM: "im",
     ChannelKind.MPIM: "mpim",
 }
-"""How Slack's scopes call the kinds of conversation: ``channels:history``, ``groups:read`` …"""
+"""The kinds of conversation in Slack's scopes: ``channels:history``, ``groups:read`` …"""
 
 TRIGGER_LIFETIME_S: Final = 3.0
 """https://docs.slack.dev/interactivity/handling-user-interaction#modal_responses"""
 
 
 class LostRoots(StrEnum):
-    """What becomes of a reply to a message that was deleted, or that never was."""
+    """What happens to a reply to a message that was deleted or never existed."""
 
     AS_SLACK = "as_slack"
-    """It stays in the thread where the root had replies; otherwise it is posted in the channel itself."""
+    """It stays in the thread if the root had replies; otherwise, it's posted in the channel."""
     CHANNEL = "channel"
-    """It is posted in the channel itself, whatever the root had."""
+    """It's always posted in the channel."""
     UNLISTED = "unlisted"
-    """The same, and the replies that are left are listed without a tombstone."""
+    """The same, and the remaining replies are listed without a tombstone."""
     REFUSED = "refused"
-    """``thread_not_found``, where the root left no trace."""
+    """``thread_not_found``, if the root left no tombstone."""
 
 
 class TokenKind(StrEnum):
-    """What a token may be used for."""
+    """What a token can be used for."""
 
     BOT = "bot"
     APP = "app"
@@ -55,7 +55,7 @@ class Tokens:
     bot_revoked: bool = False
 
     def check(self, token: str, wanted: TokenKind) -> None:
-        """Accept a token that exists and is of the wanted kind.
+        """Check that a token exists and is of the wanted kind.
 
         Raises:
             RefusalError: ``not_authed``, ``invalid_auth``, ``token_revoked`` or ``not_allowed_token_type``.
@@ -71,12 +71,12 @@ class Tokens:
 
 
 TRIGGER_REMEMBERED_S: Final = 600.0
-"""How long an old trigger is still told from an unknown one."""
+"""How long an expired trigger is remembered, to tell it from an unknown one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """Whose click or command a ``trigger_id`` stands for, and from inside which view it came, if from one."""
+    """The person behind a ``trigger_id``, and the view it came from, if any."""
 
     user_id: str
     view_id: str
@@ -84,7 +84,7 @@ class Trigger:
 
 
 class Triggers:
-    """The ``trigger_id`` of each click and command: opens one view, for three seconds."""
+    """The ``trigger_id`` of each click and command: opens one view, within three seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -92,7 +92,7 @@ class Triggers:
         self._used: set[str] = set()
 
     def issue(self, user_id: str, view_id: str = "") -> str:
-        """Return a new trigger id."""
+        """Return a new trigger ID."""
         trigger_id = f"{secrets.randbelow(10**12)}.{secrets.randbelow(10**11)}.{secrets.token_hex(16)}"
         now = self._clock()
         for old in [known for known, trigger in self._issued.items() if now - trigger.at > TRIGGER_REMEMBERED_S]:
@@ -101,11 +101,15 @@ class Triggers:
         self._issued[trigger_id] = Trigger(user_id, view_id, now)
         return trigger_id
 
+    def knows(self, trigger_id: str) -> bool:
+        """Whether a trigger ID was issued here."""
+        return trigger_id in self._issued
+
     def exchange(self, trigger_id: str) -> Trigger:
-        """Use up a trigger id, and return what it stands for.
+        """Use up a trigger ID and return its trigger.
 
         Raises:
-            RefusalError: it is unknown, used or too old.
+            RefusalError: it's unknown, used or expired.
         """
         if trigger_id not in self._issued:
             raise RefusalError("invalid_trigger_id")
@@ -120,7 +124,7 @@ class Triggers:
 
 @dataclass(slots=True)
 class Installation:
-    """What every Web API method works on."""
+    """The state that Web API methods work on."""
 
     workspace: WorkspaceState
     tokens: Tokens
@@ -131,20 +135,30 @@ class Installation:
     events: frozenset[str]
     url: str = ""
     lost_roots: LostRoots = LostRoots.AS_SLACK
+    is_installed: bool = True
     is_distributed: bool = False
-    """Others install it from outside the Marketplace: it may read history once a minute, and little of it."""
+    """Whether the app is distributed outside the Marketplace: it can read little history, once a minute."""
     warnings: list[str] = field(default_factory=list)
-    """What Slack lets pass and a careful bot does not do."""
+    """What Slack accepts but advises against."""
 
     def hears(self, event: str, scope: str = "") -> bool:
-        """Tell whether the app is sent an event: it subscribes to it, and has the scope that it needs, if any."""
-        return event in self.events and (not scope or scope in self.scopes)
+        """Whether the app gets an event: it subscribes to it and has the required scope, if any."""
+        return self.is_installed and event in self.events and (not scope or scope in self.scopes)
+
+    def expect_installed(self) -> None:
+        """Check that people have the app here.
+
+        Raises:
+            LookupError: it isn't installed.
+        """
+        if not self.is_installed:
+            raise LookupError(f"The app isn't installed in {self.workspace.name}.")
 
     def require_any(self, *scopes: str) -> None:
         """Refuse unless one of the scopes was granted.
 
         Raises:
-            RefusalError: ``missing_scope``, with what is needed and what was granted, as Slack tells it.
+            RefusalError: ``missing_scope``, with the needed and the granted scopes, as from Slack.
         """
         if not self.scopes.intersection(scopes):
             provided = ",".join(sorted(self.scopes))
@@ -158,7 +172,7 @@ class Installation:
         """Return a conversation that the bot can see.
 
         Raises:
-            RefusalError: ``channel_not_found``, also for a private one without the bot: Slack does not tell them apart.
+            RefusalError: ``channel_not_found``, also for a private one without the bot, as in Slack.
         """
         channel = self.workspace.channels.get(channel_id)
         if channel is None or not self.workspace.shows_to_bot(channel):
@@ -177,7 +191,7 @@ class Installation:
         return channel
 
     def postable_channel(self, channel_id: str) -> Channel:
-        """Return the conversation to post in; a person's id stands for their direct message.
+        """Return the conversation to post in; a user ID stands for their direct message.
 
         Raises:
             RefusalError: ``cannot_dm_bot``, ``channel_not_found``, ``not_in_channel`` or ``is_archived``.

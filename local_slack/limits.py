@@ -42,21 +42,21 @@ CHOICES: Final = 10
 """Options of radio buttons and checkboxes."""
 
 MARKDOWN_TEXT: Final = 12_000
-"""All markdown blocks of a message together, so one of them too."""
+"""All markdown blocks of a message together."""
 
 VIEW_BYTES: Final = 250_000
 
 MESSAGE_TEXT: Final = 40_000
-"""``chat.postMessage`` cuts ``text`` beyond this."""
+"""``chat.postMessage`` truncates longer ``text``."""
 
 UPDATE_TEXT_BYTES: Final = 4000
-"""``chat.update`` refuses a longer ``text`` (``msg_too_long``): UTF-8 bytes, after escaping."""
+"""``chat.update`` refuses longer ``text`` (``msg_too_long``): UTF-8 bytes, after escaping."""
 
 BLOCKS_TOTAL_CHARS: Final = 13_000
-"""Undocumented: all blocks together fail with ``msg_blocks_too_long`` near 11-13 k characters of JSON text."""
+"""Undocumented: above about 11,000 to 13,000 characters of JSON in the blocks, ``msg_blocks_too_long`` is returned."""
 
 METADATA_BYTES: Final = 8000
 """Metadata beyond 8 KB is refused (``metadata_too_large``)."""
 
 ACCESSIBILITY_LABEL: Final = 75
-"""What a screen reader says for a button instead of its text: https://docs.slack.dev/reference/block-kit/block-elements/button-element"""
+"""A button's text for screen readers: https://docs.slack.dev/reference/block-kit/block-elements/button-element"""

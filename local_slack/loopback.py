@@ -1,4 +1,4 @@
-"""Where the sandbox may listen: it has made-up secrets and no login, so only this machine may reach it."""
+"""Where the sandbox may listen: it has no login, so only this machine may reach it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 from aiohttp import web
 
 EXPOSED: Final = web.AppKey("exposed", bool)
-"""Whether somebody asked, on purpose, to be reachable from other machines."""
+"""Whether other machines may reach it, as requested explicitly."""
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine; of names only ``localhost`` is."""
+    """Whether a host is this machine: a loopback address or ``localhost``."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -23,7 +23,7 @@ def require_loopback(host: str) -> None:
     """Refuse an address that other machines could reach.
 
     Raises:
-        ValueError: it is no loopback address; names other than ``localhost`` are not looked up.
+        ValueError: it isn't a loopback address; names other than ``localhost`` aren't resolved.
     """
     if not is_loopback(host):
-        raise ValueError(f"The sandbox listens on this machine only, not on {host or 'every address'}.")
+        raise ValueError(f"The sandbox only listens on this machine, not on {host or 'all addresses'}.")

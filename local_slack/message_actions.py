@@ -1,7 +1,7 @@
-"""What people do with messages: use the elements in them, and fill in the inputs between two uses.
+"""People's actions in messages: they use elements, and fill in inputs in between.
 
-Source: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload. What somebody has filled in is seen
-by nobody else, and is told to the app only with the next use.
+Source: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload. Input values are private
+to a person and are sent to the app only with the next action.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from local_slack.use import Asked, use
 
 
 class MessageActions:
-    """A person's hands on the app's messages.
+    """A person's actions in the app's messages.
 
     Args:
-        new_response_url: makes the URL by which the app may answer at a place.
+        new_response_url: creates the URL for the app's responses at a place.
     """
 
     def __init__(
@@ -41,12 +41,13 @@ class MessageActions:
         """Use an element of a message.
 
         Raises:
-            LookupError: the person does not see such a message or such an element.
+            LookupError: the person doesn't see such a message or element.
         """
+        self._app.expect_installed()
         workspace = self._app.workspace
         message = workspace.find_ephemeral(user.id, ts) if ephemeral else workspace.find(channel.id, ts)
         if message is None:
-            raise LookupError(f"{user.id} sees no message {ts} in {channel.id}")
+            raise LookupError(f"{user.id} can't see a message {ts} in {channel.id}")
         place = (user.id, channel.id, ts)
         used = use(message, asked, self._kept.get(place, {}))
         self._kept[place] = used.values

@@ -1,4 +1,4 @@
-"""The Web API's methods as one table: what each needs, how often it may be called, and what it does.
+"""The Web API's methods as a table: required scopes and arguments, rate limit, and implementation.
 
 Scopes and rate tiers are those of https://docs.slack.dev/reference/methods; a test compares them with Slack's
 machine-readable reference.
@@ -27,7 +27,7 @@ _CHAT: Final = frozenset({"chat:write"})
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method; any one of ``scopes`` opens it, none means that no scope is needed."""
+    """One method; it needs any one of ``scopes``, or none if empty."""
 
     run: Run
     scopes: frozenset[str] = frozenset()
@@ -84,4 +84,4 @@ METHODS: Final[Mapping[str, Method]] = {
     "views.update": Method(views.update_view, tier="t4", required=("view",)),
     "blocks.validate": Method(_blocks_validate, token=None),
 }
-"""Every method but ``apps.connections.open``, which belongs to Socket Mode."""
+"""All methods except ``apps.connections.open``, which is part of Socket Mode."""

@@ -1,4 +1,4 @@
-"""A list that remembers only its newest items, so that a local Slack can run for days."""
+"""A list that keeps only its newest items, so that a local Slack can run for days."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 class Newest(list[T]):
     """A list whose ``append`` drops the oldest items beyond ``most``; None keeps everything.
 
-    A list instead of a ``deque(maxlen=…)``: tests read the records by slices.
+    A list instead of a ``deque(maxlen=…)``, so that tests can slice it.
     """
 
     def __init__(self, most: int | None = None) -> None:

@@ -46,7 +46,7 @@ CONFIRM: Final = record(
 
 
 def option(text: Callable[[int], Checker], **optional: Checker) -> Checker:
-    """Describe an option whose text and description are both plain, or both either."""
+    """Describe an option with a text and an optional description of the same kind."""
     members = {"description": text(limits.OPTION_DESCRIPTION), **optional}
     return record({"text": text(limits.OPTION_TEXT), "value": string(longest=limits.OPTION_VALUE)}, members)
 

@@ -1,4 +1,4 @@
-"""What Slack sends to an app: the payloads of commands, clicks and events.
+"""The payloads of commands, clicks and events.
 
 Sources: https://docs.slack.dev/interactivity/implementing-slash-commands,
 https://docs.slack.dev/reference/interaction-payloads/block_actions-payload and
@@ -20,12 +20,12 @@ from local_slack.workspace import Json, WorkspaceState
 VERIFICATION_TOKEN: Final = "sandbox-verification-token"  # noqa: S105 - Slack's deprecated token; nothing checks it
 
 CHANNEL_ALIASES: Final = {ChannelKind.IM: "directmessage", ChannelKind.PRIVATE: "privategroup"}
-"""Slack hides the names of private conversations from slash commands."""
+"""Slash commands don't include the names of private conversations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """Who used an element of which message."""
+    """A person's action on an element of a message."""
 
     user: User
     channel: Channel
@@ -35,15 +35,15 @@ class Click:
 
 
 def interaction(workspace: WorkspaceState, kind: str, user: User) -> Json:
-    """Return what all interaction payloads have in common."""
+    """Return the members common to all interaction payloads."""
     return {
         "type": kind,
         "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.said_team},
         "api_app_id": workspace.app.id,
         "token": VERIFICATION_TOKEN,
         "team": {"id": user.acts_in, "domain": workspace.domain},
-        "enterprise": {"id": user.org_id, "name": user.org_id.title()} if user.org_id else None,
-        "is_enterprise_install": False,
+        "enterprise": workspace.org_of(user),
+        "is_enterprise_install": workspace.is_org_install,
     }
 
 
@@ -51,6 +51,7 @@ def command_payload(
     workspace: WorkspaceState, user: User, channel: Channel, command: str, text: str, response_url: str, trigger_id: str
 ) -> Json:
     """Return the form of a slash command."""
+    org = workspace.org_of(user)
     return {
         "token": VERIFICATION_TOKEN,
         "team_id": user.acts_in,
@@ -62,17 +63,17 @@ def command_payload(
         "command": command,
         "text": text,
         "api_app_id": workspace.app.id,
-        "is_enterprise_install": "false",
-        **({"enterprise_id": user.org_id, "enterprise_name": user.org_id.title()} if user.org_id else {}),
+        "is_enterprise_install": "true" if workspace.is_org_install else "false",
+        **({"enterprise_id": org["id"], "enterprise_name": org["name"]} if org else {}),
         "response_url": response_url,
         "trigger_id": trigger_id,
     }
 
 
 def click_payload(workspace: WorkspaceState, click: Click, response_url: str, trigger_id: str, action_ts: str) -> Json:
-    """Return a ``block_actions`` payload. An ephemeral message is not sent along, and metadata never is.
+    """Return a ``block_actions`` payload, without metadata and, if the message is ephemeral, without the message.
 
-    Slack promises neither, so a bot that needs one of them must fail here.
+    Slack guarantees neither, so an app that depends on them fails here.
     """
     message, channel = click.message, click.channel
     container: Json = {
@@ -97,31 +98,42 @@ def click_payload(workspace: WorkspaceState, click: Click, response_url: str, tr
     return payload
 
 
-def event_payload(workspace: WorkspaceState, event: Json, event_time: int) -> Json:
-    """Return the envelope of the Events API around an event."""
+def event_payload(workspace: WorkspaceState, event: Json) -> Json:
+    """Return an event as the Events API sends it.
+
+    ``authorizations`` as in https://docs.slack.dev/enterprise/developing-for-enterprise-orgs#events.
+    """
     authorization = {
-        "enterprise_id": None,
+        "enterprise_id": None if workspace.org is None else workspace.org.id,
         "team_id": workspace.id,
         "user_id": workspace.app.bot_user_id,
         "is_bot": True,
-        "is_enterprise_install": False,
+        "is_enterprise_install": workspace.is_org_install,
     }
     return {
-        "token": VERIFICATION_TOKEN,
-        "team_id": workspace.id,
-        "api_app_id": workspace.app.id,
-        "event": event,
-        "type": "event_callback",
-        "event_id": f"Ev{secrets.token_hex(5).upper()}",
-        "event_time": event_time,
+        **event_wrapper(workspace, event),
         "authorizations": [authorization],
         "is_ext_shared_channel": False,
         "event_context": f"4-{secrets.token_hex(12)}",
     }
 
 
+def event_wrapper(workspace: WorkspaceState, event: Json) -> Json:
+    """Return what's around every event, also around those without ``authorizations``."""
+    return {
+        "token": VERIFICATION_TOKEN,
+        "team_id": workspace.id,
+        **({"enterprise_id": workspace.org.id} if workspace.org is not None else {}),
+        "api_app_id": workspace.app.id,
+        "event": event,
+        "type": "event_callback",
+        "event_id": f"Ev{secrets.token_hex(5).upper()}",
+        "event_time": int(workspace.now()),
+    }
+
+
 def message_events(message: Json, channel: Channel, app: Installation) -> Iterator[Json]:
-    """Yield the events that a person's message sets off, of those that the app hears."""
+    """Yield the events that a person's message causes and the app receives."""
     if not app.workspace.has_bot(channel):
         return
     shared: Json = {

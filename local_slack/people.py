@@ -1,4 +1,4 @@
-"""The Web API methods about who is who: ``auth.test``, ``users.info``, ``bots.info``, ``usergroups.users.list``."""
+"""The Web API methods about people: ``auth.test``, ``users.info``, ``bots.info``, ``usergroups.users.list``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ZONE_LABELS: Final = {
     "EDT": "Eastern Daylight Time",
     "IST": "India Standard Time",
 }
-"""What Slack calls the zones that the people here live in; others go by their letters."""
+"""Slack's labels for the predefined time zones; others use their abbreviation."""
 
 
 def api_test(_app: Installation, args: Arguments) -> Json:
-    """https://docs.slack.dev/reference/methods/api.test: gives the arguments back, or the error asked for."""
+    """https://docs.slack.dev/reference/methods/api.test: returns the arguments, or the requested error."""
     if args.has("error"):
         raise RefusalError(args.text("error"), args=args.values)
     return {"args": args.values}
@@ -41,6 +41,7 @@ def auth_test(app: Installation, _args: Arguments) -> Json:
         "bot_id": bot.bot_id,
         "app_id": bot.id,
         "is_enterprise_install": False,
+        **({"enterprise_id": app.workspace.org.id} if app.workspace.org is not None else {}),
     }
 
 
@@ -58,6 +59,7 @@ def user_info(app: Installation, args: Arguments) -> Json:
         "real_name": user.name.title(),
         "deleted": False,
         "is_bot": user.is_bot,
+        "is_admin": user.is_admin,
         "is_restricted": user.is_guest,
         "is_ultra_restricted": False,
         "is_stranger": app.workspace.id not in (user.team_id, *user.org_teams) and not _shares_a_channel(app, user.id),
@@ -71,7 +73,7 @@ def user_info(app: Installation, args: Arguments) -> Json:
             "id": user.id,
             "enterprise_id": user.org_id,
             "enterprise_name": user.org_id.title(),
-            "is_admin": False,
+            "is_admin": False,  # of the organization
             "is_owner": False,
             "teams": list(user.org_teams),
         }
@@ -79,7 +81,7 @@ def user_info(app: Installation, args: Arguments) -> Json:
 
 
 def _shares_a_channel(app: Installation, user_id: str) -> bool:
-    """Tell whether somebody of another workspace is in a channel that the bot can see."""
+    """Whether someone from another workspace is in a channel that the bot can see."""
     channels = [one for one in app.workspace.channels.values() if one.kind is not ChannelKind.IM]
     return any(app.workspace.shows_to_bot(one) and user_id in one.members for one in channels)
 

@@ -1,7 +1,7 @@
-"""``response_url``: a way to answer a click or a command where the bot may not otherwise post.
+"""``response_url``: answers a click or command, even where the bot can't post.
 
-Source: https://docs.slack.dev/interactivity/handling-user-interaction#message_responses. It works without a token and
-without membership, five times within thirty minutes, and never in a thread.
+Source: https://docs.slack.dev/interactivity/handling-user-interaction#message_responses. It needs no token and no
+membership, works five times within thirty minutes, and never posts in a thread.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LIFETIME_S: Final = 30 * 60
 
 @dataclass(slots=True)
 class Place:
-    """Where a response goes: the channel and person it belongs to, and the message that was clicked, if one was."""
+    """Where a response goes: the channel, the person, and the clicked message, if any."""
 
     channel_id: str
     user_id: str
@@ -38,7 +38,7 @@ class _Issued:
 
 
 def read_response(body: str) -> Json | None:
-    """Return the JSON object that was posted, or None."""
+    """Return the posted JSON object, or None."""
     try:
         payload = json.loads(body)
     except ValueError:
@@ -47,16 +47,17 @@ def read_response(body: str) -> Json | None:
 
 
 class ResponseUrls:
-    """Issues response URLs and does what is posted to them."""
+    """Issues response URLs and handles posts to them."""
 
     def __init__(self, workspace: WorkspaceState, clock: Clock) -> None:
         self._workspace = workspace
         self._clock = clock
         self._issued: dict[str, _Issued] = {}
+        self.team_id = workspace.id
 
     def issue(self, place: Place) -> str:
-        """Return the last part of a new response URL."""
-        token = secrets.token_urlsafe(18)
+        """Return the last path segment of a new response URL; like Slack's URLs, it names the workspace."""
+        token = f"{self.team_id}.{secrets.token_urlsafe(18)}"
         now = self._clock()
         for old in [known for known, issued in self._issued.items() if now - issued.at > LIFETIME_S]:
             del self._issued[old]
@@ -64,13 +65,13 @@ class ResponseUrls:
         return token
 
     def use(self, token: str, payload: Json | None) -> None:
-        """Do what was posted to a response URL.
+        """Handle a post to a response URL.
 
         Args:
-            payload: None when it could not be read.
+            payload: None if it wasn't valid JSON.
 
         Raises:
-            RefusalError: ``expired_url`` and ``used_url`` (a 404 in Slack), or what is wrong with the message.
+            RefusalError: ``expired_url`` and ``used_url`` (a 404 in Slack), or the message's error.
         """
         issued = self._issued.get(token)
         if issued is None or self._clock() - issued.at > LIFETIME_S:
@@ -83,10 +84,10 @@ class ResponseUrls:
         issued.uses += 1
 
     def respond(self, place: Place, payload: Json) -> None:
-        """Show a response: also what comes back in the body of an ack.
+        """Show a response, including one from an ack's body.
 
         Raises:
-            RefusalError: what is wrong with the message.
+            RefusalError: the message is invalid.
         """
         if place.channel_id in self._workspace.moved:
             place = replace(place, channel_id=self._workspace.moved[place.channel_id])

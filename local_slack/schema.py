@@ -1,6 +1,6 @@
-"""Small parts to describe JSON with: each checker yields what is wrong with a value, in Slack's words.
+"""Building blocks for JSON schemas: each checker yields a value's problems, in Slack's words.
 
-Pure, and without knowledge of any block: Slack's table of blocks stands in ``blocks``.
+Pure, and independent of Block Kit, which is described in ``blocks``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that Slack refuses, and the JSON pointer to it."""
+    """One validation error and the JSON pointer to it."""
 
     message: str
     pointer: str
@@ -28,7 +28,7 @@ Checker: TypeAlias = Callable[[object, str], Iterator[Problem]]
 
 
 def string(*, shortest: int = 1, longest: int | None = None, one_of: Iterable[str] = ()) -> Checker:
-    """Check text by its length in characters, or against a list of words."""
+    """Check text by its length in characters or against a list of values."""
     allowed = tuple(one_of)
 
     def check(value: object, pointer: str) -> Iterator[Problem]:
@@ -82,7 +82,7 @@ def between(smallest: int, largest: int) -> Checker:
 
 
 def written_as(pattern: str, example: str) -> Checker:
-    """Check text by its form, such as a date's."""
+    """Check text by its format, such as a date's."""
 
     def check(value: object, pointer: str) -> Iterator[Problem]:
         if not isinstance(value, str):
@@ -94,7 +94,7 @@ def written_as(pattern: str, example: str) -> Checker:
 
 
 def also(checker: Checker, rule: Checker) -> Checker:
-    """Check a value by ``rule`` as well, once ``checker`` has nothing to complain about."""
+    """Also check a value by ``rule`` if ``checker`` finds no problems."""
 
     def check(value: object, pointer: str) -> Iterator[Problem]:
         problems = list(checker(value, pointer))
@@ -104,7 +104,7 @@ def also(checker: Checker, rule: Checker) -> Checker:
 
 
 def array(item: Checker, *, fewest: int = 1, most: int | None = None) -> Checker:
-    """Check a list by its length and each of its items."""
+    """Check a list's length and each of its items."""
 
     def check(value: object, pointer: str) -> Iterator[Problem]:
         if not isinstance(value, list):
@@ -123,10 +123,10 @@ def array(item: Checker, *, fewest: int = 1, most: int | None = None) -> Checker
 def record(
     required: Mapping[str, Checker], optional: Mapping[str, Checker] | None = None, *, any_of: tuple[str, ...] = ()
 ) -> Checker:
-    """Check an object by its members; an unknown member is refused, as Slack does.
+    """Check an object's members; as in Slack, unknown ones are refused.
 
     Args:
-        any_of: optional members of which at least one must be there.
+        any_of: optional members; at least one is required.
     """
     members = {**required, **(optional or {})}
 
@@ -154,7 +154,7 @@ def typed(name: str, required: Mapping[str, Checker], optional: Mapping[str, Che
 
 
 def exactly_one(*names: str) -> Checker:
-    """Check that an object has one of these members, and not two."""
+    """Check that an object has exactly one of these members."""
 
     def check(value: object, pointer: str) -> Iterator[Problem]:
         if isinstance(value, dict) and sum(name in value for name in names) != 1:
@@ -174,7 +174,7 @@ def nullable(checker: Checker) -> Checker:
 
 
 def kinds(table: Mapping[str, Checker]) -> Checker:
-    """Check an object by the rule that its ``type`` names."""
+    """Check an object by the checker for its ``type``."""
 
     def check(value: object, pointer: str) -> Iterator[Problem]:
         if not isinstance(value, dict):
@@ -190,7 +190,7 @@ def kinds(table: Mapping[str, Checker]) -> Checker:
 
 
 def anything(_value: object, _pointer: str) -> Iterator[Problem]:
-    """Accept a member that Slack knows and the stand-in does not look into."""
+    """Accept any value, for members that aren't checked here."""
     yield from ()
 
 

@@ -26,7 +26,7 @@ JSON: Final = "application/json"
 class SignedHttp:
     """Slack's HTTP delivery: form or JSON to the app's request URL, signed with the signing secret.
 
-    The signature has the real time, also where the world's clock was moved: the app's framework compares it with that.
+    Signatures use the real time even if the clock was moved, because the app's framework compares it with that.
     """
 
     def __init__(self, url: str, signing_secret: str, session: aiohttp.ClientSession) -> None:
@@ -63,7 +63,7 @@ class SignedHttp:
 
 
 def _sign(body: bytes, signing_secret: str, timestamp: int) -> Mapping[str, str]:
-    """Return the headers by which an app knows that a request is Slack's."""
+    """Return the headers that prove that a request is from Slack."""
     base = f"v0:{timestamp}:".encode() + body
     digest = hmac.new(signing_secret.encode(), base, hashlib.sha256).hexdigest()
     return {"X-Slack-Request-Timestamp": str(timestamp), "X-Slack-Signature": f"v0={digest}"}
@@ -80,7 +80,7 @@ def _encode(envelope: Envelope) -> tuple[bytes, str]:
 
 
 def _read_body(text: str, content_type: str) -> Json | str | None:
-    """Return what came with the ack: a JSON object, other text, or nothing."""
+    """Return the ack's payload: a JSON object, other text, or None."""
     if not text:
         return None
     if content_type == JSON:

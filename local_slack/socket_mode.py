@@ -27,7 +27,7 @@ class _Connection:
 
 
 class SocketMode:
-    """Socket Mode's server side: one-time tickets, at most ten connections, one of them for each envelope."""
+    """Socket Mode's server side: one-time tickets, at most ten connections, and each envelope sent to one of them."""
 
     def __init__(self, app_id: str, note_connections: Callable[[], None], most_tickets: int | None = None) -> None:
         self._app_id = app_id
@@ -70,7 +70,7 @@ class SocketMode:
         return socket
 
     async def deliver(self, envelope: Envelope) -> Ack:
-        """Send the envelope to the connection whose turn it is."""
+        """Send the envelope to the next connection, round-robin."""
         if not self._open:
             return Ack(ok=False, error=AckError.FAILED)
         self._turn += 1
@@ -93,19 +93,19 @@ class SocketMode:
         return Ack(ok=True, body=body, took_s=time.monotonic() - started)
 
     async def ask_to_reconnect(self, reason: str = "refresh_requested") -> None:
-        """Tell every client to fetch a new connection, as Slack does every few hours."""
+        """Ask every client to reconnect, as Slack does every few hours."""
         for connection in tuple(self._open):
             await connection.socket.send_json(_disconnect(reason))
 
     def drop(self) -> None:
-        """Cut every connection without a goodbye."""
+        """Close every connection abruptly."""
         for connection in tuple(self._open):
             if connection.transport is not None:
                 connection.transport.close()
             self._forget(connection)
 
     async def close(self) -> None:
-        """Close every connection politely."""
+        """Close every connection cleanly."""
         for connection in tuple(self._open):
             await connection.socket.close()
 

@@ -1,4 +1,4 @@
-"""What a person has filled in: from blocks and the values typed to ``state.values``, or to what is still wrong.
+"""Input values: from blocks and entered values to ``state.values`` or validation errors.
 
 Pure. Sources: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload,
 https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload and
@@ -40,7 +40,7 @@ MEMBERS: Final[Mapping[str, str]] = {
     "multi_conversations_select": "selected_conversations",
     "multi_channels_select": "selected_channels",
 }
-"""The elements that keep a value, and under which name they carry it; buttons and overflow menus keep none."""
+"""The elements that have a value, and its member's name; buttons and overflow menus have none."""
 
 LISTS: Final = frozenset({"selected_options", "selected_users", "selected_conversations", "selected_channels"})
 
@@ -48,10 +48,10 @@ REQUIRED: Final = "Please complete this required field."
 
 
 def read_values(blocks: list[Json], given: Values, kept: Values) -> dict[str, dict[str, Json]]:
-    """Return ``state.values``: for each element what was given, or kept, or its initial value.
+    """Return ``state.values``: for each element the given, kept or initial value.
 
     Raises:
-        LookupError: something was given for an element, or an option, that is not there.
+        LookupError: a value was given for an unknown element or option.
     """
     values: dict[str, dict[str, Json]] = {}
     for block, element in _stateful(blocks):
@@ -60,12 +60,12 @@ def read_values(blocks: list[Json], given: Values, kept: Values) -> dict[str, di
         values.setdefault(block_id, {})[action_id] = _value(element, known)
     unknown = [f"{block}/{action}" for block in given for action in given[block] if action not in values.get(block, {})]
     if unknown:
-        raise LookupError(f"there is no input {unknown[0]}")
+        raise LookupError(f"unknown input: {unknown[0]}")
     return values
 
 
 def wrong_inputs(view: Json, values: Values) -> dict[str, str]:
-    """Return what Slack's own client complains about before it submits: a sentence for each input's block_id."""
+    """Return the errors that Slack's client shows before it submits, by block_id."""
     wrong = {}
     for block, element in _stateful(view["blocks"]):
         if block["type"] != "input":
@@ -85,7 +85,7 @@ def _stateful(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
 
 
 def _value(element: Json, known: Json | None) -> Json:
-    """Return an element's part of the state, always with its type and its value, empty or not."""
+    """Return an element's part of the state; always with its type and value, even if empty."""
     member = MEMBERS[element["type"]]
     if known is None:
         value = element.get(f"initial_{member.removeprefix('selected_').removeprefix('rich_text_')}")
@@ -102,9 +102,9 @@ def _value(element: Json, known: Json | None) -> Json:
 
 
 def _chosen(element: Json, value: Any) -> Any:
-    """Return the options as the blocks have them: a person cannot choose another, nor change its text."""
+    """Return the chosen options as given in the blocks."""
     options = {option["value"]: option for option in options_of(element)}
-    if not options:  # the app itself offers them
+    if not options:  # the app itself provides the options
         return value
     try:
         if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What a person does with one element of a message or a view: which element it is, and what the app is told of it.
+"""A person's action on one element of a message or view: finds the element and builds the payload.
 
 Pure. Source: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload.
 """
@@ -15,12 +15,12 @@ from local_slack.workspace import Json
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a person says that they use.
+    """The requested action.
 
     Args:
-        value: which of several buttons, the option chosen, or what was picked or written; several where the element
-            takes several.
-        given: what is filled in by now, by block_id and action_id, as in ``state.values``; it may tell the value too.
+        value: the value of the button, the chosen option, or the picked or entered value; a list if the element takes
+            several.
+        given: the input values so far, by block_id and action_id, as in ``state.values``; may include ``value``.
         raw_value: sent instead of the button's own value, as a tampering client would.
     """
 
@@ -33,7 +33,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What comes of it: the member of ``actions``, and ``state.values`` of all elements."""
+    """The result: the member of ``actions``, and ``state.values`` of all elements."""
 
     action: Json
     values: dict[str, dict[str, Json]]
@@ -44,13 +44,13 @@ class Use:
 
 
 def use(shown: Json, asked: Asked, kept: Values) -> Use:
-    """Use an element of a message or a view.
+    """Use an element of a message or view.
 
     Args:
-        kept: what was filled in before.
+        kept: the previous input values.
 
     Raises:
-        LookupError: what is shown has no such element, or the element no such option.
+        LookupError: there is no such element or option.
     """
     block, element = _find(shown, asked)
     given = asked.given
@@ -74,12 +74,12 @@ def _find(shown: Json, asked: Asked) -> tuple[Json, Json]:
 
 
 def _tells(block: Json) -> bool:
-    """Tell whether the app hears of a use: what an input block asks for is only told where the block says so."""
+    """Whether the app is notified: for input blocks, only with ``dispatch_action``."""
     return block["type"] != "input" or bool(block.get("dispatch_action"))
 
 
 def _takes(block: Json, element: Json, asked: Asked) -> bool:
-    """Tell whether this use can be one of the element; a button may be meant without its value."""
+    """Whether the action matches the element; a button's value can be omitted."""
     value = asked.value
     if element["type"] == "button":
         return value is None or value == element.get("value")
@@ -94,7 +94,7 @@ def _takes(block: Json, element: Json, asked: Asked) -> bool:
 
 
 def _entry(element: Json, value: str | Sequence[str]) -> Json:
-    """Return an element's part of the state for what was chosen, picked or written."""
+    """Return an element's part of the state for a value."""
     member = MEMBERS[element["type"]]
     if member == "selected_options":
         return {member: [{"value": one} for one in value]}
@@ -110,7 +110,7 @@ def _with_entry(given: Values, block_id: str, action_id: str, entry: Json) -> Ma
 
 
 def _pressed(element: Json, asked: Asked) -> Json:
-    """Return what a button or an overflow menu adds to the action: they keep nothing."""
+    """Return the members that a button or overflow menu adds to the action."""
     if element["type"] == "overflow":
         return {"selected_option": next(option for option in options_of(element) if option["value"] == asked.value)}
     value = element.get("value") if asked.raw_value is None else asked.raw_value

@@ -1,7 +1,6 @@
-"""From a payload to the error code that Slack gives: text, blocks, metadata, views.
+"""Validates text, blocks, metadata and views, with Slack's error codes.
 
-Pure: the same payload gets the same answer. ``blocks`` says what blocks may hold; here are the rules for
-a whole message.
+Pure. ``blocks`` describes single blocks; here are the rules for whole messages.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def check_text(text: object) -> None:
 
 
 def check_update_text(text: str) -> None:
-    """Check the ``text`` of ``chat.update``, whose limit is in bytes and far lower than that of a post.
+    """Check the ``text`` of ``chat.update``, whose limit is in bytes and far lower than for posts.
 
     Raises:
         RefusalError: ``msg_too_long``.
@@ -58,7 +57,7 @@ def check_blocks(blocks: object) -> None:
 
 
 def block_problems(blocks: object, pointer: str = "/blocks", surface: Surface = Surface.MESSAGE) -> list[Problem]:
-    """Return everything that is wrong with blocks, first as the table says, then across the message."""
+    """Return all problems of blocks: of each block, then across blocks."""
     problems = list(BLOCKS[surface](blocks, pointer))
     if problems or not isinstance(blocks, list):
         return problems
@@ -71,7 +70,7 @@ def block_problems(blocks: object, pointer: str = "/blocks", surface: Surface = 
 
 
 def check_attachments(attachments: object) -> None:
-    """Check a message's attachments, Slack's older way to lay out a message, by their number and their blocks.
+    """Check the number of a message's legacy attachments and their blocks.
 
     Raises:
         RefusalError: ``invalid_attachments`` or ``too_many_attachments``.
@@ -90,7 +89,7 @@ def check_attachments(attachments: object) -> None:
 
 
 def check_markdown_text(payload: dict[str, Any]) -> None:
-    """Check ``markdown_text``, which stands instead of text and blocks.
+    """Check ``markdown_text``, which replaces text and blocks.
 
     Raises:
         RefusalError: ``invalid_arguments``, ``markdown_text_conflict`` or ``msg_too_long``.
@@ -169,14 +168,14 @@ def _view_problems(view: object) -> list[Problem]:
 
 
 def _missing_submit(view: dict[str, Any]) -> Iterator[Problem]:
-    """Yield the complaint about a modal whose inputs could not be sent: a submit button is required then."""
+    """Yield a problem if a modal has inputs but no submit button."""
     has_inputs = any(block["type"] == "input" for block in view["blocks"])
     if view["type"] == "modal" and has_inputs and "submit" not in view:
         yield Problem("missing required field: submit", "/view")
 
 
 def _repeated_ids(blocks: list[dict[str, Any]], pointer: str) -> Iterator[Problem]:
-    """Yield each ``block_id`` that stands twice in the message, and each ``action_id`` twice in its block."""
+    """Yield each duplicate ``block_id`` in a message and duplicate ``action_id`` in a block."""
     block_ids = Counter(block["block_id"] for block in blocks if "block_id" in block)
     for block_id, count in block_ids.items():
         if count > 1:
@@ -209,5 +208,5 @@ def _explained(code: str, problems: list[Problem]) -> RefusalError:
 
 
 def _written(value: object) -> str:
-    """Write JSON the way its size is counted: without spaces, letters as they are."""
+    """Encode JSON the way its size is counted: without spaces, non-ASCII unescaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

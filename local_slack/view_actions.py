@@ -1,4 +1,4 @@
-"""What people do with views: submit, close, click, open App Home; and what the app's answers do to the views.
+"""People's actions in views (submit, close, click, open App Home), and how the app's responses change views.
 
 Source: https://docs.slack.dev/surfaces/modals#updating_response.
 """
@@ -13,6 +13,7 @@ from local_slack import view_payloads as payloads
 from local_slack.config import User
 from local_slack.delivery import Ack, AckError, Courier, Envelope, EnvelopeKind
 from local_slack.install import Installation
+from local_slack.payloads import event_payload
 from local_slack.refusal import RefusalError
 from local_slack.state import Values, read_values, wrong_inputs
 from local_slack.use import Asked, use
@@ -22,40 +23,40 @@ from local_slack.workspace import Json
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """How a submission went. ``errors`` are sentences by block_id; ``error`` is an ``AckError``."""
+    """A submission's result. ``errors`` are messages by block_id; ``error`` is an ``AckError``."""
 
     errors: dict[str, str] | None = None
     error: str = ""
 
     @property
     def ok(self) -> bool:
-        """Whether the app took it."""
+        """Whether the app accepted it."""
         return not self.errors and not self.error
 
 
 class ViewActions:
-    """A person's hands on the app's views."""
+    """A person's actions in the app's views."""
 
     def __init__(self, app: Installation, courier: Courier) -> None:
         self._app = app
         self._courier = courier
 
     def modal(self, user: str) -> Json | None:
-        """Return the modal in front of a person."""
+        """Return a person's topmost modal."""
         return self._app.views.modal(user)
 
     def home(self, user: str) -> Json | None:
-        """Return what is published in a person's App Home."""
+        """Return a person's App Home."""
         return self._app.views.home(user)
 
     async def submit(self, user: str, view_id: str, given: Values | None = None) -> Submitted:
         """Press a modal's submit button.
 
         Args:
-            given: what was filled in, by block_id and action_id, as in ``state.values``.
+            given: the input values by block_id and action_id, as in ``state.values``.
 
         Raises:
-            LookupError: the person has no such modal in front of them, or it has no such button or input.
+            LookupError: it isn't the person's topmost modal, or it has no such button or input.
         """
         view = self._modal(user, view_id)
         if view["submit"] is None:
@@ -71,10 +72,10 @@ class ViewActions:
         return self._take_answer(user, view, ack)
 
     def close(self, user: str, view_id: str) -> None:
-        """Press a modal's close button; the app is told when the view asks for it.
+        """Press a modal's close button; the app is notified if the view has ``notify_on_close``.
 
         Raises:
-            LookupError: the person has no such modal in front of them.
+            LookupError: it isn't the person's topmost modal.
         """
         view = self._modal(user, view_id)
         is_cleared = view["clear_on_close"]
@@ -95,14 +96,14 @@ class ViewActions:
         value: str | Sequence[str] | None = None,
         values: Values | None = None,
     ) -> Ack:
-        """Use a button, a menu or a picker of the modal in front or of App Home.
+        """Use an element of the topmost modal or App Home.
 
         Args:
-            value: which of several buttons, or what was chosen, picked or written.
-            values: what is filled in by now; where it tells of the element itself, ``value`` may be left out.
+            value: the value of the button, the chosen option, or the picked or entered value.
+            values: the values of all inputs so far; if they include this element, ``value`` can be omitted.
 
         Raises:
-            LookupError: the person does not see such a view or such an element.
+            LookupError: the person doesn't see such a view or element.
         """
         view = self._app.views.seen_by(user, view_id)
         used = use(view, Asked(action_id, block_id, value, values or {}), view["state"]["values"])
@@ -118,18 +119,20 @@ class ViewActions:
         return await self._courier.deliver(Envelope(EnvelopeKind.INTERACTION, payload))
 
     def open_home(self, user: str) -> None:
-        """Open App Home; the app is told in the background, if it wants to hear that.
+        """Open App Home; the event, if subscribed, is delivered in the background.
 
         Raises:
-            LookupError: there is no such person, or the app has no Home tab.
+            LookupError: the person doesn't exist, or the app has no Home tab.
         """
+        self._app.expect_installed()
         if not self._app.home_tab:
             raise LookupError("the app has no Home tab")
         person, workspace = self._user(user), self._app.workspace
         if not self._app.hears("app_home_opened"):
             return
         view, im = self.home(user), workspace.open_im(user)
-        self._courier.start_event(payloads.home_opened_event(person, im, view, workspace.new_ts()))
+        event = payloads.home_opened_event(person, im, view, workspace.new_ts())
+        self._courier.start_event(event_payload(workspace, event))
 
     def _take_answer(self, user: str, view: Json, ack: Ack) -> Submitted:
         if not ack.ok:
@@ -141,7 +144,7 @@ class ViewActions:
             return Submitted(error=AckError.BAD_RESPONSE)
 
     def _do(self, user: str, view: Json, answer: Json | str) -> dict[str, str] | None:
-        """Do what came with the ack of a submission; return the complaints about inputs, if that is what it was."""
+        """Apply the response in a submission's ack; return its validation errors, if any."""
         if not isinstance(answer, dict):
             raise _bad_answer("must be an object")
         match answer.get("response_action"):
@@ -168,25 +171,25 @@ class ViewActions:
 
     def _user(self, user: str) -> User:
         if user not in self._app.workspace.users:
-            raise LookupError(f"there is no person {user}")
+            raise LookupError(f"unknown person: {user}")
         return self._app.workspace.users[user]
 
     def _modal(self, user: str, view_id: str) -> Json:
         view = self.modal(user)
         if view is None or view["id"] != view_id:
-            raise LookupError(f"{user} has no modal {view_id} in front")
+            raise LookupError(f"{view_id} isn't the topmost modal of {user}")
         return view
 
 
 def _modal_in(answer: Json) -> Json:
     view = check_view(answer.get("view"))
     if view["type"] != "modal":
-        raise _bad_answer("view is no modal")
+        raise _bad_answer("view isn't a modal")
     return view
 
 
 def _complaints(view: Json, errors: Any) -> dict[str, str]:
-    """Return the sentences of ``response_action: errors``: each must belong to an input block of the view."""
+    """Return the messages of ``response_action: errors``; each must belong to an input block of the view."""
     inputs = {block["block_id"] for block in view["blocks"] if block["type"] == "input"}
     if not isinstance(errors, dict) or not errors:
         raise _bad_answer("errors must name at least one block_id")

@@ -13,10 +13,19 @@ from local_slack.use import Use
 from local_slack.workspace import Json, WorkspaceState
 
 
+def _interaction(workspace: WorkspaceState, kind: str, user: User) -> Json:
+    """Return the common members; of an app that an organization installed, without the team.
+
+    Not documented, but Bolt expects it: ``extract_team_id`` in slack_bolt/request/internals.py.
+    """
+    common = interaction(workspace, kind, user)
+    return {**common, "team": None} if workspace.is_org_install else common
+
+
 def submission_payload(workspace: WorkspaceState, user: User, view: Json, trigger_id: str) -> Json:
     """Return a ``view_submission`` payload; the view carries what was filled in."""
     return {
-        **interaction(workspace, "view_submission", user),
+        **_interaction(workspace, "view_submission", user),
         "trigger_id": trigger_id,
         "view": view,
         "response_urls": [],
@@ -25,7 +34,7 @@ def submission_payload(workspace: WorkspaceState, user: User, view: Json, trigge
 
 def closed_payload(workspace: WorkspaceState, user: User, view: Json, *, is_cleared: bool) -> Json:
     """Return a ``view_closed`` payload: it has no trigger, so nothing can be opened in return."""
-    return {**interaction(workspace, "view_closed", user), "view": view, "is_cleared": is_cleared}
+    return {**_interaction(workspace, "view_closed", user), "view": view, "is_cleared": is_cleared}
 
 
 def view_click_payload(
@@ -33,7 +42,7 @@ def view_click_payload(
 ) -> Json:
     """Return a ``block_actions`` payload from a view: it has no channel, no message and no ``response_url``."""
     return {
-        **interaction(workspace, "block_actions", user),
+        **_interaction(workspace, "block_actions", user),
         "container": {"type": "view", "view_id": view["id"]},
         "trigger_id": trigger_id,
         "view": view,

@@ -1,6 +1,6 @@
-"""The views that people see: each person's stack of modals, and each person's App Home.
+"""Each person's views: a stack of modals, and an App Home.
 
-Source: https://docs.slack.dev/surfaces/modals. A view that is closed is forgotten: Slack does not find it any more.
+Source: https://docs.slack.dev/surfaces/modals. As in Slack, closed views can't be found anymore.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ UNSET: Final[Json] = {
     "state": {"values": {}},
     "previous_view_id": None,
 }
-"""What Slack adds to a view that does not say it."""
+"""Slack's defaults for a view's members."""
 
 
 class Views:
-    """Every view that is open or published.
+    """All open and published views.
 
     Args:
-        workspace: notifies subscribers whenever a person sees something else.
+        workspace: notifies subscribers whenever a person's view changes.
     """
 
     def __init__(self, workspace: WorkspaceState) -> None:
@@ -42,10 +42,10 @@ class Views:
         self._stacks: dict[str, list[str]] = {}
         self._homes: dict[str, str] = {}
 
-    # looking
+    # reading
 
     def find(self, view_id: str = "", external_id: str = "") -> Json:
-        """Return a copy of a view, by either of its ids.
+        """Return a copy of a view, by either of its IDs.
 
         Raises:
             RefusalError: ``not_found``.
@@ -55,35 +55,39 @@ class Views:
                 return copy.deepcopy(view)
         raise RefusalError("not_found")
 
+    def has(self, view_id: str) -> bool:
+        """Whether there is a view with this ID."""
+        return view_id in self._views
+
     def stack(self, user_id: str) -> list[str]:
-        """Return the ids of a person's open modals, the one in front last."""
+        """Return the IDs of a person's open modals, the topmost last."""
         return list(self._stacks.get(user_id, []))
 
     def modal(self, user_id: str) -> Json | None:
-        """Return the modal in front of a person."""
+        """Return a person's topmost modal."""
         stack = self._stacks.get(user_id)
         return copy.deepcopy(self._views[stack[-1]]) if stack else None
 
     def home(self, user_id: str) -> Json | None:
-        """Return what is published in a person's App Home."""
+        """Return a person's App Home."""
         view_id = self._homes.get(user_id)
         return copy.deepcopy(self._views[view_id]) if view_id else None
 
     def seen_by(self, user_id: str, view_id: str) -> Json:
-        """Return the modal in front of a person, or their App Home.
+        """Return a view if it's the person's topmost modal or App Home.
 
         Raises:
-            LookupError: this view is neither.
+            LookupError: it's neither.
         """
         for view in (self.modal(user_id), self.home(user_id)):
             if view is not None and view["id"] == view_id:
                 return view
-        raise LookupError(f"{user_id} sees no view {view_id}")
+        raise LookupError(f"{user_id} can't see a view {view_id}")
 
     # changing
 
     def open(self, user_id: str, view: Json) -> Json:
-        """Show a modal in the place of all that are open."""
+        """Show a modal, replacing all open ones."""
         front = self.modal(user_id)
         self._check_external_id(view)
         self._forget(user_id)
@@ -93,7 +97,7 @@ class Views:
         return copy.deepcopy(stored)
 
     def push(self, user_id: str, view: Json) -> Json:
-        """Show a modal on top of the one that is open.
+        """Show a modal on top of the open one.
 
         Raises:
             RefusalError: ``not_found`` (none is open), ``push_limit_reached`` or ``duplicate_external_id``.
@@ -110,7 +114,7 @@ class Views:
         return copy.deepcopy(stored)
 
     def update(self, view_id: str, view: Json) -> Json:
-        """Replace a view; what was filled in stays.
+        """Replace a view; input values are kept.
 
         Raises:
             RefusalError: ``duplicate_external_id``.
@@ -139,12 +143,12 @@ class Views:
         return copy.deepcopy(stored)
 
     def fill_in(self, view_id: str, values: Json) -> Json:
-        """Keep what a person has filled in so far, and return the view with it."""
+        """Store a person's input values and return the view with them."""
         self._views[view_id]["state"] = {"values": copy.deepcopy(values)}
         return copy.deepcopy(self._views[view_id])
 
     def close(self, user_id: str, view_id: str) -> None:
-        """Close a modal, and those on top of it; what is below comes back. One that is closed already stays so."""
+        """Close a modal and those on top of it, revealing the one below; does nothing if it's already closed."""
         stack = self._stacks.get(user_id, [])
         if view_id not in stack:
             return
@@ -159,7 +163,15 @@ class Views:
         if stack:
             self.close(user_id, stack[0])
 
-    # inside
+    def clear_all(self) -> None:
+        """Close everybody's modals and remove their App Homes."""
+        for user_id in tuple(self._stacks):
+            self.clear(user_id)
+        for user_id in tuple(self._homes):
+            del self._views[self._homes.pop(user_id)]
+            self._tell_home(user_id)
+
+    # internals
 
     def _forget(self, user_id: str) -> None:
         for view_id in self._stacks.pop(user_id, []):

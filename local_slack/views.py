@@ -19,7 +19,7 @@ def open_view(app: Installation, args: Arguments) -> Json:
 
 
 def push_view(app: Installation, args: Arguments) -> Json:
-    """https://docs.slack.dev/reference/methods/views.push: only from inside a modal that is still open."""
+    """https://docs.slack.dev/reference/methods/views.push: only from a modal that is still open."""
     view = _checked(args.value("view"), "modal")
     trigger = app.triggers.exchange(args.text("trigger_id"))
     if trigger.view_id not in app.views.stack(trigger.user_id):
@@ -28,7 +28,7 @@ def push_view(app: Installation, args: Arguments) -> Json:
 
 
 def publish_view(app: Installation, args: Arguments) -> Json:
-    """https://docs.slack.dev/reference/methods/views.publish: a person's App Home, replaced whole."""
+    """https://docs.slack.dev/reference/methods/views.publish: replaces a person's App Home."""
     user = app.workspace.users.get(args.text("user_id"))
     if user is None or user.is_bot:
         raise RefusalError.with_messages("invalid_arguments", ["invalid `user_id`"])
@@ -61,10 +61,12 @@ def _checked(view: Any, kind: str) -> Json:
 
 def _check_kind(view: Json, kind: str) -> None:
     if view["type"] != kind:
-        raise RefusalError.with_messages("invalid_arguments", [f"[ERROR] view is no {kind} [json-pointer:/view/type]"])
+        raise RefusalError.with_messages(
+            "invalid_arguments", [f"[ERROR] view must be a {kind} [json-pointer:/view/type]"]
+        )
 
 
 def _check_hash(known: Json, args: Arguments) -> None:
-    """Refuse to overwrite a view that changed since the caller saw it."""
+    """Refuse to overwrite a view that changed since the caller read it."""
     if args.has("hash") and args.text("hash") != known["hash"]:
         raise RefusalError("hash_conflict")

@@ -1,4 +1,4 @@
-"""Waiting for a state instead of for a time: what is waited for is looked at again at every change."""
+"""Waiting for a state instead of for a time: the predicate is evaluated again after every change."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ T = TypeVar("T")
 
 
 class NotYet(TimeoutError):
-    """What was waited for didn't come in time."""
+    """The predicate didn't become true in time."""
 
 
 class Changes:
-    """Says that something changed, to all who wait."""
+    """Notifies all waiters of changes."""
 
     def __init__(self) -> None:
         self._next = asyncio.Event()
 
     def note(self) -> None:
-        """Let everybody who waits look again."""
+        """Wake all waiters."""
         self._next.set()
         self._next = asyncio.Event()
 
@@ -28,7 +28,7 @@ class Changes:
         """Return the predicate's first truthy value.
 
         Raises:
-            NotYet: it stayed falsy; says what ``explain`` found then.
+            NotYet: it stayed falsy; the message is from ``explain``.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         while True:

@@ -1,17 +1,19 @@
-"""What apps call over HTTP: the Web API and the response URLs.
+"""The HTTP side: the Web API and the response URLs.
 
-Reads the call, checks token, scope and rate, runs the method, then answers, or misbehaves as was ordered.
+Reads the call, checks token, scope and rate, runs the method, then responds or injects a fault.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Final
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -24,6 +26,7 @@ from local_slack.rates import READS_HISTORY, Rates
 from local_slack.refusal import RefusalError
 from local_slack.response_url import ResponseUrls, read_response
 from local_slack.workspace import Json
+from local_slack.workspaces import Workspaces
 
 CONNECTIONS_OPEN: Final = "apps.connections.open"
 POST_MESSAGE: Final = "chat.postMessage"
@@ -31,20 +34,22 @@ POST_MESSAGE: Final = "chat.postMessage"
 
 @dataclass(slots=True)
 class ApiCall:
-    """One call of the Web API. ``status`` is 0 while, or because, there was no answer."""
+    """One Web API call. ``status`` is 0 while there is no response, or if there never was one."""
 
     method: str
     args: Json
     at: float
+    team_id: str = ""
+    """The workspace that the token belongs to; empty if it's the app's or unknown."""
     ok: bool = False
     error: str = ""
     status: int = 0
     response: Json | str | None = None
     took_s: float | None = None
-    """How long it took until there was an answer, or until it was clear that there is none."""
+    """How long it took until there was a response, or until it failed without one."""
 
     def take(self, reply: Reply) -> None:
-        """Note the answer."""
+        """Record the response."""
         self.status, self.response = reply.status, reply.body
         if isinstance(reply.body, dict):
             self.ok = bool(reply.body["ok"])
@@ -53,14 +58,14 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer before it is sent."""
+    """A response before it's sent."""
 
     status: int
     body: Json | str
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def response(self, at: float) -> web.Response:
-        """Return it for aiohttp, dated by the stand-in's clock."""
+        """Return it for aiohttp, with the stand-in's time in the Date header."""
         headers = {"Date": formatdate(at, usegmt=True), **self.headers}
         if isinstance(self.body, str):
             return web.Response(status=self.status, text=self.body, content_type="text/html", headers=headers)
@@ -77,23 +82,22 @@ class WebApi:
 
     Args:
         open_connection: returns the WebSocket URL for ``apps.connections.open``.
-        note_call: called with each call when it comes, and again when it is answered.
+        note_call: called with each call, and again when it's answered.
     """
 
     def __init__(
         self,
-        app: Installation,
+        workspaces: Workspaces,
         faults: Faults,
         rates: Rates,
-        response_urls: ResponseUrls,
         open_connection: Callable[[], str],
         note_call: Callable[[ApiCall], None],
         most_calls: int | None = None,
     ) -> None:
-        self._app = app
+        self._workspaces = workspaces
+        self._now = workspaces.first.workspace.now
         self._faults = faults
         self._rates = rates
-        self._response_urls = response_urls
         self._note_call = note_call
         self._closing = asyncio.Event()
         self._methods = {
@@ -102,36 +106,40 @@ class WebApi:
         }
         self.calls: Newest[ApiCall] = Newest(most_calls)
 
+    def add_methods(self, methods: Mapping[str, Method]) -> None:
+        """Answer further methods."""
+        self._methods.update(methods)
+
     def close(self) -> None:
-        """Let go of the calls that hang."""
+        """Drop hanging calls."""
         self._closing.set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one HTTP request."""
         name = request.match_info["method"]
         incoming = await _read(request, self._methods.get(name))
-        return await self._answer(request, name, incoming.args.values, lambda: self._perform(name, incoming))
+        call = ApiCall(name, incoming.args.values, self._now(), self._workspaces.team_of(incoming.token, incoming.args))
+        return await self._answer(request, call, lambda: self._perform(name, incoming))
 
     async def handle_response(self, request: web.Request) -> web.StreamResponse:
-        """Take what is posted to a response URL."""
+        """Handle a post to a response URL."""
         token, payload = request.match_info["token"], read_response(await request.text())
-        return await self._answer(request, RESPONSE_URL, payload or {}, lambda: self._respond(token, payload))
+        urls = self._workspaces.response_urls(token)
+        call = ApiCall(RESPONSE_URL, payload or {}, self._now(), urls.team_id)
+        return await self._answer(request, call, lambda: _respond(urls, token, payload))
 
-    async def _answer(
-        self, request: web.Request, name: str, args: Json, perform: Callable[[], Reply]
-    ) -> web.StreamResponse:
-        """Note the call, perform it and answer it, unless a fault was ordered for its method."""
-        call = ApiCall(name, args, self._app.workspace.now())
+    async def _answer(self, request: web.Request, call: ApiCall, perform: Callable[[], Reply]) -> web.StreamResponse:
+        """Record the call, perform it and respond, unless its method has a fault."""
         self.calls.append(call)
         self._note_call(call)
         started = time.monotonic()
-        fault = self._faults.take(name)
+        fault = self._faults.take(call.method, call.team_id)
         reply = perform() if fault is None else await self._misbehave(fault, perform)
         call.took_s = time.monotonic() - started
         if reply is not None:
             call.take(reply)
         self._note_call(call)
-        return _hang_up(request) if reply is None else reply.response(self._app.workspace.now())
+        return _hang_up(request) if reply is None else reply.response(self._now())
 
     async def _misbehave(self, fault: Fault, perform: Callable[[], Reply]) -> Reply | None:
         match fault.kind:
@@ -155,44 +163,47 @@ class WebApi:
         return None
 
     def _perform(self, name: str, incoming: _Incoming) -> Reply:
-        headers = {"X-OAuth-Scopes": ",".join(sorted(self._app.scopes))}
+        app, headers = self._workspaces.first.installation, {}
         try:
             method = self._method(name)
             if incoming.refusal is not None:
                 raise incoming.refusal
             if method.token is not None:
-                self._app.tokens.check(incoming.token, method.token)
-            wait_s = self._wait_s(name, method, incoming.args)
+                app = self._workspaces.authenticate(incoming.token, method.token, name, incoming.args)
+                headers = {"X-OAuth-Scopes": ",".join(sorted(self._workspaces.scopes(incoming.token, app)))}
+            wait_s = self._wait_s(app, name, incoming.args)
             if wait_s:
                 return ratelimited(wait_s)
-            method.check(self._app, incoming.args)
-            return Reply(200, {"ok": True, **method.run(self._app, incoming.args)}, headers)
+            method.check(app, incoming.args)
+            return Reply(200, {"ok": True, **method.run(app, incoming.args)}, headers)
         except RefusalError as refusal:
             return Reply(200, refusal.reply(), headers)
-
-    def _respond(self, token: str, payload: Json | None) -> Reply:
-        try:
-            self._response_urls.use(token, payload)
-        except RefusalError as refusal:
-            gone = refusal.code in {"used_url", "expired_url"}
-            return Reply(404 if gone else 200, refusal.reply())
-        return Reply(200, {"ok": True})
 
     def _method(self, name: str) -> Method:
         if name not in self._methods:
             raise RefusalError("unknown_method", req_method=name)
         return self._methods[name]
 
-    def _wait_s(self, name: str, method: Method, args: Arguments) -> int:
+    def _wait_s(self, app: Installation, name: str, args: Arguments) -> int:
+        team_id = app.workspace.id
         if name == POST_MESSAGE:
-            return self._rates.post_wait_s(args.text("channel"))
-        tier = "t1" if self._app.is_distributed and name in READS_HISTORY else method.tier
-        return self._rates.call_wait_s(name, tier)
+            return self._rates.post_wait_s(team_id, args.text("channel"))
+        tier = "t1" if app.is_distributed and name in READS_HISTORY else self._methods[name].tier
+        return self._rates.call_wait_s(team_id, name, tier)
+
+
+def _respond(urls: ResponseUrls, token: str, payload: Json | None) -> Reply:
+    try:
+        urls.use(token, payload)
+    except RefusalError as refusal:
+        gone = refusal.code in {"used_url", "expired_url"}
+        return Reply(404 if gone else 200, refusal.reply())
+    return Reply(200, {"ok": True})
 
 
 @dataclass(frozen=True, slots=True)
 class _Incoming:
-    """A call as read off the request; ``refusal`` says why it could not be read."""
+    """A parsed call; ``refusal`` says why parsing failed."""
 
     token: str
     args: Arguments
@@ -200,7 +211,7 @@ class _Incoming:
 
 
 async def _read(request: web.Request, method: Method | None) -> _Incoming:
-    """Read a call. A method that takes no JSON does not see a JSON body, as in Slack."""
+    """Parse a call. As in Slack, methods that don't accept JSON ignore a JSON body."""
     values: Json = dict(request.query)
     refusal: RefusalError | None = None
     if request.content_type == "application/json":
@@ -212,7 +223,19 @@ async def _read(request: web.Request, method: Method | None) -> _Incoming:
         values.update(await request.post())
     argument = str(values.pop("token", ""))
     scheme, _, header = request.headers.get("Authorization", "").partition(" ")
-    return _Incoming(header.strip() if scheme == "Bearer" else argument, Arguments(values), refusal)
+    if scheme == "Basic":
+        values.update(_client(header))
+    token = header.strip() if scheme == "Bearer" else argument
+    return _Incoming(token, Arguments(values, token), refusal)
+
+
+def _client(header: str) -> Json:
+    """Return the app's credentials from HTTP Basic authentication, as OAuth's methods take them."""
+    try:
+        name, _, secret = base64.b64decode(header, validate=True).decode().partition(":")
+    except ValueError:
+        return {}
+    return {"client_id": unquote(name), "client_secret": unquote(secret)}
 
 
 def _json_object(body: str) -> Json:
@@ -226,7 +249,7 @@ def _json_object(body: str) -> Json:
 
 
 def _hang_up(request: web.Request) -> web.Response:
-    """Close the connection under the caller; aiohttp finds it closed and sends nothing."""
+    """Close the connection; aiohttp then sends nothing."""
     if request.transport is not None:
         request.transport.close()
     return web.Response()

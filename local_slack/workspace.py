@@ -1,6 +1,6 @@
 """The state of the workspace: people, channels and messages, in memory.
 
-It knows nothing of tokens, sockets and permissions. Messages are stored as the JSON objects that Slack returns, and
+Tokens, sockets and permissions are handled elsewhere. Messages are stored as the JSON objects that Slack returns, and
 callers always get copies.
 """
 
@@ -21,7 +21,7 @@ Listener: TypeAlias = Callable[[Json], None]
 
 
 class WorkspaceState:
-    """All that can be seen in the workspace, and who is told when it changes."""
+    """The workspace's contents, and the subscribers to its changes."""
 
     def __init__(
         self,
@@ -32,8 +32,15 @@ class WorkspaceState:
         most_records: int | None = None,
         most_messages: int | None = None,
     ) -> None:
-        self.app = app
-        self.id, self.name, self.domain = workspace.id, workspace.name, workspace.domain
+        self.app = replace(
+            app,
+            bot_token=workspace.bot_token or app.bot_token,
+            bot_id=workspace.bot_id or app.bot_id,
+            bot_user_id=workspace.bot_user_id or app.bot_user_id,
+        )
+        self.id, self.name, self.domain, self.org = workspace.id, workspace.name, workspace.domain, workspace.org
+        self.is_org_install = False
+        """Whether the app is here because the whole organization installed it."""
         self._most_records = most_records
         self._most_messages = most_messages
         self._clock = clock
@@ -45,23 +52,28 @@ class WorkspaceState:
         self.channels: dict[str, Channel] = {}
         self.usergroups: dict[str, list[str]] = {}
         self.statuses: dict[tuple[str, str], str] = {}
-        """What ``assistant.threads.setStatus`` shows, by (channel, thread_ts)."""
+        """The statuses set by ``assistant.threads.setStatus``, by (channel, thread_ts)."""
         self.moved: dict[str, str] = {}
-        """The new IDs of channels that got another, by the old ones."""
-        self.add_user(User(app.bot_user_id, app.name, is_bot=True))
+        """New channel IDs by old ones."""
+        if app.oauth is None:
+            self.admit_bot()
         for user in workspace.users:
             self.add_user(user)
-            self.open_im(user.id)
+            if app.oauth is None:
+                self.open_im(user.id)
         for channel in workspace.channels:
-            self.add_channel(copy.deepcopy(channel))
+            added = copy.deepcopy(channel)
+            if app.oauth is not None:
+                added.members.discard(self.app.bot_user_id)
+            self.add_channel(added)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call ``listener`` with each change (the page's messages); return what ends that."""
+        """Call ``listener`` with each change; return a function that unsubscribes."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     def tell(self, change: Json) -> None:
-        """Hand one copy of a change to everybody who subscribed."""
+        """Send a copy of a change to every subscriber."""
         told = copy.deepcopy(change)
         for listener in tuple(self._listeners):
             listener(told)
@@ -71,7 +83,7 @@ class WorkspaceState:
         return self._clock()
 
     def new_ts(self) -> str:
-        """Return a message id: the time in microseconds, never the same twice."""
+        """Return a unique message ID: the time in microseconds."""
         self._last_ts_us = max(int(self._clock() * 1_000_000), self._last_ts_us + 1)
         return f"{self._last_ts_us // 1_000_000}.{self._last_ts_us % 1_000_000:06d}"
 
@@ -79,24 +91,46 @@ class WorkspaceState:
 
     def add_user(self, user: User) -> None:
         """Add a person, or replace the one with the same ID; an unnamed team is this workspace."""
+        if self.org is not None and not user.is_bot and not user.org_id:
+            user = replace(user, org_id=self.org.id, org_teams=user.org_teams or (self.id,))
         self.users[user.id] = replace(user, team_id=user.team_id or self.id, acts_in=user.acts_in or self.id)
 
     def add_channel(self, channel: Channel) -> None:
-        """Add a conversation, or replace the one with the same id; its messages stay."""
+        """Add a conversation, or replace the one with the same ID; its messages stay."""
         self.channels[channel.id] = channel
         self._versions.setdefault(channel.id, {})
         self.tell_channel(channel)
 
+    def admit_bot(self) -> None:
+        """Add the bot user, and a direct message with it for each person."""
+        people = [user.id for user in self.users.values() if not user.is_bot]
+        self.add_user(User(self.app.bot_user_id, self.app.name, is_bot=True))
+        for user_id in people:
+            self.open_im(user_id)
+
+    def expel_bot(self) -> None:
+        """Remove the bot user from all channels; direct messages stay to be read."""
+        for channel in self.channels.values():
+            if channel.kind is not ChannelKind.IM and self.has_bot(channel):
+                channel.members.remove(self.app.bot_user_id)
+                self.tell_channel(channel)
+
+    def org_of(self, user: User) -> Json | None:
+        """Return the organization that payloads name for a person's action: this workspace's, or the person's."""
+        if self.org is not None:
+            return {"id": self.org.id, "name": self.org.name}
+        return {"id": user.org_id, "name": user.org_id.title()} if user.org_id else None
+
     def has_bot(self, channel: Channel) -> bool:
-        """Return whether the bot is a member of a conversation."""
+        """Whether the bot is a member of a conversation."""
         return self.app.bot_user_id in channel.members
 
     def shows_to_bot(self, channel: Channel) -> bool:
-        """Return whether the bot can see a conversation: any public one, and those it's in."""
+        """Whether the bot can see a conversation: any public one, and those it's in."""
         return channel.kind is ChannelKind.PUBLIC or self.has_bot(channel)
 
     def describe(self, channel: Channel) -> Json:
-        """Return a conversation as subscribers get it."""
+        """Return a conversation in the subscribers' format."""
         return {
             "id": channel.id,
             "name": channel.name,
@@ -116,7 +150,7 @@ class WorkspaceState:
         self.tell({"type": "channel_deleted", "channel": channel_id})
 
     def move_channel(self, channel_id: str, new_id: str) -> None:
-        """Give a conversation another id; its messages keep theirs, and nothing answers to the old id any more."""
+        """Change a conversation's ID; its messages keep theirs, and the old ID becomes invalid."""
         channel, versions = self.channels.pop(channel_id), self._versions.pop(channel_id)
         self.tell({"type": "channel_deleted", "channel": channel_id})
         channel.id = new_id
@@ -127,7 +161,7 @@ class WorkspaceState:
             self._tell_message(new_id, message)
 
     def open_im(self, user_id: str) -> Channel:
-        """Return the direct message of a person and the bot, making it when there is none."""
+        """Return the direct message of a person and the bot, creating it if needed."""
         members = {user_id, self.app.bot_user_id}
         for channel in self.channels.values():
             if channel.kind is ChannelKind.IM and channel.members == members:
@@ -140,7 +174,7 @@ class WorkspaceState:
 
     @property
     def bot_author(self) -> Json:
-        """The members of a message that say that the bot posted it."""
+        """The message members that identify the bot as the author."""
         app = self.app
         return {"user": app.bot_user_id, "bot_id": app.bot_id, "app_id": app.id, "team": self.id}
 
@@ -158,7 +192,7 @@ class WorkspaceState:
         return copy.deepcopy(stored)
 
     def edit(self, channel_id: str, ts: str, changes: Json, *, editor: str) -> Json:
-        """Make a new version of a message: a changed member of None is removed."""
+        """Edit a message; members set to None are removed."""
         versions = self._versions[channel_id][ts]
         edited = {"user": editor, "ts": self.new_ts()}
         merged = {**versions[-1], **copy.deepcopy(changes), "edited": edited}
@@ -181,7 +215,7 @@ class WorkspaceState:
         self.tell({"type": "message_deleted", "channel": channel_id, "ts": ts})
 
     def react(self, channel_id: str, ts: str, name: str, user_id: str) -> bool:
-        """Add a reaction; return False when that person already reacted so."""
+        """Add a reaction; return False if that person already added it."""
         message = self._versions[channel_id][ts][-1]
         reactions: list[Json] = message.setdefault("reactions", [])
         reaction = next((known for known in reactions if known["name"] == name), None)
@@ -196,12 +230,12 @@ class WorkspaceState:
         return True
 
     def find(self, channel_id: str, ts: str) -> Json | None:
-        """Return a message as it is now, or None."""
+        """Return the current version of a message, or None."""
         versions = self._versions.get(channel_id, {}).get(ts)
         return copy.deepcopy(versions[-1]) if versions else None
 
     def history(self, channel_id: str, ts: str) -> list[Json]:
-        """Return every version that a message has had, oldest first."""
+        """Return every version of a message, oldest first."""
         return copy.deepcopy(list(self._versions[channel_id][ts]))
 
     def all_messages(self, channel_id: str) -> list[Json]:
@@ -209,7 +243,7 @@ class WorkspaceState:
         return copy.deepcopy(list(self._current(channel_id)))
 
     def roots(self, channel_id: str) -> list[Json]:
-        """Return what stands in the channel itself, oldest first."""
+        """Return the channel's root messages, oldest first."""
         return copy.deepcopy([message for message in self._current(channel_id) if is_root(message)])
 
     def replies(self, channel_id: str, root_ts: str) -> list[Json]:
@@ -217,7 +251,7 @@ class WorkspaceState:
         return copy.deepcopy(self._replies(channel_id, root_ts))
 
     def _current(self, channel_id: str) -> Iterator[Json]:
-        """Yield the stored messages themselves: they were added in the order of their ts."""
+        """Yield the stored messages in the order of their ts."""
         return (versions[-1] for versions in self._versions[channel_id].values())
 
     def _replies(self, channel_id: str, root_ts: str) -> list[Json]:
@@ -225,7 +259,7 @@ class WorkspaceState:
         return [message for message in messages if message.get("thread_ts") == root_ts and not is_root(message)]
 
     def _drop_oldest(self, channel_id: str) -> None:
-        """Forget the oldest messages of a channel beyond the limit, as if they'd never been there."""
+        """Drop a channel's oldest messages beyond the limit."""
         versions = self._versions[channel_id]
         while self._most_messages is not None and len(versions) > self._most_messages:
             ts = next(iter(versions))
@@ -234,7 +268,7 @@ class WorkspaceState:
 
     def _count_replies(self, channel_id: str, root_ts: str) -> None:
         if root_ts not in self._versions[channel_id]:
-            return  # forgotten: see _drop_oldest
+            return  # dropped: see _drop_oldest
         root = self._versions[channel_id][root_ts][-1]
         replies = self._replies(channel_id, root_ts)
         root["thread_ts"] = root_ts
@@ -249,7 +283,7 @@ class WorkspaceState:
     # ephemerals
 
     def show_ephemeral(self, user_id: str, channel_id: str, message: Json) -> Json:
-        """Show a message to one person only; it is gone when the person reloads Slack."""
+        """Show a message to one person only, until they reload Slack."""
         ts = self.new_ts()
         stored = {"type": "message", **copy.deepcopy(message), "ts": ts, "channel": channel_id}
         shown = self._ephemerals.setdefault(user_id, {})
@@ -260,25 +294,25 @@ class WorkspaceState:
         return copy.deepcopy(stored)
 
     def edit_ephemeral(self, user_id: str, ts: str, changes: Json) -> None:
-        """Replace parts of an ephemeral message: a changed member of None is removed."""
+        """Edit an ephemeral message; members set to None are removed."""
         merged = {**self._ephemerals[user_id][ts], **copy.deepcopy(changes)}
         self._ephemerals[user_id][ts] = {name: value for name, value in merged.items() if value is not None}
         self.tell({"type": "ephemeral", "user": user_id, "message": self._ephemerals[user_id][ts]})
 
     def delete_ephemeral(self, user_id: str, ts: str) -> None:
-        """Take an ephemeral message away."""
+        """Delete an ephemeral message."""
         if self._ephemerals.get(user_id, {}).pop(ts, None) is not None:
             self.tell({"type": "ephemeral_deleted", "user": user_id, "ts": ts})
 
     def find_ephemeral(self, user_id: str, ts: str) -> Json | None:
-        """Return an ephemeral message that a person sees, or None."""
+        """Return a person's ephemeral message, or None."""
         return copy.deepcopy(self._ephemerals.get(user_id, {}).get(ts))
 
     def ephemerals(self, user_id: str) -> list[Json]:
-        """Return the ephemeral messages that a person sees, oldest first."""
+        """Return a person's ephemeral messages, oldest first."""
         return copy.deepcopy(list(self._ephemerals.get(user_id, {}).values()))
 
 
 def is_root(message: Json) -> bool:
-    """Tell a message in the channel itself from a reply."""
+    """Whether a message is a root, not a reply."""
     return bool(message.get("thread_ts", message["ts"]) == message["ts"])

@@ -1,1 +1,1 @@
-"""A local Slack and a local FloKit to try, develop and test against: strict, in memory, on loopback only."""
+"""A strict local Slack and local FloKit for trying out, developing and testing: in memory, loopback only."""

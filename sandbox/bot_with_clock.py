@@ -1,4 +1,4 @@
-"""``python -m sandbox.bot_with_clock FILE``: the bot as ``flokit-bot run`` starts it, by the clock of that file."""
+"""``python -m sandbox.bot_with_clock FILE``: runs the bot like ``flokit-bot run``, on the clock in FILE."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real bot as a child process with the documented settings: what the sandbox runs and the scenario tests kill."""
+"""The real bot as a child process with documented settings, run by the sandbox and killed by the scenario tests."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ STOPS_WITHIN_S: Final = 10.0
 
 
 class BotProcess:
-    """``python -m bot run`` in a folder of its own: no ``.env`` and no setting of the caller leaks in.
+    """``python -m bot run`` in its own folder, isolated from the caller's ``.env`` and environment.
 
     Args:
-        settings: names and values of the documented settings.
-        folder: its working directory; the log is ``bot.log`` in it.
-        clock: what it takes for the time, instead of the real time.
-        descriptors: how many files and sockets it may open: the soft limit and the hard one.
+        settings: documented settings by name.
+        folder: its working directory, with the log in ``bot.log``.
+        clock: the file of its clock; without it, real time.
+        program: the module that runs the bot on a clock.
+        descriptors: the soft and hard limits on open files and sockets.
     """
 
     def __init__(
@@ -37,33 +38,34 @@ class BotProcess:
         folder: Path,
         *,
         clock: WorldClock | None = None,
+        program: str = "sandbox.bot_with_clock",
         descriptors: tuple[int, int] | None = None,
     ) -> None:
         self._settings = dict(settings)
         self._folder = folder
         self._descriptors = descriptors
-        self._program = ("sandbox.bot_with_clock", str(clock.path.resolve())) if clock else ("bot", "run")
+        self._program = (program, str(clock.path.resolve())) if clock else ("bot", "run")
         self.process: asyncio.subprocess.Process | None = None
         self._logged_before = 0
 
     def use(self, settings: Mapping[str, str]) -> None:
-        """Start it with these settings from now on."""
+        """Use these settings from the next start."""
         self._settings = dict(settings)
 
     @property
     def pid(self) -> int | None:
-        """The process id while it runs."""
+        """The process ID, while it's running."""
         return self.process.pid if self.process and self.process.returncode is None else None
 
     @property
     def log(self) -> str:
-        """All that it has logged, over all its lives."""
+        """The whole log, across restarts."""
         path = self._folder / "bot.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     @property
     def address(self) -> str:
-        """Where the routes of the process that runs are, as it logs it; "" until it listens."""
+        """The address of its HTTP routes, from the log of the running process; "" until it listens."""
         if self.pid is None:
             return ""
         lines = self.log.encode()[self._logged_before :].splitlines()
@@ -71,7 +73,7 @@ class BotProcess:
         return found[-1][0].decode() if found and found[-1] else ""
 
     async def start(self) -> None:
-        """Start the process; it is not ready yet when this returns."""
+        """Start the process; it isn't ready yet when this returns."""
         self._logged_before = len(self.log.encode())
         ours = {name.upper() for name in Settings.model_fields}
         inherited = {name: value for name, value in os.environ.items() if name.upper() not in ours}
@@ -90,25 +92,25 @@ class BotProcess:
             )
 
     def _prepare(self) -> None:
-        """Run in the child, before the program."""
+        """Run in the child, before exec."""
         if self._descriptors:
             resource.setrlimit(resource.RLIMIT_NOFILE, self._descriptors)
         if sys.platform == "linux":
             _die_with_parent()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal, if it still runs."""
+        """Send a signal, if it's still running."""
         if self.process and self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(number)
 
     async def kill(self) -> None:
-        """End it as a crash would: ``kill -9``."""
+        """Kill it with ``kill -9``, like a crash."""
         self.signal(signal.SIGKILL)
         await self.wait()
 
     async def stop(self) -> int:
-        """Ask it to stop, and return its exit code; kill it when it does not stop in time."""
+        """Ask it to stop and return its exit code; kill it if it doesn't stop in time."""
         self.signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(STOPS_WITHIN_S):
@@ -118,10 +120,10 @@ class BotProcess:
             raise
 
     async def wait(self) -> int:
-        """Wait for its end, and return its exit code."""
+        """Wait until it exits and return the exit code."""
         return await self.process.wait() if self.process else 0
 
 
 def _die_with_parent() -> None:
-    """Have the kernel end this process with its parent, however that ends: prctl(2), PR_SET_PDEATHSIG."""
+    """Have the kernel kill this process when its parent dies: prctl(2), PR_SET_PDEATHSIG."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)

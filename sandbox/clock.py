@@ -1,6 +1,6 @@
-"""The clock of the sandbox's world: the real time, moved ahead by as much as a file says.
+"""The sandbox's clock: the real time plus an offset stored in a file.
 
-Every process of the world reads the same file, so that all of them move together. The clock never goes back.
+All processes of a sandbox read the same file and move together. The clock never goes back.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ def until_morning(now: datetime) -> timedelta:
 
 
 class WorldClock:
-    """The time in one world.
+    """The time in one sandbox.
 
     Args:
-        path: the file with the seconds to add; without it the time is the real one.
+        path: the file with the offset in seconds; without it, real time.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,7 +30,7 @@ class WorldClock:
 
     @property
     def moved_s(self) -> float:
-        """How far the clock is ahead of the real time; asking costs a look at the file's date."""
+        """How far the clock is ahead of real time; each read checks the file's date."""
         try:
             stat = self.path.stat()
         except FileNotFoundError:
@@ -50,13 +50,13 @@ class WorldClock:
         return time.time() + self.moved_s
 
     def move(self, by: timedelta) -> None:
-        """Move the whole world's clock ahead.
+        """Move the clock ahead, for all processes.
 
         Raises:
-            ValueError: that would be backwards: what is saved would stand in the future.
+            ValueError: the step is negative; stored times would be in the future.
         """
         if by < timedelta(0):
-            raise ValueError("the clock only goes forwards")
+            raise ValueError("the clock only moves forward")
         written = self.path.with_name(f"{self.path.name}.new")
         written.write_text(repr(self.moved_s + by.total_seconds()))
-        written.replace(self.path)  # whoever reads meanwhile sees the old one or the new one
+        written.replace(self.path)  # atomic: a concurrent reader gets the old or the new one

@@ -1,6 +1,6 @@
-"""The control panel: what the sandbox's page shows of the world around the bot, and what it can do to it.
+"""The fault injection panel: its state, and actions on the local FloKit, the local Slack and the bot's process.
 
-It only turns the knobs that LocalFlokit, LocalSlack and the keeper of the bot's process have; it decides nothing.
+It only calls what LocalFlokit, LocalSlack and the keeper of the bot's process offer, with no logic of its own.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from sandbox.local_flokit.sources import STRIPE_ERROR, Ending, Plan, Source
 from sandbox.local_flokit.unrest import Unrest
 from sandbox.local_flokit.webhooks import Webhooks
 from sandbox.page_requests import BadRequestError, optional_text, seconds, texts
-from sandbox.weather import FlokitWeather, SlackWeather, set_flokit_weather, set_slack_weather
+from sandbox.weather import FlokitWeather, SlackWeather, set_flokit_weather, set_slack_weather, slack_weather
 
 LOOKS_EVERY_S: Final = 0.5
-"""A sync begins and ends by the clock, and nobody is told: the panel looks."""
+"""Syncs begin and end by the clock without an event, so the panel polls."""
 
 ENDINGS: Final[tuple[Ending, ...]] = get_args(Ending)
 
 STATUSES: Final = ("connected", "error", "disconnected")
-"""What an integration can be put to; ``syncing`` for ever is an action of its own."""
+"""The statuses to choose from; ``syncing`` forever is an action of its own."""
 
 CLOCK_STEPS: Final[Mapping[str, Callable[[datetime], timedelta]]] = {
     "hour": lambda _now: timedelta(hours=1),
@@ -38,16 +38,16 @@ CLOCK_STEPS: Final[Mapping[str, Callable[[datetime], timedelta]]] = {
     "day": lambda _now: timedelta(days=1),
     "morning": until_morning,
 }
-"""How far the clock can be moved at once."""
+"""How far one action moves the clock."""
 
 
 class ControlPanel:
-    """State and actions of the panel.
+    """The panel's state and actions.
 
     Args:
-        keeper: None where the bot is no child process, as in most tests.
-        clock: the world's; None where it cannot be moved.
-        webhooks: None where there is nobody to send them to.
+        keeper: None if the bot isn't a child process, as in most tests.
+        clock: the sandbox's; None if it can't be moved.
+        webhooks: None if nothing receives them.
     """
 
     def __init__(
@@ -66,7 +66,6 @@ class ControlPanel:
         self._webhooks = webhooks
         self._unrest = Unrest(flokit)
         self._flokit_weather = FlokitWeather.FINE
-        self._slack_weather = SlackWeather.FINE
         self._changed = asyncio.Event()
         self._actions: dict[str, Callable[[Json], Awaitable[None]]] = {
             "integration": self._set_integration,
@@ -90,31 +89,31 @@ class ControlPanel:
             keeper.subscribe(self._note)
 
     def state(self) -> Json:
-        """Return everything that the panel shows."""
+        """Return the panel's whole state."""
         return {
             "bot": self._bot(),
             "integrations": [self._describe(source) for source in self._flokit.sources()],
             "unrest": self._unrest.is_on,
             "clock_moved_s": self._clock.moved_s if self._clock else 0.0,
-            "weather": {"flokit": self._flokit_weather.value, "slack": self._slack_weather.value},
+            "weather": {"flokit": self._flokit_weather.value, "slack": slack_weather(self._slack).value},
         }
 
     async def act(self, asked: Json) -> Json:
-        """Do what the page asks for.
+        """Perform an action.
 
         Raises:
-            BadRequestError: there is no such action, or one of its members is wrong.
-            LookupError: there is no such integration.
+            BadRequestError: the action is unknown, or one of its members is invalid.
+            LookupError: the integration doesn't exist.
         """
         [name] = texts(asked, "action")
         if name not in self._actions:
-            raise BadRequestError(f"There is no action {name}.")
+            raise BadRequestError(f"Unknown action: {name}.")
         await self._actions[name](asked)
         self._note()
         return {"ok": True, "error": ""}
 
     async def watch(self, tell: Callable[[Json], None]) -> None:
-        """Tell each state that differs from the one before, until cancelled."""
+        """Call ``tell`` with each changed state, until cancelled."""
         last = self.state()
         while True:
             upcoming = self._changed
@@ -127,11 +126,11 @@ class ControlPanel:
                 tell({"type": "control", "control": state})
 
     async def close(self) -> None:
-        """End what goes on by itself."""
+        """Stop background work."""
         await self._unrest.end()
 
     def _note(self) -> None:
-        """Let every ``watch`` look at once."""
+        """Wake every ``watch``."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -139,7 +138,7 @@ class ControlPanel:
         if change["type"] == "bot":
             self._note()
 
-    # what it shows
+    # state
 
     def _bot(self) -> Json:
         pid = self._keeper.pid if self._keeper else None
@@ -167,12 +166,12 @@ class ControlPanel:
             },
         }
 
-    # what it does
+    # actions
 
     def _integration(self, asked: Json) -> str:
         [integration_id] = texts(asked, "id")
         if self._flokit.source(integration_id) is None:
-            raise BadRequestError(f"There is no integration {integration_id}.")
+            raise BadRequestError(f"Unknown integration: {integration_id}.")
         return integration_id
 
     async def _set_integration(self, asked: Json) -> None:
@@ -190,7 +189,7 @@ class ControlPanel:
     async def _finish(self, asked: Json) -> None:
         integration_id = self._integration(asked)
         if not self._flokit.finish(integration_id):
-            raise BadRequestError("No sync of it is under way.")
+            raise BadRequestError("No sync is running.")
 
     async def _vanish(self, asked: Json) -> None:
         self._flokit.remove(self._integration(asked))
@@ -213,17 +212,17 @@ class ControlPanel:
             self._unrest.begin(seconds(asked, "seconds"), self._note)
 
     async def _send_webhook(self, _asked: Json) -> None:
-        """Say that something fails: of an integration that does, if there is one."""
+        """Send an ``integration.error`` event, for a failing integration if there is one."""
         sources = sorted(self._flokit.sources(), key=lambda source: source.status != "error")
         if self._webhooks is None or not sources:
-            raise BadRequestError("There is nothing to send here, or nobody to send it to.")
+            raise BadRequestError("There are no integrations, or the bot doesn't accept webhooks.")
         problem = await self._webhooks.send(sources[0])
         if problem:
             raise BadRequestError(problem)
 
     async def _move_clock(self, asked: Json) -> None:
         if self._clock is None:
-            raise BadRequestError("This world's clock cannot be moved.")
+            raise BadRequestError("This sandbox's clock can't be moved.")
         step = _one_of(asked, "step", CLOCK_STEPS)
         self._clock.move(CLOCK_STEPS[step](self._clock.now()))
         self._slack.note_change()
@@ -233,25 +232,24 @@ class ControlPanel:
         set_flokit_weather(self._flokit, self._flokit_weather)
 
     async def _set_slack_weather(self, asked: Json) -> None:
-        self._slack_weather = _member(asked, "weather", SlackWeather)
-        set_slack_weather(self._slack, self._slack_weather)
+        set_slack_weather(self._slack, _member(asked, "weather", SlackWeather))
 
     async def _drop_socket(self, _asked: Json) -> None:
         if not self._slack.connections:
-            raise BadRequestError("The bot has no socket open.")
+            raise BadRequestError("The bot has no open socket.")
         await self._slack.drop_sockets()
 
     async def _kill_bot(self, _asked: Json) -> None:
         if self._keeper is None:
-            raise BadRequestError("The bot is no child process here: there is nothing to kill.")
+            raise BadRequestError("The bot isn't a child process here, so it can't be killed.")
         if not await self._keeper.kill():
-            raise BadRequestError("The bot does not run at the moment.")
+            raise BadRequestError("The bot isn't running.")
 
     async def _reset(self, _asked: Json) -> None:
         await self._unrest.end()
-        self._flokit_weather, self._slack_weather = FlokitWeather.FINE, SlackWeather.FINE
+        self._flokit_weather = FlokitWeather.FINE
         set_flokit_weather(self._flokit, self._flokit_weather)
-        set_slack_weather(self._slack, self._slack_weather)
+        set_slack_weather(self._slack, SlackWeather.FINE)
         self._flokit.demo()
 
 

@@ -1,27 +1,35 @@
-"""The routes behind the sandbox's browser page: its files, a live feed, and what people type and click."""
+"""The routes behind the sandbox's browser page: its files, a live feed, and what people type and click.
+
+A tab shows one workspace. Its requests name it as ``team``; without that, it's the first one.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlencode
 
 from aiohttp import web
 
-from local_slack import LocalSlack
+from local_slack import LocalSlack, LocalWorkspace
+from local_slack.config import ChannelKind
 from local_slack.delivery import AckError
+from local_slack.guard import APP_REDIRECT_PATH
 from local_slack.workspace import Json
 from sandbox.control import ControlPanel
 from sandbox.inspector import Inspector
+from sandbox.many import ManyWorkspaces
 from sandbox.page_requests import BadRequestError, answering, optional_text, texts
 
 COMMAND_FAILURES: Final = {
-    AckError.TIMEOUT: "{command} failed because the app did not respond",
+    AckError.TIMEOUT: "{command} failed because the app didn't respond",
     AckError.FAILED: '{command} failed with the error "dispatch_failed"',
-    AckError.BAD_RESPONSE: "{command} failed because the app's answer is not a message that Slack takes",
+    AckError.BAD_RESPONSE: "{command} failed because the app sent a response that Slack doesn't accept",
 }
 CLICK_FAILURES: Final = {
     AckError.TIMEOUT: "{app} didn't respond in time",
@@ -33,24 +41,30 @@ SUBMIT_FAILURES: Final = {
     AckError.BAD_RESPONSE: "{app} sent a response that Slack doesn't accept",
 }
 
+_Action: TypeAlias = "Callable[[LocalWorkspace, Json], Awaitable[Json]]"
+"""What a person does in a workspace; returns what the page is told."""
+
 
 def add_page(
     app: web.Application,
     slack: LocalSlack,
     files: Path,
     *,
-    panel: ControlPanel | None = None,
+    panels: Mapping[str, ControlPanel] = MappingProxyType({}),
     inspector: Inspector | None = None,
+    many: ManyWorkspaces | None = None,
 ) -> None:
     """Add the page to an application that has not started.
 
     Args:
-        files: the folder with ``index.html`` and what it loads.
-        panel: the control panel; without it the page has none.
-        inspector: without it the page's log is empty.
+        files: the folder with ``index.html`` and its assets.
+        panels: the fault injection panel of each workspace that has one, by the workspace's ID.
+        inspector: without it, the page's log is empty.
+        many: without it, nobody can install the app in another workspace.
     """
-    page = _Page(slack, files, panel, inspector)
+    page = _Page(slack, files, panels, inspector, many)
     app.router.add_get("/", page.index)
+    app.router.add_get(APP_REDIRECT_PATH, page.app_redirect)
     app.router.add_get("/page/live", page.live)
     app.router.add_get(r"/page/{file:[\w.-]+}", page.file)
     actions = {
@@ -62,26 +76,31 @@ def add_page(
         "home": page.home,
         "channel": page.channel,
         "control": page.control,
+        "another": page.another,
+        "flokit_key": page.flokit_key,
+        "uninstall": page.uninstall,
     }
     for name, act in actions.items():
-        app.router.add_post(f"/page/{name}", answering(act))
+        app.router.add_post(f"/page/{name}", answering(page.at_workspace(act)))
     app.on_shutdown.append(page.close)
 
 
 class _Page:
-    """What the page can ask for."""
+    """The page's routes."""
 
     def __init__(
         self,
         slack: LocalSlack,
         files: Path,
-        panel: ControlPanel | None,
+        panels: Mapping[str, ControlPanel],
         inspector: Inspector | None,
+        many: ManyWorkspaces | None,
     ) -> None:
         self._slack = slack
         self._files = files
-        self._panel = panel
+        self._panels = panels
         self._inspector = inspector
+        self._many = many
         self._app = slack.workspace.app
         self._sockets: set[web.WebSocketResponse] = set()
 
@@ -90,22 +109,48 @@ class _Page:
         return self._serve("index.html")
 
     async def file(self, request: web.Request) -> web.StreamResponse:
-        """Serve what the page loads."""
+        """Serve the page's assets."""
         return self._serve(request.match_info["file"])
 
     def _serve(self, name: str) -> web.StreamResponse:
         path = self._files / name
         return web.FileResponse(path) if path.is_file() else web.Response(status=404)
 
+    async def app_redirect(self, request: web.Request) -> web.StreamResponse:
+        """Open the app in a workspace, as https://slack.com/app_redirect does, as the person who installed it."""
+        here = self._slack.workspaces.get(request.query.get("team", ""))
+        if self._many is None or here is None or not here.installation.is_installed:
+            return web.Response(status=302, headers={"Location": "/"})
+        user = self._slack.oauth.installer(here)
+        query = urlencode({"team": here.workspace.id, "as": user})
+        return web.Response(status=302, headers={"Location": f"/?{query}#{here.workspace.open_im(user).id}"})
+
+    def at_workspace(self, act: _Action) -> Callable[[Json], Awaitable[Json]]:
+        """Let an action act on the workspace that the page names.
+
+        Raises:
+            BadRequestError: there is no such workspace.
+        """
+
+        async def acting(asked: Json) -> Json:
+            named = optional_text(asked, "team")
+            here = self._slack if named is None else self._slack.workspaces.get(named)
+            if here is None:
+                raise BadRequestError("There's no such workspace.")
+            return await act(here, asked)
+
+        return acting
+
     async def live(self, request: web.Request) -> web.StreamResponse:
-        """Send the whole state, then every change, until the page goes away."""
+        """Send the whole state, then every change, until the page disconnects."""
+        here = self._slack.workspaces.get(request.query.get("team", "")) or self._slack
         socket = web.WebSocketResponse(heartbeat=30)
         await socket.prepare(request)
         self._sockets.add(socket)
         changes: asyncio.Queue[Json] = asyncio.Queue()
-        changes.put_nowait(self.state())
+        changes.put_nowait(self.state(here))
         try:
-            async with self._feeding(changes.put_nowait), _running(_send_all(socket, changes)):
+            async with self._feeding(here, changes.put_nowait), _running(_send_all(socket, changes)):
                 async for _ in socket:
                     pass
         finally:
@@ -113,71 +158,109 @@ class _Page:
         return socket
 
     @contextlib.asynccontextmanager
-    async def _feeding(self, tell: Callable[[Json], None]) -> AsyncIterator[None]:
-        """Tell every change of the workspace, the inspector and the panel."""
+    async def _feeding(self, here: LocalWorkspace, tell: Callable[[Json], None]) -> AsyncIterator[None]:
+        """Call ``tell`` with every change of a workspace, its traffic and its panel, and with news from elsewhere."""
+
+        def tell_change(change: Json) -> None:
+            # Who the bot is and what it may do has changed as well.
+            tell(self.state(here) if change["type"] == "installed" else change)
+
+        def tell_traffic(change: Json) -> None:
+            if change["entry"]["team"] in {"", here.workspace.id}:
+                tell(change)
+
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self._slack.subscribe(tell))
+            stack.callback(here.subscribe(tell_change))
+            for other in self._slack.workspaces:
+                if other is not here:
+                    stack.callback(other.subscribe(partial(self._tell_elsewhere, tell, other)))
             if self._inspector is not None:
-                stack.callback(self._inspector.subscribe(tell))
-            if self._panel is not None:
-                await stack.enter_async_context(_running(self._panel.watch(tell)))
+                stack.callback(self._inspector.subscribe(tell_traffic))
+            if here.workspace.id in self._panels:
+                await stack.enter_async_context(_running(self._panels[here.workspace.id].watch(tell)))
             yield
 
+    def _tell_elsewhere(self, tell: Callable[[Json], None], other: LocalWorkspace, change: Json) -> None:
+        """Say what a tab needs to know of a workspace that it doesn't show."""
+        there = other.workspace
+        if change["type"] == "installed":
+            tell({"type": "teams", "teams": self._teams(), "installable": self._installable()})
+        elif change["type"] == "message" and change["message"].get("user") == there.app.bot_user_id:
+            tell({"type": "elsewhere", "team": there.id})
+
     async def close(self, _app: web.Application) -> None:
-        """Close the live feeds, so that the server need not wait for them, and what the panel began."""
-        if self._panel is not None:
-            await self._panel.close()
+        """Close the live feeds and the panel, so that the server doesn't wait for them."""
+        for panel in self._panels.values():
+            await panel.close()
         for socket in tuple(self._sockets):
             await socket.close()
 
-    def state(self) -> Json:
-        """Return everything that the page shows."""
-        workspace = self._slack.workspace
+    def state(self, here: LocalWorkspace) -> Json:
+        """Return a workspace's whole state."""
+        workspace, app = here.workspace, here.workspace.app
+        panel = self._panels.get(workspace.id)
         users = workspace.users.values()
         people = [user.id for user in users if not user.is_bot]
         connected = self._slack.bot_is_reachable
         return {
             "type": "state",
             "team": {"id": workspace.id, "name": workspace.name},
-            "bot": {"user_id": self._app.bot_user_id, "name": self._app.name, "connected": connected},
-            "command": self._app.command,
-            "home_tab": self._slack.installation.home_tab,
+            "teams": self._teams(),
+            "installable": self._installable(),
+            "installed": here.installation.is_installed,
+            "can_uninstall": self._many is not None and self._many.is_on and here.installation.is_installed,
+            "bot": {"user_id": app.bot_user_id, "name": app.name, "connected": connected},
+            "command": app.command,
+            "home_tab": here.installation.home_tab,
+            "hears_directs": "im:history" in here.installation.scopes,
             "users": [{"id": user.id, "name": user.name, "is_bot": user.is_bot} for user in users],
             "channels": [workspace.describe(channel) for channel in workspace.channels.values()],
             "messages": {channel: workspace.all_messages(channel) for channel in workspace.channels},
             "ephemerals": {user.id: workspace.ephemerals(user.id) for user in users},
-            "homes": {user: self._slack.views.home(user) for user in people},
-            "modals": {user: self._slack.views.modal(user) for user in people},
-            "control": self._panel.state() if self._panel else None,
-            "log": self._inspector.entries() if self._inspector else [],
+            "homes": {user: here.views.home(user) for user in people},
+            "modals": {user: here.views.modal(user) for user in people},
+            "control": panel.state() if panel else None,
+            "log": self._inspector.entries(team_id=workspace.id) if self._inspector else [],
         }
 
-    async def command(self, asked: Json) -> Json:
+    def _teams(self) -> list[Json]:
+        """Return the first workspace and those that installed the app at some time."""
+        shown = [one.workspace for one in self._slack.workspaces if one is self._slack or _was_installed(one)]
+        return [{"id": one.id, "name": one.name} for one in shown]
+
+    def _installable(self) -> Json | None:
+        """Return the workspace in which the app can be installed next, if any."""
+        if self._many is None:
+            return None
+        missing = [one.workspace for one in self._slack.workspaces if not one.installation.is_installed]
+        return {"id": missing[0].id, "name": missing[0].name} if missing else None
+
+    async def command(self, here: LocalWorkspace, asked: Json) -> Json:
         """Type a slash command: ``text`` is the whole line."""
         user, channel, line = texts(asked, "user", "channel", "text")
         name, _, text = line.strip().partition(" ")
         if name != self._app.command:
-            return {"ok": False, "error": f"{name} is not a valid command."}
-        ack = await self._slack.command(user, channel, text.strip(), name)
+            return {"ok": False, "error": f"{name} isn't a valid command."}
+        ack = await here.command(user, channel, text.strip(), name)
         return self._outcome(ack.error, COMMAND_FAILURES)
 
-    async def say(self, asked: Json) -> Json:
-        """Post as a person; the bot is mentioned by its name."""
+    async def say(self, here: LocalWorkspace, asked: Json) -> Json:
+        """Post as a person."""
         user, channel, text = texts(asked, "user", "channel", "text")
         if not text.strip():
-            raise BadRequestError("A message needs some text.")
-        text = text.replace(f"@{self._app.name}", f"<@{self._app.bot_user_id}>")
-        ts = await self._slack.say(user, channel, text, optional_text(asked, "thread_ts"))
+            raise BadRequestError("Enter a message.")
+        text = text.replace(f"@{self._app.name}", f"<@{here.workspace.app.bot_user_id}>")
+        ts = await here.say(user, channel, text, optional_text(asked, "thread_ts"))
         return {"ok": True, "ts": ts, "error": ""}
 
-    async def click(self, asked: Json) -> Json:
-        """Use a button or a menu: of a message, or with ``view_id`` of a modal or of App Home."""
+    async def click(self, here: LocalWorkspace, asked: Json) -> Json:
+        """Use a button or menu in a message or, with ``view_id``, in a modal or App Home."""
         if "view_id" in asked:
-            return await self._click_in_view(asked)
+            return await self._click_in_view(here, asked)
         user, channel, ts, action_id = texts(asked, "user", "channel", "ts", "action_id")
         value = optional_text(asked, "value")
         press = partial(
-            self._slack.click,
+            here.click,
             user,
             channel,
             ts,
@@ -191,12 +274,12 @@ class _Page:
         except LookupError:
             if value is None:
                 raise
-            ack = await press()  # the message was edited on the way: its blocks have other ids, the button is the same
+            ack = await press()  # an edit gave the blocks new IDs, but the button is the same
         return self._outcome(ack.error, CLICK_FAILURES)
 
-    async def _click_in_view(self, asked: Json) -> Json:
+    async def _click_in_view(self, here: LocalWorkspace, asked: Json) -> Json:
         user, view_id, action_id = texts(asked, "user", "view_id", "action_id")
-        ack = await self._slack.views.click(
+        ack = await here.views.click(
             user,
             view_id,
             action_id,
@@ -206,54 +289,86 @@ class _Page:
         )
         return self._outcome(ack.error, CLICK_FAILURES)
 
-    async def view_submit(self, asked: Json) -> Json:
-        """Submit a modal; what is wrong with an input stands in ``errors`` by its block_id."""
+    async def view_submit(self, here: LocalWorkspace, asked: Json) -> Json:
+        """Submit a modal; ``errors`` has the validation errors by block_id."""
         user, view_id = texts(asked, "user", "view_id")
-        submitted = await self._slack.views.submit(user, view_id, _values(asked))
+        submitted = await here.views.submit(user, view_id, _values(asked))
         return {**self._outcome(submitted.error, SUBMIT_FAILURES), "ok": submitted.ok, "errors": submitted.errors}
 
-    async def view_close(self, asked: Json) -> Json:
-        """Close a modal by its cross or its close button."""
+    async def view_close(self, here: LocalWorkspace, asked: Json) -> Json:
+        """Close a modal."""
         user, view_id = texts(asked, "user", "view_id")
-        self._slack.views.close(user, view_id)
+        here.views.close(user, view_id)
         return {"ok": True, "error": ""}
 
-    async def home(self, asked: Json) -> Json:
+    async def home(self, here: LocalWorkspace, asked: Json) -> Json:
         """Open the bot's App Home."""
         [user] = texts(asked, "user")
-        self._slack.views.open_home(user)
+        here.views.open_home(user)
         return {"ok": True, "error": ""}
 
-    async def channel(self, asked: Json) -> Json:
-        """Archive a channel or bring it back, remove the bot or invite it."""
+    async def channel(self, here: LocalWorkspace, asked: Json) -> Json:
+        """Archive or unarchive a channel, or remove or invite the bot."""
         user, channel, action = texts(asked, "user", "channel", "action")
         acts = {
-            "archive": self._slack.archive,
-            "unarchive": self._slack.unarchive,
-            "remove_bot": self._slack.remove_bot,
-            "invite_bot": self._slack.invite_bot,
+            "archive": here.archive,
+            "unarchive": here.unarchive,
+            "remove_bot": here.remove_bot,
+            "invite_bot": here.invite_bot,
         }
         if action not in acts:
-            raise BadRequestError(f"There is no action {action}.")
+            raise BadRequestError(f"Unknown action: {action}.")
         acts[action](channel, user)
         return {"ok": True, "error": ""}
 
     def _outcome(self, error: str, sentences: dict[AckError, str]) -> Json:
-        """Return the outcome, with the sentence that Slack's client would show."""
+        """Return the result, with the error that Slack's client would show."""
         if not error:
             return {"ok": True, "error": ""}
         sentence = sentences[AckError(error)].format(app=self._app.name, command=self._app.command)
         return {"ok": False, "error": sentence}
 
-    async def control(self, asked: Json) -> Json:
-        """Turn a knob of the control panel."""
-        if self._panel is None:
-            raise BadRequestError("There is no control panel here.")
-        return await self._panel.act(asked)
+    async def control(self, here: LocalWorkspace, asked: Json) -> Json:
+        """Perform an action of the fault injection panel."""
+        panel = self._panels.get(here.workspace.id)
+        if panel is None:
+            raise BadRequestError("Fault injection isn't available here.")
+        return await panel.act(asked)
+
+    async def another(self, _here: LocalWorkspace, asked: Json) -> Json:
+        """Return the address at which someone installs the app in the workspace with the ID ``install``."""
+        [team_id] = texts(asked, "install")
+        there = self._slack.workspaces.get(team_id)
+        if there is None:
+            raise BadRequestError("There's no such workspace.")
+        return {"ok": True, "url": await self._serving_many().invite(there), "error": ""}
+
+    async def flokit_key(self, here: LocalWorkspace, asked: Json) -> Json:
+        """Return an API key of the workspace's FloKit, as a person copies it there."""
+        [rights] = texts(asked, "rights")
+        return {"ok": True, "key": self._serving_many().key(here.workspace.id, rights), "error": ""}
+
+    async def uninstall(self, here: LocalWorkspace, _asked: Json) -> Json:
+        """Uninstall the app, as an admin does."""
+        if not self._serving_many().is_on:
+            raise BadRequestError("The bot has this workspace's token in its settings, so it can't be uninstalled.")
+        self._slack.oauth.uninstall(here)
+        return {"ok": True, "error": ""}
+
+    def _serving_many(self) -> ManyWorkspaces:
+        if self._many is None:
+            raise BadRequestError("There's no other workspace here.")
+        return self._many
+
+
+def _was_installed(one: LocalWorkspace) -> bool:
+    """Whether the app is or was installed: its direct messages stay."""
+    here = one.workspace
+    return any(channel.kind is ChannelKind.IM and here.has_bot(channel) for channel in here.channels.values())
 
 
 def _values(asked: Json) -> dict[str, dict[str, Json]]:
-    """Return what a person filled in, by block_id and action_id."""
+    """Return the input values, by block_id and action_id."""
     values: Any = asked.get("values") or {}
     if not _is_object_of_objects(values) or not all(_is_object_of_objects(block) for block in values.values()):
         raise BadRequestError("values must be an object by block_id and action_id.")
@@ -273,7 +388,7 @@ async def _send_all(socket: web.WebSocketResponse, changes: asyncio.Queue[Json])
 
 @contextlib.asynccontextmanager
 async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run ``work`` beside the block, and end it with the block."""
+    """Run ``work`` alongside the block, and cancel it when the block ends."""
     task = asyncio.create_task(work)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What the page's requests may hold, and how the JSON is read. Who may ask is for ``guard.py`` to say."""
+"""Parsing of the page's requests. ``guard.py`` decides who may send them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class BadRequestError(Exception):
-    """The page sent something that cannot be done; the sentence says what."""
+    """The page sent an invalid request; the message says why."""
 
 
 def answering(act: Callable[[Json], Awaitable[Json]]) -> Handler:
-    """Make a handler of an action on JSON: what cannot be done is a 400 with a sentence."""
+    """Wrap an action as a JSON handler; invalid requests get a 400 with an error message."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         try:
             return web.json_response(await act(await _read_object(request)))
         except (BadRequestError, LookupError) as error:
-            sentence = str(error.args[0]) if error.args else "That does not exist."
+            sentence = str(error.args[0]) if error.args else "Not found."
             return web.json_response({"ok": False, "error": sentence}, status=400)
 
     return handler
@@ -34,7 +34,7 @@ def texts(asked: Json, *names: str) -> list[str]:
     """Return the named members.
 
     Raises:
-        BadRequestError: one is missing or no text.
+        BadRequestError: one is missing or not a string.
     """
     for name in names:
         if not isinstance(asked.get(name), str):
@@ -43,15 +43,15 @@ def texts(asked: Json, *names: str) -> list[str]:
 
 
 def optional_text(asked: Json, name: str) -> str | None:
-    """Return a member that may be left out."""
+    """Return an optional member."""
     return None if asked.get(name) is None else texts(asked, name)[0]
 
 
 def seconds(asked: Json, name: str) -> float:
-    """Return a member that is a time span.
+    """Return a duration.
 
     Raises:
-        BadRequestError: it is no number, negative, or beyond an hour.
+        BadRequestError: it isn't a number between 0 and 3600.
     """
     value = asked.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 3600:
@@ -65,7 +65,7 @@ async def _read_object(request: web.Request) -> Json:
     try:
         value: Any = json.loads(await request.text())
     except ValueError as error:
-        raise BadRequestError("This is no JSON.") from error
+        raise BadRequestError("The body isn't valid JSON.") from error
     if not isinstance(value, dict):
         raise BadRequestError("Send a JSON object.")
     return value

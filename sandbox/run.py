@@ -6,13 +6,13 @@ import asyncio
 import secrets
 import signal
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bot.core.errors import SettingsError
 from bot.core.hosts import is_loopback
-from bot.ops.web import WEBHOOK_PATH
-from local_slack import LocalSlack, NotYet
+from local_slack import LocalSlack, NotYet, OAuth
 from sandbox.child import BotProcess
 from sandbox.clock import WorldClock
 from sandbox.control import ControlPanel
@@ -20,8 +20,9 @@ from sandbox.inspector import Inspector
 from sandbox.keeper import BotKeeper
 from sandbox.local_flokit import LocalFlokit
 from sandbox.local_flokit.webhooks import SIGNATURE_HEADER, Webhooks
+from sandbox.many import ManyWorkspaces
 from sandbox.page import add_page
-from sandbox.slack import flokit_slack
+from sandbox.slack import BETA, BOT_USER_ID, FLOKIT_APP, WORKSPACE, flokit_slack
 
 PAGE_FILES: Final = Path(__file__).parent / "page_files"
 READY_WITHIN_S: Final = 30.0
@@ -51,11 +52,11 @@ WELCOME: Final = """
 """
 
 MOST_RECORDS: Final = 2000
-"""How many calls, envelopes and versions the sandbox keeps: it runs for days."""
+"""How many calls, envelopes and versions the sandbox keeps, because it may run for days."""
 
 
 def bot_settings(slack: LocalSlack, flokit: LocalFlokit, folder: Path, webhook_secret: str) -> dict[str, str]:
-    """The documented settings that connect a bot to the two stand-ins, over Socket Mode."""
+    """Return the documented settings that connect a bot to the two stand-ins over Socket Mode."""
     keys = {rights: key for key, rights in flokit.keys.items()}
     return {
         "SLACK_BOT_TOKEN": slack.installation.tokens.bot,
@@ -73,7 +74,7 @@ def bot_settings(slack: LocalSlack, flokit: LocalFlokit, folder: Path, webhook_s
 
 
 async def run_sandbox(*, port: int, host: str = "127.0.0.1") -> None:
-    """Run until Ctrl+C; the bot is started again whenever it ends. Only the page may listen beyond this machine.
+    """Run until Ctrl+C, restarting the bot whenever it exits. Only the page may listen beyond this machine.
 
     Raises:
         SettingsError: the port is taken.
@@ -84,14 +85,29 @@ async def run_sandbox(*, port: int, host: str = "127.0.0.1") -> None:
     with tempfile.TemporaryDirectory(prefix="flokit-sandbox-") as temporary:
         folder = Path(temporary)
         clock = WorldClock(folder / "clock")
-        slack, flokit, webhook_secret = make_services(clock)
-        flokit.demo()
-        inspector = Inspector(slack, flokit)
+        slack, flokits, webhook_secret = make_services(clock)
+        flokit = flokits[WORKSPACE.id]
         bot = BotProcess({}, folder, clock=clock)
         keeper = BotKeeper(bot)
-        webhooks = Webhooks(lambda: bot.address and f"{bot.address}{WEBHOOK_PATH}", webhook_secret)
-        panel = ControlPanel(slack, flokit, keeper, clock=clock, webhooks=webhooks)
-        add_page(slack.server, slack, PAGE_FILES, panel=panel, inspector=inspector)
+        many = ManyWorkspaces(slack, flokits, bot, keeper)
+        panels = {
+            one.workspace.id: ControlPanel(
+                slack,
+                flokits[one.workspace.id],
+                keeper,
+                clock=clock,
+                webhooks=Webhooks(partial(many.webhook_url, one), webhook_secret),
+            )
+            for one in slack.workspaces
+        }
+        add_page(
+            slack.server,
+            slack,
+            PAGE_FILES,
+            panels=panels,
+            inspector=Inspector(slack, flokits),
+            many=many if is_loopback(host) else None,  # the bot's own pages are for this machine only
+        )
         await flokit.start()
         try:
             await slack.start(host, port, exposed=not is_loopback(host))
@@ -100,7 +116,7 @@ async def run_sandbox(*, port: int, host: str = "127.0.0.1") -> None:
             raise SettingsError(
                 [f"--port: {host}:{port} is in use or not available; choose another port, or 0 for any free one."]
             ) from error
-        bot.use(bot_settings(slack, flokit, folder, webhook_secret))
+        many.start_with(bot_settings(slack, flokit, folder, webhook_secret))
         keeping = asyncio.create_task(keeper.run())
         try:
             await _welcome(slack, bot)
@@ -112,19 +128,40 @@ async def run_sandbox(*, port: int, host: str = "127.0.0.1") -> None:
             await flokit.stop()
 
 
-def make_services(clock: WorldClock) -> tuple[LocalSlack, LocalFlokit, str]:
-    """Make the stand-ins and the webhooks' secret. No token is one that a website could know."""
+class BetaFlokit(LocalFlokit):
+    """The FloKit of Beta Corp, where another integration fails."""
+
+    def demo(self) -> None:
+        """Add the demo integrations, or reset them."""
+        super().demo()
+        for repaired in ("int_01hx4j7stripe", "int_01hx4ja3googleplay"):
+            self.repair(repaired)
+        self.set("int_01hx4j7revenuecat", status="error", error_message="The API key was revoked in RevenueCat")
+
+
+def make_services(clock: WorldClock) -> tuple[LocalSlack, dict[str, LocalFlokit], str]:
+    """Create the local Slack, the FloKit of each workspace by its ID, and the webhook secret.
+
+    The app is installed in the first workspace. Tokens are random, so that no website can know them.
+    """
     slack = flokit_slack(
         clock.time,
-        bot_token=f"xoxb-sandbox-{secrets.token_urlsafe()}",
+        oauth=OAuth(client_secret=secrets.token_urlsafe()),
+        events=FLOKIT_APP.events | {"app_uninstalled", "tokens_revoked"},
         app_token=f"xapp-sandbox-{secrets.token_urlsafe()}",
         signing_secret=secrets.token_urlsafe(),
         most_records=MOST_RECORDS,
         most_messages=MOST_RECORDS,
     )
-    flokit = LocalFlokit(clock=clock.now)
-    flokit.keys = {f"flo_sandbox_{secrets.token_urlsafe()}": rights for rights in flokit.keys.values()}
-    return slack, flokit, secrets.token_urlsafe()
+    slack.oauth.grant(slack, next(iter(slack.workspace.users)))
+    slack.workspace.channels["C0DATA"].members.add(BOT_USER_ID)
+    slack.add_workspace(BETA)
+    flokit, beta = LocalFlokit(clock=clock.now), BetaFlokit(clock=clock.now)
+    for one in (flokit, beta):
+        one.keys = {f"flo_sandbox_{secrets.token_urlsafe()}": rights for rights in one.keys.values()}
+        one.demo()
+    flokit.neighbors = dict.fromkeys(beta.keys, beta)
+    return slack, {WORKSPACE.id: flokit, BETA.id: beta}, secrets.token_urlsafe()
 
 
 async def _welcome(slack: LocalSlack, bot: BotProcess) -> None:

@@ -54,7 +54,7 @@ FLOKIT_APP: Final = App(
     app_token="xapp-sandbox",  # noqa: S106
     signing_secret="sandbox-signing-secret",  # noqa: S106
 )
-"""The app as the manifests describe it."""
+"""The app as in the manifests."""
 
 BOT_USER_ID: Final = FLOKIT_APP.bot_user_id
 
@@ -77,6 +77,24 @@ WORKSPACE: Final = Workspace(
         Channel("D0ANABEN", "ana, ben", ChannelKind.IM, {"UANA", "UBEN"}),
     ),
 )
+
+BETA: Final = Workspace(
+    "T0BETA",
+    "Beta Corp",
+    "beta-corp",
+    users=(
+        User("UMIA", "mia", zone="Europe/London"),
+        User("UNOAH", "noah", zone="America/Los_Angeles"),
+        User("UOLGA", "olga", is_guest=True),
+    ),
+    channels=(
+        Channel("C0GROWTH", "growth", members={"UMIA", "UNOAH", "UOLGA"}),
+        Channel("C0LAUNCH", "launch", members={"UMIA", "UNOAH"}),
+    ),
+    bot_id="BFLOKITBETA",
+    bot_user_id="UFLOKITBETA",
+)
+"""A workspace of other people, who install the app themselves."""
 
 
 def flokit_slack(

@@ -1,4 +1,4 @@
-"""The weather between the bot and the two stand-ins: one word for everything that goes wrong until it clears up."""
+"""The "weather" between the bot and the stand-ins: one fault for all requests until it's changed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sandbox.local_flokit import faults as flokit_faults
 from sandbox.local_flokit.faults import FaultKind
 
 SLOW_S: Final = 5.0
-"""Slower than people like, faster than the bot's own time limit for a reply."""
+"""Annoyingly slow, but within the bot's own timeout."""
 
 RETRY_AFTER_S: Final = 3
 
 
 class FlokitWeather(StrEnum):
-    """What every request to FloKit meets."""
+    """The fault for every request to FloKit."""
 
     FINE = "fine"
     SLOW = "slow"
@@ -31,7 +31,7 @@ class FlokitWeather(StrEnum):
 
 
 class SlackWeather(StrEnum):
-    """What every call to Slack meets."""
+    """The fault for every call to Slack."""
 
     FINE = "fine"
     RATELIMITED = "ratelimited"
@@ -48,7 +48,7 @@ _FLOKIT_FAULTS: Final[dict[FlokitWeather, FaultKind]] = {
 
 
 def set_flokit_weather(flokit: LocalFlokit, weather: FlokitWeather) -> None:
-    """Let all requests from now on meet this weather, and no other."""
+    """Replace FloKit's faults with this weather."""
     flokit.faults.clear()
     flokit.down = weather is FlokitWeather.DOWN
     kind = _FLOKIT_FAULTS.get(weather)
@@ -58,8 +58,14 @@ def set_flokit_weather(flokit: LocalFlokit, weather: FlokitWeather) -> None:
         )
 
 
+def slack_weather(slack: LocalSlack) -> SlackWeather:
+    """Return Slack's weather, which all workspaces share."""
+    kinds = [fault.kind for fault in slack.faults if fault.method == ANY_METHOD]
+    return next((weather for weather in SlackWeather if weather.value in kinds), SlackWeather.FINE)
+
+
 def set_slack_weather(slack: LocalSlack, weather: SlackWeather) -> None:
-    """Let all calls from now on meet this weather, and no other."""
+    """Replace Slack's faults with this weather."""
     slack.faults.clear()
     if weather is not SlackWeather.FINE:
         slack.faults.add(slack_faults.Fault(ANY_METHOD, weather.value, times=None, retry_after_s=RETRY_AFTER_S))

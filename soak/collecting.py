@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local_slack import LocalSlack
-from sandbox.local_flokit import LocalFlokit
+from local_slack import ApiCall, LocalSlack
+from sandbox.local_flokit import LocalFlokit, Request
 from sandbox.slack import BOT_USER_ID
-from soak.evidence import Call, Evidence, Post, Telling, Turn
+from soak.closing import Closing
+from soak.evidence import Call, Evidence, Lookup, Post, Sent, Telling, Turn
 from soak.fleet import Fleet
+from soak.neighbors import MARK, Neighbors
+from soak.noting import Faults
 from soak.people import People
 from soak.residents import Residents
 
@@ -24,11 +28,12 @@ OUTCOME_EVENT = "flokit_sync_outcome"
 """docs/message-metadata.md"""
 
 POST_PATH = re.compile(r"/v1/integrations/([^/]+)/sync")
+OUTCOME_RUN = re.compile(r"\brun_[0-9a-f]{8,}")
 MENTION = re.compile(r"<@(\w+)>")
 
 
-def collect(storm: Storm, fleet: Fleet | None, people: People, residents: Residents | None) -> Evidence:
-    """Read everything; without a fleet only what Slack and FloKit saw."""
+def collect(storm: Storm, people: People) -> Evidence:
+    """Read what Slack and FloKit saw of the clicks."""
     slack, flokit = storm.slack, storm.flokit
     flokit.sources()  # has it notice the ends of syncs
     evidence = Evidence(
@@ -47,21 +52,67 @@ def collect(storm: Storm, fleet: Fleet | None, people: People, residents: Reside
     )
     _read_messages(slack, evidence)
     evidence.spans += storm.jumps
-    if residents:
-        evidence.boards, evidence.snoozed, evidence.digests = residents.boards, residents.snoozed, residents.digests
-    if fleet:
-        evidence.deadlocks = storm.database.deadlocks
-        evidence.slow = storm.database.slow
-        for replica in fleet.replicas:
+    return evidence
+
+
+async def collect_all(
+    storm: Storm, fleet: Fleet, people: People, residents: Residents, closing: Closing, faults: Faults
+) -> Evidence:
+    """Read everything. A part that can't be read is added to the faults; the others are kept."""
+    evidence = Evidence(storm.settings.rules)
+    with faults.noting("collecting clicks and outcomes"):
+        evidence = collect(storm, people)
+    with faults.noting("collecting incidents"):
+        evidence.boards = residents.boards
+    with faults.noting("collecting snoozes"):
+        evidence.snoozed = closing.snoozed
+    with faults.noting("collecting digests"):
+        evidence.digests, evidence.due_digests = residents.digests, closing.due_digests
+    evidence.wishes += closing.wishes
+    evidence.missing += closing.missing
+    for replica in fleet.replicas:
+        with faults.noting(f"collecting from {replica.name}"):
             evidence.exits += replica.exits
             evidence.samples += replica.samples
             evidence.spans += replica.spans
             evidence.log += replica.log
+    with faults.noting("counting deadlocks"):
+        evidence.deadlocks = storm.database.deadlocks
+    with faults.noting("measuring slow statements"):
+        evidence.slow = await storm.database.slow()
     return evidence
 
 
+def collect_apart(slack: LocalSlack, neighbors: Neighbors, evidence: Evidence) -> None:
+    """Read what the bot sent to each workspace, and what it asked each one's FloKit."""
+    evidence.sent = [_sent(call) for call in slack.calls]
+    evidence.lookups = [
+        Lookup(one.team_id, request.at.timestamp(), _run_id(request))
+        for one in neighbors.all
+        for request in one.flokit.requests
+    ]
+    evidence.absences, evidence.asked = neighbors.absences, neighbors.asked
+
+
+def _run_id(request: Request) -> str:
+    return request.idempotency_key or "" if POST_PATH.fullmatch(request.path) else ""
+
+
+def _sent(call: ApiCall) -> Sent:
+    content = json.dumps(call.args, default=str)
+    run_ids = OUTCOME_RUN.findall(content)
+    marks = frozenset(MARK.findall(content))
+    return Sent(call.team_id, call.method, call.at, marks, run_ids[0] if run_ids else "", call.error)
+
+
+def write_evidence(evidence: Evidence, path: Path) -> None:
+    """Write all evidence but what other files hold: the logs and the calls."""
+    evidence = replace(evidence, log=[], calls=[], sent=[], lookups=[])
+    path.write_text(json.dumps(asdict(evidence), ensure_ascii=False, default=list, indent=1) + "\n")
+
+
 def write_calls(storm: Storm, path: Path) -> None:
-    """Write what Slack and FloKit were asked, one JSON object a line, for whoever looks for a violation's cause."""
+    """Write all requests to Slack and FloKit, one JSON object per line, to find a violation's cause."""
     calls = [
         *(
             {"at": call.at, "slack": call.method, "args": call.args, "reply": call.response}

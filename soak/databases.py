@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import shutil
 import sqlite3
 import sys
@@ -19,15 +18,12 @@ from typing import Any, Final, Literal, Protocol
 import asyncpg  # type: ignore[import-untyped]
 
 from sandbox.child import PACKAGE_ROOT
-from soak.evidence import AWAY, READ_ONLY, Span
+from soak.evidence import AWAY, READ_ONLY, Slow, Span
 from soak.settings import Kind
+from soak.statements import measure, measure_in, read_slow, read_slow_events
 
 SLOW_MS: Final = 100
-SLOW_STATEMENT: Final = re.compile(
-    r"duration: ([\d.]+) ms +(?:statement|execute \S+|parse \S+|bind \S+): (.*(?:\n\t.*)*)"
-)
-"""Further lines of a statement are indented: https://www.postgresql.org/docs/current/runtime-config-logging.html"""
-
+"""A statement or a wait for a lock that takes longer is logged."""
 
 StopMode = Literal["fast", "immediate"]
 
@@ -40,14 +36,15 @@ class SharedDatabase(Protocol):
     url: str
     away: list[Span]
     """When it was away."""
+    program: str
+    """The module that runs a replica on it."""
 
     @property
     def deadlocks(self) -> int:
         """How many transactions it ended because they waited for each other."""
 
-    @property
-    def slow(self) -> list[tuple[float, str]]:
-        """The statements over ``SLOW_MS``: how many milliseconds each took, and its text on one line."""
+    async def slow(self) -> list[Slow]:
+        """Return the statements over ``SLOW_MS``, and how long each kind takes now that nobody uses the database."""
 
     async def sizes(self) -> dict[str, int]:
         """Count the rows of each table."""
@@ -73,7 +70,8 @@ class SqliteFile:
         self.url = f"sqlite+aiosqlite:///{self._file}"
         self.away: list[Span] = []
         self.deadlocks = 0
-        self.slow: list[tuple[float, str]] = []
+        self.program = "soak.timed_bot"
+        self._folder = folder
 
     async def start(self) -> None:
         """Leave it to the bot, which makes its own tables."""
@@ -86,6 +84,16 @@ class SqliteFile:
 
     async def stop(self) -> None:
         """Leave it to its folder."""
+
+    async def slow(self) -> list[Slow]:
+        """Read from the replicas' logs, and measure again."""
+        return await asyncio.to_thread(self._measure)
+
+    def _measure(self) -> list[Slow]:
+        logs = [path.read_text(errors="replace") for path in self._folder.glob("*/bot.log")]
+        slow = read_slow_events(line for log in logs for line in log.splitlines())
+        with contextlib.closing(sqlite3.connect(self._file, isolation_level=None)) as connection:
+            return measure_in(connection, slow)
 
     async def sizes(self) -> dict[str, int]:
         """Count the rows of each table."""
@@ -104,6 +112,7 @@ class PostgresServer:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.url = ""
         self.away: list[Span] = []
+        self.program = "sandbox.bot_with_clock"
         self._now = now
         self._folder = tempfile.mkdtemp(prefix="flokit-soak-", dir=MEMORY if MEMORY.is_dir() else None)
         self._server: Any = None
@@ -122,6 +131,8 @@ class PostgresServer:
         server = get_server(self._folder, cleanup_mode="stop")
         server.psql("ALTER SYSTEM SET fsync = off")
         server.psql(f"ALTER SYSTEM SET log_min_duration_statement = {SLOW_MS}")
+        server.psql("ALTER SYSTEM SET log_lock_waits = on")
+        server.psql(f"ALTER SYSTEM SET deadlock_timeout = '{SLOW_MS}ms'")  # what is logged as a wait, too
         server.psql("SELECT pg_reload_conf()")
         return server
 
@@ -175,10 +186,17 @@ class PostgresServer:
         """Read from the server's log: its own counter is lost with a crash."""
         return self._log.count("deadlock detected")
 
-    @property
-    def slow(self) -> list[tuple[float, str]]:
-        """Read from the server's log."""
-        return [(float(ms), " ".join(text.split())) for ms, text in SLOW_STATEMENT.findall(self._log)]
+    async def slow(self) -> list[Slow]:
+        """Read from the server's log, and measure again."""
+        slow = read_slow(self._log)
+        connection = await self._connect()
+        try:
+            return await measure(connection, slow)
+        finally:
+            await connection.close()
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(self.url.replace("postgresql+asyncpg", "postgresql"))
 
     @property
     def _log(self) -> str:
@@ -186,7 +204,7 @@ class PostgresServer:
 
     async def sizes(self) -> dict[str, int]:
         """Count the rows of each table."""
-        connection = await asyncpg.connect(self.url.replace("postgresql+asyncpg", "postgresql"))
+        connection = await self._connect()
         try:
             tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
             count = "SELECT count(*) FROM "

@@ -12,15 +12,28 @@ AWAY: Final = "database away"
 READ_ONLY: Final = "database read-only"
 """What spans are called in which nothing can be saved."""
 
+LOOK_S: Final = 4.0
+"""How old a check may be from which a decision follows, with a lease of 2 s."""
+
+CLOCK_MOVED: Final = "clock moved"
+"""What a span is called that no clock showed: it was moved ahead by that much."""
+
+SLOW_EVENT: Final = "slow_statement"
+"""What a replica logs of a statement on a SQLite file that was slow, with ``ms``, ``statement`` and ``parameters``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the replicas were told to do, as far as the checker must know it."""
+    """The settings of the replicas that the checker needs."""
 
     grace_s: float
     deadline_s: float
     requests_per_minute: int
     """How many requests FloKit may see in any 60 seconds, from all replicas together."""
+    look_s: float = LOOK_S
+    """How old a check may be from which a decision follows."""
+    workspaces: int = 1
+    """1: the bot has the tokens of one in its settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +51,9 @@ class Click:
     acks: tuple[bool, ...]
     """How each delivery of it was taken; a double click has two."""
     refusals: tuple[str, ...] = ()
-    """The sentences that told this person that nothing was started."""
+    """The sentences that said to this person that nothing was started."""
     in_doubt: bool = False
-    """The person was told that nobody knows whether it was started."""
+    """The bot said that it doesn't know whether it was started."""
 
     @property
     def accepted(self) -> bool:
@@ -109,7 +122,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """A process of the bot ended. ``ordered`` is the signal that was sent to it, "" when it ended by itself."""
+    """A process of the bot ended. ``ordered`` is the signal that was sent to it, "" if it ended without one."""
 
     replica: str
     at: float
@@ -135,29 +148,49 @@ class Board:
     channel: str
     ts: str
     text: str
+    is_lost: bool = False
+    """Its channel got another ID since it was posted, and the bot never got the event.
+
+    Slack knows nothing by a channel's old ID (https://docs.slack.dev/reference/methods/conversations.info), so the bot
+    can't find the message any more.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Snoozed:
-    """An incident in a channel that was snoozed ``asked`` times; ``ended`` replies said that a snooze was over."""
+    """An incident in a channel that was snoozed ``asked`` times; ``ended`` replies said that a snooze was over.
+
+    ``due`` is how many of them must have ended while the incident was open; None where nobody can know.
+    """
 
     channel: str
     ts: str
     asked: int
     ended: int
+    due: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DueDigest:
+    """A digest that a channel's only digest subscription made due at a time when everything worked."""
+
+    channel: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What a channel is subscribed to by the last answers there, and what the bot lists.
 
-    ``wanted`` holds the words that name each target, and whether it has a digest.
+    ``wanted`` holds the words that name each target, and whether it has a digest. ``wording`` holds, for a
+    subscription that was made after the storm, all that its row must say.
     """
 
     channel: str
     wanted: dict[str, bool]
     listed: tuple[str, ...]
     is_answered: bool
+    wording: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +200,68 @@ class Size:
     table: str
     before: int
     after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """A statement that the database logged because it took long."""
+
+    ms: float
+    text: str
+    """On one line, with placeholders."""
+    parameters: tuple[Any, ...] = ()
+    """PostgreSQL logs each as text, or None."""
+    waited_ms: float = 0.0
+    """How much of the time it waited for a lock, as the database logged it."""
+    alone_ms: float | None = None
+    """How long it takes at the end of the soak, with the same parameters and nothing else to do; None: not measured."""
+    plan: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One call of Slack's Web API, or one answer at a response URL."""
+
+    team: str
+    """The workspace whose token or URL it was; "" if the token belongs to none (anymore)."""
+    what: str
+    at: float
+    marks: frozenset[str]
+    """The workspaces that its content names."""
+    run_id: str = ""
+    """Of an outcome."""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """One request to FloKit."""
+
+    team: str
+    """The workspace whose key it was."""
+    at: float
+    run_id: str = ""
+    """Of a request to sync."""
+
+
+@dataclass(slots=True)
+class Absence:
+    """The app was uninstalled in a workspace. ``told_at`` is when the bot acked the event; None if it never did."""
+
+    team: str
+    began_at: float
+    told_at: float | None = None
+    ended_at: float | None = None
+    """When somebody began to install it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for in a workspace when everything worked again."""
+
+    team: str
+    what: str
+    is_answered: bool
 
 
 @dataclass(slots=True)
@@ -194,9 +289,19 @@ class Evidence:
     snoozed: list[Snoozed] = field(default_factory=list)
     digests: list[tuple[str, str, float]] = field(default_factory=list)
     """Where each was posted, about what, and when."""
+    due_digests: list[DueDigest] = field(default_factory=list)
     wishes: list[Wishes] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """What was asked for after the storm, with everything working, and did not come."""
+    faults: list[str] = field(default_factory=list)
+    """What went wrong in the soak itself, with the traceback: some of the evidence may be missing."""
     sizes: list[Size] = field(default_factory=list)
     deadlocks: int = 0
     """What the database counted."""
-    slow: list[tuple[float, str]] = field(default_factory=list)
-    """Statements over 100 ms: how many milliseconds each took, and its text."""
+    slow: list[Slow] = field(default_factory=list)
+    """Statements over 100 ms."""
+    sent: list[Sent] = field(default_factory=list)
+    """Of all workspaces, if there are several."""
+    lookups: list[Lookup] = field(default_factory=list)
+    absences: list[Absence] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)

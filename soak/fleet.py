@@ -24,9 +24,9 @@ SAMPLED_EVERY_S: Final = 2.0
 class Replica:
     """One place in the fleet: a process, and the next one when that ends."""
 
-    def __init__(self, name: str, settings: Mapping[str, str], folder: Path, clock: WorldClock) -> None:
+    def __init__(self, name: str, settings: Mapping[str, str], folder: Path, clock: WorldClock, program: str) -> None:
         self.name = name
-        self.process = BotProcess(settings, folder, clock=clock)
+        self.process = BotProcess(settings, folder, clock=clock, program=program)
         self._now = clock.time
         self.exits: list[Exit] = []
         self.samples: list[Sample] = []
@@ -68,7 +68,7 @@ class Replica:
         return self._order(signal.SIGKILL)
 
     def terminate(self) -> bool:
-        """Ask it to stop; who does not stop in time is killed, and that is found."""
+        """Ask it to stop; if it doesn't in time, it's killed, which the checker reports."""
         if not self._order(signal.SIGTERM):
             return False
         asyncio.get_running_loop().call_later(STOPS_WITHIN_S, self._insist, self.process.pid)
@@ -141,12 +141,23 @@ class Replica:
 class Fleet:
     """All replicas."""
 
-    def __init__(self, count: int, settings: Mapping[str, str], folder: Path, clock: WorldClock) -> None:
+    def __init__(
+        self,
+        count: int,
+        settings: Mapping[str, str],
+        folder: Path,
+        clock: WorldClock,
+        program: str,
+        *,
+        first_port: int = 0,
+    ) -> None:
+        """Make them; the first one listens on ``first_port``, and 0 is any free one."""
         self.replicas: list[Replica] = []
         for number in range(1, count + 1):
             home = folder / f"replica-{number}"
             home.mkdir(parents=True)
-            self.replicas.append(Replica(home.name, settings, home, clock))
+            own = {**settings, "PORT": str(first_port)} if number == 1 else settings
+            self.replicas.append(Replica(home.name, own, home, clock, program))
 
     @property
     def webhook_url(self) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from local_slack import LocalSlack, User
 from soak.evidence import Click
+from soak.noting import Faults
 
 NAMES: Final = ("ana", "ben", "cleo", "dora", "emil", "fay")
 OPEN_CHANNELS: Final = ("C0DATA", "C1OPS", "C2GROWTH", "C3FINANCE")
@@ -38,7 +39,7 @@ DOUBT: Final = re.compile(r"don.t know yet whether it went through")
 
 
 class People:
-    """Types and presses as told by ``rng``, and remembers each click."""
+    """Types and presses at random, from ``rng``, and remembers each click."""
 
     def __init__(self, slack: LocalSlack, rng: Random, integrations: Sequence[str], *, per_minute: float) -> None:
         self._slack = slack
@@ -51,6 +52,7 @@ class People:
         self._outcomes: deque[tuple[str, str]] = deque(maxlen=REMEMBERED)
         self._busy: set[asyncio.Task[None]] = set()
         self._count = 0
+        self.faults = Faults()
         self.commands = 0
         for channel in OPEN_CHANNELS:
             slack.add_channel(channel, channel.lower(), members=(), bot_is_member=True)
@@ -71,16 +73,17 @@ class People:
             [errand] = self._rng.choices([one for one, _ in errands], [weight for _, weight in errands])
             task = asyncio.create_task(errand())
             self._busy.add(task)
+            self.faults.watch(errand.__name__, task)
             task.add_done_callback(self._busy.discard)
 
     async def finish(self) -> None:
         """Let everybody finish what they began."""
         while self._busy:
-            await asyncio.gather(*self._busy)
+            await asyncio.gather(*self._busy, return_exceptions=True)
 
     @property
     def clicks(self) -> list[Click]:
-        """Every click, with what its person was told in private since."""
+        """Every click, with what its person has been sent in private since."""
         return [self._with_answers(one) for one in self._clicks]
 
     def _with_answers(self, click: Click) -> Click:
@@ -89,7 +92,7 @@ class People:
         texts = [
             str(one.get("text")) for one in said if not buttons(one) and "flokit_sync" not in str(one.get("metadata"))
         ]
-        # An answer in private may be posted twice; a fault's has an id that tells whether it is the same one.
+        # A private answer may be posted twice; a fault's has an ID, so the same one is recognized.
         faults = dict.fromkeys(text for text in texts if REFUSAL.search(text) and "err_" in text)
         refusals = (*faults, *(text for text in texts if REFUSAL.search(text) and "err_" not in text))
         return replace(click, refusals=refusals, in_doubt=any(DOUBT.search(text) for text in texts))
@@ -97,7 +100,7 @@ class People:
     # errands
 
     async def _look_then_press(self) -> None:
-        """Ask for the status, and have somebody else press Resync in what comes: what each is told stays apart."""
+        """Ask for the status, and have someone else press Resync in the answer: what each is sent stays apart."""
         user, channel = self._somebody(), self._rng.choice(OPEN_CHANNELS)
         self._enter(user, channel)
         before = list(self._recent[channel])
@@ -146,7 +149,7 @@ class People:
                 await self._slack.click(user, channel, ts, button["action_id"], value=button["value"])
 
     async def _ask_in_private(self) -> None:
-        """Ask where the bot cannot post: by command, or by a button in the answer that only this person sees."""
+        """Ask where the bot can't post: by command, or by a button in the answer that only this person sees."""
         user = self._somebody()
         if self._rng.random() < 0.5:
             await self._type_in(user, CLOSED_CHANNEL)

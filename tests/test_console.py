@@ -19,8 +19,8 @@ NARROW = [
 
 
 def in_shell(folder, command, **settings):
-    """Run a line of the shell in a folder."""
-    return subprocess.run(  # noqa: S602 - the shell's redirections are what is tried; the words are the test's own
+    """Run a shell command in a folder."""
+    return subprocess.run(  # noqa: S602 - the test needs the shell's redirections; the command is the test's own
         command.replace("flokit-bot", FLOKIT_BOT[0]),
         shell=True,
         cwd=folder,
@@ -34,7 +34,7 @@ def in_shell(folder, command, **settings):
 
 @pytest.mark.parametrize("narrow", NARROW, ids=str)
 async def test_check_survives_a_stdout_that_is_not_utf8(tmp_path, narrow):
-    """Each finding is a line that begins with its mark, in words where the marks can't be written."""
+    """Each finding is a line that begins with its mark, or with a word if the mark can't be encoded."""
     async with stand_ins() as (settings, _slack):
         process = await call_beside(tmp_path, "check", **{**settings, **narrow, "FLOKIT_API_KEY": "key-that-is-wrong"})
     code, out, err = process
@@ -46,7 +46,7 @@ async def test_check_survives_a_stdout_that_is_not_utf8(tmp_path, narrow):
 
 @pytest.mark.parametrize("command", ["migrate --help", "check", "migrate"])
 @pytest.mark.parametrize("narrow", NARROW, ids=str)
-def test_no_command_stumbles_over_an_encoding(tmp_path, command, narrow):
+def test_commands_work_in_any_encoding(tmp_path, command, narrow):
     """Help and sentences about settings are written in any encoding."""
     done = subprocess.run(
         [*FLOKIT_BOT, *command.split()], cwd=tmp_path, env={**clean({}), **narrow}, capture_output=True, check=False
@@ -58,7 +58,7 @@ def test_no_command_stumbles_over_an_encoding(tmp_path, command, narrow):
 @pytest.mark.parametrize("narrow", NARROW, ids=str)
 @pytest.mark.parametrize("style", ["csv", "jsonl"])
 def test_exports_are_utf8(tmp_path, narrow, style):
-    """The audit is UTF-8 whatever the terminal is: it's for programs."""
+    """The audit is UTF-8 whatever the terminal's encoding, because programs read it."""
     settings = audited(tmp_path, ("UANA", "aña 日本 ✓", "resync", "int_1", "started"))
     done = subprocess.run(
         [*FLOKIT_BOT, "audit", "--format", style],
@@ -75,7 +75,7 @@ def test_exports_are_utf8(tmp_path, narrow, style):
 @pytest.mark.parametrize("closing_of", [">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(("command", "code"), [("--help", 0), ("check", SETTINGS), ("run", SETTINGS), ("migrate", 0)])
 def test_closed_streams_change_no_exit_code(tmp_path, command, code, closing_of):
-    """A supervisor that closed stdin, stdout or stderr gets the same exit code, and no file gets what was for them."""
+    """If a supervisor closed stdin, stdout or stderr, the exit code is the same, and no file gets their output."""
     settings = {"DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/flokit.db"}
     done = in_shell(tmp_path, f"flokit-bot {command} {closing_of}", **settings)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
@@ -84,14 +84,14 @@ def test_closed_streams_change_no_exit_code(tmp_path, command, code, closing_of)
 @pytest.mark.parametrize(("command", "code"), [("--help", 0), ("check", SETTINGS), ("run", SETTINGS), ("migrate", 0)])
 @pytest.mark.parametrize("away", ["> /dev/full 2> /dev/full"])
 def test_full_disks_change_no_exit_code(tmp_path, command, code, away):
-    """What can't be written is dropped; the exit code stays true."""
+    """What can't be written is dropped; the exit code is still right."""
     settings = {"DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/flokit.db"}
     done = in_shell(tmp_path, f"flokit-bot {command} {away}", **settings)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
 
 
-async def test_a_check_that_nobody_reads_on_is_still_right(tmp_path):
-    """``check | head -1`` ends with what it found, and without a traceback."""
+async def test_a_check_whose_output_is_cut_off_has_the_right_exit_code(tmp_path):
+    """``check | head -1`` exits according to what it found, without a traceback."""
     async with stand_ins() as (settings, _slack):
         wrong = clean({**settings, "FLOKIT_API_KEY": "key-that-is-wrong"})
         command = f"{FLOKIT_BOT[0]} check | true; exit ${{PIPESTATUS[0]}}"
@@ -103,8 +103,8 @@ async def test_a_check_that_nobody_reads_on_is_still_right(tmp_path):
 
 
 @pytest.mark.parametrize(("away", "words"), [(">&-", "stdout is closed"), ("> /dev/full", "No space left on device")])
-def test_an_audit_that_cannot_be_written_is_no_success(tmp_path, away, words):
-    """Where nothing or only a part was written, ``audit`` says so and ends with 74."""
+def test_an_audit_that_cannot_be_written_exits_with_74(tmp_path, away, words):
+    """Even if part of it was written."""
     settings = audited(tmp_path, ("UANA", "ana", "resync", "int_1", "started"))
     done = in_shell(tmp_path, f"flokit-bot audit --format csv {away}", **settings)
     assert (done.returncode, len(done.stderr.splitlines())) == (74, 1)
@@ -138,7 +138,7 @@ ENDING = [
 
 @pytest.mark.parametrize(("name", "value"), ENDING, ids=[f"{name}={value[:40]}" for name, value in ENDING])
 async def test_what_ends_run_is_wrong_in_check(tmp_path, name, value):
-    """Both name the setting or live with it; no class name is a finding, and nothing is a traceback."""
+    """Both name the setting, or accept it; no finding is a class name or a traceback."""
     async with stand_ins() as (right, _slack):
         settings = {**right, "PORT": "0", name: value}
         code, out, err = await call_beside(tmp_path, "check", **settings)
@@ -153,7 +153,7 @@ async def test_what_ends_run_is_wrong_in_check(tmp_path, name, value):
 
 
 async def until_decided(process):
-    """Wait until ``run`` ended or is at work, then end it; returns its log."""
+    """Wait until ``run`` exited or is running, then stop it; return its log."""
     lines = []
     async for line in process.stderr:
         lines.append(line.decode(errors="replace"))
@@ -163,7 +163,7 @@ async def until_decided(process):
     return "".join(lines)
 
 
-async def test_a_port_that_something_else_took_is_wrong(tmp_path):
+async def test_a_port_that_is_already_used_is_reported(tmp_path):
     """``check`` finds that the port is taken, as ``run`` would."""
     async with stand_ins() as (settings, slack):
         port = slack.url.rpartition(":")[2]
@@ -172,8 +172,8 @@ async def test_a_port_that_something_else_took_is_wrong(tmp_path):
     assert f"✗ HOST, PORT: can't listen on 127.0.0.1:{port}" in out
 
 
-async def test_check_beside_a_running_bot_is_fine(tmp_path):
-    """A port that a bot already listens on is no fault."""
+async def test_check_succeeds_beside_a_running_bot(tmp_path):
+    """A port that a bot already listens on isn't an error."""
     async with stand_ins() as (settings, slack):
         bot = BotProcess({**settings, "PORT": "0", "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/x.db"}, tmp_path)
         await bot.start()

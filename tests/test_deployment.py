@@ -1,4 +1,4 @@
-"""What deploys the bot fits the bot: Kubernetes manifests, compose.yaml, and what docs/operations.md says of them."""
+"""The deployment files match the bot: Kubernetes manifests, compose.yaml, and docs/operations.md."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine
 
 from bot import __version__, cli
+from bot.settings.encryption_keys import new_encryption_key
 from bot.settings.settings import DatabaseSettings, Mode, Settings, load_database_settings, load_settings
 from bot.store.tables import metadata
 from sandbox.child import STOPS_WITHIN_S
@@ -30,7 +31,7 @@ NOT_OURS = {KUSTOMIZATION, POD_MONITOR, "secret.yaml"}
 FILES = sorted(path.name for path in FOLDER.glob("*.yaml") if path.name not in NOT_OURS)
 WORKLOADS = ("deployment.yaml", "migrate-job.yaml")
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
-"""The oldest Kubernetes that deployment.yaml says it runs on, and the newest that the checker knows."""
+"""The oldest Kubernetes that deployment.yaml supports, and the newest that the checker knows."""
 
 COMPOSE = ROOT / "compose.yaml"
 CHECK_JSONSCHEMA = str(Path(sys.executable).with_name("check-jsonschema"))
@@ -45,7 +46,10 @@ DUMMIES = {
     "STALE_AFTER_HOURS": "stripe=12",
     "POLICY_FILE": "policy.yaml",
 }
-"""What somebody fills in."""
+"""What an operator fills in."""
+
+OF_MANY = {"SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET", "PUBLIC_URL", "SUPPORT_URL", "PRIVACY_URL", "ENCRYPTION_KEYS"}
+"""What an operator fills in to serve many workspaces, without a bot token and FloKit's keys."""
 
 NO_ROOM = {
     "allowPrivilegeEscalation": False,
@@ -55,7 +59,7 @@ NO_ROOM = {
 
 
 def manifest(name):
-    """Read the one object of a manifest."""
+    """Return the only object of a manifest."""
     (read,) = yaml.safe_load_all((FOLDER / name).read_text())
     return read
 
@@ -66,18 +70,18 @@ def pod(name):
 
 
 def container(name):
-    """Return the one container of a workload's Pod."""
+    """Return the only container of a workload's Pod."""
     (only,) = pod(name)["containers"]
     return only
 
 
 def compose(password="0a1b2c"):
-    """Read compose.yaml as Compose does: its variables filled in."""
+    """Parse compose.yaml as Compose does, with its variables replaced."""
     return yaml.safe_load(re.sub(r"\$\{POSTGRES_PASSWORD:\?[^}]+\}", password, COMPOSE.read_text()))
 
 
 def secret_settings():
-    """Name the settings that are secrets."""
+    """Return the names of the settings that are secrets."""
     hints = typing.get_type_hints(Settings)
     return {name.upper() for name, kind in hints.items() if SecretStr in {kind, *typing.get_args(kind)}}
 
@@ -93,8 +97,9 @@ def settings_of(environment, monkeypatch, folder, load=load_settings):
 
 
 def fill(environment, *, leave_out=""):
-    """Fill dummies in where a value is empty."""
-    return {name: DUMMIES[name] if value == "" and name != leave_out else value for name, value in environment.items()}
+    """Replace empty values by dummies, as for one workspace."""
+    kept = OF_MANY | {leave_out}
+    return {name: DUMMIES[name] if value == "" and name not in kept else value for name, value in environment.items()}
 
 
 def run_user():
@@ -109,7 +114,7 @@ def image():
 
 
 def check_compose(path):
-    """Ask the checker for its exit code and its words about a Compose file."""
+    """Return the checker's exit code and output for a Compose file."""
     command = [CHECK_JSONSCHEMA, "--builtin-schema", "vendor.compose-spec", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     return done.returncode, done.stdout + done.stderr
@@ -121,13 +126,13 @@ def check_compose(path):
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", FILES)
 def test_the_manifests_are_valid(name, version):
-    """Each manifest is valid by Kubernetes' own schemas, which allow no unknown field."""
+    """Each manifest is valid according to Kubernetes' own schemas, which allow no unknown field."""
     kubernetes_validate.validate(manifest(name), version, strict=True)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_misspelt_field_is_refused(version):
-    """The checker refuses a field that Kubernetes does not know, deep inside."""
+def test_a_misspelled_field_is_refused(version):
+    """The checker refuses a field that Kubernetes doesn't know, at any depth."""
     wrong = manifest("deployment.yaml")
     wrong["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]["httpget"] = {}
     with pytest.raises(kubernetes_validate.ValidationError, match="httpget"):
@@ -140,7 +145,7 @@ def test_all_manifests_are_applied_but_the_example():
 
 
 def test_the_settings_in_kubernetes_are_known():
-    """The ConfigMap has settings that are no secrets; the Secret has all that are, and the database's address."""
+    """The ConfigMap has settings that aren't secrets; the Secret has all secrets, and the database's address."""
     open_ones, closed = set(manifest("configmap.yaml")["data"]), set(manifest(EXAMPLE)["stringData"])
     known = {name.upper() for name in Settings.model_fields}
     assert open_ones <= known - secret_settings() - {"DATABASE_URL"}
@@ -163,14 +168,27 @@ def test_the_settings_in_kubernetes_are_enough(mode, unused, monkeypatch, tmp_pa
     assert [{"name": "http", "containerPort": settings.port}] == container("deployment.yaml")["ports"]
 
 
-def test_what_the_probes_rely_on_wins():
-    """The ConfigMap comes after the Secret, which may have been made from a whole .env."""
+def test_the_settings_in_kubernetes_are_enough_for_many_workspaces(monkeypatch, tmp_path):
+    """The Secret has what only many workspaces need, and the two settings in its comment."""
+    filled = {
+        "SLACK_SIGNING_SECRET": "dummy-secret",
+        "SLACK_CLIENT_ID": "1.2",
+        "SLACK_CLIENT_SECRET": "dummy-secret",
+        "PUBLIC_URL": "https://flokit-bot.example.com",
+        "ENCRYPTION_KEYS": new_encryption_key(),
+    }
+    environment = manifest(EXAMPLE)["stringData"] | manifest("configmap.yaml")["data"] | filled
+    assert settings_of(environment, monkeypatch, tmp_path).is_distributed
+
+
+def test_the_configmap_overrides_the_secret():
+    """The Secret may have been created from a whole .env, but the probes depend on values of the ConfigMap."""
     sources = [next(iter(source)) for source in container("deployment.yaml")["envFrom"]]
     assert sources == ["secretRef", "configMapRef"]
 
 
-def test_the_names_are_those_that_are_referred_to():
-    """Secret and ConfigMap have the names by which the workloads ask for them."""
+def test_secret_and_configmap_have_the_names_that_workloads_use():
+    """The workloads refer to them by name."""
     names = {manifest(name)["metadata"]["name"] for name in (EXAMPLE, "configmap.yaml")}
     asked = re.findall(r"(?:secretRef|configMapRef|secretKeyRef)\W+name: (\S+)", "\n".join(texts()))
     assert len(asked) == 3
@@ -183,15 +201,15 @@ def texts():
 
 
 def test_the_example_holds_no_secret():
-    """Nothing in the example of a Secret looks like a token, and its one password is a word."""
+    """Nothing in the example Secret looks like a token, and its only password is a plain word."""
     values = manifest(EXAMPLE)["stringData"]
     address = values.pop("DATABASE_URL")
     assert set(values.values()) == {""}
     assert ":PASSWORD@" in address
 
 
-def test_the_migration_gets_the_database_only(monkeypatch, tmp_path):
-    """The Job has one variable, a key of the Secret, and it is all that ``migrate`` reads."""
+def test_the_migration_gets_only_the_database(monkeypatch, tmp_path):
+    """The Job has one variable, a key of the Secret, which is all that ``migrate`` reads."""
     (variable,) = container("migrate-job.yaml")["env"]
     assert "envFrom" not in container("migrate-job.yaml")
     assert [name.upper() for name in DatabaseSettings.model_fields] == [variable["name"]]
@@ -202,14 +220,14 @@ def test_the_migration_gets_the_database_only(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("name", "command"), [("deployment.yaml", "run"), ("migrate-job.yaml", "migrate")])
 def test_the_workloads_run_commands_that_exist(name, command):
-    """The Deployment runs ``run`` and the Job ``migrate``: arguments that the command line takes."""
+    """The Deployment runs ``run`` and the Job ``migrate``, with arguments that the command line accepts."""
     assert container(name)["args"] == [command]
     assert "command" not in container(name)
     assert cli._parser().parse_args(container(name)["args"]).action.__name__ == f"_{command}"
 
 
 def test_only_liveness_restarts():
-    """What restarts the bot asks /livez, what sends it traffic asks /readyz; both are served, on a port that exists."""
+    """The liveness probe asks /livez, the readiness probe /readyz; both are served, on an existing port."""
     only = container("deployment.yaml")
     probes = {kind: only[kind]["httpGet"] for kind in ("startupProbe", "livenessProbe", "readinessProbe")}
     assert {kind: probe["path"] for kind, probe in probes.items()} == {
@@ -239,8 +257,8 @@ def test_prometheus_finds_the_pods_either_way():
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_the_user_is_the_images(name):
-    """Pods run as the Dockerfile's user, who is not root."""
+def test_the_user_is_the_one_of_the_image(name):
+    """Pods run as the Dockerfile's user, who isn't root."""
     user, group = run_user()
     assert pod(name)["securityContext"] == {
         "runAsNonRoot": True,
@@ -251,8 +269,8 @@ def test_the_user_is_the_images(name):
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_the_pods_are_given_nothing_that_they_do_not_need(name):
-    """Pods have no capability, no writable image, no key to Kubernetes, no foreign variables, and bounded memory."""
+def test_pods_get_nothing_that_they_do_not_need(name):
+    """No capabilities, no writable image, no Kubernetes credentials, no other variables, and limited memory."""
     assert container(name)["securityContext"] == NO_ROOM
     assert pod(name)["automountServiceAccountToken"] is False
     assert pod(name)["enableServiceLinks"] is False
@@ -260,8 +278,8 @@ def test_the_pods_are_given_nothing_that_they_do_not_need(name):
     assert "memory" in container(name)["resources"]["limits"]
 
 
-def test_the_network_policy_fits():
-    """The policy lets in what the Service sends and out what the bot calls, and no machine's credentials."""
+def test_the_network_policy_matches():
+    """It allows what the Service sends and what the bot calls, but not the machines' credentials."""
     spec = manifest(NETWORK)["spec"]
     labels = manifest("deployment.yaml")["spec"]["template"]["metadata"]["labels"]
     assert spec["podSelector"]["matchLabels"].items() <= labels.items()
@@ -272,7 +290,7 @@ def test_the_network_policy_fits():
 
 
 def test_one_image_runs_and_migrates():
-    """Deployment, Job and compose.yaml name the image of this version; kustomization.yaml moves the first two."""
+    """Deployment, Job and compose.yaml name the image of this version; kustomization.yaml changes the first two."""
     services = compose()["services"]
     named = [container(name)["image"] for name in WORKLOADS] + [services[name]["image"] for name in ("bot", "migrate")]
     assert named == [image()] * 4
@@ -280,8 +298,8 @@ def test_one_image_runs_and_migrates():
     assert f"{moved['name']}:{moved['newTag']}" == image()
 
 
-def test_the_selectors_find_the_replicas_and_nothing_else():
-    """Deployment, Service, budget and spread select the replicas' Pods; none selects the migration's."""
+def test_the_selectors_match_only_the_replicas():
+    """Deployment, Service, disruption budget and spread select the replicas' Pods; none selects the migration's."""
     deployment = manifest("deployment.yaml")["spec"]
     spread = deployment["template"]["spec"]["topologySpreadConstraints"]
     selectors = [
@@ -296,7 +314,7 @@ def test_the_selectors_find_the_replicas_and_nothing_else():
 
 
 def test_one_replica_is_always_there():
-    """A rollout takes no replica away before its successor is ready, and a drained node leaves one."""
+    """A rollout removes no replica before its successor is ready, and draining a node leaves one."""
     deployment = manifest("deployment.yaml")["spec"]
     budget = manifest("poddisruptionbudget.yaml")["spec"]
     assert deployment["replicas"] == 2
@@ -306,7 +324,7 @@ def test_one_replica_is_always_there():
 
 
 def test_there_is_time_to_stop():
-    """Kubernetes and Compose wait longer before they kill than the bot takes to stop."""
+    """Kubernetes and Compose wait longer before they kill the bot than it takes to stop."""
     pause_s = container("deployment.yaml")["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert pod("deployment.yaml")["terminationGracePeriodSeconds"] > pause_s + STOPS_WITHIN_S
     assert float(compose()["services"]["bot"]["stop_grace_period"].removesuffix("s")) > STOPS_WITHIN_S
@@ -316,12 +334,12 @@ def test_there_is_time_to_stop():
 
 
 def test_compose_is_valid():
-    """compose.yaml is valid by the Compose Specification's schema."""
+    """compose.yaml is valid according to the Compose Specification's schema."""
     assert check_compose(COMPOSE) == (0, "ok -- validation done\n")
 
 
-def test_a_misspelt_key_of_compose_is_refused(tmp_path):
-    """The checker refuses a key that Compose does not know."""
+def test_a_misspelled_key_of_compose_is_refused(tmp_path):
+    """The checker refuses a key that Compose doesn't know."""
     wrong = tmp_path / "compose.yaml"
     wrong.write_text(COMPOSE.read_text().replace("env_file:", "envfile:"))
     code, words = check_compose(wrong)
@@ -331,7 +349,7 @@ def test_a_misspelt_key_of_compose_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("mode", "unused"), [("socket", "SLACK_SIGNING_SECRET"), ("http", "SLACK_APP_TOKEN")])
 def test_the_settings_in_compose_are_enough(mode, unused, monkeypatch, tmp_path):
-    """A filled-in .env.example and the service's own variables, all known settings, start the bot on its PostgreSQL."""
+    """A filled-in .env.example and the service's own variables, all of them known, start the bot on PostgreSQL."""
     bot = compose()["services"]["bot"]
     example = (ROOT / ".env.example").read_text()
     tokens = re.findall(r"^(?:# )?([A-Z_]+)=$", example, re.MULTILINE)
@@ -345,13 +363,13 @@ def test_the_settings_in_compose_are_enough(mode, unused, monkeypatch, tmp_path)
 
 
 def database_address():
-    """Build the address at which Compose's PostgreSQL is found, from what that service is told."""
-    told = compose()["services"]["postgres"]["environment"]
-    return "postgresql+asyncpg://{POSTGRES_USER}:{POSTGRES_PASSWORD}@postgres/{POSTGRES_DB}".format(**told)
+    """Return the URL of Compose's PostgreSQL, built from that service's own variables."""
+    given = compose()["services"]["postgres"]["environment"]
+    return "postgresql+asyncpg://{POSTGRES_USER}:{POSTGRES_PASSWORD}@postgres/{POSTGRES_DB}".format(**given)
 
 
-def test_composes_migration_gets_the_database_only():
-    """The migration of compose.yaml is told the address of the database and nothing else."""
+def test_composes_migration_gets_only_the_database():
+    """The migration in compose.yaml gets the address of the database and nothing else."""
     migrate = compose()["services"]["migrate"]
     assert migrate["environment"] == {"DATABASE_URL": database_address()}
     assert "env_file" not in migrate
@@ -377,7 +395,7 @@ def test_compose_starts_in_order():
 
 
 def test_compose_keeps_the_database():
-    """PostgreSQL's data is in a volume with a name, and its port is open to the other services only."""
+    """PostgreSQL's data is in a named volume, and its port is open only to the other services."""
     postgres = compose()["services"]["postgres"]
     assert postgres["image"] == "postgres:17"
     assert postgres["volumes"] == ["postgres-data:/var/lib/postgresql/data"]
@@ -386,16 +404,16 @@ def test_compose_keeps_the_database():
 
 
 def test_compose_holds_no_secret():
-    """Whatever is secret comes into compose.yaml from .env, and a password that is missing there stops it."""
-    told = json.dumps(compose(password=""))
+    """All secrets in compose.yaml come from .env, and a missing password there is an error."""
+    text = json.dumps(compose(password=""))
     assert "POSTGRES_PASSWORD:?" in COMPOSE.read_text()
-    assert "flokit:@postgres" in told
-    assert not [name for name in secret_settings() if name in told]
+    assert "flokit:@postgres" in text
+    assert not [name for name in secret_settings() if name in text]
 
 
 @pytest.mark.parametrize("name", ["bot", "migrate"])
-def test_the_containers_are_given_nothing_that_they_do_not_need(name):
-    """Compose's containers of the bot have no capability and no writable image."""
+def test_the_containers_get_nothing_that_they_do_not_need(name):
+    """Compose's containers of the bot have no capabilities and no writable image."""
     service = compose()["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -406,12 +424,12 @@ def test_the_containers_are_given_nothing_that_they_do_not_need(name):
 
 
 def operations():
-    """Read docs/operations.md."""
+    """Return the text of docs/operations.md."""
     return (ROOT / "docs" / "operations.md").read_text()
 
 
 def test_the_documented_queries_work():
-    """Each query of docs/operations.md runs on the tables, and an empty database has nothing waiting."""
+    """Each query in docs/operations.md runs on the tables, and returns nothing waiting for an empty database."""
     (block,) = re.findall(r"```sql\n(.+?)```", operations(), re.DOTALL)
     queries = [query for query in block.split(";") if query.strip()]
     engine = create_engine("sqlite://")
@@ -424,7 +442,7 @@ def test_the_documented_queries_work():
 
 
 def test_the_documented_manifests_exist():
-    """Each path below manifests/ that the documentation names is there."""
+    """Each path below manifests/ in the documentation exists."""
     texts = [path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
     named = set(re.findall(r"manifests/[\w./-]+\w", "\n".join(texts))) - {"manifests/kubernetes/secret.yaml"}
     assert {name for name in named if name.startswith("manifests/kubernetes/")}
@@ -432,7 +450,7 @@ def test_the_documented_manifests_exist():
 
 
 def test_the_documented_workloads_exist():
-    """Each Deployment, Job and component that docs/operations.md names in a command is in the manifests."""
+    """Each Deployment, Job and component in a command of docs/operations.md is in the manifests."""
     made = {f"{manifest(name)['kind'].lower()}/{manifest(name)['metadata']['name']}" for name in WORKLOADS}
     parts = {manifest(name)["metadata"]["labels"]["app.kubernetes.io/component"] for name in WORKLOADS}
     text = operations()

@@ -1,4 +1,4 @@
-"""What watches the bot fits the bot: its metrics, their documentation, the alert rules and the dashboard."""
+"""The monitoring files match the bot: its metrics, their documentation, the alert rules and the dashboard."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVERYTHING = Scrape(
 
 
 def promtool(*arguments):
-    """Run promtool; without it the test is skipped, in CI it fails."""
+    """Run promtool; if it's missing, the test is skipped, but fails in CI."""
     if PROMTOOL is None:
         reason = "promtool is not installed (Debian: prometheus)"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
@@ -43,7 +43,7 @@ def promtool(*arguments):
 
 
 def families():
-    """Return each metric of ours with its labels, as it is exposed when everything has happened once."""
+    """Return each of our metrics with its labels, as exposed when everything has happened once."""
     metrics = Metrics()
     metrics.answered_slack("command", "acked", 0.1)
     metrics.asked(command="status", button="flokit_resync")
@@ -81,13 +81,13 @@ def rules():
 
 
 def test_the_documentation_lists_every_metric_with_its_labels():
-    """docs/operations.md has exactly the metrics that are exposed, each with its labels."""
+    """docs/operations.md has exactly the exposed metrics, each with its labels."""
     assert documented() == families()
 
 
 @pytest.mark.parametrize("query", expressions())
 def test_every_query_uses_metrics_and_labels_that_exist(query):
-    """The dashboard and the rules ask for nothing that is not exposed."""
+    """The dashboard and the rules query nothing that isn't exposed."""
     known = families()
     for name, selector in re.findall(r"\b(flokit_bot_\w+)(?:\{([^}]*)\})?", query):
         bare = re.sub(r"_(bucket|sum|count)$", "", name)
@@ -99,7 +99,7 @@ def test_every_query_uses_metrics_and_labels_that_exist(query):
 
 
 def test_every_panel_has_a_query_and_its_own_place():
-    """No two panels of the dashboard overlap, each has a title, an id of its own and a query."""
+    """No two panels of the dashboard overlap, and each has a title, its own ID and a query."""
     taken = set()
     for panel in DASHBOARD["panels"]:
         place = panel["gridPos"]
@@ -118,7 +118,7 @@ def test_every_panel_has_a_query_and_its_own_place():
 
 
 def test_every_query_of_the_dashboard_parses(tmp_path):
-    """Promtool takes each query of the dashboard as a rule's expression."""
+    """Promtool accepts each query of the dashboard as a rule's expression."""
     recorded = [
         {"record": f"panel:{number}", "expr": query.replace("$__rate_interval", "5m")}
         for number, query in enumerate(expressions())
@@ -130,24 +130,24 @@ def test_every_query_of_the_dashboard_parses(tmp_path):
 
 
 def test_the_rules_and_the_example_are_valid():
-    """Promtool takes the rules, and the example of a configuration that names them."""
+    """Promtool accepts the rules, and the example configuration that includes them."""
     code, words = promtool("check", "config", RULES.with_name("prometheus.example.yaml"))
     assert code == 0, words
 
 
-def test_the_rules_fire_and_keep_quiet():
-    """Promtool plays tests.yaml through: each alert fires when it must and is quiet otherwise."""
+def test_the_rules_fire_and_stay_silent():
+    """Promtool runs tests.yaml: each alert fires when it must, and doesn't otherwise."""
     code, words = promtool("test", "rules", RULE_TESTS)
     assert code == 0, words
 
 
 def test_each_rule_is_tested_both_ways():
-    """tests.yaml has a story in which each alert fires, and one in which it does not."""
+    """tests.yaml has a case in which each alert fires, and one in which it doesn't."""
     stories = {story["name"] for story in yaml.safe_load(RULE_TESTS.read_text())["tests"]}
     assert stories == {f"{rule['alert']} {end}" for rule in rules() for end in ("fires", "stays silent")}
 
 
-def test_words_of_strangers_never_become_labels():
+def test_untrusted_text_never_becomes_a_label():
     """An unknown type, command, button or webhook result is counted under ``other``."""
     metrics = Metrics()
     metrics.run_ended("failed", "evil type", 1.0)
@@ -160,26 +160,26 @@ def test_words_of_strangers_never_become_labels():
 
 
 @pytest.mark.parametrize("doc", COMMANDS, ids=lambda doc: doc.name)
-def test_what_is_typed_is_counted_under_the_commands_name(doc):
-    """Each example of the help is read as a command whose name is the label."""
+def test_a_typed_command_is_counted_under_its_name(doc):
+    """Each example in the help is parsed as a command whose name is the label."""
     assert {command_name(parse_command(example)) for example in doc.examples} == {doc.name}
 
 
 def test_every_command_is_counted_by_its_name():
-    """The commands that the help lists are the values of the label, from 0 on."""
+    """The commands in the help are the values of the label, starting at 0."""
     text = Metrics().expose(EVERYTHING).decode()
     assert set(re.findall(r'flokit_bot_commands_total\{command="(\w+)"\} 0\.0', text)) == {doc.name for doc in COMMANDS}
 
 
 def test_without_the_database_its_gauges_are_absent():
-    """What could not be read is not there, and database_up says so."""
+    """What couldn't be read is missing, and database_up says so."""
     text = Metrics().expose(Scrape(None)).decode()
     assert "flokit_bot_database_up 0.0" in text
     assert not re.search(r"flokit_bot_(outbox|inbox|runs_active|incidents|ready|socket)", text)
 
 
-def test_two_bots_count_apart():
-    """Each bot has a registry of its own."""
+def test_two_bots_have_separate_counts():
+    """Each bot has its own registry."""
     one, other = Metrics(), Metrics()
     one.fault("run")
     assert 'flokit_bot_faults_total{part="run"} 1.0' in one.expose(EVERYTHING).decode()

@@ -1,4 +1,4 @@
-"""Signals that arrive before the bot is loaded, also where nobody but the bot would act on them."""
+"""Signals that arrive before the bot is loaded, even if the kernel ignores those that the bot doesn't handle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ENDS_WITHIN_S = 60
 MOMENTS_S = (0.0, 0.1, 0.3, 0.8)
-"""When the signal is sent, counted from the first moment in which the process handles it."""
+"""When the signal is sent, counted from the moment at which the process handles it."""
 
 SETTINGS = {
     "PATH": os.defpath,
@@ -27,25 +27,25 @@ SETTINGS = {
     "PORT": "0",
     "PYTHONPATH": str(ROOT),
 }
-"""Nobody answers there: until it is stopped, the bot asks for Slack again and again."""
+"""Nothing answers there: until it's stopped, the bot keeps calling Slack."""
 
 
 def handles(pid, number):
-    """Tell whether a process has a handler for a signal: the mask SigCgt of proc(5)."""
+    """Return whether a process has a handler for a signal, from the mask SigCgt of proc(5)."""
     status = Path(f"/proc/{pid}/status").read_text()
     mask = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt:"))
     return bool(mask >> (number - 1) & 1)
 
 
 def ignore_signals():
-    """Have the process ignore what it does not handle, as the kernel does for the first process of a container."""
+    """Make the process ignore signals that it doesn't handle, as the kernel does for a container's first process."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
 def started(folder, *command, **options):
-    """Start a command; it does not outlive the test."""
+    """Start a command, and stop it at the end of the test."""
     defaults = {"cwd": folder, "env": SETTINGS, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(command, **{**defaults, **options})
     try:
@@ -56,7 +56,7 @@ def started(folder, *command, **options):
 
 
 def pause(process, seconds):
-    """Let the process go on for a while."""
+    """Let the process continue for a while."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
 
@@ -71,8 +71,8 @@ def until_handled(process, pid, number):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("moment_s", MOMENTS_S)
-def test_a_signal_while_the_bot_is_loaded_counts(tmp_path, number, moment_s):
-    """SIGTERM and Ctrl+C end ``run`` with 0, at any moment of its start, where unhandled signals are ignored."""
+def test_a_signal_during_loading_counts(tmp_path, number, moment_s):
+    """SIGTERM and Ctrl+C end ``run`` with 0 at any moment of its start, even if unhandled signals are ignored."""
     with started(tmp_path, sys.executable, "-m", "bot", "run", preexec_fn=ignore_signals) as process:
         until_handled(process, process.pid, number)
         pause(process, moment_s)
@@ -82,8 +82,8 @@ def test_a_signal_while_the_bot_is_loaded_counts(tmp_path, number, moment_s):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_bot_that_takes_for_ever_to_load_can_be_stopped(tmp_path, number):
-    """A signal that comes in the middle of the imports ends ``run`` with 0, where unhandled signals are ignored."""
+def test_a_bot_that_never_finishes_loading_can_be_stopped(tmp_path, number):
+    """A signal during the imports ends ``run`` with 0, even if unhandled signals are ignored."""
     (tmp_path / "structlog.py").write_text("import pathlib, time\npathlib.Path('loading').touch()\ntime.sleep(600)\n")
     env = {**SETTINGS, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     command = (sys.executable, "-m", "bot", "run")
@@ -102,8 +102,8 @@ def _may_unshare():
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not _may_unshare(), reason="needs a PID namespace")
-def test_the_first_process_of_a_container_can_be_stopped_at_once(tmp_path):
-    """As PID 1, too, ``run`` ends with 0 when it is stopped before the bot is loaded."""
+def test_the_first_process_of_a_container_can_be_stopped_immediately(tmp_path):
+    """As PID 1, too, ``run`` ends with 0 if it's stopped before the bot is loaded."""
     command = ("unshare", "--pid", "--fork", "--kill-child", sys.executable, "-m", "bot", "run")
     with started(tmp_path, *command) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
@@ -117,8 +117,8 @@ def test_the_first_process_of_a_container_can_be_stopped_at_once(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_command_that_is_cut_off_is_not_fine(tmp_path, number, code):
-    """``check`` that is stopped before its end doesn't look like one that found everything right."""
+def test_an_interrupted_check_does_not_succeed(tmp_path, number, code):
+    """If ``check`` is stopped before its end, its exit code isn't that of a successful one."""
     with started(tmp_path, sys.executable, "-m", "bot", "check", preexec_fn=ignore_signals) as process:
         until_handled(process, process.pid, number)
         process.send_signal(number)

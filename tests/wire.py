@@ -1,4 +1,4 @@
-"""What stands between the bot and the outside: a company's certificate authority, TLS, and a proxy that keeps a log."""
+"""Infrastructure between the bot and the outside: a company's certificate authority, TLS, and a proxy with a log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPENSSL = shutil.which("openssl")
 
 @dataclass
 class Authority:
-    """A certificate authority that no system knows, in a folder."""
+    """A certificate authority that no system trusts, in a folder."""
 
     folder: Path
 
@@ -26,11 +26,11 @@ class Authority:
 
     @property
     def file(self) -> str:
-        """The file that makes somebody trust it."""
+        """The file with which a client trusts it."""
         return str(self.folder / "ca.pem")
 
     def context(self, *names: str, days: int = 30, is_signed: bool = True) -> ssl.SSLContext:
-        """Make a certificate for these names, and what a server needs to show it."""
+        """Create a certificate for these names; return what a server needs to present it."""
         name = f"{names[0]}-{days}-{is_signed}"
         listed = ",".join(f"IP:{one}" if one[0].isdigit() else f"DNS:{one}" for one in names)
         subject = ("-subj", f"/CN={names[0]}", "-addext", f"subjectAltName={listed}")
@@ -77,7 +77,7 @@ async def _join(reader: Any, writer: Any, port: int) -> None:
 
 @contextlib.asynccontextmanager
 async def listening(handle: Any, **options: Any) -> Any:
-    """Listen on a free port of this machine while the block runs; yields the port."""
+    """Listen on a free local port during the block; yields the port."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def handled(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -102,7 +102,7 @@ async def listening(handle: Any, **options: Any) -> Any:
 
 @contextlib.asynccontextmanager
 async def tls_before(port: int, context: ssl.SSLContext) -> Any:
-    """Put TLS before a server of this machine; yields the port of it."""
+    """Add TLS to a local server; yields the port."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _join(reader, writer, port)
@@ -113,7 +113,7 @@ async def tls_before(port: int, context: ssl.SSLContext) -> Any:
 
 @dataclass
 class ConnectProxy:
-    """An HTTP proxy for CONNECT: it notes who wanted to go where, and knows hosts that nobody else knows."""
+    """An HTTP proxy for CONNECT that records requested hosts, and resolves hosts that only it knows."""
 
     hosts: dict[str, int]
     credentials: str = ""
@@ -121,7 +121,7 @@ class ConnectProxy:
     log: list[str] = field(default_factory=list)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take one connection."""
+        """Handle one connection."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         method, target, _ = head.split("\r\n")[0].split()
         self.log.append(f"{method} {target}")

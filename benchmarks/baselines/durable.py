@@ -1,7 +1,7 @@
 """The minimum that keeps the guarantees: a request is on disk before the ack, and nothing else is done.
 
-An ``AsyncApp`` and a SQLite file (``WAL``, ``synchronous=FULL``) on one thread, without leases, retries, permissions
-or replicas. ``DURABLE`` chooses what happens:
+An ``AsyncApp`` and a SQLite file (``WAL``, ``synchronous=FULL``) on one thread, or one connection to PostgreSQL if
+``DATABASE_URL`` names a server; without leases, retries, permissions or replicas. ``DURABLE`` chooses what happens:
 
 - ``ack``: a request is one committed row, then the ack.
 - ``command``: after the ack, it posts the bot's prepared status message, and commits that it was posted.
@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import asyncpg  # type: ignore[import-untyped]
 import httpx
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
@@ -36,20 +37,51 @@ flokit = httpx.AsyncClient(
     base_url=os.environ["FLOKIT_API_URL"], headers={"Authorization": f"Bearer {os.environ['FLOKIT_API_KEY']}"}
 )
 app = AsyncApp(client=slack, signing_secret=os.environ.get("SLACK_SIGNING_SECRET", ""), process_before_response=True)
-disk = ThreadPoolExecutor(1)
-database = sqlite3.connect("durable.db", isolation_level=None, check_same_thread=False)
-database.execute("PRAGMA journal_mode=WAL")
-database.execute("PRAGMA synchronous=FULL")
-database.execute("CREATE TABLE facts (id INTEGER PRIMARY KEY, subject TEXT NOT NULL, fact TEXT NOT NULL, data TEXT)")
 message = status_message()
 work: set[asyncio.Task[None]] = set()
 
 
+class File:
+    """A SQLite file, written in a thread."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._database = sqlite3.connect("durable.db", isolation_level=None, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.execute(f"CREATE TABLE facts (id INTEGER PRIMARY KEY, {COLUMNS})")
+
+    async def insert(self, row: tuple[str, str, str]) -> None:
+        """Commit one row."""
+        statement = "INSERT INTO facts (subject, fact, data) VALUES (?, ?, ?)"
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._database.execute, statement, row)
+
+
+class Server:
+    """A connection to PostgreSQL."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.replace("+asyncpg", "")
+        self._connection: Any = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def insert(self, row: tuple[str, str, str]) -> None:
+        """Commit one row."""
+        async with self._one_at_a_time:
+            if self._connection is None:
+                self._connection = await asyncpg.connect(self._url)
+                await self._connection.execute(f"CREATE TABLE facts (id SERIAL PRIMARY KEY, {COLUMNS})")
+            await self._connection.execute("INSERT INTO facts (subject, fact, data) VALUES ($1, $2, $3)", *row)
+
+
+COLUMNS: Final = "subject TEXT NOT NULL, fact TEXT NOT NULL, data TEXT"
+URL: Final = os.environ.get("DATABASE_URL", "")
+database = Server(URL) if URL.startswith("postgresql") else File()
+
+
 async def save(subject: str, fact: str, data: Any = None) -> None:
     """Commit one fact; it's on disk when this returns."""
-    statement = "INSERT INTO facts (subject, fact, data) VALUES (?, ?, ?)"
-    row = (subject, fact, json.dumps(data))
-    await asyncio.get_running_loop().run_in_executor(disk, database.execute, statement, row)
+    await database.insert((subject, fact, json.dumps(data)))
 
 
 def go_on(coroutine: Coroutine[Any, Any, None]) -> None:

@@ -30,12 +30,16 @@ SUBJECTS: Final = (FLOOR, FLOOR_FAST, DURABLE_ACK, BOT, NAIVE, NAIVE_ASYNC)
 KINDS: Final[tuple[Kind, ...]] = ("command", "click")
 WARM_UP: Final = 3
 IDLE_SAMPLES: Final = 12
+BEHIND_S: Final = 0.002
+BEHIND_SAMPLES: Final = 60
+"""Commands that follow each other so closely that the ones before are being answered."""
 LOADED_S: Final = 2.0
 SETTLES_S: Final = 0.5
 """Between commands and clicks, so that clicks don't wait for commands."""
 
 OF_DURABLE: Final = 1.2
 OF_DEFAULT: Final = 0.2
+BEHIND_OF_FLOOR: Final = 2.5
 P99_S: Final = 0.1
 GUARD_OF_FLOOR: Final = 8.0
 GUARD_OF_DEFAULT: Final = 0.8
@@ -59,6 +63,7 @@ async def measure(options: Options) -> list[Row]:
         way = "HTTP" if http else "Socket Mode"
         for kind in KINDS:
             rows += [_idle_row(taken, kind, way), _loaded_row(taken, kind, way)]
+        rows.append(_behind_row(taken, way))
     return rows
 
 
@@ -92,6 +97,9 @@ async def _round(options: Options, taken: _Taken, *, http: bool, number: int) ->
             async with running(name, flokit_url, http=http) as subject:
                 await _idle(subject, taken, IDLE_SAMPLES)
                 hand = Hand(subject.slack, is_bot=name == BOT)
+                deliver = partial(hand.deliver, "command")
+                taken[name, "command", "behind"].append(await one_by_one(deliver, BEHIND_SAMPLES, BEHIND_S))
+                await asyncio.sleep(SETTLES_S)
                 for kind in KINDS:
                     seconds = options.seconds(LOADED_S)
                     taken[name, kind, "loaded"].append(await at_rate(partial(hand.deliver, kind), PER_S, seconds))
@@ -127,6 +135,18 @@ def _idle_row(taken: _Taken, kind: str, way: str) -> Row:
             "of_default": of_default.median,
             **_values(taken, kind, "idle"),
         },
+    )
+
+
+def _behind_row(taken: _Taken, way: str) -> Row:
+    floors = _medians(taken, FLOOR_FAST, "command", "behind")
+    of_floor = paired_ratio(_medians(taken, BOT, "command", "behind"), floors)
+    return Row(
+        f"ack of a command {BEHIND_S * 1000:.0f} ms after the one before was acked, {way}: p50 / p99",
+        f"{_by_subject(taken, 'command', 'behind')}; {of_floor.shown(digits=2)}x the fast floor",
+        goal=f"p50 ≤ {BEHIND_OF_FLOOR}x the fast floor, which saves nothing",
+        is_met=of_floor.median <= BEHIND_OF_FLOOR,
+        values={"of_floor": of_floor.median, **_values(taken, "command", "behind")},
     )
 
 

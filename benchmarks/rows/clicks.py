@@ -18,6 +18,7 @@ SAMPLES: Final = 12
 LATENCY_S: Final = 0.05
 """The latency of Slack and FloKit."""
 
+KEY: Final = "flokit-key"
 SYNC_S: Final = 4.0
 """Long enough to be seen, and finished before the same row is pressed again."""
 
@@ -85,16 +86,16 @@ async def measure(options: Options) -> list[Row]:
     asked, accepted, seen, trips = [], [], [], []
     async with (
         running_flokit(integrations=8, sync_s=SYNC_S, latency_s=LATENCY_S) as flokit_url,
-        running(BOT, flokit_url, key=BOT) as subject,
+        running(BOT, flokit_url, key=KEY) as subject,
     ):
         subject.slack.latency_s = LATENCY_S
         for number in range(options.rounds(SAMPLES)):
             panel = Panel(subject.slack, f"C{number:08d}")
             subject.slack.on_call = panel.note
             await panel.open()
-            before = (await fetch_calls(flokit_url))[BOT]
+            before = (await fetch_calls(flokit_url))[KEY]
             await panel.resync(f"int_{number % 8:05d}")
-            trips.append((await fetch_calls(flokit_url))[BOT] - before)
+            trips.append((await fetch_calls(flokit_url))[KEY] - before)
             asked.append(panel.edits[0][0])
             accepted.append(panel.edits[:2][-1][0])  # late updates are merged
             seen.append(panel.edits[-1][0])

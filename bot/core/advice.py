@@ -1,7 +1,7 @@
-"""What is known about each integration type: its name, how fresh it should be, what to check when it fails.
+"""What is known about each integration type: its name, how fresh its data should be, what to check if it fails.
 
-Everything here is a documented set-up fact of the vendor's (collected in the table "Per type" of the project's
-FloKit API notes), never a diagnosis: FloKit does not say why a sync failed beyond its error text.
+Everything here is a fact from the vendors' setup documentation, never a diagnosis: beyond its error text, FloKit
+doesn't say why a sync failed.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from bot.core.characters import cut
 from bot.core.models import Integration
 
 RECONNECT: Final = "FloKit → Settings → Integrations"
-"""Where credentials are repaired; no deep link is documented."""
+"""Where credentials are fixed; no deep link is documented."""
 
 API_KEYS: Final = "FloKit → Settings → API Keys"
-"""Where API keys are made and rotated."""
+"""Where API keys are created and rotated."""
 
 NAME_CHARS: Final = 40
 """The longest display name, in code points; the longest known one has 17."""
@@ -26,7 +27,7 @@ _HOUR_S: Final = 3600
 _DAY_S: Final = 24 * _HOUR_S
 
 _NO_FACT_S: Final = _DAY_S
-"""How old a success may be where no page says how often FloKit gets the data: a day, so that a night is no alert."""
+"""How old a success may be if the sync interval isn't documented: a day, so that a quiet night isn't an alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ _TYPES: Final = {
             "RevenueCat's webhook to FloKit is set up",
             "app_user_id is your backend's user ID, not an anonymous ID",
         ),
-        # Polled every 6 h where its webhook is not set up: three polls in a row are missing.
+        # Polled every 6 h if its webhook isn't set up, so three polls are missing.
         stale_after_s=18 * _HOUR_S,
     ),
     "adapty": _Type(
@@ -54,7 +55,7 @@ _TYPES: Final = {
             "The webhook sends all subscription events",
             "customer_user_id is set",
         ),
-        # Webhook and pull, how often is not documented: a day.
+        # Webhook and pull, interval not documented: a day.
         stale_after_s=_NO_FACT_S,
     ),
     "appsflyer": _Type(
@@ -64,7 +65,7 @@ _TYPES: Final = {
             "The app ID has the right form: id123… for iOS, the package name for Android",
             "iOS and Android are two separate integrations",
         ),
-        # Pull, how often is not documented: a day.
+        # Pull, interval not documented: a day.
         stale_after_s=_NO_FACT_S,
     ),
     "adjust": _Type(
@@ -73,7 +74,7 @@ _TYPES: Final = {
             "The API token and the app token aren't swapped; they're different things",
             "iOS and Android are two separate integrations",
         ),
-        # Pull, with optional callbacks, how often is not documented: a day.
+        # Pull, with optional callbacks, interval not documented: a day.
         stale_after_s=_NO_FACT_S,
     ),
     "stripe": _Type(
@@ -83,7 +84,7 @@ _TYPES: Final = {
             "The restricted key can read Customers, Subscriptions, Invoices, Charges and Refunds",
             "The webhook endpoint is subscribed to the six events that FloKit documents",
         ),
-        # Pull and webhook, how often is not documented: a day.
+        # Pull and webhook, interval not documented: a day.
         stale_after_s=_NO_FACT_S,
     ),
     "app_store_connect": _Type(
@@ -93,7 +94,7 @@ _TYPES: Final = {
             "The .p8 key hasn't been revoked; it can be downloaded only once",
             "Apple's data is 1-2 business days late, so don't expect same-day revenue",
         ),
-        # The source lags 1-2 business days, and a weekend can lie between: two days and a weekend.
+        # The source lags 1-2 business days: two days and a weekend.
         stale_after_s=4 * _DAY_S,
     ),
     "google_play": _Type(
@@ -102,7 +103,7 @@ _TYPES: Final = {
             "The service account has “View financial data” in the Play Console",
             "The Play Console is linked to the Cloud project",
         ),
-        # Nothing is documented: a day.
+        # Interval not documented: a day.
         stale_after_s=_NO_FACT_S,
     ),
     "warehouse": _Type(
@@ -111,7 +112,7 @@ _TYPES: Final = {
             "BigQuery: the account has both roles, Data Viewer and Job User",
             "Other warehouses: the account has a role that can read",
         ),
-        # Queried on the customer's own schedule, typically every 6 h: a daily one is not late yet.
+        # Queried on the customer's schedule, typically every 6 h, but maybe daily.
         stale_after_s=30 * _HOUR_S,
     ),
 }
@@ -126,26 +127,25 @@ KNOWN_TYPES: Final = tuple(_TYPES)
 
 
 def display_name(type_: str) -> str:
-    """Name a type for people: "App Store Connect".
+    """Return a type's display name, such as "App Store Connect".
 
-    An unknown type keeps only its letters and digits, at most `NAME_CHARS` of them: it can carry no markup.
+    An unknown type keeps at most `NAME_CHARS` letters and digits, so it can't contain markup.
     """
     known = _TYPES.get(type_)
     if known:
         return known.name
     words = re.findall(r"[^\W_]+", type_)
-    name = " ".join(word[:1].upper() + word[1:] for word in words) or "Unknown type"
-    return name if len(name) <= NAME_CHARS else name[: NAME_CHARS - 1] + "…"
+    return cut(" ".join(word[:1].upper() + word[1:] for word in words) or "Unknown type", NAME_CHARS)
 
 
 def things_to_check(type_: str) -> tuple[str, ...]:
-    """List what may be wrong with a failing integration of this type, as plain text; the likeliest first."""
+    """Return what to check if an integration of this type fails, as plain text; the likeliest cause first."""
     known = _TYPES.get(type_)
     return known.checks if known else _UNKNOWN_CHECKS
 
 
 def stale_after_s(integration: Integration) -> float:
-    """Return how old the last success may be, in seconds, before it is worth a look."""
+    """Return how old the last success may be, in seconds, before the integration is stale."""
     if integration.stale_after_s is not None:
         return integration.stale_after_s
     known = _TYPES.get(integration.type)
@@ -153,9 +153,9 @@ def stale_after_s(integration: Integration) -> float:
 
 
 def is_stale(integration: Integration, now: datetime) -> bool:
-    """Tell whether the last success is older than this type's should be; without one, it is.
+    """Whether the last success is too old for this type, or there is none.
 
-    One whose time can't be read may be new.
+    A success whose time can't be read isn't stale.
     """
     if integration.last_synced_at is None:
         return not integration.unreadable_time

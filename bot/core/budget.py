@@ -1,8 +1,8 @@
-"""The allowance of requests to FloKit, as numbers: who may use how much of it.
+"""The budget of requests to FloKit, by priority.
 
-The vendor documents 100 requests a minute per workspace. Each of them is a slot, which is busy for a minute after it
-was taken. Follow-ups and background work have fewer slots than clicks, and clicks take the ones that the others
-cannot have first: so nobody's click waits for a follow-up.
+FloKit documents 100 requests a minute per workspace. Each one takes a slot for a minute. Follow-ups and background
+work may use fewer slots than clicks, and clicks first take the slots reserved for them, so that no click waits for a
+follow-up.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from bot.core.errors import FlokitBudgetSpent, FlokitRateLimited
 PER_MINUTE: Final = 100
 
 BUSY_S: Final = 61.0
-"""How long a slot is busy: the vendor's minute, and a second for requests that take different times to arrive."""
+"""How long a slot is taken: FloKit's minute, plus a second for varying network delays."""
 
 MAX_PAUSE_S: Final = 300.0
-"""The longest pause that is kept when FloKit asks for one."""
+"""The longest pause accepted from FloKit."""
 
 
 class Priority(IntEnum):
-    """Who wants to know; the lower the number, the more of the budget may be used."""
+    """The purpose of a request; the lower the number, the more of the budget it may use."""
 
     CLICK = 0
     FOLLOW_UP = 1
@@ -34,24 +34,23 @@ _SHARE: Final = {Priority.CLICK: 1.0, Priority.FOLLOW_UP: 0.8, Priority.BACKGROU
 
 
 def slots_of(priority: Priority, per_minute: int) -> int:
-    """Count the slots that a priority may use, from the first one on."""
+    """Return how many slots a priority may use, counted from the first."""
     return max(1, int(per_minute * _SHARE[priority]))
 
 
 def refusal(per_minute: int, wait_s: float, *, held: bool) -> FlokitRateLimited:
-    """Return the error for a request that has no slot.
+    """Return the error for a request without a slot.
 
     Args:
         per_minute: the size of the budget.
-        wait_s: when there is a slot again.
-        held: FloKit itself asked for this pause.
+        wait_s: seconds until a slot is free.
+        held: whether FloKit asked for this pause.
     """
     if held:
         return FlokitRateLimited(
             f"FloKit asked for a pause; I'll ask again in {math.ceil(wait_s)} s.", retry_after_s=wait_s
         )
     return FlokitBudgetSpent(
-        f"My own budget of {per_minute} requests a minute to FloKit is used up; "
-        f"I can ask again in {math.ceil(wait_s)} s.",
+        f"I've used up my budget of {per_minute} FloKit requests a minute; I can ask again in {math.ceil(wait_s)} s.",
         retry_after_s=wait_s,
     )

@@ -1,8 +1,8 @@
-"""Whether two error texts are the same failure in other words.
+"""Decides whether two error texts describe the same failure.
 
-Vendors put things into an error text that vary without anything having changed: request IDs, counts, times, the time
-left until the next try. Two texts are the same failure when what remains without those is the same. A text that ends
-in "…" was cut, and is the same failure as a longer one that begins like it.
+Vendors' error texts have parts that vary for the same failure: request IDs, counts, times, the time until the next
+attempt. Two texts are the same failure if they're equal without those. A text that ends in "…" was cut, and is the
+same failure as a longer one that begins like it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ lunes martes jueves viernes domingo januar februar juni juli oktober dezember
 janvier mars avril mai juin juillet septembre octobre novembre
 enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
 """
-"""Units and dates in the languages that vendors' servers are set to most often."""
+"""Units and dates in the most common languages of vendors' servers."""
 
 _NO_NEWS_LINES: Final = f"""
 {_MONTHS} jan feb mar apr jun jul aug sep sept oct nov dec
@@ -44,7 +44,7 @@ half quarter few couple several some less more than approximately roughly nearly
 a an the in at on for of to by with within after since until till over under and
 is are was were be been has have had
 """
-"""Dates and times, units ("per minute" and the like are kept, see ``_PER``), numbers, and words that go with them."""
+"""Dates and times, units (except in "per minute" and the like, see ``_PER``), numbers, and words that go with them."""
 
 _NO_NEWS: Final = frozenset(_NO_NEWS_LINES.split())
 
@@ -70,7 +70,7 @@ _SHORTEST_CAMEL: Final = 12
 
 
 def same_text(one: str, other: str) -> bool:
-    """Tell whether two error texts are the same failure."""
+    """Whether two error texts are the same failure."""
     if one == other:
         return True
     (words, cut), (other_words, other_cut) = _gist(one), _gist(other)
@@ -88,7 +88,7 @@ def _begins(words: tuple[str, ...], beginning: tuple[str, ...]) -> bool:
 
 
 def _is_start(cut: str, whole: str) -> bool:
-    """Tell whether a text that was cut within its first word can be the beginning of another."""
+    """Whether a text cut within its first word can be the beginning of another."""
     beginning = _folded(cut).rstrip("….")
     return bool(beginning) and _folded(whole).startswith(beginning)
 
@@ -98,13 +98,13 @@ def _folded(text: str) -> str:
 
 
 def _signs(text: str) -> str:
-    """Return what a text without words consists of, but for its digits and blanks."""
+    """Return a text's symbols, without digits and spaces, for texts without words."""
     return "".join(char for char in text if not (char.isdigit() or char.isspace()))
 
 
 @lru_cache(maxsize=512)
 def _gist(text: str) -> tuple[tuple[str, ...], bool]:
-    """Return the words that say what failed, without the one that was cut through, and whether the text was cut."""
+    """Return the words that describe the failure, without a partial last one, and whether the text was cut."""
     text = text.strip()
     cut = text.endswith(_ELLIPSES)
     if cut:
@@ -122,7 +122,7 @@ def _gist(text: str) -> tuple[tuple[str, ...], bool]:
 
 
 def _last_word(text: str) -> str:
-    """Return the end of a text back to its last blank: what a cut may have gone through."""
+    """Return the text after the last space, which may be a partial word."""
     return text.rsplit(maxsplit=1)[-1] if text.strip() else ""
 
 
@@ -135,12 +135,12 @@ def _without_id(match: re.Match[str]) -> str:
 
 
 def _has_inner_capital(word: str) -> bool:
-    """Tell whether capitals stand where no word of a sentence has one; for what follows a label such as ``req_``."""
+    """Whether there are capitals within a word; for IDs after a label such as ``req_``."""
     return len(word) >= _SHORTEST_RANDOM and not word.isupper() and any(char.isupper() for char in word[1:])
 
 
 def _varies(word: str) -> bool:
-    """Tell whether a word is a number, an ID, or a single letter."""
+    """Whether a word is a number, an ID or a single letter."""
     if len(word) == 1 and word.isascii():
         return True
     if any(char.isdigit() for char in word):
@@ -151,7 +151,7 @@ def _varies(word: str) -> bool:
 
 
 def _is_scrambled(word: str) -> bool:
-    """Tell whether the capitals of a word make no CamelCase: most of its humps are too short to be words."""
+    """Whether a word's capitals aren't CamelCase: most of its parts are too short to be words."""
     if len(word) < _SHORTEST_CAMEL or word.isupper() or word.islower():
         return False
     humps = _HUMPS.findall(word)
@@ -160,7 +160,7 @@ def _is_scrambled(word: str) -> bool:
 
 
 def _singular(word: str) -> str:
-    """Return a word as it is after the number one: "rows" and "row" differ by a number only."""
+    """Return a word's singular, so that "1 row" equals "2 rows"."""
     if len(word) < 4 or not word.isascii() or word.endswith(("ss", "us", "is")):
         return word
     for ending, one in (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("s", "")):

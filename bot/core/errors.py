@@ -1,56 +1,61 @@
-"""The exception tree. The first argument of each is a sentence for people; attributes are for the code.
+"""The exception hierarchy. The first argument of each is a message for people; attributes are for the code.
 
 BotError
-├── FlokitError                  a call to FloKit returned no value; sentence, vendor_words
+├── FlokitError                  a call to FloKit failed; sentence, vendor_words
 │   ├── FlokitUnreachable        no usable reply; says nothing about the integration
 │   │   ├── FlokitNotSent        certainly never reached FloKit (no connection)
-│   │   │   └── FlokitAway       not even tried: FloKit is down, and was asked a moment ago; retry_after_s
+│   │   │   └── FlokitAway       not even tried: FloKit was down a moment ago; retry_after_s
 │   │   ├── FlokitNoReply        sent, but no (whole) reply came back
-│   │   ├── FlokitBadReply       a 5xx, a redirect, or a body that FloKit doesn't document
+│   │   ├── FlokitBadReply       a 5xx, a redirect, or an undocumented body
 │   │   └── FlokitRateLimited    429, or our own budget is spent; retry_after_s
 │   ├── FlokitDenied             401, 403
 │   ├── FlokitMissing            404
 │   └── FlokitRefused            any other 4xx
-├── SlackError                   a call to Slack returned no value; code
+├── SlackError                   a call to Slack failed; code
 │   ├── SlackUnavailable         no usable reply; the message may have been posted
 │   ├── SlackRateLimited         429 or our own pacing; retry_after_s; not posted
-│   ├── SlackNoAccess            not in the channel, channel unknown: another way must be found
+│   ├── SlackNoAccess            not in the channel, or channel unknown
 │   ├── SlackArchived            the channel is archived
 │   ├── SlackMessageGone         the message to edit or the thread is gone, or too old to edit
 │   │   └── SlackAstray          the thread's root was deleted: the reply is in the channel; ts
 │   ├── SlackRefusedContent      blocks or text refused
 │   ├── SlackAuthLost            the token was revoked: final
 │   └── SlackOther               any other error code
-├── IllegalObservation           an event that a run's phase does not know; nothing was changed
+├── IllegalObservation           an observation that doesn't fit the run's phase; nothing was changed
 ├── ClaimLost                    another replica has taken over the work; write nothing
-├── StoreUnavailable             the database cannot be reached; nothing was saved
-│   ├── StoreInDoubt             it went away while it committed: it may have been saved
-│   └── StoreRefused             wrong password, no such database, no permission: at a start, waiting doesn't help
-├── WebhookRefused               a delivery that isn't accepted; http_status
-└── SettingsError                one sentence a line; exit code 78
+├── StoreUnavailable             the database is unreachable; nothing was saved
+│   ├── StoreInDoubt             the connection broke during the commit; it may have been saved
+│   └── StoreRefused             wrong password, no such database, no permission; at startup, waiting doesn't help
+├── SecretUnreadable             a stored secret can't be decrypted, so its workspace counts as not connected
+│   ├── MasterKeyMissing         ENCRYPTION_KEYS no longer has the key it needs; key_id
+│   └── DecryptionFailed         it was changed, or moved from another row or column
+├── NotInstalled                 the app isn't installed in that workspace (anymore)
+│   └── InstallationLost         it is, but its token can't be decrypted, so it has to be installed again
+├── RequestRefused               a webhook or a request to /slack/events that isn't accepted; http_status
+└── SettingsError                one message per line; exit code 78
 """
 
 from __future__ import annotations
 
 
 class BotError(Exception):
-    """The root of everything this bot raises on purpose."""
+    """The base class of all exceptions that the bot raises."""
 
     retryable = False
-    """Whether the same thing may work later without anybody changing anything."""
+    """Whether the same call may succeed later without anyone changing anything."""
 
 
 def with_vendor_words(sentence: str, vendor_words: str) -> str:
-    """Put a sentence of ours and FloKit's words on one line, for a log or a note: "… (409): already running"."""
+    """Join our sentence and FloKit's text on one line, for logs and notes: "… (409): already running"."""
     return f"{sentence.removesuffix('.')}: {vendor_words}" if vendor_words else sentence
 
 
 class FlokitError(BotError):
-    """FloKit brought no value. Both parts may be shown, once escaped; ``str(error)`` has them on one line.
+    """A call to FloKit failed. Both parts may be shown once escaped; ``str(error)`` has them on one line.
 
     Args:
         sentence: what happened, in our words.
-        vendor_words: what FloKit said about it, untrusted; "" if it said nothing.
+        vendor_words: FloKit's own text (untrusted), or "".
     """
 
     def __init__(self, sentence: str, vendor_words: str = "") -> None:
@@ -63,7 +68,7 @@ class FlokitError(BotError):
 
 
 class FlokitUnreachable(FlokitError):
-    """No usable reply: says nothing about the integration."""
+    """No usable reply, which says nothing about the integration."""
 
     retryable = True
 
@@ -77,23 +82,23 @@ class FlokitNotSent(FlokitUnreachable):
 
 
 class FlokitAway(FlokitNotSent):
-    """FloKit is down and was asked a moment ago, so this wasn't tried. ``retry_after_s`` says when it may be."""
+    """FloKit was down a moment ago, so this wasn't tried; retry after ``retry_after_s``."""
 
 
 class FlokitNoReply(FlokitUnreachable):
-    """The request was sent, or may have been, and no whole reply came back."""
+    """The request was (or may have been) sent, but no complete reply came back."""
 
 
 class FlokitBadReply(FlokitUnreachable):
-    """A reply that says nothing: a 5xx, a redirect, or a body that isn't documented."""
+    """An unusable reply: a 5xx, a redirect, or an undocumented body."""
 
 
 class FlokitRateLimited(FlokitUnreachable):
-    """429: certainly nothing was done."""
+    """429: nothing was done."""
 
 
 class FlokitBudgetSpent(FlokitRateLimited):
-    """Our own budget of requests is spent: FloKit wasn't asked, so this says nothing about it."""
+    """Our own request budget is spent. FloKit wasn't asked, so this says nothing about it."""
 
 
 class FlokitDenied(FlokitError):
@@ -104,12 +109,19 @@ class FlokitDenied(FlokitError):
         self.http_status = http_status
 
 
+class FlokitNotConnected(FlokitDenied):
+    """No key is known for this workspace, so FloKit wasn't asked."""
+
+    def __init__(self, sentence: str = "FloKit isn't connected to this workspace yet.") -> None:
+        super().__init__(sentence, http_status=0)
+
+
 class FlokitMissing(FlokitError):
-    """404: there is no such integration (any more)."""
+    """404: the integration doesn't exist (anymore)."""
 
 
 class FlokitRefused(FlokitError):
-    """Another 4xx, or a redirect as the answer to a POST: nothing was done, and no retry helps."""
+    """Another 4xx, or a redirect in reply to a POST: nothing was done, and retrying won't help."""
 
     def __init__(self, sentence: str, vendor_words: str = "", *, http_status: int) -> None:
         super().__init__(sentence, vendor_words)
@@ -117,10 +129,10 @@ class FlokitRefused(FlokitError):
 
 
 class SlackError(BotError):
-    """A call to Slack returned no value. ``code`` is Slack's own error code, or "" if there was none."""
+    """A call to Slack failed. ``code`` is Slack's error code, or "" if there was none."""
 
     codes: frozenset[str] = frozenset()
-    """The Slack error codes that this class owns."""
+    """The Slack error codes mapped to this class."""
 
     def __init__(self, sentence: str, *, code: str = "") -> None:
         super().__init__(sentence)
@@ -128,14 +140,14 @@ class SlackError(BotError):
 
 
 class SlackUnavailable(SlackError):
-    """No usable reply. After a post, the message may be there: look before posting again."""
+    """No usable reply. The message may have been posted, so check before posting again."""
 
     retryable = True
     codes = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
 
 
 class SlackRateLimited(SlackError):
-    """Slack's 429 or our own pacing. Certainly not posted."""
+    """Slack's 429 or our own pacing. Nothing was posted."""
 
     retryable = True
     codes = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
@@ -146,7 +158,7 @@ class SlackRateLimited(SlackError):
 
 
 class SlackNoAccess(SlackError):
-    """The bot cannot post there: not a member, or the channel is unknown to it."""
+    """The bot can't post there: it isn't a member, or the channel is unknown."""
 
     codes = frozenset(
         {
@@ -168,13 +180,13 @@ class SlackNoAccess(SlackError):
 
 
 class SlackArchived(SlackError):
-    """The channel is archived: nobody can post there."""
+    """The channel is archived, so no one can post there."""
 
     codes = frozenset({"is_archived", "is_inactive"})
 
 
 class SlackMessageGone(SlackError):
-    """The message to edit, or the thread, is gone or can no longer be edited."""
+    """The message to edit or the thread is gone or can no longer be edited."""
 
     codes = frozenset(
         {
@@ -188,17 +200,17 @@ class SlackMessageGone(SlackError):
 
 
 class SlackAstray(SlackMessageGone):
-    """The root of the thread was deleted, so Slack posted the reply in the channel itself, as ``ts``."""
+    """The thread's root was deleted, so Slack posted the reply in the channel, as ``ts``."""
 
     codes = frozenset()
 
     def __init__(self, ts: str) -> None:
-        super().__init__("the root of the thread was deleted; the reply stands in the channel")
+        super().__init__("the thread's root was deleted, so the reply is in the channel")
         self.ts = ts
 
 
 class SlackRefusedContent(SlackError):
-    """Slack refused the blocks or the text: a fault of ours; the plain text still goes out."""
+    """Slack refused the blocks or the text, which is a bug in the bot; the plain text is still sent."""
 
     codes = frozenset(
         {
@@ -217,7 +229,7 @@ class SlackRefusedContent(SlackError):
 
 
 class SlackAuthLost(SlackError):
-    """The token is no longer valid, or lacks a scope: final until somebody changes it."""
+    """The token is no longer valid or lacks a scope; final until someone changes it."""
 
     codes = frozenset(
         {
@@ -236,60 +248,76 @@ class SlackAuthLost(SlackError):
 
 
 class SlackOther(SlackError):
-    """An error code that no other class owns."""
+    """Any other error code."""
 
 
 class IllegalObservation(BotError):
-    """An event that a run's phase does not know; nothing was changed."""
+    """An observation that doesn't fit the run's phase; nothing was changed."""
 
 
 class ClaimLost(BotError):
-    """Another replica has taken over this work: this process must write nothing more about it."""
+    """Another replica has taken over this work, so this process must not write to it anymore."""
 
 
 class StoreUnavailable(BotError):
-    """The database can't be reached right now; nothing was saved."""
+    """The database is unreachable right now; nothing was saved."""
 
     retryable = True
 
 
 class StoreInDoubt(StoreUnavailable):
-    """The connection broke during the commit: it isn't known yet whether that was saved."""
+    """The connection broke during the commit, so it isn't known yet whether that was saved."""
 
 
 class StoreRefused(StoreUnavailable):
     """The server refuses the user, the password, the database or the connection.
 
-    At a start, that's a wrong setting. Later, someone may be changing it, so the bot waits as for an outage.
+    At startup, that's a wrong setting. Later, someone may be changing it, so the bot waits like in an outage.
     """
 
 
 class StoreConflict(StoreUnavailable):
-    """The database undid a transaction in favor of another: nothing was saved, and it can be tried again at once."""
+    """The database rolled back a transaction in favor of another; nothing was saved, and it can be retried now."""
 
     def __init__(self, sentence: str, *, reason: str) -> None:
         super().__init__(sentence)
         self.reason = reason
 
 
-class WebhookRefused(BotError):
-    """A delivery to our webhook that isn't accepted. The sentence names the rule that it broke, never a secret."""
+class SecretUnreadable(BotError):
+    """A stored secret can't be decrypted: whoever needs it must install or connect again, and the others go on."""
+
+
+class MasterKeyMissing(SecretUnreadable):
+    """``ENCRYPTION_KEYS`` doesn't have the key that wraps a workspace's data key; ``key_id`` is its fingerprint."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"ENCRYPTION_KEYS doesn't have the key {key_id}")
+        self.key_id = key_id
+
+
+class DecryptionFailed(SecretUnreadable):
+    """A stored secret was changed, or moved from another row or column."""
+
+
+class NotInstalled(BotError):
+    """The app isn't installed in that workspace, or not anymore."""
+
+
+class InstallationLost(NotInstalled):
+    """The app is installed, but its token can't be decrypted. The sentence is for people: it asks to install again."""
+
+
+class RequestRefused(BotError):
+    """An HTTP request from outside that isn't accepted. The sentence is the response, so it contains no secrets."""
 
     def __init__(self, sentence: str, *, http_status: int = 401) -> None:
         super().__init__(sentence)
         self.http_status = http_status
 
 
-class SlackRequestRefused(BotError):
-    """A request to ``/slack/events`` that isn't accepted. Without a valid signature, the answer says nothing else."""
-
-    def __init__(self, sentence: str = "The request isn't signed by Slack.", *, http_status: int = 401) -> None:
-        super().__init__(sentence)
-        self.http_status = http_status
-
-
 class SettingsError(BotError):
-    """Settings are missing or wrong; ``problems`` holds one sentence each."""
+    """Settings are missing or invalid; ``problems`` has one message each."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))

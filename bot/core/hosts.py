@@ -1,4 +1,4 @@
-"""What the name of a host tells. Nothing is looked up."""
+"""Facts about hostnames, without DNS lookups."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SLACK_DOMAINS: Final = ("slack.com", "slack-gov.com")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine; of names only ``localhost`` is."""
+    """Whether a host is this machine: a loopback address or ``localhost``."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -17,5 +17,5 @@ def is_loopback(host: str) -> bool:
 
 
 def slack_domain(host: str) -> str:
-    """Return which of Slack's domains a host belongs to; "" for none."""
+    """Return Slack's domain that a host belongs to, or ""."""
     return next((domain for domain in SLACK_DOMAINS if host == domain or host.endswith(f".{domain}")), "")

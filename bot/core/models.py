@@ -1,7 +1,10 @@
-"""The values that the parts of the bot hand to each other: frozen, comparable, without behaviour that waits.
+"""The values that the parts of the bot exchange: frozen, comparable, without I/O.
 
-Every ``*_at`` is an aware UTC datetime, every ``*_s`` is seconds. What the vendor sends is kept as text where
-the vendor may add to it (``type``, ``status``): the v1 API is a preview, and an unknown word is not an error.
+Every ``*_at`` is an aware UTC datetime, every ``*_s`` is in seconds. ``type`` and ``status`` are kept as text, because
+FloKit's v1 API is a preview and may add values: unknown ones aren't errors.
+
+What is stored is JSON (``data`` in ``bot/store/tables.py``): an object of all fields by name, with times in ISO 8601.
+The docstrings of what is stored show an example with some of the fields; the others have their defaults.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SyncStats:
-    """``sync_stats`` of ``GET /v1/integrations/{id}``; any of them may be missing."""
+    """``sync_stats`` of ``GET /v1/integrations/{id}``; any field may be missing."""
 
     events_last_24h: int | None = None
     events_total: int | None = None
@@ -31,33 +34,38 @@ class SyncStats:
 
 
 UNKNOWN: Final = "unknown"
-"""The type or status of an integration when FloKit names none."""
+"""The type or status of an integration if FloKit sends none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """One connected data source, as the vendor describes it. It has no name: ``type`` and ``id`` are all there is."""
+    """One connected data source in FloKit. It has no name, only ``type`` and ``id``.
+
+    Stored in most values below, and as a list in ``snapshots``::
+
+        {"id": "int_01hx4j7stripe", "type": "stripe", "status": "error", "last_synced_at": "2026-11-26T14:30:00Z",
+         "error_message": "The key was refused", "stats": {"events_last_24h": 10, "events_total": 1200}}
+    """
 
     id: str
     type: str = UNKNOWN
     status: str = UNKNOWN
     last_synced_at: datetime | None = None
-    """None: it has never synced, or the time can't be read."""
+    """None if it has never synced, or if the time can't be read."""
     error_message: str | None = None
     stats: SyncStats | None = None
     stale_after_s: float | None = None
-    """How old its last success may be, where somebody set that; None: what ``core.advice`` says of its type."""
+    """How old its last success may be, if configured; None: the default of its type in ``core.advice``."""
     unreadable_time: str = ""
-    """The beginning of what FloKit sent as ``last_synced_at``, when it can't be read."""
+    """The beginning of FloKit's ``last_synced_at``, if it can't be read."""
     synced_within_s: int = 0
-    """How many seconds ``last_synced_at`` leaves open, where FloKit sent no seconds, no minutes or only a day."""
+    """The uncertainty of ``last_synced_at`` in seconds, if FloKit sent no seconds, no minutes or only a day."""
 
     def synced_after(self, before: Integration | None) -> bool:
-        """Tell whether its last success is newer than it was ``before``.
+        """Whether its last success is newer than ``before``.
 
-        One success may be given to the second in one reply and to the millisecond in the next: where two times aren't
-        equally exact, a difference that rounding explains proves nothing. Nor does a time that follows one that can't
-        be read.
+        Replies may give the same time to the second and to the millisecond: if two times aren't equally precise, a
+        difference within rounding proves nothing. Neither does a time that follows an unreadable one.
         """
         if self.last_synced_at is None or (before and before.unreadable_time):
             return False
@@ -68,7 +76,7 @@ class Integration:
 
     @property
     def precision(self) -> timedelta:
-        """How exact its last success is."""
+        """The precision of its last success."""
         if self.synced_within_s:
             return timedelta(seconds=self.synced_within_s)
         micros = self.last_synced_at.microsecond if self.last_synced_at else 0
@@ -76,7 +84,7 @@ class Integration:
 
 
 class Outcome(StrEnum):
-    """How a sync run ended; the words are public (message metadata ``outcome``) and stable."""
+    """How a sync run ended. The values are public (message metadata ``outcome``) and must stay the same."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -89,7 +97,7 @@ class Outcome(StrEnum):
 
 
 class Phase(StrEnum):
-    """What a sync run needs next; the table of transitions stands in ``core/outcome.py``."""
+    """What a sync run needs next; for the transitions, see ``core/runs/outcome.py``."""
 
     BASELINE = "baseline"
     TRIGGER = "trigger"
@@ -101,17 +109,17 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """FloKit showed the integration's own page. ``vendor_at`` is the reply's HTTP ``Date``: the vendor's clock."""
+    """FloKit returned the integration's own page. ``vendor_at`` is the reply's HTTP ``Date``, FloKit's clock."""
 
     integration: Integration
     vendor_at: datetime | None = None
     hinted: Integration | None = None
-    """What a list showed just before, when that led to this look."""
+    """What a list showed just before, if that led to this check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list showed the integration: a hint, never proof, because lists lag, round times and cut texts."""
+    """A list contained the integration: a hint, never proof, because lists lag, round times and cut texts."""
 
     integration: Integration
     vendor_at: datetime | None = None
@@ -119,21 +127,23 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """FloKit answered 404: the integration was removed."""
+    """FloKit returned 404: the integration was removed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Denied:
-    """FloKit answered 401 or 403: the key was rotated or lacks permissions."""
-
+class _Refusal:
     http_status: int
     reason: str = ""
     vendor_words: str = ""
 
 
+class Denied(_Refusal):
+    """FloKit returned 401 or 403: the key was rotated or lacks permissions."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """FloKit could not be asked, or gave no usable answer. Says nothing about the sync."""
+    """FloKit was unreachable or sent no usable reply, which says nothing about the sync."""
 
     reason: str
     retry_after_s: float | None = None
@@ -142,33 +152,23 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class TriggerAccepted:
-    """FloKit accepted the sync. ``sync_id`` is None when the reply did not carry one."""
+    """FloKit accepted the sync. ``sync_id`` is None if the reply had none."""
 
     sync_id: str | None
     vendor_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TriggerRefused:
-    """FloKit refused the sync for good (a 4xx that trying again cannot cure): nothing was started."""
-
-    http_status: int
-    reason: str = ""
-    vendor_words: str = ""
+class TriggerRefused(_Refusal):
+    """FloKit refused the sync with a 4xx for which retrying won't help; nothing was started."""
 
 
-@dataclass(frozen=True, slots=True)
-class TriggerDenied:
-    """FloKit answered the POST with 401 or 403: the key was rotated or is read-only. Nothing was started."""
-
-    http_status: int
-    reason: str = ""
-    vendor_words: str = ""
+class TriggerDenied(_Refusal):
+    """FloKit returned 401 or 403 for the POST: the key was rotated or is read-only. Nothing was started."""
 
 
 @dataclass(frozen=True, slots=True)
 class TriggerNotSent:
-    """The request certainly did not start a sync (no connection, 429): safe to send again."""
+    """The request certainly didn't start a sync (no connection, 429), so it's safe to send again."""
 
     reason: str
     retry_after_s: float | None = None
@@ -176,7 +176,7 @@ class TriggerNotSent:
 
 @dataclass(frozen=True, slots=True)
 class TriggerLost:
-    """The request went out and no usable reply came back: a sync may or may not have started."""
+    """The request was sent, but no usable reply came back: a sync may or may not have started."""
 
     reason: str
     vendor_words: str = ""
@@ -189,7 +189,7 @@ Observation: TypeAlias = Look | TriggerReply
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A Slack user. ``name`` is only for places where a mention would ping; it is untrusted text."""
+    """A Slack user. ``name`` is untrusted, and only for places where a mention would notify the person."""
 
     id: str
     name: str = ""
@@ -197,7 +197,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What a stored value follows from, for logs and traces. Those of older versions have an empty one.
+    """The origin of a stored value, for logs and traces; empty if stored by an older version.
 
     ``traceparent`` has the form of https://www.w3.org/TR/trace-context/#traceparent-header; "" without tracing.
     """
@@ -211,7 +211,7 @@ NO_CAUSE: Final = Cause()
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long and how often a run is looked at; fixed when the run opens, so a new setting never moves a deadline."""
+    """How long and how often a run is checked; fixed when it opens, so that a new setting doesn't move its deadline."""
 
     first_look_s: float = 2.0
     max_interval_s: float = 30.0
@@ -221,16 +221,23 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """How long a sync is likely to take: learned in ``core.durations``."""
+    """How long a sync is likely to take, as learned in ``core.runs.durations``."""
 
     median_s: float
     spread: float
-    """The standard deviation of the natural logarithm of the duration."""
+    """The standard deviation of the duration's natural logarithm."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncRun:
-    """One triggered sync, from click to outcome. Everything ``decide`` needs to know stands here."""
+    """One sync from click to outcome: everything that ``decide`` needs.
+
+    Stored in ``runs`` and, as it was at the outcome, in ``outbox``::
+
+        {"id": "run_4f2a", "team_id": "T0ACME", "integration_id": "int_01hx4j7stripe", "integration_type": "stripe",
+         "requested_at": "2026-11-26T14:30:00Z", "requested_by": {"id": "U0ANA", "name": "ana"}, "phase": "watching",
+         "baseline": {"id": "int_01hx4j7stripe", "type": "stripe", "status": "error"}, "attempts": 1, "looks": 2}
+    """
 
     id: str
     team_id: str
@@ -244,7 +251,7 @@ class SyncRun:
     baseline: Integration | None = None
     """The integration as read before the POST."""
     clock_offset_s: float | None = None
-    """The vendor's clock minus ours, from the newest reply that carried a ``Date``."""
+    """FloKit's clock minus ours, from the newest reply with a ``Date``."""
 
     attempts: int = 0
     """How many POSTs were sent or may have been sent."""
@@ -253,42 +260,42 @@ class SyncRun:
     accepted_at: datetime | None = None
     """When FloKit's acceptance, or the first sign of a started sync, was seen (our clock)."""
     posted_vendor_at: datetime | None = None
-    """The vendor's clock at the POST; estimated from ``clock_offset_s`` when the reply was lost."""
+    """FloKit's clock at the POST; estimated from ``clock_offset_s`` if the reply was lost."""
     sync_id: str | None = None
 
     looks: int = 0
-    """Looks since FloKit accepted or lost the POST, or since the click; drives the backoff."""
+    """Checks since FloKit accepted or lost the POST, or since the click; drives the backoff."""
     last_seen: Integration | None = None
-    """As its own page showed it last; what lists show is kept apart."""
+    """The newest state from its own page; states from lists are kept separately."""
     last_seen_at: datetime | None = None
     hinted: Integration | None = None
-    """As a list showed it last."""
+    """The newest state from a list."""
     listed: int = 0
-    """How many lists it was found in since its own page was read."""
+    """How many lists contained it since its own page was read."""
     syncing_since: datetime | None = None
     """When the run was first seen ``syncing`` (our clock)."""
     idle_since: datetime | None = None
-    """When it was first seen idle after ``syncing``, without proof of what became of it."""
+    """When it was first seen idle after ``syncing``, without proof of a result."""
     unreachable_since: datetime | None = None
     unreachable_reason: str = ""
     unreachable_words: str = ""
-    """What FloKit itself said about it (untrusted)."""
+    """FloKit's own text about it (untrusted)."""
     fault_id: str = ""
-    """The id in the log of the last unexpected error, while nothing was seen since."""
+    """The ID in the log of the last unexpected error, until the next successful check."""
     typical_s: float | None = None
     """The usual duration of this integration's syncs, from its own history."""
     expected: Expected | None = None
-    """What is known of its duration, from its own history or its type's: where looks are worth it."""
+    """The expected duration from its own history or its type's, for planning checks."""
 
     outcome: Outcome | None = None
     reason: str = ""
-    """Why the trigger was refused or its reply lost, or access with it. Version 0.1 appended FloKit's words to it."""
+    """Why the trigger was refused, or its reply or access lost. Version 0.1 appended FloKit's text."""
     reason_words: str = ""
-    """What FloKit itself said about it (untrusted)."""
+    """FloKit's own text about it (untrusted)."""
     ended_at: datetime | None = None
     """When the outcome was decided; a late result overwrites it."""
     keep_until: datetime | None = None
-    """Keep watching: the normal pace holds until here although ``not_confirmed`` was told."""
+    """Set by Keep watching: checks continue at the normal pace until then, despite ``not_confirmed``."""
     late_until: datetime | None = None
     """The slow watch after ``not_confirmed`` ends here."""
     cause: Cause = NO_CAUSE
@@ -296,51 +303,57 @@ class SyncRun:
 
     @property
     def overlapped(self) -> bool:
-        """A sync was already running when you clicked."""
+        """Whether a sync was already running at the click."""
         return self.baseline is not None and self.baseline.status == Status.SYNCING
 
     @property
     def is_watched(self) -> bool:
-        """Its POST is out, so that any look will do: one that other runs share, and one a little too early."""
+        """Whether its POST is out, so that a check can be shared with other runs and be slightly early."""
         return self.phase in (Phase.CONFIRMING, Phase.WATCHING, Phase.LATE)
 
     @property
     def is_active(self) -> bool:
-        """A further click joins this run instead of starting one."""
+        """Whether another click joins this run instead of starting one."""
         return self.outcome is None
 
 
 class Telling(StrEnum):
-    """What the people in a run's threads must be shown after a decision."""
+    """What to update in a run's threads after a decision."""
 
     ROW = "row"
-    """The message the click came from: put its row right."""
+    """The row in the message that was clicked."""
     PROGRESS = "progress"
-    """The one progress reply of each thread, edited in place."""
+    """The progress reply of each thread, edited in place."""
     OUTCOME = "outcome"
-    """The final reply of each thread: posted once, never edited away."""
+    """The final reply of each thread, posted once and never removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What ``decide`` found: the run as it is now, when to act on it next (None: never), and what to tell."""
+    """The result of ``decide``: the new run, when to act on it next (None: never), and what to show."""
 
     run: SyncRun
     next_look_at: datetime | None
     tell: tuple[Telling, ...] = ()
     along_at: datetime | None = None
-    """From then on a look at other runs of the workspace serves this one, too; None: it waits for its own."""
+    """From then on, a check of other runs of the workspace serves this one too; None: it needs its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What Slack is given: ``text`` for notifications and screen readers, ``blocks`` as plain JSON values."""
+    """A Slack message: ``text`` for notifications and screen readers, ``blocks`` as plain JSON values.
+
+    A note is stored in ``outbox``::
+
+        {"text": "Which integration?", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "Which …"}}],
+         "cause": {"request_id": "1337.42.ab", "traceparent": ""}, "only_for_one": true}
+    """
 
     text: str
     blocks: tuple[dict[str, object], ...] = ()
     metadata: dict[str, object] | None = None
     broadcast: bool = False
-    """Show a reply in the channel, too."""
+    """Also show a reply in the channel."""
     cause: Cause = NO_CAUSE
     only_for_one: bool = False
-    """Made for one person alone: that nobody else sees it needs no explanation."""
+    """Always meant for one person, so its being private needs no explanation."""

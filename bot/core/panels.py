@@ -1,4 +1,4 @@
-"""Messages of ours that carry buttons and are redrawn in place, as values."""
+"""Messages with buttons that are updated in place, as values."""
 
 from __future__ import annotations
 
@@ -13,28 +13,32 @@ from bot.core.models import NO_CAUSE, Cause, Integration, Person, SyncRun
 
 
 class PanelKind(StrEnum):
-    """The kinds of message that carry buttons and are redrawn in place."""
+    """The kinds of message with buttons that are updated in place."""
 
     STATUS = "status"
     DETAIL = "detail"
     SYNC = "sync"
-    """The message that ``/flokit sync`` posts: one integration's row, and the root of its follow-up."""
+    """The message that ``/flokit sync`` posts: one integration's row, and the root of the sync's thread."""
     CHOOSE_SYNC = "choose_sync"
-    """``/flokit sync <type>`` matched several: one Resync button each."""
+    """``/flokit sync <type>`` matched several, with a Resync button each."""
     CHOOSE_DETAIL = "choose_detail"
-    """``/flokit show <type>`` matched several: one Details button each."""
+    """``/flokit show <type>`` matched several, with a Details button each."""
     AUDIT = "audit"
-    """A page of the audit, for one reader; the query is what stood after ``audit``."""
+    """A page of the audit, for one reader; the query is the text after ``audit``."""
     INCIDENT = "incident"
-    """An incident in one channel: the root of its story."""
+    """An incident in one channel, and the root of its thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A message of ours that shows integrations, with what it showed: it can be redrawn without asking FloKit.
+    """A message that shows integrations, with its data, so that it can be redrawn without asking FloKit.
 
-    ``as_of`` is when FloKit was asked. ``stale_reason`` is set when FloKit could not be asked and older
-    knowledge is shown.
+    ``as_of`` is when FloKit was asked. ``stale_reason`` is set if FloKit was unreachable and older data is shown.
+
+    Stored in ``panels``::
+
+        {"id": "pnl_9c1e", "kind": "status", "integrations": [{"id": "int_01hx4j7stripe", "type": "stripe"}],
+         "as_of": "2026-11-26T14:30:00Z", "query": "failing", "page": 1}
     """
 
     id: str
@@ -45,43 +49,43 @@ class Panel:
     page: int = 0
     stale_reason: str = ""
     incident: Incident | None = None
-    """What an incident's message shows, beside its one integration."""
+    """What an incident's message shows besides its integration."""
     snooze: Snooze | None = None
     mention: str = ""
-    """Whom an incident's message mentions when it is posted: see ``Subscription.mention``."""
+    """Whom an incident's message mentions when it's posted; see ``Subscription.mention``."""
     cause: Cause = NO_CAUSE
-    """The request that it was made, or drawn anew, for."""
+    """The request that it was created or redrawn for."""
     entries: tuple[AuditEntry, ...] = ()
-    """What a page of the audit shows."""
+    """The entries of a page of the audit."""
     has_more: bool = False
     """Whether older entries follow."""
     since: datetime | None = None
     until: datetime | None = None
-    """The span of a page of the audit, where one was asked for."""
+    """The span of a page of the audit, if given."""
     zone: str = ""
-    """Whose days that span is made of; "" where days don't matter."""
+    """The person in whose time zone the span is, or ""."""
 
     @property
     def only(self) -> Integration | None:
-        """The integration that the message is about, when it is about one."""
+        """The message's integration, if it has exactly one."""
         return self.integrations[0] if len(self.integrations) == 1 else None
 
 
 def refreshed(panel: Panel, shown: tuple[Integration, ...], as_of: datetime) -> Panel:
-    """Show newer knowledge in a message; what is older than what it shows already changes nothing."""
+    """Update a message with newer data; older data is ignored."""
     if as_of < panel.as_of:
         return panel
     return replace(panel, integrations=shown, as_of=as_of, stale_reason="")
 
 
 def gone_stale(panel: Panel, reason: str, as_of: datetime) -> Panel:
-    """Say why nothing newer than ``as_of`` is known, unless the message shows something newer by now."""
+    """Mark a message as stale since ``as_of``, unless it shows newer data."""
     return panel if panel.as_of > as_of else replace(panel, stale_reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
 class RowRun:
-    """The newest run of an integration since its panel was drawn: it overrides the row."""
+    """The newest run of an integration since its panel was drawn, which overrides the row."""
 
     run: SyncRun
     joined_by: tuple[Person, ...] = ()

@@ -1,4 +1,4 @@
-"""Which proxy a connection goes through: curl's rules, for every client. Nothing is looked up.
+"""Which proxy a connection uses, by curl's rules, without DNS lookups.
 
 https://everything.curl.dev/usingcurl/proxies/env.html. Beyond curl, ``NO_PROXY`` may name a port, and
 ``*.example.com``.
@@ -16,32 +16,32 @@ from urllib.parse import quote, unquote, urlsplit
 from bot.core.hosts import is_loopback
 
 VARIABLES: Final = {
-    # HTTP_PROXY in capitals is not read, as in curl: a CGI server lets strangers set it.
+    # As in curl, uppercase HTTP_PROXY is ignored, because clients of a CGI server can set it.
     "http": ("http_proxy", "all_proxy", "ALL_PROXY"),
     "https": ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"),
 }
-"""Where the proxy for a scheme is read; the first that is set wins, and an empty one is not set."""
+"""The variables with the proxy for a scheme; the first non-empty one wins."""
 
 EXEMPTIONS: Final = ("no_proxy", "NO_PROXY")
 
 NAMES: Final = frozenset({name.lower() for names in (*VARIABLES.values(), EXEMPTIONS) for name in names})
-"""All of them, in small letters."""
+"""All of them, in lowercase."""
 
 _SCHEME_OF: Final = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 _PORT_OF: Final = {"http": 80, "https": 443}
 _PROXY_PORT_OF: Final = {"http": 1080, "https": 443}
-"""The port of a proxy whose address has none, as in curl."""
+"""The default port of a proxy, as in curl."""
 
 _HOST_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 
 class UnusableProxyError(ValueError):
-    """A variable names a proxy that the bot cannot use; the message is a sentence without the value."""
+    """A variable names a proxy that the bot can't use; the message doesn't contain the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy, and the variable that names it."""
+    """A proxy, and the variable that sets it."""
 
     variable: str
     scheme: str
@@ -52,13 +52,13 @@ class Proxy:
 
     @property
     def address(self) -> str:
-        """Its address without credentials: what may be shown."""
+        """Its address without credentials, fit to be shown."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """Its address with credentials, which must not be shown."""
+        """Its address with credentials; don't show it."""
         if not self.user and not self.password:
             return self.address
         credentials = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
@@ -70,14 +70,14 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class _Exemption:
-    """One entry of ``NO_PROXY``: a network or a name, and a port when it has one."""
+    """One entry of ``NO_PROXY``: a network or a name, and an optional port."""
 
     network: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
     name: str = ""
     port: int | None = None
 
     def covers(self, host: str, port: int) -> bool:
-        """Tell whether a host is one of those that no proxy is used for."""
+        """Whether a host is excluded from proxying by this entry."""
         if self.port not in (None, port):
             return False
         if self.name:
@@ -87,10 +87,10 @@ class _Exemption:
 
 
 class Proxies:
-    """What an environment says about proxies.
+    """The proxy settings of an environment.
 
     Args:
-        environment: names and values; only the variables about proxies are read.
+        environment: variables by name; only those about proxies are read.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -100,12 +100,12 @@ class Proxies:
         self._exemptions = [exemption for entry in entries if (exemption := _parse_exemption(entry))]
 
     def __bool__(self) -> bool:
-        """Tell whether any proxy is named."""
+        """Whether any proxy is set."""
         return any(name in self._values for names in VARIABLES.values() for name in names)
 
     @property
     def secrets(self) -> list[str]:
-        """The passwords in them, as they are written and as they are meant: what must not be seen anywhere."""
+        """The passwords in them, both encoded and decoded, to redact."""
         found = set()
         for name in (name for names in VARIABLES.values() for name in names):
             written = self._values.get(name, "").rpartition("@")[0].rpartition("//")[2].partition(":")[2]
@@ -113,10 +113,10 @@ class Proxies:
         return sorted(found - {""})
 
     def proxy_for(self, url: str) -> Proxy | None:
-        """Return the proxy for an address; None when it is connected to directly.
+        """Return the proxy for an address; None for a direct connection.
 
         Raises:
-            UnusableProxyError: there is one, but the bot cannot use it.
+            UnusableProxyError: there is one, but the bot can't use it.
         """
         parts = urlsplit(url)
         scheme, host = _SCHEME_OF.get(parts.scheme, ""), _plain(parts.hostname or "")
@@ -126,7 +126,7 @@ class Proxies:
         return _parse_proxy(name, self._values[name])
 
     def way_to(self, url: str) -> str:
-        """Say in words how an address is connected to."""
+        """Describe how an address is connected to."""
         try:
             proxy = self.proxy_for(url)
         except UnusableProxyError as error:
@@ -143,7 +143,7 @@ class Proxies:
 
 
 def is_here(host: str) -> bool:
-    """Tell whether a host is this machine, by any of its names; such connections never leave it."""
+    """Whether a host is this machine, by any of its names."""
     host = _plain(host)
     address = _address(host)
     if address is not None:
@@ -152,7 +152,7 @@ def is_here(host: str) -> bool:
 
 
 def _plain(host: str) -> str:
-    """Return a host as it is compared: small letters, no brackets, no final dot, other scripts in Punycode."""
+    """Normalize a host: lowercase, no brackets, no trailing dot, Punycode."""
     host = host.strip().lower().removeprefix("[").removesuffix("]").rstrip(".")
     if host.isascii():
         return host
@@ -171,7 +171,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _parse_exemption(entry: str) -> _Exemption | None:
-    """Read an entry of ``NO_PROXY``; None for what curl would pass over, too."""
+    """Parse an entry of ``NO_PROXY``; None if curl would ignore it too."""
     if not entry:
         return None
     if entry == "*":
@@ -204,7 +204,7 @@ def _parse_proxy(variable: str, value: str) -> Proxy:
         parts = urlsplit(f"{scheme}://{rest if separator else value}")
         host, port = _plain(parts.hostname or ""), parts.port or _PROXY_PORT_OF[scheme]
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        f"{user}{password}".encode("latin-1")  # what Basic authentication carries: RFC 7617
+        f"{user}{password}".encode("latin-1")  # Basic authentication: RFC 7617
     except ValueError:
         host = ""
     is_whole = value.isprintable() and not re.search(r"\s", value)

@@ -1,4 +1,4 @@
-"""What a person asked for in Slack, as a value that can be saved before Slack is answered."""
+"""A person's request in Slack, as a value that can be saved before Slack gets an ack."""
 
 from __future__ import annotations
 
@@ -12,20 +12,27 @@ from bot.core.subscriptions.words import Wish
 
 
 class RequestKind(StrEnum):
-    """How it was asked."""
+    """How the request was made."""
 
     COMMAND = "command"
-    """A slash command. Never in a thread: Slack does not allow it."""
+    """A slash command. Slack doesn't allow them in threads."""
     MENTION = "mention"
     """An @mention, or a direct message."""
     PRESS = "press"
-    """A button."""
+    """A button click."""
     FORM = "form"
-    """A form was sent: ``wish`` is what was chosen in it."""
+    """A submitted form; ``wish`` has its choices."""
     HOME = "home"
     """The App Home was opened."""
     CHANNEL = "channel"
-    """Nobody asked: a channel opened or closed. The text is a `ChannelNews`."""
+    """An event: a channel opened or closed. The text is a `ChannelNews`."""
+    INSTALLED = "installed"
+    """The app was installed; the person is the one who did."""
+    CONNECTED = "connected"
+    """FloKit was connected by the form. The text is the token of the workspace's address for webhooks."""
+    KEY_LOST = "key_lost"
+    """FloKit's key doesn't work anymore; the person connected it. The text is FloKit's HTTP status; "" if the key can't
+    be decrypted."""
 
 
 class ChannelNews(StrEnum):
@@ -34,21 +41,21 @@ class ChannelNews(StrEnum):
     ARCHIVED = "archived"
     REMOVED = "removed"
     OPEN = "open"
-    """It can be posted in again."""
+    """The bot can post there again."""
     MOVED = "moved"
-    """It has another id, which follows after a space: it became shared or private."""
+    """Its ID changed, because it became shared or private; the new one follows after a space."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Who asked, and where.
 
-    ``channel_id`` is "" in the App Home, which is no conversation: what follows from there comes as a direct message.
+    ``channel_id`` is "" in the App Home, which isn't a conversation; outcomes are then sent as DMs.
     ``thread_ts`` is the root of the thread it was asked in, ``message_ts`` the message whose button was pressed.
-    ``ephemeral`` is set when only that person sees that message: it has no thread, and only ``response_url``
-    (5 uses within 30 minutes) can change it. ``is_elsewhere``: the payload names another workspace than
-    ours as where it was asked: a doubt, which what Slack says of the person settles.
-    ``rule`` is what let the request through, once that is decided.
+    ``ephemeral`` is set if only that person sees that message: it has no thread, and only ``response_url``
+    (5 uses within 30 minutes) can change it. ``is_elsewhere`` is set if the payload names another workspace than
+    ours, which has to be checked against what Slack says about the person.
+    ``rule`` is the rule that allowed the request, once decided.
     """
 
     team_id: str
@@ -66,10 +73,12 @@ class Origin:
 class Request:
     """One command, mention, press or form. ``id`` is Slack's trigger_id or event_id: the same ID is the same request.
 
-    The inbox stores it as JSON: each field by its name, times in ISO 8601. A ``wish`` there looks like this::
+    Stored in ``inbox``; a click has a ``press`` instead of the ``wish``, and a command its ``text``::
 
-        {"target_text": "stripe", "news": ["failing", "recovered"], "style": "thread", "mention": "here",
-         "digest": {"at": "09:00:00", "weekdays": [0, 1, 2, 3, 4], "zone": ""}}
+        {"id": "1337.42.ab", "kind": "form", "received_at": "2026-11-26T14:30:00Z", "asked_id": "1337.41.cd",
+         "origin": {"team_id": "T0ACME", "person": {"id": "U0ANA", "name": "ana"}, "channel_id": "C0DATA"},
+         "wish": {"target_text": "stripe", "news": ["failing", "recovered"], "style": "thread", "mention": "here",
+                  "digest": {"at": "09:00:00", "weekdays": [0, 1, 2, 3, 4], "zone": ""}}}
     """
 
     id: str
@@ -80,18 +89,18 @@ class Request:
     press: Press | None = None
     wish: Wish | None = None
     traceparent: str = ""
-    """The span in which it was taken: see ``Cause``."""
+    """The trace context in which it arrived; see ``Cause``."""
 
     asked_id: str = ""
-    """The request whose answer was a form, of a form that was sent."""
+    """For a submitted form, the request that opened it."""
 
     @property
     def remembered(self) -> Request:
-        """Who asked, and where: what a form or a button in the answer needs later."""
+        """The part that a form or a button in the answer needs later."""
         origin = replace(self.origin, response_url=None, rule="")
         return Request(self.id, self.kind, origin, self.received_at)
 
     @property
     def cause(self) -> Cause:
-        """What everything that follows from it follows from."""
+        """The cause of everything that results from it."""
         return Cause(self.id, self.traceparent)

@@ -1,7 +1,7 @@
-"""What one person may name: integrations that they may look at, and others that they may only use.
+"""Which integrations a person may view, and which others they may only use.
 
-A name that a person may not see is never given away: not as a suggestion, and not by another answer than the one for
-a name that doesn't exist.
+The name of an integration that a person may not view is never revealed: not in suggestions, and not by answering
+differently than for a name that doesn't exist.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from bot.core.models import Integration
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The integrations that a person may look at (``seen``), and those that a request of theirs may be about.
+    """The integrations that a person may view (``seen``) and those they may use in a request (``usable``).
 
-    ``usable`` holds what is seen, too: somebody who may sync an integration that they may not look at can still name
-    it. ``is_whole``: nothing is kept from them.
+    ``usable`` includes ``seen``: someone may be allowed to sync an integration that they may not view, by name.
+    ``is_whole``: they may view everything.
     """
 
     seen: tuple[Integration, ...]
@@ -25,9 +25,9 @@ class Sight:
     is_whole: bool
 
     def find(self, text: str) -> One | Ambiguous | NotFound:
-        """Find the one integration that a person means, of a type only if there's no other of it.
+        """Find the integration that a person means; a type counts if there's only one integration of it.
 
-        Several are offered, and similar names suggested, only among what they see.
+        Choices and similar names include only integrations that they may view.
         """
         match resolve_target(text, self.usable, types=()):
             case One() as one:
@@ -40,10 +40,10 @@ class Sight:
         return not_found(text, self.seen)
 
     def sees(self, integration: Integration) -> bool:
-        """Tell whether they may look at an integration."""
+        """Whether they may view an integration."""
         return self.is_whole or any(one.id == integration.id for one in self.seen)
 
 
 def all_of(integrations: tuple[Integration, ...]) -> Sight:
-    """Return the sight of somebody from whom nothing is kept."""
+    """Return the sight of someone who may view everything."""
     return Sight(integrations, integrations, is_whole=True)

@@ -1,4 +1,4 @@
-"""Spans of time as people type them: "7d", "last week", "since Monday", "2026-11-01", "the past 3 hours".
+"""Time spans as people type them: "7d", "last week", "since Monday", "2026-11-01", "the past 3 hours".
 
 Days begin and end in the reader's time zone. "Last week" and "last month" are the 7 and the 30 days up to now, as "7d"
 is; "yesterday", "Monday" and a date are that day alone; "this week" begins on Monday.
@@ -15,17 +15,17 @@ from typing import Final
 from bot.core.subscriptions.time_words import read_time, weekday_of
 
 MOST_UNITS: Final = 9999
-"""More units mean as many: nothing is kept for 9999 weeks, and a date can't go back much further."""
+"""The most units in a span, because dates can't go back much further than 9,999 weeks."""
 
 LONGEST: Final = timedelta(weeks=MOST_UNITS)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time from ``since`` until before ``until``; None: open on that side.
+    """A time span from ``since`` (inclusive) to ``until`` (exclusive); None: open on that side.
 
-    ``in_days`` is set when it depends on where the reader's days begin. ``unclear`` is a sentence for the person when
-    the words mean a time, but not one that can be shown.
+    ``in_days`` is set if it depends on the reader's time zone. ``unclear`` is an error message if the words are a time
+    that can't be shown.
     """
 
     since: datetime | None = None
@@ -45,22 +45,13 @@ _UNITS: Final = {
     **dict.fromkeys(("fortnight", "fortnights"), timedelta(days=14)),
 }
 _NUMBERS: Final = {
-    "a": 1,
-    "an": 1,
-    "one": 1,
-    "two": 2,
-    "three": 3,
-    "four": 4,
-    "five": 5,
-    "six": 6,
-    "seven": 7,
-    "eight": 8,
-    "nine": 9,
-    "ten": 10,
-    "eleven": 11,
-    "twelve": 12,
-    "couple": 2,
-    "few": 3,
+    **dict.fromkeys(("a", "an", "one"), 1),
+    **dict.fromkeys(("two", "couple"), 2),
+    **dict.fromkeys(("three", "few"), 3),
+    **{
+        word: n
+        for n, word in enumerate(("four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"), 4)
+    },
 }
 _MONTHS: Final = {
     name[:length]: number
@@ -79,7 +70,7 @@ _SINCE: Final = frozenset({"since", "after", "from", "starting"})
 _UNTIL: Final = frozenset({"until", "till", "til", "through", "to", "before", "-"})
 
 _PARTS: Final = frozenset({"morning", "afternoon", "evening", "night"})
-"""Parts of a day mean the day."""
+"""Parts of a day count as the whole day."""
 
 _JOINED: Final = re.compile(r"(last|past|this)[-_]([a-z]+)")
 _NEGATIVE: Final = re.compile(r"-([0-9]{1,6}[a-z]+)")
@@ -95,13 +86,13 @@ SPAN_EXAMPLES: Final = "7d, today, last week, since Monday, 2026-11-01"
 
 
 def parse_span(text: str, now: datetime, zone: tzinfo = UTC) -> Span | None:
-    """Read a text that is a span as a whole; None for anything else."""
+    """Parse a text that is a span as a whole; None for anything else."""
     span, rest = find_span(text.split(), now, zone)
     return None if rest else span
 
 
 def find_span(words: Sequence[str], now: datetime, zone: tzinfo = UTC) -> tuple[Span | None, list[str]]:
-    """Find the one span that stands among words, and return it with the words that are left."""
+    """Find the span among words, and return it with the remaining words."""
     reader = _Reader(now, zone)
     words = [piece for word in words for piece in reader.pieces(word)]
     keys = [_key(word) for word in words]
@@ -120,7 +111,7 @@ def find_span(words: Sequence[str], now: datetime, zone: tzinfo = UTC) -> tuple[
 
 
 WORDS_OF_ONE: Final = 12
-"""The longest span, such as "from the 1st of november 2026 9:00 until yesterday", has fewer words."""
+"""More words than in the longest span, such as "from the 1st of november 2026 9:00 until yesterday"."""
 
 
 def _key(word: str) -> str:
@@ -128,14 +119,14 @@ def _key(word: str) -> str:
 
 
 def _both(first: Span | None, second: Span) -> Span:
-    """Join "since Monday" and "until Wednesday"; two of one kind are too many."""
+    """Combine "since Monday" and "until Wednesday"; two of a kind are an error."""
     if first is None or first.unclear:
         return first or second
     if second.unclear:
         return second
     if first.since is None or second.since is None:
         return Span(first.since or second.since, first.until or second.until, first.in_days or second.in_days)
-    return Span(unclear="I read two spans of time; name one.")
+    return Span(unclear="I found two time ranges; use only one.")
 
 
 def _sensible(span: Span | None, now: datetime) -> Span | None:
@@ -144,19 +135,19 @@ def _sensible(span: Span | None, now: datetime) -> Span | None:
     if span.since and span.since > now:
         return Span(unclear="That time is in the future.")
     if span.since and span.until and span.since >= span.until:
-        return Span(unclear="That span ends before it begins.")
+        return Span(unclear="That time range ends before it begins.")
     return span
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Each method reads the beginning of some words, and returns how many of them it took; 0: it isn't there."""
+    """Each method parses the beginning of some words and returns how many it consumed; 0: no match."""
 
     now: datetime
     zone: tzinfo
 
     def pieces(self, word: str) -> list[str]:
-        """Take apart what is written as one word: "mon-wed", "2026-11-01..2026-11-05", "last-week", "-7d"."""
+        """Split what is written as one word: "mon-wed", "2026-11-01..2026-11-05", "last-week", "-7d"."""
         key = _key(word)
         if self._whole([key])[0]:
             return [word]
@@ -171,12 +162,8 @@ class _Reader:
         return [word]
 
     def read(self, keys: Sequence[str]) -> tuple[Span | None, int]:
-        skipped = 0
-        while skipped < len(keys) and keys[skipped] in _BEFORE and keys[skipped] not in _SINCE:
-            skipped += 1
+        skipped = _leading(keys, _BEFORE - _SINCE)
         span, count = self._read(keys[skipped:])
-        if span is None and skipped < len(keys) and keys[skipped] in _SINCE:
-            return None, 0
         return (span, skipped + count) if count else (None, 0)
 
     def _read(self, keys: Sequence[str]) -> tuple[Span | None, int]:
@@ -213,7 +200,7 @@ class _Reader:
         return begin, count
 
     def _after(self, begin: Span, end: Span, keys: Sequence[str]) -> Span:
-        """Take a weekday, or a mere time of day after another one, as the first that comes after the beginning."""
+        """Resolve a weekday, or a bare time of day after another, as the first one after the beginning."""
         if not (begin.since and end.since):
             return end
         day = begin.since.astimezone(self.zone)
@@ -226,10 +213,8 @@ class _Reader:
         return end
 
     def _point(self, keys: Sequence[str], *, is_end: bool = False) -> tuple[Span | None, int]:
-        """Read a moment, as the ``since`` of a span: where a day or an amount begins, or where it ends."""
-        skipped = 0
-        while skipped < len(keys) and keys[skipped] in _BEFORE:
-            skipped += 1
+        """Parse a point in time, as the ``since`` of a span: the beginning or the end of a day or an amount."""
+        skipped = _leading(keys, _BEFORE)
         rest = keys[skipped:]
         if not rest:
             return None, 0
@@ -237,27 +222,31 @@ class _Reader:
             return Span(self.now), skipped + 1
         read, count = self._whole(rest)
         if read is None:
-            at, count = _clock(rest)
-            if at is None:
-                return None, 0
-            on = count + (rest[count : count + 1] == ["on"])
-            named, more = self._day(rest[on:]) if on < len(rest) else (None, 0)
-            if named and named.since:
-                day = named.since.astimezone(self.zone).date()
-                return Span(self._instant(day, at), None, True), skipped + on + more
-            today = self.now.astimezone(self.zone).date()
-            moment = self._instant(today, at)
-            return Span(moment if moment <= self.now else self._instant(today - timedelta(days=1), at), None, True), (
-                skipped + count
-            )
+            read, count = self._moment(rest)
+            return (read, skipped + count) if read else (None, 0)
         if read.in_days and not read.unclear:
             at, more = _clock(rest[count:])
             if at is not None and read.since:
                 day = read.since.astimezone(self.zone).date()
-                return Span(self._instant(day, at), None, True), skipped + count + more
+                return Span(self._instant(day, at), in_days=True), skipped + count + more
         if is_end and read.until:
             read = replace(read, since=read.until)
         return replace(read, until=None), skipped + count
+
+    def _moment(self, keys: Sequence[str]) -> tuple[Span | None, int]:
+        """Parse a time of day that comes first: "9am", which is the last one, "3 pm yesterday", "9:00 on Monday"."""
+        at, count = _clock(keys)
+        if at is None:
+            return None, 0
+        on = count + (keys[count : count + 1] == ["on"])
+        named, more = self._day(keys[on:]) if on < len(keys) else (None, 0)
+        if named and named.since:
+            day = named.since.astimezone(self.zone).date()
+            return Span(self._instant(day, at), in_days=True), on + more
+        moment = self._instant(self._today, at)
+        if moment > self.now:
+            moment = self._instant(self._today - timedelta(days=1), at)
+        return Span(moment, in_days=True), count
 
     def _whole(self, keys: Sequence[str]) -> tuple[Span | None, int]:
         for read in (self._amount, self._day, self._calendar, self._date):
@@ -267,7 +256,7 @@ class _Reader:
         return None, 0
 
     def _amount(self, keys: Sequence[str]) -> tuple[Span | None, int]:
-        """Read "7d", "3 hours", "past week", "last 2 days", "a week ago"."""
+        """Parse "7d", "3 hours", "past week", "last 2 days", "a week ago"."""
         begin = 1 if keys[0] in _PAST else 0
         is_past = begin == 1
         if begin < len(keys) and keys[begin] in ("a", "an") and keys[begin + 1 : begin + 2] in (["couple"], ["few"]):
@@ -293,8 +282,8 @@ class _Reader:
         return Span(self.now - min(units * unit, LONGEST)), count
 
     def _day(self, keys: Sequence[str]) -> tuple[Span | None, int]:
-        """Read "today", "yesterday", "Monday", "last Monday"."""
-        today = self.now.astimezone(self.zone).date()
+        """Parse "today", "yesterday", "Monday", "last Monday"."""
+        today = self._today
         named = {"today": 0, "tonight": 0, "yesterday": 1, "yesterday's": 1, "today's": 0}
         if tuple(keys[:3]) == ("day", "before", "yesterday"):
             return self._of_day(today - timedelta(days=2)), 3
@@ -313,10 +302,10 @@ class _Reader:
         return self._of_day(today - timedelta(days=days)), count + (count < len(keys) and keys[count] in _PARTS)
 
     def _calendar(self, keys: Sequence[str]) -> tuple[Span | None, int]:
-        """Read "this week", "this month", "this year", "this hour"."""
+        """Parse "this week", "this month", "this year", "this hour"."""
         if keys[0] not in ("this", "current") or len(keys) < 2:
             return None, 0
-        today = self.now.astimezone(self.zone).date()
+        today = self._today
         begins = {
             "day": today,
             "week": today - timedelta(days=today.weekday()),
@@ -328,10 +317,10 @@ class _Reader:
             return Span(self.now.replace(minute=0, second=0, microsecond=0)), 2
         if keys[1] not in begins:
             return None, 0
-        return Span(self._instant(begins[keys[1]]), None, True), 2
+        return Span(self._instant(begins[keys[1]]), in_days=True), 2
 
     def _date(self, keys: Sequence[str]) -> tuple[Span | None, int]:
-        """Read "2026-11-01", "1.11.2026", "Nov 1", "1st of November 2026"."""
+        """Parse "2026-11-01", "1.11.2026", "Nov 1", "1st of November 2026"."""
         if found := _DATE.fullmatch(keys[0]):
             return self._of_date(found[1], found[2], found[3], keys[0]), 1
         if found := _DAY_FIRST.fullmatch(keys[0]):
@@ -348,10 +337,14 @@ class _Reader:
             return None, 0
         if len(parts) > 2 and _YEAR.fullmatch(parts[2][1]):
             return self._of_date(parts[2][1], str(_MONTHS[month]), found[1], f"{first} {second}"), parts[2][0] + 1
-        today = self.now.astimezone(self.zone).date()
+        today = self._today
         is_later = (_MONTHS[month], int(found[1])) > (today.month, today.day)
         year = str(today.year - is_later)
         return self._of_date(year, str(_MONTHS[month]), found[1], f"{first} {second}"), last + 1
+
+    @property
+    def _today(self) -> date:
+        return self.now.astimezone(self.zone).date()
 
     def _of_date(self, year: str, month: str, day: str, typed: str) -> Span:
         try:
@@ -366,8 +359,13 @@ class _Reader:
         return datetime.combine(day, at, tzinfo=self.zone).astimezone(UTC)
 
 
+def _leading(keys: Sequence[str], words: frozenset[str]) -> int:
+    """Count the words at the beginning that are among these."""
+    return next((place for place, key in enumerate(keys) if key not in words), len(keys))
+
+
 def _clock(keys: Sequence[str]) -> tuple[time | None, int]:
-    """Read a time of day that may follow "at"; a mere number is one only then."""
+    """Parse a time of day, optionally after "at"; a bare number counts only then."""
     skipped = int(bool(keys) and keys[0] == "at")
     if len(keys) <= skipped:
         return None, 0

@@ -1,7 +1,7 @@
-"""What people, keyboards and Slack put around the words that are meant, removed before anything reads them.
+"""Normalizes typed text: removes what people, keyboards and Slack add around the words.
 
-Everything that a person types goes through `clean_lines`, once. It never raises, and its time grows with the length
-of the text and no faster. What stands inside a word is left alone: ``int_01_x``, ``a*b``.
+Everything that a person types goes through `clean_lines` once. It never raises, and takes linear time. The inside of
+words is left alone: ``int_01_x``, ``a*b``.
 """
 
 from __future__ import annotations
@@ -12,81 +12,44 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
+from bot.core.characters import as_meant
+
 TYPED_CHARS: Final = 1000
-"""Longer text isn't read at all; the longest sensible command has about 200 characters."""
+"""Longer text isn't parsed; the longest sensible command has about 200 characters."""
 
 WRAPPING: Final = " \t\r\n\"'`<>.,;:!?…"
-"""What stands around a name: quotes, backticks, the brackets of the usage, the row's "…"."""
-
-_ALIKE: Final = {
-    **dict.fromkeys(map(ord, "“”„‟«»″\uff02"), '"'),
-    **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2032\u00b4\u02bc\uff07"), "'"),
-    **dict.fromkeys((*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D), "-"),
-    **dict.fromkeys((0x2028, 0x2029, 0x85, 0x0B, 0x0C, 0x0D), "\n"),
-    0x2800: " ",  # braille without dots
-}
-"""Quotes, dashes and line breaks as keyboards set them, and as they are meant."""
-
-LETTERS_OF_ONE: Final = 3
-"""One character means at most this many: "…" is three dots, and "\ufdfa" would be eighteen letters."""
-
-_INVISIBLE_LETTERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-_VARIATION: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Characters around a name: quotes, backticks, the brackets of the usage, the row's "…"."""
 
 
 def clip_typed(text: str) -> str:
-    """Cut a text so that it can be stored, and is still seen to be too long: see `is_too_long`."""
+    """Cut a text for storage so that `is_too_long` still detects it."""
     return text[: TYPED_CHARS + 1]
 
 
 def is_too_long(text: str) -> bool:
-    """Tell whether a text is longer than what is read."""
+    """Whether a text is too long to be parsed."""
     return len(text) > TYPED_CHARS
 
 
 def plain(text: str) -> str:
-    """Write a text in the characters that are meant: no invisible ones, plain quotes, dashes, blanks and letters.
+    """Replace typographic characters by plain ones, and remove invisible ones.
 
     Slack's escapes of ``& < >`` are undone: https://docs.slack.dev/messaging/formatting-message-text
     """
-    return unescape(_characters(text))
+    return unescape(as_meant(text))
 
 
 def unescape(text: str) -> str:
-    """Turn back what Slack escapes in the text of messages."""
+    """Undo Slack's escaping."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
-
-def _characters(text: str) -> str:
-    kept = _VARIATION.sub("", text.translate(_ALIKE))
-    if not kept.isascii():
-        kept = "".join(char for char in kept if char not in _INVISIBLE_LETTERS and unicodedata.category(char) != "Cf")
-        kept = unicodedata.normalize("NFC", "".join(map(_letter, kept))).translate(_ALIKE)
-    return "".join(" " if _is_blank(char) else char for char in kept if char == "\n" or _is_shown(char))
-
-
-def _letter(char: str) -> str:
-    """Write a wide or otherwise dressed-up letter as the plain one; ligatures that stand for whole phrases stay."""
-    letters = unicodedata.normalize("NFKC", char)
-    return letters if len(letters) <= LETTERS_OF_ONE else char
-
-
-def _is_blank(char: str) -> bool:
-    return char.isspace() and char != "\n"
-
-
-def _is_shown(char: str) -> bool:
-    return char.isspace() or unicodedata.category(char) not in ("Cc", "Cs")
-
-
-# --- what Slack writes -------------------------------------------------------------------------------------------
 
 _MARKUP: Final = re.compile(r"<([^<>\n]+)>")
 _LINK: Final = re.compile(r"(?:https?|ftp|mailto|tel|slack):", re.IGNORECASE)
 
 
 def _without_markup(text: str, bot_user_id: str) -> str:
-    """Undo the links and names that Slack makes of typed words; mentions of people and groups stay."""
+    """Undo links and names that Slack made from typed words; mentions of people and groups stay."""
 
     def typed(found: re.Match[str]) -> str:
         body, _bar, label = found[1].partition("|")
@@ -103,8 +66,6 @@ def _without_markup(text: str, bot_user_id: str) -> str:
     return _MARKUP.sub(typed, text)
 
 
-# --- formatting --------------------------------------------------------------------------------------------------
-
 _QUOTED: Final = re.compile(r'("[^"]*")')
 _MARKS: Final = re.compile(r"[*~`_]+")
 _BULLET: Final = re.compile(r"(?:[\s>]|(?:[•◦▪‣·*-]|\d{1,2}[.)])(?=\s))+")
@@ -112,9 +73,9 @@ _SHORTCODES: Final = re.compile(r"(?::[a-z0-9_+'-]+:)+", re.IGNORECASE)
 
 
 def _without_formatting(line: str) -> str:
-    """Remove bullets, and the marks of bold, italic, struck and code text at the edges of words; quotes protect.
+    """Remove bullets, and the formatting marks of bold, italic, strikethrough and code outside of quotes.
 
-    An underscore goes only in pairs: ``_4j7stripe`` may be the end of an ID.
+    Underscores are removed only in pairs: ``_4j7stripe`` may be the end of an ID.
     """
     bullet = _BULLET.match(line)
     line = line[bullet.end() :] if bullet else line
@@ -146,15 +107,13 @@ def _read_marks(line: str, begin: int, end: int, gone: set[int], open_italics: l
 
 
 def _unquoted(line: str) -> str:
-    """Take the quotes off a line that stands in quotes as a whole."""
+    """Remove the quotes around a whole line."""
     line = line.strip()
     for quote in "\"'":
         if len(line) > 1 and line[0] == line[-1] == quote and quote not in line[1:-1]:
             return line[1:-1].strip()
     return line
 
-
-# --- courtesy ----------------------------------------------------------------------------------------------------
 
 _BEFORE: Final = (
     *((word,) for word in ("please", "pls", "plz", "kindly", "hey", "hi", "hello", "ok", "okay", "so", "just", "now")),
@@ -175,7 +134,7 @@ _AROUND_WORD: Final = ",.;:!?-()/"
 
 
 def without_courtesy(words: Sequence[str], *, names: frozenset[str] = frozenset()) -> list[str]:
-    """Leave out greetings and thanks around words, and the bot's own names before them."""
+    """Remove greetings and thanks around words, and the bot's own names before them."""
     keys = [word.casefold().strip(_AROUND_WORD) for word in words]
     begin, end = 0, len(words)
     while begin < end:
@@ -214,35 +173,30 @@ def _is_symbol(char: str) -> bool:
     return not char.isascii() and unicodedata.category(char) in ("So", "Sk")
 
 
-# --- all of it ---------------------------------------------------------------------------------------------------
-
-
 def clean_lines(text: str, *, bot_user_id: str = "", command: str = "/flokit") -> list[str]:
-    """Return the lines that mean something, in the words that are meant; none when nothing is left."""
+    """Return the normalized lines, without empty ones."""
     names = frozenset({"flokit", command.lstrip("/").casefold()})
-    lines = unescape(_without_markup(_characters(text), bot_user_id)).split("\n")
+    lines = unescape(_without_markup(as_meant(text), bot_user_id)).split("\n")
     return [cleaned for line in lines if (cleaned := _clean_line(line, names))]
 
 
 def is_only_name(text: str, *, bot_user_id: str = "", command: str = "/flokit") -> bool:
-    """Tell whether a text is blank, but for the bot's own names."""
+    """Whether a text is blank except for the bot's own names."""
     names = frozenset({"flokit", command.lstrip("/").casefold()})
     return all(_is_name(word, names) for word in plain(_without_markup(text, bot_user_id)).split())
 
 
 def clean(text: str) -> str:
-    """Return one value that was typed, such as a filter on the command line, in the words that are meant."""
+    """Normalize one typed value, such as a filter on the command line."""
     return " ".join(clean_lines(text))
 
 
 def _clean_line(line: str, names: frozenset[str]) -> str:
-    for _ in range(2):  # quotes within formatting, or the other way round
+    for _ in range(2):  # quotes within formatting, or vice versa
         line = _without_formatting(_unquoted(line))
     words = [bare for word in _unquoted(line).split() if (bare := _without_emoji(word))]
     return " ".join(without_courtesy(words, names=names))
 
-
-# --- what may stand around a name --------------------------------------------------------------------------------
 
 # fmt: off
 _BEFORE_NAME: Final = frozenset(
@@ -262,7 +216,7 @@ _MENTIONED: Final = re.compile(r"<@[A-Z0-9]{2,30}")
 
 
 def readings(text: str) -> list[str]:
-    """Return what a name may be: as it was typed first, then without the words that people put around names."""
+    """Return the possible names in a text: first as typed, then without the words that people put around names."""
     whole = plain(text).strip(WRAPPING)
     words = whole.split()
     words = [word for word in words if not _MENTIONED.match(word)]
@@ -277,6 +231,6 @@ def readings(text: str) -> list[str]:
 
 @lru_cache(maxsize=10_000)
 def name_key(name: str) -> str:
-    """Return what names are compared by: "App Store Connect" and "app_store-connect" have the same key."""
+    """Return a key for comparing names: "App Store Connect" and "app_store-connect" have the same key."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     return "".join(char for char in folded if char.isalnum()) or folded

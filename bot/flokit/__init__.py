@@ -3,15 +3,5 @@
 from bot.core.budget import Priority
 from bot.flokit.budget import Budget, LocalBudget
 from bot.flokit.client import SHARED_WITHIN_S, FlokitClient, KeyCheck
+from bot.flokit.http import Endpoint, endpoint_of
 from bot.flokit.replies import Detail, Listing
-
-__all__ = [
-    "SHARED_WITHIN_S",
-    "Budget",
-    "Detail",
-    "FlokitClient",
-    "KeyCheck",
-    "Listing",
-    "LocalBudget",
-    "Priority",
-]

@@ -28,7 +28,7 @@ _WINDOWS: Final = {
 async def read_body(response: httpx.Response) -> bytes | None:
     """Return a body; None if it's too long, or in an encoding that isn't unpacked here."""
     raw = bytearray()
-    # The stream itself: `aiter_raw` refuses a response whose body is in memory already.
+    # The stream itself, because `aiter_raw` refuses a response whose body is already in memory.
     async for chunk in response.stream:  # type: ignore[union-attr]  # an AsyncClient's is an AsyncByteStream
         raw += chunk
         if len(raw) > MAX_BODY_BYTES:

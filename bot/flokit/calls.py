@@ -1,4 +1,4 @@
-"""What the client reports about each call: its operation, and its result in one of a few words."""
+"""Reports each call to telemetry: its operation and result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A circuit breaker: while FloKit is down, only one request now and then checks whether it's back."""
+"""A circuit breaker: while FloKit is down, only an occasional request checks whether it's back."""
 
 from __future__ import annotations
 

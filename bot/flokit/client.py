@@ -4,7 +4,7 @@ A request goes through these layers, outermost first::
 
     patience      a person's request is retried for a moment; a follow-up isn't, since its next check is the retry
     SharedLooks   callers that want the same thing at the same time share one request
-    Circuit       while FloKit is away, it's only asked now and then whether it's back
+    Circuit       while FloKit is down, it's only checked occasionally
     Budget        one allowance per minute for all requests; clicks may use more of it than follow-ups
     FlokitHttp    one HTTP request, and its whole reply in bounded memory
     replies       status codes → errors, JSON → core.models
@@ -20,28 +20,30 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
-import httpx
 import structlog
 from cachetools import LRUCache
 
-from bot.core.budget import BUSY_S, Priority
+from bot.core.budget import Priority
 from bot.core.errors import (
     FlokitBadReply,
+    FlokitDenied,
     FlokitError,
     FlokitMissing,
+    FlokitNoReply,
+    FlokitNotConnected,
     FlokitRateLimited,
     FlokitUnreachable,
 )
 from bot.core.models import Integration, TriggerAccepted
-from bot.flokit.budget import Budget, LocalBudget
+from bot.flokit.budget import Budget, LocalBudget, Place
 from bot.flokit.calls import reported
 from bot.flokit.circuit import LONGEST_PAUSE_S, Circuit
-from bot.flokit.http import FlokitHttp
+from bot.flokit.http import Endpoint, FlokitHttp
 from bot.flokit.looks import SharedLooks
 from bot.flokit.replies import (
     DEFAULT_RETRY_AFTER_S,
@@ -54,8 +56,8 @@ from bot.flokit.replies import (
     parse_listing,
 )
 from bot.flokit.times import shape_of
+from bot.observability.context import now_utc
 from bot.observability.telemetry import SILENT, Telemetry
-from bot.settings.network import DIRECT, Network
 
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
@@ -63,19 +65,12 @@ _log = structlog.get_logger(__name__)
 INTEGRATIONS_PATH: Final = "/v1/integrations"
 
 PERSON_PATIENCE_S: Final = 2.0
-"""How long a person's request is retried before they're told that FloKit can't be reached."""
+"""How long a person's request is retried before the answer is that FloKit can't be reached."""
 PERSON_ATTEMPTS: Final = 3
 LIST_KEPT_S: Final = 3.0
-"""How old a list may be that's shown without asking again."""
+"""How old a list may be to be reused."""
 SHARED_WITHIN_S: Final = 1.0
 """Requests for the same thing that begin within this time are one request."""
-SLOT_FRESH_S: Final = BUSY_S - 60
-"""How old a slot of the budget may be when the request goes out."""
-SLOT_ATTEMPTS: Final = 3
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _integration_path(integration_id: str) -> str:
@@ -95,16 +90,21 @@ def _operation(method: str, path: str) -> str:
     return "list" if path == INTEGRATIONS_PATH else "show"
 
 
+def is_usable_key(key: str) -> bool:
+    """Whether a text can be an API key: printable ASCII characters without spaces."""
+    return bool(key) and key.isascii() and key.isprintable() and " " not in key
+
+
 def _usable_key(key: str) -> str:
     # h11 puts an illegal header value into its error text, so a key with a line break must never get that far.
-    if not (key and key.isascii() and key.isprintable() and " " not in key):
+    if key and not is_usable_key(key):
         raise ValueError("a FloKit API key consists of printable ASCII characters without spaces")
     return key
 
 
 @dataclass(frozen=True, slots=True)
 class KeyCheck:
-    """What each of the two keys can read. Whether a key may sync, only a sync shows."""
+    """What each of the two keys can read. Write access is only known after a sync."""
 
     look: Listing | FlokitError
     sync: Listing | FlokitError
@@ -113,7 +113,7 @@ class KeyCheck:
 
     @property
     def same_workspace(self) -> bool | None:
-        """Whether both keys list the same integrations; None when one of them lists nothing."""
+        """Whether both keys list the same integrations; None if one of them lists nothing."""
         if isinstance(self.look, FlokitError) or isinstance(self.sync, FlokitError):
             return None
         looked, synced = ({i.id for i in listing.integrations} for listing in (self.look, self.sync))
@@ -127,43 +127,39 @@ class FlokitClient:
     """FloKit's v1 API for one workspace.
 
     Args:
-        api_url: base URL, e.g. ``https://api.flokit.ai``.
-        look_key: API key for reading; a read-only key is enough.
-        sync_key: read-write API key, used for nothing but the POST.
-        timeout_s: how long one request may take from start to the last byte.
-        budget: the allowance to share; a new one of 100 a minute when None.
-        max_pause_s: how long FloKit is not asked, at most, while it is away.
-        transport: the seam for tests.
-        clock: seconds that only grow.
+        endpoint: where it is, and the keys for it; without keys, every call raises ``FlokitNotConnected``.
+        budget: the shared budget; None: a new one of 100 requests a minute.
+        max_pause_s: the longest pause between two requests while FloKit is down.
+        clock: monotonic seconds.
         jitter: a number from 0 to 1 that spreads retries.
         stale_after_s: after how many seconds without a success an integration is stale, by type.
         now: the time, aware.
         on_seen: called after every successful read with what was seen, when FloKit was asked, and whether that's all
             of the workspace's integrations.
+        on_key: called after every read that says whether FloKit accepts the key: with None if it does.
         telemetry: what every call is reported to.
-        network: the proxy to go through and the certificates to trust.
+        http: the connections to use, which stay open afterwards; None: its own.
     """
 
     def __init__(
         self,
+        endpoint: Endpoint,
         *,
-        api_url: str,
-        look_key: str,
-        sync_key: str,
-        timeout_s: float = 8.0,
         budget: Budget | None = None,
         max_pause_s: float = LONGEST_PAUSE_S,
-        transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         stale_after_s: Mapping[str, float] | None = None,
-        now: Callable[[], datetime] = _now,
+        now: Callable[[], datetime] = now_utc,
         on_seen: OnSeen | None = None,
+        on_key: Callable[[FlokitDenied | None], None] | None = None,
         telemetry: Telemetry = SILENT,
-        network: Network = DIRECT,
+        http: FlokitHttp | None = None,
     ) -> None:
-        self._look_key = _usable_key(look_key)
-        self._sync_key = _usable_key(sync_key)
+        self._look_key = _usable_key(endpoint.look_key)
+        self._sync_key = _usable_key(endpoint.sync_key)
+        self._key_lost = endpoint.key_lost
+        self._on_key = on_key
         self._stale_after_s = stale_after_s or {}
         self._now = now
         self._on_seen = on_seen
@@ -172,10 +168,16 @@ class FlokitClient:
         self._jitter = jitter
         self.budget = budget or LocalBudget(clock=clock)
         self._circuit = Circuit(clock, max_pause_s=max_pause_s)
-        self._lists = SharedLooks[Listing](kept_s=LIST_KEPT_S, clock=clock)
-        self._details = SharedLooks[Detail](kept_s=SHARED_WITHIN_S, clock=clock)
+        self._lists = SharedLooks[Listing](kept_s=LIST_KEPT_S, clock=clock, now=now)
+        self._details = SharedLooks[Detail](kept_s=SHARED_WITHIN_S, clock=clock, now=now)
         self._logged_unreadable: LRUCache[str, bool] = LRUCache(maxsize=1024)
-        self._http = FlokitHttp(api_url, timeout_s=timeout_s, network=network, transport=transport)
+        self._http = http or FlokitHttp(endpoint)
+        self._owns_http = http is None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a key to ask with."""
+        return bool(self._look_key)
 
     async def fetch_integrations(
         self, *, priority: Priority = Priority.CLICK, max_age_s: float | None = None, patience_s: float | None = None
@@ -210,11 +212,11 @@ class FlokitClient:
         """Ask FloKit, exactly once, to sync an integration.
 
         Args:
-            integration_id: what to sync.
-            idempotency_key: the same for the same sync. FloKit documents it for events only; it does no harm here.
+            integration_id: the integration to sync.
+            idempotency_key: the same for the same sync. FloKit documents it only for events, but it's harmless here.
 
         Raises:
-            FlokitNotSent, FlokitRateLimited: certainly nothing was started; it can be sent again.
+            FlokitNotSent, FlokitRateLimited: nothing was started, so it can be sent again.
             FlokitRefused, FlokitDenied, FlokitMissing: nothing was started, and FloKit says why.
             FlokitNoReply, FlokitBadReply: a sync may have been started.
         """
@@ -223,7 +225,7 @@ class FlokitClient:
         try:
             return await self._ask(Priority.CLICK, "POST", f"{path}/sync", self._sync_key, parse_accepted, headers)
         finally:
-            # Whatever came back: what was seen before the POST says nothing about what is after it.
+            # Data from before the POST is outdated, whatever the reply.
             self._lists.forget(INTEGRATIONS_PATH)
             self._details.forget(path)
 
@@ -237,7 +239,8 @@ class FlokitClient:
         """Cancel the requests in flight and close all connections."""
         await self._lists.aclose()
         await self._details.aclose()
-        await self._http.aclose()
+        if self._owns_http:
+            await self._http.aclose()
 
     async def _patiently(self, look: Callable[[], Awaitable[_T]], priority: Priority, patience_s: float | None) -> _T:
         if patience_s is None:
@@ -264,7 +267,7 @@ class FlokitClient:
         try:
             listing = await self._ask(priority, "GET", INTEGRATIONS_PATH, key, parse_listing)
         except FlokitMissing as error:
-            # A missing list is a wrong address. "Missing" would say of every integration that it was removed.
+            # A missing list means a wrong address. "Missing" would mean that every integration was removed.
             raise FlokitBadReply("There is no FloKit API at this address; check FLOKIT_API_URL.") from error
         seen = self._note_seen(listing.integrations, as_of, is_all=True)
         return replace(listing, as_of=as_of, integrations=seen)
@@ -304,24 +307,36 @@ class FlokitClient:
     ) -> _T:
         """Send one request, if circuit and budget allow it, and parse its reply.
 
-        A reply that ``parse`` refuses counts as a failed call, as no reply would.
+        A reply that ``parse`` refuses counts as a failed call.
         """
+        if not key:
+            raise FlokitNotConnected(self._key_lost) if self._key_lost else FlokitNotConnected
         with reported(self._telemetry, _operation(method, path), priority), self._circuit.asking(priority):
-            await self._take_slot(priority)
-            reply = await self._http.exchange(method, path, key, headers)
+            reply = await self._send(priority, method, path, key, headers)
             try:
-                return parse(reply)
+                parsed = parse(reply)
             except FlokitRateLimited as limited:
                 await self.budget.hold(limited.retry_after_s or DEFAULT_RETRY_AFTER_S)
                 raise
+            except FlokitDenied as denied:
+                self._note_key(method, denied)
+                raise
+            self._note_key(method, None)
+            return parsed
 
-    async def _take_slot(self, priority: Priority) -> None:
-        """Take one slot of the budget, and another if a frozen process or a slow database let the first one age.
+    def _note_key(self, method: str, denied: FlokitDenied | None) -> None:
+        if self._on_key and method == "GET":  # a refused POST is the outcome of a sync
+            self._on_key(denied)
 
-        A slot is free again ``BUSY_S`` after it was taken: used late, it would make one request too many per minute.
-        """
-        for _ in range(SLOT_ATTEMPTS):
-            taken_at = self._clock()
-            await self.budget.take(priority)
-            if self._clock() - taken_at < SLOT_FRESH_S:
-                return
+    async def _send(
+        self, priority: Priority, method: str, path: str, key: str, headers: Mapping[str, str] | None
+    ) -> Reply:
+        place = Place(self.budget, priority, self._clock, self._now)
+        await place.take()
+        try:
+            reply = await self._http.exchange(method, path, key, headers, before_sending=place.keep_fresh)
+        except FlokitNoReply:
+            await place.leave()
+            raise
+        await place.leave()
+        return reply

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from cachetools import TTLCache
 
 from bot.core.errors import FlokitAway, FlokitBudgetSpent
+from bot.observability.context import now_utc
 
 _T = TypeVar("_T")
+
+_Start: TypeAlias = tuple[float, datetime]
+"""When a request began: by the process's clock, in seconds, and by the calendar."""
 
 
 class SharedLooks(Generic[_T]):
@@ -20,10 +25,11 @@ class SharedLooks(Generic[_T]):
     A failure is never kept. If a caller is cancelled, the request goes on for the others.
     """
 
-    def __init__(self, *, kept_s: float, clock: Callable[[], float]) -> None:
+    def __init__(self, *, kept_s: float, clock: Callable[[], float], now: Callable[[], datetime] = now_utc) -> None:
         self._clock = clock
-        self._finished: TTLCache[str, tuple[float, _T]] = TTLCache(maxsize=1024, ttl=kept_s, timer=clock)
-        self._in_flight: dict[str, tuple[float, asyncio.Task[_T]]] = {}
+        self._now = now
+        self._finished: TTLCache[str, tuple[_Start, _T]] = TTLCache(maxsize=1024, ttl=kept_s, timer=clock)
+        self._in_flight: dict[str, tuple[_Start, asyncio.Task[_T]]] = {}
         self._tasks: set[asyncio.Task[_T]] = set()
 
     async def look(self, path: str, start: Callable[[], Coroutine[Any, Any, _T]], *, max_age_s: float) -> _T:
@@ -34,16 +40,15 @@ class SharedLooks(Generic[_T]):
             start: called only if a new request is needed.
             max_age_s: share only a request that began less than this ago, finished or not.
         """
-        oldest = self._clock() - max_age_s
         for _ in range(2):
-            if (kept := self._finished.get(path)) is not None and kept[0] > oldest:
+            if (kept := self._finished.get(path)) is not None and self._age_s(kept[0]) < max_age_s:
                 return kept[1]
-            if (under_way := self._in_flight.get(path)) is None or under_way[0] <= oldest:
+            if (under_way := self._in_flight.get(path)) is None or self._age_s(under_way[0]) >= max_age_s:
                 break
             try:
                 return await asyncio.shield(under_way[1])
             except (FlokitBudgetSpent, FlokitAway):
-                continue  # the caller that began it may have had a lower priority
+                continue  # the caller that started it may have had a lower priority
         return await asyncio.shield(self._begin(path, start()))
 
     def forget(self, path: str) -> None:
@@ -58,10 +63,15 @@ class SharedLooks(Generic[_T]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _age_s(self, start: _Start) -> float:
+        """Return the longer of both ages: the process's clock may stop while the machine sleeps."""
+        began_at, began_on = start
+        return max(self._clock() - began_at, (self._now() - began_on).total_seconds())
+
     def _begin(self, path: str, look: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         task = asyncio.create_task(look)
         self._tasks.add(task)
-        self._in_flight[path] = self._clock(), task
+        self._in_flight[path] = (self._clock(), self._now()), task
         task.add_done_callback(partial(self._end, path))
         return task
 
@@ -69,9 +79,9 @@ class SharedLooks(Generic[_T]):
         self._tasks.discard(task)
         # Reading the exception keeps asyncio from warning if every caller was cancelled.
         failed = task.cancelled() or task.exception() is not None
-        began_at, newest = self._in_flight.get(path, (0.0, None))
-        if newest is not task:
+        start, newest = self._in_flight.get(path, (None, None))
+        if start is None or newest is not task:
             return
         del self._in_flight[path]
         if not failed:
-            self._finished[path] = (began_at, task.result())
+            self._finished[path] = (start, task.result())

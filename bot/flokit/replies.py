@@ -1,30 +1,31 @@
-"""FloKit's replies as values, tolerantly: the vendor's v1 API is a preview.
+"""Parses FloKit's replies leniently, because its v1 API is a preview.
 
 ``read_reply`` is the only place that knows status codes; the ``parse_*`` functions return values of core.models.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 import httpx
 
 from bot.core.blocks.text import duration
+from bot.core.characters import cut, storable
 from bot.core.errors import FlokitBadReply, FlokitDenied, FlokitMissing, FlokitRateLimited, FlokitRefused
+from bot.core.json_values import parse_json, parse_object
 from bot.core.models import UNKNOWN, Integration, Status, SyncStats, TriggerAccepted
-from bot.flokit.times import parse_at, read_time
+from bot.flokit.times import parse_at, parse_http_date, read_time
+from bot.observability.context import now_utc
 
 DEFAULT_RETRY_AFTER_S = 10.0
 MIN_RETRY_AFTER_S = 1.0
-"""The shortest pause: with "0.001" as its word, FloKit would be asked again immediately."""
+"""The shortest pause: "0.001" would mean asking FloKit again immediately."""
 MAX_RETRY_AFTER_S = 300.0
-"""The longest pause that is honored: FloKit may be back long before what it asked for is over."""
+"""The longest pause that is honored: FloKit may be back long before a longer one is over."""
 _LONGEST_NAMED_S = 366 * 86_400.0
 
 MAX_ID_CHARS = 200
@@ -32,7 +33,7 @@ MAX_WORD_CHARS = 100
 MAX_ERROR_MESSAGE_CHARS = 4000
 MAX_SENTENCE_CHARS = 300
 MAX_COUNT = 2**63 - 1
-"""The largest event count that is believed; also the largest that a database column holds."""
+"""The largest plausible event count, which is also the largest that fits in a database column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Reply:
 
     @property
     def vendor_at(self) -> datetime | None:
-        """The vendor's clock when it replied (the ``Date`` header), in whole seconds."""
-        return _parse_http_date(self.headers.get("Date", ""))
+        """FloKit's clock at the reply (the ``Date`` header), in whole seconds."""
+        return parse_http_date(self.headers.get("Date", ""))
 
 
 _SECONDS = re.compile(r"\+?[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]+)?|\+?inf(?:inity)?", re.IGNORECASE)
@@ -54,20 +55,20 @@ _SECONDS = re.compile(r"\+?[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]+)?|\+?inf(?:inity)
 _STATUSES = frozenset(status.value for status in Status)
 _KEY_REFUSED = frozenset({401, 403})
 _REDIRECTS = frozenset({301, 302, 307, 308})
-"""The request wasn't processed: it belongs to another address. (303 isn't here: it's the answer to one that was.)"""
+"""The request wasn't processed, but belongs to another address. (A 303 is the reply to one that was processed.)"""
 _SAYS_NOTHING = frozenset({408, 425})
-"""4xx in number, yet no refusal: the server gave up waiting, or does not want the request this early."""
+"""4xx codes that aren't refusals: the server timed out, or the request came too early."""
 
 
 def read_reply(reply: Reply) -> object:
-    """Return the JSON value that a 2xx reply carries; None if it can't be read.
+    """Return the JSON value of a 2xx reply; None if it can't be parsed.
 
     Raises:
-        FlokitError: the one that the status means.
+        FlokitError: the one for the status.
     """
     status = reply.http_status
     if 200 <= status < 300:
-        return _decode_json(reply.body)
+        return parse_json(reply.body)
     if status in _KEY_REFUSED:
         raise FlokitDenied(f"FloKit refused the API key ({status}).", _said(reply), http_status=status)
     if status == 404:
@@ -97,7 +98,7 @@ def _redirected(reply: Reply) -> str:
 
 
 def _pause_words(asked_s: float) -> str:
-    """Say what pause FloKit asked for, and what is done instead when that is longer than is honored."""
+    """Describe the pause that FloKit asked for, and the actual one if that's too long."""
     if asked_s <= MAX_RETRY_AFTER_S:
         return f" and asked for a pause of {duration(math.ceil(asked_s))}"
     return f" and asked for a pause of {_long_pause(asked_s)}; I'll ask again after {duration(MAX_RETRY_AFTER_S)}"
@@ -109,54 +110,33 @@ def _long_pause(asked_s: float) -> str:
     return f"{asked_s / 3600:.0f} h" if 2 * 3600 <= asked_s < 72 * 3600 and asked_s % 3600 == 0 else duration(asked_s)
 
 
-def _decode_json(body: bytes) -> object:
-    """Return the JSON value, or None when there is none."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):  # ValueError also for broken UTF-8 and for numbers of 5,000 digits
-        return None
-
-
 def _said(reply: Reply) -> str:
     """Return FloKit's own words about an error, on one line and clipped; "" if there are none."""
-    value = _decode_json(reply.body)
-    message = _parse_text(value.get("message"), MAX_SENTENCE_CHARS) if isinstance(value, dict) else None
+    message = _parse_text(parse_object(reply.body).get("message"), MAX_SENTENCE_CHARS)
     return " ".join((message or "").split())
 
 
 def _parse_retry_after(reply: Reply) -> float:
-    """Read ``Retry-After``, which is seconds or a date on the vendor's clock (RFC 9110, section 10.2.3)."""
+    """Parse ``Retry-After``, which is in seconds or a date on FloKit's clock (RFC 9110, section 10.2.3)."""
     text = reply.headers.get("Retry-After", "").strip()
-    until = _parse_http_date(text)
+    until = parse_http_date(text)
     if until:
-        seconds = (until - (reply.vendor_at or _now())).total_seconds()
+        seconds = (until - (reply.vendor_at or now_utc())).total_seconds()
     else:
         seconds = float(text) if _SECONDS.fullmatch(text) else -1.0
     return max(seconds, MIN_RETRY_AFTER_S) if seconds >= 0 else DEFAULT_RETRY_AFTER_S
-
-
-def _parse_http_date(text: str) -> datetime | None:
-    try:
-        at = parsedate_to_datetime(text)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError, TypeError, IndexError):  # the parser lets all of these out
-        return None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """All integrations of the workspace, in FloKit's order.
 
-    ``vendor_at`` is the vendor's clock at the reply, ``as_of`` ours when the look began.
+    ``vendor_at`` is FloKit's clock at the reply, ``as_of`` ours at the start of the request.
     """
 
     integrations: tuple[Integration, ...]
     vendor_at: datetime | None = None
-    as_of: datetime = field(default_factory=_now, compare=False)
+    as_of: datetime = field(default_factory=now_utc, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +145,15 @@ class Detail:
 
     integration: Integration
     vendor_at: datetime | None = None
-    as_of: datetime = field(default_factory=_now, compare=False)
+    as_of: datetime = field(default_factory=now_utc, compare=False)
 
 
 def parse_listing(reply: Reply) -> Listing:
     """Parse the reply of ``GET /v1/integrations``; entries without a usable ID are dropped.
 
     Raises:
-        FlokitBadReply: there is no list, or nothing in it can be used: "none" would be a lie.
-        FlokitError: another one that the status means.
+        FlokitBadReply: there's no list, or it has only unusable entries, which doesn't mean "none".
+        FlokitError: another one, for the status.
     """
     entries = _object(reply).get("integrations")
     if not isinstance(entries, list):
@@ -191,8 +171,8 @@ def parse_detail(reply: Reply, *, integration_id: str) -> Detail:
     """Parse the reply of ``GET /v1/integrations/{id}``.
 
     Raises:
-        FlokitBadReply: it doesn't describe the integration that was asked for.
-        FlokitError: another one that the status means.
+        FlokitBadReply: it isn't about the requested integration.
+        FlokitError: another one, for the status.
     """
     integration = parse_integration(_object(reply).get("integration"))
     if integration is None or integration.id != integration_id:
@@ -204,8 +184,8 @@ def parse_accepted(reply: Reply) -> TriggerAccepted:
     """Parse the reply of ``POST /v1/integrations/{id}/sync``: any 2xx accepts the sync, whatever the body says.
 
     Raises:
-        FlokitRefused: FloKit refused it, or the answer was a redirect: nothing was started, and no retry helps.
-        FlokitError: another one that the status means.
+        FlokitRefused: FloKit refused it, or redirected: nothing was started, and retrying won't help.
+        FlokitError: another one, for the status.
     """
     if reply.http_status in _REDIRECTS:
         raise FlokitRefused(_redirected(reply), http_status=reply.http_status)
@@ -222,7 +202,7 @@ def _object(reply: Reply) -> dict[str, Any]:
 
 
 def parse_integration(entry: object) -> Integration | None:
-    """Parse one integration; what is missing or odd becomes None or "unknown". None without a usable id."""
+    """Parse one integration; missing or odd fields become None or "unknown". None without a usable ID."""
     if not isinstance(entry, dict) or not is_vendor_id(entry.get("id")):
         return None
     synced = read_time(entry.get("last_synced_at"))
@@ -239,7 +219,7 @@ def parse_integration(entry: object) -> Integration | None:
 
 
 def _parse_status(value: object) -> str:
-    """Return a documented status in whatever letters it comes; another word is kept as it is."""
+    """Return a documented status regardless of case; other values are kept unchanged."""
     word = _parse_text(value, MAX_WORD_CHARS) or UNKNOWN
     known = word.casefold()
     return known if known in _STATUSES else word
@@ -258,27 +238,20 @@ def _parse_stats(value: object) -> SyncStats | None:
 def _parse_count(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # Infinity and NaN are no integers.
+    # Infinity and NaN aren't integers.
     if isinstance(value, float) and not value.is_integer():
         return None
     return int(value) if 0 <= value <= MAX_COUNT else None
 
 
-_UNSTORABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters but tab and newline, and lone surrogates: PostgreSQL refuses the one, UTF-8 the other."""
-
-
 def _parse_text(value: object, max_chars: int) -> str | None:
-    """Return a text that can be stored and sent, clipped; None when there is nothing to read."""
+    """Return a clipped text that can be stored and sent; None if there's nothing readable."""
     if not isinstance(value, str):
         return None
-    # Cut first: a text as long as a body need not be searched through.
-    text = _UNSTORABLE.sub(" ", value[: max_chars + 1]).strip()
-    if len(text) > max_chars:
-        return f"{text[: max_chars - 1]}…"
-    return text or None
+    # Clip first, so that a huge text isn't searched as a whole.
+    return cut(storable(value[: max_chars + 1]).strip(), max_chars) or None
 
 
 def is_vendor_id(value: object) -> bool:
-    """Say whether this can be the id of an integration or of a sync."""
+    """Whether this can be the ID of an integration or a sync."""
     return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable()

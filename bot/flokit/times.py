@@ -1,4 +1,4 @@
-"""FloKit's times: whatever can be read without guessing becomes aware UTC; the rest is named, not dropped."""
+"""Parses FloKit's times: unambiguous ones become aware UTC; the rest is reported, not dropped."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
+
+from bot.core.characters import cut
 
 EARLIEST_YEAR: Final = 1971
 """Earlier times mean "never": Go's zero time is in year 1, Unix's in 1970, MySQL's in year 0."""
@@ -20,7 +22,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_S: Final = (datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()
 _LATEST_S: Final = (datetime(LATEST_YEAR + 1, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()
 _UNITS: Final = (1, 1_000, 1_000_000, 1_000_000_000)
-"""Parts of a second that an epoch may count. The years that are believed lie apart in all of them."""
+"""The units that an epoch may count. The plausible years don't overlap between them."""
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?")
 _ISO: Final = re.compile(
@@ -30,7 +32,7 @@ _ISO: Final = re.compile(
 )
 _ISO_SPAN: Final = re.compile(r"[0-9]{4}-?(?:[0-9]{2}-?[0-9]{2}|W[0-9]{2}-?[0-9]?)(?:[Tt_ ]\s*(?P<time>[0-9:.,]*)|$)")
 _SPANS_S: Final = {0: 86_400, 2: 3600, 4: 60}
-"""What the digits of a time of day leave open."""
+"""The precision of a time of day, by its digits."""
 _HTTP: Final = re.compile(
     r"(?:[A-Za-z]{3,9},?\s+)?(?:[0-9]{1,2}[ -][A-Za-z]{3}[ -](?:[0-9]{4}|[0-9]{2})\s+[0-9]{2}:[0-9]{2}(?::[0-9]{2})?"
     r"\s*(?:GMT|UTC?|Z|[+-][0-9]{4})|[A-Za-z]{3}\s+[0-9]{1,2}\s+[0-9]{2}:[0-9]{2}:[0-9]{2}\s+[0-9]{4})",
@@ -40,20 +42,20 @@ _ZERO_DATE: Final = re.compile(r"0{4}-0{2}-0{2}(?:[T ]0{2}:0{2}:0{2}(?:\.0+)?Z?)
 
 @dataclass(frozen=True, slots=True)
 class VendorTime:
-    """A time as FloKit sent it: both parts are empty when there is none, or it means "never"."""
+    """A time from FloKit; both parts are empty if there is none, or it means "never"."""
 
     at: datetime | None = None
     unreadable: str = ""
-    """The beginning of what was sent, when it can't be read."""
+    """The beginning of the value, if it can't be parsed."""
     within_s: int = 0
-    """How many seconds it leaves open, when it was sent without seconds."""
+    """Its uncertainty in seconds, if it was sent without seconds."""
 
 
 NEVER: Final = VendorTime()
 
 
 def read_time(value: object) -> VendorTime:
-    """Read ISO 8601 in the forms that are in use, HTTP dates, and epochs from seconds to nanoseconds."""
+    """Parse ISO 8601 in its common forms, HTTP dates, and epochs from seconds to nanoseconds."""
     if value is None:
         return NEVER
     if isinstance(value, str) and not value.strip():
@@ -68,7 +70,7 @@ def read_time(value: object) -> VendorTime:
 
 
 def _left_open_s(value: object) -> int:
-    """Return how long the span is that a time in ISO 8601 means: a day, an hour, a minute, or no such thing."""
+    """Return the span that an ISO 8601 time covers: a day, an hour, a minute, or 0."""
     if not isinstance(value, str) or not (match := _ISO_SPAN.match(value.strip())):
         return 0
     digits = re.sub(r"[^0-9]", "", match["time"] or "")
@@ -82,29 +84,28 @@ def _read_value(value: object) -> datetime | None:
 
 
 def parse_at(value: object) -> datetime | None:
-    """Return a time, or None when there is none, it means "never", or it can't be read."""
+    """Return a time, or None if there is none, it means "never", or it can't be parsed."""
     return read_time(value).at
 
 
 def shape_of(text: str) -> str:
-    """Return how a text is built, without what it says: digits are 9, letters are a."""
+    """Return a text's shape: digits become 9, letters become a."""
     shape = "".join("9" if char.isdigit() else "a" if char.isalpha() else char for char in text[:TEXT_CHARS])
     return "".join(char if char.isprintable() else "?" for char in shape)
 
 
 def _beginning(value: object) -> str:
-    """Return the beginning of what was sent, in a form that can be stored."""
+    """Return the beginning of the value, fit for storage."""
     if isinstance(value, bool | dict | list):
         return {bool: "true or false", dict: "{…}", list: "[…]"}[type(value)]
     if isinstance(value, int) and abs(value) >= 10**TEXT_CHARS:
         return "a huge number"
     text = str(value).strip()[: TEXT_CHARS + 1]
-    shown = "".join(char if char.isprintable() else "?" for char in text)
-    return f"{shown[: TEXT_CHARS - 1]}…" if len(shown) > TEXT_CHARS else shown
+    return cut("".join(char if char.isprintable() else "?" for char in text), TEXT_CHARS)
 
 
 def _read_number(number: float) -> datetime | None:
-    """Read an epoch by its size: seconds, or parts of a second."""
+    """Parse an epoch; its unit depends on its size."""
     if isinstance(number, float) and not math.isfinite(number):
         return None
     if number == 0:
@@ -129,12 +130,11 @@ def _read_text(text: str) -> datetime | None:
         return _read_number(number)
     if _HTTP.fullmatch(text):
         return _read_http(text)
-    at = datetime.fromisoformat(text)  # the rarer forms: basic format, weeks, a date alone
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return _as_utc(datetime.fromisoformat(text))  # rarer forms: basic format, weeks, only a date
 
 
 def _read_iso(match: re.Match[str]) -> datetime:
-    """Put a time together: the sixtieth second of a leap second and the hour 24 belong to the next minute and day."""
+    """Build a time; leap seconds (:60) and hour 24 count as the next minute and day."""
     year, month, day, hour, minute = (int(match[part]) for part in ("year", "month", "day", "hour", "minute"))
     second = int(match["second"] or 0)
     micros = int((match["fraction"] or "0")[:6].ljust(6, "0"))
@@ -163,8 +163,19 @@ def _offset(zone: str) -> timedelta:
 
 
 def _read_http(text: str) -> datetime:
-    """Read RFC 1123, RFC 850 and asctime: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7."""
+    """Parse RFC 1123, RFC 850 and asctime: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7."""
     leap = re.sub(r"(\d\d:\d\d):60\b", r"\1:59", text)
-    at = parsedate_to_datetime(leap)
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    at = _as_utc(parsedate_to_datetime(leap))
     return at + timedelta(seconds=1) if leap != text else at
+
+
+def parse_http_date(text: str) -> datetime | None:
+    """Return the time in an HTTP header; None if it isn't one."""
+    try:
+        return _as_utc(parsedate_to_datetime(text))
+    except (ValueError, OverflowError, TypeError, IndexError):  # the parser lets all of these out
+        return None
+
+
+def _as_utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

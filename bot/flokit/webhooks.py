@@ -1,8 +1,8 @@
-"""FloKit's webhooks: what came in becomes a verified hint, or is refused, before anything else happens.
+"""FloKit's webhooks: verifies deliveries and turns them into hints.
 
-The vendor documents neither payload nor signature, so several ways to prove the secret are taken, and the body is never
-believed: a hint says that looking may be worth it, nothing more. Nothing here does I/O, waits, or raises anything but
-``WebhookRefused``, whatever came.
+FloKit documents neither payload nor signature, so several ways to prove the secret are accepted, and the body is never
+trusted: a hint only means that checking FloKit may be worth it. Nothing here does I/O or raises anything but
+``RequestRefused``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,40 +21,41 @@ import structlog
 from cachetools import TTLCache
 
 from bot.core.blocks.text import clip, one_line
-from bot.core.errors import WebhookRefused
+from bot.core.errors import RequestRefused
+from bot.core.json_values import parse_object
 from bot.flokit.times import parse_at
 from bot.settings.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 REPLAY_WINDOW: Final = timedelta(seconds=300)
-"""How far a delivery's time may be from our clock, either way, where deliveries have a time."""
+"""How far a delivery's time, if it has one, may be from our clock in either direction."""
 
 DUPLICATES_KEPT_S: Final = 600.0
 DUPLICATES_KEPT: Final = 4096
-"""For how long and how many deliveries are remembered; when there are more, the oldest are forgotten first."""
+"""How long and how many deliveries are remembered; the oldest are dropped first."""
 
 MOST_SIGNATURES: Final = 8
-"""How many signatures of one header are compared: while a secret is changed, senders put two there."""
+"""How many signatures in one header are compared; during a secret rotation, senders include two."""
 
 MOST_KEYS: Final = 20
 KEY_CHARS: Final = 40
-"""How much is logged of a body whose shape is unknown."""
+"""How much of an unknown body is logged."""
 
 KNOWN_EVENT: Final = "integration.error"
-"""The only name of an event that the vendor documents."""
+"""The only documented event name."""
 
 KEY_HEADER: Final = "x-webhook-secret"
 
 _SIGNATURE_PREFIX: Final = re.compile(r"^(?:sha256=|v[01]=)", re.IGNORECASE)
 _UNIX_TIME: Final = re.compile(r"[0-9]{1,13}(\.[0-9]{1,9})?")
 _FIRST_MILLISECONDS: Final = 1e11
-"""A number from here on counts milliseconds: as seconds it would be the year 5138."""
+"""Numbers from here on are milliseconds; as seconds, this would be the year 5138."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookRules:
-    """What a delivery must fit."""
+    """The rules for deliveries."""
 
     secret: bytes = field(repr=False)
     signature_header: str
@@ -66,9 +66,9 @@ class WebhookRules:
 class Hint:
     """A verified delivery: something may have changed at FloKit.
 
-    ``delivery`` is the same when it is delivered again: it names what is signed and nothing else, since whoever has
-    seen a delivery can give it other headers. ``keys`` are those of the body's JSON object, clipped for the log; there
-    are none when it is no object.
+    ``delivery`` is the same if it's delivered again: it depends only on what is signed, because anyone who has seen a
+    delivery can send it with other headers. ``keys`` are those of the body's JSON object, clipped for the log; empty if
+    it isn't an object.
     """
 
     delivery: str
@@ -79,17 +79,17 @@ class Hint:
 def parse_delivery(
     rules: WebhookRules, headers: Iterable[tuple[str, str]], body: bytes, *, path_secret: str, now: datetime
 ) -> Hint:
-    """Verify a delivery and return the hint that it is.
+    """Verify a delivery and return its hint.
 
     Args:
-        rules: what it must fit.
-        headers: as they came, repeated ones too.
-        body: the bytes as they were sent; any body will do.
-        path_secret: the last part of a path that may carry the secret, decoded; "" when it had none.
+        rules: the rules for deliveries.
+        headers: as received, including repeated ones.
+        body: the raw bytes; any body is accepted.
+        path_secret: the decoded last segment of a path that may contain the secret, or "".
         now: our clock.
 
     Raises:
-        WebhookRefused: it does not prove the secret, or is too old. The sentence names the rule, never a secret.
+        RequestRefused: it doesn't prove the secret, or is too old. The message says why, without secrets.
     """
     folded = _fold(headers)
     timestamp = folded.get(rules.timestamp_header.lower()) if rules.timestamp_header else None
@@ -101,7 +101,7 @@ def parse_delivery(
 
 
 def _fold(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Name headers in small letters, and join repeated ones (RFC 9110, section 5.3)."""
+    """Lowercase the headers' names and join repeated ones (RFC 9110, section 5.3)."""
     folded: dict[str, str] = {}
     for name, value in headers:
         before = folded.get(name.lower())
@@ -114,30 +114,30 @@ def _prove(
 ) -> bytes:
     """Check that the sender knows the secret, and return what is proved: the body, or the time and the body.
 
-    Where there is a signature, it alone decides. Everything is compared before anything is decided, so that the time
-    tells neither what fitted nor how much of it.
+    If there's a signature, only that counts. Everything is compared before deciding, so that the timing reveals
+    nothing.
     """
     signature = headers.get(rules.signature_header.lower())
     if signature is not None:
         signed = _find_signed(rules.secret, signature, body, timestamp)
         if signed is None:
-            raise WebhookRefused(f"The signature in {rules.signature_header} doesn't match the body.")
+            raise RequestRefused(f"The signature in {rules.signature_header} doesn't match the body.")
         return signed
     scheme, _, token = headers.get("authorization", "").partition(" ")
     shown = (token.strip() if scheme.lower() == "bearer" else "", headers.get(KEY_HEADER, ""), path_secret)
     if not any(shown):
-        raise WebhookRefused(
+        raise RequestRefused(
             f"The delivery isn't authenticated: sign the body in {rules.signature_header}, or send the secret as a "
             "bearer token, in X-Webhook-Secret or as the last part of the path."
         )
     fits = [_is_same(each, rules.secret) for each in shown]
     if not any(fits):
-        raise WebhookRefused("The secret is wrong.")
+        raise RequestRefused("The secret is wrong.")
     return body
 
 
 def _find_signed(secret: bytes, signature: str, body: bytes, timestamp: str | None) -> bytes | None:
-    """Return what one of the header's signatures is of: the time and the body rather than the body alone."""
+    """Return the signed bytes that match one of the header's signatures: preferably time and body, else the body."""
     signed = [body] if timestamp is None else [_encode(timestamp) + b"." + body, body]
     candidates = [_decode_signature(text) for text in signature.split(",", MOST_SIGNATURES)[:MOST_SIGNATURES]]
     fits = [
@@ -148,7 +148,7 @@ def _find_signed(secret: bytes, signature: str, body: bytes, timestamp: str | No
 
 
 def _decode_signature(text: str) -> bytes:
-    """Return the digest that a signature is, hex or base64, with or without a prefix; b"" when it is neither."""
+    """Return the digest in a signature: hex or base64, with or without a prefix; b"" if neither."""
     bare = _SIGNATURE_PREFIX.sub("", text.strip())
     try:
         return bytes.fromhex(bare) if len(bare) == 64 else base64.b64decode(bare, validate=True)
@@ -161,18 +161,18 @@ def _is_same(text: str, secret: bytes) -> bool:
 
 
 def _encode(text: str) -> bytes:
-    """Return the bytes of a header or a path; lone surrogates stand there for what was no UTF-8."""
+    """Return the bytes of a header or a path, in which lone surrogates represent invalid UTF-8."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def _check_time(header: str, timestamp: str | None, now: datetime) -> None:
     if timestamp is None:
-        raise WebhookRefused(f"{header} is missing: a delivery must say when it was sent.")
+        raise RequestRefused(f"{header} is missing: a delivery must say when it was sent.")
     sent_at = _parse_time(timestamp)
     if sent_at is None:
-        raise WebhookRefused(f"{header} isn't a time: use Unix seconds, milliseconds or ISO 8601.")
+        raise RequestRefused(f"{header} isn't a time: use Unix seconds, milliseconds or ISO 8601.")
     if abs(now - sent_at) > REPLAY_WINDOW:
-        raise WebhookRefused(f"{header} is more than {REPLAY_WINDOW.total_seconds():.0f} s off the bot's clock.")
+        raise RequestRefused(f"{header} is more than {REPLAY_WINDOW.total_seconds():.0f} s off the bot's clock.")
 
 
 def _parse_time(text: str) -> datetime | None:
@@ -183,22 +183,17 @@ def _parse_time(text: str) -> datetime | None:
 
 
 def _read_shape(body: bytes) -> tuple[bool, tuple[str, ...]]:
-    """Tell whether the body is the event that is documented, and which keys it has."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):  # ValueError also for broken UTF-8 and for numbers of 5,000 digits
-        return False, ()
-    if not isinstance(value, dict):
-        return False, ()
+    """Return whether the body is the documented event, and its keys."""
+    value = parse_object(body)
     keys = tuple(clip(one_line(key[: 2 * KEY_CHARS]), KEY_CHARS) for key in list(value)[:MOST_KEYS])
     return KNOWN_EVENT in (value.get("type"), value.get("event")), keys
 
 
 class WebhookReceiver:
-    """Takes deliveries: verifies them, and passes each on once.
+    """Verifies deliveries and passes each on once.
 
-    Which ones came is known to this process only. A duplicate at another replica, or after a restart, causes one look
-    more, and looks are shared by all who ask.
+    Only this process knows which ones have arrived. A duplicate at another replica or after a restart causes one more
+    check, which is shared with other callers.
     """
 
     def __init__(self, rules: WebhookRules, *, clock: Callable[[], datetime]) -> None:
@@ -208,16 +203,16 @@ class WebhookReceiver:
             maxsize=DUPLICATES_KEPT, ttl=DUPLICATES_KEPT_S, timer=lambda: clock().timestamp()
         )
         self.last_at: datetime | None = None
-        """When the last new delivery was taken."""
+        """When the last new delivery was accepted."""
         self.unknown_shapes = 0
-        """How many deliveries were taken whose body is not the event that the vendor documents."""
+        """How many accepted deliveries weren't the documented event."""
 
     def verify(self, headers: Iterable[tuple[str, str]], body: bytes, *, path_secret: str) -> Hint:
         """Verify a delivery; arguments and errors are those of ``parse_delivery``."""
         return parse_delivery(self._rules, headers, body, path_secret=path_secret, now=self._clock())
 
     def take(self, hint: Hint, on_hint: Callable[[], None]) -> bool:
-        """Pass a hint on, unless it was passed on before; tell whether it was new."""
+        """Pass a hint on, unless it was passed on before; return whether it was new."""
         if hint.delivery in self._taken:
             return False
         on_hint()
@@ -230,7 +225,7 @@ class WebhookReceiver:
 
 
 def make_receiver(settings: Settings, *, clock: Callable[[], datetime]) -> WebhookReceiver | None:
-    """Make the receiver that the settings ask for; None without a secret."""
+    """Create the receiver from the settings; None without a secret."""
     if settings.flokit_webhook_secret is None:
         return None
     rules = WebhookRules(

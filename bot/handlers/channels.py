@@ -1,9 +1,7 @@
-"""What follows for subscriptions when a channel closes, opens again, or gets another ID."""
+"""What happens to subscriptions when a channel is closed, opened again, or gets another ID."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import Final
 
 import structlog
@@ -13,8 +11,7 @@ from bot.core.requests import ChannelNews, Request, RequestKind
 from bot.core.subscriptions.digest_time import digest_wake_at
 from bot.core.subscriptions.subscriptions import PauseReason
 from bot.core.subscriptions.text import describe_target
-from bot.handlers import Handlers
-from bot.handlers.answers import Answers
+from bot.handlers.feature import Feature, Handlers, Services
 from bot.store.subscriptions import Subscriptions
 from bot.store.timers import TimerClaim
 
@@ -23,29 +20,24 @@ log = structlog.get_logger(__name__)
 _PAUSES: Final[dict[str, PauseReason]] = {ChannelNews.ARCHIVED: PauseReason.ARCHIVED}
 
 
-class Channels:
+class Channels(Feature):
     """The channels of one workspace that have subscriptions."""
 
-    def __init__(
-        self, subscriptions: Subscriptions, answers: Answers, *, clock: Callable[[], datetime], command: str
-    ) -> None:
+    def __init__(self, services: Services, subscriptions: Subscriptions) -> None:
+        super().__init__(services)
         self._subscriptions = subscriptions
-        self._answers = answers
-        self._clock = clock
-        self._command = command
 
     @property
     def handlers(self) -> Handlers:
-        """What is handled here."""
+        """Return the handlers of this module."""
         return {RequestKind.CHANNEL: self.follow}
 
     async def follow(self, request: Request, _: object) -> None:
-        """Do what follows from a channel being opened, closed or moved."""
+        """Handle a channel that was opened, closed or moved."""
         channel_id = request.origin.channel_id
         news, _space, new_id = request.text.partition(" ")
         if news == ChannelNews.MOVED:
-            new_id = await self._subscriptions.move(request, channel_id, new_id, self._clock())
-            await self._follow_move(channel_id, new_id)
+            await self._subscriptions.move(request, channel_id, new_id, self._clock())  # its sweep continues from there
             return
         if news == ChannelNews.OPEN:
             await self.resume(channel_id)
@@ -54,26 +46,27 @@ class Channels:
         await self._answers.none(request)
 
     async def _follow_move(self, old_id: str, new_id: str) -> None:
-        """Go on where a channel is now; refusals under its old id may have paused it."""
+        """Move to a channel's current ID; refusals under the old one may have paused its subscriptions."""
         log.info("channel_moved", old_channel_id=old_id, channel_id=new_id)
         there = await self._subscriptions.of_channel(new_id)
         if any(one.paused is PauseReason.REMOVED for one in there):
             await self.resume(new_id)
 
     async def sweep_move(self, claim: TimerClaim) -> None:
-        """Let what was written under a channel's old id meanwhile follow, too."""
+        """Also move what was written under a channel's old ID in the meantime, and resume what's there."""
         new_id = await self._subscriptions.sweep(claim, self._clock())
         await self._follow_move(claim.subject.partition(":")[0], new_id)
+        await self._subscriptions.end_sweep(claim)
 
     async def follow_refused(self, channel_id: str) -> bool:
-        """Follow a channel whose id Slack refuses, if a new one was heard of; what is due there moves along."""
+        """Move what's due in a channel whose ID Slack refuses to its new ID, if that's known."""
         new_id = await self._subscriptions.sweep_now(channel_id, self._clock())
         if new_id:
             await self._follow_move(channel_id, new_id)
         return bool(new_id)
 
     async def pause(self, channel_id: str, reason: PauseReason) -> None:
-        """Let the subscriptions of a channel that is closed to us rest, and tell those who made them."""
+        """Pause the subscriptions of a channel that the bot can't post in, and notify their creators."""
         paused = await self._subscriptions.pause(
             channel_id,
             reason,
@@ -84,7 +77,7 @@ class Channels:
             log.warning("subscriptions_paused", channel_id=channel_id, reason=reason, count=paused)
 
     async def resume(self, channel_id: str) -> None:
-        """Wake the subscriptions of a channel up that is open to us again."""
+        """Resume the subscriptions of a channel that the bot can post in again."""
         now = self._clock()
         resumed = await self._subscriptions.resume(
             channel_id,

@@ -1,29 +1,35 @@
-"""Looks at everything that the bot depends on: for ``flokit-bot check`` and for ``/flokit doctor``.
+"""Checks everything that the bot depends on, for ``flokit-bot check`` and ``/flokit doctor``.
 
-Nothing here changes anything, raises, or hangs: each look has a limit of its own, and what cannot be found out is told
-as that.
+Nothing here changes anything, raises, or hangs: each check has its own timeout, and says if it couldn't be completed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
 
 from bot import __version__
+from bot.core import blocks
+from bot.core.access.audit import Deed
 from bot.core.access.policy import explain
 from bot.core.blocks.samples import samples
+from bot.core.commands.catalog import DoctorCommand
 from bot.core.errors import FlokitError, SettingsError, SlackError, SlackNoAccess, SlackUnavailable, StoreUnavailable
 from bot.core.health import judge
 from bot.core.health.findings import Finding, fine, unknown, wrong
 from bot.core.models import Message
-from bot.flokit import FlokitClient, Listing
+from bot.core.requests import Request
+from bot.flokit import Endpoint, FlokitClient, Listing
 from bot.flokit.budget import Budget
+from bot.handlers.feature import Feature, Handlers, Services
+from bot.handlers.permits import Act
 from bot.settings.policy_file import load_policy
 from bot.settings.settings import Mode, Settings
 from bot.slack.client import SlackClient
@@ -34,7 +40,11 @@ from bot.store.vitals import Vitals
 log = structlog.get_logger(__name__)
 
 WITHIN_S: Final = 8.0
-"""How long one look may take on the command line, where several are on their way at the same time."""
+"""How long one check may take on the command line, where several run at the same time."""
+
+LIVE_WITHIN_S: Final = 5.0
+LEASE_SHARE: Final = 0.5
+"""In a running bot, it's less, and at most this share of the lease, because the answer is saved under the claim."""
 
 RUNS_READ: Final = 20
 VALIDATED_AT_ONCE: Final = 8
@@ -42,59 +52,76 @@ VALIDATED_AT_ONCE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What only a running bot knows of itself."""
+    """What only a running bot knows about itself."""
 
     socket: Callable[[], SlackSocket | None]
     webhook_at: Callable[[], datetime | None]
 
 
+class Doctor(Feature):
+    """The ``doctor`` command of one workspace."""
+
+    def __init__(self, services: Services, diagnosis: Diagnosis) -> None:
+        super().__init__(services)
+        self._diagnosis = diagnosis
+
+    @property
+    def handlers(self) -> Handlers:
+        """Return the handlers of this module."""
+        return {DoctorCommand: self.show}
+
+    async def show(self, request: Request, command: DoctorCommand) -> None:
+        """Show the health checks only to the person who asked."""
+        permitted = await self._permits.check(request, Act(Deed.LOOK))
+        findings = await self._diagnosis.findings(request.origin.channel_id, blocks=command.blocks)
+        await self._answers.tell_alone(permitted, blocks.doctor_message(findings, self._clock()))
+
+
 class Diagnosis:
-    """Finds out how the bot is.
+    """Runs the health checks.
 
     Args:
-        settings: what it runs with.
+        settings: the bot's settings.
         slack: its Slack client.
-        vitals: its database.
+        vitals: its database; None for a workspace that is served beside others: it is told only what is its own.
+        endpoint: its FloKit; None for a process that serves many workspaces, which has neither a FloKit nor a Slack
+            token of its own.
         clock: the time now, aware.
-        live: what a running bot knows of itself; None on the command line.
-        budget: the allowance of requests to FloKit to share; None: one of its own.
-        within_s: how long one look may take.
+        live: what a running bot knows about itself; None on the command line.
+        budget: the shared budget of FloKit requests; None: a separate one.
     """
 
     def __init__(
         self,
         settings: Settings,
         slack: SlackClient,
-        vitals: Vitals,
+        vitals: Vitals | None,
+        endpoint: Endpoint | None,
         *,
         clock: Callable[[], datetime],
         live: Live | None = None,
         budget: Budget | None = None,
-        within_s: float = WITHIN_S,
     ) -> None:
         self._settings = settings
         self._slack = slack
         self._vitals = vitals
+        self._endpoint = endpoint
+        # People in a workspace that is served beside others don't know the settings.
+        names = ("SLACK_BOT_TOKEN", "FLOKIT_API_KEY", "FLOKIT_SYNC_API_KEY")
+        self._token, self._key, self._sync_key = names if vitals else ("Slack token", "API key", "Sync key")
         self._clock = clock
         self._live = live
         self._budget = budget
-        self._within_s = within_s
+        self._within_s = min(LIVE_WITHIN_S, settings.lease_s * LEASE_SHARE) if live else WITHIN_S
 
     async def findings(self, channel_id: str = "", *, blocks: bool = False) -> list[Finding]:
-        """Look at everything at the same time.
+        """Run all checks at the same time.
 
         Args:
-            channel_id: where somebody asked; "" when not in a channel.
-            blocks: have Slack validate one message of every kind, too.
+            channel_id: where someone asked; "" if not in a channel.
+            blocks: also have Slack validate one message of every kind.
         """
-        looks: dict[str, Callable[[], Awaitable[list[Finding]]]] = {
-            "settings": self._look_at_settings,
-            "Slack": self._look_at_slack,
-            "app token": self._look_at_way_in,
-            "FloKit": self._look_at_flokit,
-            "policy": self._look_at_policy,
-            "database": self._look_at_database,
-        }
+        looks = dict(self._looks())
         if channel_id:
             looks["here"] = lambda: self._look_at_channel(channel_id)
         if blocks:
@@ -102,13 +129,28 @@ class Diagnosis:
         found = await asyncio.gather(*(self._in_time(name, look) for name, look in looks.items()))
         return [*(finding for some in found for finding in some), fine(f"version: {__version__}")]
 
+    def _looks(self) -> Iterator[tuple[str, Callable[[], Awaitable[list[Finding]]]]]:
+        vitals, endpoint = self._vitals, self._endpoint
+        if vitals:
+            yield "settings", self._look_at_settings
+        if endpoint:
+            yield "Slack", self._look_at_slack
+        if vitals:
+            yield "app token", self._look_at_way_in
+        if endpoint:
+            yield "FloKit", partial(self._look_at_flokit, endpoint)
+        if vitals and endpoint:
+            yield "policy", self._look_at_policy
+        if vitals:
+            yield "database", partial(self._look_at_database, vitals)
+
     async def _in_time(self, name: str, look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
         try:
             async with asyncio.timeout(self._within_s):
                 return await look()
         except TimeoutError:
             return [unknown(f"{name}: no answer within {self._within_s:g} s")]
-        except Exception as error:  # noqa: BLE001 - whatever is wrong, the rest is still found out
+        except Exception as error:  # noqa: BLE001 - whatever is wrong, the other checks still run
             log.warning("probe_failed", part=name, error=type(error).__name__)
             return [wrong(f"{name}: this check hit a bug in the bot; report it with the log's probe_failed line")]
 
@@ -123,13 +165,13 @@ class Diagnosis:
         return found
 
     def _ways(self) -> list[Finding]:
-        """Say through which proxy each host is reached, where any is named at all."""
+        """Say which proxy each host is reached through, if there are proxies."""
         proxies = self._settings.network.proxies
         ways = {urlsplit(url).hostname: proxies.way_to(url) for url in self._settings.urls} if proxies else {}
         return [fine(f"network: {host} {way}") for host, way in ways.items()]
 
     async def _look_at_policy(self) -> list[Finding]:
-        """Say which policy holds or what is wrong with it; on the command line also who may do what."""
+        """Say which policy applies or what's wrong with it; on the command line, also explain it."""
         try:
             policy = load_policy(self._settings.policy_file)
         except SettingsError as error:
@@ -144,11 +186,11 @@ class Diagnosis:
         try:
             identity = await self._slack.fetch_identity()
         except SlackUnavailable as error:
-            return [wrong(f"SLACK_BOT_TOKEN: {error}; can this machine reach Slack (SLACK_API_URL)?")]
+            return [wrong(f"{self._token}: {error}; can this machine reach Slack (SLACK_API_URL)?")]
         except SlackError as error:
-            return [wrong(f"SLACK_BOT_TOKEN: {error}; copy it from your app's OAuth & Permissions")]
+            return [wrong(f"{self._token}: {error}; copy it from your app's OAuth & Permissions page")]
         return [
-            judge.judge_scopes(identity.team, identity.scopes, BOT_SCOPES.keys() - OPTIONAL_SCOPES),
+            judge.judge_scopes(identity.team, identity.scopes, BOT_SCOPES.keys() - OPTIONAL_SCOPES, named=self._token),
             *judge.judge_choices(identity.scopes, OPTIONAL_SCOPES),
             judge.judge_clock("Slack", identity.at, self._clock()),
         ]
@@ -156,7 +198,7 @@ class Diagnosis:
     async def _look_at_way_in(self) -> list[Finding]:
         token = self._settings.slack_app_token
         if token is None:
-            return [fine("SLACK_SIGNING_SECRET: set; Slack's first request will prove it")]
+            return [fine("SLACK_SIGNING_SECRET: set; Slack's first request will verify it")]
         if self._live:
             socket = self._live.socket()
             if socket is None:
@@ -179,7 +221,7 @@ class Diagnosis:
         return [judge.judge_conversation(conversation)]
 
     async def _validate_blocks(self) -> list[Finding]:
-        """Have Slack judge one message of every kind; what it refuses is named."""
+        """Have Slack validate one message of every kind; what it refuses is named."""
         slots = asyncio.Semaphore(VALIDATED_AT_ONCE)
 
         async def validate(name: str, content: Message | dict[str, object]) -> str:
@@ -199,14 +241,10 @@ class Diagnosis:
 
     # FloKit
 
-    async def _look_at_flokit(self) -> list[Finding]:
+    async def _look_at_flokit(self, endpoint: Endpoint) -> list[Finding]:
         # A client of its own: what the second key sees must not be taken for what there is.
         flokit = FlokitClient(
-            network=self._settings.network,
-            api_url=self._settings.flokit_api_url,
-            look_key=self._settings.flokit_api_key.get_secret_value(),
-            sync_key=self._settings.sync_key.get_secret_value(),
-            timeout_s=self._within_s,
+            replace(endpoint, timeout_s=self._within_s),
             budget=self._budget,
             now=self._clock,
         )
@@ -216,8 +254,8 @@ class Diagnosis:
             await flokit.aclose()
         sync = _seen_by(keys.sync) if keys.distinct else None
         found = [
-            judge.judge_key("FLOKIT_API_KEY", _seen_by(keys.look)),
-            judge.judge_sync_key(sync, same_workspace=keys.same_workspace),
+            judge.judge_key(self._key, _seen_by(keys.look)),
+            judge.judge_sync_key(sync, same_workspace=keys.same_workspace, named=self._sync_key),
         ]
         if not isinstance(keys.look, FlokitError):
             found.append(judge.judge_clock("FloKit", keys.look.vendor_at, self._clock()))
@@ -225,8 +263,7 @@ class Diagnosis:
 
     # Database
 
-    async def _look_at_database(self) -> list[Finding]:
-        vitals = self._vitals
+    async def _look_at_database(self, vitals: Vitals) -> list[Finding]:
         if vitals.problem:
             return [wrong(f"DATABASE_URL: {vitals.problem}")]
         if vitals.is_missing:

@@ -1,10 +1,9 @@
-"""Whether a request is let through. A refusal is answered, and audited, here."""
+"""Whether a request is allowed. A refusal is answered and audited here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 import structlog
@@ -21,6 +20,7 @@ from bot.core.sight import Sight, all_of
 from bot.handlers.answers import Answers
 from bot.lookups.access import Access
 from bot.lookups.integrations import Knowledge
+from bot.observability.context import Context
 
 log = structlog.get_logger(__name__)
 
@@ -37,16 +37,20 @@ _VERBS: Final = {
     Deed.SNOOZE: (Verb.SUBSCRIBE,),
     Deed.END_SNOOZE: (Verb.SUBSCRIBE,),
 }
-"""What a person must be allowed for each deed."""
+"""The verbs that a person must be allowed for each deed."""
+
+
+class Answered(Exception):
+    """The request is refused, or names nothing that exists, and the person has an answer: do nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What somebody wants to do.
+    """What someone wants to do.
 
-    ``about`` is the integration that they want to do it to. Where that's a type, it's ``type_`` instead; where it isn't
+    ``about`` is the integration that they want to do it to. If that's a type, it's in ``type_`` instead. If it isn't
     known yet, ``typed`` is what they called it, which is looked up only for the audit. It must be allowed where it was
-    asked, and in ``channels``: those of what it is about.
+    asked, and in ``channels``, the channels of what it's about.
     """
 
     deed: Deed
@@ -57,22 +61,21 @@ class Act:
 
 
 class Permits:
-    """Who is let through in one workspace, when they ask."""
+    """Permissions in one workspace, checked when someone asks."""
 
-    def __init__(
-        self, access: Access, knowledge: Knowledge, answers: Answers, *, clock: Callable[[], datetime], command: str
-    ) -> None:
+    def __init__(self, access: Access, knowledge: Knowledge, answers: Answers, context: Context) -> None:
         self._access = access
         self._knowledge = knowledge
         self._answers = answers
-        self._clock = clock
-        self._command = command
+        self._clock = context.clock
+        self._command = context.command
 
-    async def check(self, request: Request, act: Act) -> Request | None:
-        """Return the request with the rule that lets it through; None: it is refused, and answered so.
+    async def check(self, request: Request, act: Act) -> Request:
+        """Return the request with the rule that allows it.
 
         Raises:
-            SlackError: what must be known of the person cannot be asked now; ``retryable``.
+            Answered: it's refused.
+            SlackError: the facts about the person can't be looked up now; ``retryable``.
         """
         permitted = request
         for verb in _VERBS[act.deed]:
@@ -80,15 +83,14 @@ class Permits:
                 decided = await self._decide(origin, verb, act)
                 if isinstance(decided, Refused):
                     await self._refuse(request, origin, decided, verb, act)
-                    return None
+                    raise Answered
                 permitted = replace(request, origin=replace(request.origin, rule=decided.rule))
         return permitted
 
-    async def check_early(self, request: Request, act: Act) -> bool:
-        """Do as ``check`` does, before it's known what it is about; True, too, if the type can make a difference."""
-        if any(self._access.depends_on_type(verb) for verb in _VERBS[act.deed]):
-            return True
-        return await self.check(request, act) is not None
+    async def check_early(self, request: Request, act: Act) -> None:
+        """Like ``check``, before it's known what the request is about, unless its type can make a difference."""
+        if not any(self._access.depends_on_type(verb) for verb in _VERBS[act.deed]):
+            await self.check(request, act)
 
     async def _decide(self, origin: Origin, verb: Verb, act: Act) -> Verdict:
         if act.deed is Deed.AUDIT:
@@ -96,7 +98,7 @@ class Permits:
         return await self._access.decide(origin, verb, known_type(act.about) if act.about else act.type_)
 
     async def may_administer(self, request: Request, integration: Integration) -> bool:
-        """Tell whether a refusal may be overridden by whom it is told; not while Slack can't say who that is."""
+        """Return whether the person can override a limit; False if Slack can't say who they are."""
         try:
             return await self._access.allows(request.origin, Verb.ADMINISTER, known_type(integration))
         except SlackError as error:
@@ -106,10 +108,10 @@ class Permits:
     # What a person may name
 
     async def sight(self, origin: Origin, known: tuple[Integration, ...], verb: Verb = Verb.LOOK) -> Sight:
-        """Return what a person may look at, and what they may name in a request for something else.
+        """Return what a person can look at, and what they can name in a request for something else.
 
         Raises:
-            SlackError: what must be known of the person cannot be asked now; ``retryable``.
+            SlackError: the facts about the person can't be looked up now; ``retryable``.
         """
         if await self._access.allows(origin, Verb.LOOK):
             return all_of(known)
@@ -124,20 +126,23 @@ class Permits:
 
     async def find(
         self, request: Request, act: Act, known: tuple[Integration, ...], verb: Verb | None = None
-    ) -> One | Ambiguous | None:
-        """Find what a person means by what they typed; None: there is no such thing, and they are answered so.
+    ) -> One | Ambiguous:
+        """Find the integration that a person typed.
 
-        ``verb`` is what they may do to what they name, where that isn't what the act needs.
+        ``verb`` is what they must be allowed to do with what they name, if that isn't what the act needs.
+
+        Raises:
+            Answered: there is no such integration.
         """
         sight = await self.sight(request.origin, known, verb or _VERBS[act.deed][0])
         found = sight.find(act.typed)
         if not isinstance(found, NotFound):
             return found
         await self.not_found(request, act, sight, known)
-        return None
+        raise Answered
 
     async def not_found(self, request: Request, act: Act, sight: Sight, known: tuple[Integration, ...]) -> None:
-        """Say that nothing is called that; where something is kept from the person, that is a refusal."""
+        """Answer that nothing has that name; if something is hidden from the person, that's a refusal."""
         found = sight.find(act.typed)
         nearest = found.nearest if isinstance(found, NotFound) else ()
         message = blocks.not_found_message(act.typed, nearest, command=self._command, is_partial=not sight.is_whole)
@@ -151,17 +156,17 @@ class Permits:
         await self._answers.tell_alone(request, message, entry=entry)
 
     async def named(self, typed: str) -> Integration | None:
-        """Find what a refused person meant, for the audit: they don't learn whether there is such a thing."""
+        """Find what a refused person typed, for the audit log; they don't learn whether it exists."""
         if not typed:
             return None
-        found = all_of(await self._knowledge.last_names(self._clock())).find(typed)
+        found = all_of(await self._knowledge.last_names()).find(typed)
         return found.integration if isinstance(found, One) else None
 
     async def name_for(self, origin: Origin, about: Integration | None) -> Name | None:
-        """Name an integration to somebody who may look at it."""
+        """Return an integration's name for someone who is allowed to look at it."""
         if about is None or not await self._access.allows(origin, Verb.LOOK, known_type(about)):
             return None
-        return await self._knowledge.last_name(about, self._clock())
+        return await self._knowledge.last_name(about)
 
     async def _refuse(self, request: Request, origin: Origin, refused: Refused, verb: Verb, act: Act) -> None:
         """Answer that something is refused; ``origin`` has the channel in which it is."""
@@ -169,18 +174,18 @@ class Permits:
         about = act.about or await self.named(act.typed)
         entry = of_refusal(origin, act.deed, refused.rule, self._clock(), about)
         name = await self.name_for(request.origin, about)
-        if about and name is None:  # as if it didn't exist: a rule about its type would give the type away
+        if about and name is None:  # as if it didn't exist: a rule about its type would reveal the type
             in_general = await self._access.decide(origin, verb)
             refused = in_general if isinstance(in_general, Refused) else refused
         await self._answers.tell_alone(request, blocks.refused_message(refused, name), entry=entry)
 
 
 def known_type(integration: Integration) -> str | None:
-    """Return the type of an integration; None where it is known by its id alone."""
+    """Return the type of an integration; None if only its ID is known."""
     return None if integration.type == Integration("").type else integration.type
 
 
 def _everywhere(origin: Origin, channels: Iterable[str]) -> list[Origin]:
-    """Return an origin in each channel that has a say, the one in which it was asked last."""
+    """Return an origin for each channel whose rules count; the one where it was asked comes last."""
     others = sorted({one for one in channels if one and one != origin.channel_id})
     return [*(replace(origin, channel_id=one) for one in others), origin]

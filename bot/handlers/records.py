@@ -1,8 +1,8 @@
-"""What happened and how things are, for people who ask: audit, history, doctor. Nothing here changes any of it."""
+"""The audit log and the history of syncs. Nothing here changes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -12,7 +12,7 @@ from bot.core import blocks
 from bot.core.access.audit import AuditFilter, Deed
 from bot.core.access.audit_words import ME, nearest_people, parse_audit, people_meant
 from bot.core.blocks.audit import PAGE_SIZE
-from bot.core.commands.catalog import AuditCommand, DoctorCommand, HistoryCommand
+from bot.core.commands.catalog import AuditCommand, HistoryCommand
 from bot.core.commands.targets import (
     WORDS_COMPARED,
     All,
@@ -26,76 +26,47 @@ from bot.core.commands.targets import (
 from bot.core.models import Integration, Message, Person, SyncRun
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Request
-from bot.handlers import Handlers
-from bot.handlers.answers import Answers
-from bot.handlers.doctor import Diagnosis
-from bot.handlers.permits import Act, Permits
-from bot.lookups.integrations import Knowledge
-from bot.lookups.people import People
+from bot.handlers.feature import Feature, Handlers, Services
+from bot.handlers.permits import Act
 from bot.store.audit import Audit
 from bot.store.ids import new_id
-from bot.store.store import Store
 
 RUNS_READ: Final = 300
-"""So many of the newest runs are weighed."""
+"""How many of the newest runs are read."""
 
 
-class Records:
-    """The audit and the history of one workspace."""
+class Records(Feature):
+    """The audit log and the history of one workspace."""
 
-    def __init__(
-        self,
-        audit: Audit,
-        store: Store,
-        knowledge: Knowledge,
-        answers: Answers,
-        people: People,
-        permits: Permits,
-        *,
-        diagnosis: Diagnosis,
-        clock: Callable[[], datetime],
-        command: str,
-        kept_days: float,
-    ) -> None:
-        self._diagnosis = diagnosis
+    def __init__(self, services: Services, audit: Audit, *, kept_days: float) -> None:
+        super().__init__(services)
         self._audit = audit
-        self._store = store
-        self._answers = answers
-        self._people = people
-        self._permits = permits
-        self._knowledge = knowledge
-        self._clock = clock
-        self._command = command
         self._kept_days = kept_days
 
     @property
     def handlers(self) -> Handlers:
-        """What is handled here."""
-        return {HistoryCommand: self.show_history, AuditCommand: self.show_audit, DoctorCommand: self.show_doctor}
+        """Return the handlers of this module."""
+        return {HistoryCommand: self.show_history, AuditCommand: self.show_audit}
 
     async def show_audit(self, request: Request, command: AuditCommand) -> None:
-        """Show a person the newest page of what they ask for, and nobody else."""
+        """Show the newest page only to the person who asked."""
         permitted = await self._permits.check(request, Act(Deed.AUDIT))
-        if permitted:
-            await self._show_audit(permitted, command.words)
-
-    async def _show_audit(self, request: Request, words: str) -> None:
-        panel = Panel(new_id("pnl"), PanelKind.AUDIT, (), self._clock(), query=words)
-        asked = await self._asked(words, panel.as_of, request.origin.person.id, "audit")
+        panel = Panel(new_id("pnl"), PanelKind.AUDIT, (), self._clock(), query=command.words)
+        asked = await self._asked(command.words, panel.as_of, request.origin.person.id, "audit")
         if isinstance(asked, Message):
-            await self._answers.tell_alone(request, asked)
+            await self._answers.tell_alone(permitted, asked)
             return
         panel = await self._page(panel, 0, asked)
         if panel.entries:
-            await self._answers.show_alone(request, panel)
+            await self._answers.show_alone(permitted, panel)
             return
         message = blocks.nothing_found_message(panel, kept_days=self._kept_days, command=self._command)
-        await self._answers.tell_alone(request, message)
+        await self._answers.tell_alone(permitted, message)
 
     async def turn(self, panel: Panel, number: int, reader_id: str) -> Panel:
-        """Return a page of the audit as it was when it was first shown, so that new entries shift nothing."""
+        """Return another page of the audit log as of when it was first shown, so new entries don't shift it."""
         asked = await self._asked(panel.query, panel.as_of, reader_id, "audit")
-        if isinstance(asked, Message):  # what it named is no longer known
+        if isinstance(asked, Message):  # what was typed is no longer known
             return replace(panel, page=0, entries=(), has_more=False)
         return await self._page(panel, number, asked)
 
@@ -119,15 +90,11 @@ class Records:
         )
 
     async def show_history(self, request: Request, command: HistoryCommand) -> None:
-        """Show how the last syncs of an integration, of a type or of all went."""
+        """Show the recent syncs of an integration, a type, or all."""
         permitted = await self._permits.check(request, Act(Deed.LOOK))
-        if permitted:
-            await self._show_history(permitted, command.words)
-
-    async def _show_history(self, request: Request, words: str) -> None:
-        asked = await self._asked(words, self._clock(), request.origin.person.id, "history")
+        asked = await self._asked(command.words, self._clock(), request.origin.person.id, "history")
         if isinstance(asked, Message):
-            await self._answers.note(request, asked)
+            await self._answers.note(permitted, asked)
             return
         ids, type_ = (asked.group.integration_ids, asked.group.type_) if asked.group else (None, "")
         runs = await self._store.runs.past(request.origin.team_id, ids, type_, RUNS_READ)
@@ -135,13 +102,13 @@ class Records:
             [run for run in runs if asked.counts(run)],
             self._clock(),
             kept_days=self._kept_days,
-            asked=words,
+            asked=command.words,
             command=self._command,
         )
-        await self._answers.note(request, message)
+        await self._answers.note(permitted, message)
 
     async def _asked(self, words: str, now: datetime, reader_id: str, word: str) -> _Asked | Message:
-        """Find what words about the past mean; a message when that isn't clear."""
+        """Parse which part of the past is asked for; a message if that isn't clear."""
         wish, zone = parse_audit(words, now), ""
         if wish.in_days:
             zone = await self._people.zone_of(reader_id)
@@ -163,9 +130,9 @@ class Records:
         return blocks.nobody_called_message(name, near, kept_days=self._kept_days, word=word, command=self._command)
 
     async def _with_name(self, asked: _Asked, name: str, word: str) -> _Asked | Message:
-        """Find a bare name among integrations and types, then among people; two names may be one of each."""
+        """Look a plain name up among integrations and types, then among people; two names can be one of each."""
         people, past = await self._audit.names()
-        known = (*await self._knowledge.last_names(self._clock()), *past)
+        known = (*await self._knowledge.last_names(), *past)
         group = _group(name, known)
         if isinstance(group, NotFound):
             known = (*await self._knowledge.names(), *past)
@@ -189,17 +156,10 @@ class Records:
             command=self._command,
         )
 
-    async def show_doctor(self, request: Request, command: DoctorCommand) -> None:
-        """Show a person whether all is well, and nobody else."""
-        permitted = await self._permits.check(request, Act(Deed.LOOK))
-        if permitted:
-            findings = await self._diagnosis.findings(request.origin.channel_id, blocks=command.blocks)
-            await self._answers.tell_alone(permitted, blocks.doctor_message(findings, self._clock()))
-
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """All integrations that a name means; ``type_`` is set when it is their type."""
+    """All integrations that a name matches; ``type_`` is set if it's their type."""
 
     integration_ids: tuple[str, ...]
     type_: str = ""
@@ -221,7 +181,7 @@ def _group(name: str, known: Sequence[Integration]) -> _Group | NotFound:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Which part of the past is asked for; ``group`` None and no ``person_ids`` mean all."""
+    """Which part of the past is asked for; ``group`` None and no ``person_ids`` mean everything."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -230,7 +190,7 @@ class _Asked:
     group: _Group | None = None
 
     def counts(self, run: SyncRun) -> bool:
-        """Tell whether a run was asked for by these people within this time; its integration isn't looked at."""
+        """Return whether a run was started by these people within this time; its integration isn't checked."""
         if self.person_ids and run.requested_by.id not in self.person_ids:
             return False
         return not ((self.since and run.requested_at < self.since) or (self.until and run.requested_at >= self.until))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
@@ -13,46 +12,30 @@ from bot.core.access.audit import Deed
 from bot.core.commands.presses import Action, Press
 from bot.core.incidents.reactions import Snooze
 from bot.core.requests import Request
-from bot.handlers import Handlers
-from bot.handlers.answers import Answers
-from bot.handlers.permits import Act, Permits
-from bot.lookups.people import People
+from bot.handlers.feature import Feature, Handlers, Services
+from bot.handlers.permits import Act
 from bot.store.incidents import Incidents
-from bot.store.store import Store
 
 TOMORROW_AT: Final = time(9)
 _HOURS: Final = {"1h": 1, "4h": 4}
 
 
-class Snoozes:
+class Snoozes(Feature):
     """The snoozes of one workspace."""
 
-    def __init__(
-        self,
-        store: Store,
-        incidents: Incidents,
-        permits: Permits,
-        answers: Answers,
-        people: People,
-        *,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._store = store
+    def __init__(self, services: Services, incidents: Incidents) -> None:
+        super().__init__(services)
         self._incidents = incidents
-        self._permits = permits
-        self._answers = answers
-        self._people = people
-        self._clock = clock
 
     @property
     def handlers(self) -> Handlers:
-        """What is handled here."""
+        """Return the handlers of this module."""
         return {Action.SNOOZE: self.press, Action.END_SNOOZE: self.press}
 
     async def press(self, request: Request, press: Press) -> None:
         """Begin or end the snooze of an incident in the channel of its message."""
         begins = press.action is Action.SNOOZE
-        panel = await self._store.panels.load(press.panel_id)
+        panel = await self._store.panels.load(request.origin.team_id, press.panel_id)
         channel_id = await self._incidents.channel_of(press.panel_id)
         act = Act(
             Deed.SNOOZE if begins else Deed.END_SNOOZE,
@@ -60,8 +43,6 @@ class Snoozes:
             channels=(channel_id,),
         )
         permitted = await self._permits.check(request, act)
-        if permitted is None:
-            return
         person = request.origin.person
         snooze = Snooze(person, await self._until(press.choice, person.id)) if begins else None
         origin = permitted.origin
@@ -70,7 +51,7 @@ class Snoozes:
             await self._answers.note(request, blocks.plain_message("This incident is already resolved."))
 
     async def _until(self, choice: str, user_id: str) -> datetime | None:
-        """Return when a chosen snooze ends; None: with the incident."""
+        """Return when the chosen snooze ends; None: when the incident does."""
         now = self._clock()
         if choice in _HOURS:
             return now + timedelta(hours=_HOURS[choice])

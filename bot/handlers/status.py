@@ -1,10 +1,9 @@
-"""What people can look at: the status of all, the detail of one, and messages that are drawn anew."""
+"""What people can look at: all integrations, one in detail, and messages that can be updated."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
 from bot.core import blocks
 from bot.core.access.audit import Deed
@@ -18,43 +17,23 @@ from bot.core.models import Integration
 from bot.core.panels import Panel, PanelKind, gone_stale, refreshed
 from bot.core.requests import Origin, Request
 from bot.flokit import SHARED_WITHIN_S
-from bot.handlers import Handlers
-from bot.handlers.answers import Answers
-from bot.handlers.permits import Act, Permits
+from bot.handlers.feature import Feature, Handlers, Services
+from bot.handlers.permits import Act
 from bot.handlers.records import Records
-from bot.lookups.access import Access
-from bot.lookups.integrations import Knowledge, Known, panel_of
+from bot.lookups.integrations import Known, panel_of
 from bot.store.panels import PanelHome
-from bot.store.store import Store
 
 
-class Looks:
-    """What people can look at in one workspace."""
+class Looks(Feature):
+    """The status commands and buttons of one workspace."""
 
-    def __init__(
-        self,
-        store: Store,
-        knowledge: Knowledge,
-        records: Records,
-        permits: Permits,
-        answers: Answers,
-        access: Access,
-        *,
-        clock: Callable[[], datetime],
-        command: str,
-    ) -> None:
-        self._store = store
-        self._knowledge = knowledge
+    def __init__(self, services: Services, records: Records) -> None:
+        super().__init__(services)
         self._records = records
-        self._permits = permits
-        self._answers = answers
-        self._access = access
-        self._clock = clock
-        self._command = command
 
     @property
     def handlers(self) -> Handlers:
-        """What is handled here."""
+        """Return the handlers of this module."""
         return {
             StatusCommand: self.show_status,
             ShowCommand: self.show,
@@ -65,62 +44,55 @@ class Looks:
         }
 
     async def show_status(self, request: Request, command: StatusCommand) -> None:
-        """Show the integrations that a filter leaves, failing first."""
-        if permitted := await self._permits.check(request, Act(Deed.LOOK)):
-            await self._show_status(permitted, command.query)
-        await self._access.prepare(request.origin)
-
-    async def _show_status(self, request: Request, query: str) -> None:
+        """Show the integrations that match a filter, failing first."""
+        permitted, query = await self._permits.check(request, Act(Deed.LOOK)), command.query
         known = await self._knowledge.look()
         matching = filter_integrations(query, known.integrations, self._clock())
         if query and not matching:
             message = blocks.nothing_matches_message(query, known.integrations, self._clock(), command=self._command)
-            await self._answers.note(request, message)
-            return
-        await self._answers.show(request, panel_of(PanelKind.STATUS, known, matching, query=query))
+            await self._answers.note(permitted, message)
+        else:
+            await self._answers.show(permitted, panel_of(PanelKind.STATUS, known, matching, query=query))
+        await self._access.prepare(request.origin)
 
     async def show(self, request: Request, command: ShowCommand) -> None:
-        """Show one integration; where its type decides, which one is meant is found among what the person may see."""
+        """Show one integration; if permissions depend on types, it's found among those that the person can look at."""
         act = Act(Deed.LOOK, typed=command.target)
-        if await self._permits.check_early(request, act):
-            known = await self._knowledge.look()
-            found = await self._permits.find(request, act, known.integrations)
-            if isinstance(found, One):
-                await self._show_detail(request, found.integration)
-            elif found:
-                panel = panel_of(PanelKind.CHOOSE_DETAIL, known, found.matches, query=act.typed)
-                await self._answers.show(request, panel)
+        await self._permits.check_early(request, act)
+        known = await self._knowledge.look()
+        found = await self._permits.find(request, act, known.integrations)
+        if isinstance(found, One):
+            await self._show_detail(request, found.integration)
+        else:
+            panel = panel_of(PanelKind.CHOOSE_DETAIL, known, found.matches, query=act.typed)
+            await self._answers.show(request, panel)
         await self._access.prepare(request.origin)
 
     async def press_details(self, request: Request, press: Press) -> None:
         """Show one integration in the thread of the message that was clicked."""
         about = Integration(press.integration_id)
         if self._access.depends_on_type(Verb.LOOK):
-            about = await self._knowledge.last_of(press.integration_id, self._clock())
+            about = await self._knowledge.last_of(press.integration_id)
         await self._show_detail(request, about)
 
     async def _show_detail(self, request: Request, integration: Integration) -> None:
         permitted = await self._permits.check(request, Act(Deed.LOOK, integration))
-        if permitted is None:
-            return
         try:
             known = await self._knowledge.look_at(integration.id)
         except FlokitMissing:
-            await self._answers.note(request, blocks.not_found_message(integration.id, (), command=self._command))
+            await self._answers.note(permitted, blocks.not_found_message(integration.id, (), command=self._command))
             return
-        await self._answers.show(request, panel_of(PanelKind.DETAIL, known, known.integrations))
+        await self._answers.show(permitted, panel_of(PanelKind.DETAIL, known, known.integrations))
 
     async def redraw(self, request: Request, press: Press) -> None:
-        """Draw the message that was clicked anew: looked at again, or another page of it."""
-        panel = await self._store.panels.load(press.panel_id)
-        home = await self._store.panels.home_of(press.panel_id)
+        """Update the message that was clicked: with fresh data, or another page."""
+        panel = await self._store.panels.load(request.origin.team_id, press.panel_id)
+        home = await self._store.panels.home_of(request.origin.team_id, press.panel_id)
         if panel and panel.kind is PanelKind.AUDIT:
             act = Act(Deed.AUDIT)
         else:
             act = Act(Deed.LOOK, panel.only if panel else None, channels=(home.channel_id,) if home else ())
         permitted = await self._permits.check(request, act)
-        if permitted is None:
-            return
         if panel is None or home is None or not _may_redraw(home, request.origin):
             sentence = f"This message has expired. Run {self._command} status for a new one."
             await self._answers.note(request, blocks.plain_message(sentence))
@@ -129,7 +101,7 @@ class Looks:
         await self._store.panels.redraw(permitted, panel.id, change, self._clock())
 
     async def _change(self, panel: Panel, press: Press, reader_id: str) -> Callable[[Panel], Panel]:
-        """Find what a press changes in a message; all else stays as somebody else may have made it meanwhile."""
+        """Return what a press changes in a message; everything else stays, because others may change it meanwhile."""
         if panel.kind is PanelKind.AUDIT:
             turned = await self._records.turn(panel, press.page, reader_id)
             if not turned.entries:
@@ -141,7 +113,7 @@ class Looks:
         return lambda current: replace(current, page=press.page)
 
     async def _refresh(self, panel: Panel) -> Callable[[Panel], Panel]:
-        """Look again at what a message shows. When FloKit can't be asked, it says so and keeps what it knew."""
+        """Fetch what a message shows again. If FloKit is unreachable, it says so and keeps the old data."""
         try:
             if panel.kind is PanelKind.STATUS:
                 known = await self._knowledge.look(max_age_s=SHARED_WITHIN_S)
@@ -169,7 +141,7 @@ class Looks:
 
 
 def _may_redraw(home: PanelHome, origin: Origin) -> bool:
-    """Tell whether a press can be one on this message: what one person sees, or a direct message, is only theirs."""
+    """Return whether a press can be from this message: only the person who sees a private message can press in it."""
     if home.reader_id:
         return home.reader_id == origin.person.id
     return not home.channel_id.startswith("D") or home.channel_id == origin.channel_id

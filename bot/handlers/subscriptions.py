@@ -1,8 +1,8 @@
-"""Subscribe a channel, by words or by the form; end that; and see what a channel is subscribed to."""
+"""Subscribe a channel, by command or by form; unsubscribe it; and list its subscriptions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -34,16 +34,12 @@ from bot.core.subscriptions.form import LOOKED_BACK, wish_of, would_have_told, w
 from bot.core.subscriptions.subscriptions import ALL, Subscription, type_of
 from bot.core.subscriptions.text import describe_target
 from bot.core.subscriptions.words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
-from bot.handlers import Handlers
-from bot.handlers.answers import Answers
-from bot.handlers.permits import Act, Permits
-from bot.lookups.integrations import Knowledge
-from bot.lookups.people import People
+from bot.handlers.feature import Feature, Handlers, Services
+from bot.handlers.permits import Act
 from bot.slack.client import SlackClient
 from bot.store.ids import new_id
 from bot.store.incidents import Incidents
 from bot.store.outbox_rows import answer_address
-from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
 
 log = structlog.get_logger(__name__)
@@ -51,37 +47,20 @@ log = structlog.get_logger(__name__)
 FORM_EXPIRED: Final = "This form has expired, so nothing was changed. Run {} subscribe in the channel again."
 
 
-class Subscribing:
-    """What people can do about the subscriptions of one workspace."""
+class Subscribing(Feature):
+    """The subscription commands and buttons of one workspace."""
 
     def __init__(
-        self,
-        store: Store,
-        subscriptions: Subscriptions,
-        incidents: Incidents,
-        knowledge: Knowledge,
-        people: People,
-        permits: Permits,
-        answers: Answers,
-        slack: SlackClient,
-        *,
-        clock: Callable[[], datetime],
-        command: str,
+        self, services: Services, subscriptions: Subscriptions, incidents: Incidents, slack: SlackClient
     ) -> None:
-        self._store = store
+        super().__init__(services)
         self._subscriptions = subscriptions
         self._incidents = incidents
-        self._knowledge = knowledge
-        self._people = people
-        self._permits = permits
-        self._answers = answers
         self._slack = slack
-        self._clock = clock
-        self._command = command
 
     @property
     def handlers(self) -> Handlers:
-        """What is handled here."""
+        """Return the handlers of this module."""
         return {
             SubscribeCommand: self.subscribe,
             RequestKind.FORM: self.submit,
@@ -91,10 +70,8 @@ class Subscribing:
         }
 
     async def show(self, request: Request, _: SubscriptionsCommand) -> None:
-        """Show the subscriptions of the channel that a request came from."""
+        """List the subscriptions of the channel that a request came from."""
         permitted = await self._permits.check(request, Act(Deed.LOOK))
-        if permitted is None:
-            return
         known = await self._knowledge.names()
         there = await self._subscriptions.of_channel(request.origin.channel_id)
         rows = [(one, describe_target(one.target, known)) for one in there]
@@ -103,7 +80,7 @@ class Subscribing:
     # Subscribing
 
     async def subscribe(self, request: Request, command: SubscribeCommand) -> None:
-        """Subscribe the channel that a request came from; where nothing was said, open the form."""
+        """Subscribe the channel that a request came from; without arguments, open the form."""
         if not command.words and request.kind is RequestKind.COMMAND:
             await self._open_form(request)
         else:
@@ -119,33 +96,32 @@ class Subscribing:
         await self._subscribe(request, wish_of(request, command=self._command))
 
     async def preview(self, origin: Origin, asked_id: str, view: dict[str, Any]) -> None:
-        """Show in the form before a person what its choices would have told, of what they may look at.
+        """Update the preview in a form: what its choices would have posted that the person can look at.
 
         Raises:
-            SlackError: who they are, or the form, cannot be looked up now; they may have closed it.
-            StoreUnavailable: it is not known.
+            SlackError: the person or the form can't be looked up now; they may have closed it.
+            StoreUnavailable: the database is unavailable.
         """
         asked = await self._asked(origin, asked_id)
         if asked is None:
             return
         now = self._clock()
-        sight = await self._permits.sight(asked.origin, await self._knowledge.last_names(now))
+        sight = await self._permits.sight(asked.origin, await self._knowledge.last_names())
         told = would_have_told(view.get("values"), await self._incidents_in(sight, now), now)
         await self._slack.update_view(
             str(view["id"]), blocks.with_preview(view, told, now), str(view.get("hash") or "")
         )
 
     async def _asked(self, origin: Origin, asked_id: str) -> Request | None:
-        """Find the command that opened a form: what the form itself says of it could have been made up."""
-        asked = await self._store.inbox.load_asked(asked_id) if asked_id else None
+        """Find the command that opened a form: what the form itself says about it could be made up."""
+        asked = await self._store.inbox.load_asked(origin.team_id, asked_id) if asked_id else None
         return asked if asked and asked.origin.person.id == origin.person.id else None
 
     async def _open_form(self, request: Request) -> None:
-        """Open the form; a command that is answered too late for that gets the words that can be typed."""
-        if not await self._permits.check_early(request, Act(Deed.SUBSCRIBE)):
-            return
+        """Open the form; if it's too late for that, answer with the command to type."""
+        await self._permits.check_early(request, Act(Deed.SUBSCRIBE))
         now, origin = self._clock(), request.origin
-        sight = await self._permits.sight(origin, await self._knowledge.last_names(now))
+        sight = await self._permits.sight(origin, await self._knowledge.last_names())
         told = would_have_told(None, await self._incidents_in(sight, now), now)
         zone = await self._people.find_zone(origin.person.id) or "your time zone"
         view = blocks.subscribe_form(write_metadata(origin.channel_id, request.id), zone, sight.seen, told, now)
@@ -158,13 +134,12 @@ class Subscribing:
         await self._answers.none(request, is_kept=True)
 
     async def _incidents_in(self, sight: Sight, now: datetime) -> list[Incident]:
-        """Read the incidents of the last days, of those integrations that a person may look at."""
+        """Return the incidents of the last days, of the integrations that a person can look at."""
         incidents = await self._incidents.since(now - LOOKED_BACK)
         return [one for one in incidents if sight.sees(one.integration)]
 
     async def _subscribe(self, request: Request, wish: Wish | Unclear) -> None:
-        if not await self._permits.check_early(request, Act(Deed.SUBSCRIBE)):
-            return
+        await self._permits.check_early(request, Act(Deed.SUBSCRIBE))
         known, trouble = await self._last_known()
         sight = await self._permits.sight(request.origin, known, Verb.SUBSCRIBE)
         typed = "" if isinstance(wish, Unclear) else wish.target_text
@@ -173,8 +148,6 @@ class Subscribing:
             raise trouble
         act = Act(Deed.SUBSCRIBE, type_=_type_of(target, sight), typed=typed)
         permitted = await self._permits.check(request, replace(act, typed=""))
-        if permitted is None:
-            return
         if isinstance(wish, Unclear):
             await self._answers.note(request, blocks.plain_message(wish.sentence))
         elif isinstance(target, Ambiguous | NotFound):
@@ -207,9 +180,8 @@ class Subscribing:
     # Unsubscribing
 
     async def unsubscribe(self, request: Request, command: UnsubscribeCommand) -> None:
-        """End what a text says of the channel's subscriptions; all of them when there is only one."""
-        if not await self._permits.check_early(request, Act(Deed.UNSUBSCRIBE)):
-            return
+        """Remove the subscriptions that a text names; without a name, the only one."""
+        await self._permits.check_early(request, Act(Deed.UNSUBSCRIBE))
         ending = parse_unsubscribe(command.words, command=self._command)
         known, _trouble = await self._last_known()
         sight = await self._permits.sight(request.origin, known, Verb.SUBSCRIBE)
@@ -217,13 +189,11 @@ class Subscribing:
         target = resolve_target(typed, sight.usable)
         act = Act(Deed.UNSUBSCRIBE, type_=_type_of(target, sight), typed=typed)
         permitted = await self._permits.check(request, replace(act, typed=""))
-        if permitted is None:
-            return
         if isinstance(ending, Unclear):
             await self._answers.note(request, blocks.plain_message(ending.sentence))
             return
         there = await self._subscriptions.of_channel(request.origin.channel_id)
-        # What FloKit no longer has can be subscribed, too.
+        # Integrations that are gone from FloKit can still have subscriptions.
         subscribed = next((one.target for one in there if one.target.casefold() == typed.casefold()), "")
         if typed and not subscribed and isinstance(target, Ambiguous | NotFound):
             await self._not_found(permitted, act, target, sight, known)
@@ -235,15 +205,13 @@ class Subscribing:
             await self._end(permitted, meant, sight.seen, digest_only=ending.digest_only)
 
     async def press_unsubscribe(self, request: Request, press: Press) -> None:
-        """End the one subscription whose button was pressed."""
+        """Remove the subscription whose button was pressed."""
         known = await self._knowledge.names()
         subscription = await self._subscriptions.load(press.subscription_id)
         act = Act(Deed.UNSUBSCRIBE)
         if subscription:
             act = replace(act, type_=type_of(subscription.target, known), channels=(subscription.channel_id,))
         permitted = await self._permits.check(request, act)
-        if permitted is None:
-            return
         if subscription is None:
             await self._answers.note(permitted, blocks.plain_message("This subscription was already removed."))
             return
@@ -253,7 +221,7 @@ class Subscribing:
     def _meant(
         self, target: str, ending: Ending, there: Sequence[Subscription], sight: Sight
     ) -> list[Subscription] | Message:
-        """Choose the subscriptions that end; ``target`` is "" where nothing was named."""
+        """Choose the subscriptions to remove; ``target`` is "" if none was named."""
         if ending.digest_only:
             there = [one for one in there if one.digest]
         if not there:
@@ -278,7 +246,7 @@ class Subscribing:
         names = [describe_target(one.target, known) for one in meant]
         message = blocks.unsubscribed_message(request.origin.person, names, digest_only=digest_only)
         kept = [replace(one, digest=None) for one in meant if digest_only and one.news]
-        # In the channel that it is about, wherever the button was: everybody there should know.
+        # In the subscribed channel, wherever the button was: everyone there should know.
         address = replace(answer_address(request), channel_id=meant[0].channel_id)
         if not request.origin.channel_id:
             address = replace(address, user_id=None)
@@ -288,7 +256,7 @@ class Subscribing:
     # Both
 
     async def _last_known(self) -> tuple[tuple[Integration, ...], FlokitError | None]:
-        """Return the integrations as they were known last; what keeps FloKit from being asked when none are."""
+        """Return the last known integrations; if there are none, return why FloKit couldn't be asked."""
         try:
             return (await self._knowledge.recalled()).integrations, None
         except FlokitError as error:
@@ -302,7 +270,7 @@ class Subscribing:
         sight: Sight,
         known: tuple[Integration, ...],
     ) -> None:
-        """Say that nothing is called that, and which integrations or types come closest."""
+        """Answer that nothing has that name, with the closest matches."""
         if not sight.is_whole:
             await self._permits.not_found(request, act, sight, known)
             return
@@ -312,7 +280,7 @@ class Subscribing:
 
 
 def _stored(target: Target) -> str:
-    """Return the target as a subscription stores it; "" where there is none."""
+    """Return the target as a subscription stores it; "" if there's none."""
     match target:
         case All():
             return ALL
@@ -325,6 +293,6 @@ def _stored(target: Target) -> str:
 
 
 def _type_of(target: Target, sight: Sight) -> str | None:
-    """Return the type that a target is about; None: several, or one that isn't known."""
+    """Return the type that a target is about; None if there are several, or it isn't known."""
     stored = _stored(target)
     return type_of(stored, sight.usable) if stored else None

@@ -1,6 +1,7 @@
-"""Bolt listeners: Slack's payloads become requests, are saved, and only then is Slack answered.
+"""Bolt listeners: Slack's payloads become requests, which are saved before the ack.
 
-No listener calls an API before its ack, and none raises: Bolt would take the ack back.
+No listener raises, because Bolt would drop the ack; and none calls an API before its ack, except for the forms with
+FloKit's keys and with a policy, which are checked while they're open.
 """
 
 from __future__ import annotations
@@ -8,26 +9,35 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from slack_bolt.async_app import AsyncApp
+from slack_bolt.async_app import AsyncAck, AsyncApp
 
+from bot.core import connecting
+from bot.core.access import policy_form
 from bot.core.commands.presses import ACTION_PATTERN
 from bot.core.subscriptions.form import CALLBACK_ID, INPUT_PATTERN
-from bot.listeners import buttons, channels, commands, events, home, views
+from bot.listeners import events, interactions
 
 ANYTHING: Final = re.compile(".*")
 
 
 def register(app: AsyncApp, *, command: str) -> None:
-    """Attach all listeners; ``manifests/`` list the same commands and events."""
-    app.command(command)(commands.on_command)
+    """Register all listeners; ``manifests/`` lists the same commands and events."""
+    app.command(command)(interactions.on_command)
     app.event("app_mention")(events.on_mention)
     app.event("message")(events.on_message)
-    for event in channels.NEWS:
-        app.event(event)(channels.on_change)
-    app.event(channels.ID_CHANGED)(channels.on_id_changed)
-    app.event("app_home_opened")(home.on_opened)
-    app.event(ANYTHING)(events.on_unknown)
-    app.view(CALLBACK_ID)(views.on_submit)
-    app.action(INPUT_PATTERN)(views.on_choice)
-    app.action(ACTION_PATTERN)(buttons.on_press)
-    app.action(ANYTHING)(buttons.on_unknown)
+    for event in events.CHANNEL_EVENTS:
+        app.event(event)(events.on_channel_event)
+    app.event(events.ID_CHANGED)(events.on_id_changed)
+    app.event("app_home_opened")(events.on_home_opened)
+    app.event(ANYTHING)(on_other)
+    app.view(CALLBACK_ID)(interactions.on_submit)
+    app.view(connecting.CALLBACK_ID)(interactions.on_keys)
+    app.view(policy_form.CALLBACK_ID)(interactions.on_policy)
+    app.action(INPUT_PATTERN)(interactions.on_choice)
+    app.action(ACTION_PATTERN)(interactions.on_press)
+    app.action(ANYTHING)(on_other)
+
+
+async def on_other(ack: AsyncAck) -> None:
+    """Ack clicks on other elements, such as links, and other events, so that Slack doesn't send them again."""
+    await ack()

@@ -1,43 +1,92 @@
-"""Mentions and direct messages: the same words as the slash command, which does not work in threads."""
+"""The Events API: mentions and direct messages, the App Home, and channels that open, close or get another ID.
+
+Mentions and direct messages accept the same commands as the slash command, and also work in threads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from slack_bolt.async_app import AsyncAck
 
-from bot.listeners.payloads import event_of, parse_message_event
+from bot.core.requests import ChannelNews, Request
+from bot.listeners.payloads import (
+    event_of,
+    parse_channel_event,
+    parse_home_event,
+    parse_message_event,
+    parse_move_event,
+)
 from bot.listeners.reception import Reception
+
+CHANNEL_EVENTS: Final = {
+    "channel_archive": ChannelNews.ARCHIVED,
+    "channel_deleted": ChannelNews.ARCHIVED,
+    "channel_left": ChannelNews.REMOVED,
+    "channel_unarchive": ChannelNews.OPEN,
+    "group_archive": ChannelNews.ARCHIVED,
+    "group_deleted": ChannelNews.ARCHIVED,
+    "group_left": ChannelNews.REMOVED,
+    "group_unarchive": ChannelNews.OPEN,
+    "member_joined_channel": ChannelNews.OPEN,
+}
+"""The meaning of each event: https://docs.slack.dev/reference/events?APIs=Events"""
+
+ID_CHANGED: Final = "channel_id_changed"
+"""A channel became shared or was converted: https://docs.slack.dev/reference/events/channel_id_changed"""
 
 
 async def on_mention(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
-    """Save a mention, then ack. In a direct message Slack sends both events: the other one counts."""
+    """Save a mention, then ack. In a direct message, Slack also sends a message event, which is used instead."""
     if not _is_direct(event_of(body)):
-        await _take(body, reception)
+        await _take_message(body, reception)
     await ack()
 
 
 async def on_message(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
-    """Save a direct message, then ack; messages in channels are for us only when they mention us."""
+    """Save a direct message, then ack; messages in channels count only as mentions."""
     if _is_direct(event_of(body)):
-        await _take(body, reception)
-    await ack()
-
-
-async def on_unknown(ack: AsyncAck) -> None:
-    """Ack what an app's page at Slack subscribes to besides: without an ack, Slack would send it three times more."""
+        await _take_message(body, reception)
     await ack()
 
 
 def _is_direct(event: Mapping[str, Any]) -> bool:
-    """Tell whether this was said to the bot alone; an app_mention does not name the type of its channel."""
+    """Whether this is a direct message; an app_mention has no channel type."""
     kind = event.get("channel_type")
     return kind == "im" if kind else str(event.get("channel", "")).startswith("D")
 
 
-async def _take(body: dict[str, Any], reception: Reception) -> None:
-    request = parse_message_event(body, reception.team_id, reception.clock())
+async def _take_message(body: dict[str, Any], reception: Reception) -> None:
+    request = parse_message_event(body, reception.context.team_id, reception.context.clock())
     refusal = await reception.take(request) if request else ""
     if request and refusal:
         reception.answer_soon(request, refusal)
+
+
+async def on_home_opened(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+    """Save that someone opened their App Home, then ack; a worker draws it."""
+    request = parse_home_event(body, reception.context.team_id, reception.context.clock())
+    await _ack_saved(ack, request, reception)
+
+
+async def on_channel_event(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+    """Save what happened to a channel, then ack; other people's joins are ignored."""
+    event, request = event_of(body), None
+    news = CHANNEL_EVENTS.get(str(event.get("type")))
+    joined = event.get("type") == "member_joined_channel"
+    if news and not (joined and event.get("user") != reception.context.bot_user_id):
+        request = parse_channel_event(body, reception.context.team_id, reception.context.clock(), news)
+    await _ack_saved(ack, request, reception)
+
+
+async def on_id_changed(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+    """Save that a channel has another ID, then ack."""
+    request = parse_move_event(body, reception.context.team_id, reception.context.clock())
+    await _ack_saved(ack, request, reception)
+
+
+async def _ack_saved(ack: AsyncAck, request: Request | None, reception: Reception) -> None:
+    """Save an event, then ack. If saving fails, there's no ack, so that Slack sends the event again."""
+    if request is None or not await reception.take(request):
+        await ack()

@@ -1,4 +1,4 @@
-"""What a person is told when a listener raises all the same: without this, Slack would say that nothing answers."""
+"""The answer if a listener raises unexpectedly; without it, Slack would say that the app didn't respond."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bot.slack.client import SlackClient
 from bot.store.ids import new_id
 
 MATCHING_MODULES: Final = ("slack_bolt.listener_matcher.", "slack_bolt.middleware.", "slack_bolt.request.")
-"""Where Bolt reads payloads before a listener is reached."""
+"""Where Bolt reads payloads before it calls a listener."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +36,9 @@ class Faults:
         self._episodes = Episodes()
 
     async def answer(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
-        """Log the fault, and ack with its id; after a press the id follows the ack.
+        """Log the fault and ack with its ID; for a click, the ID follows the ack.
 
-        The body is Slack's: over HTTP nothing comes this far without a valid signature.
+        The body is from Slack: over HTTP, nothing gets here without a valid signature.
         """
         if isinstance(error, BoltUnhandledRequestError):
             self._episodes.note("slack_request_unhandled", kind=kind_of(body))
@@ -55,10 +55,14 @@ class Faults:
         if body.get("type") == "view_submission":
             return _json({"response_action": "errors", "errors": {WHAT: sentence}})
         if response_url := body.get("response_url"):
-            task = asyncio.create_task(self._tell(str(response_url), sentence))
-            self._answers.add(task)
-            task.add_done_callback(self._answers.discard)
+            self.tell_soon(str(response_url), sentence)
         return BoltResponse(status=200)
+
+    def tell_soon(self, response_url: str, sentence: str) -> None:
+        """Send a message after an ack that can't carry one; only the person who clicked sees it."""
+        task = asyncio.create_task(self._tell(response_url, sentence))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
 
     async def _tell(self, response_url: str, sentence: str) -> None:
         try:
@@ -68,7 +72,7 @@ class Faults:
 
 
 def _is_of_another_shape(error: Exception) -> bool:
-    """Tell an error that Bolt made while it looked for a listener: it takes the shapes of payloads for granted."""
+    """Whether Bolt raised this while looking for a listener, because it doesn't validate payloads."""
     traceback = error.__traceback__
     while traceback and traceback.tb_next:
         traceback = traceback.tb_next

@@ -1,4 +1,4 @@
-"""Slack's payloads → requests. Anything may be missing: what cannot be read becomes None, never an exception.
+"""Parses Slack's payloads as requests. Anything may be missing; unreadable payloads become None, never an exception.
 
 Shapes: https://docs.slack.dev/interactivity/implementing-slash-commands and
 https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
@@ -7,11 +7,13 @@ https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import datetime
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
 
+from bot.core.characters import encodable
 from bot.core.commands.presses import Press
+from bot.core.json_values import object_in
 from bot.core.models import Person
 from bot.core.requests import ChannelNews, Origin, Request, RequestKind
 from bot.core.subscriptions.form import Filled
@@ -23,19 +25,22 @@ _KINDS: Final = {
     "view_closed": "view",
     "event_callback": "event",
 }
-"""What the ``type`` of a payload is called here; a slash command has none."""
+"""Our name for a payload's ``type``; a slash command has none."""
 
 ID_CHARS: Final = 255
-"""No ID, name or timestamp of Slack's is longer. One that is names nothing."""
+"""Slack's IDs, names and timestamps are never longer; longer ones are ignored."""
 
 URL_CHARS: Final = 2000
+LISTED_MOST: Final = 1000
+LATEST_S: Final = 32503680000
+"""The year 3000, in Unix seconds."""
 
 SLACKBOT: Final = "USLACKBOT"
-"""Slack's own voice, in every workspace: a bot without a ``bot_id``."""
+"""Slackbot's user ID in every workspace; it has no ``bot_id``."""
 
 
 def kind_of(body: object) -> str:
-    """Name what a request is, in one of five words."""
+    """Return the kind of a request, one of five."""
     if not isinstance(body, Mapping):
         return "other"
     type_ = body.get("type")
@@ -45,20 +50,20 @@ def kind_of(body: object) -> str:
 
 
 def storable(value: Any) -> Any:
-    """Copy what JSON carries without what a database can't store: NUL, and one half of a surrogate pair.
+    """Copy a JSON value without NUL and lone surrogates, which can't be stored.
 
     Raises:
-        RecursionError: it is nested too deeply to be anything that Slack sends.
+        RecursionError: it's nested too deeply.
     """
     if isinstance(value, str):
-        return value if value.isprintable() else value.encode(errors="replace").decode().replace("\0", "")
+        return encodable(value)
     if isinstance(value, Mapping):
         return {storable(key): storable(one) for key, one in value.items()}
     return [storable(one) for one in value] if isinstance(value, list) else value
 
 
 def parse_command_payload(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
-    """Read a slash command."""
+    """Parse a slash command."""
     trigger_id, user_id, channel_id = _text(body, "trigger_id"), _text(body, "user_id"), _text(body, "channel_id")
     if not (trigger_id and user_id and channel_id):
         return None
@@ -74,9 +79,9 @@ def parse_command_payload(body: Mapping[str, Any], team_id: str, now: datetime) 
 
 
 def parse_press_payload(body: Mapping[str, Any], team_id: str, now: datetime, press: Press | None) -> Request | None:
-    """Read a click on a button; ``press`` is what its value means."""
-    user, channel, container = _map(body, "user"), _map(body, "channel"), _map(body, "container")
-    message = _map(body, "message")
+    """Parse a click on a button; ``press`` is its parsed value."""
+    user, channel, container = object_in(body, "user"), object_in(body, "channel"), object_in(body, "container")
+    message = object_in(body, "message")
     trigger_id, user_id = _text(body, "trigger_id"), _text(user, "id")
     channel_id = _text(channel, "id") or _text(container, "channel_id")
     if not (trigger_id and user_id and (channel_id or container.get("type") == "view")):
@@ -97,12 +102,12 @@ def parse_press_payload(body: Mapping[str, Any], team_id: str, now: datetime, pr
 
 
 def parse_message_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
-    """Read a mention or a direct message from a person; messages of bots, edits and joins are not for us.
+    """Parse a mention or a direct message from a person; bots' messages, edits and joins are ignored.
 
-    In a channel the answer goes into the thread of the mention, so that a question makes no noise; in a direct
-    message it goes where it was asked.
+    In a channel, the answer goes into the mention's thread, to keep the channel quiet; in a direct message, it goes
+    where it was asked.
     """
-    event = _map(body, "event")
+    event = object_in(body, "event")
     event_id, user_id, channel_id = _text(body, "event_id"), _text(event, "user"), _text(event, "channel")
     if not (event_id and user_id and channel_id):
         return None
@@ -121,21 +126,21 @@ def parse_message_event(body: Mapping[str, Any], team_id: str, now: datetime) ->
 
 
 def view_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a view, with its ``values`` beside its other members."""
-    view = _map(body, "view")
-    return {**view, "values": _map(view, "state").get("values")}
+    """Return a view, with its ``values`` next to its other members."""
+    view = object_in(body, "view")
+    return {**view, "values": object_in(view, "state").get("values")}
 
 
 def origin_of_view(body: Mapping[str, Any], team_id: str) -> Origin | None:
-    """Read who uses a form. It is in no channel: where it was opened is remembered, not read from what it carries."""
-    user = _map(body, "user")
+    """Return who uses a form. It has no channel: where it was opened is stored, not read from its metadata."""
+    user = object_in(body, "user")
     person = Person(_text(user, "id"), _text(user, "username") or _text(user, "name"))
     return Origin(team_id, person, "", is_elsewhere=_is_elsewhere(body, team_id)) if person.id else None
 
 
 def parse_submission(body: Mapping[str, Any], team_id: str, now: datetime, form: Filled) -> Request | None:
-    """Read that a form was sent, which was opened in a channel."""
-    origin, view = origin_of_view(body, team_id), _map(body, "view")
+    """Parse the submission of a form that was opened in a channel."""
+    origin, view = origin_of_view(body, team_id), object_in(body, "view")
     request_id = _text(body, "trigger_id") or _text(view, "id")
     if not (request_id and origin):
         return None
@@ -149,9 +154,18 @@ def parse_submission(body: Mapping[str, Any], team_id: str, now: datetime, form:
     )
 
 
+def parse_checked_submission(
+    body: Mapping[str, Any], team_id: str, now: datetime, kind: RequestKind = RequestKind.FORM
+) -> Request | None:
+    """Parse who submits a form that's checked while it's open; what it says isn't in the request."""
+    origin, view = origin_of_view(body, team_id), object_in(body, "view")
+    request_id = _text(body, "trigger_id") or _text(view, "id")
+    return Request(request_id, kind, origin, now) if request_id and origin else None
+
+
 def parse_home_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
-    """Read that somebody opened the App Home; its other tab is a direct message."""
-    event = _map(body, "event")
+    """Parse the opening of the App Home; its other tab is a direct message."""
+    event = object_in(body, "event")
     event_id, user_id = _text(body, "event_id"), _text(event, "user")
     if not (event_id and user_id) or event.get("tab") != "home":
         return None
@@ -160,9 +174,9 @@ def parse_home_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Re
 
 
 def parse_channel_event(body: Mapping[str, Any], team_id: str, now: datetime, news: ChannelNews) -> Request | None:
-    """Read what happened to a channel; some events name it by its id, some by an object."""
-    event = _map(body, "event")
-    event_id, channel_id = _text(body, "event_id"), _text(event, "channel") or _text(_map(event, "channel"), "id")
+    """Parse an event about a channel, which is an ID in some events and an object in others."""
+    event = object_in(body, "event")
+    event_id, channel_id = _text(body, "event_id"), _text(event, "channel") or _text(object_in(event, "channel"), "id")
     if not (event_id and channel_id):
         return None
     origin = Origin(team_id, Person(_text(event, "user")), channel_id)
@@ -170,7 +184,7 @@ def parse_channel_event(body: Mapping[str, Any], team_id: str, now: datetime, ne
 
 
 def parse_move_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Request | None:
-    """Read that a channel has another id."""
+    """Parse a change of a channel's ID."""
     event = event_of(body)
     event_id = _text(body, "event_id")
     old_id, new_id = _text(event, "old_channel_id"), _text(event, "new_channel_id")
@@ -180,34 +194,70 @@ def parse_move_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Re
     return Request(event_id, RequestKind.CHANNEL, origin, now, text=f"{ChannelNews.MOVED} {new_id}")
 
 
+@dataclass(frozen=True, slots=True)
+class AccessNews:
+    """What an event says about where the app is installed; ``team_ids`` is empty for the event's own workspace."""
+
+    kind: Literal["uninstalled", "revoked", "team_revoked", "team_granted"]
+    at: datetime
+    bot_user_ids: frozenset[str] = frozenset()
+    team_ids: tuple[str, ...] = ()
+
+
+_ACCESS_NEWS: Final[dict[str, Literal["uninstalled", "revoked", "team_revoked", "team_granted"]]] = {
+    "app_uninstalled": "uninstalled",
+    "tokens_revoked": "revoked",
+    "team_access_revoked": "team_revoked",
+    "team_access_granted": "team_granted",
+}
+
+
+def parse_access_news(body: Mapping[str, Any]) -> AccessNews | None:
+    """Parse an event about the installation; None if it's about something else.
+
+    https://docs.slack.dev/reference/events/tokens_revoked, https://docs.slack.dev/reference/events/app_uninstalled and
+    https://docs.slack.dev/reference/events/team_access_revoked
+    """
+    event, at = event_of(body), body.get("event_time")
+    kind = _ACCESS_NEWS.get(_text(event, "type")) if body.get("type") == "event_callback" else None
+    if kind is None or not isinstance(at, int | float) or not 0 < at < LATEST_S:
+        return None
+    return AccessNews(
+        kind,
+        datetime.fromtimestamp(at, UTC),
+        frozenset(_texts(object_in(event, "tokens"), "bot")),
+        _texts(event, "team_ids"),
+    )
+
+
 def first_action(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Read which element was used; Slack sends one at a time."""
+    """Return the element that was used; Slack sends one at a time."""
     actions = body.get("actions")
     first = actions[0] if isinstance(actions, list) and actions else None
     return first if isinstance(first, Mapping) else {}
 
 
 def value_of(action: Mapping[str, Any]) -> object:
-    """Read the value of a button, or of the option that was chosen from a menu."""
-    return _map(action, "selected_option").get("value") or action.get("value")
+    """Return the value of a button or of the chosen option."""
+    return object_in(action, "selected_option").get("value") or action.get("value")
 
 
 def event_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Read the event in its envelope."""
-    return _map(body, "event")
+    """Return the event in its envelope."""
+    return object_in(body, "event")
 
 
 def _is_elsewhere(body: Mapping[str, Any], team_id: str) -> bool:
-    """Tell whether a payload names workspaces, and ours is none of them.
+    """Whether a payload names only workspaces other than ours.
 
-    Which workspace a person belongs to does not count here: in an Enterprise organization payloads name the
-    organization, or another workspace of it, for members of ours. The workspace of the request is only a doubt, too.
+    The person's workspace doesn't count: in an Enterprise organization, payloads name the organization or another of
+    its workspaces even for our members. The request's workspace isn't conclusive either.
     """
     return team_id not in (_workspaces(body) or (team_id,))
 
 
 def _workspaces(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Read in which workspaces something happened.
+    """Return the workspaces in which something happened.
 
     https://docs.slack.dev/apis/events-api#authorizations, https://docs.slack.dev/enterprise/developing-for-enterprise-orgs
     """
@@ -215,16 +265,17 @@ def _workspaces(body: Mapping[str, Any]) -> tuple[str, ...]:
     installations = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
     named = (
         *(_text(one, "team_id") for one in installations),
-        _text(_map(body, "view"), "app_installed_team_id"),
-        _text(_map(body, "team"), "id"),
+        _text(object_in(body, "view"), "app_installed_team_id"),
+        _text(object_in(body, "team"), "id"),
         _text(body, "team_id"),
     )
     return tuple(name for name in named if name)
 
 
-def _map(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _texts(value: Mapping[str, Any], key: str) -> tuple[str, ...]:
     found = value.get(key)
-    return found if isinstance(found, Mapping) else {}
+    listed = found[:LISTED_MOST] if isinstance(found, list) else []
+    return tuple(one for one in listed if isinstance(one, str) and 0 < len(one) <= ID_CHARS)
 
 
 def _text(value: Mapping[str, Any], key: str, *, most: int | None = ID_CHARS) -> str:

@@ -1,21 +1,23 @@
-"""What every listener does with a request: save it, and say so honestly when that is not possible."""
+"""What every listener does with a request: save it, or answer the person if that fails."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
 import structlog
 
 from bot.core import blocks
+from bot.core.access.policy_form import FIRST, Draft
 from bot.core.blocks.phrases import went_wrong
+from bot.core.connecting import KEY, Keys
 from bot.core.errors import BotError, SlackAstray, SlackError, StoreInDoubt, StoreUnavailable
 from bot.core.models import Message
 from bot.core.requests import Origin, Request
-from bot.observability.telemetry import SILENT, Telemetry, following
+from bot.observability.context import Context
+from bot.observability.telemetry import following
 from bot.slack.client import SlackClient
 from bot.store.ids import new_id
 
@@ -32,37 +34,39 @@ IN_DOUBT: Final = (
 class Reception:
     """Takes requests from the listeners of one workspace.
 
-    A refusal that cannot be saved is answered from memory: the only thing here that a crash may lose, and it says
-    that nothing was started, or that this is not known.
+    If a request can't be saved, the refusal is sent from memory. It's the only thing here that a crash may lose, and it
+    says that nothing was started, or that this isn't known.
 
     Args:
-        save: saves a request, or raises StoreUnavailable (StoreInDoubt when nobody knows).
+        save: saves a request, or raises StoreUnavailable (StoreInDoubt if it isn't known).
         slack: for refusals that can't be saved.
+        context: the workspace.
         preview: shows in an open form what its choices would have reported.
+        connect: checks FloKit's keys and keeps them, or returns what's wrong by input.
+        save_policy: checks a policy and saves it, or returns what's wrong by input.
     """
 
     def __init__(
         self,
         save: Callable[[Request], Awaitable[object]],
         slack: SlackClient,
+        context: Context,
         *,
         preview: Callable[[Origin, str, dict[str, Any]], Awaitable[None]],
-        team_id: str,
-        bot_user_id: str,
-        clock: Callable[[], datetime],
-        telemetry: Telemetry = SILENT,
+        connect: Callable[[Request, Keys], Awaitable[Mapping[str, str]]],
+        save_policy: Callable[[Request, Draft], Awaitable[Mapping[str, str]]],
     ) -> None:
-        self._telemetry = telemetry
+        self._telemetry = context.telemetry
         self._save = save
         self._show_preview = preview
+        self._connect = connect
+        self._save_policy = save_policy
         self._slack = slack
-        self.team_id = team_id
-        self.bot_user_id = bot_user_id
-        self.clock = clock
+        self.context = context
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def take(self, request: Request) -> str:
-        """Save a request and return ""; a sentence for the person when it cannot be saved."""
+        """Save a request and return ""; if that fails, return an error message for the person."""
         request = replace(request, traceparent=self._telemetry.tracer.traceparent())
         with following(self._telemetry, "take", request.cause):
             try:
@@ -80,12 +84,38 @@ class Reception:
                 return went_wrong(error_id, "Nothing was started.")
             return ""
 
+    async def connect(self, request: Request, keys: Keys) -> Mapping[str, str]:
+        """Check FloKit's keys and keep them, while Slack waits; return error messages by input, {} if it worked."""
+        with following(self._telemetry, "connect", request.cause):
+            return await self._checked(self._connect(request, keys), KEY)
+
+    async def save_policy(self, request: Request, draft: Draft) -> Mapping[str, str]:
+        """Check a policy and save it, while Slack waits; return error messages by input, {} if it worked."""
+        with following(self._telemetry, "policy", request.cause):
+            return await self._checked(self._save_policy(request, draft), FIRST)
+
+    async def _checked(self, check: Awaitable[Mapping[str, str]], first: str) -> Mapping[str, str]:
+        """Return what is wrong with an open form; trouble of our own is shown below its first input."""
+        try:
+            return await check
+        except StoreInDoubt as error:
+            log.warning("request_in_doubt", error=str(error))
+            return {first: IN_DOUBT}
+        except StoreUnavailable as error:
+            log.warning("request_not_saved", error=str(error))
+            return {first: NOT_SAVED}
+        except Exception:
+            self._telemetry.fault("listener")
+            error_id = new_id("err")
+            log.exception("request_not_taken", error_id=error_id)
+            return {first: went_wrong(error_id, "Nothing was saved.")}
+
     def answer_soon(self, request: Request, sentence: str) -> None:
-        """Say a sentence to the person after the ack, where the ack itself cannot carry it."""
+        """Send the person a message after an ack that can't carry one."""
         self._soon(self._answer(request, blocks.plain_message(sentence)))
 
     def preview_soon(self, origin: Origin, asked_id: str, view: dict[str, Any]) -> None:
-        """Show what a form would have told; nothing is lost when that fails."""
+        """Update a form's preview; failures are ignored."""
         self._soon(self._preview(origin, asked_id, view))
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:

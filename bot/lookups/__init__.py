@@ -1,1 +1,1 @@
-"""What is known right now or was known last: integrations, people and their permissions."""
+"""Current or cached data about integrations, people and their permissions."""

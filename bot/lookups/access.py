@@ -1,10 +1,9 @@
-"""Whether the person of a request may do something: the policy, and what is known of them or can be asked."""
+"""Decides whether a request's person may do something, by the policy and facts from Slack."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import structlog
 
@@ -29,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 class Access:
-    """Who may do what in one workspace."""
+    """Permissions in one workspace."""
 
     def __init__(self, policy: Policy, people: People) -> None:
         self.policy = policy
@@ -37,40 +36,39 @@ class Access:
         self._groups = sorted({group for rule in policy.rules for group in rule.groups})
 
     async def decide(self, origin: Origin, verb: Verb, integration_type: str | None = None) -> Verdict:
-        """Decide; what must be known for it is asked.
+        """Decide, and look up the facts that this needs.
 
         Raises:
-            SlackError: that cannot be asked now; ``retryable``.
+            SlackError: they can't be looked up now; ``retryable``.
         """
-        ask = partial(needs, self.policy, verb=verb, integration_type=integration_type)
-        subject = await self._known(origin, lambda one: ask(subject=one))
+        subject = await self._known(origin, lambda one: needs(self.policy, one, verb, integration_type))
         return decide_access(self.policy, subject, verb, integration_type)
 
     async def decide_audit(self, origin: Origin) -> Verdict:
         """Decide whether the audit may be read.
 
         Raises:
-            SlackError: what must be known for it cannot be asked now; ``retryable``.
+            SlackError: the facts can't be looked up now; ``retryable``.
         """
         return decide_audit(self.policy, await self._known(origin, lambda one: needs_for_audit(self.policy, one)))
 
     async def allows(self, origin: Origin, verb: Verb, integration_type: str | None = None) -> bool:
-        """Tell whether something is allowed; raises as ``decide``."""
+        """Whether something is allowed; raises like ``decide``."""
         return isinstance(await self.decide(origin, verb, integration_type), Allowed)
 
     def depends_on_type(self, verb: Verb) -> bool:
-        """Tell whether the type of an integration can make a difference."""
+        """Whether the type of an integration can make a difference."""
         return needs_type(self.policy, verb)
 
     async def prepare(self, origin: Origin) -> None:
-        """Learn what a sync will need: who looks at integrations may press a button next."""
+        """Look up the facts that a sync will need, because someone who views integrations may click next."""
         try:
             await self.decide(origin, Verb.SYNC)
         except SlackError as error:
             log.info("person_not_prepared", user_id=origin.person.id, code=error.code)
 
     async def _known(self, origin: Origin, needed: Callable[[Subject], Needs | None]) -> Subject:
-        """Learn of a person what is needed. What one decision learned holds for it, whatever the cache forgets."""
+        """Look up the needed facts about a person. They stay the same within a decision, even if the cache expires."""
         subject = self._subject(origin)
         while lacking := needed(subject):
             subject = await self._learn(origin, subject, lacking)

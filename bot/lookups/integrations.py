@@ -1,9 +1,9 @@
-"""What is known of FloKit's integrations: asked now when it answers in time, and otherwise as it was known last."""
+"""FloKit's integrations: fetched now or, if FloKit doesn't answer in time, the last known ones."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,18 +17,18 @@ from bot.store.ids import new_id
 from bot.store.snapshots import Snapshots
 
 PATIENCE_S: Final = 2.0
-"""How long a person's look may take before older knowledge is shown."""
+"""How long to wait for FloKit before showing older data."""
 
 SAVED_AGAIN_AFTER: Final = timedelta(seconds=30)
-"""What has not changed is saved again after this time: a later "as of" is worth a write, but not every second."""
+"""Unchanged data is saved again after this time, for a newer "as of"."""
 
 NAMES_LAST_S: Final = 24 * 3600.0
-"""Integrations come and go seldom: a list to choose from need not be newer."""
+"""Integrations rarely change, so a list to choose from can be this old."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The integrations as FloKit showed them at ``as_of``; ``stale_reason`` is set when it could not be asked now."""
+    """The integrations as of ``as_of``; ``stale_reason`` is set if FloKit is unreachable now."""
 
     integrations: tuple[Integration, ...]
     as_of: datetime
@@ -36,20 +36,26 @@ class Known:
 
 
 class Knowledge:
-    """What is known of one workspace."""
+    """The integrations of one workspace."""
 
-    def __init__(self, flokit: FlokitClient, snapshots: Snapshots) -> None:
+    def __init__(self, flokit: FlokitClient, snapshots: Snapshots, clock: Callable[[], datetime]) -> None:
         self._flokit = flokit
         self._snapshots = snapshots
+        self._clock = clock
         self._last_known: Known | None = None
         self._saved: Known | None = None
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the workspace has a FloKit to ask."""
+        return self._flokit.is_connected
+
     async def look(self, *, priority: Priority = Priority.CLICK, max_age_s: float | None = None) -> Known:
-        """Ask for all integrations; older knowledge is better than none when FloKit does not answer in time.
+        """Fetch all integrations; if FloKit doesn't answer in time, return older data.
 
         Raises:
             FlokitDenied: FloKit refuses the key.
-            FlokitError: it cannot be asked, and nothing older is known.
+            FlokitError: FloKit is unreachable, and there's no older data.
         """
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -68,10 +74,10 @@ class Knowledge:
         return self._last_known
 
     async def recalled(self) -> Known:
-        """Ask for all integrations; what was known last is good enough, also while FloKit refuses the key.
+        """Fetch all integrations, or return older data, even if FloKit refuses the key.
 
         Raises:
-            FlokitError: FloKit cannot be asked, and nothing older is known.
+            FlokitError: FloKit is unreachable, and there's no older data.
         """
         try:
             return await self.look()
@@ -81,31 +87,31 @@ class Knowledge:
                 raise
             return replace(last_known, stale_reason=str(error))
 
-    async def last(self, max_age_s: float, now: datetime) -> Known | None:
-        """Return what is known without asking, unless it is older than that."""
+    async def last(self, max_age_s: float) -> Known | None:
+        """Return known data without fetching, unless it's older than ``max_age_s``."""
         known = await self._recall()
-        return known if known and now - known.as_of < timedelta(seconds=max_age_s) else None
+        return known if known and self._clock() - known.as_of < timedelta(seconds=max_age_s) else None
 
-    async def last_names(self, now: datetime) -> tuple[Integration, ...]:
-        """Return the integrations as they were known within a day, without asking where that is possible."""
-        known = await self.last(NAMES_LAST_S, now)
+    async def last_names(self) -> tuple[Integration, ...]:
+        """Return the integrations as known within the last day, if possible without fetching."""
+        known = await self.last(NAMES_LAST_S)
         return known.integrations if known else await self.names()
 
-    async def last_name(self, integration: Integration, now: datetime) -> Name:
-        """Name an integration among those that were known last: a start must not wait for FloKit."""
-        return name_of(integration, await self.last_names(now))
+    async def last_name(self, integration: Integration) -> Name:
+        """Name an integration among the last known ones, because starting a sync must not wait for FloKit."""
+        return name_of(integration, await self.last_names())
 
-    async def last_of(self, integration_id: str, now: datetime) -> Integration:
-        """Find an integration as it was known last; one that nothing is known of has its id alone."""
-        known = await self.last_names(now)
+    async def last_of(self, integration_id: str) -> Integration:
+        """Return an integration as last known; an unknown one has only its ID."""
+        known = await self.last_names()
         return next((one for one in known if one.id == integration_id), Integration(integration_id))
 
     async def look_at(self, integration_id: str) -> Known:
-        """Ask for one integration, with its event counts.
+        """Fetch one integration, with its event counts.
 
         Raises:
-            FlokitMissing: there is none of this id.
-            FlokitError: it cannot be asked.
+            FlokitMissing: it doesn't exist.
+            FlokitError: FloKit is unreachable.
         """
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -117,14 +123,14 @@ class Knowledge:
         return Known((detail.integration,), detail.as_of)
 
     async def names(self) -> tuple[Integration, ...]:
-        """Return the integrations for the sake of their names; what was known last will do, and so will nothing."""
+        """Return the integrations for their names; older data, or none, is fine."""
         try:
             return (await self.recalled()).integrations
         except FlokitError:
             return ()
 
     async def _remember(self, known: Known) -> None:
-        """Keep what FloKit said for other replicas and after a restart; the same again only now and then."""
+        """Save data for other replicas and restarts; unchanged data only occasionally."""
         saved = self._saved
         if saved and saved.integrations == known.integrations and known.as_of - saved.as_of < SAVED_AGAIN_AFTER:
             return
@@ -132,7 +138,7 @@ class Knowledge:
         self._saved = known
 
     async def _recall(self) -> Known | None:
-        """Return the newest that is known; another replica may know more."""
+        """Return the newest known data, possibly from another replica."""
         saved = await self._snapshots.load()
         if saved and (self._last_known is None or saved[1] > self._last_known.as_of):
             return Known(*saved)
@@ -140,7 +146,7 @@ class Knowledge:
 
 
 def panel_of(kind: PanelKind, known: Known, shown: Sequence[Integration], *, query: str = "") -> Panel:
-    """Make a message that shows some of what is known."""
+    """Return a panel that shows some of the integrations."""
     return Panel(new_id("pnl"), kind, tuple(shown), known.as_of, query=query, stale_reason=known.stale_reason)
 
 

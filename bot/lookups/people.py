@@ -1,17 +1,18 @@
-"""Who people are, as Slack knows them: their time zone, whether they are guests, which user groups they are in.
+"""Facts about people from Slack: time zone, kind of member, and user groups.
 
-One cache for all that asks. Nobody is let in because Slack could not be asked: then the error is passed on. Where Slack
-answers and won't say who somebody is, that stays unknown, with a sentence that says why.
+There is one cache for all callers. If Slack can't be reached, the error is raised, so no one gets access because of an
+outage. If Slack answers but doesn't say who someone is, that stays unknown, with the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Final
 
 import structlog
-from cachetools import TTLCache
+from cachetools import TLRUCache, TTLCache
 
 from bot.core.access.policy import Kind
 from bot.core.errors import SlackError
@@ -23,11 +24,11 @@ log = structlog.get_logger(__name__)
 
 ZONE_KEPT_S: Final = 6 * 3600.0
 KIND_KEPT_S: Final = 15 * 60.0
-"""A member who becomes a guest is one after this time at the latest."""
+"""A member who becomes a guest counts as one after this time at the latest."""
 
 GROUP_KEPT_S: Final = 5 * 60.0
 UNKNOWN_KEPT_S: Final = 30.0
-"""Once the app gets a scope that it lacked, people must not wait long."""
+"""Short, so that people don't wait long after the app gets a missing scope."""
 
 PEOPLE_KEPT: Final = 10_000
 GROUPS_KEPT: Final = 100_000
@@ -38,14 +39,14 @@ CODE_CHARS: Final = 60
 
 NO_WORKSPACE: Final = "no_workspace"
 DEACTIVATED: Final = "deactivated"
-"""What stands for Slack's error code where Slack described somebody in a way that settles nothing."""
+"""Used instead of Slack's error code if Slack's description of a person is inconclusive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a person is in our workspace.
+    """A person's role in our workspace.
 
-    ``kind`` None: Slack won't say, and ``unknown`` is the sentence why. ``is_near``: a member, or somebody whose other
+    ``kind`` is None if Slack doesn't say, for the reason in ``unknown``. ``is_near``: a member, or someone whose
     workspace shares a channel with ours.
     """
 
@@ -56,13 +57,13 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Who is in a user group; ``members`` None: Slack won't say, and ``unknown`` is the sentence why."""
+    """A user group's members; None if Slack doesn't say, for the reason in ``unknown``."""
 
     members: frozenset[str] | None = None
     unknown: str = ""
 
     def holds(self, user_id: str) -> bool | None:
-        """Tell whether a person is in it; None: that is not known."""
+        """Whether a person is in it; None if unknown."""
         return None if self.members is None else user_id in self.members
 
 
@@ -73,17 +74,15 @@ class People:
         self._slack = slack
         self._team_id = team_id
         self._zones: TTLCache[str, str] = TTLCache(PEOPLE_KEPT, ZONE_KEPT_S)
-        self._standings: TTLCache[str, Standing] = TTLCache(PEOPLE_KEPT, KIND_KEPT_S)
-        self._groups: TTLCache[str, Group] = TTLCache(GROUPS_KEPT, GROUP_KEPT_S)
-        self._unknown: TTLCache[str, Standing] = TTLCache(PEOPLE_KEPT, UNKNOWN_KEPT_S)
-        self._unknown_groups: TTLCache[str, Group] = TTLCache(GROUPS_KEPT, UNKNOWN_KEPT_S)
+        self._standings: TLRUCache[str, Standing, float] = TLRUCache(PEOPLE_KEPT, _until(KIND_KEPT_S), timer=monotonic)
+        self._groups: TLRUCache[str, Group, float] = TLRUCache(GROUPS_KEPT, _until(GROUP_KEPT_S), timer=monotonic)
 
     async def zone_of(self, user_id: str) -> str:
-        """Return the IANA name of a person's time zone; UTC where Slack does not say, or cannot be asked."""
+        """Return the IANA name of a person's time zone; UTC if it's unknown."""
         return await self.find_zone(user_id) or UTC
 
     async def find_zone(self, user_id: str) -> str:
-        """Return the IANA name of a person's time zone, UTC where Slack does not say; "" when it cannot be asked."""
+        """Return the IANA name of a person's time zone; UTC if Slack doesn't say, "" if Slack can't be reached."""
         zone = self._zones.get(user_id)
         if zone:
             return zone
@@ -94,19 +93,32 @@ class People:
         return self._zones.get(user_id, "")
 
     def known_standing(self, user_id: str) -> Standing | None:
-        """Return what a person is, without asking; None: nobody asked lately."""
-        return self._standings.get(user_id) or self._unknown.get(user_id)
+        """Return a person's cached role; None if there's none."""
+        return self._standings.get(user_id)
 
     def known_groups(self, group_ids: Iterable[str]) -> dict[str, Group]:
-        """Return those of the groups that are known, without asking."""
-        known = {group_id: self._groups.get(group_id) or self._unknown_groups.get(group_id) for group_id in group_ids}
-        return {group_id: group for group_id, group in known.items() if group is not None}
+        """Return the cached groups."""
+        return {group_id: group for group_id in group_ids if (group := self._groups.get(group_id))}
 
-    async def learn_standing(self, user_id: str) -> Standing:
-        """Ask what a person is.
+    async def is_admin(self, user_id: str) -> bool:
+        """Whether a person is an owner or admin of the workspace, looked up again.
 
         Raises:
-            SlackError: it cannot be asked now; ``retryable``.
+            SlackError: Slack can't be asked now; ``retryable``.
+        """
+        try:
+            profile = await self._slack.fetch_profile(user_id)
+        except SlackError as error:
+            if error.retryable:
+                raise
+            return False
+        return profile.is_admin and not profile.is_deactivated and self._team_id in profile.team_ids
+
+    async def learn_standing(self, user_id: str) -> Standing:
+        """Look up a person's role.
+
+        Raises:
+            SlackError: Slack can't be asked now; ``retryable``.
         """
         try:
             return await self._learn(user_id)
@@ -117,10 +129,10 @@ class People:
             return self._note_unknown(user_id, error.code)
 
     async def learn_group(self, group_id: str) -> Group:
-        """Ask who is in a group.
+        """Look up a group's members.
 
         Raises:
-            SlackError: it cannot be asked now; ``retryable``.
+            SlackError: Slack can't be asked now; ``retryable``.
         """
         try:
             group = Group(await self._slack.fetch_group(group_id))
@@ -130,8 +142,6 @@ class People:
             log.warning("group_lookup_denied", group_id=group_id, code=error.code)
             why = _why_unknown(error.code, "usergroups:read", f"the members of {group_id}")
             group = Group(unknown=f"I can't tell which user groups you're in: {why}")
-            self._unknown_groups[group_id] = group
-            return group
         self._groups[group_id] = group
         return group
 
@@ -145,10 +155,10 @@ class People:
         return standing
 
     def _standing_of(self, profile: Profile) -> Standing:
-        """Weigh what Slack says: https://docs.slack.dev/reference/objects/user-object.
+        """Derive a role from a profile: https://docs.slack.dev/reference/objects/user-object.
 
-        ``is_stranger`` is somebody of another workspace with whom ours shares no channel. Without it they may still be
-        of another one, so the workspaces that they belong to decide; in an Enterprise organization those are several.
+        ``is_stranger`` marks people from other workspaces that share no channel with ours. Others may still be from
+        another workspace, so their list of workspaces decides; in an Enterprise organization, there may be several.
         """
         if profile.is_stranger:
             return Standing(Kind.STRANGERS)
@@ -159,8 +169,13 @@ class People:
     def _note_unknown(self, user_id: str, code: str) -> Standing:
         why = _why_unknown(code, "users:read", "your profile")
         standing = Standing(unknown=f"I can't tell whether you're a member of this workspace: {why}")
-        self._unknown[user_id] = standing
+        self._standings[user_id] = standing
         return standing
+
+
+def _until(kept_s: float) -> Callable[[str, Standing | Group, float], float]:
+    """Return the expiry of a cached fact, for `TLRUCache`; what Slack didn't say is asked again soon."""
+    return lambda _id, fact, now: now + (UNKNOWN_KEPT_S if fact.unknown else kept_s)
 
 
 def _why_unknown(code: str, scope: str, what: str) -> str:

@@ -1,1 +1,1 @@
-"""What every part may report to: logs, metrics, traces and the console."""
+"""Logs, metrics, traces and the console, for all parts of the bot."""

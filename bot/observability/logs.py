@@ -27,8 +27,18 @@ OURS: Final = "bot"
 """The package whose log lines follow the level that is set. Libraries log from WARNING on, whatever the level: at DEBUG
 they log payloads, response_urls, what people typed and the parameters of SQL statements."""
 
-_SECRET_ADDRESSES: Final = re.compile(r"""(?<=hooks\.slack\.com/)[^\s"'\\]+|(?<=[?&]ticket=)[^\s"'\\&]+""")
-"""The secret part of a response_url, and of a Socket Mode URL."""
+_SECRETS_BY_FORM: Final = re.compile(
+    r"""
+    (?<=hooks\.slack\.com/) [^\s"'\\]+                      # of a response_url
+    | (?<=[?&]ticket=) [^\s"'\\&]+                           # of a Socket Mode URL
+    | (?<=[?&]code=) [^\s"'\\&]+ | (?<=[?&]state=) [^\s"'\\&]+  # of an installation under way
+    | (?<=/webhooks/flokit/) [\w-]{32,}                       # of a workspace's webhooks
+    | \b xox[a-z] (?:\.xox[a-z])? - [\w-]{4,} | \b xapp- [\w-]{4,}  # Slack's tokens
+    | (?<=Bearer\ ) [\w.~+/-]{8,} =*                          # of an Authorization header: RFC 6750
+    """,
+    re.VERBOSE,
+)
+"""What is secret wherever it appears. With many workspaces, the secrets themselves aren't known at the start."""
 
 SILENCED: Final = ("sqlalchemy.pool",)
 """It logs an error when it can't close a connection to a database that is gone; the store already reports that."""
@@ -40,7 +50,7 @@ _traceback_as_dict: Final = structlog.processors.ExceptionRenderer(
 
 
 def configure_logging(format_: Literal["console", "json"], level: str, *, secrets: Sequence[str]) -> None:
-    """Send all logs to stderr; ``secrets`` are redacted from every line, whoever wrote it."""
+    """Send all logs to stderr; ``secrets`` are redacted from every line, including those of libraries."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -117,7 +127,7 @@ class Episodes:
         self._seen_at: dict[tuple[object, ...], float] = {}
 
     def note(self, event: str, **values: str | int) -> None:
-        """Warn, unless the same was noted less than a minute ago. The values must be from a small set."""
+        """Warn, unless the same was logged less than a minute ago. The values must be from a small set."""
         key, now = (event, *values.values()), self._clock()
         if now - self._seen_at.get(key, -EPISODE_S) >= EPISODE_S:
             _log.warning(event, **values)
@@ -145,7 +155,7 @@ class _Redacting(logging.Formatter):
         self._secrets = tuple(dict.fromkeys(form for secret in long_enough for form in _forms_of(secret)))
 
     def format(self, record: logging.LogRecord) -> str:
-        line = _SECRET_ADDRESSES.sub("(redacted)", self._inner.format(record))
+        line = _SECRETS_BY_FORM.sub("(redacted)", self._inner.format(record))
         for secret in self._secrets:
             line = line.replace(secret, "(redacted)")
         return line

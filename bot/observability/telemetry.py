@@ -33,10 +33,10 @@ class Tracer:
         """Wrap a piece of work.
 
         Args:
-            name: what the work is, from a small set of names.
+            name: the kind of work, from a small set of names.
             parent: the ``traceparent`` of its cause, "" if that is unknown; None: the current span.
-            outward: it's a request to another service.
-            about: the span's attributes; those that are None are left out.
+            outward: whether it's a request to another service.
+            about: the span's attributes; None values are omitted.
         """
         del name, parent, outward, about
         return _NOTHING
@@ -65,7 +65,7 @@ class Telemetry:
         """Note a request from Slack, by its kind; ``result`` is ``acked`` or ``refused``."""
 
     def asked(self, *, command: str = "", button: str = "") -> None:
-        """Note what a person typed or pressed."""
+        """Count a command or a click."""
 
     def run_ended(self, outcome: str, type_: str, seconds: float) -> None:
         """Note that an outcome was decided, ``seconds`` after the click."""
@@ -98,7 +98,7 @@ SILENT: Final = Telemetry()
 
 @contextlib.contextmanager
 def following(telemetry: Telemetry, name: str, cause: Cause, **ids: str | None) -> Iterator[None]:
-    """Do a piece of work for its cause: log lines carry these IDs, and spans join the cause's trace."""
+    """Wrap work for a cause: log lines get its IDs, and spans join its trace."""
     trace_id = cause.traceparent.split("-")[1] if cause.traceparent.count("-") == 3 else None
     known = {"request_id": cause.request_id or None, "trace_id": trace_id, **ids}
     with (

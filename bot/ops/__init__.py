@@ -1,1 +1,1 @@
-"""What operators reach: HTTP routes, health, metrics, `flokit-bot check` and exports."""
+"""For operators: HTTP routes, health, metrics, `flokit-bot check` and exports."""

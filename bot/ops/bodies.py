@@ -10,19 +10,13 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import Request
 
+from bot.core.errors import RequestRefused
+
 SMALL: Final = 64 * 1024
 """What each connection may send. Nearly all of Slack's bodies are far smaller."""
 
 LARGE_IN_ALL: Final = 8 * 1024 * 1024
 """How much all bodies that are being read may take beyond that, together."""
-
-
-class BodyRefused(Exception):
-    """A body that was refused."""
-
-    def __init__(self, sentence: str, status: HTTPStatus) -> None:
-        super().__init__(sentence)
-        self.http_status = status
 
 
 class Bodies:
@@ -35,7 +29,7 @@ class Bodies:
         """Read a body, whatever its headers claim.
 
         Raises:
-            BodyRefused: it's too large, too slow or broken, or there's no room for it.
+            RequestRefused: it's too large, too slow or broken, or there's no room for it.
         """
         _check_size(request.content_length or 0, most)
         body = bytearray()
@@ -47,9 +41,9 @@ class Bodies:
                     taken += self._take(max(0, len(body) + len(chunk) - SMALL - taken))
                     body += chunk
         except TimeoutError:
-            raise BodyRefused("The body came too slowly.", HTTPStatus.REQUEST_TIMEOUT) from None
+            raise RequestRefused("The body arrived too slowly.", http_status=HTTPStatus.REQUEST_TIMEOUT) from None
         except (web.RequestPayloadError, HttpProcessingError, ConnectionError):
-            raise BodyRefused("The body is broken.", HTTPStatus.BAD_REQUEST) from None
+            raise RequestRefused("The body is malformed.", http_status=HTTPStatus.BAD_REQUEST) from None
         finally:
             self._room += taken
         return body
@@ -57,11 +51,11 @@ class Bodies:
     def _take(self, size: int) -> int:
         if size > self._room:
             sentence = "Too many large bodies are being sent at once. Try again in a moment."
-            raise BodyRefused(sentence, HTTPStatus.SERVICE_UNAVAILABLE)
+            raise RequestRefused(sentence, http_status=HTTPStatus.SERVICE_UNAVAILABLE)
         self._room -= size
         return size
 
 
 def _check_size(size: int, most: int) -> None:
     if size > most:
-        raise BodyRefused(f"The body is over {most} bytes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        raise RequestRefused(f"The body is over {most} bytes.", http_status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)

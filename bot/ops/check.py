@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from datetime import UTC, datetime
 from typing import Final
 
 from bot.core.health.findings import Finding, fine, wrong
+from bot.flokit import endpoint_of
 from bot.handlers.doctor import Diagnosis
+from bot.observability.context import now_utc
 from bot.settings.settings import Settings
 from bot.slack.client import SlackClient
 from bot.store.database import Database
@@ -22,21 +23,21 @@ LINE_BYTES: Final = 1024
 async def check(settings: Settings, *, blocks: bool = False) -> list[Finding]:
     """Check everything, without changing anything."""
     database = Database(settings.database_url)
-    slack = SlackClient(
-        settings.slack_bot_token.get_secret_value(), api_url=settings.slack_web_api_url, network=settings.network
-    )
+    endpoint = None if settings.is_distributed else endpoint_of(settings)
+    token = "" if settings.is_distributed else settings.bot_token.get_secret_value()
+    slack = SlackClient(token, api_url=settings.slack_web_api_url, network=settings.network)
     async with contextlib.AsyncExitStack() as parts:
         parts.push_async_callback(database.close)
         parts.push_async_callback(slack.aclose)
-        diagnosis = Diagnosis(settings, slack, Vitals(database), clock=lambda: datetime.now(UTC))
+        diagnosis = Diagnosis(settings, slack, Vitals(database), endpoint, clock=now_utc)
         found, address = await asyncio.gather(
-            diagnosis.findings(blocks=blocks), judge_address(settings.host, settings.port)
+            diagnosis.findings(blocks=blocks and endpoint is not None), judge_address(settings.host, settings.port)
         )
         return [*address, *found]
 
 
 async def judge_address(host: str, port: int) -> list[Finding]:
-    """Try to listen where the bot will. No finding when that works."""
+    """Try to listen on the bot's address. No finding if that works."""
     try:
         server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
     except OSError as error:

@@ -158,7 +158,7 @@ class Connections:
                 self._sweep_at = len(self._open) + SWEEP_AFTER
 
     async def _make_room(self) -> None:
-        """Return when there is room for one more, closing the quietest if need be."""
+        """Make room for one more connection, if needed by closing the quietest."""
         while len(self._open) >= self._most:
             self._forget_closed()
             if len(self._open) < self._most:
@@ -177,7 +177,7 @@ class Connections:
     def _close(self, transport: asyncio.BaseTransport) -> None:
         self._forget(transport)
         if isinstance(transport, asyncio.Transport):
-            transport.abort()  # without waiting until the peer reads what is buffered
+            transport.abort()  # without waiting for the peer to read the buffer
 
     def _forget_closed(self) -> None:
         for transport in [one for one in self._open if one.is_closing()]:

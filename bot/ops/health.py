@@ -28,7 +28,8 @@ class Running:
     """The parts that serve Slack, from the sign-in until the stop."""
 
     bolt: AsyncApp
-    sender: Sender
+    sender: Sender | None
+    """None if the process has no token of its own, because it serves many workspaces."""
     workers: Sequence[Worker[Any]] = ()
     on_hint: Callable[[], None] = lambda: None
     """Called for each new webhook. It must return immediately."""
@@ -55,11 +56,11 @@ class Health:
         return {name: f"hasn't run for {s:.0f} s" for name, s in still.items() if s > STUCK_AFTER_S}
 
     async def problems(self) -> dict[str, str]:
-        """Return what keeps the bot from being ready, with reasons; empty when it is."""
+        """Return the reasons why the bot isn't ready; empty if it is."""
         return {part: problem for part, problem in (await self.findings()).items() if problem}
 
     async def findings(self) -> dict[str, str]:
-        """Return what is wrong with each part that readiness depends on; "" when nothing is."""
+        """Return what is wrong with each part that readiness depends on, or ""."""
         return {**await self._database(), "slack": await self._slack()}
 
     async def _database(self) -> dict[str, str]:
@@ -78,11 +79,11 @@ class Health:
         if revision == schema.HEAD:
             return {"database": saving, "migrations": ""}
         found = f"revision {revision}" if revision else "no revision"
-        return {"database": saving, "migrations": f"the tables are at {found}, this version needs {schema.HEAD}"}
+        return {"database": saving, "migrations": f"the tables are at {found}, but this version needs {schema.HEAD}"}
 
     async def _slack(self) -> str:
         if self.running is None:
             return "not connected yet"
-        if self.running.sender.auth_lost:
+        if self.running.sender and self.running.sender.auth_lost:
             return f"Slack refuses our token: {self.running.sender.auth_lost}"
         return await self.socket.problem() if self.socket else ""

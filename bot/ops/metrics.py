@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: what the parts report, and what is read at each scrape.
+"""Metrics for Prometheus: counters from all parts, and values read at each scrape.
 
 Each bot has its own registry. No label has a value that a person or FloKit chose.
 """
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 READ_WITHIN_S: Final = 3.0
-"""How long a scrape waits for what it reads; the answer leaves out what takes longer."""
+"""How long a scrape waits for the values it reads; later ones are left out."""
 
 OTHER: Final = "other"
 PARTS: Final = ("listener", "request", "run", "message", "worker")
@@ -57,7 +57,7 @@ class SocketState:
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """What one scrape reads; None: it couldn't be read in time, or doesn't exist."""
+    """The values read by one scrape; None: not available in time, or doesn't exist."""
 
     waiting: Readings | None
     ready: Mapping[str, bool] | None = None
@@ -65,7 +65,7 @@ class Scrape:
 
 
 class Metrics(Telemetry):
-    """Counts what is reported, for one bot."""
+    """The counters of one bot."""
 
     def __init__(self, tracer: Tracer | None = None, *, run_deadline_s: float = Patience().deadline_s) -> None:
         super().__init__(tracer)
@@ -106,7 +106,7 @@ class Metrics(Telemetry):
         return Histogram(f"flokit_bot_{name}", help_, labels, buckets=buckets, registry=self.registry)
 
     def _begin_at_zero(self) -> None:
-        """Show what hasn't happened yet as 0, so that alerts see the first time as an increase."""
+        """Start counters at 0, so that alerts see the first event as an increase."""
         for outcome in Outcome:
             self._runs.labels(outcome)
         for doc in COMMANDS:
@@ -116,16 +116,16 @@ class Metrics(Telemetry):
         for reason in CONFLICTS.values():
             self._undone.labels(reason)
 
-    # What is reported
+    # Reported by the parts
 
     def answered_slack(self, kind: str, result: str, seconds: float) -> None:
-        """Note a request of Slack's."""
+        """Count a request from Slack."""
         self._requests.labels(kind, result).inc()
         if result == "acked":
             self._acks.labels(kind).observe(seconds)
 
     def asked(self, *, command: str = "", button: str = "") -> None:
-        """Note what a person typed or pressed."""
+        """Count a command or a click."""
         if command:
             known = any(doc.name == command for doc in COMMANDS)
             self._commands.labels(command if known else OTHER).inc()
@@ -133,12 +133,12 @@ class Metrics(Telemetry):
             self._buttons.labels(button.removeprefix("flokit_") if button in set(Action) else OTHER).inc()
 
     def run_ended(self, outcome: str, type_: str, seconds: float) -> None:
-        """Note that an outcome was decided."""
+        """Count an outcome."""
         self._runs.labels(outcome).inc()
         self._to_outcome.labels(outcome, type_ if type_ in KNOWN_TYPES else OTHER).observe(max(seconds, 0.0))
 
     def called_flokit(self, operation: str, result: str, seconds: float, *, priority: str) -> None:
-        """Note a call of the FloKit client."""
+        """Count a call to FloKit."""
         self._flokit.labels(operation, result).inc()
         if result not in ("away", "budget_spent", "given_up"):  # those were not sent
             self._flokit_s.labels(operation).observe(seconds)
@@ -146,31 +146,31 @@ class Metrics(Telemetry):
                 self._looks.labels(priority).inc()
 
     def called_slack(self, method: str, result: str, seconds: float) -> None:
-        """Note a call of the Slack client."""
+        """Count a call to Slack."""
         self._slack.labels(method, result).inc()
         self._slack_s.labels(method).observe(seconds)
 
     def claim_lost(self, worker: str) -> None:
-        """Note that another replica took work over."""
+        """Count work taken over by another replica."""
         self._claims_lost.labels(worker).inc()
 
     def transaction_undone(self, reason: str) -> None:
-        """Note that PostgreSQL undid a transaction."""
+        """Count a transaction that PostgreSQL rolled back."""
         self._undone.labels(reason).inc()
 
     def fault(self, part: str) -> None:
-        """Note an unexpected error."""
+        """Count an unexpected error."""
         self._faults.labels(part).inc()
 
     def webhook(self, result: str) -> None:
-        """Note a delivery to our webhook."""
+        """Count a delivery to the webhook."""
         self._webhooks.labels(result if result in WEBHOOK_RESULTS else OTHER).inc()
 
     def loop_lagged(self, seconds: float) -> None:
-        """Note how late the event loop was."""
+        """Record the event loop's lag."""
         self._lag.observe(max(seconds, 0.0))
 
-    # What is read at each scrape
+    # Read at each scrape
 
     def expose(self, scrape: Scrape) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -178,11 +178,11 @@ class Metrics(Telemetry):
         return generate_latest(self.registry)
 
     def describe(self) -> Iterable[Metric]:
-        """Announce nothing in advance: what can't be read is absent."""
+        """Declare no metrics in advance, because unavailable ones are absent."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Yield what was read for this scrape."""
+        """Yield the values of this scrape."""
         scrape = self._scrape
         yield _gauge("database_up", "The database answered this scrape", scrape.waiting is not None)
         if scrape.ready is not None:
@@ -194,7 +194,7 @@ class Metrics(Telemetry):
 
 
 def _waiting(waiting: Readings) -> Iterable[Metric]:
-    """Yield what is waiting; kinds and phases that only another version knows go under ``other``."""
+    """Yield the numbers of waiting items; unknown kinds and phases count as ``other``."""
     yield _labelled("outbox_depth", "Messages to send or to update", "kind", _bounded(waiting.outbox, OutboxKind))
     yield _gauge("outbox_oldest_seconds", "Age of the oldest message that isn't sent yet", waiting.outbox_oldest_s)
     yield _gauge("inbox_depth", "Requests that aren't answered yet", waiting.inbox)
@@ -252,7 +252,7 @@ class Scraper:
         self._within_s = within_s
 
     async def text(self) -> bytes:
-        """Read what is waiting, and return all metrics as text."""
+        """Read the current values, and return all metrics as text."""
         waiting, ready, socket = await asyncio.gather(
             self._in_time(self._read_waiting), self._in_time(self._ready), self._in_time(self._read_socket)
         )

@@ -1,6 +1,6 @@
-"""The HTTP routes: health, metrics, in HTTP mode ``/slack/events``, with a secret ``/webhooks/flokit``.
+"""The HTTP routes: health, metrics, Slack's events in HTTP mode, FloKit's webhooks, and the pages to install the app.
 
-There are no others. Webhooks are answered without waiting for the database or FloKit.
+Webhooks are answered without waiting for the database or FloKit.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -17,16 +18,18 @@ from aiohttp.web_protocol import RequestHandler
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
 from slack_bolt.async_app import AsyncApp
 
-from bot.core.errors import SlackRequestRefused, WebhookRefused
+from bot.core.errors import RequestRefused, StoreUnavailable
 from bot.flokit.looks import SharedLooks
 from bot.flokit.webhooks import WebhookReceiver
 from bot.observability.logs import Episodes
 from bot.observability.telemetry import SILENT, Telemetry
-from bot.ops.bodies import Bodies, BodyRefused
+from bot.ops.bodies import Bodies
 from bot.ops.connections import HEAD_WITHIN_S, Connections
 from bot.ops.health import Health
+from bot.ops.install import InstallPages
 from bot.ops.metrics import CONTENT_TYPE, Scraper
 from bot.slack.http import Headers, SlackVerifier, read_request
+from bot.slack.oauth import INSTALL_PATH, REDIRECT_PATH
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -55,6 +58,20 @@ WEBHOOK_PATH: Final = "/webhooks/flokit"
 WEBHOOK_KEYED_PATH: Final = "/webhooks/flokit/{secret}"
 
 
+@dataclass(frozen=True, slots=True)
+class WebLimits:
+    """How long a client may take, and how many connections there may be (None: as many as the process can hold)."""
+
+    slack_body_within_s: float = SLACK_BODY_WITHIN_S
+    webhook_body_within_s: float = WEBHOOK_BODY_WITHIN_S
+    idle_within_s: float = IDLE_WITHIN_S
+    head_within_s: float = HEAD_WITHIN_S
+    most_connections: int | None = None
+
+
+DEFAULT_LIMITS: Final = WebLimits()
+
+
 class WebServer:
     """Serves the routes on one address; those of Slack and FloKit are refused while nothing is running."""
 
@@ -66,20 +83,17 @@ class WebServer:
         port: int,
         slack: SlackVerifier | None = None,
         webhooks: WebhookReceiver | None = None,
-        slack_body_within_s: float = SLACK_BODY_WITHIN_S,
-        webhook_body_within_s: float = WEBHOOK_BODY_WITHIN_S,
+        install: InstallPages | None = None,
+        hint: Callable[[str], Awaitable[bool]] | None = None,
         scraper: Scraper | None = None,
         telemetry: Telemetry = SILENT,
-        idle_within_s: float = IDLE_WITHIN_S,
-        head_within_s: float = HEAD_WITHIN_S,
-        most_connections: int | None = None,
+        limits: WebLimits = DEFAULT_LIMITS,
     ) -> None:
         self._health = health
         self._telemetry = telemetry
         self._host = host
         self._port = port
-        self._slack_body_within_s = slack_body_within_s
-        self._webhook_body_within_s = webhook_body_within_s
+        self._limits = limits
         app = web.Application(middlewares=[self._note_request, _answer_refusals_alike])
         app.on_response_prepare.append(_say_little)
         app.router.add_get("/livez", self._livez)
@@ -94,6 +108,13 @@ class WebServer:
             self._webhooks = webhooks
             app.router.add_post(WEBHOOK_PATH, self._webhook)
             app.router.add_post(WEBHOOK_KEYED_PATH, self._webhook)
+        if hint:
+            self._hint = hint
+            app.router.add_post(WEBHOOK_KEYED_PATH, self._workspace_webhook)
+        if install:
+            self._install = install
+            app.router.add_get(INSTALL_PATH, self._begin_install)
+            app.router.add_get(REDIRECT_PATH, self._finish_install)
         self._answers = SharedLooks[Any](kept_s=STATE_KEPT_S, clock=time.monotonic)
         self._bodies = Bodies()
         self._episodes = Episodes()
@@ -101,13 +122,12 @@ class WebServer:
         self._protocol_options: dict[str, Any] = {
             "access_log": None,
             "auto_decompress": False,
-            "keepalive_timeout": idle_within_s,
+            "keepalive_timeout": limits.idle_within_s,
             "lingering_time": LINGERS_S,
             "read_bufsize": READ_AHEAD_BYTES,
             "max_headers": MOST_HEADERS,
         }
         self._runner = web.AppRunner(app, shutdown_timeout=3.0, **self._protocol_options)
-        self._most_connections, self._head_within_s = most_connections, head_within_s
         self._connections: Connections | None = None
 
     async def start(self) -> int:
@@ -117,7 +137,8 @@ class WebServer:
             OSError: the address is taken or not ours.
         """
         await self._runner.setup()
-        connections = Connections(self._make_protocol, most=self._most_connections, head_within_s=self._head_within_s)
+        limits = self._limits
+        connections = Connections(self._make_protocol, most=limits.most_connections, head_within_s=limits.head_within_s)
         port = await connections.listen(self._host, self._port)
         self._connections = connections
         return port
@@ -155,6 +176,12 @@ class WebServer:
         text = await self._answers.look("/metrics", self._scraper.text, max_age_s=STATE_KEPT_S)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
+    async def _begin_install(self, request: web.Request) -> web.Response:
+        return await self._install.begin(request) if self._health.running else self._install.starting()
+
+    async def _finish_install(self, request: web.Request) -> web.Response:
+        return await self._install.finish(request) if self._health.running else self._install.starting()
+
     async def _slack_request(self, request: web.Request) -> web.Response:
         running = self._health.running
         if running is None:
@@ -162,11 +189,11 @@ class WebServer:
         began_at = time.monotonic()
         try:
             claim = self._slack.read_claim(request.headers)
-            body = await self._bodies.read(request, most=MAX_BODY_BYTES, within_s=self._slack_body_within_s)
+            body = await self._bodies.read(request, most=MAX_BODY_BYTES, within_s=self._limits.slack_body_within_s)
             self._slack.check(claim, body)
             with self._keeping(request):
                 return await _deliver(running.bolt, request.headers, body)
-        except (BodyRefused, SlackRequestRefused) as refused:
+        except RequestRefused as refused:
             self._telemetry.answered_slack("other", "refused", time.monotonic() - began_at)
             self._episodes.note("slack_request_refused", reason=str(refused))
             return _refusal(str(refused), refused.http_status)
@@ -176,10 +203,10 @@ class WebServer:
 
     async def _webhook(self, request: web.Request) -> web.Response:
         try:
-            body = await self._bodies.read(request, most=MAX_WEBHOOK_BYTES, within_s=self._webhook_body_within_s)
+            body = await self._bodies.read(request, most=MAX_WEBHOOK_BYTES, within_s=self._limits.webhook_body_within_s)
             path_secret = request.match_info.get("secret", "")
             hint = self._webhooks.verify(request.headers.items(), bytes(body), path_secret=path_secret)
-        except (BodyRefused, WebhookRefused) as refused:
+        except RequestRefused as refused:
             self._telemetry.webhook("refused")
             self._episodes.note("webhook_refused", reason=str(refused))
             return _refusal(str(refused), refused.http_status)
@@ -190,6 +217,26 @@ class WebServer:
         if not self._webhooks.take(hint, running.on_hint):
             self._telemetry.webhook("duplicate")
             return web.json_response({"status": "duplicate"})
+        self._telemetry.webhook("accepted")
+        return web.json_response({"status": "accepted"}, status=HTTPStatus.ACCEPTED)
+
+    async def _workspace_webhook(self, request: web.Request) -> web.Response:
+        """Take a webhook at the address of one workspace: anyone who knows it may send, and the body doesn't matter."""
+        try:
+            await self._bodies.read(request, most=MAX_WEBHOOK_BYTES, within_s=self._limits.webhook_body_within_s)
+            is_known = self._health.running and await self._hint(request.match_info["secret"])
+        except RequestRefused as refused:
+            self._telemetry.webhook("refused")
+            return _refusal(str(refused), refused.http_status)
+        except StoreUnavailable:
+            is_known = None
+        if is_known is None:  # the sender will deliver it again
+            self._telemetry.webhook("starting")
+            return web.json_response({"error": "try again"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+        if not is_known:
+            self._telemetry.webhook("refused")
+            self._episodes.note("webhook_refused", reason="no workspace has this address")
+            return _refusal("No workspace has this address.", HTTPStatus.UNAUTHORIZED)
         self._telemetry.webhook("accepted")
         return web.json_response({"status": "accepted"}, status=HTTPStatus.ACCEPTED)
 
@@ -234,15 +281,15 @@ async def _deliver(bolt: AsyncApp, headers: Headers, body: bytearray) -> web.Res
     """Pass a request to Bolt. If Bolt fails before it reaches a listener, the request isn't from Slack.
 
     Raises:
-        SlackRequestRefused: it can't be read.
+        RequestRefused: it can't be read.
     """
     try:
         return await to_aiohttp_response(await bolt.async_dispatch(read_request(headers, body)))
-    except SlackRequestRefused:
+    except RequestRefused:
         raise
     except Exception as error:  # noqa: BLE001 - Bolt doesn't check the shape of payloads
-        raise SlackRequestRefused(
-            f"The payload isn't of a shape that Slack sends ({type(error).__name__}).",
+        raise RequestRefused(
+            f"The payload doesn't look like one that Slack sends ({type(error).__name__}).",
             http_status=HTTPStatus.BAD_REQUEST,
         ) from None
 

@@ -67,10 +67,10 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 """
 
 _INSTEAD: Final = {
-    "channel_binding": "leave it out, and use sslmode=verify-full: it also proves who the server is",
+    "channel_binding": "leave it out, and use sslmode=verify-full: it also verifies the server",
     "connection_limit": "set DATABASE_POOL_SIZE",
     "pool_size": "set DATABASE_POOL_SIZE",
-    "service": "write the host, the user and the database into the URL",
+    "service": "put the host, the user and the database in the URL",
     "target_session_attrs": "the bot writes, so use read-write",
     "schema": "use options=-csearch_path=…",
 }
@@ -144,9 +144,6 @@ def _wrong_scheme(scheme: str) -> str:
     return _KINDS
 
 
-# --- SQLite --------------------------------------------------------------------------------------------------------
-
-
 def _parse_file(rest: str) -> Path:
     path, _, options = rest.partition("?")
     if ":memory:" in path or path in ("", "//", "///"):
@@ -168,9 +165,6 @@ def _parse_file(rest: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         raise UrlProblem("begins with ~, and no home directory is known here; write the whole path") from None
-
-
-# --- PostgreSQL ----------------------------------------------------------------------------------------------------
 
 
 def _parse_server(rest: str) -> Server:

@@ -1,4 +1,4 @@
-"""Parses the text of a policy file into a `Policy`. Errors name the line and column.
+"""Parses the text of a policy into a `Policy`. Errors name the line and column.
 
 It's YAML without anchors, so that a policy can be read from top to bottom.
 """
@@ -13,7 +13,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from bot.core.access.policy import Kind, Policy, Rule, Verb
+from bot.core.access.policy import Kind, Policy, Problem, Rule, Verb
 from bot.core.advice import KNOWN_TYPES
 from bot.core.blocks.text import one_line
 from bot.core.errors import SettingsError
@@ -22,6 +22,8 @@ from bot.core.typed import name_key
 MAX_RULES: Final = 500
 NAME_CHARS: Final = 80
 MAX_PROBLEMS: Final = 20
+LOOKED_AT: Final = 200
+"""How many mistakes are described, of which some may be the same: finding the place of each takes time."""
 TYPO_CUTOFF: Final = 0.85
 """How similar a type must be to a known one to count as a typo: "strpe" does, "data-warehouse" doesn't."""
 
@@ -38,23 +40,31 @@ def parse_policy(text: str, name: str = "policy.yaml") -> Policy:
     Raises:
         SettingsError: one sentence for each thing that is wrong, with line and column.
     """
+    found = read_policy(text)
+    if isinstance(found, Policy):
+        return found
+    raise SettingsError([f"{_place(name, one)} {one.sentence}" for one in found])
+
+
+def read_policy(text: str) -> Policy | tuple[Problem, ...]:
+    """Read the text of a policy; return what is wrong with it, at most `MAX_PROBLEMS`, if anything is."""
     try:
         root = _compose(text)
         value = _value(root) if root else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise SettingsError([f"{_place(name, mark)} {error.problem or 'not valid YAML'}."]) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        # A character that YAML doesn't allow, nesting that's too deep, or an invalid date.
-        raise SettingsError([f"{name}: isn't valid YAML."]) from error
+        return (_problem(error.problem or "not valid YAML", mark),)
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position].split("\n")
+        return (Problem("this character isn't allowed.", len(before), len(before[-1]) + 1),)
+    except (yaml.YAMLError, RecursionError, ValueError):  # such as nesting that's too deep
+        return (_problem("isn't valid YAML", None),)
     try:
         return _File.model_validate(value if value is not None else {}).policy
     except ValidationError as error:
-        problems = [f"{_place(name, _mark_of(root, one['loc'], one['type']))} {_said(one)}." for one in error.errors()]
-        raise SettingsError(list(dict.fromkeys(problems))[:MAX_PROBLEMS]) from None
-
-
-# --- YAML, with places -----------------------------------------------------------------------------------------
+        errors = error.errors()[:LOOKED_AT]
+        problems = [_problem(_said(one), _mark_of(root, one["loc"], one["type"])) for one in errors]
+        return tuple(dict.fromkeys(problems))[:MAX_PROBLEMS]
 
 
 class _Loader(yaml.SafeLoader):
@@ -111,8 +121,12 @@ def _mark_of(root: yaml.Node | None, loc: tuple[int | str, ...], kind: str) -> y
     return mark
 
 
-def _place(name: str, mark: yaml.Mark | None) -> str:
-    return f"{name}:{mark.line + 1}:{mark.column + 1}:" if mark else f"{name}:"
+def _problem(sentence: str, mark: yaml.Mark | None) -> Problem:
+    return Problem(f"{sentence}.", mark.line + 1, mark.column + 1) if mark else Problem(f"{sentence}.")
+
+
+def _place(name: str, problem: Problem) -> str:
+    return f"{name}:{problem.line}:{problem.column}:" if problem.line else f"{name}:"
 
 
 def _said(problem: Any) -> str:
@@ -144,9 +158,6 @@ def _guess(word: str, loc: tuple[int | str, ...]) -> str:
 def _short(text: object) -> str:
     said = one_line(str(text))
     return said if len(said) <= NAME_CHARS else f"{said[:NAME_CHARS]}…"
-
-
-# --- what a policy can contain ---------------------------------------------------------------------------------
 
 
 def _one_or_more(value: Any) -> Any:

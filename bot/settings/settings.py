@@ -29,6 +29,7 @@ from bot.core.incidents.incidents import Rules
 from bot.core.models import Patience
 from bot.core.runs.limits import Limits
 from bot.settings.database_url import Server, UrlProblem, parse_database_url
+from bot.settings.encryption_keys import MAKE_ONE, KeyProblem, parse_encryption_keys
 from bot.settings.network import DIRECT, VARIABLES, Network
 
 SHORTEST_SECRET: Final = 4
@@ -68,6 +69,37 @@ def _check_url(value: str) -> str:
     return value
 
 
+def _check_public_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise PydanticCustomError("public_url", "must begin with https://; only this machine may be reached without")
+    return value.rstrip("/")
+
+
+def _check_link(value: str) -> str:
+    if not re.fullmatch(r"https://[^\s/?#@\"<>]+(/[^\s\"<>]*)?|mailto:[^\s@?\"<>]+@[^\s@?\"<>]+", value):
+        raise PydanticCustomError(
+            "link", "must be an address such as https://example.com/help or mailto:help@example.com"
+        )
+    return value
+
+
+def _check_client_id(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", value):
+        raise PydanticCustomError(
+            "client_id", "must be letters, digits, dots and hyphens; copy it from your app's page"
+        )
+    return value
+
+
+def _check_encryption_keys(value: SecretStr) -> SecretStr:
+    try:
+        parse_encryption_keys(value.get_secret_value())
+    except KeyProblem as problem:
+        raise PydanticCustomError("encryption_keys", "{problem}", {"problem": str(problem)}) from None
+    return value
+
+
 def _check_command(value: str) -> str:
     if not re.fullmatch(r"/[a-z0-9_-]{1,31}", value):
         raise PydanticCustomError("command", "must be a slash and up to 31 lowercase letters, digits, - or _: /flokit")
@@ -88,7 +120,9 @@ def _check_bot_token(value: SecretStr) -> SecretStr:
             "bot_token", "must begin with xoxb-; this one is an app-level token, which belongs in SLACK_APP_TOKEN"
         )
     if not value.get_secret_value().startswith("xoxb-"):
-        raise PydanticCustomError("bot_token", "must begin with xoxb-; copy it from your app's OAuth & Permissions")
+        raise PydanticCustomError(
+            "bot_token", "must begin with xoxb-; copy it from your app's OAuth & Permissions page"
+        )
     return value
 
 
@@ -99,7 +133,7 @@ def _check_app_token(value: SecretStr) -> SecretStr:
         )
     if not value.get_secret_value().startswith("xapp-"):
         raise PydanticCustomError(
-            "app_token", "must begin with xapp-; make one in your app's Basic Information → App-Level Tokens"
+            "app_token", "must begin with xapp-; create one under your app's Basic Information → App-Level Tokens"
         )
     return value
 
@@ -192,6 +226,26 @@ _ONE_HEADER = (
     "must be two different headers; one can't carry both."
 )
 
+_NO_MODE_OF_MANY = (
+    "SLACK_APP_TOKEN or SLACK_SIGNING_SECRET: one is needed; the first for Socket Mode, the second for HTTP."
+)
+_MANY: Final = {
+    "slack_client_id": "copy it from your app's page Basic Information",
+    "slack_client_secret": "copy it from your app's page Basic Information",
+    "public_url": "set it to the address at which browsers and Slack reach this bot",
+    "encryption_keys": MAKE_ONE,
+}
+"""What together serves many workspaces, and where to get it."""
+
+_NOT_WITH_MANY: Final = {
+    "slack_bot_token": "each workspace's token comes from its installation",
+    "flokit_api_key": "each workspace connects its own FloKit",
+    "flokit_sync_api_key": "each workspace connects its own FloKit",
+    "flokit_webhook_secret": "each workspace has an address of its own for webhooks",
+    "policy_file": "each workspace has a policy of its own",
+}
+"""What belongs to one workspace, and why it can't be set for many."""
+
 Key = Annotated[
     SecretStr, AfterValidator(_check_secret), AfterValidator(_check_no_token), AfterValidator(_check_length)
 ]
@@ -202,9 +256,13 @@ BotToken = Annotated[
 AppToken = Annotated[
     SecretStr, AfterValidator(_check_secret), AfterValidator(_check_app_token), AfterValidator(_check_length)
 ]
+EncryptionKeys = Annotated[SecretStr, AfterValidator(_check_secret), AfterValidator(_check_encryption_keys)]
+ClientId = Annotated[str, AfterValidator(_check_client_id)]
 Host = Annotated[str, AfterValidator(_check_host)]
 Header = Annotated[str, AfterValidator(_check_header)]
 Url = Annotated[str, AfterValidator(_check_url)]
+Link = Annotated[str, AfterValidator(_check_link)]
+PublicUrl = Annotated[Url, AfterValidator(_check_public_url)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600, allow_inf_nan=False)]
 
 
@@ -223,12 +281,18 @@ class _SlackTokens(BaseSettings):
     slack_bot_token: SecretStr | None = None
     slack_app_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
+    slack_client_id: str | None = None
+    slack_client_secret: SecretStr | None = None
 
 
 def has_slack_tokens() -> bool:
-    """Return whether any Slack token is set, valid or not."""
-    tokens = _load(_SlackTokens, {})
-    return any((tokens.slack_bot_token, tokens.slack_app_token, tokens.slack_signing_secret))
+    """Return whether anything of Slack's is set, valid or not: a token, a secret, or a client ID."""
+    return any(value for _, value in _load(_SlackTokens, {}))
+
+
+def serves_one() -> bool:
+    """Return whether a bot token is set: the bot then serves one workspace, which nobody installs."""
+    return _load(_SlackTokens, {}).slack_bot_token is not None
 
 
 class _TraceSettings(BaseSettings):
@@ -273,14 +337,43 @@ class DatabaseSettings(BaseSettings):
         return where if isinstance(where, Server) else Server()
 
 
-class Settings(DatabaseSettings):
+class EncryptionSettings(DatabaseSettings):
+    """What ``flokit-bot keys`` needs."""
+
+    encryption_keys: EncryptionKeys | None = Field(
+        None, description="the master keys that protect stored tokens and keys; the first encrypts, all of them decrypt"
+    )
+
+    @property
+    def master_keys(self) -> str:
+        """The value of ``ENCRYPTION_KEYS``; "" if it isn't set."""
+        return self.encryption_keys.get_secret_value() if self.encryption_keys else ""
+
+
+class RetentionSettings(EncryptionSettings):
+    """What ``flokit-bot workspaces`` needs."""
+
+    retention_days: float = Field(90.0, ge=1, le=36500, description="how many days finished work is kept")
+    uninstalled_retention_days: float = Field(
+        30.0, ge=0, le=36500, description="how many days a workspace's data is kept after it uninstalled the app"
+    )
+
+
+class Settings(RetentionSettings):
     """All settings and their defaults; ``docs/settings.md`` and ``.env.example`` list the same."""
 
-    slack_bot_token: BotToken = Field(description="xoxb-…, from the app's page OAuth & Permissions")
+    slack_bot_token: BotToken | None = Field(description="xoxb-…, from the app's page OAuth & Permissions")
     slack_app_token: AppToken | None = Field(None, description="xapp-…: Socket Mode")
     slack_signing_secret: DoorSecret | None = Field(None, description="HTTP mode; not used in Socket Mode")
+    slack_client_id: ClientId | None = Field(None, description="many workspaces: the app's client ID")
+    slack_client_secret: DoorSecret | None = Field(None, description="many workspaces: the app's client secret")
+    public_url: PublicUrl | None = Field(None, description="many workspaces: where browsers and Slack reach this bot")
+    support_url: Link | None = Field(
+        None, description="many workspaces: where people get help, shown when they install"
+    )
+    privacy_url: Link | None = Field(None, description="many workspaces: your privacy policy, shown when they install")
     slack_api_url: Url = Field("https://slack.com/api/", description="Web API base")
-    flokit_api_key: Key = Field(description="key to read integrations with")
+    flokit_api_key: Key | None = Field(description="key to read integrations with")
     flokit_sync_api_key: Key | None = Field(
         None, description="read-write key to start syncs with; defaults to FLOKIT_API_KEY"
     )
@@ -297,7 +390,7 @@ class Settings(DatabaseSettings):
     database_pool_size: int = Field(15, ge=2, le=200, description="how many connections to a server may be open")
     flokit_command: Annotated[str, AfterValidator(_check_command)] = Field("/flokit", description="slash command")
     host: Host = Field("127.0.0.1", description="address of health, readiness, metrics, webhooks and Slack over HTTP")
-    port: int = Field(3000, ge=0, le=65535, description="its port; 0 takes a free one and logs it")
+    port: int = Field(3000, ge=0, le=65535, description="its port; 0 picks a free one and logs it")
     follow_up_first_look_s: Seconds = Field(2.0, description="seconds until a started sync is first checked")
     follow_up_max_interval_s: Seconds = Field(30.0, description="the longest time between two checks")
     follow_up_grace_s: Seconds = Field(60.0, description="how long FloKit may show an old state after a sync starts")
@@ -318,17 +411,44 @@ class Settings(DatabaseSettings):
     )
     sync_quota_per_hour: int = Field(0, ge=0, le=10_000, description="syncs one person may start per hour; 0: no limit")
     lease_s: Seconds = Field(10.0, description="how long a replica's claim on work holds")
-    retention_days: float = Field(90.0, ge=1, le=36500, description="how many days finished work is kept")
     _network: Network = PrivateAttr(DIRECT)
 
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG … ERROR")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _ask_for_no_token(cls, values: Any) -> Any:
+        """Let what one workspace needs be missing when there are many."""
+        if any(values.get(name) for name in _MANY):
+            return {"slack_bot_token": None, "flokit_api_key": None, **values}
+        return values
+
     @model_validator(mode="after")
     def _check_mode(self) -> Settings:
-        if not self.slack_app_token and not self.slack_signing_secret:
-            raise PydanticCustomError("mode", _NO_MODE)
+        if any(getattr(self, name) for name in _MANY):
+            problems = self._problems_of_many()
+        else:
+            problems = [] if self.slack_app_token or self.slack_signing_secret else [_NO_MODE]
+        if problems:
+            raise PydanticCustomError("mode", "\n".join(problems))
         return self
+
+    def _problems_of_many(self) -> list[str]:
+        """Say what is missing to serve many workspaces, and what must not be set then."""
+        named = next(name for name in _MANY if getattr(self, name)).upper()
+        missing = [
+            f"{name.upper()}: is missing, but {named} is set: to serve many workspaces, {hint}."
+            for name, hint in _MANY.items()
+            if not getattr(self, name)
+        ]
+        foreign = [
+            f"{name.upper()}: can't be set together with {named}, which serves many workspaces: {reason}."
+            for name, reason in _NOT_WITH_MANY.items()
+            if getattr(self, name)
+        ]
+        has_mode = self.slack_app_token or self.slack_signing_secret
+        return [*missing, *foreign, *([] if has_mode else [_NO_MODE_OF_MANY])]
 
     @model_validator(mode="after")
     def _check_webhook_headers(self) -> Settings:
@@ -343,9 +463,25 @@ class Settings(DatabaseSettings):
         values = [getattr(self, name) for name in type(self).model_fields]
         return [
             *(value.get_secret_value() for value in values if isinstance(value, SecretStr)),
+            *filter(None, self.master_keys.split(",")),
             *filter(None, (self._server.password, self._server.driver_options.get("sslpassword"))),
             *self._network.proxies.secrets,
         ]
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether it serves every workspace that installs the app, and not only the one whose tokens are set."""
+        return self.slack_client_id is not None
+
+    @property
+    def bot_token(self) -> SecretStr:
+        """The token of the one workspace; never asked for when `is_distributed`."""
+        return _of_one("SLACK_BOT_TOKEN", self.slack_bot_token)
+
+    @property
+    def look_key(self) -> SecretStr:
+        """The key to read with, of the one workspace; never asked for when `is_distributed`."""
+        return _of_one("FLOKIT_API_KEY", self.flokit_api_key)
 
     @property
     def network(self) -> Network:
@@ -405,8 +541,8 @@ class Settings(DatabaseSettings):
 
     @property
     def sync_key(self) -> SecretStr:
-        """The key to start syncs with."""
-        return self.flokit_sync_api_key or self.flokit_api_key
+        """The key to start syncs with, of the one workspace; never asked for when `is_distributed`."""
+        return self.flokit_sync_api_key or self.look_key
 
     @property
     def slack_web_api_url(self) -> str:
@@ -414,9 +550,16 @@ class Settings(DatabaseSettings):
         return self.slack_api_url.rstrip("/") + "/"
 
 
+def _of_one(name: str, value: SecretStr | None) -> SecretStr:
+    """Return what is there unless the bot serves many workspaces, which the settings' own check guarantees."""
+    if value is None:
+        raise RuntimeError(f"{name} is only for one workspace")
+    return value
+
+
 _HINTS = {
-    "slack_bot_token": "copy it from your app's page OAuth & Permissions (it begins with xoxb-)",
-    "flokit_api_key": "make one in FloKit → Settings → API Keys",
+    "slack_bot_token": "copy it from your app's OAuth & Permissions page (it begins with xoxb-)",
+    "flokit_api_key": "create one in FloKit → Settings → API Keys",
 }
 
 
@@ -447,13 +590,31 @@ def load_database_settings(**overrides: Any) -> DatabaseSettings:
     return _load(DatabaseSettings, overrides)
 
 
+def load_retention_settings(**overrides: Any) -> RetentionSettings:
+    """Read the settings about the database and how long it keeps what; raises as ``load_settings`` does."""
+    return _load(RetentionSettings, overrides)
+
+
+def load_encryption_settings(**overrides: Any) -> EncryptionSettings:
+    """Read the settings about the database and its encryption; raises as ``load_settings`` does.
+
+    Raises:
+        SettingsError: also if ``ENCRYPTION_KEYS`` isn't set.
+    """
+    settings = _load(EncryptionSettings, overrides)
+    if settings.encryption_keys is None:
+        raise SettingsError([f"ENCRYPTION_KEYS: is missing; {MAKE_ONE}."])
+    return settings
+
+
 def _load(kind: type[_S], overrides: dict[str, Any]) -> _S:
     if Path(ENV_FILE).is_fifo():  # opening it would block
-        raise SettingsError([".env: is a pipe; make it a file."])
+        raise SettingsError([".env: is a pipe; use a file instead."])
     try:
         return kind(**overrides)
     except ValidationError as error:
-        raise SettingsError([_sentence(problem) for problem in error.errors()]) from None
+        sentences = (_sentence(problem).split("\n") for problem in error.errors())
+        raise SettingsError([sentence for several in sentences for sentence in several]) from None
     except UnicodeDecodeError:
         raise SettingsError([".env: isn't UTF-8 text; save it as UTF-8."]) from None
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Calls of Slack's Web API: reported under their method, and refused by a ``SlackError``.
+"""Calls to Slack's Web API, reported to telemetry; failures raise a ``SlackError``.
 
 The only module that reads the SDK's exceptions.
 """
@@ -6,7 +6,7 @@ The only module that reads the SDK's exceptions.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -43,7 +43,7 @@ _RESULTS: Final = {
     SlackRefusedContent: "refused_content",
     SlackAuthLost: "auth_lost",
 }
-"""How a call that failed is counted; any other error is "other"."""
+"""How a failed call is counted; any other error is "other"."""
 
 _TYPED: Final = (
     SlackUnavailable,
@@ -57,21 +57,33 @@ _CLASS_OF_CODE: Final = {code: error for error in _TYPED for code in error.codes
 
 
 class ObservedWebClient(AsyncWebClient):
-    """The SDK's client, with each call reported under the name of its method."""
+    """The SDK's client, with each call reported under the name of its method.
 
-    def __init__(self, telemetry: Telemetry, **options: Any) -> None:
+    Args:
+        telemetry: what calls are reported to.
+        on_refusal: called with the error code of each call that Slack refuses.
+        options: those of the SDK.
+    """
+
+    def __init__(self, telemetry: Telemetry, on_refusal: Callable[[str], None] | None = None, **options: Any) -> None:
         super().__init__(**options)
         self._telemetry = telemetry
+        self._on_refusal = on_refusal
 
     async def api_call(self, api_method: str, **options: Any) -> Any:
         """Call a method of the Web API."""
         with reported(self._telemetry, api_method):
-            return await super().api_call(api_method, **options)
+            try:
+                return await super().api_call(api_method, **options)
+            except SlackApiError as error:
+                if self._on_refusal:
+                    self._on_refusal(_typed(error).code)
+                raise
 
 
 @contextmanager
 def reported(telemetry: Telemetry, method: str) -> Iterator[None]:
-    """Report one call: its result in one of a few words, and how long it took."""
+    """Report one call with its result and duration."""
     began_at, result = time.monotonic(), "unavailable"
     try:
         with telemetry.tracer.span(f"slack {method}", outward=True):
@@ -91,7 +103,7 @@ async def answer_of(call: Awaitable[Any]) -> Any:
     """Await one Web API call, and return the SDK's response; its ``data`` is an object.
 
     Raises:
-        SlackError: Slack refused it, or gave no usable answer.
+        SlackError: Slack refused it or sent no usable reply.
     """
     try:
         response = await call
@@ -103,7 +115,7 @@ async def answer_of(call: Awaitable[Any]) -> Any:
         TimeoutError,
         OSError,
         ValueError,
-        AttributeError,  # the SDK takes any JSON for an object
+        AttributeError,  # the SDK assumes that JSON is an object
         RecursionError,  # JSON of a thousand levels
     ) as error:
         raise SlackUnavailable(why_unavailable(error)) from error
@@ -119,7 +131,7 @@ def _typed(error: SlackApiError) -> SlackError:
     code = str(data.get("error") or "") if isinstance(data, dict) else ""
     if status == 429 or code in SlackRateLimited.codes:
         return SlackRateLimited("Slack asks to slow down", retry_after_s=retry_after_s(response.headers))
-    if not code:  # not an answer of Slack's API: a proxy's page, or half a reply
+    if not code:  # not a reply of Slack's API, but a proxy's page or a truncated reply
         return SlackUnavailable(f"Slack answered HTTP {status} without a usable body")
     return _CLASS_OF_CODE.get(code, SlackOther)(f"Slack refused: {code}", code=code)
 

@@ -1,6 +1,6 @@
 """The Slack client: every call returns a value or raises one ``SlackError``.
 
-Nothing is retried here: what helps depends on whether a message may have been posted, and the outbox knows that.
+Nothing is retried here, because that depends on whether a message may have been posted, which the outbox knows.
 Calls are paced so that Slack rarely has to refuse them (https://docs.slack.dev/apis/web-api/rate-limits).
 """
 
@@ -57,10 +57,10 @@ POSTS_BURST: Final = 3.0
 
 UPDATES_PER_S: Final = 50 / 60
 UPDATES_BURST: Final = 20.0
-"""``chat.update`` is tier 3: 50 a minute and a little more, for the whole workspace."""
+"""``chat.update`` is tier 3: slightly more than 50 a minute for the whole workspace."""
 
 UPDATES_FOR_PEOPLE: Final = 8.0
-"""Updates that progress leaves for messages that people wait for."""
+"""Updates reserved for messages that people wait for."""
 
 PATIENCE_S: Final = 1.5
 """The client waits this long for its turn; a message that has to wait longer goes back to the outbox."""
@@ -74,7 +74,18 @@ PACED: Final = "paced"
 
 
 class SlackClient:
-    """One workspace's Slack. Made inside a running event loop; ``aclose`` when done."""
+    """One workspace's Slack. Made inside a running event loop; ``aclose`` when done.
+
+    Args:
+        token: the bot token; "" for calls that need none.
+        api_url: the Web API base, with a trailing slash.
+        timeout_s: how long one call may take.
+        clock: monotonic seconds.
+        telemetry: what every call is reported to.
+        network: the proxies to use and the certificates to trust.
+        session: connections that others use, too; None: its own.
+        on_refusal: called with the error code of each call that Slack refuses.
+    """
 
     def __init__(
         self,
@@ -85,6 +96,8 @@ class SlackClient:
         clock: Callable[[], float] = time.monotonic,
         telemetry: Telemetry = SILENT,
         network: Network = DIRECT,
+        session: aiohttp.ClientSession | None = None,
+        on_refusal: Callable[[str], None] | None = None,
     ) -> None:
         self._telemetry = telemetry
         self._network = network
@@ -92,9 +105,12 @@ class SlackClient:
         self.longest_call_s = self._patience_s + timeout_s
         """How long one call takes at most, including the wait for its turn."""
         self._api_url = api_url
-        self._session = make_session(timeout_s, network=network)
+        self.session = session or make_session(timeout_s, network=network)
+        self._owns_session = session is None
         # The SDK's default handler sends a request again when the connection breaks: that would post twice.
-        self.web = ObservedWebClient(telemetry, token=token, base_url=api_url, session=self._session, retry_handlers=[])
+        self.web = ObservedWebClient(
+            telemetry, on_refusal, token=token, base_url=api_url, session=self.session, retry_handlers=[]
+        )
         proxy = network.proxies.proxy_for(api_url)
         self.web.proxy = proxy.url if proxy else None  # the SDK would read the environment by its own rules
         self._clock = clock
@@ -102,15 +118,16 @@ class SlackClient:
         self._posts: LRUCache[str, Bucket] = LRUCache(CHANNELS_PACED)
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        await self._session.close()
+        """Close the connections, unless they are shared."""
+        if self._owns_session:
+            await self.session.close()
 
     async def fetch_identity(self) -> Identity:
         """Ask Slack who this token is."""
         return identity_of(await answer_of(self.web.auth_test()))
 
     async def fetch_conversation(self, channel_id: str) -> Conversation:
-        """Ask what Slack says about a channel to us."""
+        """Fetch a channel's properties."""
         return conversation_of(await answer_of(self.web.conversations_info(channel=channel_id)))
 
     async def validate(self, content: Message | dict[str, object]) -> str:
@@ -197,6 +214,10 @@ class SlackClient:
         """Open a modal for the person who caused the trigger, which is valid for three seconds."""
         await answer_of(self.web.views_open(trigger_id=trigger_id, view=view))
 
+    async def push_view(self, trigger_id: str, view: dict[str, object]) -> None:
+        """Open a modal on top of the one in which the person caused the trigger."""
+        await answer_of(self.web.views_push(trigger_id=trigger_id, view=view))
+
     async def update_view(self, view_id: str, view: dict[str, object], hash_: str) -> None:
         """Update a modal, unless it was updated since ``hash_``."""
         await answer_of(self.web.views_update(view_id=view_id, view=view, hash=hash_ or None))
@@ -270,7 +291,7 @@ class SlackClient:
         proxy = self._network.proxies.proxy_for(response_url)
         with reported(self._telemetry, "response_url"):
             try:
-                async with self._session.post(response_url, json=body, proxy=proxy.url if proxy else None) as response:
+                async with self.session.post(response_url, json=body, proxy=proxy.url if proxy else None) as response:
                     text = await response.text()
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 raise SlackUnavailable(why_unavailable(error)) from error
@@ -286,7 +307,7 @@ class SlackClient:
         waited_s = 0.0
         while wait_s := bucket.take(leave=leave):
             waited_s += wait_s
-            if waited_s > self._patience_s:  # others were faster, or it is held
+            if waited_s > self._patience_s:  # another caller was faster, or it's held
                 raise SlackRateLimited("waiting for our turn", retry_after_s=wait_s, code=PACED)
             await asyncio.sleep(wait_s)
 

@@ -1,4 +1,4 @@
-"""What can be shown in an App Home without asking anybody: why there is nothing to see."""
+"""The App Home of a person who isn't allowed to view anything."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ log = structlog.get_logger(__name__)
 
 
 async def publish_refusal(slack: SlackClient, user_id: str, refused: Refused) -> None:
-    """Show a person in their App Home why there is nothing to see.
+    """Show a person in their App Home why it's empty.
 
     Raises:
-        SlackError: it can't be shown now; ``retryable``. What can't be shown at all is logged.
+        SlackError: it can't be shown now; ``retryable``. Permanent failures are logged.
     """
     try:
         await slack.publish_home(user_id, blocks.refused_home(refused))

@@ -38,7 +38,7 @@ class Bucket:
         return 0.0
 
     def hold(self, seconds: float) -> None:
-        """Let no call through for ``seconds``."""
+        """Allow no calls for ``seconds``."""
         self._held_until = max(self._held_until, self.clock() + seconds)
 
 
@@ -52,7 +52,7 @@ class Backoff:
     _tries: int = field(init=False, default=0)
 
     def next_s(self, *, at_least_s: float = 0.0) -> float:
-        """Return the seconds to wait now; ``at_least_s`` is what the other side asks for."""
+        """Return the seconds to wait now; ``at_least_s`` is the pause that the other side asks for."""
         pause_s = min(self.first_s * 2.0 ** min(self._tries, 32), self.longest_s)
         self._tries += 1
         return max(pause_s * (0.75 + self.jitter() / 4), at_least_s)

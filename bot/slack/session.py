@@ -111,7 +111,7 @@ class _Bounded:
 
 
 def may_answer_at(response_url: str, api_url: str) -> bool:
-    """Tell whether a ``response_url`` is Slack's, or on the host of the Web API in the settings, on any port.
+    """Whether a ``response_url`` is Slack's, or on the host of the Web API in the settings, on any port.
 
     Slack's look like https://hooks.slack.com/….
     """

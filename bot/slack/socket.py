@@ -1,6 +1,6 @@
-"""Socket Mode: one connection to Slack that's kept open, and replaced when nothing arrives over it any more.
+"""Socket Mode: keeps one connection to Slack open, and replaces it when nothing arrives anymore.
 
-The SDK's client can be left connected and hear nothing (https://github.com/slackapi/python-slack-sdk/issues/1701,
+The SDK's client can stay connected without receiving anything (https://github.com/slackapi/python-slack-sdk/issues/1701,
 https://github.com/slackapi/bolt-python/issues/1529), asks for a new address as fast as Slack refuses one, and takes its
 proxy from the environment by its own rules. So the connection is made here, and Bolt only handles what arrives.
 """
@@ -8,7 +8,6 @@ proxy from the environment by its own rules. So the connection is made here, and
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import time
@@ -24,6 +23,7 @@ from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.core.errors import SlackError
+from bot.core.json_values import parse_json
 from bot.settings.network import DIRECT, Network
 from bot.slack.pacing import Backoff
 from bot.slack.session import why_unavailable
@@ -102,11 +102,11 @@ class SlackSocket:
         self._connection: _Connection | None = None
         self._trouble = ""
         self.connections: int | None = None
-        """How many sockets of this app are open, as Slack said when this one was opened."""
+        """The number of this app's open sockets, from Slack's last hello."""
         self.greeted_at: float | None = None
-        """When Slack said hello the last time, as seconds of the clock."""
+        """When Slack last said hello, in seconds of the clock."""
         self.greetings = 0
-        """How often it did."""
+        """How often Slack said hello."""
 
     async def keep_open(self) -> None:
         """Open the socket, and another whenever it's closed or dead; runs until cancelled."""
@@ -131,11 +131,11 @@ class SlackSocket:
 
     @property
     def age_s(self) -> float | None:
-        """Tell how long ago Slack said hello; None before."""
+        """How long ago Slack said hello; None before that."""
         return None if self.greeted_at is None else self._clock() - self.greeted_at
 
     async def problem(self) -> str:
-        """Say what keeps Slack from reaching us; "" when nothing does."""
+        """Return why Slack can't reach us, or ""."""
         connection = self._connection
         if connection is None:
             state = "not connected yet" if self.greeted_at is None else "the socket is closed; reconnecting"
@@ -143,9 +143,9 @@ class SlackSocket:
         if connection.socket.closed:
             return "the socket is closed; reconnecting"
         if not connection.is_greeted:
-            return "connected, but Slack hasn't said hello yet"
+            return "connected, but Slack hasn't sent its hello yet"
         silent_s = self._clock() - connection.heard_at
-        return f"the socket is deaf: nothing heard for {silent_s:.0f} s" if silent_s > DEAF_AFTER_S else ""
+        return f"the socket is unresponsive: nothing received for {silent_s:.0f} s" if silent_s > DEAF_AFTER_S else ""
 
     async def _use_one(self) -> None:
         """Open a socket and handle what arrives until it ends."""
@@ -182,10 +182,10 @@ class SlackSocket:
                 return
 
     def _take(self, connection: _Connection, frame: str) -> bool:
-        """Begin to answer one envelope; False when Slack asks for another socket."""
-        if not _is_readable(frame):
+        """Start answering one envelope; False if Slack asks for another socket."""
+        envelope = _read_envelope(frame)
+        if envelope is None:
             return True
-        envelope = json.loads(frame) if frame.startswith("{") else {}
         kind = envelope.get("type")
         if kind == "hello":
             self._note_hello(connection, envelope)
@@ -229,32 +229,30 @@ class SlackSocket:
             if connection.is_greeted:
                 problem = await self.problem()
             elif self._clock() - opened_at > OPENS_WITHIN_S:
-                problem = "Slack has not said hello"
+                problem = "Slack hasn't sent its hello"
         if problem:
             log.warning("socket_rebuilt", problem=problem)
         await connection.socket.close()
 
 
 async def _close(connection: _Connection) -> None:
-    """Let answers in flight go out, then close."""
+    """Finish sending answers in flight, then close."""
     if connection.handling:
         await asyncio.wait(connection.handling, timeout=CLOSES_WITHIN_S)
     await connection.socket.close()
 
 
-def _is_readable(frame: str) -> bool:
-    """Tell whether a frame can be read; its content is never logged."""
+def _read_envelope(frame: str) -> dict[str, Any] | None:
+    """Parse a frame; None if it's no envelope that can be read. Its content is never logged."""
     if not frame.startswith("{"):
-        return True  # some of Slack's pings are such texts
-    try:
-        envelope = json.loads(frame)
-    except (ValueError, RecursionError):
+        return None  # some of Slack's pings look like that
+    envelope: dict[str, Any] | None = parse_json(frame)
+    if envelope is None:
         log.warning("envelope_refused", reason="no JSON", keys=[])
-        return False
-    if isinstance(envelope.get("payload", {}), dict | str):
-        return True
-    log.warning("envelope_refused", reason="no payload", keys=_keys_of(envelope))
-    return False
+    elif not isinstance(envelope.get("payload", {}), dict | str):
+        log.warning("envelope_refused", reason="no payload", keys=_keys_of(envelope))
+        return None
+    return envelope
 
 
 def _keys_of(value: Any) -> list[str]:

@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Row, bindparam, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.incidents.incidents import Change, Incident
 from bot.core.incidents.reactions import Wish, react, wish_of
 from bot.core.panels import Panel, PanelKind, refreshed
 from bot.core.subscriptions.subscriptions import Subscription
 from bot.store import codec, outbox_rows
-from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.locks import in_order
 from bot.store.outbox_rows import Address, OutboxKind
@@ -25,14 +24,23 @@ from bot.store.transactions import Transaction
 _TROUBLED: Final = (Change.OPENED, Change.CHANGED, Change.EDITED, Change.REPEATED)
 
 RAISED_TOGETHER: Final = 50
-"""So many incidents that are open already are shown to a new subscriber in one transaction."""
+"""How many open incidents are shown to a new subscriber in one transaction."""
+
+
+_ALERTS_ABOUT: Final = select(alerts).where(alerts.c.incident_id.in_(bindparam("ids", expanding=True)))
+_HELD_ALERTS: Final = (
+    select(alerts)
+    .where(alerts.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(alerts.c.id)
+    .with_for_update(key_share=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A change of an incident, which is as it is after the change.
+    """A change of an incident, with the incident after the change.
 
-    ``run_id`` is the resync whose outcome says the same, in the threads that it is told in; "" when none does.
+    ``run_id`` is the resync whose outcome says the same in its own threads; "" if there's none.
     """
 
     incident: Incident
@@ -40,34 +48,32 @@ class Story:
     run_id: str = ""
 
 
-async def hold_audience(connection: Transaction, database: Database, team_id: str, *, shared: bool = False) -> None:
-    """Hold still which channels want to be told of what, until the transaction ends.
+async def hold_audience(connection: Transaction, team_id: str, *, shared: bool = False) -> None:
+    """Lock which channels are notified about what, until the transaction ends.
 
-    Who changes that shows what is wrong already, and who sees a change tells those who want it; without this,
-    neither would see the other's work at that moment, and nobody would be told. Those who tell share it.
+    A transaction that changes subscriptions shows open incidents, and one that sees a change notifies subscribers.
+    Without this lock, neither would see the other, and no one would be notified. Those that notify share it.
     """
-    await database.lock(connection, f"audience:{team_id}", shared=shared)
+    await connection.lock(f"audience:{team_id}", shared=shared)
 
 
 async def tell(
     connection: Transaction,
-    database: Database,
     stories: Sequence[Story],
     subscriptions: Iterable[Subscription],
     now: datetime,
 ) -> None:
-    """Show changes of incidents in every channel that is told of them, or wants to be from now on.
+    """Show changes of incidents in every channel that is or should now be notified of them.
 
     Args:
         connection: the caller's transaction.
-        database: for its dialect.
         stories: what changed.
         subscriptions: all of the workspace.
         now: the time.
     """
     wishes = {story.incident.id: _wishes(subscriptions, story.incident) for story in stories}
     ids = [story.incident.id for story in stories if story.change is not Change.OPENED]
-    standing = (await connection.execute(select(alerts).where(alerts.c.incident_id.in_(ids)))).all() if ids else ()
+    standing = (await connection.execute(_ALERTS_ABOUT, {"ids": ids})).all() if ids else ()
     shown = await _hold_panels(connection, [alert.id for alert in standing])
     by_incident = {story.incident.id: story for story in stories}
     news: dict[str, str] = {}
@@ -81,16 +87,15 @@ async def tell(
             await save(connection, shown[alert.id])
             if reaction.bulletin:
                 news[alert.id] = codec.dump(reaction.bulletin)
-    held = select(alerts).where(alerts.c.id.in_(list(shown))).order_by(alerts.c.id).with_for_update(key_share=True)
-    told = (await connection.execute(held)).all() if shown else ()
+    told = (await connection.execute(_HELD_ALERTS, {"ids": list(shown)})).all() if shown else ()
     for alert in told:
         await _note_snooze(connection, shown[alert.id])
     known = {(alert.incident_id, alert.channel_id) for alert in standing}
     for story in sorted(stories, key=lambda one: one.incident.id):
-        if story.incident.is_open and story.change in _TROUBLED:  # perhaps one that another channel asked for
+        if story.incident.is_open and story.change in _TROUBLED:  # perhaps one that was resynced from another channel
             for channel_id, wish in sorted(wishes[story.incident.id].items()):
                 if (story.incident.id, channel_id) not in known:
-                    await _raise(connection, database, story.incident, channel_id, wish, now)
+                    await _raise(connection, story.incident, channel_id, wish, now)
     await outbox_rows.bump_panels(connection, [alert.id for alert in standing], now)
     for alert in told:
         if alert.id in news:
@@ -105,16 +110,15 @@ def _retold(panel: Panel, incident: Incident, *, ends_snooze: bool) -> Panel:
 
 async def raise_open_incidents(
     connection: Transaction,
-    database: Database,
     team_id: str,
     channel_id: str,
     subscriptions: Sequence[Subscription],
     now: datetime,
 ) -> bool:
-    """Show a channel some of the incidents that are open already and that it has not been told of, the oldest first.
+    """Show a channel some of the open incidents that it hasn't been notified of, oldest first.
 
     Returns:
-        Whether there are more: whoever clicks must not wait for thousands of them.
+        Whether there are more: a click must not wait for thousands of them.
     """
     told = select(alerts.c.incident_id).where(alerts.c.team_id == team_id, alerts.c.channel_id == channel_id)
     untold = await connection.scalars(
@@ -128,12 +132,12 @@ async def raise_open_incidents(
         if wish:
             wanted.append((incident, wish))
     for incident, wish in sorted(wanted[:RAISED_TOGETHER], key=lambda one: one[0].id):
-        await _raise(connection, database, incident, channel_id, wish, now)
+        await _raise(connection, incident, channel_id, wish, now)
     return len(wanted) > RAISED_TOGETHER
 
 
 async def drop_unposted(connection: Transaction, team_id: str, channel_id: str) -> None:
-    """Forget the alerts that could not be posted in a channel: should it open again, they are raised anew."""
+    """Delete the alerts that couldn't be posted in a channel: if it opens again, they're raised again."""
     unposted = select(alerts.c.id).where(
         alerts.c.team_id == team_id, alerts.c.channel_id == channel_id, alerts.c.root_ts.is_(None)
     )
@@ -143,27 +147,27 @@ async def drop_unposted(connection: Transaction, team_id: str, channel_id: str) 
         await connection.execute(alerts.delete().where(in_order(alerts, alerts.c.id.in_(ids))))
 
 
-async def load_panel(connection: Transaction, panel_id: str) -> Panel | None:
-    """Read a message with buttons, and hold it still."""
-    return (await _hold_panels(connection, [panel_id])).get(panel_id)
+async def load_panel(connection: Transaction, team_id: str, panel_id: str) -> Panel | None:
+    """Read a message with buttons, and hold it still; None when the workspace has none with this ID."""
+    return (await _hold_panels(connection, [panel_id], panels.c.team_id == team_id)).get(panel_id)
 
 
-async def _hold_panels(connection: Transaction, ids: Sequence[str]) -> dict[str, Panel]:
+async def _hold_panels(connection: Transaction, ids: Sequence[str], *which: ColumnElement[bool]) -> dict[str, Panel]:
     if not ids:
         return {}
-    query = select(panels.c.id, panels.c.data).where(panels.c.id.in_(ids)).order_by(panels.c.id)
+    query = select(panels.c.id, panels.c.data).where(panels.c.id.in_(ids), *which).order_by(panels.c.id)
     rows = (await connection.execute(query.with_for_update(key_share=True))).all()
     return {row.id: codec.load(Panel, row.data) for row in rows}
 
 
 async def save_panel(connection: Transaction, panel: Panel) -> None:
-    """Write what an alert's message shows."""
+    """Save what an alert's message shows."""
     await save(connection, panel)
     await _note_snooze(connection, panel)
 
 
 async def save(connection: Transaction, panel: Panel) -> None:
-    """Write what a message with buttons shows."""
+    """Save what a message with buttons shows."""
     await connection.execute(update(panels).where(panels.c.id == panel.id).values(data=codec.dump(panel)))
 
 
@@ -180,7 +184,7 @@ def _wishes(subscriptions: Iterable[Subscription], incident: Incident) -> dict[s
     return {channel_id: wish for channel_id, wish in wishes.items() if wish}
 
 
-async def _stands_in_thread(connection: AsyncConnection, run_id: str, alert: Row[Any]) -> bool:
+async def _stands_in_thread(connection: Transaction, run_id: str, alert: Row[Any]) -> bool:
     if not run_id or alert.root_ts is None:
         return False
     query = select(threads.c.id).where(
@@ -189,10 +193,8 @@ async def _stands_in_thread(connection: AsyncConnection, run_id: str, alert: Row
     return await connection.scalar(query) is not None
 
 
-async def _raise(
-    connection: Transaction, database: Database, incident: Incident, channel_id: str, wish: Wish, now: datetime
-) -> None:
-    """Post an incident in a channel; where a resync's thread told the failure already, its story goes on there."""
+async def _raise(connection: Transaction, incident: Incident, channel_id: str, wish: Wish, now: datetime) -> None:
+    """Post an incident in a channel; if a resync's thread already reported it, the incident continues there."""
     panel = Panel(
         id=new_id("pnl"),
         kind=PanelKind.INCIDENT,
@@ -203,7 +205,7 @@ async def _raise(
     )
     root_ts = await _thread_in(connection, incident.continues_run_id, channel_id)
     added = await connection.execute(
-        database.insert(alerts)
+        insert(alerts)
         .values(
             id=panel.id,
             team_id=incident.team_id,
@@ -224,7 +226,7 @@ async def _raise(
         await outbox_rows.add_row(connection, OutboxKind.PANEL, address, now, panel_id=panel.id)
 
 
-async def _thread_in(connection: AsyncConnection, run_id: str, channel_id: str) -> str | None:
+async def _thread_in(connection: Transaction, run_id: str, channel_id: str) -> str | None:
     query = select(threads.c.thread_ts).where(
         threads.c.run_id == run_id, threads.c.channel_id == channel_id, threads.c.thread_ts.is_not(None)
     )

@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Row, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.access.audit import AuditEntry, AuditFilter, Ruling
 from bot.core.models import Integration, Person
 from bot.store.database import Database
 from bot.store.locks import of_team
-from bot.store.tables import audit, participants
+from bot.store.tables import audit, participants, runs
+from bot.store.transactions import Transaction
 
 BATCH: Final = 500
-"""Entries that an export reads in one transaction: few enough to be held in memory."""
+"""How many entries an export reads in one transaction: few enough to fit in memory."""
 
 NAMES_FROM: Final = 2000
-"""As many of the newest entries say which people and integrations can be named."""
+"""How many of the newest entries are searched for the names of people and integrations."""
 
 FIRST_ACTION_PREFIX: Final = "flokit_"
-"""The first revisions wrote the ``action_id`` of the button."""
+"""The first revisions stored the ``action_id`` of the button."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +36,32 @@ class AuditPage:
     has_more: bool
 
 
-async def add(connection: AsyncConnection, entry: AuditEntry | None) -> None:
+_ADD: Final = audit.insert()
+
+
+async def add(connection: Transaction, entry: AuditEntry | None) -> None:
     """Write an entry in the caller's transaction; None writes nothing."""
     if entry is None:
         return
-    await connection.execute(
-        audit.insert().values(
-            team_id=entry.team_id,
-            at=entry.at,
-            user_id=entry.person.id,
-            user_name=entry.person.name,
-            channel_id=entry.channel_id,
-            action=entry.action,
-            integration_id=entry.integration_id,
-            integration_type=entry.integration_type,
-            run_id=entry.run_id,
-            decision=entry.decision,
-            rule=entry.rule,
-            result=entry.result,
-        )
-    )
+    row = {
+        "team_id": entry.team_id,
+        "at": entry.at,
+        "user_id": entry.person.id,
+        "user_name": entry.person.name,
+        "channel_id": entry.channel_id,
+        "action": entry.action,
+        "integration_id": entry.integration_id,
+        "integration_type": entry.integration_type,
+        "run_id": entry.run_id,
+        "decision": entry.decision,
+        "rule": entry.rule,
+        "result": entry.result,
+    }
+    await connection.execute(_ADD, row)
 
 
 async def load(
-    connection: AsyncConnection,
+    connection: Transaction,
     team_id: str | None,
     wanted: AuditFilter,
     *,
@@ -67,7 +69,7 @@ async def load(
     offset: int = 0,
     before_id: int | None = None,
 ) -> list[AuditEntry]:
-    """Read entries, the newest first; ``team_id`` None reads those of every workspace."""
+    """Return entries, newest first; with ``team_id`` None, those of every workspace."""
     query = select(audit).order_by(audit.c.id.desc()).limit(limit).offset(offset)
     if team_id is not None:
         along_index = wanted.person_ids or wanted.integration_ids
@@ -105,46 +107,47 @@ def _read(row: Row[Any]) -> AuditEntry:
 
 
 class Audit:
-    """The audit as those read it who look: the bot for one workspace, the command line for all."""
+    """The audit log for readers: the bot for one workspace, the command line for all."""
 
     def __init__(self, database: Database, team_id: str | None = None) -> None:
         self._database = database
         self._team_id = team_id
 
     async def page(self, wanted: AuditFilter, *, number: int, size: int) -> AuditPage:
-        """Read one page, counted from 0."""
-        async with self._database.read() as connection:
+        """Return one page, counted from 0."""
+        async with self._database.read(is_long=True) as connection:
             found = await load(connection, self._team_id, wanted, limit=size + 1, offset=number * size)
         return AuditPage(tuple(found[:size]), len(found) > size)
 
     async def people_called(self, name: str) -> tuple[str, ...]:
-        """Find the ids of those who did something, or joined a sync, under this name."""
+        """Return the IDs of people with this name who did something, or joined a sync."""
         acted = select(audit.c.user_id).where(func.lower(audit.c.user_name) == func.lower(name))
         joined = select(participants.c.user_id).where(func.lower(participants.c.user_name) == func.lower(name))
         if self._team_id is not None:
             acted = acted.where(audit.c.team_id == self._team_id)
-        async with self._database.read() as connection:
+            joined = joined.join(runs, runs.c.id == participants.c.run_id).where(of_team(runs, self._team_id))
+        async with self._database.read(is_long=True) as connection:
             return tuple((await connection.scalars(acted.union(joined))).all())
 
     async def names(self) -> tuple[list[Person], list[Integration]]:
-        """Read which people and integrations the newest entries are about."""
+        """Return which people and integrations the newest entries are about."""
         newest = select(audit).order_by(audit.c.id.desc()).limit(NAMES_FROM)
         if self._team_id is not None:
             newest = newest.where(of_team(audit, self._team_id))
         of = newest.subquery().c
         people = select(of.user_id, of.user_name).where(of.user_name != "").distinct()
         about = select(of.integration_id, of.integration_type).where(of.integration_id != "").distinct()
-        async with self._database.read() as connection:
+        async with self._database.read(is_long=True) as connection:
             return (
                 [Person(row.user_id, row.user_name) for row in await connection.execute(people)],
                 [Integration(row.integration_id, row.integration_type) for row in await connection.execute(about)],
             )
 
     async def stream(self, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
-        """Read all entries, the newest first, never more than a batch at a time."""
+        """Yield all entries, newest first, with at most one batch in memory."""
         before_id: int | None = None
         while True:
-            async with self._database.read() as connection:
+            async with self._database.read(is_long=True) as connection:
                 batch = await load(connection, self._team_id, wanted, limit=BATCH, before_id=before_id)
             for entry in batch:
                 yield entry

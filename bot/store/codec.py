@@ -1,4 +1,4 @@
-"""Values of ``core`` as JSON text and back. A field that a newer version added takes its default."""
+"""Converts values of ``core`` to JSON text and back. A field that a newer version added gets its default."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @cache
 def _adapter(type_: Any) -> TypeAdapter[Any]:
-    """Make what reads and writes values of a type; when it is first needed, for each takes milliseconds to make."""
+    """Return the pydantic adapter of a type; created at first use, because each takes milliseconds."""
     return TypeAdapter(type_)
 
 
@@ -51,17 +51,17 @@ def load_integrations(text: str) -> tuple[Integration, ...]:
 
 
 def dump_watched(watched: Watched) -> str:
-    """Write what is known of an integration; its incident has a row of its own."""
+    """Return what's known of an integration as JSON; its incident is in its own row."""
     return dump(replace(watched, incident=None))
 
 
 def load_watched(text: str, incident: Incident | None) -> Watched:
-    """Read what is known of an integration."""
+    """Return what's known of an integration."""
     return replace(load(Watched, text), incident=incident)
 
 
 def read_claimed(rows: Iterable[Any], read: Callable[[Any], T]) -> list[T]:
-    """Read claimed rows; one that only a newer version can read is left to it, and its lease keeps it quiet."""
+    """Decode claimed rows; one that only a newer version can read is left to it, and stays leased for a while."""
     values = []
     for row in rows:
         try:

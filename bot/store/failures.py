@@ -1,6 +1,6 @@
-"""What a driver or a server raises: a fault of ours, or one more way to say that nothing can be saved now.
+"""Errors of a driver or a server: a bug in the bot, or another reason why nothing can be saved now.
 
-The rule is the second. Only what a statement of ours gets wrong on every server is a fault.
+Nearly all of them are such reasons. It's a bug only if the statement would fail on every server.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import ssl
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.core.errors import BotError, StoreConflict, StoreRefused, StoreUnavailable
 
@@ -20,7 +19,7 @@ READ_ONLY: Final = "25006"
 NO_RIGHT: Final = "42501"
 
 CONFLICTS: Final = {"40P01": "deadlock", "40001": "serialization"}
-"""States with which PostgreSQL ends one of two transactions, so that the other can go on."""
+"""States with which PostgreSQL ends one of two transactions, so that the other can continue."""
 
 _OURS: Final = ("21", "22", "23", "42", "P0")
 """Classes of SQLSTATE of statements that are wrong, of values, and of rules that our own tables hold.
@@ -29,28 +28,28 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 _REFUSED: Final = {
-    "28P01": "the database server refuses the password",
+    "28P01": "the database server rejected the password",
     "28": "the database server doesn't let this user in",
     "3D": "the database server has no database of this name",
     NO_RIGHT: "this user lacks permissions in the database",
 }
-"""What no waiting helps at a start; under way an operator may be about to put it right. States, then classes."""
+"""What waiting can't fix at startup; later, an operator may be fixing it. States, then classes."""
 
 _AWAY: Final = {
     READ_ONLY: "the database is read-only right now",
     "08": "the connection to the database broke",
     "25P03": "the database server ended a transaction that took too long",
-    "26": "the database server, or a pooler before it, lost a prepared statement",
+    "26": "the database server, or a pooler in front of it, lost a prepared statement",
     "3F": "the database has no schema for the bot's tables",
     "40": "the database server rolled this back",
     "42703": "its tables aren't those of this version",
     "42P01": "its tables aren't those of this version",
-    "42P05": "the database server, or a pooler before it, mixed up prepared statements",
+    "42P05": "the database server, or a pooler in front of it, mixed up prepared statements",
     "53100": "the database server's disk is full",
     "53200": "the database server is out of memory",
-    "53300": "the database server takes no more connections",
+    "53300": "the database server accepts no more connections",
     "55P03": "another session locks the database's rows",
-    "57014": "the database server gave up a statement that took too long",
+    "57014": "the database server canceled a statement that took too long",
     "57P03": "the database server is starting up or shutting down",
     "57": "the database server is shutting down",
 }
@@ -60,7 +59,7 @@ _SQLITE: Final = {
     sqlite3.SQLITE_BUSY: "another process is writing to the database file",
     sqlite3.SQLITE_LOCKED: "another process is writing to the database file",
     sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_IOERR: "the disk fails",
+    sqlite3.SQLITE_IOERR: "the disk is failing",
     sqlite3.SQLITE_READONLY: "the database file can't be written",
     sqlite3.SQLITE_CANTOPEN: "the database file can't be opened",
     sqlite3.SQLITE_CORRUPT: "the database file is damaged",
@@ -72,29 +71,29 @@ _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _STILL_READS: Final = {
     sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_IOERR: "the disk fails",
+    sqlite3.SQLITE_IOERR: "the disk is failing",
     sqlite3.SQLITE_READONLY: "the file can't be written",
     "53100": "the server's disk is full",
     NO_RIGHT: "this user lacks permissions",
 }
-"""Reads may go on meanwhile, so readiness must be told of these."""
+"""Reads can still work, so readiness must report these."""
 
 _SOCKET: Final = {
-    errno.ECONNREFUSED: "nothing listens at the database server's address",
-    errno.ENOENT: "there is no socket at the database server's address",
-    errno.EHOSTUNREACH: "there is no way to the database server",
-    errno.ENETUNREACH: "there is no way to the database server",
+    errno.ECONNREFUSED: "nothing is listening at the database server's address",
+    errno.ENOENT: "there's no socket at the database server's address",
+    errno.EHOSTUNREACH: "there's no route to the database server",
+    errno.ENETUNREACH: "there's no route to the database server",
 }
 
 GENERAL: Final = "the database can't be reached right now"
 
 
 def as_unavailable(error: Exception, *, connecting: bool) -> StoreUnavailable | None:
-    """Say what an error of a database means; None when it is a fault of ours, or no database's error at all.
+    """Say what a database error means; None if it's a bug in the bot, or not a database error.
 
     Args:
         error: what was raised.
-        connecting: no code of ours had begun to run, so whatever it is, the driver raised it.
+        connecting: none of our code had begun to run, so the driver raised it, whatever it is.
     """
     if isinstance(error, BotError):
         return None
@@ -102,7 +101,9 @@ def as_unavailable(error: Exception, *, connecting: bool) -> StoreUnavailable | 
     if (code := _sqlite_code(raised)) is not None or isinstance(raised, sqlite3.Error):
         return _of_sqlite(raised, code)
     if connecting and "unsupported startup parameter" in str(raised):  # PgBouncer, which has no code for it
-        return StoreRefused("the pooler before the database server takes no such option; leave options out of the URL")
+        return StoreRefused(
+            "the pooler in front of the database server doesn't accept this option; leave options out of the URL"
+        )
     if state := sqlstate_of(raised):
         found = _of_state(state)
         if found is None and connecting:
@@ -112,15 +113,13 @@ def as_unavailable(error: Exception, *, connecting: bool) -> StoreUnavailable | 
         return _of_network(raised)
     if connecting and isinstance(raised, ValueError):  # the driver's word for settings that it can't use
         return StoreRefused(f"the database driver can't use this URL or a PG… variable ({_first_line(raised)})")
-    if connecting or isinstance(error, DBAPIError | PoolTimeout | PendingRollbackError) or _is_drivers(raised):
-        return StoreUnavailable(
-            "no connection to the database came free in time" if isinstance(error, PoolTimeout) else GENERAL
-        )
+    if connecting or isinstance(error, DBAPIError | PendingRollbackError) or _is_drivers(raised):
+        return StoreUnavailable(GENERAL)
     return None
 
 
 def why_not_saving(error: BaseException | None) -> str:
-    """Say why nothing can be saved although reads may go on; "" when it is something else."""
+    """Say why nothing can be saved although reads may work; "" for anything else."""
     if error is None:
         return ""
     raised = _raised_by_driver(error)
@@ -128,12 +127,12 @@ def why_not_saving(error: BaseException | None) -> str:
 
 
 def sqlstate_of(error: BaseException | None) -> str:
-    """Return the code that a server gave to an error; "" when there is none."""
+    """Return the SQLSTATE of an error; "" if there is none."""
     return (getattr(_raised_by_driver(error), "sqlstate", None) or "") if error else ""
 
 
 def _raised_by_driver(error: BaseException) -> BaseException:
-    """Find what the driver itself raised, below SQLAlchemy and what it wraps drivers in."""
+    """Return what the driver itself raised, below SQLAlchemy's wrappers."""
     raised = error.orig or error if isinstance(error, DBAPIError) else error
     if type(raised).__module__.startswith("sqlalchemy.") and isinstance(raised.__cause__, Exception):
         return raised.__cause__
@@ -146,7 +145,7 @@ def _sqlite_code(error: BaseException) -> int | None:
 
 
 def _is_drivers(error: BaseException) -> bool:
-    """Tell whether a class is the PostgreSQL driver's, without loading it where there is a file only."""
+    """Return whether a class is the PostgreSQL driver's, without loading the driver for a SQLite file."""
     return type(error).__module__.startswith("asyncpg.") or isinstance(error, EOFError)
 
 
@@ -159,7 +158,7 @@ def _of_sqlite(error: BaseException, code: int | None) -> StoreUnavailable | Non
 
 def _of_state(state: str) -> StoreUnavailable | None:
     if state in CONFLICTS:
-        return StoreConflict("the database undid this in favor of another", reason=CONFLICTS[state])
+        return StoreConflict("the database rolled this back in favor of another transaction", reason=CONFLICTS[state])
     for words, kind in ((_REFUSED, StoreRefused), (_AWAY, StoreUnavailable)):
         if sentence := words.get(state) or words.get(state[:2]):
             return kind(sentence)
@@ -174,7 +173,7 @@ def _of_network(error: OSError) -> StoreUnavailable:
     if isinstance(error, ssl.SSLError):
         return StoreRefused(f"no encrypted connection to the database server could be made ({_tls_reason(error)})")
     if "rejected SSL upgrade" in str(error):  # asyncpg has no class for it
-        return StoreRefused("the database server offers no encryption, and sslmode asks for it")
+        return StoreRefused("the database server doesn't offer encryption, but sslmode requires it")
     if isinstance(error, socket.gaierror):
         return StoreUnavailable("the database server's host name wasn't found")
     if isinstance(error, TimeoutError):

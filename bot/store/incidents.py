@@ -1,4 +1,4 @@
-"""Incidents: every look at FloKit is weighed against what was known, and what follows is saved with what to tell."""
+"""Incidents: each reading from FloKit is compared with what was known, and the result saved with its messages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BindParameter, bindparam, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.access.audit import NOBODY, AuditEntry, Deed, of_origin, snooze_result
 from bot.core.incidents.incidents import (
@@ -37,17 +37,17 @@ from bot.store.timers import TimerClaim, TimerKind
 from bot.store.transactions import Transaction, retried
 
 RUNS_COUNT_FOR: Final = timedelta(days=1)
-"""An older sync has nothing to do with what is seen now."""
+"""Older syncs are unrelated to what is seen now."""
 
 TOGETHER: Final = 50
-"""So many integrations of a look are weighed in one transaction: a click waits for one of them at most."""
+"""How many integrations are evaluated in one transaction; a click waits for at most one of these."""
 
 _FAILURES: Final = frozenset({Outcome.FAILED, Outcome.FAILED_AGAIN, Outcome.DISCONNECTED})
 
 
 @dataclass(frozen=True, slots=True)
 class SeenTogether:
-    """What one look at FloKit brought. ``whole`` is set when it shows all integrations that there are."""
+    """What one request to FloKit returned. ``whole`` is set if it shows all existing integrations."""
 
     integrations: tuple[Integration, ...]
     at: datetime
@@ -56,10 +56,34 @@ class SeenTogether:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How things stand at one moment: the open incidents, and what was seen to change since a list was read."""
+    """The situation at one moment: the open incidents, and the changes seen since a list was read."""
 
     incidents: tuple[Incident, ...]
     changed: dict[str, Integration]
+
+
+_OF_IDS: Final[BindParameter[str]] = bindparam("ids", expanding=True)
+_KNOWN_IDS: Final = select(sightings.c.integration_id).where(sightings.c.team_id == bindparam("team"))
+_KNOWN: Final = (
+    select(sightings.c.integration_id, sightings.c.data)
+    .where(sightings.c.team_id == bindparam("team"), sightings.c.integration_id.in_(_OF_IDS))
+    .order_by(sightings.c.integration_id)
+    .with_for_update(key_share=True)
+)
+_OPEN_OF: Final = select(incidents.c.data).where(
+    incidents.c.team_id == bindparam("team"), incidents.c.integration_id.in_(_OF_IDS), incidents.c.closed_at.is_(None)
+)
+_KEEP: Final = (
+    insert(sightings)
+    .values(team_id=bindparam("team"), integration_id=bindparam("integration"), data=bindparam("watched"))
+    .on_conflict_do_update(index_elements=["team_id", "integration_id"], set_={"data": bindparam("watched")})
+)
+_ADD: Final = incidents.insert()
+_CHANGE: Final = (
+    update(incidents)
+    .where(incidents.c.id == bindparam("incident"))
+    .values(data=bindparam("new_data"), closed_at=bindparam("new_closed_at"))
+)
 
 
 class Incidents:
@@ -71,10 +95,10 @@ class Incidents:
         self._rules = rules
 
     async def observe(self, look: SeenTogether, now: datetime) -> list[Verdict]:
-        """Weigh a look, and save what follows from it; returns a verdict for each integration that is known.
+        """Evaluate a reading and save the result; return a verdict for each known integration.
 
-        What is said of one integration is saved as a whole; of many, some at a time: whoever clicks meanwhile must
-        not wait for all of them.
+        The result for one integration is saved as a whole; those of many integrations in batches, so that a click in
+        between doesn't wait for all of them.
         """
         ids = sorted({*(one.id for one in look.integrations), *(await self._known_ids() if look.whole else ())})
         verdicts: list[Verdict] = []
@@ -83,9 +107,8 @@ class Incidents:
         return verdicts
 
     async def _known_ids(self) -> Sequence[str]:
-        query = select(sightings.c.integration_id).where(sightings.c.team_id == self._team_id)
         async with self._database.read() as connection:
-            return (await connection.scalars(query)).all()
+            return (await connection.scalars(_KNOWN_IDS, {"team": self._team_id})).all()
 
     @retried
     async def _observe(self, look: SeenTogether, ids: list[str], now: datetime) -> list[Verdict]:
@@ -93,18 +116,19 @@ class Incidents:
             verdicts, looks_different = await self._weigh(connection, look, ids)
             told = [verdict for verdict in verdicts if verdict.change]
             if told:
-                await alerts.hold_audience(connection, self._database, self._team_id, shared=True)
-            wanted = await subscriptions.load_all(connection, self._team_id)
+                await alerts.hold_audience(connection, self._team_id, shared=True)
+            is_of_interest = told or any(verdict.look_again_at for verdict in verdicts)
+            wanted = await subscriptions.load_all(connection, self._team_id) if is_of_interest else []
             if told:
                 stories = [await self._story(connection, verdict) for verdict in told]
-                await alerts.tell(connection, self._database, [each for each in stories if each], wanted, now)
+                await alerts.tell(connection, [each for each in stories if each], wanted, now)
             if told or looks_different:
-                await homes.changed(connection, self._database, self._team_id, now)
+                await homes.changed(connection, self._team_id, now)
             await self._look_again(connection, verdicts, wanted)
         return verdicts
 
     async def _weigh(self, connection: Transaction, look: SeenTogether, ids: list[str]) -> tuple[list[Verdict], bool]:
-        """Decide what a look means, and save it; returns also whether anything is seen in another state than before."""
+        """Decide what a reading means, and save it; also return whether any integration's state changed."""
         seen = {integration.id: integration for integration in look.integrations}
         known = await self._load(connection, ids)
         befores = [known.get(id_) or Watched(id_, first_seen_at=look.at) for id_ in ids]
@@ -113,93 +137,79 @@ class Incidents:
         verdicts = []
         for before in befores:
             integration_id = before.integration_id
-            run = newest.get(integration_id)
-            sighting = Sighting(look.at, seen.get(integration_id), _news_of(run) if run else None)
+            shown = newest.get(integration_id)
+            sighting = Sighting(look.at, seen.get(integration_id), _news_of(shown.run) if shown else None)
             verdicts.append(observe(before, sighting, self._rules, team_id=self._team_id, incident_id=new_id("inc")))
         for before, verdict in zip(befores, verdicts, strict=True):
             await self._save(connection, before, verdict.watched, is_new=before.integration_id not in known)
         for before, verdict in zip(befores, verdicts, strict=True):
             incident = verdict.incident or verdict.watched.incident
-            if incident and incident != before.incident:
+            if incident and not _is_same(incident, before.incident):
                 await self._save_incident(connection, incident, is_new=before.incident is None)
         return verdicts, any(
             verdict.watched.seen != before.seen for before, verdict in zip(befores, verdicts, strict=True)
         )
 
     def _may_matter(self, before: Watched, seen: Integration | None, look: SeenTogether) -> bool:
-        """Tell whether a resync of it can make a difference."""
+        """Return whether a resync of it can make a difference."""
         if before.incident or seen is None:
             return before.incident is not None
         return trouble_of(seen, look.at, before.first_seen_at) is not None
 
     async def _load(self, connection: Transaction, ids: list[str]) -> dict[str, Watched]:
-        """Read what is known of some integrations, and hold it still."""
-        open_ones = select(incidents.c.data).where(
-            incidents.c.team_id == self._team_id,
-            incidents.c.integration_id.in_(ids),
-            incidents.c.closed_at.is_(None),
-        )
-        known = select(sightings.c.integration_id, sightings.c.data).where(
-            sightings.c.team_id == self._team_id, sightings.c.integration_id.in_(ids)
-        )
-        rows = (
-            await connection.execute(known.order_by(sightings.c.integration_id).with_for_update(key_share=True))
-        ).all()
-        current = [codec.load(Incident, data) for data in (await connection.scalars(open_ones)).all()]
+        """Return what's known of some integrations, and lock it."""
+        about = {"team": self._team_id, "ids": ids}
+        rows = (await connection.execute(_KNOWN, about)).all()
+        current = [codec.load(Incident, data) for data in (await connection.scalars(_OPEN_OF, about)).all()]
         by_integration = {incident.integration.id: incident for incident in current}
         return {
             row.integration_id: codec.load_watched(row.data, by_integration.get(row.integration_id)) for row in rows
         }
 
     async def _save(self, connection: Transaction, before: Watched, after: Watched, *, is_new: bool) -> None:
-        if after.seen is None and not is_new:  # it is gone: should it come back, it begins anew
+        if after.seen is None and not is_new:  # it's gone: if it comes back, it starts from scratch
             await connection.execute(
                 sightings.delete().where(
                     sightings.c.team_id == self._team_id, sightings.c.integration_id == after.integration_id
                 )
             )
         elif is_new or _gist(after) != _gist(before):
-            values = {"data": codec.dump_watched(after)}
-            added = self._database.insert(sightings).values(
-                team_id=self._team_id, integration_id=after.integration_id, **values
-            )
-            await connection.execute(
-                added.on_conflict_do_update(index_elements=["team_id", "integration_id"], set_=values)
-            )
+            about = {"team": self._team_id, "integration": after.integration_id}
+            await connection.execute(_KEEP, about | {"watched": codec.dump_watched(after)})
 
     async def _save_incident(self, connection: Transaction, incident: Incident, *, is_new: bool) -> None:
         values = {"data": codec.dump(incident), "closed_at": incident.closed_at}
         if is_new:
-            await connection.execute(
-                incidents.insert().values(
-                    id=incident.id,
-                    team_id=self._team_id,
-                    integration_id=incident.integration.id,
-                    opened_at=incident.opened_at,
-                    **values,
-                )
-            )
+            row = {
+                "id": incident.id,
+                "team_id": self._team_id,
+                "integration_id": incident.integration.id,
+                "opened_at": incident.opened_at,
+            }
+            await connection.execute(_ADD, row | values)
         else:
-            await connection.execute(update(incidents).where(incidents.c.id == incident.id).values(**values))
+            about = {"incident": incident.id}
+            await connection.execute(_CHANGE, about | {f"new_{name}": value for name, value in values.items()})
 
-    async def _story(self, connection: AsyncConnection, verdict: Verdict) -> alerts.Story | None:
+    async def _story(self, connection: Transaction, verdict: Verdict) -> alerts.Story | None:
         if verdict.incident is None or verdict.change is None:
             return None
         incident, told_by = verdict.incident, ""
-        if verdict.change is not Change.OPENED:  # no thread of a run tells what has only just opened
+        if verdict.change is not Change.OPENED:  # no run's thread has reported what has only just opened
             ids = [incident.integration.id]
-            run = (await run_rows.newest_since(connection, self._team_id, ids, incident.opened_at)).get(ids[0])
+            newest = await run_rows.newest_since(connection, self._team_id, ids, incident.opened_at)
+            run = newest[ids[0]].run if newest else None
             told_by = run.id if run and _news_of(run).tells(verdict.change, incident) else ""
         return alerts.Story(incident, verdict.change, told_by)
 
     async def _look_again(self, connection: Transaction, verdicts: list[Verdict], wanted: list[Subscription]) -> None:
-        """Have what is not believed yet looked at a second time, where anybody wants to know."""
+        """Schedule a second check for what isn't confirmed yet, if anyone is subscribed to it."""
         times = [verdict.look_again_at for verdict in verdicts if verdict.look_again_at]
         if times and any(one.paused is None for one in wanted):
-            await timers.put(connection, self._database, TimerKind.WATCH, self._team_id, self._team_id, min(times))
+            await timers.put(connection, TimerKind.WATCH, self._team_id, self._team_id, min(times))
 
     async def standing(self, since: datetime) -> Standing:
-        """Read the open incidents, and what was seen to change after ``since``: as new as those incidents, or newer."""
+        """Return the open incidents, and the changes seen after ``since``: as new as those incidents, or newer."""
         open_ones = select(incidents.c.data).where(
             incidents.c.team_id == self._team_id, incidents.c.closed_at.is_(None)
         )
@@ -214,7 +224,7 @@ class Incidents:
         )
 
     async def since(self, at: datetime) -> list[Incident]:
-        """Read the incidents that were open at any time since ``at``, the oldest first."""
+        """Return the incidents that were open at any time since ``at``, oldest first."""
         query = select(incidents.c.data).where(
             of_team(incidents, self._team_id), or_(incidents.c.closed_at.is_(None), incidents.c.closed_at > at)
         )
@@ -223,7 +233,7 @@ class Incidents:
         return _oldest_first(rows)
 
     async def channel_of(self, alert_id: str) -> str:
-        """Tell in which channel an incident's message is; "" when there is no such message."""
+        """Return the channel of an incident's message; "" if there's no such message."""
         query = select(alerts_table.c.channel_id).where(
             alerts_table.c.id == alert_id, alerts_table.c.team_id == self._team_id
         )
@@ -234,41 +244,41 @@ class Incidents:
 
     @retried
     async def snooze(self, request: Request, alert_id: str, snooze: Snooze | None, now: datetime) -> bool:
-        """Begin or end a snooze on somebody's wish, and so answer the request.
+        """Begin or end a snooze for a person, which answers the request.
 
         Returns:
-            False when the incident is over or not known: the request is still to be answered then.
+            False if the incident is over or unknown: then the request still has to be answered.
         """
         async with self._database.begin() as connection:
-            panel = await alerts.load_panel(connection, alert_id)
+            panel = await alerts.load_panel(connection, self._team_id, alert_id)
             if panel is None or panel.incident is None or not panel.incident.is_open:
                 return False
             await alerts.save_panel(connection, replace(panel, snooze=snooze))
             await audit.add(connection, _entry(panel.incident, request.origin, snooze, now))
             await outbox_rows.bump_panels(connection, [alert_id], now)
-            await homes.changed(connection, self._database, self._team_id, now)
-            await timers.drop(connection, TimerKind.SNOOZE, alert_id)
+            await homes.changed(connection, self._team_id, now)
+            await timers.drop(connection, TimerKind.SNOOZE, self._team_id, alert_id)
             if snooze and snooze.until:
-                await timers.put(connection, self._database, TimerKind.SNOOZE, self._team_id, alert_id, snooze.until)
+                await timers.put(connection, TimerKind.SNOOZE, self._team_id, alert_id, snooze.until)
             await inbox.finish(connection, request.id)
         return True
 
     @retried
     async def end_snooze(self, claim: TimerClaim, now: datetime) -> None:
-        """End a snooze whose time has come, and say so once where the open incident is still wanted.
+        """End a snooze whose time has come, and post that once where the open incident still has a subscriber.
 
         Raises:
-            ClaimLost: another replica does it, or somebody snoozed it again meanwhile.
+            ClaimLost: another replica does it, or someone snoozed it again in the meantime.
         """
         async with self._database.begin() as connection:
-            panel = await alerts.load_panel(connection, claim.subject)
+            panel = await alerts.load_panel(connection, self._team_id, claim.subject)
             if panel and panel.snooze and panel.incident:
                 await self._end_snooze(connection, panel, panel.incident, now)
             await timers.finish(connection, claim, None)
 
     async def _end_snooze(self, connection: Transaction, panel: Panel, incident: Incident, now: datetime) -> None:
         await alerts.save_panel(connection, replace(panel, snooze=None))
-        # Written to just now, so it is held still: its root may be recorded at this moment.
+        # It was just written, so it's locked: its root may be recorded at this moment.
         alert = (await connection.execute(select(alerts_table).where(alerts_table.c.id == panel.id))).first()
         by_itself = Origin(self._team_id, NOBODY, alert.channel_id if alert else "")
         await audit.add(connection, _entry(incident, by_itself, None, now))
@@ -277,10 +287,10 @@ class Incidents:
         if alert and incident.is_open and wish_of(there, incident):
             bulletin = Bulletin(incident, Word.SNOOZE_ENDED)
             await outbox_rows.add_news(connection, alert, codec.dump(bulletin), now)
-        await homes.changed(connection, self._database, self._team_id, now)
+        await homes.changed(connection, self._team_id, now)
 
     async def snoozed_by(self, user_id: str) -> list[Panel]:
-        """Read the messages of open incidents that a person keeps quiet."""
+        """Return the messages of open incidents that a person snoozed."""
         query = (
             select(panels.c.data)
             .join(alerts_table, alerts_table.c.id == panels.c.id)
@@ -297,17 +307,22 @@ class Incidents:
 
 
 def _oldest_first(rows: Sequence[str]) -> list[Incident]:
-    """Read incidents. SQL would go through all of them, by their times, instead of picking the open ones to sort."""
+    """Return incidents sorted here: SQL would go through all by time, instead of picking the open ones to sort."""
     return sorted((codec.load(Incident, data) for data in rows), key=lambda incident: incident.opened_at)
 
 
+def _is_same(incident: Incident, before: Incident | None) -> bool:
+    """Return whether nothing changed that is worth a write."""
+    return before is not None and replace(incident, seen_at=before.seen_at) == before
+
+
 def _gist(watched: Watched) -> Watched:
-    """What is worth a write: that nothing changed until a later moment is not."""
+    """Return what's worth a write: that nothing has changed until a later time isn't."""
     return replace(watched, seen_at=None, fine_at=None, incident=None)
 
 
 def _entry(incident: Incident, origin: Origin, snooze: Snooze | None, now: datetime) -> AuditEntry:
-    """Describe that somebody, or the time, began or ended a snooze."""
+    """Return the audit entry of a snooze that someone, or its time, began or ended."""
     by_itself = "its time was over" if origin.person == NOBODY else ""
     return replace(
         of_origin(origin, Deed.SNOOZE if snooze else Deed.END_SNOOZE, now),

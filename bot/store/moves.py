@@ -1,6 +1,6 @@
-"""Channels that got another id: all that is kept under the old one follows, in the caller's transaction.
+"""Channels that got another ID: everything stored under the old one is moved, in the caller's transaction.
 
-The same move may be followed again at any time: it then moves what was written under the old id meanwhile.
+A move can be repeated at any time: it then moves what was written under the old ID in the meantime.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.requests import Request
 from bot.core.subscriptions.subscriptions import Subscription
 from bot.store import codec, outbox_rows, timers
-from bot.store.database import Database
 from bot.store.locks import in_order, locked, of_team
 from bot.store.tables import alerts, inbox, panels, subscriptions, threads
 from bot.store.tables import outbox as outbox_table
@@ -25,12 +23,12 @@ from bot.store.timers import TimerKind
 from bot.store.transactions import Transaction
 
 LONGEST_CHAIN: Final = 8
-"""So many moves in a row are followed at once; more of them are a circle."""
+"""How many moves in a row are followed at once; more of them are a cycle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What followed a channel: along which moves it went, and what is still to be done with timers."""
+    """What moved with a channel: along which moves, and what's left to do with timers."""
 
     moves: tuple[tuple[str, str], ...]
     dropped: tuple[str, ...]
@@ -40,12 +38,12 @@ class Moved:
 
     @property
     def channel_id(self) -> str:
-        """Where the channel is now."""
+        """Return the channel's current ID."""
         return self.moves[-1][1]
 
 
 async def follow(connection: Transaction, team_id: str, old_id: str, new_id: str, now: datetime) -> Moved:
-    """Move a channel to its new id, and on along moves that were heard of earlier; timers and requests come later."""
+    """Move a channel to its new ID, and along moves that were reported earlier; timers and requests come later."""
     steps = await _steps(connection, team_id, old_id, new_id)
     for step in steps:
         await _move_threads(connection, team_id, *step)
@@ -65,8 +63,8 @@ async def follow(connection: Transaction, team_id: str, old_id: str, new_id: str
     return Moved(steps, tuple(dropped), tuple(raises))
 
 
-async def _steps(connection: AsyncConnection, team_id: str, old_id: str, new_id: str) -> tuple[tuple[str, str], ...]:
-    """Tell where a channel went, and then on; a move that takes it back was heard of before it came here."""
+async def _steps(connection: Transaction, team_id: str, old_id: str, new_id: str) -> tuple[tuple[str, str], ...]:
+    """Return the moves of a channel in order; one that takes it back was reported before it came here."""
     steps, seen = [(old_id, new_id)], [old_id, new_id]
     while len(seen) < LONGEST_CHAIN:
         onward = [there for there in await heard_of(connection, team_id, seen[-1]) if there not in seen]
@@ -77,8 +75,8 @@ async def _steps(connection: AsyncConnection, team_id: str, old_id: str, new_id:
     return tuple(steps)
 
 
-async def heard_of(connection: AsyncConnection, team_id: str, old_id: str) -> list[str]:
-    """Return the ids that a channel got, as far as that was heard of lately."""
+async def heard_of(connection: Transaction, team_id: str, old_id: str) -> list[str]:
+    """Return the IDs that a channel recently got, as far as they were reported."""
     moves = await connection.scalars(
         select(timers_table.c.subject)
         .where(timers_table.c.kind == TimerKind.MOVE, timers_table.c.team_id == team_id)
@@ -88,19 +86,19 @@ async def heard_of(connection: AsyncConnection, team_id: str, old_id: str) -> li
     return [new_id for _, new_id, _ in (subject.split(":") for subject in moves.all())]
 
 
-async def drop_digests(connection: Transaction, moved: Moved) -> None:
-    """Forget the digests of subscriptions that are gone."""
+async def drop_digests(connection: Transaction, team_id: str, moved: Moved) -> None:
+    """Delete the digests of subscriptions that are gone."""
     for subscription_id in sorted({*moved.dropped}):
-        await timers.drop(connection, TimerKind.DIGEST, subscription_id)
+        await timers.drop(connection, TimerKind.DIGEST, team_id, subscription_id)
 
 
-async def raise_there(connection: Transaction, database: Database, team_id: str, moved: Moved, now: datetime) -> None:
-    """Have the channel shown what is wrong already, at its new place."""
+async def raise_there(connection: Transaction, team_id: str, moved: Moved, now: datetime) -> None:
+    """Have open incidents shown in the channel at its new ID."""
     for channel_id in sorted({old for old, _ in moved.moves} | {*moved.raises}):
         if channel_id in moved.raises:
-            await timers.put(connection, database, TimerKind.RAISE, team_id, channel_id, now)
+            await timers.put(connection, TimerKind.RAISE, team_id, channel_id, now)
         else:
-            await timers.drop(connection, TimerKind.RAISE, channel_id)
+            await timers.drop(connection, TimerKind.RAISE, team_id, channel_id)
 
 
 async def _move_messages(connection: Transaction, team_id: str, old_id: str, new_id: str, now: datetime) -> None:
@@ -108,7 +106,7 @@ async def _move_messages(connection: Transaction, team_id: str, old_id: str, new
     ids = (await connection.scalars(locked(outbox_table, *there))).all()
     if ids:
         moving = update(outbox_table).where(outbox_table.c.id.in_(ids))
-        # Whoever has one in hand knows the old id: it is claimed again, and looked for before it is posted again.
+        # A process that is sending one knows the old ID, so it's claimed again, and checked for before it's reposted.
         await connection.execute(
             moving.where(outbox_table.c.due_at.is_not(None)).values(
                 claims=outbox_table.c.claims + 1, lease_owner=None, lease_until=None
@@ -118,8 +116,8 @@ async def _move_messages(connection: Transaction, team_id: str, old_id: str, new
     await outbox_rows.show_held_back(connection, team_id, new_id, now)
 
 
-async def _losing_alerts(connection: AsyncConnection, team_id: str, old_id: str, new_id: str) -> list[Row[Any]]:
-    """Find of two alerts for one incident the one that goes: the one that is posted stays, or else the newer one."""
+async def _losing_alerts(connection: Transaction, team_id: str, old_id: str, new_id: str) -> list[Row[Any]]:
+    """Return which of two alerts for one incident to drop: the posted one stays, or else the newer one."""
     query = select(alerts).where(alerts.c.team_id == team_id, alerts.c.channel_id.in_([old_id, new_id]))
     rows = (await connection.execute(query)).all()
     in_new = {row.incident_id: row for row in rows if row.channel_id == new_id}
@@ -149,7 +147,7 @@ def _loser(old: Row[Any], new: Row[Any]) -> Row[Any]:
 
 
 async def _move_threads(connection: Transaction, team_id: str, old_id: str, new_id: str) -> None:
-    """Move the threads of runs; of two for one run and root, the one where something is posted stays."""
+    """Move the threads of runs; of two for one run and root, the one with a posted message stays."""
     query = select(threads).where(threads.c.team_id == team_id, threads.c.channel_id.in_([old_id, new_id]))
     rows = (await connection.execute(query.order_by(threads.c.id).with_for_update())).all()
     in_new = {(row.run_id, row.thread_ts): row for row in rows if row.channel_id == new_id}
@@ -179,10 +177,10 @@ def _key(row: Row[Any]) -> tuple[str, str | None]:
 async def _move_subscriptions(
     connection: Transaction, team_id: str, old_id: str, new_id: str
 ) -> tuple[list[str], bool]:
-    """Move what the channel subscribed to; of two for one target, the newer one stays, as when it is typed twice.
+    """Move the channel's subscriptions; of two for one target the newer one stays, as if it was typed twice.
 
     Returns:
-        Those that went, and whether there are any.
+        Those that were dropped, and whether there are any left.
     """
     query = select(subscriptions.c.data).where(
         subscriptions.c.team_id == team_id, subscriptions.c.channel_id.in_([old_id, new_id])
@@ -210,7 +208,7 @@ async def _move_subscriptions(
 
 
 async def move_requests(connection: Transaction, team_id: str, moved: Moved) -> None:
-    """Let what people asked for in the channel, and is still to be answered, be answered there."""
+    """Have unanswered requests from the channel answered at its new ID."""
     old_ids = {old_id for old_id, _ in moved.moves}
     named = or_(*(inbox.c.data.contains(f'"{old_id}"', autoescape=True) for old_id in sorted(old_ids)))
     query = select(inbox.c.id, inbox.c.data).where(of_team(inbox, team_id), inbox.c.due_at.is_not(None), named)

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import and_, bindparam, select
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from bot.core.access.audit import AuditEntry
 from bot.core.errors import ClaimLost
 from bot.core.models import Message, Person, SyncRun
 from bot.core.requests import Request
 from bot.store import alerts, audit, codec, inbox, outbox_rows, run_rows
-from bot.store.bell import Work
+from bot.store.bell import Lease, Work
 from bot.store.database import Database
 from bot.store.due import next_at, read_next
-from bot.store.outbox_rows import Address, OutboxItem, OutboxKind
-from bot.store.tables import outbox, runs, threads
+from bot.store.outbox_rows import POSTED, SHOWN, Address, OutboxItem, OutboxKind
+from bot.store.tables import outbox, participants, runs, threads
 from bot.store.transactions import Transaction, retried
 
 _NEXT: Final = next_at(outbox, outbox_rows.IN_TURN)
-"""Built once: that takes longer than running it."""
+"""Built once, because building it takes longer than running it."""
+
+
+_PROGRESS: Final = (
+    select(runs.c.data, threads.c.joined, runs.c.id.label("run_id"), participants.c.user_id, participants.c.user_name)
+    .outerjoin(threads, and_(threads.c.run_id == runs.c.id, threads.c.id == bindparam("thread")))
+    .outerjoin(participants, participants.c.run_id == runs.c.id)
+    .where(runs.c.id == bindparam("run"))
+    .order_by(participants.c.joined_at)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,7 @@ class Outbox:
     """Messages to send. Each method is one transaction.
 
     Args:
-        database: where they are.
+        database: the database.
         owner: this process's name in its leases.
         lease_s: how long a claim lasts, in seconds.
     """
@@ -58,9 +69,9 @@ class Outbox:
         entry: AuditEntry | None = None,
         is_kept: bool = False,
     ) -> None:
-        """Answer a request with a message that is never edited; ``entry`` is what the audit says of it.
+        """Answer a request with a message that's never updated; ``entry`` goes to the audit log.
 
-        ``is_kept``: a button in the message needs to know later who asked, and where.
+        ``is_kept``: a button in the message will need to know who asked, and where.
         """
         async with self._database.begin() as connection:
             await audit.add(connection, entry)
@@ -69,54 +80,69 @@ class Outbox:
             await inbox.finish(connection, request.id, kept=request if is_kept else None)
 
     @retried
-    async def claim(self, now: datetime, limit: int) -> list[OutboxItem]:
-        """Take messages that are due."""
-        async with self._database.begin() as connection:
-            return await outbox_rows.claim(connection, self._owner, now, self._lease_s, limit)
+    async def claim(self, now: datetime, limit: int, full: Collection[str] = ()) -> list[OutboxItem]:
+        """Take messages that are due, of all workspaces but those in ``full``."""
+        lease = Lease(self._owner, now + timedelta(seconds=self._lease_s))
+        async with self._database.begin(autocommit=True) as connection:
+            return await outbox_rows.claim(connection, lease, now, limit, full)
 
     async def next_at(self) -> datetime | None:
-        """Tell when the next message can be claimed."""
+        """Return when the next message can be claimed."""
         return await read_next(self._database, _NEXT)
 
     async def load_progress(self, item: OutboxItem) -> ProgressView | None:
-        """Read what a progress reply shows; None when its run is gone."""
+        """Return what a progress reply shows; None if its run is gone."""
         async with self._database.read() as connection:
-            data = await connection.scalar(select(runs.c.data).where(runs.c.id == item.run_id))
-            if data is None:
-                return None
-            joined_here = await connection.scalar(select(threads.c.joined).where(threads.c.id == item.thread_id))
-            took_part = await run_rows.took_part(connection, [item.run_id or ""])
-        run = codec.load(SyncRun, data)
-        return ProgressView(run, run_rows.joiners(run, took_part), bool(joined_here))
+            rows = (await connection.execute(_PROGRESS, {"run": item.run_id, "thread": item.thread_id})).all()
+        if not rows:
+            return None
+        run = codec.load(SyncRun, rows[0].data)
+        return ProgressView(run, run_rows.joiners(run, rows), bool(rows[0].joined))
 
     async def load_outcome(self, item: OutboxItem) -> ProgressView:
-        """Read the run as it was when its outcome was decided."""
+        """Return the run as it was when its outcome was decided."""
         run = codec.load(SyncRun, item.data or "")
         async with self._database.read() as connection:
-            took_part = await run_rows.took_part(connection, [run.id])
+            took_part = await run_rows.took_part(connection, run.id)
         return ProgressView(run, run_rows.joiners(run, took_part), joined_here=False)
 
     async def is_root(self, item: OutboxItem) -> bool:
-        """Tell whether replies wait for this message to be posted."""
+        """Return whether replies wait for this message to be posted."""
+        if item.panel_id is None:
+            return False
         query = select(threads.c.id).where(threads.c.panel_id == item.panel_id, threads.c.thread_ts.is_(None))
         async with self._database.read() as connection:
             return await connection.scalar(query.limit(1)) is not None
 
     async def load_ts(self, outbox_id: str) -> str | None:
-        """Tell which message in Slack is recorded for a row; None when none is."""
+        """Return the recorded ts of a row's message; None if there is none."""
         query = select(outbox.c.ts).where(outbox.c.id == outbox_id)
         async with self._database.read() as connection:
             ts: str | None = await connection.scalar(query)
         return ts
 
     async def has_incident_message(self, item: OutboxItem) -> bool:
-        """Tell whether the incident of a reply has a message of its own, not just a place in the thread of a sync."""
+        """Return whether the incident of a reply has its own message, not just a place in a sync's thread."""
         async with self._database.read() as connection:
             return await outbox_rows.has_message_of_alert(connection, item.id)
 
     @retried
+    async def renew(self, item: OutboxItem, now: datetime) -> OutboxItem:
+        """Hold a message for as long again; returns it with its new lease.
+
+        Raises:
+            ClaimLost: another replica took it over, or it was shown meanwhile.
+        """
+        until = now + timedelta(seconds=self._lease_s)
+        ours = outbox_rows.held(item).where(outbox.c.lease_owner == self._owner)
+        async with self._database.begin() as connection:
+            if (await connection.execute(ours.values(lease_until=until))).rowcount != 1:
+                raise ClaimLost(f"message {item.id} isn't held any more")
+        return replace(item, lease_until=until)
+
+    @retried
     async def mark_posted(self, item: OutboxItem, channel_id: str, ts: str, now: datetime) -> None:
-        """Record that a message stands in Slack.
+        """Record that a message was posted.
 
         Raises:
             ClaimLost: another replica took it over.
@@ -126,28 +152,24 @@ class Outbox:
                 await outbox_rows.place_thread(connection, item, channel_id, item.thread_ts or ts, now)
             elif item.thread_ts is None and (item.thread_id or item.kind is OutboxKind.NEWS):
                 await outbox_rows.move_story(connection, item, channel_id, ts)
-            values = outbox_rows.sent_values(item, now) | {
-                "channel_id": channel_id,
-                "thread_ts": item.thread_ts,
-                "ts": ts,
-            }
-            await _write_held(connection, item, values)
+            posted = {"channel": channel_id, "thread": item.thread_ts, "posted_ts": ts}
+            await _record(connection, item, POSTED, outbox_rows.sent_values(item, now) | posted)
+            if item.thread_id or item.kind is OutboxKind.NEWS:
+                connection.ring(Work.MESSAGES)  # a reply may have waited for it
 
     @retried
     async def mark_shown(self, item: OutboxItem, now: datetime, *, ephemeral: bool = False) -> None:
-        """Record that a version is shown where no ts tells: an edit, or a message by response_url."""
-        async with self._database.begin() as connection:
-            values = outbox_rows.sent_values(item, now)
-            if ephemeral:
-                values["ephemeral"] = True
-            await _write_held(connection, item, values)
+        """Record that a version is shown if there's no new ts: an update, or a message by response_url."""
+        async with self._database.begin(autocommit=True) as connection:
+            shown = outbox_rows.sent_values(item, now) | {"only_for_one": ephemeral}
+            await _record(connection, item, SHOWN, shown)
 
     @retried
     async def postpone(self, item: OutboxItem, due_at: datetime, *, in_doubt: bool, failed: bool = True) -> None:
-        """Give a message back, to be tried again; ``in_doubt`` when it may have been posted all the same.
+        """Release a message, to be retried; ``in_doubt`` if it may have been posted anyway.
 
-        An earlier doubt stays: what was refused now may have been the look for the message. ``failed`` is False
-        when only its turn has not come.
+        An earlier doubt stays: what was refused may have been the check for the message. ``failed`` is False if only
+        its turn hasn't come.
         """
         values: dict[str, object] = {
             "due_at": due_at,
@@ -159,6 +181,7 @@ class Outbox:
             values["attempts"] = 0
         async with self._database.begin() as connection:
             await _write_held(connection, item, values)
+            connection.ring(Work.MESSAGES, due_at)
 
     @retried
     async def readdress(self, item: OutboxItem, address: Address, now: datetime) -> None:
@@ -184,13 +207,13 @@ class Outbox:
 
     @retried
     async def post_incident_again(self, item: OutboxItem, now: datetime, *, in_thread: bool = True) -> bool:
-        """Let a new message show an incident that can no longer be edited; ``in_thread`` when the old one is there yet.
+        """Post a new message for an incident that can no longer be updated; ``in_thread`` if the old one exists.
 
         Returns:
-            False when the message is no incident's; nothing was changed then.
+            False if it isn't an incident's message; then nothing was changed.
         """
         async with self._database.begin() as connection:
-            panel = await alerts.load_panel(connection, item.panel_id) if item.panel_id else None
+            panel = await alerts.load_panel(connection, item.team_id, item.panel_id) if item.panel_id else None
             if panel is None or panel.incident is None:
                 return False
             await alerts.save_panel(connection, replace(panel, mention=""))  # once is enough
@@ -203,7 +226,7 @@ class Outbox:
 
     @retried
     async def give_up(self, item: OutboxItem) -> None:
-        """Stop trying to show what was claimed of a message; what it is to show since then is tried for itself."""
+        """Stop trying to show the claimed version of a message; a newer version is tried separately."""
         values = outbox_rows.given_up_values(item)
         async with self._database.begin() as connection:
             await _write_held(connection, item, values)
@@ -211,13 +234,14 @@ class Outbox:
 
     @retried
     async def hold_back(self, item: OutboxItem) -> None:
-        """Don't edit a message until its channel opens again, or until it has something newer to show."""
+        """Don't update a message until its channel opens again, or until there's something newer to show."""
         async with self._database.begin() as connection:
             await _write_held(connection, item, outbox_rows.held_back_values(item))
+            connection.ring(Work.MESSAGES)
 
     @retried
     async def drop(self, item: OutboxItem) -> None:
-        """Forget a message that is worth nothing where it could stand; nothing asks for it again.
+        """Delete a message that's useless where it could be posted.
 
         Raises:
             ClaimLost: another replica took it over.
@@ -229,6 +253,14 @@ class Outbox:
             if dropped.rowcount != 1:
                 raise ClaimLost(f"message {item.id} was taken over")
             connection.ring(Work.MESSAGES)
+
+
+async def _record(connection: Transaction, item: OutboxItem, sent: ReturningUpdate[Any], values: Any) -> None:
+    row = (await connection.execute(sent, values)).first()
+    if row is None:
+        raise ClaimLost(f"message {item.id} was taken over")
+    if row.due_at:
+        connection.ring(Work.MESSAGES, row.due_at)
 
 
 async def _write_held(connection: Transaction, item: OutboxItem, values: dict[str, object]) -> None:

@@ -6,15 +6,16 @@ themselves, since only the newest version is ever rendered. Functions here work 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import SimpleNamespace
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Integer,
+    CompoundSelect,
     Row,
     Update,
     and_,
@@ -25,26 +26,26 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    union_all,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from bot.core.models import Telling
 from bot.core.requests import Request, RequestKind
 from bot.store import homes
-from bot.store.bell import Work
-from bot.store.database import Database
+from bot.store.bell import Lease, Work
+from bot.store.due import NOW, claimable, claiming, of_others
 from bot.store.ids import new_id
-from bot.store.locks import chosen, locked
+from bot.store.locks import chosen, locked, locked_rows, of_team
 from bot.store.tables import alerts, incidents, outbox, runs, threads
 from bot.store.transactions import Transaction
 
 EDIT_EVERY_S: Final = 2.0
-"""A progress reply is edited at most this often: ``slack-rules.md``, Rates."""
+"""A progress reply is updated at most this often: https://docs.slack.dev/apis/web-api/rate-limits"""
 
 RESPONSE_URL_LIVES: Final = timedelta(minutes=29)
-"""Slack honours a response_url for 30 minutes."""
+"""Slack accepts a response_url for 30 minutes."""
 
 
 class OutboxKind(StrEnum):
@@ -70,10 +71,10 @@ _PRIORITY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """A claimed row: this process alone may send it, until the lease ends.
+    """A claimed row: only this process can send it, until the lease expires.
 
-    ``in_doubt`` is set when an earlier attempt to post it ended without a clear answer: the message may be there.
-    ``is_shown`` is set when some version of it is known to be there.
+    ``in_doubt`` is set if an earlier attempt to post it ended without a clear answer: the message may have been
+    posted. ``is_shown`` is set if some version of it is known to be posted.
     """
 
     id: str
@@ -99,13 +100,13 @@ class OutboxItem:
 
     @property
     def is_unasked(self) -> bool:
-        """It is what a channel subscribed to: nobody waits for it."""
+        """Return whether it comes from a subscription, so no one waits for it."""
         return self.user_id is None and self.channel_id is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a message goes: a channel (and thread), or a person directly when ``channel_id`` is None."""
+    """Where a message goes: a channel (and thread), or a person's DMs if ``channel_id`` is None."""
 
     team_id: str
     channel_id: str | None = None
@@ -116,11 +117,11 @@ class Address:
 
 
 def answer_address(request: Request, *, private: bool = False) -> Address:
-    """Where an answer goes: the channel of a command, the thread of a mention, the thread below a clicked message.
+    """Return where an answer goes: a command's channel, a mention's thread, or the thread of a clicked message.
 
     Args:
         request: what is answered.
-        private: show it only to the person who asked, where Slack lets us; in a thread or a direct message, there.
+        private: only for the person who asked, if Slack allows that; in a thread or a DM, answer there.
     """
     origin = request.origin
     if not origin.channel_id:
@@ -140,7 +141,7 @@ def answer_address(request: Request, *, private: bool = False) -> Address:
 
 
 def private_address(request: Request) -> Address:
-    """Where an answer goes that is nobody else's business: to be seen by one person only, or else directly."""
+    """Return where an answer for one person goes: visible only to them, or as a DM."""
     address = answer_address(request, private=True)
     return address if address.ephemeral else Address(address.team_id, user_id=address.user_id)
 
@@ -161,9 +162,14 @@ async def add_row(
     data: str | None = None,
     seq: int = 0,
     waits: bool = False,
+    in_turn: bool = True,
 ) -> str:
-    """Add a message to post; ``waits`` keeps it back until the root of its thread is posted."""
+    """Add a message to post; ``waits`` holds it back until the root of its thread is posted.
+
+    ``in_turn`` is False while an earlier reply about the same incident isn't posted yet.
+    """
     row_id = new_id("msg")
+    lease = connection.hold(Work.MESSAGES, now, address.team_id) if in_turn and not waits else None
     row = {
         "id": row_id,
         "team_id": address.team_id,
@@ -183,26 +189,43 @@ async def add_row(
         "ephemeral": address.ephemeral,
         "due_at": None if waits else now,
         "created_at": now,
+        "ts": None,
+        "version": 1,
+        "sent_version": 0,
+        "attempts": 1 if lease else 0,
+        "failures": 0,
+        "claims": 1 if lease else 0,
+        "lease_owner": lease and lease.owner,
+        "lease_until": lease and lease.until,
     }
     await connection.execute(_ADD, row)
-    connection.ring(Work.MESSAGES)
+    if lease:
+        connection.hand(Work.MESSAGES, _item(row, now))
+    elif not waits:
+        connection.ring(Work.MESSAGES)
     return row_id
 
 
-def _bump(now: datetime) -> Update:
-    """Ask for a newer version to be shown: at once, or when the pace of that message allows."""
-    soonest = case((outbox.c.not_before > now, outbox.c.not_before), else_=literal(now, outbox.c.due_at.type))
-    waiting_for_root = and_(outbox.c.sent_version == 0, outbox.c.due_at.is_(None), outbox.c.ts.is_(None))
-    return update(outbox).values(
-        version=outbox.c.version + 1,
-        due_at=case((waiting_for_root, None), else_=func.coalesce(outbox.c.due_at, soonest)),
+_REWRITE: Final = (
+    update(outbox)
+    .where(outbox.c.id == bindparam("row_id"))
+    .values(
+        version=bindparam("new_version"),
+        due_at=bindparam("new_due_at"),
+        attempts=bindparam("new_attempts"),
+        claims=bindparam("new_claims"),
+        lease_owner=bindparam("new_owner"),
+        lease_until=bindparam("new_until"),
     )
+)
+_OF_PANELS: Final = locked_rows(outbox, outbox.c.panel_id.in_(bindparam("panels", expanding=True)))
 
 
 async def bump_panels(connection: Transaction, panel_ids: Collection[str], now: datetime) -> None:
-    """Redraw panels."""
+    """Have panels updated."""
     if panel_ids:
-        await _bump_rows(connection, await _locked(connection, outbox.c.panel_id.in_(panel_ids)), now)
+        rows = (await connection.execute(_OF_PANELS, {"panels": list(panel_ids)})).all()
+        await _bump_rows(connection, rows, now)
 
 
 async def _locked(connection: Transaction, *conditions: ColumnElement[bool]) -> Sequence[str]:
@@ -210,15 +233,45 @@ async def _locked(connection: Transaction, *conditions: ColumnElement[bool]) -> 
     return ids
 
 
-async def _bump_rows(connection: Transaction, ids: Sequence[str], now: datetime) -> None:
-    if ids:
-        await connection.execute(_bump(now).where(outbox.c.id.in_(ids)))
-        connection.ring(Work.MESSAGES)
+async def _bump_rows(connection: Transaction, rows: Sequence[Row[Any]], now: datetime) -> None:
+    """Have newer versions of locked rows shown."""
+    new = {item.id for item in connection.handed(Work.MESSAGES)}  # these are rendered after the commit
+    if changed := [_bump(connection, row, now) for row in rows if row.id not in new]:
+        await connection.execute(_REWRITE, changed)
+
+
+def _bump(connection: Transaction, row: Row[Any], now: datetime) -> dict[str, Any]:
+    """Have a newer version shown: immediately, or when the message's update interval allows."""
+    waits_for_root = row.sent_version == 0 and row.due_at is None and row.ts is None
+    due_at = None if waits_for_root else row.due_at or max(now, row.not_before or now)
+    is_free = row.lease_until is None or row.lease_until <= now
+    is_edit = row.ts is not None and due_at is not None and due_at <= now
+    lease = connection.hold(Work.MESSAGES, now, row.team_id) if is_edit and is_free else None
+    values = {
+        "row_id": row.id,
+        "new_version": row.version + 1,
+        "new_due_at": due_at,
+        "new_attempts": row.attempts + 1 if lease else row.attempts,
+        "new_claims": row.claims + 1 if lease else row.claims,
+        "new_owner": lease.owner if lease else row.lease_owner,
+        "new_until": lease.until if lease else row.lease_until,
+    }
+    if lease:
+        written = {
+            "version": values["new_version"],
+            "attempts": values["new_attempts"],
+            "claims": values["new_claims"],
+            "lease_until": lease.until,
+        }
+        connection.hand(Work.MESSAGES, _item(row._asdict() | written, now))
+    elif due_at and is_free:  # the holder finds out when it records what it sent
+        connection.ring(Work.MESSAGES, due_at)
+    return values
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What a decision about a run wants told; ``data`` is the run as it was decided."""
+    """What a decision about a run wants posted; ``data`` is the run as decided."""
 
     run_id: str
     tellings: Sequence[Telling]
@@ -226,87 +279,109 @@ class Story:
     ended: bool
 
 
-async def tell(connection: Transaction, database: Database, stories: Sequence[Story], now: datetime) -> None:
-    """Turn what decisions want told into rows, for every thread of their runs, and draw what shows the runs again."""
+# Locked: the root of one of them may be recorded at this moment.
+_THREADS_OF: Final = (
+    select(threads)
+    .where(threads.c.run_id.in_(bindparam("runs", expanding=True)))
+    .order_by(threads.c.id)
+    .with_for_update(key_share=True)
+)
+_SHOWS: Final = locked_rows(
+    outbox,
+    or_(
+        and_(outbox.c.run_id.in_(bindparam("runs", expanding=True)), outbox.c.kind == OutboxKind.PROGRESS),
+        outbox.c.panel_id.in_(bindparam("panels", expanding=True)),
+    ),
+)
+
+
+async def tell(connection: Transaction, stories: Sequence[Story], now: datetime) -> None:
+    """Turn what decisions want posted into rows, for every thread of their runs, and update panels with the runs."""
     run_ids = [story.run_id for story in stories if story.tellings]
     if not run_ids:
         return
-    # Held still: the root of one of them may be recorded at this moment.
-    query = select(threads).where(threads.c.run_id.in_(run_ids)).order_by(threads.c.id)
-    run_threads = (await connection.execute(query.with_for_update(key_share=True))).all()
+    in_threads = any(each in story.tellings for story in stories for each in (Telling.OUTCOME, Telling.ROW))
+    run_threads = (await connection.execute(_THREADS_OF, {"runs": run_ids})).all() if in_threads else ()
     moved = {story.run_id: story.ended for story in stories if Telling.PROGRESS in story.tellings}
     shown = {story.run_id for story in stories if Telling.ROW in story.tellings}
     shown_in = [thread for thread in run_threads if thread.run_id in shown]
-    panel_ids = await _panels_about(connection, shown, shown_in) if shown else ()
-    concerned = [and_(outbox.c.run_id.in_(moved), outbox.c.kind == OutboxKind.PROGRESS)] if moved else []
-    if panel_ids:
-        concerned.append(outbox.c.panel_id.in_(panel_ids))
-    told = await _locked(connection, or_(*concerned)) if concerned else ()
-    await _drop_unposted_progress(connection, told, [run_id for run_id, ended in moved.items() if ended], now)
-    await _bump_rows(connection, told, now)
+    panel_ids = await _panels_about(connection, shown, shown_in) if shown else set()
+    if moved or panel_ids:
+        told = (await connection.execute(_SHOWS, {"runs": list(moved), "panels": list(panel_ids)})).all()
+        ended = {run_id for run_id, has_ended in moved.items() if has_ended}
+        dropped = await _drop_unposted_progress(connection, told, ended, now)
+        await _bump_rows(connection, [row for row in told if row.id not in dropped], now)
     ends = {story.run_id: story.data for story in stories if Telling.OUTCOME in story.tellings}
     for thread in run_threads:
         if thread.run_id in ends:
             await _add_outcome(connection, thread, ends[thread.run_id], now)
     for team_id in sorted({thread.team_id for thread in shown_in}):
-        await homes.changed(connection, database, team_id, now)
+        await homes.changed(connection, team_id, now)
+
+
+def _showing_runs() -> CompoundSelect[Any]:
+    """Return the messages that show runs, besides those that were clicked.
+
+    These are the roots of their threads, panels in these threads, and the messages of open incidents that the runs
+    may repair.
+    """
+    same_message = or_(outbox.c.ts == threads.c.thread_ts, outbox.c.thread_ts == threads.c.thread_ts)
+    same_channel = and_(threads.c.channel_id == outbox.c.channel_id, of_team(threads, outbox.c.team_id))
+    in_threads = (
+        select(outbox.c.panel_id)
+        .join(threads, and_(same_channel, same_message))
+        .where(
+            threads.c.run_id.in_(bindparam("runs", expanding=True)),
+            outbox.c.panel_id.is_not(None),
+            outbox.c.sent_version > 0,
+        )
+    )
+    same_integration = and_(runs.c.team_id == incidents.c.team_id, runs.c.integration_id == incidents.c.integration_id)
+    of_incidents = (
+        select(alerts.c.id)
+        .join(incidents, incidents.c.id == alerts.c.incident_id)
+        .join(runs, same_integration)
+        .where(runs.c.id.in_(bindparam("runs", expanding=True)), incidents.c.closed_at.is_(None))
+    )
+    return union_all(in_threads, of_incidents)
+
+
+_SHOWING: Final = _showing_runs()
 
 
 async def _panels_about(
-    connection: AsyncConnection, run_ids: Collection[str], shown_in: Sequence[Row[Any]]
+    connection: Transaction, run_ids: Collection[str], shown_in: Sequence[Row[Any]]
 ) -> Collection[str]:
-    """Find the messages that show runs."""
-    panel_ids = {thread.panel_id for thread in shown_in if thread.panel_id}
-    panel_ids.update(await _panels_in_threads(connection, run_ids))
-    panel_ids.update(await _alerts_about(connection, run_ids))
-    return panel_ids
-
-
-async def _panels_in_threads(connection: AsyncConnection, run_ids: Collection[str]) -> Sequence[str]:
-    """Find the panels that are roots of the threads of runs, or stand in them: their rows show the run, too."""
-    same_message = or_(outbox.c.ts == threads.c.thread_ts, outbox.c.thread_ts == threads.c.thread_ts)
-    query = (
-        select(outbox.c.panel_id)
-        .join(threads, and_(threads.c.channel_id == outbox.c.channel_id, same_message))
-        .where(threads.c.run_id.in_(run_ids), outbox.c.panel_id.is_not(None), outbox.c.sent_version > 0)
-    )
-    return (await connection.scalars(query)).all()
-
-
-async def _alerts_about(connection: AsyncConnection, run_ids: Collection[str]) -> Sequence[str]:
-    """Find the messages of the open incidents that runs may repair: they show that it is under way."""
-    query = (
-        select(alerts.c.id)
-        .join(incidents, incidents.c.id == alerts.c.incident_id)
-        .join(
-            runs,
-            and_(runs.c.team_id == incidents.c.team_id, runs.c.integration_id == incidents.c.integration_id),
-        )
-        .where(runs.c.id.in_(run_ids), incidents.c.closed_at.is_(None))
-    )
-    return (await connection.scalars(query)).all()
+    """Return the messages that show runs."""
+    found = (await connection.scalars(_SHOWING, {"runs": list(run_ids)})).all()
+    return {thread.panel_id for thread in shown_in if thread.panel_id}.union(found)
 
 
 async def _drop_unposted_progress(
-    connection: Transaction, held: Sequence[str], run_ids: Sequence[str], now: datetime
-) -> None:
-    """A run that ended before its progress was posted needs only the outcome; all these rows are held already."""
-    if not run_ids:
-        return
-    await connection.execute(
-        outbox.delete().where(
-            outbox.c.id.in_(held),
-            outbox.c.run_id.in_(run_ids),
-            outbox.c.kind == OutboxKind.PROGRESS,
-            outbox.c.ts.is_(None),
-            outbox.c.attempts == 0,
-            or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now),
-        )
-    )
+    connection: Transaction, rows: Sequence[Row[Any]], ended: Collection[str], now: datetime
+) -> Collection[str]:
+    """Delete unposted progress of runs that have ended, and return its IDs: the outcome says everything."""
+    dropped = {
+        row.id
+        for row in rows
+        if row.run_id in ended and row.kind == OutboxKind.PROGRESS and row.ts is None and row.attempts == 0
+        if row.lease_until is None or row.lease_until <= now
+    }
+    if dropped:
+        await connection.execute(outbox.delete().where(outbox.c.id.in_(dropped)))
+    return dropped
+
+
+_REPLIES: Final = select(
+    func.max(outbox.c.seq),
+    func.count(case((and_(outbox.c.ts.is_(None), outbox.c.due_at.is_not(None)), 1))),
+)
+_REPLIES_IN_THREAD: Final = _REPLIES.where(outbox.c.thread_id == bindparam("thread"))
+_REPLIES_OF_ALERT: Final = _REPLIES.where(outbox.c.alert_id == bindparam("alert"))
 
 
 async def _add_outcome(connection: Transaction, thread: Row[Any], run_data: str, now: datetime) -> None:
-    last_seq = await connection.scalar(select(func.max(outbox.c.seq)).where(outbox.c.thread_id == thread.id))
+    last_seq, waiting = (await connection.execute(_REPLIES_IN_THREAD, {"thread": thread.id})).one()
     await add_row(
         connection,
         OutboxKind.OUTCOME,
@@ -317,11 +392,12 @@ async def _add_outcome(connection: Transaction, thread: Row[Any], run_data: str,
         data=run_data,
         seq=max(last_seq or 0, 1) + 1,
         waits=thread.thread_ts is None,
+        in_turn=not waiting,
     )
 
 
 def _in_turn() -> ColumnElement[bool]:
-    """Let a reply through only when no earlier one of its story is still to be posted; an edit always."""
+    """Allow a reply only if no earlier one about the same incident is unposted; an update is always allowed."""
     earlier = outbox.alias()
     before = and_(earlier.c.seq < outbox.c.seq, earlier.c.ts.is_(None), earlier.c.due_at.is_not(None))
     blocked = [
@@ -334,15 +410,8 @@ def _in_turn() -> ColumnElement[bool]:
 IN_TURN: Final = _in_turn()
 
 
-def _claim() -> ReturningUpdate[Any]:
-    now = bindparam("now", type_=outbox.c.due_at.type)
-    due = (
-        select(outbox.c.id)
-        .where(outbox.c.due_at <= now, or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now), IN_TURN)
-        .order_by(outbox.c.priority, outbox.c.due_at)
-        .limit(bindparam("limit", type_=Integer))
-        .with_for_update(skip_locked=True, key_share=True, of=outbox)
-    )
+def _claim(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    due = claimable(outbox, outbox.c.due_at <= NOW, IN_TURN, *which, first=(outbox.c.priority,))
     return (
         update(outbox)
         .where(chosen(outbox, due))
@@ -357,18 +426,22 @@ def _claim() -> ReturningUpdate[Any]:
 
 
 _CLAIM: Final = _claim()
-"""Put together once: that alone takes longer than SQLite does to run it."""
+_CLAIM_OF_OTHERS: Final = _claim(of_others(outbox))
+"""Built once, because building it takes longer than SQLite takes to run it."""
 
 
-async def claim(connection: AsyncConnection, owner: str, now: datetime, lease_s: float, limit: int) -> list[OutboxItem]:
+async def claim(
+    connection: Transaction, lease: Lease, now: datetime, limit: int, full: Collection[str] = ()
+) -> list[OutboxItem]:
     """Take due rows in one statement: outcomes first, and never a reply before the one that precedes it."""
-    until = now + timedelta(seconds=lease_s)
-    rows = await connection.execute(_CLAIM, {"owner": owner, "now": now, "until": until, "limit": limit})
+    wanted = {"owner": lease.owner, "now": now, "until": lease.until, "most": limit}
+    rows = await connection.execute(*claiming(_CLAIM, _CLAIM_OF_OTHERS, wanted, full))
     claimed = sorted(rows.all(), key=lambda row: (row.priority, row.created_at))
-    return [_item(row, now) for row in claimed]
+    return [_item(row._asdict(), now) for row in claimed]
 
 
-def _item(row: Row[Any], now: datetime) -> OutboxItem:
+def _item(values: Mapping[str, Any], now: datetime) -> OutboxItem:
+    row = SimpleNamespace(**values)
     response_url = row.response_url if row.response_until and row.response_until > now else None
     return OutboxItem(
         id=row.id,
@@ -395,26 +468,42 @@ def _item(row: Row[Any], now: datetime) -> OutboxItem:
 
 
 def held(item: OutboxItem) -> Update:
-    """Write to a row only while its claim is ours."""
+    """Match a row only while its claim is ours."""
     return update(outbox).where(outbox.c.id == item.id, outbox.c.claims == item.claims)
 
 
+def _sent(**posted: Any) -> ReturningUpdate[Any]:
+    newer = outbox.c.version > bindparam("shown_version")
+    return (
+        update(outbox)
+        .where(outbox.c.id == bindparam("row_id"), outbox.c.claims == bindparam("claim"))
+        .values(
+            sent_version=bindparam("shown_version"),
+            not_before=bindparam("next_edit"),
+            due_at=case((newer, bindparam("next_edit", type_=outbox.c.due_at.type)), else_=None),
+            attempts=0,
+            failures=0,
+            lease_owner=None,
+            lease_until=None,
+            **posted,
+        )
+        .returning(outbox.c.due_at)
+    )
+
+
+SHOWN: Final = _sent(ephemeral=or_(outbox.c.ephemeral, bindparam("only_for_one", type_=outbox.c.ephemeral.type)))
+POSTED: Final = _sent(channel_id=bindparam("channel"), thread_ts=bindparam("thread"), ts=bindparam("posted_ts"))
+"""A row's values once its claimed version is shown; a newer version waits for its interval."""
+
+
 def sent_values(item: OutboxItem, now: datetime) -> dict[str, Any]:
-    """What a row says once its claimed version is shown; a newer version waits for its turn."""
+    """Return the parameters that ``SHOWN`` and ``POSTED`` share."""
     next_edit = now + timedelta(seconds=EDIT_EVERY_S) if item.kind is OutboxKind.PROGRESS else now
-    return {
-        "sent_version": item.version,
-        "not_before": next_edit,
-        "due_at": case((outbox.c.version > item.version, literal(next_edit, outbox.c.due_at.type)), else_=None),
-        "attempts": 0,
-        "failures": 0,
-        "lease_owner": None,
-        "lease_until": None,
-    }
+    return {"row_id": item.id, "claim": item.claims, "shown_version": item.version, "next_edit": next_edit}
 
 
 def given_up_values(item: OutboxItem) -> dict[str, Any]:
-    """What a row says when its claimed version is not shown: a newer one is tried when its pace allows."""
+    """Return a row's values if its claimed version can't be shown: a newer one is tried at its interval."""
     soonest = func.coalesce(outbox.c.not_before, outbox.c.created_at)
     values: dict[str, Any] = {
         "sent_version": item.version,
@@ -423,20 +512,20 @@ def given_up_values(item: OutboxItem) -> dict[str, Any]:
         "lease_owner": None,
         "lease_until": None,
     }
-    if not item.in_doubt:  # what was perhaps posted is looked for before anything is posted
+    if not item.in_doubt:  # if it may have been posted, it's checked for before anything is posted
         values["attempts"] = 0
     return values
 
 
 def held_back_values(item: OutboxItem) -> dict[str, Any]:
-    """What a row says when its channel refused an edit: what is shown stays older than what must be shown."""
+    """Return a row's values if its channel refused an update: what's shown stays older than what must be shown."""
     return given_up_values(item) | {"sent_version": outbox.c.sent_version}
 
 
 async def show_held_back(connection: Transaction, team_id: str, channel_id: str, now: datetime) -> None:
-    """Make the edits that a channel refused, now that it is open again.
+    """Make the updates that a channel refused, now that it's open again.
 
-    One that a process has in hand may have been refused just before, so it is claimed again.
+    One that a process is sending may have been refused just before, so it's claimed again.
     """
     behind = outbox.c.ts.is_not(None), outbox.c.sent_version < outbox.c.version
     ids = await _locked(connection, outbox.c.team_id == team_id, outbox.c.channel_id == channel_id, *behind)
@@ -459,7 +548,7 @@ _WAITING: Final = (
 
 
 async def move_story(connection: Transaction, item: OutboxItem, channel_id: str, ts: str) -> None:
-    """Let what follows stand below this reply: the root of its thread is gone, so it stands in the channel itself."""
+    """Post later replies below this one: the root of its thread is gone, so it's in the channel itself."""
     alert_id = await connection.scalar(select(outbox.c.alert_id).where(outbox.c.id == item.id))
     place, same_run = f"{channel_id}:{ts}", threads.alias()
     told = exists().where(same_run.c.run_id == threads.c.run_id, same_run.c.place == place)
@@ -486,10 +575,10 @@ _ROOT_OF_ALERT: Final = update(alerts).where(alerts.c.id == bindparam("alert_id"
 
 
 async def place_thread(connection: Transaction, item: OutboxItem, channel_id: str, root_ts: str, now: datetime) -> None:
-    """The root of a story is posted: its replies know where to go now, and are due."""
+    """Give the replies their thread, now that its root is posted, and make them due."""
     waiting_ids = (await connection.scalars(_WAITING, {"panel_id": item.panel_id})).all()
     if waiting_ids:
-        joined = threads.alias()  # somebody was quick to click on the root: its thread is told already
+        joined = threads.alias()  # someone clicked on the root quickly: its thread is registered already
         told = exists().where(
             joined.c.run_id == threads.c.run_id, joined.c.channel_id == channel_id, joined.c.thread_ts == root_ts
         )
@@ -511,8 +600,8 @@ async def place_thread(connection: Transaction, item: OutboxItem, channel_id: st
 
 
 async def add_news(connection: Transaction, alert: Row[Any], data: str, now: datetime) -> None:
-    """Add a reply to an incident's thread, after those that are there or on their way."""
-    last_seq = await connection.scalar(select(func.max(outbox.c.seq)).where(outbox.c.alert_id == alert.id))
+    """Add a reply to an incident's thread, after those that are posted or waiting."""
+    last_seq, waiting = (await connection.execute(_REPLIES_OF_ALERT, {"alert": alert.id})).one()
     await add_row(
         connection,
         OutboxKind.NEWS,
@@ -522,10 +611,11 @@ async def add_news(connection: Transaction, alert: Row[Any], data: str, now: dat
         data=data,
         seq=(last_seq or 0) + 1,
         waits=alert.root_ts is None,
+        in_turn=not waiting,
     )
 
 
-async def has_message_of_alert(connection: AsyncConnection, news_id: str) -> bool:
-    """Tell whether the incident that a reply is about has a message of its own, posted or on its way."""
+async def has_message_of_alert(connection: Transaction, news_id: str) -> bool:
+    """Return whether the incident of a reply has its own message, posted or waiting."""
     alert_id = select(outbox.c.alert_id).where(outbox.c.id == news_id).scalar_subquery()
     return bool(await connection.scalar(select(exists().where(outbox.c.panel_id == alert_id))))

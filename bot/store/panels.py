@@ -1,4 +1,4 @@
-"""Panels: what a message shows, kept so that it can be drawn again."""
+"""Panels: what a message shows, stored so that it can be rendered again."""
 
 from __future__ import annotations
 
@@ -20,12 +20,18 @@ from bot.store.transactions import Transaction, retried
 
 _ADD: Final = panels.insert()
 _LOAD: Final = select(panels.c.data, panels.c.team_id).where(panels.c.id == bindparam("panel_id"))
-"""Built once: that takes longer than running it."""
+_HOME: Final = (
+    select(outbox.c.channel_id, outbox.c.user_id, outbox.c.ephemeral)
+    .where(outbox.c.panel_id == bindparam("panel_id"), outbox.c.team_id == bindparam("team"))
+    .order_by(outbox.c.created_at.desc())
+    .limit(1)
+)
+"""Built once, because building it takes longer than running it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PanelHome:
-    """Where a panel's message is; ``reader_id`` is the one person who sees it, "" when a whole channel does."""
+    """Where a panel's message is; ``reader_id`` is the only person who sees it, "" if a whole channel does."""
 
     channel_id: str
     reader_id: str = ""
@@ -53,10 +59,10 @@ class Panels:
 
     @retried
     async def redraw(self, request: Request, panel_id: str, change: Callable[[Panel], Panel], now: datetime) -> None:
-        """Answer a request by changing what a message shows; what others changed in it meanwhile stays."""
+        """Answer a request by changing what a message shows; what others changed in the meantime stays."""
         origin = request.origin
         async with self._database.begin() as connection:
-            panel = await alerts.load_panel(connection, panel_id)
+            panel = await alerts.load_panel(connection, origin.team_id, panel_id)
             if panel:
                 await alerts.save(connection, replace(change(panel), cause=request.cause))
             if origin.ephemeral and origin.response_url:
@@ -64,45 +70,35 @@ class Panels:
             await outbox_rows.bump_panels(connection, [panel_id], now)
             await inbox.finish(connection, request.id)
 
-    async def load(self, panel_id: str) -> Panel | None:
-        """Read a panel; None when it was never ours or is purged."""
+    async def load(self, team_id: str, panel_id: str) -> Panel | None:
+        """Read a panel of a workspace; None when it was never there or is purged."""
         async with self._database.read() as connection:
-            data = await connection.scalar(select(panels.c.data).where(panels.c.id == panel_id))
-        return codec.load(Panel, data) if data else None
+            row = (await connection.execute(_LOAD, {"panel_id": panel_id})).first()
+        return codec.load(Panel, row.data) if row and row.team_id == team_id else None
 
-    async def home_of(self, panel_id: str) -> PanelHome | None:
-        """Tell where a panel's message is; None when it is nowhere that is known."""
-        query = (
-            select(outbox.c.channel_id, outbox.c.user_id, outbox.c.ephemeral)
-            .where(outbox.c.panel_id == panel_id)
-            .order_by(outbox.c.created_at.desc())
-            .limit(1)
-        )
+    async def home_of(self, team_id: str, panel_id: str) -> PanelHome | None:
+        """Return where a panel's message is; None if that's unknown."""
         async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
+            row = (await connection.execute(_HOME, {"panel_id": panel_id, "team": team_id})).first()
         if row is None:
             return None
         return PanelHome(row.channel_id or "", row.user_id or "" if row.ephemeral or not row.channel_id else "")
 
     async def load_view(self, panel_id: str) -> tuple[Panel, dict[str, RowRun]] | None:
-        """Read a panel with the runs that override its rows."""
+        """Return a panel with the runs that override its rows."""
         async with self._database.read() as connection:
             row = (await connection.execute(_LOAD, {"panel_id": panel_id})).first()
-        if row is None:
-            return None
-        panel = codec.load(Panel, row.data)
-        ids = [integration.id for integration in panel.integrations]
-        async with self._database.read() as connection:
-            rows = await run_rows.rows_newest_since(connection, row.team_id, ids, panel.as_of)
-            took_part = await run_rows.took_part(connection, [each.id for each in rows])
-        newest = run_rows.by_integration(rows)
-        overlay = {id_: RowRun(run, run_rows.joiners(run, took_part)) for id_, run in newest.items()}
-        return panel, overlay
+            if row is None:
+                return None
+            panel = codec.load(Panel, row.data)
+            ids = [integration.id for integration in panel.integrations]
+            rows = await run_rows.rows_since(connection, row.team_id, ids, panel.as_of)
+        return panel, run_rows.newest_of(rows)
 
     async def _renew_response_url(
         self, connection: Transaction, panel_id: str, response_url: str, now: datetime
     ) -> None:
-        """An ephemeral message can only be changed by the response_url of a fresh press on it."""
+        """Save the response_url of a new press: an ephemeral message can only be changed with a fresh one."""
         await connection.execute(
             update(outbox)
             .where(in_order(outbox, outbox.c.panel_id == panel_id, outbox.c.ephemeral.is_(True)))

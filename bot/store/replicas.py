@@ -1,4 +1,4 @@
-"""Who is alive: each process notes itself now and then."""
+"""Which processes are running: each one records a heartbeat."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import delete, func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.dialects.postgresql import insert
 
 from bot.store.database import Database
 from bot.store.locks import once
 from bot.store.server import STANDS_STILL_MS
 from bot.store.tables import replicas
-from bot.store.transactions import retried
+from bot.store.transactions import Transaction, retried
 
 ALIVE_S: Final = 40.0
-"""A process that has not been seen for this long is gone."""
+"""A process that hasn't been seen for this long is gone."""
 
 _END_STALLED: Final = text("""
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -25,7 +25,7 @@ _END_STALLED: Final = text("""
 """https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ACTIVITY-VIEW"""
 
 
-async def count_alive(connection: AsyncConnection, now: datetime) -> int:
+async def count_alive(connection: Transaction, now: datetime) -> int:
     """Count the processes that have been seen lately."""
     alive_since = now - timedelta(seconds=ALIVE_S)
     query = select(func.count()).select_from(replicas).where(replicas.c.seen_at >= alive_since)
@@ -41,16 +41,16 @@ class Replicas:
 
     @property
     def is_for_one(self) -> bool:
-        """Tell a SQLite file, in which several only wait for each other, from a server's database."""
+        """Return whether it's a SQLite file, in which several processes only wait for each other."""
         return self._database.is_sqlite
 
     @retried
     async def note(self, now: datetime) -> int:
-        """Note that this process is alive, and count those that are."""
+        """Record that this process is running, and count those that are."""
         alive_since = now - timedelta(seconds=ALIVE_S)
         async with self._database.begin() as connection:
             await connection.execute(
-                self._database.insert(replicas)
+                insert(replicas)
                 .values(owner=self._owner, seen_at=now)
                 .on_conflict_do_update(index_elements=["owner"], set_={"seen_at": now})
             )
@@ -63,19 +63,19 @@ class Replicas:
 
     @retried
     async def end_stalled(self, after_s: float = STANDS_STILL_MS / 1000) -> int:
-        """End the sessions in which another process stands still, and return how many; they hold rows locked.
+        """End the sessions of frozen processes, which hold row locks, and return how many.
 
-        The server ends those that idle in a transaction by itself. Between preparing a statement and running it
-        a session counts as active, and no timeout before PostgreSQL 17's ``transaction_timeout`` ends it.
+        The server ends sessions that idle in a transaction. But between preparing a statement and running it, a session
+        counts as active, and no timeout before PostgreSQL 17's ``transaction_timeout`` ends it.
         """
         if self._database.is_sqlite:
             return 0
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             told = {"application": self._database.application_name, "seconds": after_s}
             return await connection.scalar(_END_STALLED, told) or 0
 
     @retried
     async def leave(self) -> None:
-        """Forget this process."""
+        """Remove this process."""
         async with self._database.begin() as connection:
             await connection.execute(delete(replicas).where(replicas.c.owner == self._owner))

@@ -1,4 +1,4 @@
-"""What is finished is deleted after a while, in small batches, so that the database does not grow for ever."""
+"""Finished work is deleted after a while, in small batches, so that the database doesn't grow forever."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ from bot.store.tables import (
 from bot.store.transactions import retried
 
 BATCH: Final = 200
-"""Rows of one transaction: few enough that clicks hardly wait for SQLite's one writer."""
+"""How many rows one transaction deletes: few enough that clicks hardly wait for SQLite's single writer."""
 
 
 class Retention:
-    """Deletes what ended before a time; what is still to be looked at or to be told is never touched."""
+    """Deletes what ended before a time; what's still watched or not yet posted stays."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def purge(self, before: datetime) -> int:
-        """Delete one batch of each table; returns how many rows went, 0 when nothing is left to delete.
+        """Delete one batch from each table; return the number of rows, 0 if nothing is left to delete.
 
-        Threads, participants and messages of a run go with it.
+        Threads, participants and messages of a run are deleted with it.
 
         Raises:
-            StoreUnavailable: the database is away; the batches before stay deleted.
+            StoreUnavailable: the database is unavailable; earlier batches stay deleted.
         """
         return sum([await self._purge(table, finished) for table, finished in _finished(before)])
 
     @retried
     async def forget_response_urls(self, now: datetime) -> int:
-        """Empty the response_urls that Slack no longer honours; until then whoever has one may answer in our name.
+        """Delete the response_urls that Slack no longer accepts; until then, anyone who has one can post as us.
 
         Raises:
-            StoreUnavailable: the database is away.
+            StoreUnavailable: the database is unavailable.
         """
         over = select(outbox.c.id).where(outbox.c.response_url.is_not(None), outbox.c.response_until <= now)
-        async with self._database.begin() as connection:
+        async with self._database.begin(is_long=True) as connection:
             forgotten = await connection.execute(
                 update(outbox)
                 .where(chosen(outbox, over.with_for_update(skip_locked=True)))
@@ -63,13 +63,13 @@ class Retention:
     async def _purge(self, table: Table, finished: ColumnElement[bool]) -> int:
         keys = list(table.primary_key.columns)
         batch = select(*keys).where(finished).limit(BATCH).with_for_update(skip_locked=True)
-        async with self._database.begin() as connection:
+        async with self._database.begin(is_long=True) as connection:
             deleted = await connection.execute(delete(table).where(tuple_(*keys).in_(once(batch))))
         return deleted.rowcount
 
 
 def _finished(before: datetime) -> list[tuple[Table, ColumnElement[bool]]]:
-    """List what may go, in an order in which nothing refers to what is gone."""
+    """Return what can be deleted, in an order in which nothing refers to deleted rows."""
     waiting = exists().where(
         threads.c.run_id == runs.c.id, outbox.c.panel_id == threads.c.panel_id, outbox.c.due_at.is_not(None)
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.access.audit import Deed, Ruling, of_origin, of_outcome
 from bot.core.errors import ClaimLost
@@ -21,6 +20,7 @@ from bot.core.runs import outcome
 from bot.core.runs.durations import learn
 from bot.core.runs.limits import NO_LIMITS, QUOTA_WINDOW, Held, Limits, decide_limits
 from bot.store import audit, codec, inbox, outbox_rows, panels, run_rows
+from bot.store.bell import Lease
 from bot.store.database import Database
 from bot.store.due import next_at, read_next
 from bot.store.ids import new_id
@@ -35,21 +35,21 @@ SAVED_TOGETHER: Final = 20
 """Decisions of one transaction: few enough that clicks hardly wait for SQLite's one writer."""
 
 _NEXT: Final = next_at(runs)
-"""Built once: that takes longer than running it."""
+"""Built once, because building it takes longer than running it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a click on a sync brought: a new run, or an active one that it joined."""
+    """What a click on a sync resulted in: a new run, or an active one that it joined."""
 
     run: SyncRun
     joined: bool
     told_here: bool
-    """False when this thread is told about the run already."""
+    """False if the run is already followed in this thread."""
 
 
 class Kept(StrEnum):
-    """What became of a wish to keep watching."""
+    """The result of a press on Keep watching."""
 
     WATCHED = "watched"
     ENDED = "ended"
@@ -57,6 +57,31 @@ class Kept(StrEnum):
     NEWER = "newer"
     """A newer run of the same integration is being followed."""
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class StartSync:
+    """A person's wish to sync one integration.
+
+    Args:
+        request: who asked, and where; it waits in the inbox.
+        integration: only its ID and type are kept.
+        action: what was done, for the audit.
+        patience: how long a new run is watched.
+        limits: how soon and how often a sync may be started; joining one is never limited.
+        override: start it in spite of the limits.
+        panel_id: the message that was clicked: its row shows the run.
+        root: a panel to post, whose thread the run reports in, if there is no message to reply to.
+    """
+
+    request: Request
+    integration: Integration
+    action: str
+    patience: Patience
+    limits: Limits = NO_LIMITS
+    override: bool = False
+    panel_id: str | None = None
+    root: Panel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +96,7 @@ class Runs:
     """Syncs that people asked for. Each method is one transaction.
 
     Args:
-        database: where they are.
+        database: the database.
         owner: this process's name in its leases.
         lease_s: how long a claim lasts, in seconds.
     """
@@ -83,59 +108,36 @@ class Runs:
         self._saves = Together(self._save_together, most=SAVED_TOGETHER)
 
     @retried
-    async def start_sync(
-        self,
-        request: Request,
-        integration: Integration,
-        now: datetime,
-        *,
-        patience: Patience,
-        action: str,
-        panel_id: str | None = None,
-        root: Panel | None = None,
-        limits: Limits = NO_LIMITS,
-        override: bool = False,
-    ) -> Opened | Held:
-        """Open a run for an integration or join the active one, note the thread, write the audit entry.
+    async def start_sync(self, wanted: StartSync, now: datetime) -> Opened | Held:
+        """Open a run for an integration or join the active one, add the thread, and write the audit entry.
 
-        Args:
-            request: who asked, and where; it waits in the inbox.
-            integration: what to sync; only its id and type are kept.
-            now: the time of the click.
-            patience: how long a new run is watched.
-            action: what was done, for the audit.
-            panel_id: the message that was clicked: its row shows the run.
-            root: a panel to post, under which the follow-up stands, when there is no message to reply to.
-            limits: how soon and how often a sync may be started; joining one is never limited. Where they hold it
-                back, nothing is written, and the request still waits for its answer.
-            override: start it in spite of them.
+        If a limit blocks it, nothing is written, and the request still waits for its answer.
 
         Raises:
             ClaimLost: another replica did it.
         """
-        origin = request.origin
+        request, root, origin = wanted.request, wanted.root, wanted.request.origin
         async with self._database.begin() as connection:
-            held = await self._held(connection, origin, integration.id, limits, now)
-            if held and not override:
+            held = await self._held(connection, origin, wanted.integration.id, wanted.limits, now)
+            if held and not wanted.override:
                 return held
-            run, joined, ended = await self._open_or_join(connection, request, integration, now, patience)
+            run, joined, ended = await self._open_or_join(connection, wanted, now)
             # In the order of their clicks, however they are answered.
-            await run_rows.add_participant(connection, self._database, run.id, origin.person, request.received_at)
+            await run_rows.add_participant(connection, run.id, origin.person, request.received_at)
             told_here = await run_rows.add_thread(
                 connection,
-                self._database,
                 run,
                 _thread_address(origin, is_new=root is not None),
                 now,
-                panel_id=root.id if root else panel_id,
+                panel_id=root.id if root else wanted.panel_id,
                 user_id=origin.person.id,
                 joined=joined,
             )
             if root and told_here:
                 await panels.add_panel(connection, replace(root, cause=request.cause), _root_address(origin), now)
             started = outbox_rows.Story(run.id, outcome.STARTED, "", ended=False)
-            await outbox_rows.tell(connection, self._database, [*ended, started], now)
-            entry = of_origin(origin, action, now, run, "joined" if joined else "started")
+            await outbox_rows.tell(connection, [*ended, started], now)
+            entry = of_origin(origin, wanted.action, now, run, "joined" if joined else "started")
             if held:
                 entry = replace(entry, decision=Ruling.OVERRIDDEN, rule=held.by)
             await audit.add(connection, entry)
@@ -146,19 +148,19 @@ class Runs:
     async def would_hold(
         self, origin: Origin, integration_id: str, limits: Limits, now: datetime
     ) -> Held | SyncRun | None:
-        """Tell what a start would meet now: a limit, a run that it would join, or nothing."""
+        """Return what a start would meet now: a limit, a run that it would join, or nothing."""
         async with self._database.begin() as connection:
             active = await run_rows.find_active(connection, origin.team_id, integration_id)
             return active or await self._held(connection, origin, integration_id, limits, now)
 
     async def _held(
-        self, connection: AsyncConnection, origin: Origin, integration_id: str, limits: Limits, now: datetime
+        self, connection: Transaction, origin: Origin, integration_id: str, limits: Limits, now: datetime
     ) -> Held | None:
-        """Tell whether a start is held back. Within a transaction this also keeps others of the same person out."""
+        """Return whether a limit blocks a start. In a transaction, this also locks out others of the same person."""
         if limits == NO_LIMITS:
             return None
         if limits.quota_per_hour:
-            await self._database.lock(connection, f"{origin.team_id}:{origin.person.id}")
+            await connection.lock(f"{origin.team_id}:{origin.person.id}")
         if await run_rows.find_active(connection, origin.team_id, integration_id):
             return None
         return decide_limits(
@@ -171,10 +173,10 @@ class Runs:
         )
 
     async def _open_or_join(
-        self, connection: Transaction, request: Request, integration: Integration, now: datetime, patience: Patience
+        self, connection: Transaction, wanted: StartSync, now: datetime
     ) -> tuple[SyncRun, bool, list[outbox_rows.Story]]:
-        """Return the run, whether it is another click's, and what is to be told of earlier ones."""
-        origin = request.origin
+        """Return the run, whether another click opened it, and what to post about earlier runs."""
+        origin, integration = wanted.request.origin, wanted.integration
         ended: list[outbox_rows.Story] = []
         for _ in range(3):  # a run may end, or another replica open one, between two statements
             active = await run_rows.find_active(connection, origin.team_id, integration.id)
@@ -184,26 +186,27 @@ class Runs:
             of_type_s = (
                 [] if own_s else await run_rows.durations_of_type_s(connection, origin.team_id, integration.type)
             )
-            opened = outcome.open_run(
+            run = SyncRun(
                 new_id("run"),
                 origin.team_id,
                 integration.id,
                 integration.type,
-                origin.person,
-                now,
-                patience=patience,
-                cause=request.cause,
+                requested_at=now,
+                requested_by=origin.person,
+                patience=wanted.patience,
                 typical_s=statistics.median(own_s) if own_s else None,
                 expected=learn(own_s, of_type_s),
+                cause=wanted.request.cause,
             )
+            opened = outcome.open_run(run)
             ended += await run_rows.end_late_watches(connection, opened.run)
-            if await run_rows.add(connection, self._database, opened):
+            if await run_rows.add(connection, opened, now):
                 return opened.run, False, ended
         raise ClaimLost("other replicas keep opening runs for this integration")
 
     @retried
     async def keep_watching(self, request: Request, run_id: str, now: datetime) -> Kept:
-        """Give a run that was not confirmed one more deadline, unless there is nothing left to watch."""
+        """Give a run that wasn't confirmed another deadline, unless there's nothing left to watch."""
         origin = request.origin
         async with self._database.begin() as connection:
             run, newer = await run_rows.hold(connection, origin.team_id, run_id)
@@ -214,7 +217,7 @@ class Runs:
             decision = outcome.keep_watching(run, now)
             if decision.run == run:
                 return Kept.ENDED
-            await outbox_rows.tell(connection, self._database, [await run_rows.write(connection, decision)], now)
+            await outbox_rows.tell(connection, [await run_rows.write(connection, decision)], now)
             until = decision.run.keep_until
             result = f"until {until:%Y-%m-%d %H:%M} UTC" if until else ""
             await audit.add(connection, of_origin(origin, Deed.KEEP_WATCHING, now, run, result))
@@ -222,19 +225,23 @@ class Runs:
         return Kept.WATCHED
 
     @retried
-    async def claim(self, now: datetime, limit: int) -> list[RunClaim]:
-        """Take runs that are due, at most ``limit`` of them, and with them what one look at a workspace can serve."""
-        async with self._database.begin() as connection:
-            return await run_rows.claim(connection, self._owner, now, self._lease_s, limit)
+    async def claim(self, now: datetime, limit: int, full: Collection[str] = ()) -> list[RunClaim]:
+        """Take runs that are due, at most ``limit`` of them, and with them what one look at a workspace can serve.
+
+        Those of the workspaces in ``full`` are left.
+        """
+        lease = Lease(self._owner, now + timedelta(seconds=self._lease_s))
+        async with self._database.begin(autocommit=True) as connection:
+            return await run_rows.claim(connection, lease, now, limit, full)
 
     async def next_at(self) -> datetime | None:
-        """Tell when the next run can be claimed."""
+        """Return when the next run can be claimed."""
         return await read_next(self._database, _NEXT)
 
     async def save(self, claim: RunClaim, decision: Decision, now: datetime, *, keep_claim: bool = False) -> RunClaim:
-        """Save a decision and what it wants told, all or nothing; the claim ends unless ``keep_claim``.
+        """Save a decision and what it wants posted, all or nothing; the claim ends unless ``keep_claim``.
 
-        Decisions of one moment share a transaction, each for itself.
+        Decisions made at the same time share a transaction, but fail separately.
 
         Raises:
             ClaimLost: another replica took the run over, or a person changed it; nothing was written.
@@ -246,7 +253,7 @@ class Runs:
 
     @retried
     async def _save_together(self, saves: Sequence[_Save]) -> list[bool]:
-        """Save what is still held, and tell which was; runs are locked in one order, and before all else."""
+        """Save what is still held, and return which was; the runs are locked first, in the lock order."""
         told: dict[int, outbox_rows.Story] = {}
         async with self._database.begin() as connection:
             for place, one in sorted(enumerate(saves), key=lambda each: each[1].claim.run.id):
@@ -254,17 +261,18 @@ class Runs:
                 if story:
                     told[place] = story
                     await audit.add(connection, of_outcome(one.claim.run, one.decision.run, one.now))
-            await outbox_rows.tell(connection, self._database, list(told.values()), max(one.now for one in saves))
+            await outbox_rows.tell(connection, list(told.values()), max(one.now for one in saves))
         return [place in told for place in range(len(saves))]
 
-    async def load(self, run_id: str) -> SyncRun | None:
-        """Read a run; None when it was never ours or is purged."""
+    async def load(self, team_id: str, run_id: str) -> SyncRun | None:
+        """Read a run of a workspace; None when it was never there or is purged."""
+        query = select(runs.c.data).where(runs.c.id == run_id, runs.c.team_id == team_id)
         async with self._database.read() as connection:
-            data = await connection.scalar(select(runs.c.data).where(runs.c.id == run_id))
+            data = await connection.scalar(query)
         return codec.load(SyncRun, data) if data else None
 
     async def active(self, team_id: str) -> list[SyncRun]:
-        """Read the runs that are being followed, the oldest first."""
+        """Return the runs that are being followed, oldest first."""
         query = select(runs.c.data).where(runs.c.team_id == team_id, runs.c.outcome.is_(None))
         async with self._database.read() as connection:
             rows = (await connection.scalars(query.order_by(runs.c.requested_at))).all()
@@ -273,7 +281,7 @@ class Runs:
     async def past(
         self, team_id: str, integration_ids: tuple[str, ...] | None, integration_type: str, limit: int
     ) -> list[SyncRun]:
-        """Read the newest runs, the newest first: of all integrations (None), or of these and of this type."""
+        """Return the newest runs, newest first: of all integrations (None), or of these and of this type."""
         return await run_rows.past(self._database, team_id, integration_ids, integration_type, limit)
 
     async def ended_since(self, team_id: str, at: datetime) -> list[SyncRun]:
@@ -283,15 +291,16 @@ class Runs:
             rows = (await connection.scalars(query.order_by(runs.c.ended_at))).all()
         return [codec.load(SyncRun, data) for data in rows]
 
-    async def channels_of(self, run_id: str) -> tuple[str, ...]:
-        """Tell in which channels a run is told."""
-        query = select(threads.c.channel_id).where(threads.c.run_id == run_id, threads.c.channel_id.is_not(None))
+    async def channels_of(self, team_id: str, run_id: str) -> tuple[str, ...]:
+        """Return the channels in which a run's outcome is posted."""
+        of_run = threads.c.run_id == run_id, threads.c.team_id == team_id
+        query = select(threads.c.channel_id).where(*of_run, threads.c.channel_id.is_not(None))
         async with self._database.read() as connection:
             return tuple(sorted(set((await connection.scalars(query)).all())))
 
 
 def _thread_address(origin: Origin, *, is_new: bool) -> Address:
-    """Where a follow-up stands: under the message clicked or the thread typed in, or under a root to be posted."""
+    """Return where a follow-up is posted: below the clicked message, in the thread, or below a new root."""
     if origin.ephemeral:
         return Address(origin.team_id, user_id=origin.person.id)
     root_ts = origin.thread_ts if is_new else origin.thread_ts or origin.message_ts
@@ -299,7 +308,7 @@ def _thread_address(origin: Origin, *, is_new: bool) -> Address:
 
 
 def _root_address(origin: Origin) -> Address:
-    """Where the root of a new follow-up is posted: where it was asked, or to the person when only they see it."""
+    """Return where the root of a new follow-up is posted: where it was asked, or in the DMs of its only reader."""
     if origin.ephemeral:
         return Address(origin.team_id, user_id=origin.person.id)
     return Address(origin.team_id, origin.channel_id, origin.thread_ts, origin.person.id, origin.response_url)

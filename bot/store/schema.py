@@ -1,4 +1,4 @@
-"""The schema's revisions: bring a database up to this code, or tell that it is behind.
+"""The schema's revisions: upgrade a database to this version's, or report that it's older.
 
 Alembic is loaded only when there is something to bring up: a start that finds its tables does without it.
 """
@@ -20,10 +20,10 @@ from bot.store.tables import metadata
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
-HEAD: Final = "0007"
+HEAD: Final = "0009"
 """The newest revision of this code; a test holds it equal to the scripts."""
 
-FOREIGN_TABLES: Final = "this database has tables of the same names as the bot's; give it one of its own"
+FOREIGN_TABLES: Final = "this database already has tables with the same names as the bot's; use a separate database"
 
 _VERSION: Final = table("alembic_version", column("version_num"))
 
@@ -83,12 +83,12 @@ async def upgrade(database: Database) -> None:
 
     try:
         async with database.begin() as connection:
-            await database.lock(connection, "flokit-bot migrate")
+            await connection.lock("flokit-bot migrate")
             await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
     except StoreRefused as error:
         if sqlstate_of(error.__cause__) == NO_RIGHT:
             raise StoreRefused(
-                "this user must not make tables; grant it CREATE on the schema, public by default"
+                "this user can't create tables; grant it CREATE on the schema (public by default)"
             ) from error
         raise
     except (StoreUnavailable, DBAPIError) as error:

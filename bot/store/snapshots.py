@@ -1,16 +1,26 @@
-"""What FloKit said last, kept for the time in which it cannot be asked."""
+"""FloKit's last reply, for the time when it's unreachable."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.models import Integration
 from bot.store import codec
 from bot.store.database import Database
 from bot.store.tables import snapshots
 from bot.store.transactions import retried
+
+_ROW: Final = insert(snapshots)
+_KEEP: Final = _ROW.on_conflict_do_update(
+    index_elements=["team_id"],
+    set_={"data": _ROW.excluded.data, "as_of": _ROW.excluded.as_of},
+    where=snapshots.c.as_of < _ROW.excluded.as_of,
+)
+_LOAD: Final = select(snapshots.c.data, snapshots.c.as_of).where(snapshots.c.team_id == bindparam("team"))
 
 
 class Snapshots:
@@ -22,19 +32,13 @@ class Snapshots:
 
     @retried
     async def save(self, integrations: tuple[Integration, ...], as_of: datetime) -> None:
-        """Keep a list, unless a newer one is kept already."""
-        values = {"data": codec.dump_integrations(integrations), "as_of": as_of}
-        kept = self._database.insert(snapshots).values(team_id=self._team_id, **values)
-        async with self._database.begin() as connection:
-            await connection.execute(
-                kept.on_conflict_do_update(
-                    index_elements=["team_id"], set_=values, where=snapshots.c.as_of < kept.excluded.as_of
-                )
-            )
+        """Save a list, unless a newer one is saved already."""
+        row = {"team_id": self._team_id, "data": codec.dump_integrations(integrations), "as_of": as_of}
+        async with self._database.begin(autocommit=True) as connection:
+            await connection.execute(_KEEP, row)
 
     async def load(self) -> tuple[tuple[Integration, ...], datetime] | None:
-        """Read the newest list and when it was true; None when there was never one."""
-        query = select(snapshots.c.data, snapshots.c.as_of).where(snapshots.c.team_id == self._team_id)
+        """Return the newest list and its time; None if there was never one."""
         async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
+            row = (await connection.execute(_LOAD, {"team": self._team_id})).first()
         return (codec.load_integrations(row.data), row.as_of) if row else None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from sqlalchemy import update
 
+from bot.store.bell import Lease
 from bot.store.database import Database
 from bot.store.inbox import Inbox
 from bot.store.locks import in_order
@@ -17,10 +20,10 @@ from bot.store.transactions import retried
 class Store:
     """Requests, messages, panels, and runs.
 
-    Claims end without anybody's help when their lease does; a writer that comes after that raises ``ClaimLost``.
+    Claims end automatically when their lease expires; a writer that comes later raises ``ClaimLost``.
 
     Args:
-        database: where all of it is.
+        database: the database.
         owner: this process's name in its leases.
         lease_s: how long a claim lasts, in seconds.
     """
@@ -34,13 +37,17 @@ class Store:
         self.panels = Panels(database)
         self.runs = Runs(database, owner, lease_s)
 
+    def lease(self, now: datetime) -> Lease:
+        """Return the lease of what this process takes now."""
+        return Lease(self._owner, now + timedelta(seconds=self.lease_s))
+
     async def close(self) -> None:
         """Close all connections."""
         await self._database.close()
 
     @retried
     async def release(self) -> None:
-        """Give back all that this process holds, so that another goes on at once."""
+        """Release everything that this process holds, so that another continues immediately."""
         async with self._database.begin() as connection:
             for table in (runs, outbox, inbox):
                 mine = in_order(table, table.c.lease_owner == self._owner, table.c.due_at.is_not(None))

@@ -1,4 +1,4 @@
-"""Subscriptions: what each channel wants to be told without asking. Saved with all that follows from them."""
+"""Subscriptions: what each channel is notified about, saved with everything that follows from them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.access.audit import NOBODY, Deed, of_subscription
 from bot.core.errors import ClaimLost
@@ -26,20 +26,27 @@ from bot.store.tables import timers as timers_table
 from bot.store.timers import TimerClaim, TimerKind
 from bot.store.transactions import Transaction, retried
 
-SWEPT_AFTER: Final = (timedelta(seconds=30), timedelta(minutes=10))
-"""When to look again for what was written under a channel's old id; Slack sends an event again for five minutes."""
+SWEPT_AFTER: Final = (timedelta(), timedelta(seconds=30), timedelta(minutes=10))
+"""When to move what was written under a channel's old ID; Slack redelivers an event for five minutes."""
 
 
-async def load_all(connection: AsyncConnection, team_id: str, channel_id: str | None = None) -> list[Subscription]:
-    """Read the subscriptions of a workspace or of one channel, the oldest first."""
+_ALL: Final = (
+    select(subscriptions.c.data)
+    .where(subscriptions.c.team_id == bindparam("team"))
+    .order_by(subscriptions.c.created_at, subscriptions.c.id)
+)
+_OF_CHANNEL: Final = _ALL.where(subscriptions.c.channel_id == bindparam("channel"))
+
+
+async def load_all(connection: Transaction, team_id: str, channel_id: str | None = None) -> list[Subscription]:
+    """Return the subscriptions of a workspace or of one channel, oldest first."""
     return [codec.load(Subscription, data) for data in await _read(connection, team_id, channel_id)]
 
 
-async def _read(connection: AsyncConnection, team_id: str, channel_id: str | None = None) -> Sequence[str]:
-    query = select(subscriptions.c.data).where(subscriptions.c.team_id == team_id)
-    if channel_id is not None:
-        query = query.where(subscriptions.c.channel_id == channel_id)
-    return (await connection.scalars(query.order_by(subscriptions.c.created_at, subscriptions.c.id))).all()
+async def _read(connection: Transaction, team_id: str, channel_id: str | None = None) -> Sequence[str]:
+    if channel_id is None:
+        return (await connection.scalars(_ALL, {"team": team_id})).all()
+    return (await connection.scalars(_OF_CHANNEL, {"team": team_id, "channel": channel_id})).all()
 
 
 class Subscriptions:
@@ -50,20 +57,21 @@ class Subscriptions:
         self._team_id = team_id
 
     async def of_channel(self, channel_id: str) -> list[Subscription]:
-        """Read the subscriptions of a channel, the oldest first."""
+        """Return the subscriptions of a channel, oldest first."""
         async with self._database.read() as connection:
             rows = await _read(connection, self._team_id, channel_id)
         return [codec.load(Subscription, data) for data in rows]
 
     async def all(self) -> list[Subscription]:
-        """Read all subscriptions, the oldest first."""
+        """Return all subscriptions, oldest first."""
         async with self._database.read() as connection:
             rows = await _read(connection, self._team_id)
         return [codec.load(Subscription, data) for data in rows]
 
     async def load(self, subscription_id: str) -> Subscription | None:
-        """Read one subscription; None when it is gone."""
-        query = select(subscriptions.c.data).where(subscriptions.c.id == subscription_id)
+        """Return one subscription; None if it's gone."""
+        this = subscriptions.c.id == subscription_id, subscriptions.c.team_id == self._team_id
+        query = select(subscriptions.c.data).where(*this)
         async with self._database.read() as connection:
             data = await connection.scalar(query)
         return codec.load(Subscription, data) if data else None
@@ -78,15 +86,15 @@ class Subscriptions:
         digest_at: datetime | None,
         now: datetime,
     ) -> None:
-        """Save a subscription, in place of the channel's earlier one for the same target, and confirm it.
+        """Save a subscription, replacing the channel's earlier one for the same target, and confirm it.
 
-        What is wrong already is shown at once; from now on somebody looks.
+        Open incidents are shown immediately, and background checks begin.
 
         Raises:
             ClaimLost: another replica answered the request.
         """
         async with self._database.begin() as connection:
-            await hold_audience(connection, self._database, self._team_id)
+            await hold_audience(connection, self._team_id)
             there = await load_all(connection, self._team_id, subscription.channel_id)
             earlier = [one.id for one in there if one.target == subscription.target and one.id != subscription.id]
             await self._put(connection, subscription, earlier)
@@ -100,34 +108,32 @@ class Subscriptions:
     async def _begin(
         self, connection: Transaction, channel_id: str, digests: Mapping[str, datetime | None], now: datetime
     ) -> None:
-        """Show what is wrong already; have somebody look, and send the digests of subscriptions, or no more (None)."""
+        """Show open incidents, schedule background checks, and start or stop (None) the digests of subscriptions."""
         more = await self._raise(connection, channel_id, now)
         await outbox_rows.show_held_back(connection, self._team_id, channel_id, now)
         for subscription_id, digest_at in sorted(digests.items()):
             if digest_at:
-                await timers.put(
-                    connection, self._database, TimerKind.DIGEST, self._team_id, subscription_id, digest_at
-                )
+                await timers.put(connection, TimerKind.DIGEST, self._team_id, subscription_id, digest_at)
             else:
-                await timers.drop(connection, TimerKind.DIGEST, subscription_id)
-        await homes.changed(connection, self._database, self._team_id, now)
+                await timers.drop(connection, TimerKind.DIGEST, self._team_id, subscription_id)
+        await homes.changed(connection, self._team_id, now)
         if more:
-            await timers.put(connection, self._database, TimerKind.RAISE, self._team_id, channel_id, now)
-        await timers.put(connection, self._database, TimerKind.WATCH, self._team_id, self._team_id, now)
+            await timers.put(connection, TimerKind.RAISE, self._team_id, channel_id, now)
+        await timers.put(connection, TimerKind.WATCH, self._team_id, self._team_id, now)
 
     async def _raise(self, connection: Transaction, channel_id: str, now: datetime) -> bool:
         there = await load_all(connection, self._team_id, channel_id)
-        return await raise_open_incidents(connection, self._database, self._team_id, channel_id, there, now)
+        return await raise_open_incidents(connection, self._team_id, channel_id, there, now)
 
     @retried
     async def raise_more(self, claim: TimerClaim, now: datetime) -> None:
-        """Show a channel more of what is wrong already, until it has seen all of it.
+        """Show a channel more open incidents, until it has all of them.
 
         Raises:
             ClaimLost: another replica does it.
         """
         async with self._database.begin() as connection:
-            await hold_audience(connection, self._database, self._team_id)
+            await hold_audience(connection, self._team_id)
             more = await self._raise(connection, claim.subject, now)
             await timers.finish(connection, claim, now if more else None)
 
@@ -141,7 +147,7 @@ class Subscriptions:
         address: Address,
         now: datetime,
     ) -> None:
-        """Forget subscriptions, keep what is ``kept`` of them (without a digest), and say so."""
+        """Delete subscriptions, keep those in ``kept`` (without a digest), and post that."""
         async with self._database.begin() as connection:
             remaining = {subscription.id: subscription for subscription in kept}
             for subscription in sorted(gone, key=_by_id):
@@ -155,12 +161,12 @@ class Subscriptions:
                 await audit.add(connection, replace(entry, rule=request.origin.rule))
             await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump(answer))
             for subscription in sorted(gone, key=_by_id):
-                await timers.drop(connection, TimerKind.DIGEST, subscription.id)
-            await homes.changed(connection, self._database, self._team_id, now)
+                await timers.drop(connection, TimerKind.DIGEST, self._team_id, subscription.id)
+            await homes.changed(connection, self._team_id, now)
             await inbox.finish(connection, request.id)
 
     async def _put(self, connection: Transaction, subscription: Subscription, earlier: Sequence[str]) -> None:
-        """Save a subscription in place of earlier ones; of two that come at once for a target, the later one stays."""
+        """Save a subscription, replacing earlier ones; of two for one target at the same time, the later one stays."""
         await connection.execute(subscriptions.delete().where(in_order(subscriptions, subscriptions.c.id.in_(earlier))))
         values = {
             "id": subscription.id,
@@ -169,7 +175,7 @@ class Subscriptions:
         }
         place = {"team_id": self._team_id, "channel_id": subscription.channel_id, "target": subscription.target}
         await connection.execute(
-            self._database.insert(subscriptions)
+            insert(subscriptions)
             .values(**values, **place)
             .on_conflict_do_update(index_elements=list(place), set_=values)
         )
@@ -178,13 +184,13 @@ class Subscriptions:
     async def pause(
         self, channel_id: str, reason: PauseReason, tell: Callable[[Subscription], Message], now: datetime
     ) -> int:
-        """Let a channel's subscriptions rest, and tell each person who made one, directly.
+        """Pause a channel's subscriptions, and notify each person who created one by DM.
 
         Returns:
-            How many were paused; 0 when all of them rest already.
+            How many were paused; 0 if all of them were already.
         """
         async with self._database.begin() as connection:
-            await hold_audience(connection, self._database, self._team_id)
+            await hold_audience(connection, self._team_id)
             there = await self._hold(connection, channel_id)
             paused = [replace(one, paused=reason) for one in there if one.paused is None]
             for subscription in paused:
@@ -196,12 +202,12 @@ class Subscriptions:
                 data = codec.dump(tell(subscription))
                 await outbox_rows.add_row(connection, OutboxKind.NOTE, person, now, data=data)
             for subscription in paused:
-                await timers.drop(connection, TimerKind.DIGEST, subscription.id)
-            await homes.changed(connection, self._database, self._team_id, now)
+                await timers.drop(connection, TimerKind.DIGEST, self._team_id, subscription.id)
+            await homes.changed(connection, self._team_id, now)
         return len(paused)
 
     async def _hold(self, connection: Transaction, channel_id: str) -> list[Subscription]:
-        """Read the subscriptions of a channel in the order of their ids, and hold them still."""
+        """Return the subscriptions of a channel in the order of their IDs, and lock them."""
         query = (
             select(subscriptions.c.data)
             .where(subscriptions.c.team_id == self._team_id, subscriptions.c.channel_id == channel_id)
@@ -212,54 +218,62 @@ class Subscriptions:
 
     @retried
     async def move(self, request: Request, old_id: str, new_id: str, now: datetime) -> str:
-        """Let all that is kept of a channel follow its new id; returns the id under which it is now.
+        """Move everything stored about a channel to its new ID; return its current ID.
 
-        Requests and events that are in hand may still write under the old one: they are swept up a little later.
+        Requests and events in progress can still write under the old one; that's moved a little later.
 
         Raises:
             ClaimLost: another replica did it.
         """
         async with self._database.begin() as connection:
-            await hold_audience(connection, self._database, self._team_id)
+            await hold_audience(connection, self._team_id)
             moved = await moves.follow(connection, self._team_id, old_id, new_id, now)
-            await moves.drop_digests(connection, moved)
-            await homes.changed(connection, self._database, self._team_id, now)
+            await moves.drop_digests(connection, self._team_id, moved)
+            await homes.changed(connection, self._team_id, now)
             back = timers_table.c.subject.startswith(f"{new_id}:{old_id}:", autoescape=True)
-            going_back = in_order(timers_table, timers_table.c.kind == TimerKind.MOVE, back)
+            moving = timers_table.c.team_id == self._team_id, timers_table.c.kind == TimerKind.MOVE
+            going_back = in_order(timers_table, *moving, back)
             await connection.execute(timers_table.delete().where(going_back))
             for number, after in enumerate(SWEPT_AFTER):
                 subject = f"{old_id}:{new_id}:{number}"
-                await timers.put(connection, self._database, TimerKind.MOVE, self._team_id, subject, now + after)
-            await moves.raise_there(connection, self._database, self._team_id, moved, now)
+                await timers.put(connection, TimerKind.MOVE, self._team_id, subject, now + after)
+            await moves.raise_there(connection, self._team_id, moved, now)
             await moves.move_requests(connection, self._team_id, moved)
             await inbox.finish(connection, request.id)
         return moved.channel_id
 
     async def sweep(self, claim: TimerClaim, now: datetime) -> str:
-        """Let what was written under a channel's old id meanwhile follow; returns the id under which it is now.
+        """Move what was written under a channel's old ID in the meantime; return its current ID.
+
+        The timer stays due until ``end_sweep``, so what follows from it is repeated after a crash.
+        """
+        old_id, new_id, _ = claim.subject.split(":")
+        return await self._sweep(old_id, new_id, now)
+
+    @retried
+    async def end_sweep(self, claim: TimerClaim) -> None:
+        """Record that a sweep is done, with everything that follows from it.
 
         Raises:
             ClaimLost: another replica does it.
         """
-        old_id, new_id, _ = claim.subject.split(":")
-        return await self._sweep(old_id, new_id, now, claim)
+        async with self._database.begin() as connection:
+            await timers.finish(connection, claim, None)
 
     async def sweep_now(self, old_id: str, now: datetime) -> str:
-        """Sweep up what was just refused under a channel's old id; "" when no move of it was heard of lately."""
+        """Move what was just refused under a channel's old ID; "" if no recent move of it is known."""
         async with self._database.read() as connection:
             new_ids = await moves.heard_of(connection, self._team_id, old_id)
         return await self._sweep(old_id, new_ids[0], now) if new_ids else ""
 
     @retried
-    async def _sweep(self, old_id: str, new_id: str, now: datetime, claim: TimerClaim | None = None) -> str:
+    async def _sweep(self, old_id: str, new_id: str, now: datetime) -> str:
         async with self._database.begin() as connection:
-            await hold_audience(connection, self._database, self._team_id)
+            await hold_audience(connection, self._team_id)
             moved = await moves.follow(connection, self._team_id, old_id, new_id, now)
-            await moves.drop_digests(connection, moved)
-            await homes.changed(connection, self._database, self._team_id, now)
-            if claim:
-                await timers.finish(connection, claim, None)
-            await moves.raise_there(connection, self._database, self._team_id, moved, now)
+            await moves.drop_digests(connection, self._team_id, moved)
+            await homes.changed(connection, self._team_id, now)
+            await moves.raise_there(connection, self._team_id, moved, now)
             await moves.move_requests(connection, self._team_id, moved)
         return moved.channel_id
 
@@ -273,7 +287,7 @@ class Subscriptions:
     ) -> int:
         """Resume a channel's subscriptions, post that there, and make the edits that it refused; returns how many."""
         async with self._database.begin() as connection:
-            await hold_audience(connection, self._database, self._team_id)
+            await hold_audience(connection, self._team_id)
             resting = [one for one in await self._hold(connection, channel_id) if one.paused]
             for subscription in resting:
                 await self._save(connection, replace(subscription, paused=None))
@@ -293,10 +307,10 @@ class Subscriptions:
     async def add_digest(
         self, claim: TimerClaim, subscription: Subscription, message: Message | None, next_at: datetime, now: datetime
     ) -> None:
-        """Send a digest, unless it is skipped, and note when the next one is due, in one transaction.
+        """Send a digest, unless it's skipped, and schedule the next one, in one transaction.
 
         Raises:
-            ClaimLost: another replica sent it, or the subscription was ended or changed meanwhile.
+            ClaimLost: another replica sent it, or the subscription was removed or changed in the meantime.
         """
         async with self._database.begin() as connection:
             await self._save_digested(connection, subscription)
@@ -307,7 +321,7 @@ class Subscriptions:
             await timers.finish(connection, claim, next_at)
 
     async def _save_digested(self, connection: Transaction, subscription: Subscription) -> None:
-        """Note when a digest was sent, and a time zone that was learned: the rest may have been changed meanwhile."""
+        """Save when a digest was sent, and a new time zone; the rest may have been changed in the meantime."""
         query = select(subscriptions.c.data).where(subscriptions.c.id == subscription.id)
         data = await connection.scalar(query.with_for_update(key_share=True))
         current = codec.load(Subscription, data) if data else None

@@ -1,6 +1,6 @@
-"""The tables. Alembic's revisions make them; ``tests/adapters`` hold the two equal.
+"""The tables. Alembic's revisions create them; ``tests/adapters`` compare the two.
 
-What SQL filters on has a column; the rest of a value stands in a ``data`` column as JSON, written and read by
+Values that SQL filters on have a column; the rest of a value is JSON in the ``data`` column, written and read by
 pydantic from the frozen dataclasses of ``core``. Times are ``timestamptz`` on PostgreSQL and seconds on SQLite.
 """
 
@@ -17,6 +17,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -70,7 +71,7 @@ runs = Table(
     Column("lease_owner", Text),
     Column("lease_until", UtcTime),
     Column("version", Integer, nullable=False, default=0, comment="fences a late writer off"),
-    # One active run per integration, held by the database and not by a lock in a process.
+    # One active run per integration, enforced by the database instead of a lock in a process.
     Index(
         "runs_one_active",
         "team_id",
@@ -120,7 +121,7 @@ panels = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("team_id", Text, nullable=False),
-    Column("data", Text, nullable=False, comment="core.models.Panel"),
+    Column("data", Text, nullable=False, comment="core.panels.Panel"),
     Column("created_at", UtcTime, nullable=False),
     Index("panels_created", "created_at"),
 )
@@ -232,7 +233,7 @@ audit = Table(
     Column("result", Text, nullable=False, default=""),
     Column("user_name", Text, nullable=False, server_default=text("''"), comment="as Slack delivered it; may be empty"),
     Column("integration_type", Text, nullable=False, server_default=text("''")),
-    Column("decision", Text, nullable=False, server_default=text("'allowed'"), comment="core.audit.Ruling"),
+    Column("decision", Text, nullable=False, server_default=text("'allowed'"), comment="core.access.audit.Ruling"),
     Column("rule", Text, nullable=False, server_default=text("''"), comment="what decided"),
     Index("audit_at", "at"),
     Index("audit_of_integration", "team_id", "integration_id"),
@@ -266,7 +267,7 @@ subscriptions = Table(
     Column("target", Text, comment="of its data; NULL when an earlier version wrote it"),
     Column("data", Text, nullable=False, comment="core.subscriptions.Subscription"),
     Column("created_at", UtcTime, nullable=False),
-    # One subscription a channel and target, held by the database; an index, because SQLite adds no constraint.
+    # One subscription per channel and target, enforced by an index, because SQLite can't add a constraint.
     Index("subscriptions_once", "team_id", "channel_id", "target", unique=True),
 )
 
@@ -287,7 +288,7 @@ incidents = Table(
     Column("opened_at", UtcTime, nullable=False),
     Column("closed_at", UtcTime),
     Column("data", Text, nullable=False, comment="core.incidents.Incident"),
-    # One open incident per integration, held by the database.
+    # One open incident per integration, enforced by the database.
     Index(
         "incidents_one_open",
         "team_id",
@@ -352,4 +353,69 @@ replicas = Table(
     metadata,
     Column("owner", Text, primary_key=True),
     Column("seen_at", UtcTime, nullable=False),
+)
+
+installations = Table(
+    "installations",
+    metadata,
+    Column("id", Text, primary_key=True, comment="the team's id, or the organization's when installed org-wide"),
+    Column("team_id", Text, nullable=False, comment="empty when installed org-wide"),
+    Column("team_name", Text, nullable=False, default=""),
+    Column("enterprise_id", Text),
+    Column("is_enterprise", Boolean, nullable=False, default=False),
+    Column("app_id", Text, nullable=False, default=""),
+    Column("bot_id", Text, nullable=False, default=""),
+    Column("bot_user_id", Text, nullable=False, default=""),
+    Column("scopes", Text, nullable=False, default=""),
+    Column("installed_by", Text, nullable=False, default=""),
+    Column("installed_at", UtcTime, nullable=False),
+    Column("generation", Integer, nullable=False, default=1, comment="fences a late writer off"),
+    Column("uninstalled_at", UtcTime, comment="from when on nothing is sent or looked at; its data goes later"),
+    Column("data_key", LargeBinary, comment="seals the secrets of this row; wrapped by a master key"),
+    Column("data_key_id", Text, comment="which master key that is"),
+    Column("bot_token", LargeBinary, comment="sealed; NULL when an org-wide installation covers this team"),
+    Column("refresh_token", LargeBinary, comment="sealed"),
+    Column("token_expires_at", UtcTime),
+    Column("refresh_until", UtcTime, comment="until when one replica alone refreshes the token"),
+    Column("flokit_key", LargeBinary, comment="sealed"),
+    Column("flokit_sync_key", LargeBinary, comment="sealed"),
+    Column("key_hint", Text, comment="the last characters of the key"),
+    Column("connected_by", Text),
+    Column("connected_at", UtcTime),
+    Column("webhook_hash", Text, comment="SHA-256 of the token in the address of its webhooks"),
+    Index("installations_of_enterprise", "enterprise_id", "id"),
+    Index("installations_of_master_key", "data_key_id", "id"),
+    Index("installations_webhook", "webhook_hash", unique=True),
+    Index(
+        "installations_uninstalled",
+        "uninstalled_at",
+        sqlite_where=text("uninstalled_at IS NOT NULL"),
+        postgresql_where=text("uninstalled_at IS NOT NULL"),
+    ),
+    Index(
+        "installations_expiring",
+        "token_expires_at",
+        sqlite_where=text("token_expires_at IS NOT NULL"),
+        postgresql_where=text("token_expires_at IS NOT NULL"),
+    ),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("team_id", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False, comment="the newest one counts"),
+    Column("text", Text, nullable=False, comment="YAML, as it was typed"),
+    Column("saved_by", Text, nullable=False),
+    Column("saved_by_name", Text, nullable=False, comment="as Slack delivered it; may be empty"),
+    Column("saved_at", UtcTime, nullable=False),
+)
+
+oauth_states = Table(
+    "oauth_states",
+    metadata,
+    Column("id", Text, primary_key=True, comment="SHA-256 of the state"),
+    Column("browser_hash", Text, nullable=False, comment="SHA-256 of the cookie of the browser that asked for it"),
+    Column("expires_at", UtcTime, nullable=False),
+    Index("oauth_states_expired", "expires_at"),
 )

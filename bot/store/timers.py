@@ -1,31 +1,34 @@
-"""Scheduled work, claimed by row: it happens once among all replicas, and after a crash somebody does it again.
+"""Scheduled work, claimed by row: it happens once among all replicas, and again after a crash.
 
-A timer is there for as long as something is due. Its ``due_at`` is moved ahead by the lease when it is claimed. Who
-asks for it meanwhile moves it back, and it is then due again when the work in hand is done, or its lease is over:
-nothing that was asked for is forgotten, and nothing is done by two at once.
+A timer exists as long as something is due. A claim moves its ``due_at`` ahead by the lease. If someone schedules it
+again in the meantime, it's due again when the current work is done or its lease expires: nothing is forgotten, and
+nothing is done by two processes at once.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, literal, or_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from bot.core.errors import ClaimLost
 from bot.store.bell import Work
 from bot.store.database import Database
-from bot.store.due import next_at, read_next
+from bot.store.due import NOW, claimable, claiming, next_at, of_others, read_next
 from bot.store.locks import chosen, in_order
-from bot.store.tables import timers
+from bot.store.tables import UtcTime, timers
 from bot.store.transactions import Transaction, retried
 
 
 class TimerKind(StrEnum):
-    """What is to be done; ``subject`` says for what or whom."""
+    """What to do; ``subject`` says for what or whom."""
 
     WATCH = "watch"
     """Look at all integrations of a workspace; the subject is the workspace."""
@@ -44,74 +47,85 @@ class TimerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TimerClaim:
-    """A timer that this process alone may act on until ``held_until``. ``due_at`` is what it was due at."""
+    """A timer that only this process can act on until ``held_until``. ``due_at`` is when it was due."""
 
+    id: str
     kind: TimerKind
     team_id: str
     subject: str
     held_until: datetime
     version: int
 
-    @property
-    def id(self) -> str:
-        """The timer's row."""
-        return timer_id(self.kind, self.subject)
-
 
 LATE_HOLDER: Final = timedelta(minutes=1)
-"""A lease that ended longer ago is somebody else's by now: workers look every two seconds."""
+"""A lease that expired longer ago belongs to another process by now: workers poll every two seconds."""
 
 
-def timer_id(kind: TimerKind, subject: str) -> str:
+_SLACKS: Final = frozenset({TimerKind.HOME, TimerKind.MOVE, TimerKind.RAISE})
+"""Their subjects are IDs of Slack's, which another workspace may have, too; the others' are workspaces or our IDs."""
+
+
+def timer_id(kind: TimerKind, team_id: str, subject: str) -> str:
     """Name the row of a timer."""
-    return f"{kind}:{subject}"
+    return f"{kind}:{team_id}:{subject}" if kind in _SLACKS else f"{kind}:{subject}"
 
 
 def new_version() -> int:
-    """Begin a timer's versions somewhere: who held one of the same id that is gone must not pass for its holder."""
+    """Return a first version that no deleted timer with the same ID had, so that old claims don't match."""
     return secrets.randbelow(2**30)
 
 
-def earliest(due_at: datetime) -> ColumnElement[datetime]:
-    """When a timer that is there already is due, when it is put again.
-
-    A late holder may still finish one whose lease has just ended, and must see that it was put: it is due at another
-    time than the end of that lease.
-    """
-    just_ended = and_(timers.c.due_at == timers.c.lease_until, timers.c.due_at >= due_at - LATE_HOLDER)
+def _earliest() -> ColumnElement[datetime]:
+    due, just_before, late = (bindparam(name, type_=UtcTime) for name in ("due", "just_before", "late_since"))
+    just_ended = and_(timers.c.due_at == timers.c.lease_until, timers.c.due_at >= late)
     return case(
-        (or_(timers.c.due_at.is_(None), timers.c.due_at > due_at), literal(due_at, timers.c.due_at.type)),
-        (just_ended, literal(due_at - timedelta(microseconds=1), timers.c.due_at.type)),
+        (or_(timers.c.due_at.is_(None), timers.c.due_at > due), due),
+        (just_ended, just_before),
         else_=timers.c.due_at,
     )
 
 
-async def put(
-    connection: Transaction, database: Database, kind: TimerKind, team_id: str, subject: str, due_at: datetime
-) -> None:
-    """Have something done at a time, or earlier when it is due earlier.
+EARLIEST: Final = _earliest()
+"""When an existing timer is due after it's put again. The parameters are those of ``times_of``.
 
-    Who puts or drops several does it in the order of their ids, which begin with their kinds.
-    """
-    await connection.execute(
-        database.insert(timers)
-        .values(
-            id=timer_id(kind, subject),
-            team_id=team_id,
-            kind=kind,
-            subject=subject,
-            due_at=due_at,
-            owner=None,
-            version=new_version(),
-        )
-        .on_conflict_do_update(index_elements=["id"], set_={"due_at": earliest(due_at)})
+A late holder may still finish one whose lease has just ended, and must see that it was put: it is due at another
+time than the end of that lease.
+"""
+
+
+def times_of(due_at: datetime) -> dict[str, datetime]:
+    """Return the parameters of ``EARLIEST``."""
+    return {"due": due_at, "just_before": due_at - timedelta(microseconds=1), "late_since": due_at - LATE_HOLDER}
+
+
+_PUT: Final = (
+    insert(timers)
+    .values(
+        id=bindparam("row_id"),
+        team_id=bindparam("team"),
+        kind=bindparam("of_kind"),
+        subject=bindparam("about"),
+        due_at=bindparam("due", type_=UtcTime),
+        owner=None,
+        version=bindparam("first_version"),
     )
-    connection.ring(Work.TIMERS)
+    .on_conflict_do_update(index_elements=["id"], set_={"due_at": EARLIEST})
+)
 
 
-async def drop(connection: Transaction, kind: TimerKind, subject: str) -> None:
-    """Forget a timer; whoever acts on it just now writes nothing more."""
-    await connection.execute(timers.delete().where(timers.c.id == timer_id(kind, subject)))
+async def put(connection: Transaction, kind: TimerKind, team_id: str, subject: str, due_at: datetime) -> None:
+    """Schedule something, or move it forward if it's scheduled for later.
+
+    Put or drop several timers in the order of their IDs, which begin with their kinds.
+    """
+    about = {"row_id": timer_id(kind, team_id, subject), "team": team_id, "of_kind": kind, "about": subject}
+    await connection.execute(_PUT, about | {"first_version": new_version()} | times_of(due_at))
+    connection.ring(Work.TIMERS, due_at)
+
+
+async def drop(connection: Transaction, kind: TimerKind, team_id: str, subject: str) -> None:
+    """Delete a timer; a process that is acting on it writes nothing more."""
+    await connection.execute(timers.delete().where(timers.c.id == timer_id(kind, team_id, subject)))
 
 
 async def finish(connection: Transaction, claim: TimerClaim, next_due_at: datetime | None) -> None:
@@ -142,6 +156,24 @@ async def finish(connection: Transaction, claim: TimerClaim, next_due_at: dateti
 _NEXT: Final = next_at(timers)
 
 
+def _claim(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    return (
+        update(timers)
+        .where(chosen(timers, claimable(timers, timers.c.due_at <= NOW, *which)))
+        .values(
+            owner=bindparam("by"),
+            due_at=bindparam("until"),
+            lease_until=bindparam("until"),
+            version=timers.c.version + 1,
+        )
+        .returning(timers)
+    )
+
+
+_CLAIM: Final = _claim()
+_CLAIM_OF_OTHERS: Final = _claim(of_others(timers))
+
+
 class Timers:
     """The timers of all workspaces. ``owner`` names this process."""
 
@@ -151,40 +183,30 @@ class Timers:
         self._lease_s = lease_s
 
     @retried
-    async def claim(self, now: datetime, limit: int) -> list[TimerClaim]:
-        """Take timers that are due, in one statement."""
-        held_until = now + timedelta(seconds=self._lease_s)
-        due = (
-            select(timers.c.id)
-            .where(timers.c.due_at <= now, or_(timers.c.lease_until.is_(None), timers.c.lease_until <= now))
-            .order_by(timers.c.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True, key_share=True)
-        )
-        async with self._database.begin() as connection:
-            rows = await connection.execute(
-                update(timers)
-                .where(chosen(timers, due))
-                .values(owner=self._owner, due_at=held_until, lease_until=held_until, version=timers.c.version + 1)
-                .returning(timers)
-            )
-            claimed = rows.all()
-        return [TimerClaim(TimerKind(row.kind), row.team_id, row.subject, row.due_at, row.version) for row in claimed]
+    async def claim(self, now: datetime, limit: int, full: Collection[str] = ()) -> list[TimerClaim]:
+        """Take timers that are due, in one statement, of all workspaces but those in ``full``."""
+        wanted = {"by": self._owner, "now": now, "until": now + timedelta(seconds=self._lease_s), "most": limit}
+        async with self._database.begin(autocommit=True) as connection:
+            claimed = (await connection.execute(*claiming(_CLAIM, _CLAIM_OF_OTHERS, wanted, full))).all()
+        return [
+            TimerClaim(row.id, TimerKind(row.kind), row.team_id, row.subject, row.due_at, row.version)
+            for row in claimed
+        ]
 
     @retried
     async def put(self, kind: TimerKind, team_id: str, subject: str, due_at: datetime) -> None:
-        """Have something done at a time, or earlier when it is due earlier."""
+        """Schedule something, or move it forward if it's scheduled for later."""
         async with self._database.begin() as connection:
-            await put(connection, self._database, kind, team_id, subject, due_at)
+            await put(connection, kind, team_id, subject, due_at)
 
     @retried
     async def finish(self, claim: TimerClaim, next_due_at: datetime | None) -> None:
-        """Note that the work of a claim is done; see the function of the same name."""
+        """Record that the work of a claim is done; see the function of the same name."""
         async with self._database.begin() as connection:
             await finish(connection, claim, next_due_at)
 
     async def next_at(self) -> datetime | None:
-        """Tell when the next timer can be claimed: what somebody holds is due when that ends, at the earliest."""
+        """Return when the next timer can be claimed; a claimed one, at the earliest when its claim expires."""
         return await read_next(self._database, _NEXT)
 
     @retried

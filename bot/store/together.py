@@ -1,6 +1,6 @@
-"""What is saved at one moment shares a transaction.
+"""Things that are saved at the same time share a transaction.
 
-A commit to disk costs the same for one row as for many, so whoever comes while one is written waits for the next.
+A commit to disk costs the same for one row as for many, so callers that arrive during one wait for the next.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ R = TypeVar("R")
 
 
 class Together(Generic[T, R]):
-    """Saves things for many who wait, each of whom learns what became of theirs.
+    """Saves things for several callers, and returns to each the result for theirs.
 
     Args:
-        write: saves some in one transaction, and tells what became of each.
+        write: saves some in one transaction, and returns the result for each.
         most: how many at a time; the others wait for the next transaction.
     """
 
@@ -30,7 +30,7 @@ class Together(Generic[T, R]):
         self._writing: asyncio.Task[None] | None = None
 
     async def save(self, thing: T) -> R:
-        """Save one; it is saved when this returns.
+        """Save one; it's saved when this returns.
 
         Raises:
             StoreUnavailable: nothing was saved.
@@ -43,7 +43,7 @@ class Together(Generic[T, R]):
         return await saved
 
     async def _write_waiting(self) -> None:
-        """Write until nobody waits."""
+        """Write until no caller waits."""
         try:
             while self._waiting:
                 now, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
@@ -58,12 +58,12 @@ class Together(Generic[T, R]):
             for _, saved in together:
                 _fail(saved, error)
         except StoreUnavailable as error:
-            # Who came meanwhile has waited as long: another try would take longer than Slack waits.
+            # Later callers have waited as long: another attempt would take longer than Slack waits.
             behind, self._waiting = self._waiting, []
             for _, saved in (*together, *behind):
                 _fail(saved, error)
-        except Exception as error:  # noqa: BLE001 - whoever waits gets it
-            if len(together) > 1:  # one must not take the others with it
+        except Exception as error:  # noqa: BLE001 - the caller who waits gets it
+            if len(together) > 1:  # one failure must not affect the others
                 for one in together:
                     await self._write_together([one])
             else:

@@ -1,4 +1,4 @@
-"""One thing at a time, in the order of asking; what is urgent goes before what is not."""
+"""A lock with an order: first come, first served, but urgent callers first."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Turns:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was given to us at the same moment
+            if turn.done() and not turn.cancelled():  # we got the turn at the same moment
                 self._pass_on()
             raise
 

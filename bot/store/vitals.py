@@ -1,4 +1,4 @@
-"""What a database tells about itself and those who work on it. Nothing here changes anything."""
+"""Facts about a database and the processes that use it. Nothing here changes anything."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bot.store.database import Database
 
 
 class Vitals:
-    """How a database is, for whoever wants to know whether all is well.
+    """Facts about a database, for health checks.
 
-    Each method raises StoreUnavailable when the database cannot be asked.
+    Each method raises StoreUnavailable if the database can't be reached.
     """
 
     def __init__(self, database: Database) -> None:
@@ -23,53 +23,53 @@ class Vitals:
 
     @property
     def kind(self) -> str:
-        """Name the kind of database."""
+        """Return the kind of database."""
         return "SQLite" if self._database.is_sqlite else "PostgreSQL"
 
     @property
     def is_sqlite(self) -> bool:
-        """Tell an embedded database, which a start brings up to date by itself, from a server's."""
+        """Return whether it's an embedded database, which the bot migrates when it starts."""
         return self._database.is_sqlite
 
     @property
     def is_missing(self) -> bool:
-        """Tell whether it is a file that no start has made yet."""
+        """Return whether it's a file that doesn't exist yet."""
         return self._database.file is not None and not self._database.file.exists()
 
     @property
     def problem(self) -> str:
-        """Say why its file, or one that its URL names, can't be used; "" when nothing speaks against it."""
+        """Say why its file, or one that its URL names, can't be used; "" if it can."""
         return self._database.problem
 
     async def is_read_only(self) -> bool:
-        """Ask whether the server refuses to write."""
+        """Return whether the server refuses to write."""
         return await self._database.is_read_only()
 
     async def revision(self) -> str:
-        """Name the revision of its tables; "" when there are none."""
+        """Return the revision of its tables; "" if there are none."""
         return await schema.current(self._database)
 
     async def obstacle(self) -> str:
-        """Say why this version can't make or upgrade its tables; "" when nothing is known."""
+        """Say why this version can't create or upgrade its tables; "" if no reason is known."""
         return await schema.obstacle(self._database)
 
     @property
     def needed_revision(self) -> str:
-        """Name the revision that this version needs."""
+        """Return the revision that this version needs."""
         return schema.HEAD
 
     async def latency_s(self) -> float:
-        """Measure how long a transaction with one question takes, the connection being open."""
+        """Measure how long a transaction with one query takes on an open connection."""
         began = time.perf_counter()
         async with self._database.begin() as connection:
             await connection.scalar(select(1))
         return time.perf_counter() - began
 
     async def alive(self, now: datetime) -> int:
-        """Count the processes that work on it."""
+        """Count the processes that use it."""
         async with self._database.read() as connection:
             return await replicas.count_alive(connection, now)
 
     async def newest_runs(self, limit: int) -> list[SyncRun]:
-        """Read the newest runs of every workspace, the newest first."""
+        """Return the newest runs of every workspace, newest first."""
         return await run_rows.past(self._database, None, None, "", limit)

@@ -1,1 +1,1 @@
-"""What runs automatically: workers claim due work in the store and do it."""
+"""Background work: workers claim due work in the store and do it."""

@@ -1,8 +1,7 @@
-"""Sends the digests that subscriptions ask for: each once among all replicas, and not at all when it is too late."""
+"""Sends the digests of subscriptions: each once among all replicas, and none that is too late."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,6 +16,7 @@ from bot.core.subscriptions.subscriptions import DigestTime, Subscription
 from bot.flokit import Priority
 from bot.lookups.integrations import Knowledge, Known
 from bot.lookups.people import People
+from bot.observability.context import Context
 from bot.store.incidents import Incidents
 from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
@@ -36,9 +36,7 @@ class Digests:
         timers: Timers,
         knowledge: Knowledge,
         people: People,
-        *,
-        clock: Callable[[], datetime],
-        command: str,
+        context: Context,
     ) -> None:
         self._subscriptions = subscriptions
         self._incidents = incidents
@@ -46,11 +44,11 @@ class Digests:
         self._timers = timers
         self._knowledge = knowledge
         self._people = people
-        self._clock = clock
-        self._command = command
+        self._clock = context.clock
+        self._command = context.command
 
     async def send(self, claim: TimerClaim) -> None:
-        """Send the digest that is due, unless it is too late for it, and note when the next one is."""
+        """Send a due digest, unless it's too late, and schedule the next one."""
         subscription = await self._subscriptions.load(claim.subject)
         digest = subscription.digest if subscription and not subscription.paused else None
         if subscription is None or digest is None:

@@ -1,9 +1,9 @@
-"""Follows runs from click to outcome: claim, look or trigger, decide, save. It asks FloKit; it never talks to Slack."""
+"""Follows runs from click to outcome: claim, check or trigger, decide, save. It calls FloKit, and never Slack."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -44,7 +44,8 @@ from bot.core.models import (
 )
 from bot.core.runs.outcome import attempt, decide, is_hidden_by, needs_proof, postpone, probe_of, stumble
 from bot.flokit import SHARED_WITHIN_S, FlokitClient, Listing, Priority
-from bot.observability.telemetry import SILENT, Telemetry, following
+from bot.observability.context import Context
+from bot.observability.telemetry import following
 from bot.store.ids import new_id
 from bot.store.run_rows import RunClaim
 from bot.store.store import Store
@@ -54,25 +55,25 @@ log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 
 Batch: TypeAlias = "Sequence[RunClaim]"
-"""Runs that one look serves."""
+"""How many runs one check serves."""
 
 
 class Once(Generic[_T]):
-    """Does something when somebody first asks; all others get the same, or its error."""
+    """Runs something when it's first needed; later callers get the same result, or its error."""
 
     def __init__(self, do: Callable[[], Coroutine[Any, Any, _T]]) -> None:
         self._do = do
         self._task: asyncio.Task[_T] | None = None
 
     async def get(self) -> _T:
-        """Return what it brought."""
+        """Return the result."""
         if self._task is None:
             self._task = asyncio.create_task(self._do())
         return await self._task
 
 
 class Overview:
-    """What serves a batch: a list that hints, and the page of one run when it is time to see what the list hides."""
+    """The requests that a batch shares: a list, and one integration by itself, which shows what the list may hide."""
 
     def __init__(
         self,
@@ -92,11 +93,11 @@ class Overview:
         self._page_works = Once(self._try_page)
 
     async def hides(self) -> bool:
-        """Tell whether the list was found to hide something: then all pages are worth a look."""
+        """Return whether the list hides something: then all integrations must be fetched by themselves."""
         return bool(self.probe_id) and await self._hides.get()
 
     async def fails_alone(self) -> bool:
-        """Tell whether FloKit shows a page although it shows no list."""
+        """Return whether FloKit returns single integrations although it returns no list."""
         return await self._page_works.get()
 
     async def _compare(self) -> bool:
@@ -122,27 +123,26 @@ def find(listing: Listing, run: SyncRun) -> Integration | None:
     return next((one for one in listing.integrations if one.id == run.integration_id), None)
 
 
-class Follower:
-    """Acts on what the worker hands it. Runs of a batch share a look; each is decided and saved for itself."""
+async def claim_batches(store: Store, now: datetime, limit: int, full: Collection[str] = ()) -> list[Batch]:
+    """Take what is due: a click's run alone, the others of a workspace together."""
+    batches: dict[str, list[RunClaim]] = {}
+    for claim in await store.runs.claim(now, limit, full):
+        run = claim.run
+        batches.setdefault(run.team_id if run.is_watched else run.id, []).append(claim)
+    return list(batches.values())
 
-    def __init__(
-        self, store: Store, flokit: FlokitClient, *, clock: Callable[[], datetime], telemetry: Telemetry = SILENT
-    ) -> None:
-        self._telemetry = telemetry
+
+class Follower:
+    """Handles what the worker claims. Runs of a batch share a check; each is decided and saved separately."""
+
+    def __init__(self, store: Store, flokit: FlokitClient, context: Context) -> None:
+        self._telemetry = context.telemetry
         self._store = store
         self._flokit = flokit
-        self._clock = clock
-
-    async def claim(self, now: datetime, limit: int) -> list[Batch]:
-        """Take what is due: a click's run alone, the others of a workspace together."""
-        batches: dict[str, list[RunClaim]] = {}
-        for claim in await self._store.runs.claim(now, limit):
-            run = claim.run
-            batches.setdefault(run.team_id if run.is_watched else run.id, []).append(claim)
-        return list(batches.values())
+        self._clock = context.clock
 
     async def follow(self, batch: Batch) -> None:
-        """Take each run of a batch one step further and save what follows from it.
+        """Take each run of a batch one step further and save the result.
 
         Raises:
             ExceptionGroup: what went wrong with some of them; the others are saved.
@@ -159,7 +159,7 @@ class Follower:
             await self._safely(claim, partial(self._step, claim, overview))
 
     async def _safely(self, claim: RunClaim, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Take a step under a claim; a fault of ours is shown with its id, and must not end the watch."""
+        """Take a step under a claim; a bug is shown with its ID, and must not stop the follow-up."""
         try:
             await step()
         except (StoreUnavailable, ClaimLost):
@@ -180,18 +180,18 @@ class Follower:
         decision = self._decide(run, seen)
         if decision.run.phase is Phase.TRIGGER:
             claim = await self._save_attempt(claim, decision.run)
-            await self._safely(claim, partial(self._attempt, claim))  # the claim from before can't save any more
+            await self._safely(claim, partial(self._attempt, claim))  # the earlier claim can no longer save
         else:
             await self._save(claim, decision)
 
     async def _save_attempt(self, claim: RunClaim, run: SyncRun) -> RunClaim:
-        """Save that a POST is about to be sent: whoever finds the run after a crash knows that it may be out."""
+        """Save that a POST is about to be sent: after a crash, the next process knows that it may have been."""
         now = self._clock()
         return await self._store.runs.save(claim, Decision(attempt(run, now), now), now, keep_claim=True)
 
     async def _attempt(self, claim: RunClaim) -> None:
         """Send the POST, and save what its reply means."""
-        if self._clock() >= claim.lease_until:  # this process stood still: another may have taken over
+        if self._clock() >= claim.lease_until:  # this process froze: another may have taken over
             raise ClaimLost("the lease ended before the POST")
         reply = await self._trigger(claim.run)
         log.info("sync_triggered", reply=type(reply).__name__, attempt=claim.run.attempts)
@@ -236,7 +236,7 @@ class Follower:
         return await self._flokit.fetch_integrations(priority=Priority.FOLLOW_UP, max_age_s=max_age_s)
 
     async def _look_in(self, overview: Overview, run: SyncRun) -> Seen | Listed:
-        """Find a run in a list; what only its own page can prove is looked up there, that it is gone as well."""
+        """Find a run in a list; if only the integration itself can prove something, or it's missing, fetch that."""
         try:
             listing = await overview.listing.get()
         except (FlokitRateLimited, FlokitAway):
@@ -249,7 +249,7 @@ class Follower:
         if run.id == overview.probe_id:
             seen = await overview.page.get()
         elif hint is None or needs_proof(run, hint, self._clock()) or await overview.hides():
-            seen = await self._look_at_page(run, max_age_s=0.0)  # what was kept is older than the hint
+            seen = await self._look_at_page(run, max_age_s=0.0)  # cached data is older than the hint
         else:
             return Listed(hint, listing.vendor_at)
         return replace(seen, hinted=hint)
@@ -277,7 +277,7 @@ class Follower:
             return TriggerLost(error.sentence, error.vendor_words)
 
     async def _understand_404(self, run: SyncRun, error: FlokitMissing) -> TriggerReply:
-        """Tell an integration that is gone from one that FloKit shows, but has no way to sync."""
+        """Return whether an integration is gone, or FloKit shows it but has no way to sync it."""
         try:
             await self._look_at_page(run, max_age_s=0.0)
         except FlokitMissing:
@@ -288,5 +288,5 @@ class Follower:
 
 
 def _max_age_s(run: SyncRun) -> float:
-    """How old a look may be that others share with us: a baseline must not be older than the decision to trigger."""
+    """Return how old a shared check can be: a baseline must not be older than the decision to trigger."""
     return 0.0 if run.phase is Phase.BASELINE else min(SHARED_WITHIN_S, run.patience.first_look_s / 2)

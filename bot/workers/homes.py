@@ -1,8 +1,7 @@
-"""Draws App Homes: a person's view of everything, when they open it and when something it shows has changed."""
+"""Draws App Homes, when people open them and when something in them changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,6 +15,7 @@ from bot.core.requests import Origin
 from bot.flokit import SHARED_WITHIN_S, Priority
 from bot.lookups.access import Access
 from bot.lookups.integrations import Knowledge, Known
+from bot.observability.context import Context
 from bot.slack.client import SlackClient
 from bot.slack.homes import publish_refusal
 from bot.store.homes import Homes
@@ -27,10 +27,10 @@ from bot.store.timers import TimerClaim, Timers
 log = structlog.get_logger(__name__)
 
 FRESH_FOR: Final = timedelta(seconds=5)
-"""Whoever opened it this short a time ago wants to see what is so now."""
+"""A person who opened it this recently gets current data."""
 
 KNOWN_FOR_S: Final = 60.0
-"""Otherwise a list of this age is good enough: what changed since stands with the incidents that it led to."""
+"""Otherwise a list can be this old, because newer changes are shown as incidents."""
 
 AGAIN_S: Final = 10.0
 
@@ -48,9 +48,7 @@ class HomeDrawer:
         knowledge: Knowledge,
         slack: SlackClient,
         access: Access,
-        *,
-        clock: Callable[[], datetime],
-        command: str,
+        context: Context,
     ) -> None:
         self._homes = homes
         self._subscriptions = subscriptions
@@ -60,19 +58,21 @@ class HomeDrawer:
         self._knowledge = knowledge
         self._slack = slack
         self._access = access
-        self._clock = clock
-        self._command = command
+        self._clock = context.clock
+        self._command = context.command
 
     async def draw(self, claim: TimerClaim) -> None:
-        """Draw a person's App Home anew, if they may be looking at it."""
+        """Redraw a person's App Home, if they may be looking at it."""
         now, user_id = self._clock(), claim.subject
         opened_at = await self._homes.opened_at(user_id, now)
         again_at = None
         if opened_at:
             try:
                 looks = await self._access.decide(Origin(claim.team_id, Person(user_id), ""), Verb.LOOK)
-                if isinstance(looks, Refused):  # who may look can change while it is open
+                if isinstance(looks, Refused):  # permissions can change while it's open
                     await publish_refusal(self._slack, user_id, looks)
+                elif not self._knowledge.is_connected:
+                    await self._slack.publish_home(user_id, blocks.connect_home())
                 else:
                     view = await self._view(user_id, claim.team_id, now, fresh=now - opened_at < FRESH_FOR)
                     await self._slack.publish_home(user_id, view)
@@ -105,8 +105,6 @@ class HomeDrawer:
         try:
             if fresh:
                 return await self._knowledge.look(max_age_s=SHARED_WITHIN_S)
-            return await self._knowledge.last(KNOWN_FOR_S, now) or await self._knowledge.look(
-                priority=Priority.BACKGROUND
-            )
+            return await self._knowledge.last(KNOWN_FOR_S) or await self._knowledge.look(priority=Priority.BACKGROUND)
         except FlokitError as error:
             return Known((), now, str(error))

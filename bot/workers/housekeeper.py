@@ -1,4 +1,4 @@
-"""What one process does beside its work: say that it is alive, free what the frozen hold, delete what is old."""
+"""Housekeeping of each process: heartbeat, releasing work of frozen processes, deleting old data."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FORGET_EVERY: Final = timedelta(minutes=1)
 
 
 class Housekeeper:
-    """Runs beside the workers, at its leisure.
+    """Runs in the background beside the workers.
 
     Args:
-        replicas: who is alive.
-        retention: what deletes.
-        keep: how long what is finished is kept.
+        replicas: the living processes.
+        retention: deletes old data.
+        keep: how long finished data is kept.
         clock: the time now, aware.
-        connections: how many sockets Slack counts for this app, as it last said; None over HTTP.
+        connections: returns the number of the app's sockets from Slack's last hello; None over HTTP.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Housekeeper:
         self._beat_at = self._purge_at = self._forget_at = clock()
 
     async def run(self) -> None:
-        """Keep house until cancelled."""
+        """Run until cancelled."""
         while True:
             try:
                 await self.turn()
@@ -61,7 +61,7 @@ class Housekeeper:
             await asyncio.sleep(TURN_S)
 
     async def turn(self) -> None:
-        """Free what frozen processes hold; do the rest now and then."""
+        """Release the work of frozen processes; occasionally do the rest."""
         if ended := await self._replicas.end_stalled():
             log.warning("stalled_sessions_ended", sessions=ended)
         if self._clock() >= self._beat_at:
@@ -82,14 +82,14 @@ class Housekeeper:
             self._purge_at = self._clock() + PURGE_EVERY
 
     def _compare(self, alive: int) -> None:
-        """Warn, once for each number, when more sockets are open than there are replicas: some clicks go elsewhere."""
+        """Warn, once per number, if there are more sockets than replicas, because some clicks then go elsewhere."""
         open_sockets = self._connections() or 0
         if open_sockets > alive and open_sockets != self._warned_of:
             log.warning("unexpected_socket_count", connections=open_sockets, replicas=alive)
         self._warned_of = open_sockets if open_sockets > alive else 0
 
     def _look_for_others(self, alive: int) -> None:
-        """Warn once when another process works on the same file; one that was killed seems to, for ``ALIVE_S``."""
+        """Warn once if another process uses the same file; a killed one seems to for ``ALIVE_S``."""
         if alive < 2:
             self._shared_since, self._warned_of_sharing = None, False
             return

@@ -18,7 +18,7 @@
                                     any other message                    the person, see below
 
 The person who asked gets what the conversation can't show: by ``response_url`` (Privately) or in a DM (Direct).
-Progress isn't worth that, and a message that nobody asked for, or that was shown already, isn't sent twice: GiveUp.
+Progress isn't worth that, and a message that no one asked for, or that was shown already, isn't sent twice: GiveUp.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Loss(Enum):
     """What people don't get to see."""
 
     NOTHING = auto()
-    """Another message says it, or it isn't worth a message elsewhere."""
+    """Another message has it, or it isn't worth a message elsewhere."""
     UPDATE = auto()
     """Its conversation is closed: the update is made when that opens again."""
     MESSAGE = auto()
@@ -132,7 +132,7 @@ Remedy: TypeAlias = Later | Plain | LeaveThread | Privately | Direct | PauseChan
 
 
 def remedy(error: SlackError, item: OutboxItem, *, has_blocks: bool) -> Remedy:
-    """Choose what helps against a refusal: never the same call again at once.
+    """Choose the remedy for a refusal; it never repeats the same call immediately.
 
     Args:
         error: how Slack, or our pacing, refused.
@@ -187,13 +187,13 @@ def pause_s(item: OutboxItem) -> float:
 
 
 def is_blind(item: OutboxItem) -> bool:
-    """Tell whether this attempt posts without looking for what an earlier one may have posted."""
+    """Whether this attempt posts without looking for an earlier one's message."""
     may_be_blind = item.kind is not OutboxKind.PROGRESS  # not urgent, and it would only confuse twice
     return may_be_blind and item.failures > 0 and item.failures % BLIND_EVERY == 0
 
 
 def must_look_first(error: SlackError, item: OutboxItem) -> bool:
-    """Tell whether a message in doubt waits until we can look for it; otherwise it's posted without looking."""
+    """Whether a message in doubt waits until we can look for it; otherwise it's posted without looking."""
     if isinstance(error, SlackUnavailable):
         return True
     return isinstance(error, SlackRateLimited) and (

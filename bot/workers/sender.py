@@ -6,14 +6,16 @@ A message that may have been posted already is looked for before it's posted aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, TypeAlias
 
 import structlog
 
 from bot.core import blocks
+from bot.core.blocks.phrases import went_wrong
 from bot.core.errors import (
     ClaimLost,
     SlackAstray,
@@ -26,7 +28,8 @@ from bot.core.errors import (
 from bot.core.incidents.reactions import Bulletin
 from bot.core.models import Message
 from bot.core.subscriptions.subscriptions import PauseReason
-from bot.observability.telemetry import SILENT, Telemetry, following
+from bot.observability.context import Context
+from bot.observability.telemetry import following
 from bot.slack.client import PACED, SlackClient
 from bot.store import codec
 from bot.store.ids import new_id
@@ -59,6 +62,9 @@ MAX_FAULTS: Final = 3
 _REDRAWN: Final = frozenset({OutboxKind.PROGRESS, OutboxKind.PANEL})
 """What changes after it was posted: when it's found again, it may be out of date."""
 
+RENEWED_AT: Final = 1 / 3
+"""The share of a lease after which it's renewed: two attempts may fail before it ends."""
+
 TAKEOVER_CHECKS: Final = 20
 TAKEOVER_CHECK_S: Final = 0.5
 """How often, and how many seconds apart, we check whether the process that took a message over has posted it."""
@@ -82,27 +88,55 @@ class Sender:
         self,
         store: Store,
         slack: SlackClient,
+        context: Context,
         *,
-        clock: Callable[[], datetime],
-        bot_user_id: str,
         on_closed: OnClosed,
         on_refused: OnRefused,
-        command: str = "/flokit",
-        telemetry: Telemetry = SILENT,
     ) -> None:
-        self._telemetry = telemetry
+        self._telemetry = context.telemetry
         self._store = store
         self._slack = slack
-        self._clock = clock
-        self._bot_user_id = bot_user_id
+        self._clock = context.clock
+        self._bot_user_id = context.bot_user_id
         self._on_closed = on_closed
         self._on_refused = on_refused
-        self._command = command
+        self._command = context.command
         self.auth_lost = ""
-        """Slack's error code while it refuses our token: readiness tells."""
+        """Slack's error code while it refuses our token; readiness reports it."""
 
     async def send(self, item: OutboxItem) -> None:
         """Show one row's newest version."""
+        async with self._holding(item):
+            await self._send(item)
+
+    @contextlib.asynccontextmanager
+    async def _holding(self, item: OutboxItem) -> AsyncIterator[None]:
+        """Renew the lease until the message is shown: on a busy machine each attempt may take longer than it lasts."""
+        shown = asyncio.Event()
+        renewing = asyncio.create_task(self._keep_renewing(item, shown))
+        try:
+            yield
+        finally:
+            shown.set()  # a renewal that's under way ends first: canceled, it would cost a connection
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _keep_renewing(self, item: OutboxItem, shown: asyncio.Event) -> None:
+        while not shown.is_set():
+            try:
+                async with asyncio.timeout(self._store.lease_s * RENEWED_AT):
+                    await shown.wait()
+            except TimeoutError:
+                pass
+            else:
+                return
+            try:
+                await self._store.outbox.renew(item, self._clock())
+            except ClaimLost:
+                return
+            except StoreUnavailable:
+                continue  # the next attempt comes before the lease ends
+
+    async def _send(self, item: OutboxItem) -> None:
         with structlog.contextvars.bound_contextvars(outbox_id=item.id, run_id=item.run_id, channel_id=item.channel_id):
             try:
                 message = await self._render(item)
@@ -174,10 +208,8 @@ class Sender:
         if item.failures + 1 < MAX_FAULTS:
             await self._postpone(item, Later(pause_s(item), in_doubt=item.ts is None))
             return
-        sentence = (
-            f"Something went wrong on my end while I wrote this message (error ID {error_id}). "
-            f"Run {self._command} status for the current state."
-        )
+        then = f"Run {self._command} status for the current state."
+        sentence = went_wrong(error_id, then, while_="I wrote this message")
         await self._show_or_remedy(item, blocks.plain_message(sentence))
 
     # Rendering
@@ -236,8 +268,10 @@ class Sender:
         channel_id = item.channel_id or await self._slack.open_direct(item.user_id or "")
         if item.in_doubt and await self._settle_doubt(item, channel_id):
             return
-        if self._clock() >= item.lease_until - timedelta(seconds=self._slack.longest_call_s):
-            return  # too late to post under this lease: whoever claims it next looks first
+        if self._ends_soon(item):  # the look for it took long, or the machine is busy; the next claim would be as late
+            item = await self._store.outbox.renew(item, self._clock())
+        if self._ends_soon(item):
+            return  # too late to post under this lease, too: the next process to claim it checks first
         if message.metadata is None:
             metadata: dict[str, object] = {"event_type": MESSAGE_EVENT, "event_payload": {"outbox_id": item.id}}
             message = replace(message, metadata=metadata)
@@ -248,6 +282,10 @@ class Sender:
             await self._record(item, channel_id, ts)
         except SlackAstray as astray:
             await self._record_astray(item, channel_id, astray.ts)
+
+    def _ends_soon(self, item: OutboxItem) -> bool:
+        """Whether a lease may end before a post does, its turn included."""
+        return self._clock() >= item.lease_until - timedelta(seconds=self._slack.longest_call_s)
 
     async def _record(self, item: OutboxItem, channel_id: str, ts: str) -> None:
         try:
@@ -282,7 +320,7 @@ class Sender:
                 break
             await asyncio.sleep(TAKEOVER_CHECK_S)
         else:
-            return  # nobody posted it since: it will be found, and recorded
+            return  # no process has posted it since: it will be found, and recorded
         if recorded != ts:
             log.warning("duplicate_deleted", ts=ts, recorded=recorded)
             await self._slack.delete(channel_id, ts)

@@ -1,4 +1,4 @@
-"""A scriptable local FloKit: the documented API, its traps, and what can go wrong with it."""
+"""A scriptable local FloKit: the documented API, its traps, and its failures."""
 
 from sandbox.local_flokit.local import READ_KEY, WRITE_KEY, LocalFlokit, Request
 

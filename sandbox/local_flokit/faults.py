@@ -1,4 +1,4 @@
-"""What can go wrong between a client and the local FloKit, on request."""
+"""Faults to inject between a client and the local FloKit."""
 
 from __future__ import annotations
 
@@ -20,51 +20,51 @@ FaultKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that goes wrong with the next requests that match.
+    """A fault for the next matching requests.
 
     ``kind`` is one of:
 
-    - ``http_500``, ``http_status``: answered with an HTML page, or with ``status`` and ``body``; not done;
-    - ``ratelimited``: 429 with ``retry_after``; not done;
-    - ``garbage``: done, but answered 200 with ``body``, which is no JSON by default;
-    - ``hang``: not done, never answered;
-    - ``drop``: not done, the connection is closed without a reply;
-    - ``done_then_drop``: done, the connection is closed without a reply;
-    - ``slow``: done, and answered after ``delay_s``;
-    - ``truncated``: done, and answered with half a body.
+    - ``http_500``, ``http_status``: an HTML page, or ``status`` and ``body``; not processed;
+    - ``ratelimited``: 429 with ``retry_after``; not processed;
+    - ``garbage``: processed, but answered 200 with ``body``, by default not JSON;
+    - ``hang``: not processed, never answered;
+    - ``drop``: not processed, the connection is closed without a reply;
+    - ``done_then_drop``: processed, the connection is closed without a reply;
+    - ``slow``: processed, answered after ``delay_s``;
+    - ``truncated``: processed, answered with half a body.
     """
 
     kind: FaultKind
     method: Literal["GET", "POST", "*"] = "*"
     path_contains: str = ""
     times: int | None = 1
-    """How many requests it hits; None: all, until the faults are cleared."""
+    """How many requests it affects; None: all, until the faults are cleared."""
     retry_after: str | None = "2"
     delay_s: float = 1.0
     status: int = 500
     body: str | None = None
 
     def hits(self, method: str, path: str) -> bool:
-        """Say whether a request is one that this fault is meant for."""
+        """Whether this fault applies to a request."""
         return self.method in ("*", method) and self.path_contains in path
 
 
 class Faults:
-    """The faults to come, the one added first before the others."""
+    """The pending faults, in the order they were added."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Let a fault hit the next requests that match it."""
+        """Apply a fault to the next matching requests."""
         self._faults.append(fault)
 
     def clear(self) -> None:
-        """Let everything go right again; requests that hang go on hanging."""
+        """Remove all faults; requests that already hang keep hanging."""
         self._faults.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """Return the fault that hits this request, and use it up."""
+        """Return the fault for this request, if any, and count it."""
         for index, fault in enumerate(self._faults):
             if fault.hits(method, path):
                 if fault.times is not None:

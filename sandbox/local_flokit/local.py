@@ -1,8 +1,8 @@
-"""A local FloKit: the documented API over a real socket, with its traps, to be scripted by the demo and the tests.
+"""A local FloKit: the documented API and its traps over a real socket, scriptable by the demo and the tests.
 
-Replies have exactly the documented shapes; where the vendor documents nothing (the body of a 404, what happens to a
-sync of a disconnected integration) this is one plausible answer, chosen so that a client that guesses gets caught.
-It does not know the bot: nothing here is shared with the client that it is there to test.
+Replies have exactly the documented shapes. Where the vendor documents nothing (the body of a 404, what happens to a
+sync of a disconnected integration), the behavior is one plausible choice, made so that a client that guesses fails.
+It shares no code with the client that it tests.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _utc_now() -> datetime:
 
 @dataclass(slots=True)
 class Request:
-    """One request that arrived. ``status`` is None when it got no reply."""
+    """One received request. ``status`` is None if it got no reply."""
 
     method: str
     path: str
@@ -52,7 +52,7 @@ class Request:
     query: dict[str, str] = field(default_factory=dict)
     response: Any = None
     took_s: float | None = None
-    """None until the reply was sent, or the connection closed without one."""
+    """None until the reply is sent or the connection closed."""
 
 
 def _error(status: int, error: str, message: str) -> web.Response:
@@ -67,12 +67,12 @@ def _ratelimited(retry_after: str | None) -> web.Response:
 
 
 def _not_found() -> web.Response:
-    # The vendor documents no body for a 404: a client must not expect JSON.
+    # The vendor documents no body for a 404, so clients must not expect JSON.
     return web.Response(status=404, text="404 page not found")
 
 
 def _refusal(fault: Fault | None) -> web.Response | None:
-    """Return the answer of a fault that keeps the request from being done."""
+    """Return the reply of a fault that prevents processing."""
     match fault:
         case Fault(kind="http_500"):
             return web.Response(status=500, text="<html>Internal Server Error</html>", content_type="text/html")
@@ -98,13 +98,15 @@ class LocalFlokit:
         self.keys: dict[str, Literal["read", "write"]] = {READ_KEY: "read", WRITE_KEY: "write"}
         self.requests: list[Request] = []
         self.turns: list[Turn] = []
-        """What became of the integrations, the truth that tellings are held against; only ever appended to.
+        """The integrations' true history, to check the bot's messages against; append-only.
 
-        A sync's end is noticed, with its own time, when somebody looks: ``sources()`` looks at all.
+        A sync's end is added, with its own time, at the next read; ``sources()`` reads all integrations.
         """
+        self.neighbors: dict[str, LocalFlokit] = {}
+        """Other workspaces at the same address, by each of their keys; as in FloKit, the key decides which it is."""
         self.faults = Faults()
         self.down = False
-        """Down: every connection is closed without a reply."""
+        """If true, every connection is closed without a reply."""
         self.clock_skew_s = 0.0
         self.budget_per_minute = 100
         self.url = ""
@@ -121,41 +123,41 @@ class LocalFlokit:
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen on this machine; port 0 takes a free one."""
+        """Listen on this machine; port 0 picks a free one."""
         require_loopback(host)
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._serve)
-        # A client that hangs up cancels its handler: what hangs must not keep the server from stopping.
+        # A client that hangs up cancels its handler, so a hanging request doesn't keep the server from stopping.
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
         self.url = f"http://{host}:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
-        """Stop listening and close all connections; what is known stays, and it can be started again."""
+        """Stop listening and close all connections; the data stays, and it can be started again."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
 
     @property
     def quirks(self) -> Quirks:
-        """How it writes what it knows; by default as documented."""
+        """How it deviates from the documented format; by default, not at all."""
         return self._writer.quirks
 
     @quirks.setter
     def quirks(self, quirks: Quirks) -> None:
         self._writer.quirks = quirks
 
-    # What the workspace holds.
+    # The workspace's data.
 
     def add(self, integration_id: str, integration_type: str, **fields: Unpack[Fields]) -> None:
-        """Add an integration, connected unless said otherwise; times are on FloKit's clock."""
+        """Add an integration, connected by default; times are on FloKit's clock."""
         self._settle(integration_id)
         self._put(Source(integration_id, integration_type, **fields))
         self._tell()
 
     def set(self, integration_id: str, **fields: Unpack[Fields]) -> None:
-        """Change an integration now; a new status also drops the syncs that are under way or waiting."""
+        """Change an integration now; a new status also drops its running and queued syncs."""
         self._settle(integration_id)
         history = self._histories[integration_id]
         history.source = replace(history.source, **fields)
@@ -165,56 +167,56 @@ class LocalFlokit:
         self._tell()
 
     def repair(self, integration_id: str) -> None:
-        """Let an integration work again, whatever it was: connected, with a success of this moment."""
+        """Set an integration to connected, with a successful sync just now."""
         self.set(integration_id, status="connected", error_message=None, last_synced_at=self._vendor_now)
 
     def remove(self, integration_id: str) -> None:
-        """Remove an integration: from now on it is a 404."""
+        """Remove an integration; requests for it then get a 404."""
         self._settle(integration_id)
         if self._histories.pop(integration_id, None) is not None:
             self.turns.append(Turn(integration_id, self._clock(), None))
         self._tell()
 
     def plan(self, integration_id: str, plan: Plan) -> None:
-        """Set how the next syncs of an integration go; those under way or waiting keep their plan."""
+        """Set how an integration's next syncs behave; running and queued ones keep their plan."""
         self._histories[integration_id].plan = plan
         self._tell()
 
     def plan_of(self, integration_id: str) -> Plan:
-        """Return how the next syncs of an integration go."""
+        """Return how an integration's next syncs behave."""
         return self._histories[integration_id].plan
 
     def get_stuck(self, integration_id: str) -> None:
-        """Let an integration sync for ever from now on; only a new status ends that."""
+        """Make an integration sync forever, until it gets a new status."""
         self._settle(integration_id)
         self._histories[integration_id].get_stuck(self._clock())
         self._tell()
 
     def finish(self, integration_id: str) -> bool:
-        """Let what is under way or waiting end now, as it was planned; False when there is nothing."""
+        """End the running and queued syncs now, with their planned results; False if there are none."""
         self._settle(integration_id)
         some = self._histories[integration_id].finish(self._clock())
         self._tell()
         return some
 
     def begin_sync(self, integration_id: str) -> None:
-        """Begin a sync that nobody here asked for: FloKit's own schedule, or somebody in its dashboard."""
+        """Begin a sync from outside: by FloKit's schedule or someone in its dashboard."""
         self._settle(integration_id)
         self._histories[integration_id].begin_sync(self._clock())
         self._tell()
 
     def source(self, integration_id: str) -> Source | None:
-        """Return an integration as it is now; None when there is none."""
+        """Return an integration's current state; None if it doesn't exist."""
         self._settle(integration_id)
         history = self._histories.get(integration_id)
         return history.visible(self._clock()) if history else None
 
     def sources(self) -> list[Source]:
-        """Return all integrations as they are now."""
+        """Return the current state of all integrations."""
         return [source for id_ in tuple(self._histories) if (source := self.source(id_)) is not None]
 
     def demo(self) -> None:
-        """Fill the workspace so that there is something to see and to repair; its own integrations begin anew."""
+        """Add the demo integrations, or reset them."""
         for source in demo_sources(self._vendor_now):
             self._settle(source.id)
             self._put(source)
@@ -222,7 +224,7 @@ class LocalFlokit:
             self.plan(integration_id, plan)
 
     def _settle(self, integration_id: str) -> None:
-        """Take over what the syncs that have ended left behind."""
+        """Apply the results of ended syncs."""
         history = self._histories.get(integration_id)
         turns = history.settle(self._clock(), self._skew) if history else []
         self.turns += turns
@@ -230,34 +232,34 @@ class LocalFlokit:
             del self._histories[integration_id]
 
     def _put(self, source: Source) -> None:
-        """Begin an integration's history anew."""
+        """Start a new history for an integration."""
         self._histories[source.id] = History(source)
         self.turns.append(Turn(source.id, self._clock(), source))
 
-    # Who asked what.
+    # Requests.
 
     def posts(self, integration_id: str) -> list[Request]:
-        """Return the syncs that were asked for an integration, answered or not."""
+        """Return the sync requests for an integration, answered or not."""
         path = f"/v1/integrations/{integration_id}/sync"
         return [request for request in self.requests if (request.method, request.path) == ("POST", path)]
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back after every request and every change from outside; returns how to stop that.
+        """Call back after every request and every change; return a function that unsubscribes.
 
-        What a sync changes as time passes is not announced: it is computed when somebody looks.
+        Progress of a sync isn't announced, because it's computed on read.
         """
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback)
 
     def on_record(self, listener: Callable[[Request], None]) -> None:
-        """Call ``listener`` with each request when it comes, and again when it is answered."""
+        """Call ``listener`` with each request on arrival and again on reply."""
         self._record_listeners.append(listener)
 
     async def wait_for(self, predicate: Callable[[], bool], timeout_s: float = 5) -> None:
-        """Wait until ``predicate()`` holds; it is asked again after every request and every change.
+        """Wait until ``predicate()`` is true; checked after every request and every change.
 
         Raises:
-            TimeoutError: it did not hold in time.
+            TimeoutError: it didn't become true in time.
         """
         async with asyncio.timeout(timeout_s):
             while not predicate():
@@ -286,6 +288,9 @@ class LocalFlokit:
     # Serving.
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        key = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if key in self.neighbors and key not in self.keys:
+            return await self.neighbors[key]._serve(request)  # noqa: SLF001 - its own kind
         fault = None if self.down else self.faults.take(request.method, request.path)
         unanswered = self.down or (fault is not None and fault.kind in {"hang", "drop", "done_then_drop"})
         undone = self.down or (fault is not None and fault.kind in {"hang", "drop"})
@@ -338,7 +343,7 @@ class LocalFlokit:
                 return _not_found()
 
     def _charge(self) -> float:
-        """Count one request against the workspace; return the seconds to wait when it is one too many."""
+        """Count a request against the rate limit; return the seconds to wait if it's over the limit."""
         now = self._clock()
         while self._charged_at and self._charged_at[0] + _WINDOW <= now:
             self._charged_at.popleft()
@@ -380,13 +385,13 @@ def _key_of(request: web.Request) -> str:
 
 
 def _segments(request: web.Request) -> list[str]:
-    """Return the path's segments, decoded one by one: an encoded slash does not part two."""
+    """Return the path's segments, each decoded: an encoded slash isn't a separator."""
     return [unquote(part) for part in request.rel_url.raw_parts[1:]]
 
 
 async def _leave_unanswered(request: web.Request, *, hang: bool) -> web.Response:
     if hang:
-        # Until the client hangs up or the server stops: both cancel this handler.
+        # Until the client hangs up or the server stops; both cancel this handler.
         await asyncio.Event().wait()
     _hang_up(request)
     return web.Response()
@@ -398,7 +403,7 @@ def _hang_up(request: web.Request) -> None:
 
 
 def _content(reply: web.StreamResponse) -> Any:
-    """Return what was sent as JSON, or as text when it is none."""
+    """Return the body as JSON, or as text if it isn't JSON."""
     if not isinstance(reply, web.Response) or reply.text is None:
         return None
     try:
@@ -408,10 +413,10 @@ def _content(reply: web.StreamResponse) -> Any:
 
 
 async def _spoil(request: web.Request, reply: web.Response, fault: Fault | None) -> web.StreamResponse:
-    """Send what was done in the way the fault wants it."""
+    """Send the reply of a processed request as the fault demands."""
     match fault:
         case Fault(kind="garbage"):
-            return web.Response(text=fault.body or "<html>not what you think</html>", headers=_date_of(reply))
+            return web.Response(text=fault.body or "<html>Not JSON</html>", headers=_date_of(reply))
         case Fault(kind="slow"):
             await asyncio.sleep(fault.delay_s)
             return reply

@@ -1,4 +1,4 @@
-"""How the local FloKit writes what it knows: as documented, or in the strange but plausible ways of real vendors."""
+"""How the local FloKit formats its data: as documented, or in the odd but plausible ways of real vendors."""
 
 from __future__ import annotations
 
@@ -56,30 +56,30 @@ ACCEPTANCES: Final[dict[Accepts, tuple[int, str]]] = {
     "word": (200, '"ok"'),
     "null": (200, "null"),
 }
-"""Status and body of an accepted POST that isn't as documented."""
+"""An undocumented status and body for an accepted POST."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
-    """What is strange about this FloKit; by default nothing is."""
+    """How this FloKit deviates from the documentation; by default, not at all."""
 
     error_forms: tuple[str, ...] = ("{error}",)
-    """How an error text is written, in turn by reply. ``{request}`` is new in each, ``{n}`` a number that grows."""
+    """Templates for error texts, rotated per reply. ``{request}`` is unique per reply, ``{n}`` a growing number."""
     status_form: Callable[[str], str] = str
-    """How a status is written, e.g. ``str.upper``."""
+    """How a status is written, such as ``str.upper``."""
     time_form: TimeForm = "documented"
     accepts: Accepts = "documented"
     list_cuts_errors_at: int | None = None
     list_rounds_to_s: int = 1
-    """Times in the list are cut to whole multiples of this."""
+    """Times in the list are rounded down to multiples of this."""
     list_lags_s: float = 0.0
-    """The list is made anew only when it is older than this; infinity: never."""
+    """The list is cached for this long; infinity: forever."""
     list_leaves_out: frozenset[str] = frozenset()
-    """IDs that the list does not show."""
+    """IDs missing from the list."""
 
 
 class Writer:
-    """Writes what is known about integrations as JSON values, with the quirks that are set."""
+    """Writes integrations as JSON values, with the configured quirks."""
 
     def __init__(self) -> None:
         self.quirks = Quirks()

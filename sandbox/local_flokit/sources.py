@@ -1,6 +1,6 @@
 """The integrations of the local FloKit and their syncs.
 
-What an integration shows is computed from the time at which it is asked, never by a task that could drift.
+An integration's state is computed from the time of the read, with no background task that could drift.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ Ending = Literal[
 ]
 
 STRIPE_ERROR = "Webhook signature verification failed — check your signing secret"
-"""The only error text that the vendor documents."""
+"""The only documented error text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the next syncs of an integration go.
+    """How an integration's next syncs behave.
 
     ``ending`` is one of:
 
-    - ``succeeded``: connected, and ``last_synced_at`` is when the sync ended;
-    - ``hidden``: the same, but ``syncing`` is never shown;
-    - ``unproven``: connected again, but ``last_synced_at`` does not move;
+    - ``succeeded``: connected, with ``last_synced_at`` set to the sync's end;
+    - ``hidden``: the same, but never visible as ``syncing``;
+    - ``unproven``: connected, but ``last_synced_at`` doesn't change;
     - ``failed``: error, with ``error_message``;
-    - ``failed_same``: error, with exactly the text from before, if there was one;
+    - ``failed_same``: error, with the same text as before, if any;
     - ``disconnected``: disconnected;
-    - ``vanish``: the integration is gone: 404;
-    - ``stuck``: syncing for ever;
-    - ``ignored``: the sync is accepted, and nothing ever happens.
+    - ``vanish``: the integration is removed (404);
+    - ``stuck``: syncing forever;
+    - ``ignored``: the sync is accepted, but never starts.
     """
 
     start_lag_s: float = 1.0
-    """How long the old status and the old error stay visible after the POST."""
+    """How long the old status and error stay visible after the POST."""
     duration_s: float = 3.0
-    """How long ``syncing`` lasts; 0: it is never seen."""
+    """How long ``syncing`` lasts; 0: never visible."""
     ending: Ending = "succeeded"
     error_message: str = STRIPE_ERROR
     new_events: int = 12
-    """How many events a sync that succeeds brings in."""
+    """How many events a successful sync adds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What FloKit knows about an integration at one moment; times are on FloKit's clock."""
+    """An integration's state in FloKit at one moment; times are on FloKit's clock."""
 
     id: str
     type: str
@@ -60,7 +60,7 @@ class Source:
 
 
 class Fields(TypedDict, total=False):
-    """What can be said about an integration beside its id and type; see ``Source``."""
+    """An integration's fields other than ID and type; see ``Source``."""
 
     status: str
     last_synced_at: datetime | None
@@ -72,9 +72,9 @@ class Fields(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What FloKit knew about an integration from ``at`` (our clock) on; ``source`` is None once it is gone.
+    """An integration's state from ``at`` (our clock) on; ``source`` is None if it was removed.
 
-    ``ending`` is how the sync ended that brought it; None when somebody changed the integration.
+    ``ending`` is the result of the sync that caused it; None if the integration was changed directly.
     """
 
     integration_id: str
@@ -92,16 +92,16 @@ class _Sync:
     ends_at: datetime | None
 
     def has_ended(self, now: datetime) -> bool:
-        """Say whether it is over."""
+        """Whether it's over."""
         return self.ends_at is not None and self.ends_at <= now
 
     def shows(self, now: datetime) -> bool:
-        """Say whether it can be seen from outside."""
+        """Whether it's visible from outside."""
         return self.starts_at <= now and self.plan.ending != "hidden"
 
 
 def _ended(source: Source, plan: Plan, at: datetime) -> Source | None:
-    """Return what a sync that ended at ``at`` (FloKit's clock) leaves behind; None when the integration is gone."""
+    """Return the state after a sync that ended at ``at`` (FloKit's clock); None if the integration was removed."""
     match plan.ending:
         case "succeeded" | "hidden":
             return replace(
@@ -128,14 +128,14 @@ def _ended(source: Source, plan: Plan, at: datetime) -> Source | None:
 
 @dataclass(slots=True)
 class History:
-    """An integration as it was when it was last put down, and the syncs since."""
+    """An integration's last recorded state, and the syncs since."""
 
     source: Source
     plan: Plan = field(default_factory=Plan)
     syncs: deque[_Sync] = field(default_factory=deque)
 
     def begin_sync(self, now: datetime) -> None:
-        """Queue a sync behind those under way; a disconnected integration and an ignoring plan have none."""
+        """Queue a sync, unless the integration is disconnected or the plan is ``ignored``."""
         if self.source.status == "disconnected" or self.plan.ending == "ignored":
             return
         starts_at = now + timedelta(seconds=self.plan.start_lag_s)
@@ -149,18 +149,18 @@ class History:
         self.syncs.append(_Sync(self.plan, starts_at, ends_at))
 
     def get_stuck(self, now: datetime) -> None:
-        """Sync for ever from now on, whatever was under way."""
+        """Sync forever from now on, replacing any other sync."""
         self.syncs.clear()
         self.syncs.append(_Sync(Plan(ending="stuck"), now, None))
 
     def finish(self, now: datetime) -> bool:
-        """End what is under way or waiting now, each sync as it was planned; False when there is nothing."""
+        """End the running and queued syncs now, with their planned results; False if there are none."""
         some = bool(self.syncs)
         self.syncs = deque(replace(sync, starts_at=min(sync.starts_at, now), ends_at=now) for sync in self.syncs)
         return some
 
     def settle(self, now: datetime, skew: timedelta) -> list[Turn]:
-        """Put down what the syncs that have ended left behind, and return it; the last may be that nothing is left."""
+        """Record the states after ended syncs and return them; the last may be a removal."""
         turns: list[Turn] = []
         while self.syncs and self.syncs[0].has_ended(now):
             sync = self.syncs.popleft()
@@ -173,7 +173,7 @@ class History:
         return turns
 
     def visible(self, now: datetime) -> Source:
-        """Return what FloKit shows now, once settled."""
+        """Return the state visible now; call ``settle`` first."""
         if self.syncs and self.syncs[0].shows(now):
             return replace(self.source, status="syncing", error_message=None)
         return self.source
@@ -182,14 +182,14 @@ class History:
 # --- the demo ----------------------------------------------------------------------------------------------------
 
 DEMO_PLANS = {
-    # A wrong signing secret: a sync alone does not cure it.
+    # A wrong signing secret, which a sync alone can't fix.
     "int_01hx4j7stripe": Plan(ending="failed_same"),
     "int_01hx4ja3googleplay": Plan(start_lag_s=2.0, duration_s=6.0, new_events=214),
 }
 
 
 def demo_sources(now: datetime) -> list[Source]:
-    """Return the integrations that a newcomer finds; times are before ``now``, FloKit's clock."""
+    """Return the demo integrations; their times are before ``now`` (FloKit's clock)."""
 
     def ago(**parts: float) -> datetime:
         return now - timedelta(**parts)
@@ -213,7 +213,7 @@ def demo_sources(now: datetime) -> list[Source]:
             events_last_24h=0,
             earliest_event_at=ago(days=410),
         ),
-        # iOS and Android are separate integrations, and neither has a name.
+        # iOS and Android are separate, unnamed integrations.
         Source(
             id="int_01hx4j8appsflyerios",
             type="appsflyer",

@@ -1,4 +1,4 @@
-"""Unrest: integrations fail and recover at random for a while. Whatever it broke is repaired at its end."""
+"""Unrest: integrations fail and recover at random for a while. At the end, everything it broke is repaired."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.local_flokit.sources import STRIPE_ERROR
 
 SEED: Final = 5
 PAUSE_S: Final = (4.0, 14.0)
-"""From one change to the next: some failures last long enough to be told, some do not."""
+"""Between two changes: some failures last long enough to be posted, some don't."""
 
 MOST_BROKEN: Final = 3
 ERRORS: Final = (
@@ -25,10 +25,10 @@ ERRORS: Final = (
 
 
 class Unrest:
-    """Breaks what is connected, and repairs what it broke.
+    """Breaks connected integrations, and repairs those it broke.
 
     Args:
-        seed: the same one breaks the same things.
+        seed: the same seed breaks the same integrations.
         pause_s: the shortest and the longest time between two changes.
     """
 
@@ -41,16 +41,16 @@ class Unrest:
 
     @property
     def is_on(self) -> bool:
-        """Whether it goes on."""
+        """Whether it's running."""
         return self._raging is not None and not self._raging.done()
 
     def begin(self, for_s: float, on_end: Callable[[], None]) -> None:
-        """Begin, for so many seconds; ``on_end`` is called when all is repaired."""
+        """Run for ``for_s`` seconds; ``on_end`` is called when everything is repaired."""
         self._raging = asyncio.create_task(self._rage(for_s))
         self._raging.add_done_callback(lambda _task: on_end())
 
     async def end(self) -> None:
-        """End at once, repairing what is broken."""
+        """Stop now and repair what it broke."""
         if self._raging is not None:
             self._raging.cancel()
             await asyncio.gather(self._raging, return_exceptions=True)
@@ -67,7 +67,7 @@ class Unrest:
                 self._flokit.repair(integration_id)
 
     def change(self) -> None:
-        """Break one integration more, or repair one."""
+        """Break another integration, or repair one."""
         self._broken = self._still_broken()
         whole = [source.id for source in self._flokit.sources() if source.status == "connected"]
         breaks = len(self._broken) < MOST_BROKEN and (not self._broken or self._random.random() < 0.5)
@@ -78,6 +78,6 @@ class Unrest:
             self._flokit.repair(self._broken.pop(self._random.randrange(len(self._broken))))
 
     def _still_broken(self) -> list[str]:
-        """Leave out what somebody else has repaired, or begun to sync, or removed."""
+        """Return what it broke, except for integrations since repaired, syncing or removed."""
         failing = {source.id for source in self._flokit.sources() if source.status == "error"}
         return [integration_id for integration_id in self._broken if integration_id in failing]

@@ -1,6 +1,6 @@
-"""FloKit's webhooks, as far as they are documented: an event ``integration.error``. Body and signature are our own.
+"""FloKit's webhooks, as far as they're documented: an ``integration.error`` event.
 
-What a real one looks like is not known: the body is one plausible answer, and whoever gets it must not believe it.
+The real body and signature aren't documented. These are one plausible choice, so receivers mustn't trust them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Webhooks:
     """Sends deliveries to one address.
 
     Args:
-        url: returns where they go; "" while nobody listens.
-        secret: what they are signed with.
+        url: returns their destination; "" if nothing is listening.
+        secret: signs them.
     """
 
     def __init__(self, url: Callable[[], str], secret: str) -> None:
@@ -34,10 +34,10 @@ class Webhooks:
         self._secret = secret
 
     async def send(self, source: Source) -> str:
-        """Say that an integration fails; return what went wrong, "" when the delivery was taken."""
+        """Send an event for a failing integration; return the problem, or "" if it was accepted."""
         url = self._url()
         if not url:
-            return "The bot does not listen at the moment."
+            return "The bot isn't listening."
         body = json.dumps(_event(source)).encode()
         signature = hmac.new(self._secret.encode(), body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", SIGNATURE_HEADER: f"sha256={signature}"}
@@ -47,11 +47,11 @@ class Webhooks:
                 aiohttp.ClientSession() as session,
                 session.post(url, data=body, headers=headers) as reply,
             ):
-                return "" if reply.ok else f"The bot answered HTTP {reply.status}: {(await reply.text())[:200]}"
+                return "" if reply.ok else f"The bot returned HTTP {reply.status}: {(await reply.text())[:200]}"
         except TimeoutError:
-            return f"The bot did not answer within {WITHIN_S:.0f} s."
+            return f"The bot didn't respond within {WITHIN_S:.0f} s."
         except aiohttp.ClientError as error:
-            return f"The bot could not be reached ({type(error).__name__})."
+            return f"The bot can't be reached ({type(error).__name__})."
 
 
 def _event(source: Source) -> dict[str, object]:

@@ -1,13 +1,21 @@
 /**
- * What the page asks of the server. Every answer is a value: `ok`, or a sentence for the person.
+ * The page's requests to the server. Each resolves to `ok`, or to an error to show the person.
  */
 
 /**
  * @typedef {import("./types.js").Values} Values
- * @typedef {{ok: boolean, error?: string, ts?: string, errors?: Record<string, string> | null}} Answer
+ * @typedef {{ok: boolean, error?: string, ts?: string, errors?: Record<string, string> | null,
+ *   url?: string, key?: string}} Answer
  */
 
-/** @param {{user: string, channel: string, text: string}} command  `text` as it was typed, with the command's name. */
+let team = "";
+
+/** Everything is asked of this workspace from now on. @param {string} id */
+export function askTeam(id) {
+  team = id;
+}
+
+/** @param {{user: string, channel: string, text: string}} command  `text` as typed, including the command's name. */
 export function runCommand(command) {
   return post("/page/command", command);
 }
@@ -42,7 +50,7 @@ export function closeView(view) {
   return post("/page/view_close", view);
 }
 
-/** Tells the app that somebody looks at its Home tab. @param {{user: string}} opened */
+/** Tells the app that someone opened its Home tab. @param {{user: string}} opened */
 export function openHome(opened) {
   return post("/page/home", opened);
 }
@@ -52,9 +60,24 @@ export function changeChannel(order) {
   return post("/page/channel", order);
 }
 
-/** @param {{action: string, [name: string]: unknown}} order  One of the control panel's. */
+/** @param {{action: string, [name: string]: unknown}} order  An action of the fault injection panel. */
 export function control(order) {
   return post("/page/control", order);
+}
+
+/** Gets the address at which the app is installed in a workspace. @param {{install: string}} asked  Its ID. */
+export function openInstallPage(asked) {
+  return post("/page/another", asked);
+}
+
+/** Gets an API key of the workspace's FloKit. @param {{rights: "read" | "write"}} asked */
+export function copyFlokitKey(asked) {
+  return post("/page/flokit_key", asked);
+}
+
+/** Uninstalls the app from the workspace. */
+export function uninstall() {
+  return post("/page/uninstall", {});
 }
 
 /**
@@ -68,16 +91,16 @@ async function post(path, body) {
     response = await fetch(path, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
+      body: JSON.stringify(team ? { team, ...body } : body),
     });
   } catch {
-    return { ok: false, error: "The sandbox does not answer. Is it still running?" };
+    return { ok: false, error: "The sandbox isn't responding. Is it still running?" };
   }
   try {
     const answer = await response.json();
     if (typeof answer?.ok === "boolean") return answer;
   } catch {
-    // Not JSON: told below.
+    // Not JSON: reported below.
   }
-  return { ok: false, error: `The sandbox answered with an error (HTTP ${response.status}).` };
+  return { ok: false, error: `The sandbox returned an error (HTTP ${response.status}).` };
 }

@@ -1,9 +1,8 @@
 /**
- * Puts the page together: the store is fed by the WebSocket, the panes draw the store, and what the
- * person does goes to the server.
+ * Assembles the page: the WebSocket feeds the store, the panes render it, and the person's actions go to the server.
  */
 
-import { changeChannel, click, clickInView, runCommand, say } from "./api.js";
+import { askTeam, changeChannel, click, clickInView, runCommand, say } from "./api.js";
 import { ChannelPane } from "./channel.js";
 import { Composer } from "./composer.js";
 import { ControlPanel } from "./control.js";
@@ -21,13 +20,14 @@ import { Modal } from "./modal.js";
 import { plainWords } from "./mrkdwn.js";
 import { Panels } from "./panels.js";
 import { Pointer } from "./pointer.js";
-import { hrefOf, placeHref, readActingAs, readPlace, replacePlace, saveActingAs } from "./route.js";
+import { hrefOf, placeHref, readActingAs, readPlace, readTeam, replacePlace, saveActingAs } from "./route.js";
 import { Sidebar } from "./sidebar.js";
 import { Store } from "./state.js";
 import { suggestCommands, suggestNames } from "./suggest.js";
 import { ThreadPane } from "./thread.js";
 import { prepareToast, showToast } from "./toast.js";
 import { Tour } from "./tour.js";
+import { Workspaces } from "./workspaces.js";
 
 /**
  * @typedef {import("./api.js").Answer} Answer
@@ -68,13 +68,20 @@ const threadComposer = new Composer({
   suggest: (before) => suggestNames(before, names()),
   send: async (text) => {
     if (!text.startsWith("/")) return sendMessage(text, store.place.thread);
-    showToast(`Slash commands cannot be used in threads — mention @${store.bot.name} instead`);
+    showToast(`You can't use slash commands in threads. Mention @${store.bot.name} instead.`);
     return false;
   },
 });
 
 const sidebar = new Sidebar(store, actAs);
-const channelPane = new ChannelPane({ store, list: channelList, composer, change: async (order) => void told(await changeChannel(order)) });
+const workspaces = new Workspaces(store, anywhere.confirm);
+const channelPane = new ChannelPane({
+  store,
+  list: channelList,
+  composer,
+  change: async (order) => void told(await changeChannel(order)),
+  uninstall: (opener) => void workspaces.uninstall(opener),
+});
 const threadPane = new ThreadPane({ store, list: threadList, composer: threadComposer });
 const layout = new Layout(() => {
   location.hash = hrefOf(store.place.channel);
@@ -91,10 +98,10 @@ const tour = new Tour(store, {
   goToChannel: () => goTo(store.nearestPlace({ channel: "", thread: "" })),
   closeSidebar: () => layout.closeSidebar(),
 });
-const live = new Live("/page/live", {
+const live = new Live(`/page/live${location.search}`, {
   event: (event) => {
     store.apply(event);
-    if (event.type === "state") settle();
+    if (event.type === "state") settle(event.team.id);
     if (event.type === "channel_deleted") go();
     if (event.type === "state" || event.type === "control") keepTime();
   },
@@ -122,6 +129,7 @@ function render() {
   byId("app").hidden = false;
   byId("loading").hidden = true;
   sidebar.render();
+  workspaces.render();
   channelPane.render();
   threadPane.render();
   home.render();
@@ -129,34 +137,35 @@ function render() {
   inspector.render();
   tour.render();
   layout.render();
-  modal.render();
+  if (!workspaces.isLeaving) modal.render();
 }
 
 function renderBanner() {
   const sentence = !store.online
-    ? "The connection to the sandbox is lost — trying again"
-    : `${store.bot.name} is away — ${store.control?.bot.running === false ? "its process has ended and is being started again" : "reconnecting"}`;
+    ? "Lost the connection to the sandbox. Reconnecting…"
+    : `${store.bot.name} is offline: ${store.control?.bot.running === false ? "its process is restarting" : "reconnecting"}…`;
   const banner = byId("banner");
-  banner.hidden = store.online && store.bot.connected;
+  banner.hidden = store.online && (store.bot.connected || !store.installed);
   banner.classList.toggle("lost", !store.online);
   if (!banner.hidden && byId("banner-text").textContent !== sentence) byId("banner-text").textContent = sentence;
   byId("banner-retry").hidden = store.online;
 }
 
-/** After a snapshot: whoever we are and wherever we stand must still exist. */
-function settle() {
+/** After a snapshot, the acting person and the place must still exist. @param {string} teamId */
+function settle(teamId) {
+  askTeam(teamId);
   const me = readActingAs(store.people().map((user) => user.id));
   if (me !== store.me) store.actAs(me);
   go();
 }
 
-/** The world's clock may have been moved. */
+/** The sandbox's clock may have been moved. */
 function keepTime() {
   moveClock(store.control?.clock_moved_s ?? 0);
   refreshMoments(document);
 }
 
-/** Goes where the location says, or to the nearest place there is. */
+/** Goes to the location's place, or to the nearest one that exists. */
 function go() {
   const before = store.place;
   const place = store.nearestPlace(readPlace());
@@ -174,7 +183,7 @@ function goTo(place) {
 
 /** @param {import("./state.js").Place} before @param {import("./state.js").Place} now */
 function moveFocus(before, now) {
-  if (document.activeElement?.closest(".panel, .tour, .tabs, dialog")) return; // Whoever is busy there stays there.
+  if (document.activeElement?.closest(".panel, .tour, .tabs, dialog")) return; // Don't steal the focus from these.
   if (now.home) byId("home").focus({ preventScroll: true });
   else if (now.thread && layout.threadCovers) byId("close-thread").focus();
   else if (now.thread) threadComposer.focus();
@@ -192,7 +201,7 @@ function actAs(userId) {
   go();
 }
 
-/** Names that can be mentioned, the app's first. */
+/** Names that can be mentioned, the app first. */
 function names() {
   const people = store.people().filter((user) => user.id !== store.me).map((user) => ({ name: user.name, isApp: false }));
   return [{ name: store.bot.name, isApp: true }, ...people];
@@ -227,12 +236,12 @@ async function press(message, press, values) {
   told(await click({ user: store.me, channel, ts: message.ts, ephemeral, block_id, action_id, value, values: known }));
 }
 
-/** What is filled in, with what was just pressed. @param {Values} values @param {Press} press @returns {Values} */
+/** The values, including the one just pressed. @param {Values} values @param {Press} press @returns {Values} */
 function withPress(values, { block_id, action_id, state }) {
   return state ? { ...values, [block_id]: { ...values[block_id], [action_id]: state } } : values;
 }
 
-/** What stands in a modal or in the Home tab. @param {import("./types.js").View} view @returns {Surroundings} */
+/** The surroundings of a modal or the Home tab. @param {import("./types.js").View} view @returns {Surroundings} */
 function inView(view) {
   const { form } = view.type === "modal" ? modal : home;
   return {
@@ -256,8 +265,8 @@ function showJson(message, channel) {
 }
 
 /**
- * Where the pressed element stands now: while a dialog asked, the message may have been edited, and
- * an edit gives its blocks new ids.
+ * The pressed element's current block ID: the message may have been edited while a dialog was open, and an edit gives
+ * blocks new IDs.
  * @param {Shown | undefined} message
  * @param {Press} press
  */
@@ -274,17 +283,17 @@ function currentBlockId(message, press) {
 
 /** Shows what went wrong. @param {Answer} answer */
 function told(answer) {
-  if (!answer.ok) showToast(answer.error || "That did not work, and the sandbox does not say why.");
+  if (!answer.ok) showToast(answer.error || "Something went wrong.");
   return answer.ok;
 }
 
-/** Something new came: the lists, and those who listen instead of looking. @param {Shown} message @param {string} channel */
+/** A message arrived: scrolls the lists and announces it to screen readers. @param {Shown} message @param {string} channel */
 function welcome(message, channel) {
   if (channel !== store.place.channel) return;
   const own = message.user === store.me;
   const inThread = message.thread_ts !== undefined && message.thread_ts !== message.ts;
   if (inThread && message.thread_ts !== store.place.thread) return;
-  // The list draws it in a microtask that was not yet asked for.
+  // The list renders it in a microtask that isn't queued yet.
   setTimeout(() => (inThread ? threadList : channelList).arrived(own));
   if (own) return;
   const where = inThread ? " in the thread" : "";

@@ -1,5 +1,5 @@
 /**
- * Block Kit blocks → DOM nodes. What can be pressed is made in `elements.js`.
+ * Block Kit blocks → DOM nodes. Interactive elements are in `elements.js`.
  * https://docs.slack.dev/reference/block-kit/blocks
  */
 
@@ -100,7 +100,7 @@ function input(block, around) {
     "div",
     { class: "block block-input", data: { blockId: block.block_id } },
     el("label", { id: `${id}-label`, for: id }, plainText(block.label), block.optional && el("span", { class: "optional" }, " (optional)")),
-    field ? field.node : el("p", { class: "unknown" }, `(“${element.type}” is not shown here)`),
+    field ? field.node : el("p", { class: "unknown" }, `(“${element.type}” isn't supported here)`),
     error,
     block.hint && el("p", { class: "field-hint", id: `${id}-hint` }, plainText(block.hint)),
   );
@@ -143,7 +143,7 @@ function markdown(block) {
 
 /** @param {Block} block */
 function unknown(block) {
-  return el("div", { class: "block unknown" }, `(The sandbox does not show “${block.type}” blocks.)`);
+  return el("div", { class: "block unknown" }, `(“${block.type}” blocks aren't supported here)`);
 }
 
 /** @param {Block} part @param {Block} block @param {Surroundings} around */
@@ -153,7 +153,7 @@ function element(part, block, around) {
 }
 
 /**
- * A picture of this site; one from elsewhere is not loaded, its words and a link stand for it.
+ * An image from this origin; others aren't loaded but replaced by their alt text and a link.
  * @param {Block} block @param {string} kind
  */
 function picture(block, kind) {

@@ -1,5 +1,5 @@
 /**
- * The middle of the page: one channel, its messages, and for an empty one what could be tried.
+ * The middle of the page: one channel and its messages, or suggestions if it's empty.
  */
 
 import { byId, el, icon } from "./dom.js";
@@ -18,14 +18,19 @@ import { signOf } from "./sidebar.js";
  */
 
 export class ChannelPane {
-  /** @param {{store: Store, list: MessageList, composer: Composer, change: (order: Parameters<typeof changeChannel>[0]) => Promise<void>}} parts */
-  constructor({ store, list, composer, change }) {
+  /**
+   * @param {{store: Store, list: MessageList, composer: Composer,
+   *   change: (order: Parameters<typeof changeChannel>[0]) => Promise<void>,
+   *   uninstall: (opener: HTMLElement) => void}} parts
+   */
+  constructor({ store, list, composer, change, uninstall }) {
     this.store = store;
     this.list = list;
     this.composer = composer;
     this.change = change;
-    const opener = byId("channel-menu");
-    opener.addEventListener("click", () => openMenu(opener, this.#choices()));
+    this.uninstall = uninstall;
+    this.opener = byId("channel-menu");
+    this.opener.addEventListener("click", () => openMenu(this.opener, this.#choices()));
   }
 
   render() {
@@ -38,10 +43,15 @@ export class ChannelPane {
       ...(channel.kind === "im" ? [] : [icon(signOf(channel))]),
       el("span", {}, store.channelName(channel)),
     );
-    byId("channel-about").textContent = this.#about(channel);
-    byId("channel-menu-anchor").hidden = channel.kind !== "public" && channel.kind !== "private";
-    byId("composer").hidden = channel.is_archived;
+    const where = store.teams.length > 1 ? `${store.team.name} · ` : "";
+    byId("channel-about").textContent = `${where}${this.#about(channel)}`;
+    const isApp = store.isAppChannel(channel.id);
+    const isDeaf = isApp && !store.hearsDirects;
+    byId("channel-menu-anchor").hidden = isApp ? !store.canUninstall : channel.kind !== "public" && channel.kind !== "private";
+    this.opener.setAttribute("aria-label", isApp ? "App actions" : "Channel actions");
+    byId("composer").hidden = channel.is_archived || isDeaf;
     byId("archived").hidden = !channel.is_archived;
+    byId("deaf").hidden = !isDeaf || !store.installed;
     byId("messages").setAttribute("aria-label", `Messages in ${title}`);
     this.composer.setPlace(`${store.me} ${channel.id}`, `Message ${title}`);
 
@@ -53,7 +63,7 @@ export class ChannelPane {
       const href = message.ephemeral ? null : hrefOf(channel.id, message.ts);
       items.push(this.list.message(message, roots[at - 1], href, channel.id));
     });
-    if (roots.length === 0 && !channel.is_archived) items.push(this.#welcome(channel));
+    if (roots.length === 0 && !channel.is_archived && !isDeaf) items.push(this.#welcome(channel));
     this.list.show(`${store.me} ${channel.id}`, items);
   }
 
@@ -62,26 +72,29 @@ export class ChannelPane {
     const { bot } = this.store;
     if (channel.kind === "im") return channel.members.includes(bot.user_id) ? "Direct message with the app" : "Direct message";
     const people = channel.members.filter((id) => id !== bot.user_id).length;
-    if (channel.is_archived) return "Archived: nobody can write here";
+    if (channel.is_archived) return "Archived";
     const count = `${people} ${people === 1 ? "person" : "people"}`;
-    return channel.bot_is_member ? `${count} and ${bot.name}` : `${count} · ${bot.name} is not in this channel`;
+    return channel.bot_is_member ? `${count} and ${bot.name}` : `${count} · ${bot.name} isn't in this channel`;
   }
 
-  /** What can be done to the channel. @returns {import("./menu.js").MenuOption[]} */
+  /** The channel's menu. @returns {import("./menu.js").MenuOption[]} */
   #choices() {
     const { store } = this;
     const channel = store.channels.get(store.place.channel);
     if (!channel) return [];
+    if (store.isAppChannel(channel.id)) {
+      return [{ label: `Uninstall ${store.bot.name}…`, value: "uninstall", choose: () => this.uninstall(this.opener) }];
+    }
     const choice = (/** @type {Parameters<typeof changeChannel>[0]["action"]} */ action, /** @type {string} */ label) => ({
       label,
       value: action,
       choose: () => void this.change({ user: store.me, channel: channel.id, action }),
     });
-    if (channel.is_archived) return [choice("unarchive", "Bring the channel back")];
+    if (channel.is_archived) return [choice("unarchive", "Unarchive channel")];
     const { name } = store.bot;
     return [
       channel.bot_is_member ? choice("remove_bot", `Remove ${name}`) : choice("invite_bot", `Invite ${name}`),
-      choice("archive", "Archive the channel"),
+      choice("archive", "Archive channel"),
     ];
   }
 
@@ -92,9 +105,9 @@ export class ChannelPane {
   #welcome(channel) {
     const { bot, command } = this.store;
     const tries = [
-      [`${command} status`, "See every integration, failing ones first"],
-      [`${command} sync stripe`, "Start a sync and watch it to its end"],
-      [`@${bot.name} show stripe`, "Ask about one integration by mention"],
+      [`${command} status`, "List all integrations, failing ones first"],
+      [`${command} sync stripe`, "Start a sync and get its outcome"],
+      [`@${bot.name} show stripe`, "Show one integration by mentioning the bot"],
     ];
     return {
       key: "welcome",
@@ -103,8 +116,8 @@ export class ChannelPane {
         el(
           "div",
           { class: "welcome" },
-          el("h2", {}, channel.kind === "im" ? "Nothing said here yet" : `Nothing in ${this.store.channelTitle(channel.id)} yet`),
-          el("p", {}, "Three things to try. A click puts the words into the field below; Enter sends them."),
+          el("h2", {}, channel.kind === "im" ? "No messages yet" : `No messages in ${this.store.channelTitle(channel.id)} yet`),
+          el("p", {}, "Three things to try. Click one to fill in the field below, then press Enter."),
           el(
             "ul",
             { class: "chips" },

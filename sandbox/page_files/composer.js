@@ -1,6 +1,6 @@
 /**
- * The field where one writes: Enter sends, Shift+Enter breaks the line, Up brings back what was sent,
- * suggestions open while one types. Keeps a draft for each place.
+ * The message field: Enter sends, Shift+Enter inserts a line break, Up recalls sent messages, and suggestions
+ * open while typing. Keeps one draft per place.
  */
 
 import { el, icon } from "./dom.js";
@@ -13,7 +13,7 @@ import { el, icon } from "./dom.js";
  * @property {string} name  "composer" or "thread"; makes the ids.
  * @property {{field: string, send: string}} testids
  * @property {(before: string) => Suggestions | null} suggest
- * @property {(text: string) => Promise<boolean>} send  Tells whether it was taken.
+ * @property {(text: string) => Promise<boolean>} send  Resolves to whether it was accepted.
  */
 
 const MAX_HEIGHT_PX = 220;
@@ -71,7 +71,7 @@ export class Composer {
   }
 
   /**
-   * @param {string} place  Drafts and sent texts are kept apart by it.
+   * @param {string} place  Each place has its own drafts and sent messages.
    * @param {string} label
    */
   setPlace(place, label) {
@@ -85,7 +85,7 @@ export class Composer {
     this.#close();
   }
 
-  /** Puts text into the field, ready to be sent or finished. @param {string} text */
+  /** Puts text into the field for the person to edit or send. @param {string} text */
   fill(text) {
     this.#write(text);
     this.field.focus();
@@ -133,7 +133,7 @@ export class Composer {
     else if (this.field.value === "") this.#write(text);
   }
 
-  /** @param {number} step  1 goes further back. */
+  /** @param {number} step  1 goes one message further back. */
   #recall(step) {
     const sent = this.#sent.get(this.#place) ?? [];
     const back = Math.min(Math.max(this.#recalled + step, 0), sent.length);
@@ -198,7 +198,7 @@ export class Composer {
             id: `${this.listId}-${at}`,
             "aria-selected": String(at === this.#active),
             on: {
-              // Before the field loses the focus.
+              // Before the field loses focus.
               pointerdown: (/** @type {Event} */ event) => {
                 event.preventDefault();
                 this.#choose(at);

@@ -1,6 +1,6 @@
 /**
- * The control panel: breaks things on purpose. Each order is one click, and says beforehand what
- * should happen.
+ * The fault injection panel: breaks things on purpose. Each action is one click, labeled with the expected
+ * result.
  */
 
 import { control as order } from "./api.js";
@@ -18,43 +18,43 @@ import { KeyedNodes } from "./keyed.js";
 /** @type {Record<string, string>} What FloKit's statuses are called. */
 const STATUS_WORDS = { error: "❌ failing", syncing: "🔄 syncing", disconnected: "🔌 disconnected", connected: "✅ connected" };
 
-/** @type {readonly [string, string, string][]} The value, the button, what should happen. */
+/** @type {readonly [string, string, string][]} Value, button, expected result. */
 const FLOKIT_WEATHER = [
-  ["fine", "Fine", "FloKit answers at once."],
-  ["slow", "Slow", "Answers take seconds. The bot still answers Slack in time, and what it shows comes later."],
-  ["http_500", "500", "Every request fails with a server error. The bot goes on looking, less often, and says so once."],
-  ["ratelimited", "429", "“Too many requests”. The bot waits as long as FloKit asks, then goes on."],
-  ["garbage", "Garbage", "Answers are no JSON. The bot says that it could not look — never that a sync failed."],
-  ["down", "Down", "Connections are refused. The thread is told once that FloKit cannot be reached."],
-  ["hang", "Hang", "No answer ever comes. The bot gives up each look after a while and tries again."],
+  ["fine", "Fine", "FloKit responds immediately."],
+  ["slow", "Slow", "Responses take seconds. The bot still acknowledges Slack in time and shows data later."],
+  ["http_500", "500", "Every request fails with a server error. The bot keeps checking, less often, and says so once."],
+  ["ratelimited", "429", "“Too many requests”. The bot waits as long as FloKit asks, then continues."],
+  ["garbage", "Garbage", "Responses aren't JSON. The bot says it couldn't check, and never that a sync failed."],
+  ["down", "Down", "Connections are refused. The bot says once in the thread that FloKit is unreachable."],
+  ["hang", "Hang", "Requests never get a response. The bot times out and tries again."],
 ];
 
 /** @type {readonly [string, string, string][]} */
 const SLACK_WEATHER = [
-  ["fine", "Fine", "Slack takes every call that keeps its rules."],
-  ["ratelimited", "429", "Slack says “slow down”. Nothing is lost: what must be told waits, and comes once the weather is fine."],
-  ["http_500", "500", "Slack's servers fail. The bot tries again, and tells each outcome once."],
+  ["fine", "Fine", "Slack accepts every valid call."],
+  ["ratelimited", "429", "Slack rate-limits every call. Messages are queued and sent once this is back to Fine."],
+  ["http_500", "500", "Slack's servers fail. The bot retries and posts each outcome once."],
 ];
 
 /** @type {readonly [string, string][]} */
 const ENDINGS = [
   ["succeeded", "succeeds"],
-  ["failed", "fails, with the message"],
-  ["failed_same", "fails again, with the same message as before"],
+  ["failed", "fails with the error message"],
+  ["failed_same", "fails with the same error as before"],
   ["disconnected", "ends disconnected"],
-  ["vanish", "the integration is removed meanwhile"],
+  ["vanish", "the integration is removed during the sync"],
   ["stuck", "never ends"],
   ["hidden", "succeeds without ever showing “syncing”"],
-  ["unproven", "ends, but nothing proves a success"],
-  ["ignored", "is accepted, and nothing happens"],
+  ["unproven", "ends without proof of success"],
+  ["ignored", "is accepted, but nothing happens"],
 ];
 
-/** @type {readonly [string, string, string][]} The step, the button, what should happen. */
+/** @type {readonly [string, string, string][]} Step, button, expected result. */
 const CLOCK_STEPS = [
-  ["hour", "+1 hour", "Snoozes and patience of an hour end."],
-  ["six_hours", "+6 hours", "No sync runs meanwhile: what was synced grows old, and may be told as overdue."],
-  ["day", "+1 day", "The same, and a digest that was missed by more than an hour is not sent any more."],
-  ["morning", "To 08:59", "Tomorrow 08:59 UTC: a digest of 09:00 UTC comes within a minute."],
+  ["hour", "+1 hour", "One-hour snoozes and time limits expire."],
+  ["six_hours", "+6 hours", "No syncs run in the meantime, so integrations may become overdue."],
+  ["day", "+1 day", "The same. Digests missed by more than an hour are skipped."],
+  ["morning", "To 08:59", "Tomorrow, 08:59 UTC. A digest due at 09:00 UTC arrives within a minute."],
 ];
 
 const UNREST_S = 120;
@@ -76,13 +76,13 @@ export class ControlPanel {
     this.clock = el("p", { class: "panel-status", data: { testid: "control-clock" } });
     const unrest = this.#act(
       "Fail at random",
-      `For ${UNREST_S / 60} minutes, or until a second click, integrations fail and recover. A subscribed channel gets one message each, which turns green; at the end all is repaired.`,
+      `Integrations fail and recover for ${UNREST_S / 60} minutes, or until you click again. A subscribed channel gets one message per failure, updated when it recovers. Everything is repaired at the end.`,
       { action: "unrest", seconds: UNREST_S },
-      () => (this.store.control?.unrest ? "It is over, all that broke is repaired." : "Something fails now."),
+      () => (this.store.control?.unrest ? "Stopped. Everything is repaired." : "Something is failing now."),
       { data: { testid: "control-unrest" } },
     );
     this.unrest = /** @type {HTMLButtonElement} */ (unrest.querySelector("button"));
-    this.absent = el("p", { class: "panel-note", hidden: true }, "This sandbox has nothing to control.");
+    this.absent = el("p", { class: "panel-note", hidden: true }, "Fault injection isn't available in this sandbox.");
     this.content = el(
       "div",
       {},
@@ -90,20 +90,20 @@ export class ControlPanel {
         "The bot",
         true,
         this.botStatus,
-        this.#act("Kill the bot", "kill -9 to the real process. It comes back in about a second and goes on watching; the outcome is still told once.", { action: "kill_bot" }, "Killed. It should be back in about a second.", { class: "button button-danger", data: { testid: "control-kill" } }),
-        this.#act("Drop socket", "Slack hangs up. The bot connects again by itself; what was saved is still told, once.", { action: "drop_socket" }, "The socket is cut.", { data: { testid: "control-drop" } }),
+        this.#act("Kill the bot", "Sends kill -9 to the real process. It restarts in about a second and keeps watching; each outcome is still posted once.", { action: "kill_bot" }, "Killed. It should be back in about a second.", { class: "button button-danger", data: { testid: "control-kill" } }),
+        this.#act("Drop socket", "Slack closes the WebSocket. The bot reconnects; anything saved is still posted, once.", { action: "drop_socket" }, "Socket closed.", { data: { testid: "control-drop" } }),
       ),
       group("Integrations", true, integrations),
       group(
         "Alerts",
         true,
         unrest,
-        this.#act("Send a webhook", "FloKit says “integration.error”, signed. The bot looks at once, and tells only what is true.", { action: "webhook" }, "The bot took the webhook.", { data: { testid: "control-webhook" } }),
+        this.#act("Send a webhook", "FloKit sends a signed “integration.error” event. The bot checks right away and posts only what FloKit confirms.", { action: "webhook" }, "The bot accepted the webhook.", { data: { testid: "control-webhook" } }),
       ),
-      group("The world's clock", false, this.clock, ...CLOCK_STEPS.map(([step, name, says]) => this.#act(name, says, { action: "move_clock", step }, "The clock is moved; the bot notices within two seconds.", { data: { testid: `control-clock-${step}` } }))),
-      group("FloKit's weather", false, this.#choices("flokit", "FloKit's weather", FLOKIT_WEATHER)),
-      group("Slack's weather", false, this.#choices("slack", "Slack's weather", SLACK_WEATHER)),
-      this.#act("Start over", "The demo's integrations as they were, and fine weather. Messages stay.", { action: "reset" }, "As it was in the beginning.", { data: { testid: "control-reset" } }),
+      group("Clock", false, this.clock, ...CLOCK_STEPS.map(([step, name, says]) => this.#act(name, says, { action: "move_clock", step }, "Clock moved. The bot notices within two seconds.", { data: { testid: `control-clock-${step}` } }))),
+      group("FloKit API", false, this.#choices("flokit", "FloKit API", FLOKIT_WEATHER)),
+      group("Slack API", false, this.#choices("slack", "Slack API", SLACK_WEATHER)),
+      this.#act("Start over", "Restores the demo integrations and clears all faults. Messages stay.", { action: "reset" }, "Everything is reset.", { data: { testid: "control-reset" } }),
     );
     byId("control-body").append(this.absent, this.content);
   }
@@ -144,11 +144,11 @@ export class ControlPanel {
     });
     const ending = el(
       "select",
-      { class: "input", "aria-label": `How it ends: ${name}` },
+      { class: "input", "aria-label": `Result: ${name}` },
       ...ENDINGS.map(([value, label]) => el("option", { value, selected: value === one.plan?.ending }, label)),
     );
-    const lag = seconds(`Starts late by (s): ${name}`, one.plan?.start_lag_s ?? 1);
-    const duration = seconds(`Lasts (s): ${name}`, one.plan?.duration_s ?? 3);
+    const lag = seconds(`Start delay (s): ${name}`, one.plan?.start_lag_s ?? 1);
+    const duration = seconds(`Duration (s): ${name}`, one.plan?.duration_s ?? 3);
     const act = (/** @type {string} */ label, /** @type {string} */ says, /** @type {() => Order} */ what, /** @type {string} */ done) =>
       this.#act(label, says, what, `${name}: ${done}`, { data: { testid: `control-${label.toLowerCase().replaceAll(" ", "-")}` } });
     return el(
@@ -156,29 +156,29 @@ export class ControlPanel {
       { class: "integration", data: { testid: "control-integration", id } },
       el("summary", {}, el("span", { class: "integration-name" }, name), status, el("span", { class: "integration-id" }, id)),
       el("label", { class: "labelled" }, el("span", {}, "Error message"), message),
-      act("Make it fail", "FloKit shows it as failing, with this message. A channel that subscribed is told within half a minute; a status message shows it after Refresh.", () => ({ action: "integration", id, status: "error", error_message: message.value }), "fails now."),
-      act("Fix", "It works again, with a fresh success: whoever was told of the failure is told that it is over.", () => ({ action: "repair", id }), "works again."),
-      act("Get stuck", "It stays syncing for ever. Who watches it is told that nothing is confirmed, and can keep watching.", () => ({ action: "stuck", id }), "is stuck."),
-      act("Finish now", "A sync that is under way ends at once, as it was planned.", () => ({ action: "finish", id }), "its sync has ended."),
-      act("Disconnect", "It needs reconnecting in FloKit; a watched sync is told as disconnected.", () => ({ action: "integration", id, status: "disconnected" }), "is disconnected."),
-      act("Reconnect", "It is connected, without an error and without a new success: nothing proves that it works.", () => ({ action: "integration", id, status: "connected" }), "is connected."),
-      act("Vanish", "FloKit knows it no more (404); a watched sync is told as gone.", () => ({ action: "vanish", id }), "is gone."),
+      act("Make it fail", "FloKit shows this error. Subscribed channels are notified within 30 seconds; a status message shows it after Refresh.", () => ({ action: "integration", id, status: "error", error_message: message.value }), "is failing."),
+      act("Fix", "It works again, with a new successful sync. Channels notified of the failure see that it's resolved.", () => ({ action: "repair", id }), "works again."),
+      act("Get stuck", "It keeps syncing forever. People who are watching learn that nothing is confirmed, and can keep watching.", () => ({ action: "stuck", id }), "is stuck."),
+      act("Finish now", "Ends the current sync now, with its planned result.", () => ({ action: "finish", id }), "sync ended."),
+      act("Disconnect", "It needs to be reconnected in FloKit. A watched sync ends as disconnected.", () => ({ action: "integration", id, status: "disconnected" }), "is disconnected."),
+      act("Reconnect", "It's connected again with no error, but no new sync proves that it works.", () => ({ action: "integration", id, status: "connected" }), "is connected."),
+      act("Vanish", "FloKit returns 404 for it. A watched sync ends as removed.", () => ({ action: "vanish", id }), "was removed."),
       el(
         "fieldset",
         { class: "plan" },
-        el("legend", {}, "Its next sync"),
-        el("label", { class: "labelled" }, el("span", {}, "How it ends"), ending),
+        el("legend", {}, "Next sync"),
+        el("label", { class: "labelled" }, el("span", {}, "Result"), ending),
         el(
           "div",
           { class: "pair" },
-          el("label", { class: "labelled" }, el("span", {}, "Starts late by (s)"), lag),
-          el("label", { class: "labelled" }, el("span", {}, "Lasts (s)"), duration),
+          el("label", { class: "labelled" }, el("span", {}, "Start delay (s)"), lag),
+          el("label", { class: "labelled" }, el("span", {}, "Duration (s)"), duration),
         ),
         act(
           "Set",
-          "Syncs that start from now on go this way. While it starts late, FloKit still shows the old status.",
+          "Applies to syncs that start from now on. During the start delay, FloKit still shows the old status.",
           () => ({ action: "plan", id, ending: ending.value, start_lag_s: Number(lag.value), duration_s: Number(duration.value), error_message: message.value }),
-          "its next sync is set.",
+          "next sync set.",
         ),
       ),
     );
@@ -199,9 +199,9 @@ export class ControlPanel {
 
   /**
    * @param {string} label
-   * @param {string} says  What should happen.
+   * @param {string} says  The expected result.
    * @param {Order | (() => Order)} what
-   * @param {string | (() => string)} done  Asked before the order is sent.
+   * @param {string | (() => string)} done  A function is called before the order is sent.
    * @param {Record<string, unknown>} [attributes]
    */
   #act(label, says, what, done, attributes = {}) {
@@ -210,7 +210,7 @@ export class ControlPanel {
       const well = typeof done === "function" ? done() : done;
       const answer = await order(typeof what === "function" ? what() : what);
       const said = byId("control-said");
-      said.textContent = answer.ok ? well : answer.error || "That did not work.";
+      said.textContent = answer.ok ? well : answer.error || "Something went wrong.";
       said.classList.toggle("refused", !answer.ok);
     };
     return el(
@@ -234,8 +234,8 @@ function seconds(label, value) {
 
 /** @param {Control} control */
 function clockWords({ clock_moved_s }) {
-  if (!clock_moved_s) return "It shows the real time, and only goes forwards.";
-  return `It is ${formatMoment(nowUnix(), "{date_long}, {time}")}: ${Math.round(clock_moved_s / 360) / 10} hours ahead.`;
+  if (!clock_moved_s) return "Real time. The clock only moves forward.";
+  return `It's ${formatMoment(nowUnix(), "{date_long}, {time}")}: ${Math.round(clock_moved_s / 360) / 10} hours ahead.`;
 }
 
 /** @param {Control} control */

@@ -1,5 +1,5 @@
 /**
- * Moments in the reader's own time zone, in the words of Slack's date tokens.
+ * Times in the reader's time zone, formatted by Slack's date tokens.
  * https://docs.slack.dev/messaging/formatting-message-text#date-formatting
  */
 
@@ -14,7 +14,7 @@ const ZONE = new Intl.DateTimeFormat("en", { timeZoneName: "short" });
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 const HALF_A_YEAR_MS = 183 * 86_400_000;
 
-/** How far the sandbox's clock is ahead of this machine's. */
+/** How far the sandbox's clock is ahead of this machine's, in seconds. */
 let moved_s = 0;
 
 /** @param {number} seconds */
@@ -43,7 +43,7 @@ const TOKENS = {
 };
 
 /**
- * Fills in Slack's tokens; a near day ("today") at the very beginning gets its capital letter.
+ * Fills in Slack's tokens; a leading "today" or the like is capitalized.
  * @param {number} unix  Seconds.
  * @param {string} format
  * @param {Date} [now]
@@ -63,10 +63,10 @@ export function formatMoment(unix, format, now = new Date(nowUnix() * 1000)) {
 }
 
 /**
- * A moment as a `<time>` with the whole date and time in its tooltip.
+ * A `<time>` with the full date and time in its tooltip.
  * @param {number} unix  Seconds.
  * @param {string} format
- * @param {string} [fallback]  Shown when the format cannot be filled in.
+ * @param {string} [fallback]  Shown if the format can't be filled in.
  * @returns {HTMLTimeElement | Text}
  */
 export function moment(unix, format, fallback = "") {
@@ -92,7 +92,7 @@ export function fullTime(unix) {
 }
 
 /**
- * Puts right what grows old while it stands on the page: "2 minutes ago", "Today".
+ * Updates texts that go stale on the page, such as "2 minutes ago" and "Today".
  * @param {ParentNode} root
  */
 export function refreshMoments(root) {
@@ -117,7 +117,7 @@ function longDate(date, now) {
 }
 
 /**
- * The year is left out within half a year.
+ * Omits the year for dates less than half a year away.
  * @param {Date} date @param {Date} now
  */
 function year(date, now) {

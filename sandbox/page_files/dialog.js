@@ -1,5 +1,5 @@
 /**
- * The dialog of a `confirm` object. The browser's own modal: it keeps the focus, Escape closes it.
+ * The dialog of a `confirm` object. A native modal dialog: it traps focus, and Escape closes it.
  * https://docs.slack.dev/reference/block-kit/composition-objects/confirmation-dialog-object
  */
 
@@ -8,7 +8,7 @@ import { findFocus, focusKey } from "./focus.js";
 import { plainText, renderText } from "./text.js";
 
 /**
- * Asks, and gives the focus back to where it came from.
+ * Asks, then restores the focus.
  * @param {import("./types.js").Block} confirm
  * @param {HTMLElement} opener
  * @param {import("./types.js").Surroundings} around
@@ -42,7 +42,7 @@ export function askToConfirm(confirm, opener, around) {
     on(no, "click", () => finish(false));
     on(dialog, "cancel", () => finish(false)); // Escape
     on(dialog, "click", (event) => event.target === dialog && finish(false)); // beside it
-    // The event of an earlier closing can come when the dialog is open again: it must not answer.
+    // A late close event from an earlier dialog must not answer this one.
     on(dialog, "close", () => !dialog.open && finish(false));
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Makes DOM nodes. Text goes in as text nodes only, so nothing that a message says can become
- * markup; there is no way in here to set HTML, inline styles or inline handlers.
+ * Creates DOM nodes. Text is only ever inserted as text nodes, so a message can't become markup; nothing here can
+ * set HTML, inline styles or inline handlers.
  */
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -8,7 +8,7 @@ const SVG = "http://www.w3.org/2000/svg";
 /** @typedef {Node | string | null | undefined | false} Child */
 
 /**
- * Makes an element.
+ * Creates an element.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
  * @param {Record<string, unknown>} [attributes]  `class`; `data` (a record); `on` (listeners by event);
@@ -67,7 +67,7 @@ const ICONS = {
 };
 
 /**
- * A decorative drawing; whatever needs words has them beside it or in its label.
+ * A decorative icon; its meaning is in the text beside it or in a label.
  * @param {keyof typeof ICONS} name
  * @returns {SVGElement}
  */
@@ -83,7 +83,7 @@ export function icon(name) {
 }
 
 /**
- * A link that opens apart, or null for an address that must not be followed.
+ * A link that opens in a new tab, or null for an unsafe address.
  * @param {string} address
  * @returns {HTMLAnchorElement | null}
  */

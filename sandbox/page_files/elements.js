@@ -1,6 +1,6 @@
 /**
- * Block elements that can be pressed → DOM nodes: buttons, overflow menus, selects, and fields where a
- * change is a press.
+ * Interactive block elements → DOM nodes: buttons, overflow menus, selects, and fields that dispatch an action on
+ * change.
  * https://docs.slack.dev/reference/block-kit/block-elements
  */
 
@@ -39,7 +39,7 @@ export function renderElement(element, block, around) {
 function field(element, block, around) {
   const { form } = around;
   const made = makeField(element, { id: form.idOf(block, element), labelled: "", around, kept: form.keptOf(block, element) });
-  if (!made) return el("span", { class: "unknown" }, `(“${element.type}” is not shown here)`);
+  if (!made) return el("span", { class: "unknown" }, `(“${element.type}” isn't supported here)`);
   made.control.removeAttribute("aria-labelledby");
   made.control.setAttribute("aria-label", plainText(element.placeholder) || plainText(block.text) || "Choose");
   form.add({ block, element, field: made, error: null });
@@ -48,7 +48,7 @@ function field(element, block, around) {
 }
 
 /**
- * Tells the app of what is filled in as its block wants it: each change, or what is written at Enter or letter by letter.
+ * Dispatches a field's value as its block asks: on each change, on Enter, or on each character.
  * https://docs.slack.dev/reference/block-kit/composition-objects/dispatch-action-configuration-object
  * @param {Field} field @param {Block} element @param {Block} block @param {Surroundings} around
  */
@@ -82,7 +82,7 @@ function button(element, block, around) {
   if (element.accessibility_label) link.setAttribute("aria-label", element.accessibility_label);
   Object.assign(link.dataset, attributes.data);
   link.append(plainText(element.text));
-  link.addEventListener("click", press); // Slack tells the app of it as well.
+  link.addEventListener("click", press); // As in Slack, the app is notified too.
   return link;
 }
 
@@ -138,8 +138,8 @@ function select(element, block, around) {
 }
 
 /**
- * Asks first where the element wants that, then presses; meanwhile it cannot be pressed again.
- * It stays focusable, so that whoever pressed it by keyboard is not thrown out.
+ * Asks for confirmation if the element wants it, then presses; it can't be pressed again in the meantime. It stays
+ * focusable, so that keyboard users keep their place.
  * @param {HTMLElement} control
  * @param {Block} element
  * @param {Block} block

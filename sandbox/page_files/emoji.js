@@ -1,5 +1,5 @@
 /**
- * Emoji by Slack's short names. A name that is not here stays as it was typed.
+ * Emoji by Slack's short names. Unknown names are left unchanged.
  * Names: https://slack.com/help/articles/202931348
  */
 
@@ -40,7 +40,7 @@ export function emojiFor(name) {
 }
 
 /**
- * Replaces the short names in text where nothing else is parsed.
+ * Replaces short names in plain text.
  * @param {string} text
  */
 export function withEmoji(text) {

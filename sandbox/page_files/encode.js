@@ -1,5 +1,5 @@
 /**
- * What a person types → the text that Slack would store: escaped, with names made into mentions.
+ * Typed text → the text that Slack would store: escaped, with names turned into mentions.
  * https://docs.slack.dev/messaging/formatting-message-text#escaping
  */
 

@@ -1,13 +1,13 @@
 /**
- * Finds an element again after the message that it stood in was drawn anew.
- * A button's block_id changes with every edit; what it does and where it stands do not. A field has an id.
+ * Finds an element again after its message was redrawn. A button's block_id changes with every edit, but its action
+ * and position don't. Fields have IDs.
  */
 
 /** @typedef {{id: string, root: string, ts: string, action: string, value: string, testid: string}} FocusKey */
 
 /**
  * @param {Element | null} element
- * @returns {FocusKey | null}  Null when the element does not stand in a message.
+ * @returns {FocusKey | null}  Null if the element isn't in a message.
  */
 export function focusKey(element) {
   const message = element?.closest("[data-ts]");
@@ -36,7 +36,7 @@ export function findFocus(key) {
 }
 
 /**
- * Draws anew and gives the focus back to what had it.
+ * Redraws, then restores the focus.
  * @param {() => void} draw
  */
 export function keepingFocus(draw) {

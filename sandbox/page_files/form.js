@@ -1,6 +1,6 @@
 /**
- * What a message, a modal or a Home tab asks for, and what somebody has filled in. That stays when it is drawn anew,
- * as in Slack while its ids stay.
+ * The fields of a message, modal or Home tab, and their values. As in Slack, values survive a redraw as long as the
+ * IDs stay the same.
  */
 
 /**
@@ -12,7 +12,7 @@
  * @property {Block} block
  * @property {Block} element
  * @property {Field} field
- * @property {HTMLElement | null} error  Where a complaint is written; input blocks have such a place.
+ * @property {HTMLElement | null} error  Where a validation error is shown; only for input blocks.
  */
 
 let made = 0;
@@ -26,8 +26,8 @@ export class Form {
   #name = `form-${(made += 1)}`;
 
   /**
-   * Begins to draw: what was filled in so far is kept.
-   * @param {string} [owner]  A view's id; a view that lies below another keeps what was filled in.
+   * Starts a redraw; keeps the values so far.
+   * @param {string} [owner]  A view's ID; a view below another keeps its values.
    */
   begin(owner = "") {
     for (const { block, element, field } of this.asked) this.#kept.set(this.#key(block, element), field.read());
@@ -35,13 +35,13 @@ export class Form {
     this.#owner = owner;
   }
 
-  /** Forgets everything. */
+  /** Clears all values. */
   clear() {
     this.asked = [];
     this.#kept.clear();
   }
 
-  /** An id for the field, the same whenever it is drawn. @param {Block} block @param {Block} element */
+  /** A stable ID for the field. @param {Block} block @param {Block} element */
   idOf(block, element) {
     return `${this.#name}-${block.block_id}-${element.action_id}`;
   }

@@ -1,5 +1,5 @@
 /**
- * The app's own place in its direct message: the tabs Home and Messages, and what stands in Home.
+ * The Home and Messages tabs of the app's direct message, and the content of Home.
  * https://docs.slack.dev/surfaces/app-home
  */
 
@@ -52,7 +52,7 @@ export class HomePane {
     const view = this.store.home;
     this.form.begin(`${this.store.me} ${view?.id}`);
     if (view?.blocks.length) return el("div", { class: "home-view content" }, renderBlocks(view.blocks, this.surroundings(view)));
-    return el("p", { class: "gone" }, `${this.store.bot.name} shows nothing in its Home tab yet.`);
+    return el("p", { class: "gone" }, `${this.store.bot.name} hasn't published its Home tab yet.`);
   }
 }
 

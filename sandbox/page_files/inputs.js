@@ -1,5 +1,5 @@
 /**
- * Fields of Block Kit → DOM nodes with a value: what messages, modals and Home tabs ask for.
+ * Block Kit input elements → DOM nodes with a value, for messages, modals and Home tabs.
  * https://docs.slack.dev/reference/block-kit/block-elements
  */
 
@@ -12,12 +12,12 @@ import { plainText, renderText } from "./text.js";
  *
  * @typedef {object} Field
  * @property {HTMLElement} node
- * @property {HTMLElement} control  What gets the focus and the ARIA states.
+ * @property {HTMLElement} control  Gets the focus and the ARIA states.
  * @property {() => Block} read  The value as in `state.values`.
  * @property {() => boolean} isEmpty
  *
  * @typedef {{id: string, labelled: string, around: Surroundings, kept?: Block}} Frame
- *   `labelled`: the id of the label; `kept`: the value before the view was drawn anew.
+ *   `labelled`: the id of the label; `kept`: the value before the redraw.
  */
 
 /** Types that one writes into, and the browser's type for each. @type {Record<string, string>} */
@@ -45,7 +45,7 @@ export function makeField(element, frame) {
   }
 }
 
-/** Whether one writes into it. @param {Block} element */
+/** Whether it's a text field. @param {Block} element */
 export function isWritten(element) {
   return Object.hasOwn(WRITTEN, element.type);
 }
@@ -109,7 +109,7 @@ function ticked(element, { id, labelled, around, kept }) {
   const many = element.type !== "radio_buttons";
   const start = kept ? (kept.selected_options ?? [kept.selected_option]) : (element.initial_options ?? [element.initial_option]);
   const values = valuesOf(start);
-  // A menu of many is a list of boxes here: no key needs to be held while one clicks.
+  // A multi-select is a list of checkboxes, so that no key has to be held while clicking.
   const boxed = element.type === "multi_static_select";
   const rows = optionsOf(element).map((one, at) => {
     const input = el("input", { type: many ? "checkbox" : "radio", name: id, value: one.value, checked: values.includes(one.value), id: `${id}-${at}` });
@@ -131,7 +131,7 @@ function ticked(element, { id, labelled, around, kept }) {
 }
 
 /**
- * Rows under the names of their groups.
+ * Rows under their group names.
  * @param {Block} element @param {{one: Block, row: HTMLElement}[]} rows
  */
 function grouped(element, rows) {

@@ -1,6 +1,6 @@
 /**
  * The inspector: Web API calls, envelopes, response_urls and requests to FloKit, newest first, each
- * with its JSON; refusals say why. Also the JSON of one message.
+ * with its JSON and, if refused, the reason. Also shows the JSON of one message.
  */
 
 import { byId, el } from "./dom.js";
@@ -54,7 +54,7 @@ export class Inspector {
     );
   }
 
-  /** Shows one message's JSON, and keeps it right while the message is edited. @param {string} channel @param {string} ts */
+  /** Shows one message's JSON and updates it as the message is edited. @param {string} channel @param {string} ts */
   showMessage(channel, ts) {
     this.#message = { channel, ts };
     this.#shownMessage = "";
@@ -107,11 +107,11 @@ export class Inspector {
           },
         },
       },
-      "Close it",
+      "Close",
     );
     this.message.replaceChildren(
       el("div", { class: "json-head" }, el("h3", {}, `Message ${this.#message.ts}`), close),
-      json ? jsonBlock("The message's JSON", json, "message-json") : el("p", { class: "panel-note" }, "The message is not there any more."),
+      json ? jsonBlock("The message's JSON", json, "message-json") : el("p", { class: "panel-note" }, "This message no longer exists."),
     );
   }
 
@@ -123,7 +123,7 @@ export class Inspector {
       body.append(
         el("h3", {}, "Request"),
         jsonBlock("Request", pretty(entry.request)),
-        el("h3", {}, entry.ok === null ? "No answer yet" : "Response"),
+        el("h3", {}, entry.ok === null ? "No response yet" : "Response"),
         entry.ok === null ? "" : jsonBlock("Response", pretty(entry.response)),
       );
     };

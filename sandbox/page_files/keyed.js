@@ -1,5 +1,5 @@
 /**
- * Children that are known by a key. Draws anew only what changed, and leaves the rest where it is.
+ * Keyed children: redraws only what changed and leaves the rest in place.
  */
 
 /** @typedef {{key: string, signature: string, draw: () => HTMLElement}} Item */
@@ -8,7 +8,7 @@ export class KeyedNodes {
   /** @type {Map<string, {signature: string, node: HTMLElement}>} */
   #drawn = new Map();
 
-  /** @param {HTMLElement} parent  Holds nothing else. */
+  /** @param {HTMLElement} parent  Has no other children. */
   constructor(parent) {
     this.parent = parent;
   }
@@ -18,7 +18,7 @@ export class KeyedNodes {
     this.parent.replaceChildren();
   }
 
-  /** @param {Item[]} items  In their order. */
+  /** @param {Item[]} items  In order. */
   show(items) {
     const wanted = new Set(items.map((item) => item.key));
     for (const [key, { node }] of this.#drawn) {

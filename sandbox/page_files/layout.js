@@ -1,13 +1,13 @@
 /**
- * What is open on a narrow page, where sidebar, thread and panels lie over the channel. What is covered or
- * pushed out cannot be reached by keyboard either.
+ * What is open on a narrow page, where the sidebar, thread and panels cover the channel. Covered or off-screen parts
+ * can't be reached by keyboard.
  */
 
 import { byId } from "./dom.js";
 
 const DRAWER = matchMedia("(max-width: 719px)");
 const THREAD_COVERS = matchMedia("(max-width: 1079px)");
-/** Too narrow for a channel, a thread and a panel beside each other. */
+/** Too narrow for a channel, a thread and a panel side by side. */
 const CROWDED = matchMedia("(max-width: 1499px)");
 
 export class Layout {
@@ -28,7 +28,7 @@ export class Layout {
     for (const query of [DRAWER, THREAD_COVERS, CROWDED]) query.addEventListener("change", () => this.render());
   }
 
-  /** Whether the thread lies over the channel. */
+  /** Whether the thread covers the channel. */
   get threadCovers() {
     return THREAD_COVERS.matches || (CROWDED.matches && this.#panelOpen);
   }
@@ -37,7 +37,7 @@ export class Layout {
     return !byId("control").hidden || !byId("inspector").hidden;
   }
 
-  /** After one went somewhere, the drawer has done its work. */
+  /** Called after navigation. */
   closeSidebar() {
     this.#sidebarOpen = false;
     this.render();

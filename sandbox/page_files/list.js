@@ -1,6 +1,6 @@
 /**
- * A scrolled list of messages. Draws anew only what changed, stays at the bottom when it is there,
- * and otherwise says that there is something new.
+ * A scrolling list of messages. Redraws only what changed, stays at the bottom if it's there, and otherwise shows a
+ * "new messages" button.
  */
 
 import { dayOf, moment } from "./dates.js";
@@ -63,7 +63,7 @@ export class MessageList {
   }
 
   /**
-   * @param {string} place  What the list shows; another place begins anew, at the bottom.
+   * @param {string} place  What the list shows; a different place starts at the bottom.
    * @param {Item[]} items
    */
   show(place, items) {
@@ -78,8 +78,8 @@ export class MessageList {
   }
 
   /**
-   * A message came into this list.
-   * @param {boolean} own  One's own words are always shown.
+   * A message arrived in this list.
+   * @param {boolean} own  The person's own messages are always scrolled into view.
    */
   arrived(own) {
     if (own) this.toBottom();
@@ -93,9 +93,9 @@ export class MessageList {
   }
 
   /**
-   * A message as an item.
+   * A message as a list item.
    * @param {Shown} message
-   * @param {Shown | undefined} above  What stands directly above it.
+   * @param {Shown | undefined} above  The message directly above it.
    * @param {string | null} threadHref
    * @param {string} channel
    * @returns {Item}
@@ -153,7 +153,7 @@ export class MessageList {
 }
 
 /**
- * The line above the first message of a day.
+ * The divider above the first message of a day.
  * @param {Shown} message
  * @returns {Item}
  */

@@ -1,5 +1,5 @@
 /**
- * The WebSocket that feeds the page. Connects again for ever, more slowly after each failure.
+ * The WebSocket that feeds the page. Reconnects forever, with backoff.
  */
 
 const FIRST_WAIT_MS = 400;
@@ -39,7 +39,7 @@ export class Live {
     });
   }
 
-  /** Ends the waiting, when there is reason to think that the server is back. */
+  /** Reconnects now, for when the server is probably back. */
   retryNow() {
     if (this.#socket?.readyState !== WebSocket.CLOSED) return;
     this.#wait = FIRST_WAIT_MS;

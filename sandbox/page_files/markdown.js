@@ -1,5 +1,5 @@
 /**
- * Markdown → DOM nodes: the common part that Slack's `markdown` block shows.
+ * Markdown → DOM nodes: the subset that Slack's `markdown` block supports.
  * https://docs.slack.dev/reference/block-kit/blocks/markdown-block
  */
 

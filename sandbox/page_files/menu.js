@@ -7,8 +7,8 @@ import { el } from "./dom.js";
 /** @typedef {{label: string, value: string, choose: () => void}} MenuOption */
 
 /**
- * Opens the menu beside the button, or closes it when it is open.
- * @param {HTMLElement} opener  Stands in a `.menu-anchor`.
+ * Opens the menu beside the button, or closes it if it's open.
+ * @param {HTMLElement} opener  Inside a `.menu-anchor`.
  * @param {MenuOption[]} options
  */
 export function openMenu(opener, options) {

@@ -1,5 +1,5 @@
 /**
- * One message → an article: who, when, what, and the way into its thread.
+ * One message → an article: author, time, content, and a link to its thread.
  */
 
 import { renderBlocks } from "./blocks.js";
@@ -13,13 +13,13 @@ import { renderMrkdwn } from "./mrkdwn.js";
  * @typedef {import("./types.js").Surroundings} Surroundings
  *
  * @typedef {{id: string, name: string, isApp: boolean, isBot: boolean}} Person
- *   `isBot`: the product's own bot, which has its own picture.
+ *   `isBot`: the FloKit bot, which has its own avatar.
  *
- * @typedef {object} Frame  How a message stands among the others.
+ * @typedef {object} Frame  How a message fits among the others.
  * @property {Person} author
- * @property {boolean} follows  Directly under another message of the same person: no name, no picture.
+ * @property {boolean} follows  Directly below another message from the same person: no name, no avatar.
  * @property {{count: number, people: Person[], lastTs: string}} replies
- * @property {string | null} threadHref  Null where no thread can be opened.
+ * @property {string | null} threadHref  Null if no thread can be opened.
  */
 
 /**
@@ -64,7 +64,7 @@ export function renderMessage(message, frame, around) {
 }
 
 /**
- * Initials on a square whose colour comes from the id; the bot has its own sign.
+ * Initials on a square whose color is derived from the ID; the bot has its own icon.
  * @param {Person} person
  */
 export function avatar({ id, name, isBot }) {
@@ -101,7 +101,7 @@ function reactions(message, around) {
 }
 
 /**
- * What can be done with the message: shown while one points at it or stands there by keyboard, on touch always.
+ * The message's actions: shown on hover and keyboard focus; always shown on touch devices.
  * @param {Frame} frame
  * @param {Surroundings} around
  */

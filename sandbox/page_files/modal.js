@@ -1,11 +1,12 @@
 /**
- * The topmost modal of the acting person: its fields, what is wrong with them, submit and close.
+ * The acting person's topmost modal: its fields, validation errors, submit and close.
  * https://docs.slack.dev/surfaces/modals
  */
 
 import { closeView, submitView } from "./api.js";
 import { renderBlocks } from "./blocks.js";
 import { byId } from "./dom.js";
+import { FlokitKeys } from "./flokit_keys.js";
 import { Form } from "./form.js";
 import { plainText } from "./text.js";
 
@@ -23,6 +24,7 @@ export class Modal {
   #view = null;
   #signature = "";
   form = new Form();
+  keys = new FlokitKeys();
   /** @type {HTMLElement | null} */
   #opener = null;
 
@@ -70,6 +72,7 @@ export class Modal {
     this.form.begin(view.id);
     byId("modal-title").textContent = plainText(view.title);
     byId("modal-body").replaceChildren(renderBlocks(view.blocks, this.surroundings(view)));
+    this.keys.offer(view, this.store.team.name, this.form.asked);
     byId("modal-close").textContent = plainText(view.close) || "Cancel";
     byId("modal-submit").textContent = plainText(view.submit) || "Submit";
     byId("modal-submit").hidden = !view.submit;
@@ -91,14 +94,14 @@ export class Modal {
     const view = this.#view;
     if (!view) return;
     const answer = await this.#busy(() => closeView({ user: this.store.me, view_id: view.id }));
-    // A modal that the server no longer knows can be closed all the same.
+    // A modal that the server no longer has can still be closed.
     if (!answer.ok && this.#view?.id === view.id) {
       this.store.apply({ type: "view", user: this.store.me, view: null, replaces: view.id });
     }
   }
 
   /**
-   * Says beside each field what is wrong with it, and goes to the first.
+   * Shows each error beside its field and focuses the first.
    * @param {Record<string, string>} errors  By block.
    * @returns {boolean}  Whether there is any.
    */

@@ -1,6 +1,6 @@
 /**
- * Slack's mrkdwn → DOM nodes. The text comes escaped, as Slack stores it: `&amp; &lt; &gt;` for
- * what was typed, `<…>` for links, mentions and dates.
+ * Slack's mrkdwn → DOM nodes. The text is escaped, as Slack stores it: `&amp; &lt; &gt;` for
+ * literal characters, `<…>` for links, mentions and dates.
  * https://docs.slack.dev/messaging/formatting-message-text
  */
 
@@ -29,7 +29,7 @@ export function renderMrkdwn(text, around) {
       out.append(el("pre", {}, unescape(part.replace(/^\n|\n$/g, ""))));
       return;
     }
-    // The line ends beside a block are its own.
+    // The line breaks around a block belong to it.
     let lines = part;
     if (index > 0) lines = lines.replace(/^\n/, "");
     if (index < parts.length - 1) lines = lines.replace(/\n$/, "");
@@ -39,7 +39,7 @@ export function renderMrkdwn(text, around) {
 }
 
 /**
- * The words alone, for labels and announcements.
+ * The text alone, for labels and announcements.
  * @param {string} text
  * @param {Surroundings} around
  */
@@ -48,7 +48,7 @@ export function plainWords(text, around) {
 }
 
 /**
- * Words that stand for a person, a channel or everybody.
+ * A mention of a person, a channel or everyone.
  * @param {string} words
  * @param {boolean} [isMe]
  */
@@ -87,7 +87,7 @@ function renderLines(lines, around) {
 /**
  * @param {string} text  One line.
  * @param {Surroundings} around
- * @param {string} [open]  The style marks that we are already within.
+ * @param {string} [open]  The style marks already open.
  * @returns {DocumentFragment}
  */
 function renderInline(text, around, open = "") {
@@ -134,7 +134,7 @@ function renderInline(text, around, open = "") {
 }
 
 /**
- * The end of a `<…>` or a `code` that begins here, or 0.
+ * The end of a `<…>` or `code` that begins here, or 0.
  * @param {string} text @param {number} at
  */
 function endOfToken(text, at) {
@@ -145,7 +145,7 @@ function endOfToken(text, at) {
 }
 
 /**
- * Where the style that begins here ends, or 0. A mark counts only at the edge of a word, as in Slack.
+ * Where the style that begins here ends, or 0. As in Slack, a mark counts only at a word boundary.
  * @param {string} text @param {number} start
  */
 function closingMark(text, start) {
@@ -166,7 +166,7 @@ function closingMark(text, start) {
 }
 
 /**
- * What stands between `<` and `>`.
+ * The part between `<` and `>`.
  * @param {string} inner
  * @param {Surroundings} around
  * @returns {Node}

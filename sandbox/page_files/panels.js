@@ -1,5 +1,5 @@
 /**
- * The panels at the right: at most one is open. Opening moves the focus in, closing gives it back.
+ * The panels on the right: at most one is open. Opening moves the focus in; closing restores it.
  */
 
 import { byId } from "./dom.js";
@@ -44,7 +44,7 @@ export class Panels {
     const was = this.open;
     if (!was) return;
     this.#set("");
-    // The message that it stood in may have been drawn anew.
+    // Its message may have been redrawn.
     const opener = this.#opener?.isConnected ? this.#opener : this.#openerKey && findFocus(this.#openerKey);
     (opener ?? byId(`open-${was}`)).focus({ preventScroll: true });
     if (document.activeElement === document.body) byId("open-sidebar").focus();

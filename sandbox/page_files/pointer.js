@@ -1,6 +1,6 @@
 /**
- * Whether a button of the mouse, a finger or a pen is down. What is drawn anew between its going down and up has other
- * nodes, and the browser then tells of no click: whoever clicks while a message is edited would click in vain.
+ * Whether a mouse button, finger or pen is down. A redraw between press and release replaces the nodes, and the browser
+ * then fires no click event: a click during an edit would be lost.
  */
 
 const LONGEST_MS = 1000;
@@ -14,13 +14,13 @@ export class Pointer {
   constructor() {
     addEventListener("pointerdown", () => this.#down(), { capture: true });
     for (const type of ["pointerup", "pointercancel"]) {
-      // The click comes after this event, and is dealt with before a timer.
+      // The click event comes after this one, and before any timer.
       addEventListener(type, () => setTimeout(() => this.#up()), { capture: true });
     }
     addEventListener("click", () => (this.isDown = false), { capture: true }); // what it does is shown at once
   }
 
-  /** Does this when it is up; the last one told counts. @param {() => void} act */
+  /** Runs this on release; the last one passed wins. @param {() => void} act */
   afterwards(act) {
     this.#waiting = act;
   }

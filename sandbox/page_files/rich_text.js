@@ -1,5 +1,5 @@
 /**
- * `rich_text` blocks → DOM nodes. Nothing in them is parsed: every piece says itself what it is.
+ * `rich_text` blocks → DOM nodes. Nothing is parsed: each element states its type.
  * https://docs.slack.dev/reference/block-kit/blocks/rich-text-block
  */
 
@@ -42,7 +42,7 @@ function renderPart(part, around) {
         ...(part.elements ?? []).map((/** @type {Block} */ item) => el("li", {}, renderPart(item, around))),
       );
     default:
-      return el("div", { class: "unknown" }, `(${part.type} is not shown here)`);
+      return el("div", { class: "unknown" }, `(${part.type} isn't supported here)`);
   }
 }
 

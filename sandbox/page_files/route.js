@@ -1,12 +1,22 @@
 /**
- * Where this tab stands: the place in the location's hash (`#C0DATA/1700000000.000100`, `#D0ANA/home`), the acting
- * person in `?as=` and in this tab's session, so that two tabs can be two people.
+ * This tab's location: the workspace in `?team=`, the place in the URL's hash (`#C0DATA/1700000000.000100`,
+ * `#D0ANA/home`), and the acting person in `?as=` and sessionStorage, so that two tabs can be two people.
  */
 
 /** @typedef {import("./state.js").Place} Place */
 
 const ACTING_AS = "acting-as";
 const HOME = "home";
+
+/** The workspace that was asked for; "" means the first. */
+export function readTeam() {
+  return new URLSearchParams(location.search).get("team") ?? "";
+}
+
+/** @param {string} teamId */
+export function teamHref(teamId) {
+  return `/?${new URLSearchParams({ team: teamId })}`;
+}
 
 /** @returns {Place} */
 export function readPlace() {
@@ -35,19 +45,24 @@ export function replacePlace(place) {
 }
 
 /**
- * @param {string[]} userIds  Those whom one can be.
+ * @param {string[]} userIds  The people to choose from.
  * @returns {string}
  */
 export function readActingAs(userIds) {
-  const wanted = [new URLSearchParams(location.search).get("as"), sessionStorage.getItem(ACTING_AS)];
+  const wanted = [new URLSearchParams(location.search).get("as"), sessionStorage.getItem(actingAsHere())];
   return wanted.find((id) => id && userIds.includes(id)) ?? userIds[0] ?? "";
 }
 
 /** @param {string} userId */
 export function saveActingAs(userId) {
-  sessionStorage.setItem(ACTING_AS, userId);
+  sessionStorage.setItem(actingAsHere(), userId);
   const url = new URL(location.href);
   if (!url.searchParams.has("as")) return;
   url.searchParams.set("as", userId);
   history.replaceState(null, "", url);
+}
+
+/** People belong to one workspace. */
+function actingAsHere() {
+  return `${ACTING_AS} ${readTeam()}`.trim();
 }

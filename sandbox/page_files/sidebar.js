@@ -1,5 +1,5 @@
 /**
- * The sidebar: the team, its channels and direct messages, and whom one acts as.
+ * The sidebar: the team, its channels and direct messages, and the acting person.
  */
 
 import { byId, el, icon } from "./dom.js";
@@ -27,11 +27,12 @@ export class Sidebar {
     const { store } = this;
     const channels = store.visibleChannels();
     const signature = JSON.stringify([
-      channels, store.me, store.place.channel, [...store.unread], store.bot, store.team, [...store.users],
+      channels, store.me, store.place.channel, [...store.unread], store.bot, store.installed, store.team, [...store.users],
     ]);
     if (signature === this.#signature) return;
     this.#signature = signature;
     byId("team-name").textContent = store.team.name;
+    byId("open-tour").hidden = !store.isFirstTeam;
     const focused = document.activeElement?.getAttribute("href");
     const isDirect = (/** @type {Channel} */ channel) => channel.kind === "im" || channel.kind === "mpim";
     const botFirst = (/** @type {Channel} */ a, /** @type {Channel} */ b) => Number(b.bot_is_member) - Number(a.bot_is_member);
@@ -60,12 +61,12 @@ export class Sidebar {
           "aria-current": current ? "page" : null,
           data: { testid: `channel-${channel.id}` },
         },
-        channel.kind === "im" ? presence(withBot ? store.bot.connected : null) : icon(signOf(channel)),
+        channel.kind === "im" ? presence(withBot ? store.bot.connected && store.installed : null) : icon(signOf(channel)),
         el("span", { class: "row-name" }, store.channelName(channel)),
         channel.is_archived && el("span", { class: "visually-hidden" }, " (archived)"),
         channel.kind === "private" && el("span", { class: "visually-hidden" }, " (private)"),
         withBot && el("span", { class: "app-badge" }, "APP"),
-        withBot && el("span", { class: "visually-hidden" }, store.bot.connected ? " (connected)" : " (away)"),
+        withBot && el("span", { class: "visually-hidden" }, store.bot.connected && store.installed ? " (connected)" : " (away)"),
         unread && el("span", { class: "unread-mark" }, el("span", { class: "visually-hidden" }, " (new messages)")),
       ),
     );
@@ -81,7 +82,7 @@ export function signOf(channel) {
   return channel.kind === "mpim" ? "people" : "hash";
 }
 
-/** @param {boolean | null} connected  Null for people, who are always there. */
+/** @param {boolean | null} connected  Null for people, who are always shown as active. */
 function presence(connected) {
   return el("span", { class: connected === false ? "presence away" : "presence", "aria-hidden": "true" });
 }

@@ -1,6 +1,6 @@
 /**
- * What the page knows: the workspace as the server tells it, and where this tab stands in it.
- * Knows no DOM and no network.
+ * The page's state: the workspace as sent by the server, and this tab's place in it. Independent of the DOM and the
+ * network.
  */
 
 /**
@@ -11,6 +11,7 @@
  * @typedef {import("./types.js").LiveEvent} LiveEvent
  * @typedef {import("./types.js").Message} Message
  * @typedef {import("./types.js").Snapshot} Snapshot
+ * @typedef {import("./types.js").Team} Team
  * @typedef {import("./types.js").User} User
  * @typedef {import("./types.js").View} View
  * @typedef {Message & {ephemeral?: boolean}} Shown  A message, or one that only this person sees.
@@ -18,13 +19,24 @@
  *   `home`: the app's Home tab instead of the messages with it.
  */
 
-/** The author of what Slack itself says, such as "This message was deleted." */
+/** The author of Slack's own messages, such as "This message was deleted." */
 const SYSTEM_USER = "USLACKBOT";
 const LOG_KEEPS = 500;
 
 export class Store {
-  /** @type {{id: string, name: string}} */
+  /** @type {Team} */
   team = { id: "", name: "" };
+  /** Where the app is or was installed, the first workspace first. @type {Team[]} */
+  teams = [];
+  /** Where the app can be installed next. @type {Team | null} */
+  installable = null;
+  /** Other workspaces in which the app posted something while this tab showed this one. @type {Set<string>} */
+  elsewhere = new Set();
+  /** Whether the app is installed in this workspace. */
+  installed = true;
+  canUninstall = false;
+  /** Whether the app gets what people write to it directly. */
+  hearsDirects = true;
   /** @type {Bot} */
   bot = { user_id: "", name: "The app", connected: true };
   command = "";
@@ -48,9 +60,9 @@ export class Store {
   /** The topmost modal by user; the server keeps those below. @type {Map<string, View | null>} */
   #modals = new Map();
 
-  /** Whether the first snapshot has come. */
+  /** Whether the first snapshot has arrived. */
   ready = false;
-  /** Whether the server can be heard. */
+  /** Whether the server is connected. */
   online = true;
   me = "";
   /** @type {Place} */
@@ -65,7 +77,7 @@ export class Store {
   #scheduled = false;
 
   /**
-   * Calls back after changes, once for all that changed together.
+   * Calls back after changes, once per batch.
    * @param {() => void} watcher
    * @returns {() => void}  Ends that.
    */
@@ -77,7 +89,7 @@ export class Store {
   }
 
   /**
-   * Calls back for each message that was not there before and that this person may see.
+   * Calls back for each new message that the acting person can see.
    * @param {(message: Shown, channel: string) => void} greeter
    */
   onArrival(greeter) {
@@ -123,8 +135,15 @@ export class Store {
       case "home":
         this.#homes.set(event.user, event.view);
         break;
+      case "teams":
+        this.teams = event.teams;
+        this.installable = event.installable;
+        break;
+      case "elsewhere":
+        this.elsewhere.add(event.team);
+        break;
       default:
-        return; // A newer server may say more than this page knows.
+        return; // A newer server may send more event types.
     }
     this.changed();
   }
@@ -149,23 +168,28 @@ export class Store {
     this.changed();
   }
 
-  /** The modal that the acting person has open. */
+  /** Whether this is the workspace that the sandbox starts with. */
+  get isFirstTeam() {
+    return this.team.id === this.teams[0]?.id;
+  }
+
+  /** The acting person's open modal. */
   get modal() {
     return this.#modals.get(this.me) ?? null;
   }
 
-  /** What the app shows the acting person in its Home tab. */
+  /** The acting person's Home tab. */
   get home() {
     return this.#homes.get(this.me) ?? null;
   }
 
-  /** The direct message of the acting person with the app. @param {string} channel */
+  /** The acting person's direct message with the app. @param {string} channel */
   isAppChannel(channel) {
     const found = this.channels.get(channel);
     return found?.kind === "im" && found.members.includes(this.bot.user_id);
   }
 
-  /** All that the app said, in threads too, oldest first; each with its channel. */
+  /** The app's messages, including those in threads, oldest first; each with its channel. */
   botMessages() {
     return [...this.#messages]
       .flatMap(([channel, messages]) => [...messages.values()].map((message) => ({ ...message, channel })))
@@ -173,18 +197,18 @@ export class Store {
       .sort((a, b) => Number(a.ts) - Number(b.ts));
   }
 
-  /** The ts of the newest message anywhere, "0" where there is none. */
+  /** The ts of the newest message anywhere, or "0". */
   newestTs() {
     const all = [...this.#messages.values()].flatMap((messages) => [...messages.keys()]);
     return all.reduce((newest, ts) => (Number(ts) > Number(newest) ? ts : newest), "0");
   }
 
-  /** People whom one can act as. */
+  /** The people to act as. */
   people() {
     return [...this.users.values()].filter((user) => !user.is_bot && user.id !== this.bot.user_id);
   }
 
-  /** What the acting person sees in the sidebar: public channels and wherever they are a member. */
+  /** The acting person's sidebar: public channels and those they are a member of. */
   visibleChannels() {
     return [...this.channels.values()].filter((channel) => this.#sees(channel));
   }
@@ -217,7 +241,7 @@ export class Store {
     return (others.length ? others : channel.members).map((id) => this.userName(id)).join(", ");
   }
 
-  /** A channel's name as it is spoken of: "#data", "ben". @param {string} id */
+  /** A channel's display name: "#data", "ben". @param {string} id */
   channelTitle(id) {
     const channel = this.channels.get(id);
     if (!channel) return id;
@@ -225,7 +249,7 @@ export class Store {
     return direct ? this.channelName(channel) : `#${channel.name}`;
   }
 
-  /** What stands in a channel itself, oldest first. @param {string} channel @returns {Shown[]} */
+  /** The messages in a channel itself, oldest first. @param {string} channel @returns {Shown[]} */
   roots(channel) {
     return this.#visible(channel).filter(
       (message) => !message.thread_ts || message.thread_ts === message.ts || message.subtype === "thread_broadcast",
@@ -243,7 +267,7 @@ export class Store {
     return this.#messages.get(channel)?.get(ts) ?? (ephemeral && { ...ephemeral, ephemeral: true });
   }
 
-  /** Tells the watchers, soon. */
+  /** Notifies the watchers in a microtask. */
   changed() {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -271,6 +295,11 @@ export class Store {
   #replace(snapshot) {
     const byTs = (/** @type {Message[]} */ messages) => new Map(messages.map((message) => [message.ts, message]));
     this.team = snapshot.team;
+    this.teams = snapshot.teams ?? [snapshot.team];
+    this.installable = snapshot.installable ?? null;
+    this.installed = snapshot.installed ?? true;
+    this.canUninstall = snapshot.can_uninstall ?? false;
+    this.hearsDirects = snapshot.hears_directs ?? true;
     this.bot = snapshot.bot;
     this.command = snapshot.command;
     this.homeTab = snapshot.home_tab;

@@ -1,21 +1,20 @@
 /**
- * What could be meant by the words before the caret: a command of the app, or somebody's name.
+ * Completions for the text before the caret: the app's commands and names.
  */
 
 /**
  * @typedef {{insert: string, label: string, hint: string}} Suggestion
  * @typedef {{from: number, options: Suggestion[], complete: boolean}} Suggestions
- *   `from` is where the words begin that a choice replaces; `complete` says that what stands there is
- *   already meant as it is, so that Enter sends it.
+ *   `from` is where the replaced text begins; `complete` means that the text is already valid, so Enter sends it.
  */
 
 /** @type {readonly {words: string, argument?: string, hint: string}[]} */
 const COMMANDS = [
-  { words: "status", hint: "Every integration, failing ones first" },
-  { words: "status failing", hint: "Only what needs attention" },
+  { words: "status", hint: "All integrations, failing ones first" },
+  { words: "status failing", hint: "Only failing integrations" },
   { words: "show", argument: "name", hint: "One integration in detail" },
-  { words: "sync", argument: "name", hint: "Start a sync and watch it" },
-  { words: "help", hint: "What can be asked" },
+  { words: "sync", argument: "name", hint: "Start a sync and get its outcome" },
+  { words: "help", hint: "List all commands" },
 ];
 
 /** @typedef {import("./types.js").Integration} Integration */
@@ -23,7 +22,7 @@ const COMMANDS = [
 /**
  * @param {string} before  The text before the caret, from its beginning.
  * @param {string} command  "/flokit".
- * @param {Integration[]} [integrations]  What can be meant by a name.
+ * @param {Integration[]} [integrations]  The ones to complete.
  * @returns {Suggestions | null}
  */
 export function suggestCommands(before, command, integrations = []) {
@@ -41,9 +40,9 @@ export function suggestCommands(before, command, integrations = []) {
 }
 
 /**
- * By type, or by id where two are of one type.
+ * Completes by type, or by ID if two share a type.
  * @param {string} before
- * @param {string} start  What stands before the name.
+ * @param {string} start  The text before the name.
  * @param {Integration[]} integrations
  * @returns {Suggestions | null}
  */

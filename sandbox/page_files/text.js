@@ -1,5 +1,5 @@
 /**
- * Text objects → DOM nodes: `plain_text` is shown as it is, `mrkdwn` is parsed.
+ * Text objects → DOM nodes: `plain_text` is shown verbatim, `mrkdwn` is parsed.
  * https://docs.slack.dev/reference/block-kit/composition-objects/text-object
  */
 

@@ -47,7 +47,7 @@ function gone() {
   return {
     key: "gone",
     signature: "",
-    draw: () => el("p", { class: "gone" }, "The message that this thread began with is not here any more."),
+    draw: () => el("p", { class: "gone" }, "This thread's first message was deleted."),
   };
 }
 

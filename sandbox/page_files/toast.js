@@ -1,6 +1,6 @@
 /**
- * One sentence at the foot of the page for what went wrong. The newest takes the place of the last.
- * While a dialog is open, nothing outside it can be reached or is read out: the toast goes into it.
+ * A toast at the bottom of the page for errors. A new one replaces the last. While a dialog is open, nothing outside it
+ * is reachable or read aloud, so the toast moves into it.
  */
 
 import { byId } from "./dom.js";
@@ -18,7 +18,7 @@ export function showToast(sentence) {
   wait();
 }
 
-/** Connects the close button; while somebody points at the toast, it stays. */
+/** Connects the close button. The toast stays while it has the pointer or focus. */
 export function prepareToast() {
   const toast = byId("toast");
   const hide = () => (toast.hidden = true);

@@ -1,6 +1,6 @@
 /**
- * A tour in five steps: failing → resync → joined → crash → recovery. A card beside the chat; each
- * step notices by itself, from what the store knows, when it is done.
+ * A five-step tour (failing → resync → joined → crash → recovery) in a card beside the chat. Each step
+ * watches the store and completes automatically.
  */
 
 import { click, control as order, runCommand } from "./api.js";
@@ -13,12 +13,12 @@ import { showToast } from "./toast.js";
  * @typedef {import("./types.js").Block} Block
  * @typedef {import("./types.js").Message} Message
  *
- * @typedef {{goToChannel: () => void, closeSidebar: () => void}} Page  What the tour may do to the page.
+ * @typedef {{goToChannel: () => void, closeSidebar: () => void}} Page  What the tour can do with the page.
  *
- * @typedef {object} Memory  What a reload must not forget.
+ * @typedef {object} Memory  Survives a reload.
  * @property {"invited" | "running" | "ended" | "away"} at
  * @property {number} step
- * @property {boolean} done  Whether this step's sight was seen.
+ * @property {boolean} done  Whether this step is complete.
  * @property {string} since  The newest ts when the step began.
  * @property {string} doneTs  The newest ts when the step was done.
  * @property {number} restarts  The bot's restarts when the step began.
@@ -26,8 +26,8 @@ import { showToast } from "./toast.js";
  * @typedef {object} Step
  * @property {string} title
  * @property {string} text
- * @property {string} seen  What to say when it is done.
- * @property {number} [lasts]  Seconds that syncs last from here on, so that there is time to look.
+ * @property {string} seen  Shown when the step is complete.
+ * @property {number} [lasts]  How long syncs take from this step on, in seconds.
  * @property {(store: Store, memory: Memory) => boolean} done
  * @property {[label: string, what: (guide: Guide) => Promise<void>]} help
  */
@@ -40,40 +40,40 @@ const PATIENCE_MS = 8000;
 /** @type {readonly Step[]} */
 const STEPS = [
   {
-    title: "What fails?",
+    title: "What's failing?",
     text: "Type “/flokit status” in the channel and press Enter. Failing integrations come first, each with its error and what to check.",
-    seen: "There it is: Stripe is failing, and the message says why.",
+    seen: "Stripe is failing, and the message says why.",
     done: (store, { since }) => resyncIn(store, (message) => newer(message, since)) !== null,
     help: ["Type it for me", (guide) => guide.askStatus()],
   },
   {
     title: "Resync it",
-    text: "Press Resync beside Stripe and confirm. In the message's thread you see how it goes, and at the end exactly one outcome.",
-    seen: "One outcome, in the thread of the message that you clicked. Read it before you go on.",
+    text: "Press Resync next to Stripe and confirm. The bot reports progress in the message's thread, then posts exactly one outcome.",
+    seen: "That's the outcome, in the thread of the message you clicked.",
     lasts: 4,
     done: (store, { since }) => outcomes(store, since).length > 0,
     help: ["Show me", (guide) => guide.pointAtResync()],
   },
   {
     title: "Join in",
-    text: "Press Resync once more. While it runs, act as somebody else (bottom left) and press Resync at the same integration.",
-    seen: "They joined: FloKit was asked once, and both will be told.",
+    text: "Press Resync again. While the sync runs, switch to someone else (bottom left) and press Resync for the same integration.",
+    seen: "They joined the same sync. FloKit was asked once, and both people will get the outcome.",
     lasts: 12,
     done: (store, { since }) => syncMessages(store).some((message) => fresh(message, since) && isJoined(message)),
     help: ["Do it", (guide) => guide.joinIn()],
   },
   {
     title: "Crash it",
-    text: "In the middle of a sync, kill the bot: Weather & faults → Kill the bot. That is kill -9 to a real process.",
-    seen: "It is gone, without a chance to tidy up. The run stands in its database.",
+    text: "During a sync, kill the bot: Fault injection → Kill the bot. This sends kill -9 to a real process.",
+    seen: "The process is gone, with no chance to clean up. The sync is still in its database.",
     lasts: 12,
     done: ({ control }, { restarts }) => control !== null && (!control.bot.running || control.bot.restarts > restarts),
     help: ["Do it", (guide) => guide.crash()],
   },
   {
-    title: "It comes back",
-    text: "The bot starts again, reads what it had saved and goes on watching. Wait for the outcome: it is still told once.",
-    seen: "Told once, by a process that never saw the click.",
+    title: "Watch it recover",
+    text: "The bot restarts, reads its database, and keeps watching the sync. Wait for the outcome: it's still posted exactly once.",
+    seen: "Posted once, by a process that never saw the click.",
     done: (store, { since }) => store.bot.connected && outcomes(store, since).length > 0,
     help: ["Show me", (guide) => guide.openThread()],
   },
@@ -100,12 +100,12 @@ export class Tour {
     const { store, memory } = this;
     if (!store.ready) return;
     const step = STEPS[memory.step];
-    if (memory.at === "running" && !memory.done && step.done(store, memory)) {
+    if (memory.at === "running" && !memory.done && store.isFirstTeam && step.done(store, memory)) {
       this.#remember({ done: true, doneTs: store.newestTs() });
       byId("tour-said").textContent = step.seen;
     }
-    // On a narrow page an invitation would push the chat down before anybody asked.
-    const hidden = memory.at === "away" || (memory.at === "invited" && NARROW.matches);
+    // On a narrow page the invitation would push the chat down.
+    const hidden = memory.at === "away" || (memory.at === "invited" && NARROW.matches) || !store.isFirstTeam;
     const place = byId(NARROW.matches ? "tour-above" : "tour-beside");
     if (this.card.parentElement !== place) place.append(this.card);
     const signature = JSON.stringify([this.memory.at, this.memory.step, this.memory.done, hidden]);
@@ -125,7 +125,7 @@ export class Tour {
     if (memory.at === "invited") {
       return [
         title("New here?"),
-        el("p", {}, "Five short steps: something fails, a resync, two people, a crash, and how nothing is lost."),
+        el("p", {}, "Five short steps: a failure, a resync, two people, a crash, and a recovery."),
         buttons(
           button("Start", "tour-next", () => this.#start(), true),
           button("No, thanks", "tour-skip", () => this.#leave()),
@@ -134,11 +134,11 @@ export class Tour {
     }
     if (memory.at === "ended") {
       return [
-        title("That was the tour"),
-        el("p", {}, "Every click ended with one outcome, in its thread, through a crash too. Break more under Weather & faults; the Inspector shows every call."),
+        title("You've finished the tour"),
+        el("p", {}, "Every click got exactly one outcome in its thread, even through a crash. Break more things under Fault injection, or open the Inspector to see every call."),
         buttons(
           button("Close", "tour-skip", () => this.#leave(), true),
-          button("Once more", "tour-restart", () => this.#start()),
+          button("Start again", "tour-restart", () => this.#start()),
         ),
       ];
     }
@@ -152,7 +152,7 @@ export class Tour {
         title(step.title),
         el("span", { class: "tour-progress", data: { testid: "tour-progress" } }, `${memory.step + 1}/${STEPS.length}`),
       ),
-      el("progress", { max: STEPS.length, value: memory.step + (memory.done ? 1 : 0), "aria-label": "Progress of the tour" }),
+      el("progress", { max: STEPS.length, value: memory.step + (memory.done ? 1 : 0), "aria-label": "Tour progress" }),
       memory.done
         ? el("p", { class: "tour-seen", data: { testid: "tour-seen" } }, `✓ ${step.seen}`)
         : el("p", {}, step.text),
@@ -183,7 +183,7 @@ export class Tour {
   #next() {
     const { step, done, doneTs } = this.memory;
     if (step === STEPS.length - 1) this.#remember({ at: "ended" });
-    // What came between the crash and this click belongs to the recovery.
+    // Messages between the crash and this click count toward the recovery step.
     else this.#enter(step + 1, done && step === 3 ? doneTs : this.store.newestTs());
     this.render();
   }
@@ -211,7 +211,7 @@ export class Tour {
   }
 }
 
-/** Does or shows what a step asks for, with the same calls as a person's clicks. */
+/** Does or points at what a step asks for, using the same calls as a person's clicks. */
 class Guide {
   /** @param {Store} store @param {Page} page */
   constructor(store, page) {
@@ -219,7 +219,7 @@ class Guide {
     this.page = page;
   }
 
-  /** The integration that the tour is about: Stripe, or else the first that fails, or else any. */
+  /** The integration used in the tour: Stripe, else the first failing one, else any. */
   get integration() {
     const all = this.store.control?.integrations ?? [];
     return all.find(({ type }) => type === "stripe") ?? all.find(({ status }) => status === "error") ?? all[0];
@@ -262,16 +262,16 @@ class Guide {
   async openThread() {
     const newest = syncMessages(this.store).at(-1);
     if (newest?.thread_ts) location.hash = hrefOf(newest.channel, newest.thread_ts);
-    else showToast("No sync has a thread yet: press Resync first.");
+    else showToast("No sync has a thread yet. Press Resync first.");
   }
 
-  /** A sync whose outcome is not told yet. */
+  /** A sync without an outcome so far. */
   #runningSync() {
     const told = new Set(outcomes(this.store, "0").map(runOf));
     return syncMessages(this.store).some((message) => !told.has(runOf(message)));
   }
 
-  /** The newest message with a Resync button; asks for one where there is none. */
+  /** The newest message with a Resync button; requests one if there is none. */
   async #target() {
     const find = () => resyncIn(this.store, () => true, this.integration?.id);
     if (!find()) await this.askStatus();
@@ -298,12 +298,12 @@ class Guide {
   /** @param {Promise<import("./api.js").Answer>} asked */
   async #told(asked) {
     const answer = await asked;
-    if (!answer.ok) showToast(answer.error || "That did not work.");
+    if (!answer.ok) showToast(answer.error || "Something went wrong.");
     return answer.ok;
   }
 
   /**
-   * Waits for something that the server will say.
+   * Waits until `find` returns something, or the timeout passes.
    * @template T
    * @param {() => T} find
    * @returns {Promise<T>}
@@ -347,7 +347,7 @@ function fresh(message, since) {
   return newer(message, since) || Number(message.edited?.ts ?? 0) > Number(since);
 }
 
-/** What the bot said about syncs, progress and outcomes. @param {Store} store */
+/** The bot's progress and outcome messages. @param {Store} store */
 function syncMessages(store) {
   return store.botMessages().filter((message) => message.metadata?.event_type?.startsWith("flokit_sync_"));
 }
@@ -369,7 +369,7 @@ function isJoined(message) {
 }
 
 /**
- * The newest offer of a Resync: of the integration where any message has one, of any other where none has.
+ * The newest Resync button for the integration, or for any other if it has none.
  * @param {Store} store
  * @param {(message: Message) => boolean} wanted
  * @param {string} [integrationId]

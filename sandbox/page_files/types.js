@@ -1,6 +1,8 @@
 /**
- * The shapes that the server sends (see `sandbox/page.py`) and that the modules pass around.
+ * The shapes sent by the server (see `sandbox/page.py`) and passed between modules.
  * Types only: importing this file does nothing.
+ *
+ * @typedef {{id: string, name: string}} Team  A workspace.
  *
  * @typedef {{id: string, name: string, is_bot: boolean}} User
  *
@@ -30,39 +32,39 @@
  * A Block Kit block, block element or text object, as Slack documents them.
  * @typedef {Record<string, any>} Block
  *
- * What is filled in, by block and action.
+ * Input values, by block and action.
  * @typedef {Record<string, Record<string, Block>>} Values
  *
  * @typedef {{user_id: string, name: string, connected: boolean}} Bot
  *
- * @typedef {object} Plan  How an integration's next syncs go.
+ * @typedef {object} Plan  How an integration's next syncs behave.
  * @property {string} ending
  * @property {number} start_lag_s
  * @property {number} duration_s
  * @property {string} [error_message]
  *
- * @typedef {object} Integration  As the local FloKit knows it.
+ * @typedef {object} Integration  As the local FloKit has it.
  * @property {string} id
  * @property {string} type
- * @property {string} name  Its type, as people call it.
+ * @property {string} name  Its type's display name.
  * @property {string} status
  * @property {string | null} error_message
  * @property {string | null} last_synced_at
  * @property {Plan} plan
  *
- * @typedef {object} Control  What the control panel shows.
+ * @typedef {object} Control  What the fault injection panel shows.
  * @property {{running: boolean, connected: boolean, pid: number | null, restarts: number}} bot
  * @property {Integration[]} integrations
  * @property {{flokit: string, slack: string}} weather
  * @property {boolean} unrest  Whether integrations fail at random.
  * @property {number} clock_moved_s  How far the world's clock is ahead.
  *
- * @typedef {object} Entry  One thing that the inspector saw.
+ * @typedef {object} Entry  One recorded exchange.
  * @property {number} id
  * @property {number} at  Unix seconds.
  * @property {"web_api" | "envelope" | "response_url" | "flokit"} kind
  * @property {string} title
- * @property {boolean | null} ok  Null: not answered yet.
+ * @property {boolean | null} ok  Null: no response yet.
  * @property {number | null} status
  * @property {string} error
  * @property {number | null} took_ms
@@ -72,6 +74,7 @@
  * @typedef {object} View  A modal or an App Home, as Slack documents them.
  * @property {string} id
  * @property {string} [hash]
+ * @property {string} [callback_id]
  * @property {string} type
  * @property {Block[]} blocks
  * @property {Block} [title]
@@ -80,7 +83,12 @@
  *
  * @typedef {object} Snapshot  The first message of the WebSocket.
  * @property {"state"} type
- * @property {{id: string, name: string}} team
+ * @property {Team} team
+ * @property {Team[]} [teams]  Where the app is or was installed, the first workspace first.
+ * @property {Team | null} [installable]  Where it can be installed next.
+ * @property {boolean} [installed]  Whether it's installed in this workspace.
+ * @property {boolean} [can_uninstall]
+ * @property {boolean} [hears_directs]  Whether the app gets what people write to it directly.
  * @property {Bot} bot
  * @property {string} command
  * @property {boolean} home_tab  Whether the app has one.
@@ -104,15 +112,17 @@
  *   | {type: "control", control: Control}
  *   | {type: "log", entry: Entry}
  *   | {type: "view", user: string, view: View | null, replaces: string | null}
- *   | {type: "home", user: string, view: View | null}} LiveEvent
+ *   | {type: "home", user: string, view: View | null}
+ *   | {type: "teams", teams: Team[], installable: Team | null}
+ *   | {type: "elsewhere", team: string}} LiveEvent
  *
- * @typedef {object} Press  What somebody did with a block element.
+ * @typedef {object} Press  A person's action on a block element.
  * @property {string} block_id
  * @property {string} action_id
- * @property {string} [value]  Of a button or a menu that keeps nothing; left out where it has none.
- * @property {Block} [state]  Of an element that keeps a value: its part of `state.values`.
+ * @property {string} [value]  Of a button or menu; absent if it has none.
+ * @property {Block} [state]  Of an input element: its part of `state.values`.
  *
- * What a renderer may ask of the page around it.
+ * What a renderer needs from the page.
  * @typedef {object} Surroundings
  * @property {string} me
  * @property {(userId: string) => string} userName
@@ -120,7 +130,7 @@
  * @property {import("./form.js").Form} form
  * @property {(press: Press) => Promise<void>} press
  * @property {(confirm: Block, opener: HTMLElement) => Promise<boolean>} confirm
- * @property {() => void} [showJson]  Left out where there is nothing to show.
+ * @property {() => void} [showJson]  Absent if there is nothing to show.
  */
 
 export {};

@@ -1,4 +1,4 @@
-"""What the adapter tests share: a clock moved by hand, both databases, values to save, and a local Slack."""
+"""What the adapter tests share: a clock moved by the test, both databases, values to save, and a local Slack."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from bot.core.commands.presses import Action, Press
 from bot.core.models import Decision, Integration, Outcome, Patience, Person, Phase, Telling
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request, RequestKind
-from bot.store import server
+from bot.listeners.observed import Addressee
+from bot.slack.replies import Identity
+from bot.store import embedded
 from bot.store.database import Database
+from bot.store.runs import StartSync
 from bot.store.store import Store
 from sandbox.slack import flokit_slack
 
@@ -24,8 +27,18 @@ START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 EVERYTHING = (Telling.OUTCOME, Telling.PROGRESS, Telling.ROW)
 
 
+def finding(reception=None):
+    """Make every request from Slack belong to one workspace."""
+    addressee = Addressee(Identity("T1", "Test", "UBOT", "B1", frozenset()), "xoxb-x", reception)
+
+    async def find(_context, _body):
+        return addressee
+
+    return find
+
+
 class VirtualClock:
-    """The time of a test; only the test moves it."""
+    """A clock that only the test moves."""
 
     def __init__(self, now=START):
         self.now = now
@@ -34,24 +47,24 @@ class VirtualClock:
         return self.now
 
     def timestamp(self):
-        """Tell the time as Slack's stand-in wants it."""
+        """Return Unix seconds, as the local Slack needs them."""
         return self.now.timestamp()
 
     def advance(self, seconds):
-        """Let time pass, and return the new time."""
+        """Move the clock forward, and return the new time."""
         self.now += timedelta(seconds=seconds)
         return self.now
 
 
 class Make:
-    """Values as the listeners and the core would make them; each request is a new one."""
+    """Creates values as the listeners and the core do; each request is new."""
 
     def __init__(self, clock):
         self.clock = clock
         self._ids = count(1)
 
     def origin(self, user="UANA", channel="C0DATA", **changes):
-        """Say who asked and where."""
+        """Return who asks, and where."""
         return replace(Origin(TEAM, Person(user, user.lower()), channel), **changes)
 
     def press(self, user="UANA", channel="C0DATA", message_ts="100.000001", **changes):
@@ -66,16 +79,16 @@ class Make:
         return Request(f"trg_{next(self._ids)}", RequestKind.COMMAND, origin, self.clock.now, text=text)
 
     def integration(self, id_="int_1"):
-        """Name an integration."""
+        """Return an integration with this ID."""
         return Integration(id_, "stripe", "error", error_message="it broke")
 
     def panel(self, *ids, kind=PanelKind.STATUS):
-        """Show integrations."""
+        """Return a panel that shows integrations."""
         shown = tuple(self.integration(id_) for id_ in ids or ("int_1",))
         return Panel(f"pnl_{next(self._ids)}", kind, shown, self.clock.now)
 
     def ended(self, run, outcome=Outcome.SUCCEEDED):
-        """Decide that a run ended."""
+        """Return the decision that ends a run."""
         phase = Phase.LATE if outcome is Outcome.NOT_CONFIRMED else Phase.DONE
         next_look_at = self.clock.now + timedelta(seconds=300) if phase is Phase.LATE else None
         changed = replace(
@@ -84,37 +97,31 @@ class Make:
         return Decision(changed, next_look_at, EVERYTHING)
 
     def watching(self, run, in_s=5.0, tell=(Telling.PROGRESS, Telling.ROW), along_s=None):
-        """Decide to look again; with others after ``along_s``."""
+        """Return the decision to check again, with other runs after ``along_s``."""
         watched = replace(run, phase=Phase.WATCHING, looks=run.looks + 1)
         along_at = None if along_s is None else self.clock.now + timedelta(seconds=along_s)
         return Decision(watched, self.clock.now + timedelta(seconds=in_s), tell, along_at)
 
 
 async def start(store, make, request=None, integration="int_1", **options):
-    """Click on a sync: the click is saved, and then it is done."""
+    """Click on a sync: the click is saved, then handled."""
     request = request or make.press()
     await store.inbox.add(request)
     options = {"action": "resync"} | options
     if isinstance(integration, str):
         integration = make.integration(integration)
-    return await store.runs.start_sync(request, integration, make.clock.now, patience=Patience(), **options)
-
-
-@pytest.fixture(autouse=True)
-def patient_server(monkeypatch):
-    """Let the server wait for a test on a busy machine longer than it waits for a frozen replica."""
-    monkeypatch.setattr(server, "STANDS_STILL_MS", 30_000)
+    return await store.runs.start_sync(StartSync(request, integration, patience=Patience(), **options), make.clock.now)
 
 
 @pytest.fixture
 def clock():
-    """Stop the time."""
+    """A clock that only the test moves."""
     return VirtualClock()
 
 
 @pytest.fixture
 def make(clock):
-    """Make values at the clock's time."""
+    """Values at the clock's time."""
     return Make(clock)
 
 
@@ -129,7 +136,7 @@ def click():
 
 @asynccontextmanager
 async def open_stores(url):
-    """Yield what opens further stores on one database, each as another process would; close them all."""
+    """Yield a function that opens more stores on one database, each as another process would; close them all."""
     opened = []
 
     def open_store(owner="a", *, lease_s=10.0, kind=Store):
@@ -145,6 +152,21 @@ async def open_stores(url):
 
 
 @pytest_asyncio.fixture
+async def databases(database_url):
+    """Open the test's database as two replicas do."""
+    opened = Database(database_url), Database(database_url)
+    yield opened
+    for one in opened:
+        await one.close()
+
+
+@pytest.fixture
+def patient_sqlite(monkeypatch):
+    """Let the writers of one SQLite file wait as long as a busy machine needs; in production there's only one."""
+    monkeypatch.setattr(embedded, "BUSY_TIMEOUT_MS", 30_000)
+
+
+@pytest_asyncio.fixture
 async def open_store(database_url):
     """Open stores on the test's database."""
     async with open_stores(database_url) as opener:
@@ -153,13 +175,13 @@ async def open_store(database_url):
 
 @pytest.fixture
 def store(open_store):
-    """Open the first store."""
+    """The first store."""
     return open_store()
 
 
 @pytest_asyncio.fixture
 async def sqlite_store(sqlite_url):
-    """Open a store on SQLite only: where the database's kind makes no difference."""
+    """A store on SQLite, for tests that don't depend on the database."""
     async with open_stores(sqlite_url) as opener:
         yield opener()
 
@@ -169,7 +191,7 @@ async def sqlite_store(sqlite_url):
 
 @pytest_asyncio.fixture
 async def local_slack():
-    """Run a Slack on a local port; it knows the channels C0DATA … and people of the sandbox."""
+    """A Slack on a local port, with the channels C0DATA … and the sandbox's people."""
     slack = flokit_slack()
     await slack.start()
     try:

@@ -1,4 +1,4 @@
-"""The circuit: while FloKit is away, only one now and then asks whether it is back."""
+"""The circuit breaker: while FloKit is down, one request at a time checks whether it's back."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SPENT = FlokitBudgetSpent("Later.", retry_after_s=1.0)
 
 
 class World:
-    """A circuit, its clock, and requests that go as they are told."""
+    """A circuit, its clock, and requests that end as the test wants."""
 
     def __init__(self, **options):
         self.clock = VirtualClock()
         self.circuit = Circuit(self.clock.timestamp, **options)
 
     def ask(self, error=None, priority=Priority.FOLLOW_UP):
-        """Make a request that ends so; returns whether it was made."""
+        """Make a request that ends this way; return whether it was made."""
         made = False
         try:
             with self.circuit.asking(priority):
@@ -35,7 +35,7 @@ class World:
         return made
 
     def break_down(self):
-        """Let FloKit fail until the circuit opens."""
+        """Make requests fail until the circuit opens."""
         for _ in range(OPENS_AFTER):
             assert self.ask(FlokitNoReply("Nothing."))
         assert self.circuit.is_open
@@ -43,20 +43,19 @@ class World:
 
 @pytest.fixture
 def world():
-    """Start with a closed circuit."""
+    """A closed circuit."""
     return World()
 
 
-def test_one_lost_reply_is_no_outage(world):
-    """Failures between answers never open it."""
+def test_occasional_failures_never_open_the_circuit(world):
     for _ in range(3 * OPENS_AFTER):
         assert world.ask(FlokitBadReply("500"))
         assert world.ask()
     assert not world.circuit.is_open
 
 
-def test_an_outage_is_asked_about_ever_less_often(world):
-    """Each probe that fails doubles the pause, up to a limit."""
+def test_each_failed_probe_doubles_the_pause(world):
+    """Up to a limit."""
     world.break_down()
     pauses = []
     for _ in range(7):
@@ -71,7 +70,7 @@ def test_an_outage_is_asked_about_ever_less_often(world):
 
 @pytest.mark.parametrize("end", [None, REFUSED])
 def test_an_answer_ends_the_outage(world, end):
-    """A value, or a refusal in so many words: FloKit is there, and everybody may ask."""
+    """A value or an explicit refusal means that FloKit is back, and every request is allowed."""
     world.break_down()
     world.clock.advance(FIRST_PAUSE_S)
     assert world.ask(end)
@@ -79,8 +78,7 @@ def test_an_answer_ends_the_outage(world, end):
     assert world.ask()
 
 
-def test_only_one_asks_whether_it_is_back(world):
-    """While a probe is under way nobody else asks."""
+def test_only_one_probe_is_sent_at_a_time(world):
     world.break_down()
     world.clock.advance(FIRST_PAUSE_S)
     with world.circuit.asking(Priority.FOLLOW_UP):
@@ -88,8 +86,8 @@ def test_only_one_asks_whether_it_is_back(world):
         assert not world.ask(priority=Priority.CLICK)
 
 
-def test_a_straggler_ends_no_probe_of_another(world):
-    """A request that was admitted before the outage doesn't let a second probe through when it ends."""
+def test_a_late_failure_lets_no_second_probe_through(world):
+    """The request was admitted before the outage."""
     straggler = world.circuit.asking(Priority.FOLLOW_UP)
     straggler.__enter__()
     world.break_down()
@@ -101,8 +99,8 @@ def test_a_straggler_ends_no_probe_of_another(world):
     assert world.ask()
 
 
-def test_stragglers_make_no_pause_longer(world):
-    """Many requests that fail after the circuit opened count as one outage: only probes make the pause longer."""
+def test_late_failures_do_not_lengthen_the_pause(world):
+    """Many requests that fail after the circuit opened count as one outage."""
     stragglers = [world.circuit.asking(Priority.FOLLOW_UP) for _ in range(3 * OPENS_AFTER)]
     for one in stragglers:
         one.__enter__()
@@ -112,8 +110,8 @@ def test_stragglers_make_no_pause_longer(world):
     assert world.ask()
 
 
-def test_a_person_need_not_wait_for_the_pause(world):
-    """A click asks once a second, however long the pause of the others is."""
+def test_clicks_probe_once_a_second(world):
+    """However long the pause of other requests is."""
     world.break_down()
     for _ in range(8):
         world.clock.advance(LONGEST_PAUSE_S)
@@ -124,8 +122,8 @@ def test_a_person_need_not_wait_for_the_pause(world):
     assert not world.ask(priority=Priority.CLICK)
 
 
-def test_our_own_budget_is_no_outage(world):
-    """A request that was not made says nothing, and does not block the next probe."""
+def test_a_spent_budget_is_not_an_outage(world):
+    """A request that was never sent says nothing about FloKit, and doesn't block the next probe."""
     for _ in range(3 * OPENS_AFTER):
         assert world.ask(SPENT)
     assert not world.circuit.is_open
@@ -136,8 +134,7 @@ def test_our_own_budget_is_no_outage(world):
     assert world.ask()
 
 
-def test_quick_followups_are_not_made_slow():
-    """The pause is never longer than the time between two looks."""
+def test_the_pause_is_never_longer_than_the_check_interval():
     world = World(max_pause_s=0.5)
     world.break_down()
     world.clock.advance(0.5)

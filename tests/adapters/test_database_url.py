@@ -1,4 +1,4 @@
-"""What a DATABASE_URL means: as people and hosts write it, or one sentence that says what can't be had."""
+"""DATABASE_URL: the forms that people and hosts write, and one sentence for anything unsupported."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FILES = {
 
 
 @pytest.mark.parametrize(("url", "path"), FILES.items(), ids=repr)
-def test_a_file(url, path):
-    """Each way to write a SQLite file means that file, and ~ is the home directory."""
+def test_each_form_of_a_sqlite_url_names_the_file(url, path):
+    """``~`` is the home directory."""
     assert parse_database_url(url) == path
 
 
@@ -47,8 +47,8 @@ SERVERS = {
 
 
 @pytest.mark.parametrize(("url", "hosts"), SERVERS.items(), ids=repr)
-def test_a_server(url, hosts):
-    """Each way to write a server means its hosts, in their order, with user, password and database."""
+def test_each_form_of_a_server_url_is_parsed(url, hosts):
+    """Its hosts are in their order, with user, password and database."""
     server = parse_database_url(url)
     assert (server.hosts, server.user, server.password, server.database) == (hosts, "ana", "pw", "flokit")
 
@@ -64,8 +64,8 @@ def test_a_server(url, hosts):
         ("a+b", "a+b"),
     ],
 )
-def test_a_password(written, password):
-    """A password may be encoded, and what can only be meant in one way need not be."""
+def test_a_password_may_be_encoded(written, password):
+    """It may be plain where that's unambiguous."""
     assert parse_database_url(f"postgresql://ana:{written}@db/flokit").password == password
 
 
@@ -83,13 +83,13 @@ def test_a_password(written, password):
         "&",
     ],
 )
-def test_options_that_are_taken(options):
-    """What hosts hand out, and what changes nothing, is taken."""
+def test_options_without_effect_are_accepted(options):
+    """Hosting services put them in the URLs that they hand out."""
     assert isinstance(parse_database_url(f"postgresql://ana:pw@db/flokit?{options}"), Server)
 
 
 def test_options_reach_the_driver_and_the_server():
-    """TLS is the driver's, a name and ``options`` are the server's."""
+    """TLS options go to the driver; the name and ``options`` go to the server."""
     query = "ssl=require&sslrootcert=~/ca.pem&application_name=flokit&options=-csearch_path%3Dbot&connect_timeout=1"
     server = parse_database_url(f"postgresql://ana:pw@db/flokit?{query}")
     assert server.driver_options == {"sslrootcert": str(HOME / "ca.pem"), "sslmode": "require"}
@@ -145,7 +145,7 @@ REFUSED = {
     "postgresql://u:hidden@h/db?gssencmode=require": "gssencmode",
     "postgresql://u:hidden@h/db?target_session_attrs=standby": "read-write",
     "postgresql://u:hidden@h/db?require_auth=scram-sha-256": "require_auth",
-    "postgresql://u:hidden@h/db?service=flokit": "into the URL",
+    "postgresql://u:hidden@h/db?service=flokit": "in the URL",
     "postgresql://u:hidden@h/db?connection_limit=3": "DATABASE_POOL_SIZE",
     "postgresql://u:hidden@h/db?schema=bot": "search_path",
     "postgresql://u:hidden@h/db?connect_timeout=soon": "seconds",
@@ -155,8 +155,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("url", "words"), REFUSED.items(), ids=repr)
-def test_what_is_refused(url, words):
-    """What can't be had, or not be read, is one sentence on one line that names the option and never a value."""
+def test_an_unsupported_url_is_refused_in_one_sentence(url, words):
+    """It names the option, never a value."""
     with pytest.raises(UrlProblem) as refused:
         parse_database_url(url)
     assert words in str(refused.value)
@@ -178,13 +178,13 @@ def test_what_is_refused(url, words):
         ("localhost,10.0.0.7/x", True),
     ],
 )
-def test_what_goes_as_plain_text(where, is_exposed):
-    """Only a URL that asks for encryption, or stays on this machine, keeps the password from the network."""
+def test_urls_that_may_send_the_password_unencrypted_are_known(where, is_exposed):
+    """Only a URL that requires encryption, or stays on this machine, is safe."""
     assert parse_database_url(f"postgresql://ana:pw@{where}").is_exposed is is_exposed
 
 
-def test_a_user_without_a_name(monkeypatch):
-    """Where the machine has no name for the user, as in many containers, the URL must have one."""
+def test_a_url_needs_a_user_if_the_system_has_none(monkeypatch):
+    """Many containers have no name for their user."""
 
     def unknown():
         raise KeyError("getpwuid(): uid not found: 10001")
@@ -195,6 +195,5 @@ def test_a_user_without_a_name(monkeypatch):
     assert parse_database_url("postgresql://ana@db/flokit")
 
 
-def test_no_password_is_shown():
-    """A server's ``repr`` shows neither password."""
+def test_repr_shows_no_password():
     assert "hidden" not in repr(parse_database_url("postgresql://u:hidden@h/db?sslpassword=hidden"))

@@ -1,4 +1,4 @@
-"""A fault of ours, wherever it happens: the person is shown an id, and the log has it beside the traceback."""
+"""Bugs in the bot: the person sees an error ID, and the log has the same ID with the traceback."""
 
 from __future__ import annotations
 
@@ -9,72 +9,72 @@ from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
-from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.async_request import AsyncBoltRequest
 from structlog.testing import capture_logs
 
+from bot.core.commands.catalog import StatusCommand
+from bot.core.errors import FlokitDenied, FlokitRefused, StoreUnavailable
 from bot.core.models import Outcome, Telling
 from bot.handlers.responder import Responder
 from bot.listeners.faults import Faults
 from bot.listeners.observed import ObservedApp
+from bot.observability.context import Context, Runtime
 from bot.observability.telemetry import SILENT
 from bot.slack.client import SlackClient
 from bot.workers import follower as follower_module
 from bot.workers import sender as sender_module
-from bot.workers.follower import Follower
+from bot.workers.follower import Follower, claim_batches
 from bot.workers.sender import Sender
+from tests.adapters.conftest import finding
 
 ERROR_ID = re.compile(r"err_[0-9a-f]{16}")
 
 
 class BrokenError(Exception):
-    """A fault of ours."""
+    """A bug in the bot."""
 
 
 def breaks(*_, **__):
-    """Go wrong."""
+    """Raise."""
     raise BrokenError
 
 
 async def breaks_soon(*_, **__):
-    """Go wrong, asynchronously."""
+    """Raise, asynchronously."""
     raise BrokenError
 
 
 def logged_ids(logs):
-    """Return the ids of the lines that have a traceback."""
+    """Return the error IDs of log lines with a traceback."""
     return {line["error_id"] for line in logs if "exc_info" in line}
 
 
 class Answers:
-    """Stands where the Slack client stands when an answer follows an ack."""
+    """Replaces the Slack client that answers after the ack, and records the answers."""
 
     def __init__(self):
-        self.told, self.rang = [], asyncio.Event()
+        self.posted, self.rang = [], asyncio.Event()
 
     async def respond(self, response_url, message):
-        """Take an answer."""
-        self.told.append((response_url, message.text))
+        """Record an answer."""
+        self.posted.append((response_url, message.text))
         self.rang.set()
 
 
 @pytest.fixture
 def answers():
-    """Take answers."""
+    """A recorder of answers."""
     return Answers()
 
 
 @pytest.fixture
-def bolt(answers):
-    """Make a Bolt app whose listeners all raise."""
-
-    async def authorize(**_):
-        return AuthorizeResult(enterprise_id=None, team_id="T1", bot_token="xoxb-x", bot_id="B1", bot_user_id="U1")
+def bolt(answers, clock):
+    """A Bolt app whose listeners all raise."""
 
     async def raises(ack):
         raise BrokenError
 
-    app = ObservedApp(SILENT, authorize=authorize, process_before_response=True)
+    app = ObservedApp(Runtime(clock), finding(), process_before_response=True)
     app.error(Faults(answers, SILENT).answer)
     app.command("/flokit")(raises)
     app.action("flokit_resync")(raises)
@@ -91,7 +91,7 @@ def bolt(answers):
     ids=["command", "form"],
 )
 async def test_a_listener_that_raises_acks_with_the_id(bolt, body):
-    """A command and a form are acked with a sentence that names what the log has."""
+    """For a command and a form, the ack is a sentence with the ID that's in the log."""
     with capture_logs() as logs:
         response = await bolt.async_dispatch(AsyncBoltRequest(body={"team": {"id": "T1"}} | body, mode="socket_mode"))
     (error_id,) = logged_ids(logs)
@@ -99,41 +99,86 @@ async def test_a_listener_that_raises_acks_with_the_id(bolt, body):
 
 
 async def test_a_press_whose_listener_raises_is_answered_after_the_ack(bolt, answers):
-    """A press is acked, and its person is told the id through the response_url."""
+    """The press is acked, and the person gets the ID through the response_url."""
     press = {"type": "block_actions", "actions": [{"action_id": "flokit_resync", "block_id": "b", "type": "button"}]}
     body = {"team": {"id": "T1"}, "response_url": "https://hooks.example.com/x"} | press
     with capture_logs() as logs:
         response = await bolt.async_dispatch(AsyncBoltRequest(body=body, mode="socket_mode"))
         await answers.rang.wait()
     (error_id,) = logged_ids(logs)
-    ((url, text),) = answers.told
+    ((url, text),) = answers.posted
     assert (response.status, url, ERROR_ID.findall(text)) == (200, "https://hooks.example.com/x", [error_id])
 
 
 @pytest.mark.parametrize("actions", [[], [None], "x", [{"action_id": []}], [{"action_id": 1, "type": "button"}], {}])
-async def test_a_payload_of_another_shape_is_no_fault(bolt, answers, actions):
-    """What Bolt stumbles over before a listener is reached isn't acked, isn't answered and is no error of ours."""
+async def test_a_malformed_payload_is_not_logged_as_our_error(bolt, answers, actions):
+    """Bolt fails on it before any listener runs; it's neither acked nor answered."""
     body = {"team": {"id": "T1"}, "response_url": "https://example.com/x", "type": "block_actions", "actions": actions}
     with capture_logs() as logs:
         response = await bolt.async_dispatch(AsyncBoltRequest(body=body, mode="socket_mode"))
     assert response.status in {400, 404}
-    assert not answers.told
+    assert not answers.posted
     assert {line["log_level"] for line in logs} <= {"warning"}
 
 
-async def test_a_request_that_cannot_be_answered_is_apologised_for(make):
-    """The traceback and the apology carry the same id."""
-    told = []
+async def test_a_failed_request_is_answered_with_the_logged_id(make):
+    sent_ids = []
 
-    async def apologise(request, error_id):
-        told.append(error_id)
+    async def note(request, message):
+        sent_ids.extend(ERROR_ID.findall(message.text))
 
-    actions = SimpleNamespace(answer=breaks_soon, apologise=apologise)
+    store, context = SimpleNamespace(lease_s=10), Context("T1", "UFLOKIT", make.clock)
     with capture_logs() as logs:
-        responder = Responder(actions, SimpleNamespace(lease_s=10), clock=make.clock)
+        responder = Responder(store, SimpleNamespace(note=note), {StatusCommand: breaks_soon}.__getitem__, context)
         await responder.answer(SimpleNamespace(request=make.command(), attempts=1))
-    assert set(told) == logged_ids(logs)
-    assert {line["error_id"] for line in logs} == set(told)
+    assert set(sent_ids) == logged_ids(logs)
+    assert {line["error_id"] for line in logs} == set(sent_ids)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FlokitRefused("FloKit refused this (HTTP 409).", "already *running*", http_status=409),
+        FlokitDenied("FloKit refused this (HTTP 403).", "already *running*", http_status=403),
+    ],
+)
+async def test_flokits_words_are_quoted_and_never_formatted(make, error):
+    answers = []
+
+    async def refused(request, command):
+        raise error
+
+    async def note(request, message):
+        answers.append(message)
+
+    responder = Responder(
+        SimpleNamespace(lease_s=10),
+        SimpleNamespace(note=note),
+        {StatusCommand: refused}.__getitem__,
+        Context("T1", "U1", make.clock),
+    )
+    await responder.answer(SimpleNamespace(request=make.command(), attempts=1))
+    lead, quoted = answers[0].blocks
+    assert "running" not in str(lead)
+    assert quoted["elements"][0]["elements"] == [{"type": "text", "text": "already *running*"}]
+
+
+async def test_a_request_that_the_database_interrupts_is_not_blamed(make, clock):
+    """It's released at once; an unreachable database doesn't count as an attempt."""
+    released = []
+
+    async def away(request, message):
+        raise StoreUnavailable
+
+    async def retry(request_id, due_at):
+        released.append((request_id, due_at - clock.now))
+
+    store = SimpleNamespace(lease_s=10, inbox=SimpleNamespace(retry=retry))
+    responder = Responder(store, SimpleNamespace(), {StatusCommand: away}.__getitem__, Context("T1", "UFLOKIT", clock))
+    request = make.command()
+    with pytest.raises(StoreUnavailable):
+        await responder.answer(SimpleNamespace(request=request, attempts=1))
+    assert released == [(request.id, timedelta(seconds=1))]
 
 
 # --- the follower ------------------------------------------------------------------------------------------------
@@ -141,23 +186,23 @@ async def test_a_request_that_cannot_be_answered_is_apologised_for(make):
 
 @pytest_asyncio.fixture
 async def followed(sqlite_store, make, click, clock, monkeypatch):
-    """Follow a run, with a fault in every look."""
+    """A run whose every check hits a bug."""
     await click(sqlite_store, make)
     flokit = SimpleNamespace(fetch_integration=breaks_soon, fetch_integrations=breaks_soon)
-    return sqlite_store, Follower(sqlite_store, flokit, clock=clock)
+    return sqlite_store, Follower(sqlite_store, flokit, Context("T1", "UFLOKIT", clock))
 
 
 async def follow(followed, clock):
-    """Take the run that is due one step further, and return it as it is then."""
+    """Take one step of the run that's due, and return the run."""
     store, follower = followed
-    ((claim,),) = await follower.claim(clock(), 5)
+    ((claim,),) = await claim_batches(follower._store, clock(), 5)
     with capture_logs() as logs:
         await follower.follow([claim])
-    return await store.runs.load(claim.run.id), logs
+    return await store.runs.load(claim.run.team_id, claim.run.id), logs
 
 
 async def test_a_fault_while_following_is_shown_in_the_thread(followed, clock):
-    """The run goes on, its progress names the id that the log has."""
+    """The run continues, and its progress message has the ID that's in the log."""
     run, logs = await follow(followed, clock)
     assert {run.fault_id} == logged_ids(logs)
     assert run.outcome is None
@@ -167,7 +212,7 @@ async def test_a_fault_while_following_is_shown_in_the_thread(followed, clock):
 
 
 async def test_a_fault_that_lasts_ends_at_the_deadline(followed, clock):
-    """At the deadline the run ends as not confirmed, and the outcome names the id."""
+    """The run ends as not_confirmed, and the outcome has the ID."""
     clock.advance(timedelta(hours=1).total_seconds())
     run, logs = await follow(followed, clock)
     assert run.outcome is Outcome.NOT_CONFIRMED
@@ -176,8 +221,7 @@ async def test_a_fault_that_lasts_ends_at_the_deadline(followed, clock):
     assert run.fault_id in shown.text
 
 
-async def test_a_fault_is_forgotten_once_something_is_seen(followed, make, clock, monkeypatch):
-    """What comes after the fault is told as always."""
+async def test_a_fault_is_forgotten_after_a_successful_check(followed, make, clock, monkeypatch):
     run, _ = await follow(followed, clock)
     seen = follower_module.Seen(make.integration())
     decided = follower_module.decide(run, seen, clock())
@@ -187,14 +231,16 @@ async def test_a_fault_is_forgotten_once_something_is_seen(followed, make, clock
 # --- the sender --------------------------------------------------------------------------------------------------
 
 
-async def test_a_message_that_cannot_be_written_becomes_the_id(sqlite_store, local_slack, make, clock, monkeypatch):
-    """The third time, a sentence with the id stands where the message should be."""
+async def test_a_message_that_fails_three_times_is_replaced_by_the_id(
+    sqlite_store, local_slack, make, clock, monkeypatch
+):
     client = SlackClient("xoxb-sandbox", api_url=local_slack.api_url)
 
     async def on_closed(*_):
         raise AssertionError
 
-    sender = Sender(sqlite_store, client, clock=clock, bot_user_id="UFLOKIT", on_closed=on_closed, on_refused=on_closed)
+    context = Context("T0SANDBOX", "UFLOKIT", clock)
+    sender = Sender(sqlite_store, client, context, on_closed=on_closed, on_refused=on_closed)
     asked = make.command()
     await sqlite_store.inbox.add(asked)
     await sqlite_store.panels.add(asked, make.panel(), sender_module.Address("T0SANDBOX", "C0DATA"), clock())

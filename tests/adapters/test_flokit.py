@@ -1,4 +1,4 @@
-"""The FloKit client: what each reply and each failure of the network becomes, and when it asks at all."""
+"""The FloKit client: what each reply and each network failure becomes, and when the client sends a request at all."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import logging
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from bot.core.errors import (
     FlokitBadReply,
+    FlokitBudgetSpent,
     FlokitDenied,
     FlokitError,
     FlokitMissing,
@@ -30,9 +32,10 @@ from bot.core.errors import (
     FlokitRateLimited,
     FlokitRefused,
     FlokitUnreachable,
+    StoreUnavailable,
 )
 from bot.core.models import Integration, SyncStats, TriggerAccepted
-from bot.flokit import SHARED_WITHIN_S, Detail, FlokitClient, Listing, Priority
+from bot.flokit import SHARED_WITHIN_S, Detail, Endpoint, FlokitClient, Listing, Priority
 from bot.flokit.bodies import MAX_BODY_BYTES
 from bot.flokit.budget import LocalBudget
 from bot.flokit.replies import Reply, parse_integration, parse_listing, read_reply
@@ -48,7 +51,7 @@ DATE = {"Date": "Fri, 15 Mar 2024 13:05:07 GMT"}
 
 
 class Clock:
-    """Seconds that grow when the test says so."""
+    """Seconds that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -58,7 +61,7 @@ class Clock:
 
 
 class ScriptedVendor:
-    """Gives the replies it was given, the last one for ever, and notes what it was asked."""
+    """Returns the replies that it was given, the last one forever, and records the requests."""
 
     def __init__(self, *replies: httpx.Response | Exception) -> None:
         self.replies = list(replies)
@@ -74,7 +77,7 @@ class ScriptedVendor:
 
 
 class BlockingVendor:
-    """Holds every request until the test lets go."""
+    """Holds every request until the test releases it."""
 
     def __init__(self, reply: httpx.Response) -> None:
         self.reply = reply
@@ -96,9 +99,15 @@ def sample(name: str, status: int = 200) -> httpx.Response:
 
 @asynccontextmanager
 async def client_of(vendor: Callable[[httpx.Request], Any], **options: Any) -> AsyncIterator[FlokitClient]:
-    """Give a client whose requests go to ``vendor``, on a clock that stands still."""
-    options = {"look_key": LOOK_KEY, "sync_key": SYNC_KEY, "clock": Clock(), "jitter": lambda: 0.0, **options}
-    client = FlokitClient(api_url="https://flokit.test/", transport=httpx.MockTransport(vendor), **options)
+    """Return a client whose requests go to ``vendor``, on a clock that never moves."""
+    endpoint = Endpoint(
+        "https://flokit.test/",
+        LOOK_KEY,
+        options.pop("sync_key", SYNC_KEY),
+        options.pop("timeout_s", 8.0),
+        transport=httpx.MockTransport(vendor),
+    )
+    client = FlokitClient(endpoint, **{"clock": Clock(), "jitter": lambda: 0.0, **options})
     try:
         yield client
     finally:
@@ -109,7 +118,7 @@ async def client_of(vendor: Callable[[httpx.Request], Any], **options: Any) -> A
 
 
 async def test_list_is_read_as_documented() -> None:
-    """The documented list becomes integrations in FloKit's order, with the vendor's clock."""
+    """It becomes integrations in FloKit's order, with FloKit's clock."""
     async with client_of(ScriptedVendor(sample("integrations"))) as client:
         assert await client.fetch_integrations() == Listing(
             (
@@ -132,7 +141,6 @@ async def test_list_is_read_as_documented() -> None:
 
 
 async def test_detail_carries_event_counts() -> None:
-    """The documented detail carries the event counts."""
     async with client_of(ScriptedVendor(sample("integration"))) as client:
         detail = await client.fetch_integration(REVENUECAT)
 
@@ -140,8 +148,8 @@ async def test_detail_carries_event_counts() -> None:
     assert detail.vendor_at == VENDOR_AT
 
 
-async def test_sync_is_accepted() -> None:
-    """The documented acceptance carries the sync's id and the vendor's clock."""
+async def test_a_sync_is_accepted() -> None:
+    """The documented reply has the sync's ID and FloKit's clock."""
     async with client_of(ScriptedVendor(sample("sync"))) as client:
         accepted = await client.trigger_sync(REVENUECAT, idempotency_key="run-1")
 
@@ -164,8 +172,8 @@ async def test_sync_request_is_as_documented() -> None:
     assert request.content == b""
 
 
-async def test_looking_uses_the_look_key() -> None:
-    """A look is made with the key for looking, which may be read-only."""
+async def test_reads_use_the_read_key() -> None:
+    """It can be read-only."""
     vendor = ScriptedVendor(sample("integrations"))
     async with client_of(vendor) as client:
         await client.fetch_integrations()
@@ -181,7 +189,7 @@ async def test_looking_uses_the_look_key() -> None:
     ],
 )
 async def test_documented_refusals_of_a_key(name: str, status: int, sentence: str) -> None:
-    """A refused key is told in FloKit's own words and with its HTTP status."""
+    """The error has FloKit's own words and the HTTP status."""
     async with client_of(ScriptedVendor(sample(name, status))) as client:
         with pytest.raises(FlokitDenied) as caught:
             await client.trigger_sync(REVENUECAT, idempotency_key="run-1")
@@ -222,8 +230,8 @@ async def test_documented_refusals_of_a_key(name: str, status: int, sentence: st
         (None, None),
     ],
 )
-def test_odd_entries(entry: object, expected: Integration | None) -> None:
-    """What is missing or odd is left out of an integration; only one without a usable id is dropped."""
+def test_missing_or_odd_fields_are_left_out(entry: object, expected: Integration | None) -> None:
+    """Only an integration without a usable ID is dropped."""
     assert parse_integration(entry) == expected
 
 
@@ -244,7 +252,7 @@ def test_odd_entries(entry: object, expected: Integration | None) -> None:
     ],
 )
 def test_event_counts(number: object, expected: int | None) -> None:
-    """An event count is a whole number that a database can hold, or unknown."""
+    """A count is a whole number that fits in the database, or unknown."""
     integration = parse_integration({"id": "a", "sync_stats": {"events_total": number}})
 
     assert integration is not None
@@ -256,29 +264,26 @@ def ok(body: dict[str, object]) -> Reply:
     return Reply(200, httpx.Headers(), json.dumps(body).encode())
 
 
-def test_duplicate_ids() -> None:
-    """Of two integrations with the same id the first one stands."""
+def test_the_first_of_two_integrations_with_one_id_counts() -> None:
     listing = parse_listing(ok({"integrations": [{"id": "a", "type": "x"}, {"id": "a", "type": "y"}]}))
 
     assert listing.integrations == (Integration("a", "x"),)
 
 
-def test_empty_list() -> None:
-    """An empty list is a workspace without integrations."""
+def test_an_empty_list_is_a_workspace_without_integrations() -> None:
     assert parse_listing(ok({"integrations": []})) == Listing(())
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"integrations": None}, {"integrations": {"a": 1}}, {"integrations": [{"id": 7}, None]}]
 )
-def test_lists_that_are_none(body: dict[str, object]) -> None:
-    """A reply in which no integration can be read is a bad reply, not an empty workspace."""
+def test_an_unreadable_list_is_a_bad_reply(body: dict[str, object]) -> None:
+    """It isn't an empty workspace."""
     with pytest.raises(FlokitBadReply):
         parse_listing(ok(body))
 
 
-async def test_detail_of_another_integration() -> None:
-    """A detail with another id than asked for is a bad reply."""
+async def test_a_reply_about_another_integration_is_a_bad_reply() -> None:
     async with client_of(ScriptedVendor(sample("integration"))) as client:
         with pytest.raises(FlokitBadReply):
             await client.fetch_integration("int_other", patience_s=0)
@@ -307,7 +312,7 @@ async def test_detail_of_another_integration() -> None:
     ],
 )
 def test_each_status_means_one_error(status: int, error: type[FlokitError]) -> None:
-    """The HTTP status alone decides which error a reply is."""
+    """The HTTP status alone decides which error it is."""
     with pytest.raises(FlokitError) as caught:
         read_reply(Reply(status, httpx.Headers(), b"<html>"))
 
@@ -318,8 +323,7 @@ def test_each_status_means_one_error(status: int, error: type[FlokitError]) -> N
     "body",
     [b"", b"null", b"[]", b'"ok"', b"<html>", b"\xff\xfe\xfa", b"[" * 100_000, b'{"a": ' + b"9" * 5000 + b"}"],
 )
-def test_success_without_an_object(body: bytes) -> None:
-    """A 2xx whose body is no JSON object is a bad reply."""
+def test_a_2xx_without_an_object_is_a_bad_reply(body: bytes) -> None:
     with pytest.raises(FlokitBadReply):
         parse_listing(Reply(200, httpx.Headers(), body))
 
@@ -351,7 +355,7 @@ def test_success_without_an_object(body: bytes) -> None:
     ],
 )
 def test_retry_after(retry_after: str, seconds: float) -> None:
-    """Retry-After is seconds or a date on the vendor's clock, 1 to 300 s, and 10 s when it makes no sense."""
+    """It's seconds, or a date on FloKit's clock: from 1 to 300 s, and 10 s if it makes no sense."""
     with pytest.raises(FlokitRateLimited) as caught:
         read_reply(Reply(429, httpx.Headers({**DATE, "Retry-After": retry_after}), b""))
 
@@ -372,15 +376,14 @@ def test_retry_after(retry_after: str, seconds: float) -> None:
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_long_pause_is_named(status: int, retry_after: str, words: str) -> None:
-    """What FloKit asked for is said, and what the bot does instead when that is too long."""
+    """The error says what FloKit asked for, and what the bot does instead."""
     with pytest.raises(FlokitUnreachable) as caught:
         read_reply(Reply(status, httpx.Headers({**DATE, "Retry-After": retry_after}), b""))
 
     assert str(caught.value).endswith(words)
 
 
-def test_a_date_without_a_clock_beside_it() -> None:
-    """Retry-After as a date is measured by our clock when the reply has no Date."""
+def test_a_retry_after_date_without_a_date_header_uses_our_clock() -> None:
     in_a_minute = format_datetime(datetime.now(UTC) + timedelta(minutes=1), usegmt=True)
     with pytest.raises(FlokitRateLimited) as caught:
         read_reply(Reply(429, httpx.Headers({"Retry-After": in_a_minute}), b""))
@@ -388,8 +391,7 @@ def test_a_date_without_a_clock_beside_it() -> None:
     assert 50 < (caught.value.retry_after_s or 0) <= 60
 
 
-def test_pause_of_an_outage() -> None:
-    """A 503 hands on the pause it asks for."""
+def test_a_503_passes_on_its_retry_after() -> None:
     with pytest.raises(FlokitBadReply) as caught:
         read_reply(Reply(503, httpx.Headers({"Retry-After": "7"}), b""))
 
@@ -407,12 +409,12 @@ def test_pause_of_an_outage() -> None:
     ],
 )
 def test_vendor_clock(date: str, expected: datetime | None) -> None:
-    """The vendor's clock is the Date header in UTC, or unknown."""
+    """It's the Date header in UTC, or unknown."""
     assert Reply(200, httpx.Headers({"Date": date}), b"{}").vendor_at == expected
 
 
 def test_vendor_words_are_folded_and_clipped() -> None:
-    """FloKit's words are kept apart from ours, on one line and at most 300 characters long."""
+    """FloKit's words are kept apart from ours, on one line of 300 characters at most."""
     body = json.dumps({"message": "no\n\tway\x00" + "!" * 1000}).encode()
 
     with pytest.raises(FlokitRefused, match=r"^FloKit refused the request \(422\): no way !+…$") as caught:
@@ -424,7 +426,7 @@ def test_vendor_words_are_folded_and_clipped() -> None:
 
 
 async def test_repeated_key_is_struck_out() -> None:
-    """A key that FloKit repeats in its error text does not reach the sentence."""
+    """An API key that FloKit repeats in its error doesn't reach the message."""
     vendor = ScriptedVendor(httpx.Response(401, json={"message": f"Unknown key {LOOK_KEY}"}))
     async with client_of(vendor) as client:
         with pytest.raises(FlokitDenied) as caught:
@@ -433,15 +435,15 @@ async def test_repeated_key_is_struck_out() -> None:
     assert str(caught.value) == "FloKit refused the API key (401): Unknown key [key]"
 
 
-async def test_missing_list() -> None:
-    """A 404 for the list is a wrong address, not news about any integration."""
+async def test_a_404_for_the_list_is_a_wrong_address() -> None:
+    """It says nothing about any integration."""
     async with client_of(ScriptedVendor(httpx.Response(404))) as client:
         with pytest.raises(FlokitBadReply, match="FLOKIT_API_URL"):
             await client.fetch_integrations(patience_s=0)
 
 
-async def test_missing_integration() -> None:
-    """A 404 for one integration says that it is gone, to a look and to a sync."""
+async def test_a_404_for_one_integration_means_that_it_is_gone() -> None:
+    """For a read and for a sync."""
     async with client_of(ScriptedVendor(httpx.Response(404))) as client:
         with pytest.raises(FlokitMissing):
             await client.fetch_integration("int_a")
@@ -452,7 +454,7 @@ async def test_missing_integration() -> None:
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 @pytest.mark.parametrize("location", ["https://elsewhere.test/", "http://flokit.test/v2", "//elsewhere.test", "", "%"])
 async def test_redirect_is_not_followed(status: int, location: str) -> None:
-    """The key is not carried to where a redirect points, by a look as little as by a sync."""
+    """The key isn't sent to where a redirect points, in a read or in a sync."""
     vendor = ScriptedVendor(httpx.Response(status, headers={"Location": location}))
     async with client_of(vendor) as client:
         with pytest.raises((FlokitBadReply, FlokitRefused)):
@@ -464,7 +466,7 @@ async def test_redirect_is_not_followed(status: int, location: str) -> None:
 
 
 async def test_huge_body_is_not_read_on() -> None:
-    """A body is read up to the cap and no further."""
+    """A body is read up to the cap."""
     chunks_read = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -485,7 +487,7 @@ async def test_huge_body_is_not_read_on() -> None:
     [({}, None), ({"status": "ok", "sync_id": 7}, None), ({"status": "queued", "sync_id": "s1"}, "s1")],
 )
 async def test_any_object_accepts_a_sync(body: dict[str, object], sync_id: str | None) -> None:
-    """Any JSON object with a 2xx means accepted, with or without a usable sync id."""
+    """A 2xx with any JSON object means accepted, with or without a usable sync ID."""
     async with client_of(ScriptedVendor(httpx.Response(202, json=body))) as client:
         assert (await client.trigger_sync("int_a", idempotency_key="run-1")).sync_id == sync_id
 
@@ -493,13 +495,12 @@ async def test_any_object_accepts_a_sync(body: dict[str, object], sync_id: str |
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"ok"', b"null", b"7", b"\xff\xfe", b"{", b"[" * 100_000])
 async def test_any_2xx_accepts_a_sync(status: int, body: bytes) -> None:
-    """A 2xx accepts a sync whatever its body is."""
     async with client_of(ScriptedVendor(httpx.Response(status, headers=DATE, content=body))) as client:
         assert await client.trigger_sync("int_a", idempotency_key="run-1") == TriggerAccepted(None, VENDOR_AT)
 
 
 async def test_a_2xx_whose_body_breaks_off_accepts_a_sync() -> None:
-    """When the connection breaks after a 2xx began, the sync was accepted; a look that breaks off shows nothing."""
+    """The sync was accepted once the status arrived; a read that breaks off returns nothing."""
 
     async def broken() -> AsyncIterator[bytes]:
         yield b'{"sta'
@@ -512,7 +513,7 @@ async def test_a_2xx_whose_body_breaks_off_accepts_a_sync() -> None:
 
 
 async def test_a_2xx_whose_body_never_ends_accepts_a_sync() -> None:
-    """A body that takes longer than allowed leaves the acceptance as it is."""
+    """A body that takes too long changes nothing."""
 
     async def endless() -> AsyncIterator[bytes]:
         yield b"{"
@@ -524,7 +525,7 @@ async def test_a_2xx_whose_body_never_ends_accepts_a_sync() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_a_redirected_sync_was_not_started(status: int) -> None:
-    """A redirect says that the POST belongs to another address: nothing began, and the answer names the setting."""
+    """The POST belongs to another address, so nothing began; the error names the setting."""
     vendor = ScriptedVendor(httpx.Response(status, headers={"Location": "/login"}))
     async with client_of(vendor) as client:
         with pytest.raises(FlokitRefused, match="FLOKIT_API_URL") as caught:
@@ -535,8 +536,8 @@ async def test_a_redirected_sync_was_not_started(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [100, 303, 304, 500])
-async def test_other_statuses_accept_nothing(status: int) -> None:
-    """What is no 2xx and no refusal leaves open whether a sync began."""
+async def test_other_statuses_leave_open_whether_a_sync_began(status: int) -> None:
+    """They are neither a 2xx nor a refusal."""
     async with client_of(ScriptedVendor(httpx.Response(status))) as client:
         with pytest.raises(FlokitBadReply):
             await client.trigger_sync("int_a", idempotency_key="run-1")
@@ -567,7 +568,7 @@ async def test_other_statuses_accept_nothing(status: int) -> None:
     ],
 )
 async def test_network_failures(error: Exception, expected: type[FlokitError]) -> None:
-    """Only a failure before the connection stood means that certainly nothing was sent."""
+    """Only a failure before the connection was made means that nothing was sent."""
     async with client_of(ScriptedVendor(error)) as client:
         with pytest.raises(FlokitUnreachable) as caught:
             await client.trigger_sync("int_a", idempotency_key="run-1")
@@ -577,7 +578,7 @@ async def test_network_failures(error: Exception, expected: type[FlokitError]) -
 
 
 def packed(body: bytes, *codings: str) -> bytes:
-    """Compress a body by each coding in turn."""
+    """Compress a body with each encoding in turn."""
     for coding in codings:
         wbits = {"gzip": 31, "deflate": 15, "raw": -15}[coding]
         packer = zlib.compressobj(9, wbits=wbits)
@@ -586,7 +587,7 @@ def packed(body: bytes, *codings: str) -> bytes:
 
 
 def sends(body: bytes, encoding: str, status: int = 200) -> Callable[[httpx.Request], httpx.Response]:
-    """Return a vendor whose body comes in pieces, so that httpx has not decoded it before the client sees it."""
+    """Return a vendor whose body arrives in pieces, so that httpx doesn't decode it before the client sees it."""
 
     async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(body), 4096):
@@ -595,8 +596,7 @@ def sends(body: bytes, encoding: str, status: int = 200) -> Callable[[httpx.Requ
     return lambda _: httpx.Response(status, headers={"Content-Encoding": encoding}, content=pieces())
 
 
-async def test_nothing_compressed_is_asked_for() -> None:
-    """The client asks for bodies as they are."""
+async def test_the_client_asks_for_uncompressed_bodies() -> None:
     vendor = ScriptedVendor(sample("integrations"))
     async with client_of(vendor) as client:
         await client.fetch_integrations()
@@ -616,8 +616,8 @@ async def test_nothing_compressed_is_asked_for() -> None:
         ("identity, gzip", ("gzip",)),
     ],
 )
-async def test_one_layer_is_undone(encoding: str, codings: tuple[str, ...]) -> None:
-    """A server that compresses without being asked to is read."""
+async def test_one_layer_of_compression_is_decoded(encoding: str, codings: tuple[str, ...]) -> None:
+    """Some servers compress without being asked to."""
     body = (SAMPLES / "integrations.json").read_bytes()
     async with client_of(sends(packed(body, *codings), encoding)) as client:
         assert len((await client.fetch_integrations(patience_s=0)).integrations) == 2
@@ -645,8 +645,8 @@ BOMB = b'{"integrations": [' + b" " * (4 * MAX_BODY_BYTES) + b"]}"
     ],
     ids=lambda value: value if isinstance(value, str) else str(len(value)),
 )
-async def test_what_unpacks_to_more_than_the_cap_is_a_bad_reply(encoding: str, body: bytes) -> None:
-    """Whatever encoding a server sends, unpacking it takes no more memory than a body may have."""
+async def test_a_body_that_decodes_to_more_than_the_cap_is_a_bad_reply(encoding: str, body: bytes) -> None:
+    """Decoding takes no more memory than a body may have."""
     async with client_of(sends(body, encoding)) as client:
         tracemalloc.start()
         with pytest.raises(FlokitBadReply, match=r"^FloKit sent a reply that can't be read\.$"):
@@ -658,22 +658,20 @@ async def test_what_unpacks_to_more_than_the_cap_is_a_bad_reply(encoding: str, b
 
 
 async def test_a_status_counts_whatever_its_body_is() -> None:
-    """An answer other than 2xx means what its status says, though its body can't be read."""
+    """An error status counts even if its body can't be read."""
     async with client_of(sends(b"x", "br", 404)) as client:
         with pytest.raises(FlokitMissing):
             await client.fetch_integration("int_a")
 
 
-async def test_total_timeout() -> None:
-    """A request that takes longer than allowed leaves open whether it was done."""
+async def test_a_timeout_leaves_open_whether_the_request_was_processed() -> None:
     vendor = BlockingVendor(sample("sync"))
     async with client_of(vendor, timeout_s=0.02) as client:
         with pytest.raises(FlokitNoReply, match=r"^FloKit didn't respond within 0\.02 s\.$"):
             await client.trigger_sync("int_a", idempotency_key="run-1")
 
 
-async def test_closed_client() -> None:
-    """A client that was closed sends nothing and says so."""
+async def test_a_closed_client_sends_nothing_and_says_so() -> None:
     async with client_of(ScriptedVendor(sample("sync"))) as client:
         await client.aclose()
         with pytest.raises(FlokitNotSent):
@@ -694,7 +692,7 @@ async def test_closed_client() -> None:
     ],
 )
 async def test_ids_stay_one_segment(integration_id: str, path: str) -> None:
-    """Whatever an id contains, it stays one segment of the path."""
+    """Whatever an ID contains, it's one segment of the path."""
     vendor = ScriptedVendor(httpx.Response(404))
     async with client_of(vendor) as client:
         with pytest.raises(FlokitMissing):
@@ -705,7 +703,7 @@ async def test_ids_stay_one_segment(integration_id: str, path: str) -> None:
 
 @pytest.mark.parametrize("integration_id", ["", ".", "..", "a\nb", "\ud800", "x" * 201])
 async def test_impossible_ids_are_not_asked_for(integration_id: str) -> None:
-    """No integration can have such an id, so FloKit is not asked."""
+    """No integration can have such an ID, so no request is sent."""
     vendor = ScriptedVendor(sample("integration"))
     async with client_of(vendor) as client:
         with pytest.raises(FlokitMissing):
@@ -716,27 +714,27 @@ async def test_impossible_ids_are_not_asked_for(integration_id: str) -> None:
     assert vendor.asked == []
 
 
-@pytest.mark.parametrize("key", ["", "secret\n", "se cret", "sécret"])
-def test_unusable_keys_are_refused_at_once(key: str) -> None:
-    """A key that no header can carry is refused when the client is made, without repeating it."""
+@pytest.mark.parametrize("key", ["secret\n", "se cret", "sécret"])
+def test_keys_that_no_header_can_carry_are_refused(key: str) -> None:
+    """When the client is created, without repeating the key."""
     with pytest.raises(ValueError, match="API key") as caught:
-        FlokitClient(api_url="https://flokit.test", look_key=key, sync_key="fine")
+        FlokitClient(Endpoint("https://flokit.test", key, "fine"))
 
     assert "cret" not in str(caught.value)
 
 
-async def test_clients_share_the_authorities_that_they_trust() -> None:
-    """Loading them takes most of a megabyte: a second client costs a few kilobytes."""
+async def test_clients_share_their_trusted_certificates() -> None:
+    """Loading them takes almost a megabyte; a second client takes a few kilobytes."""
     contexts = set()
     for _ in range(2):
-        client = FlokitClient(api_url="https://flokit.test", look_key=LOOK_KEY, sync_key=SYNC_KEY)
+        client = FlokitClient(Endpoint("https://flokit.test", LOOK_KEY, SYNC_KEY))
         contexts.add(client._http._http._transport._pool._ssl_context)  # type: ignore[attr-defined]
         await client.aclose()
     assert len(contexts) == 1
 
 
 async def test_check_reads_with_each_key() -> None:
-    """The check of the keys reads the list once with each and never posts."""
+    """The key check lists integrations once with each key, and never posts."""
     vendor = ScriptedVendor(sample("integrations"))
     async with client_of(vendor) as client:
         check = await client.check_keys()
@@ -748,8 +746,7 @@ async def test_check_reads_with_each_key() -> None:
     assert (check.distinct, check.same_workspace) == (True, True)
 
 
-async def test_check_of_one_key_for_both() -> None:
-    """One key for both purposes is tried once."""
+async def test_one_key_for_both_purposes_is_checked_once() -> None:
     vendor = ScriptedVendor(sample("integrations"))
     async with client_of(vendor, sync_key=LOOK_KEY) as client:
         check = await client.check_keys()
@@ -757,8 +754,8 @@ async def test_check_of_one_key_for_both() -> None:
     assert (check.distinct, check.look is check.sync, len(vendor.asked)) == (False, True, 1)
 
 
-async def test_check_tells_which_key_is_refused() -> None:
-    """A refused sync key is found without a sync."""
+async def test_check_reports_which_key_is_refused() -> None:
+    """A rejected sync key is found without starting a sync."""
     vendor = ScriptedVendor(sample("integrations"), sample("unauthorized", 401))
     async with client_of(vendor) as client:
         check = await client.check_keys()
@@ -769,17 +766,17 @@ async def test_check_tells_which_key_is_refused() -> None:
 
 
 async def test_check_finds_keys_of_two_workspaces() -> None:
-    """Keys that list entirely different integrations belong to two workspaces."""
+    """They list entirely different integrations."""
     other = httpx.Response(200, json={"integrations": [{"id": "int_other"}]})
     async with client_of(ScriptedVendor(sample("integrations"), other)) as client:
         assert (await client.check_keys()).same_workspace is False
 
 
-# --- shared looks ------------------------------------------------------------------------------------------------
+# --- shared reads ------------------------------------------------------------------------------------------------
 
 
 async def test_list_is_cached() -> None:
-    """A list is shown again for 3 s without asking."""
+    """A list is reused for 3 s."""
     vendor, clock = ScriptedVendor(sample("integrations")), Clock()
     async with client_of(vendor, clock=clock) as client:
         first = await client.fetch_integrations()
@@ -791,8 +788,8 @@ async def test_list_is_cached() -> None:
     assert len(vendor.asked) == 2
 
 
-async def test_a_new_list() -> None:
-    """Who asks for a list of at most one second gets none that was asked for before."""
+async def test_a_list_has_a_maximum_age() -> None:
+    """A caller that accepts one second gets no list requested earlier than that."""
     vendor, clock = ScriptedVendor(sample("integrations")), Clock()
     async with client_of(vendor, clock=clock) as client:
         first = await client.fetch_integrations()
@@ -804,8 +801,7 @@ async def test_a_new_list() -> None:
     assert len(vendor.asked) == 2
 
 
-async def test_detail_is_shared_for_one_second() -> None:
-    """Two looks at one integration within a second are one."""
+async def test_a_reply_about_one_integration_is_reused_for_one_second() -> None:
     vendor, clock = ScriptedVendor(sample("integration")), Clock()
     async with client_of(vendor, clock=clock) as client:
         await client.fetch_integration(REVENUECAT)
@@ -817,8 +813,8 @@ async def test_detail_is_shared_for_one_second() -> None:
     assert len(vendor.asked) == 2
 
 
-async def test_a_baseline_is_shared_with_nobody() -> None:
-    """A look that must not be older than its question is a request of its own, also beside one under way."""
+async def test_a_baseline_is_never_shared() -> None:
+    """A read that must be newer than its question is a new request, even if another is in flight."""
     vendor = ScriptedVendor(sample("integration"))
     async with client_of(vendor) as client, asyncio.TaskGroup() as group:
         group.create_task(client.fetch_integration(REVENUECAT))
@@ -827,8 +823,8 @@ async def test_a_baseline_is_shared_with_nobody() -> None:
     assert len(vendor.asked) == 2
 
 
-async def test_concurrent_looks_are_one_request() -> None:
-    """Callers at the same time share one request, however new it must be."""
+async def test_concurrent_fetches_share_one_request() -> None:
+    """Even callers that accept no cached reply share it."""
     vendor = BlockingVendor(sample("integrations"))
     async with client_of(vendor) as client, asyncio.TaskGroup() as group:
         looks = [
@@ -842,8 +838,7 @@ async def test_concurrent_looks_are_one_request() -> None:
     assert len(vendor.asked) == 1
 
 
-async def test_cancelled_caller_leaves_the_look_to_the_others() -> None:
-    """A caller that is cancelled does not cancel the look that others wait for."""
+async def test_a_canceled_caller_does_not_cancel_a_shared_read() -> None:
     vendor = BlockingVendor(sample("integrations"))
     async with client_of(vendor) as client:
         impatient = asyncio.create_task(client.fetch_integrations())
@@ -857,8 +852,7 @@ async def test_cancelled_caller_leaves_the_look_to_the_others() -> None:
     assert len(listing.integrations) == 2
 
 
-async def test_failed_look_is_not_kept() -> None:
-    """A look that failed is not shown to the next caller."""
+async def test_a_failed_read_is_not_cached() -> None:
     vendor = ScriptedVendor(httpx.Response(500), sample("integrations"))
     async with client_of(vendor) as client:
         with pytest.raises(FlokitBadReply):
@@ -866,8 +860,7 @@ async def test_failed_look_is_not_kept() -> None:
         assert len((await client.fetch_integrations(patience_s=0)).integrations) == 2
 
 
-async def test_sync_makes_earlier_looks_old() -> None:
-    """After a sync was asked for, no list or detail from before it is shown."""
+async def test_starting_a_sync_invalidates_earlier_replies() -> None:
     vendor = ScriptedVendor(
         sample("integrations"), sample("integration"), sample("sync"), sample("integrations"), sample("integration")
     )
@@ -881,8 +874,8 @@ async def test_sync_makes_earlier_looks_old() -> None:
     assert [request.method for request in vendor.asked] == ["GET", "GET", "POST", "GET", "GET"]
 
 
-async def test_look_begun_before_a_sync_is_not_shared_after_it() -> None:
-    """A look in flight during a sync is finished for those who wait, and not kept for those who come later."""
+async def test_a_read_begun_before_a_sync_is_not_shared_after_it() -> None:
+    """It's finished for those who wait for it, and not cached."""
     vendor = BlockingVendor(sample("integrations"))
     async with client_of(vendor) as client:
         before = asyncio.create_task(client.fetch_integrations())
@@ -895,8 +888,7 @@ async def test_look_begun_before_a_sync_is_not_shared_after_it() -> None:
     assert [request.method for request in vendor.asked] == ["GET", "POST", "GET"]
 
 
-async def test_closing_cancels_looks_in_flight() -> None:
-    """Closing the client leaves no task behind."""
+async def test_closing_cancels_requests_in_flight() -> None:
     vendor = BlockingVendor(sample("integrations"))
     async with client_of(vendor) as client:
         look = asyncio.create_task(client.fetch_integrations())
@@ -907,18 +899,16 @@ async def test_closing_cancels_looks_in_flight() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-# --- trying again ------------------------------------------------------------------------------------------------
+# --- retries -----------------------------------------------------------------------------------------------------
 
 
-async def test_click_is_tried_again() -> None:
-    """A look for a person survives two failures."""
+async def test_a_click_survives_two_failures() -> None:
     vendor = ScriptedVendor(httpx.Response(500), httpx.ReadError("x"), sample("integrations"))
     async with client_of(vendor) as client:
         assert len((await client.fetch_integrations()).integrations) == 2
 
 
-async def test_click_gives_up() -> None:
-    """The third failure is told."""
+async def test_a_click_fails_with_the_third_failure() -> None:
     vendor = ScriptedVendor(httpx.Response(500))
     async with client_of(vendor) as client:
         with pytest.raises(FlokitBadReply):
@@ -928,8 +918,8 @@ async def test_click_gives_up() -> None:
 
 
 @pytest.mark.parametrize("priority", [Priority.FOLLOW_UP, Priority.BACKGROUND])
-async def test_follow_ups_are_not_tried_again(priority: Priority) -> None:
-    """A follow-up is asked once: its next look is the retry."""
+async def test_follow_ups_are_not_retried(priority: Priority) -> None:
+    """Their next check is the retry."""
     vendor = ScriptedVendor(httpx.Response(500))
     async with client_of(vendor) as client:
         with pytest.raises(FlokitBadReply):
@@ -939,8 +929,8 @@ async def test_follow_ups_are_not_tried_again(priority: Priority) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 404, 422])
-async def test_refusals_are_not_tried_again(status: int) -> None:
-    """What trying again cannot cure is told at once."""
+async def test_refusals_are_not_retried(status: int) -> None:
+    """Retrying can't help."""
     vendor = ScriptedVendor(httpx.Response(status))
     async with client_of(vendor) as client:
         with pytest.raises(FlokitError):
@@ -949,8 +939,8 @@ async def test_refusals_are_not_tried_again(status: int) -> None:
     assert len(vendor.asked) == 1
 
 
-async def test_pause_longer_than_patience() -> None:
-    """A pause longer than a person waits is told at once instead of waited for."""
+async def test_a_pause_longer_than_a_person_waits_is_reported() -> None:
+    """It's an error at once; nothing waits for its end."""
     vendor = ScriptedVendor(httpx.Response(429, headers={"Retry-After": "30"}))
     async with client_of(vendor) as client:
         with pytest.raises(FlokitRateLimited):
@@ -959,8 +949,8 @@ async def test_pause_longer_than_patience() -> None:
     assert len(vendor.asked) == 1
 
 
-async def test_sync_is_never_tried_again() -> None:
-    """A sync is sent once, whatever comes back."""
+async def test_a_sync_is_never_sent_twice() -> None:
+    """Whatever the reply is."""
     vendor = ScriptedVendor(httpx.ConnectError("x"))
     async with client_of(vendor) as client:
         with pytest.raises(FlokitNotSent):
@@ -972,8 +962,8 @@ async def test_sync_is_never_tried_again() -> None:
 # --- the budget --------------------------------------------------------------------------------------------------
 
 
-async def test_a_slot_that_aged_before_the_request_is_taken_again() -> None:
-    """A process that was frozen behind its slot doesn't use it: FloKit would count 101 requests within a minute."""
+async def test_a_slot_that_is_too_old_is_taken_again() -> None:
+    """A process that froze after taking its slot doesn't use it: FloKit would count 101 requests in a minute."""
 
     class SlowBudget(LocalBudget):
         taken = 0
@@ -990,8 +980,91 @@ async def test_a_slot_that_aged_before_the_request_is_taken_again() -> None:
     assert budget.taken == 2
 
 
-async def test_429_holds_the_budget() -> None:
-    """After a 429 nothing is sent until its time has passed, not even a sync."""
+async def test_a_slot_that_aged_while_connecting_is_taken_again() -> None:
+    """What counts is when the request is written: a process can freeze between the budget and the socket."""
+
+    class FrozenTransport(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            clock.now += 30
+            return await super().handle_async_request(request)
+
+    clock, flokit = Clock(), LocalFlokit()
+    await flokit.start()
+    endpoint = Endpoint(flokit.url, READ_KEY, WRITE_KEY, transport=FrozenTransport())
+    client = FlokitClient(endpoint, clock=clock)
+    try:
+        await client.fetch_integrations()
+        assert await client.budget.left() == 98
+        clock.now += 31
+        assert await client.budget.left() == 99  # the first slot is free again, the second isn't
+        clock.now += 30
+        assert await client.budget.left() == 100
+    finally:
+        await client.aclose()
+        await flokit.stop()
+
+
+async def test_a_budget_that_is_spent_when_the_request_is_written_stops_it() -> None:
+    """If no slot is free in place of the expired one, nothing reaches FloKit, and the sync can be sent again."""
+
+    class FrozenTransport(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            clock.now += 2
+            return await super().handle_async_request(request)
+
+    clock, flokit = Clock(), LocalFlokit()
+    await flokit.start()
+    endpoint = Endpoint(flokit.url, READ_KEY, WRITE_KEY, transport=FrozenTransport())
+    client = FlokitClient(endpoint, budget=LocalBudget(1, clock=clock), clock=clock)
+    try:
+        with pytest.raises(FlokitBudgetSpent):
+            await client.trigger_sync("int_a", idempotency_key="run-1")
+        assert flokit.requests == []
+    finally:
+        await client.aclose()
+        await flokit.stop()
+
+
+async def wait_30_s(clock: Clock, _: httpx.Request) -> httpx.Response:
+    """Answer after half a minute."""
+    clock.now += 30
+    return sample("integrations")
+
+
+async def lose_after_30_s(clock: Clock, _: httpx.Request) -> httpx.Response:
+    """Release the request after half a minute."""
+    clock.now += 30
+    raise httpx.ReadTimeout("x")
+
+
+@pytest.mark.parametrize("answer", [wait_30_s, lose_after_30_s])
+async def test_a_slow_request_keeps_its_slot_for_a_minute_after_its_end(answer: Callable[..., Any]) -> None:
+    """FloKit may have received it at any time until then, so its minute counts from there."""
+    clock = Clock()
+    async with client_of(partial(answer, clock), clock=clock) as client:
+        with suppress(FlokitNoReply):
+            await client.fetch_integrations(priority=Priority.FOLLOW_UP)
+        clock.now += 60
+        assert await client.budget.left() == 99
+        clock.now += 1
+        assert await client.budget.left() == 100
+
+
+async def test_a_reply_counts_although_its_slot_cannot_be_renewed() -> None:
+    """The database may go away while FloKit answers."""
+
+    class LostBudget(LocalBudget):
+        async def renew(self, slot: int) -> None:
+            raise StoreUnavailable("away")
+
+    clock = Clock()
+    budget = LostBudget(clock=clock)
+    async with client_of(partial(wait_30_s, clock), clock=clock, budget=budget) as client:
+        assert len((await client.fetch_integrations()).integrations) == 2
+
+
+async def test_a_429_pauses_all_requests() -> None:
+    """Nothing is sent until its time has passed, not even a sync."""
     vendor, clock = ScriptedVendor(httpx.Response(429, headers={"Retry-After": "30"}), sample("sync")), Clock()
     async with client_of(vendor, clock=clock) as client:
         with pytest.raises(FlokitRateLimited):
@@ -1004,8 +1077,8 @@ async def test_429_holds_the_budget() -> None:
     assert [request.method for request in vendor.asked] == ["GET", "POST"]
 
 
-async def test_shared_looks_cost_one_request() -> None:
-    """A look that is shared is taken from the budget once."""
+async def test_shared_fetches_cost_one_request() -> None:
+    """They're charged to the budget once."""
     async with client_of(ScriptedVendor(sample("integrations"))) as client:
         for _ in range(5):
             await client.fetch_integrations()
@@ -1013,7 +1086,7 @@ async def test_shared_looks_cost_one_request() -> None:
         assert await client.budget.left() == 99
 
 
-# --- anything at all ---------------------------------------------------------------------------------------------
+# --- any reply at all --------------------------------------------------------------------------------------------
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -1059,8 +1132,8 @@ def texts_of(value: Listing | Detail | TriggerAccepted) -> list[str]:
     body=BODY,
     headers=st.dictionaries(st.sampled_from([b"Date", b"Retry-After", b"Location", b"Content-Type"]), HEADER),
 )
-async def test_whatever_comes_back(status: int, body: bytes, headers: dict[bytes, bytes]) -> None:
-    """Any status with any header and any body becomes a value that can be stored, or a FlokitError."""
+async def test_any_reply_is_a_value_or_a_flokit_error(status: int, body: bytes, headers: dict[bytes, bytes]) -> None:
+    """Any status, headers and body; the value can be stored."""
 
     def vendor(_: httpx.Request) -> httpx.Response:
         return httpx.Response(status, headers=list(headers.items()), content=body)
@@ -1085,12 +1158,14 @@ async def test_whatever_comes_back(status: int, body: bytes, headers: dict[bytes
 
 
 @asynccontextmanager
-async def local_flokit(**options: Any) -> AsyncIterator[tuple[LocalFlokit, FlokitClient]]:
-    """Give a local FloKit with one integration, and a client of it over a real socket."""
+async def local_flokit(
+    sync_key: str = WRITE_KEY, timeout_s: float = 8.0
+) -> AsyncIterator[tuple[LocalFlokit, FlokitClient]]:
+    """A local FloKit with one integration, and a client connected to it over a real socket."""
     flokit = LocalFlokit()
     flokit.add("int_a", "stripe", status="error", error_message="bad secret")
     await flokit.start()
-    client = FlokitClient(api_url=flokit.url, **{"look_key": READ_KEY, "sync_key": WRITE_KEY, **options})
+    client = FlokitClient(Endpoint(flokit.url, READ_KEY, sync_key, timeout_s))
     try:
         yield flokit, client
     finally:
@@ -1099,7 +1174,7 @@ async def local_flokit(**options: Any) -> AsyncIterator[tuple[LocalFlokit, Floki
 
 
 async def test_sync_over_a_socket() -> None:
-    """A sync over a real connection begins, and the next look shows it."""
+    """A sync over a real connection begins, and the next read shows it."""
     async with local_flokit() as (flokit, client):
         flokit.plan("int_a", Plan(start_lag_s=0, ending="stuck"))
         before = await client.fetch_integration("int_a")
@@ -1113,15 +1188,14 @@ async def test_sync_over_a_socket() -> None:
 
 @pytest.mark.parametrize("integration_id", ["a/b", "../int_a", "50%", "ä b?c#d"])
 async def test_awkward_ids_over_a_socket(integration_id: str) -> None:
-    """An awkward id reaches FloKit as it is."""
+    """An unusual ID reaches FloKit unchanged."""
     async with local_flokit() as (flokit, client):
         flokit.add(integration_id, "stripe")
 
         assert (await client.fetch_integration(integration_id)).integration.id == integration_id
 
 
-async def test_nobody_listens() -> None:
-    """A port where nobody listens means that certainly nothing was sent."""
+async def test_a_refused_connection_means_that_nothing_was_sent() -> None:
     async with local_flokit() as (flokit, client):
         await flokit.stop()
         with pytest.raises(FlokitNotSent):
@@ -1153,7 +1227,7 @@ async def test_faults_over_a_socket(fault: Fault, error: type[FlokitError]) -> N
 
 @pytest.mark.parametrize("kind", ["garbage", "truncated"])
 async def test_an_acceptance_without_a_body_over_a_socket(kind: FaultKind) -> None:
-    """A 200 that is garbage or breaks off accepts a sync; to a look it says nothing."""
+    """A 200 that's garbage or breaks off accepts a sync; as a read it's a bad reply."""
     async with local_flokit() as (flokit, client):
         flokit.faults.add(Fault(kind, times=2))
         assert (await client.trigger_sync("int_a", idempotency_key="run-1")).sync_id is None
@@ -1161,8 +1235,8 @@ async def test_an_acceptance_without_a_body_over_a_socket(kind: FaultKind) -> No
             await client.fetch_integration("int_a", patience_s=0)
 
 
-async def test_a_time_that_cannot_be_read_is_logged_once(everything_logged: Callable[[], str]) -> None:
-    """Its shape is logged once for an integration, whichever look shows it, and never what it says."""
+async def test_an_unreadable_time_is_logged_once(everything_logged: Callable[[], str]) -> None:
+    """The log has its shape, once per integration, and never its text."""
     entry = {"id": "int_a", "last_synced_at": "Ides of March 44"}
     replies = [httpx.Response(200, json={"integrations": [entry]}), httpx.Response(200, json={"integration": entry})]
     async with client_of(ScriptedVendor(*replies)) as client:
@@ -1175,7 +1249,7 @@ async def test_a_time_that_cannot_be_read_is_logged_once(everything_logged: Call
 
 
 async def test_read_only_key_over_a_socket() -> None:
-    """A read-only key can look, and is refused a sync."""
+    """A read-only key can read, and can't sync."""
     async with local_flokit(sync_key=READ_KEY) as (_, client):
         await client.fetch_integrations()
         with pytest.raises(FlokitDenied, match="requires a read-write key"):
@@ -1191,7 +1265,7 @@ def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[],
 
 
 async def test_logs_carry_no_key(everything_logged: Callable[[], str]) -> None:
-    """At the most talkative level a call is logged with its path and status, and without the key."""
+    """At DEBUG, a call is logged with its path and status, and without the key."""
     async with local_flokit() as (flokit, client):
         await client.trigger_sync("int_a", idempotency_key="run-1")
         flokit.keys.clear()

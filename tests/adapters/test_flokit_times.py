@@ -1,4 +1,4 @@
-"""FloKit's times: what can be read without guessing is read, what can't is kept apart from "never"."""
+"""FloKit's times: those that can be parsed without guessing, those that can't, and "never"."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ ONE = datetime(2024, 3, 15, 13, tzinfo=UTC)
         "Fri Mar 15 13:00:00 2024",
     ],
 )
-def test_what_can_be_read_is_read(value: object) -> None:
-    """One instant, in each form that says it without doubt."""
+def test_every_unambiguous_form_is_parsed(value: object) -> None:
+    """They all mean the same instant."""
     assert (read_time(value).at, read_time(value).unreadable) == (ONE, "")
 
 
@@ -81,7 +81,7 @@ def test_parts_of_a_second_and_the_ends_of_days(value: object, at: datetime) -> 
     ],
 )
 def test_zero_times_mean_never(value: object) -> None:
-    """Nothing, and the zero times of Go, Unix and MySQL, mean that it has never synced: nothing is unreadable."""
+    """An empty value, and the zero times of Go, Unix and MySQL, mean that it has never synced."""
     assert (read_time(value).at, read_time(value).unreadable) == (None, "")
 
 
@@ -108,8 +108,8 @@ def test_zero_times_mean_never(value: object) -> None:
         ([1], "[…]"),
     ],
 )
-def test_what_cannot_be_read_is_kept_with_its_shape(value: object, shape: str) -> None:
-    """What can't be read isn't "never": its beginning is kept, and its shape can be logged."""
+def test_an_unreadable_time_is_kept_with_its_shape(value: object, shape: str) -> None:
+    """It doesn't mean "never": its beginning is kept, and its shape can be logged."""
     read = read_time(value)
     assert read.at is None
     assert read.unreadable
@@ -134,8 +134,8 @@ def test_what_cannot_be_read_is_kept_with_its_shape(value: object, shape: str) -
         ("Fri, 15 Mar 2024 13:00:00 GMT", 0),
     ],
 )
-def test_a_time_without_seconds_says_how_much_it_leaves_open(value: object, within_s: int) -> None:
-    """A day, an hour or a minute is read as its beginning, and how long it lasts is known."""
+def test_a_time_without_seconds_has_a_length(value: object, within_s: int) -> None:
+    """A day, an hour or a minute is parsed as its beginning, with its length."""
     assert read_time(value).at is not None
     assert read_time(value).within_s == within_s
 
@@ -151,7 +151,7 @@ NUMBERED = st.from_regex(r"[0-9]{1,5}[-/ T]?[0-9]{1,12}[:.][0-9]{1,30}[zZ+ -]?[0
 
 @given(JSON | DATED | NUMBERED)
 def test_any_value_is_a_time_or_never_or_unreadable(value: object) -> None:
-    """Any JSON value becomes an aware UTC time of a year that is believed, "never", or a short text."""
+    """Any JSON value becomes an aware UTC time in a plausible year, "never", or a short text."""
     read = read_time(value)
     assert read.at is None or (read.at.tzinfo is UTC and 1971 <= read.at.year <= 2199 and not read.unreadable)
     assert len(read.unreadable) <= TEXT_CHARS

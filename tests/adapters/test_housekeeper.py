@@ -1,4 +1,4 @@
-"""What a process does beside its work."""
+"""What a process does besides its work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.workers.housekeeper import Housekeeper
 
 
 class Retention:
-    """Has so many batches to delete, and notes what it was asked."""
+    """Has this many batches to delete, and records the calls."""
 
     def __init__(self, *batches):
         self.batches = list(batches)
@@ -26,14 +26,14 @@ class Retention:
         return self.batches.pop(0) if self.batches else 0
 
     async def forget_response_urls(self, now):
-        """Note when response_urls were emptied."""
+        """Record when response_urls were deleted."""
         self.forgot.append(now)
         return 0
 
 
 @pytest_asyncio.fixture
 async def replicas(database_url):
-    """Give three processes on one database."""
+    """Three processes on one database."""
     databases = [Database(database_url) for _ in range(3)]
     yield [Replicas(database, f"host:{index}") for index, database in enumerate(databases)]
     for database in databases:
@@ -42,7 +42,7 @@ async def replicas(database_url):
 
 @pytest.fixture
 def keep_house(replicas, clock):
-    """Make the first one's housekeeper."""
+    """A function that creates the first one's housekeeper."""
     return lambda connections=None, retention=None: Housekeeper(
         replicas[0],
         retention or Retention(),
@@ -52,8 +52,8 @@ def keep_house(replicas, clock):
     )
 
 
-async def test_those_that_are_alive_are_counted(replicas, clock):
-    """A process counts from its first beat until it leaves, or was not seen for a while."""
+async def test_running_processes_are_counted(replicas, clock):
+    """A process counts from its first heartbeat until it leaves or hasn't been seen for a while."""
     counts = [await one.note(clock.now) for one in replicas]
     assert counts == [1, 2, 3]
     await replicas[1].leave()
@@ -63,7 +63,7 @@ async def test_those_that_are_alive_are_counted(replicas, clock):
 
 
 async def test_more_sockets_than_replicas_are_warned_about_once(keep_house):
-    """Slack says how many sockets are open: one that is none of ours takes clicks away."""
+    """Slack says how many sockets are open; one that isn't ours takes clicks away from us."""
     house = keep_house(connections=2)
     with capture_logs() as logs:
         await house.beat()
@@ -72,16 +72,15 @@ async def test_more_sockets_than_replicas_are_warned_about_once(keep_house):
 
 
 @pytest.mark.parametrize("connections", [None, 0, 1, 2])
-async def test_the_sockets_of_the_replicas_are_none_to_warn_about(keep_house, replicas, clock, connections):
-    """As many sockets as there are replicas, or fewer, are as it should be."""
+async def test_as_many_sockets_as_replicas_cause_no_warning(keep_house, replicas, clock, connections):
     await replicas[1].note(clock.now)
     with capture_logs() as logs:
         await keep_house(connections).beat()
     assert logs == []
 
 
-async def test_a_file_that_two_work_on_is_warned_about_once(keep_house, replicas, clock):
-    """A SQLite file is for one process; on a server several are welcome."""
+async def test_a_shared_sqlite_file_is_warned_about_once(keep_house, replicas, clock):
+    """On a server, several processes are fine."""
     house = keep_house()
     with capture_logs() as logs:
         for _ in range(8):
@@ -92,8 +91,8 @@ async def test_a_file_that_two_work_on_is_warned_about_once(keep_house, replicas
     assert logs == (warned if replicas[0].is_for_one else [])
 
 
-async def test_one_that_was_killed_is_no_other(keep_house, replicas, clock):
-    """Who starts anew after a kill counts its own ghost for a while, and warns of nobody."""
+async def test_a_killed_replica_does_not_count_as_another(keep_house, replicas, clock):
+    """After a restart, the bot sees its own old entry for a while, and mustn't warn about it."""
     await replicas[1].note(clock.now)
     house = keep_house()
     with capture_logs() as logs:
@@ -103,8 +102,8 @@ async def test_one_that_was_killed_is_no_other(keep_house, replicas, clock):
     assert logs == []
 
 
-async def test_what_is_old_is_deleted_to_the_end_and_then_hourly(keep_house, clock):
-    """The first beat deletes batch after batch; the next time is an hour later."""
+async def test_old_data_is_deleted_at_once_and_then_hourly(keep_house, clock):
+    """The first heartbeat deletes all batches."""
     retention = Retention(7, 3)
     house = keep_house(retention=retention)
     with capture_logs() as logs:
@@ -119,8 +118,7 @@ async def test_what_is_old_is_deleted_to_the_end_and_then_hourly(keep_house, clo
     assert len(retention.asked) == 4
 
 
-async def test_response_urls_are_emptied_every_minute(keep_house, clock):
-    """Each minute the response_urls that ended are emptied."""
+async def test_expired_response_urls_are_deleted_every_minute(keep_house, clock):
     retention = Retention()
     house = keep_house(retention=retention)
     for _ in range(13):

@@ -1,4 +1,4 @@
-"""The listeners: any payload is taken without an exception, saved before its ack, and refused honestly."""
+"""The listeners: no payload causes an exception, requests are saved before their ack, and refusals are honest."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from bot.core.commands.presses import Action, Press
 from bot.core.errors import StoreInDoubt, StoreUnavailable
 from bot.core.requests import Request, RequestKind
-from bot.listeners import buttons, commands, events, home
+from bot.listeners import events, interactions, on_other
 from bot.listeners.payloads import first_action, parse_command_payload, parse_message_event, parse_press_payload
 from bot.listeners.reception import IN_DOUBT, NOT_SAVED, Reception
+from bot.observability.context import Context
 from bot.slack.client import SlackClient
 from bot.store import codec
 from tests.adapters.conftest import START, TEAM
@@ -70,7 +71,7 @@ BODIES = st.dictionaries(KEYS, st.text(alphabet=st.characters()) | INNER | st.li
 
 
 class Ack:
-    """Notes what an ack carried, and what was saved when it came."""
+    """Records what an ack contained, and what had been saved when it was sent."""
 
     def __init__(self, store=None):
         self.calls, self.saved, self._store = [], None, store
@@ -91,25 +92,30 @@ async def slack(local_slack):
 
 
 async def no_preview(*_):
-    """Show nothing."""
+    """Return no preview."""
+
+
+async def no_fault(*_):
+    """Accept any form."""
+    return {}
 
 
 @pytest.fixture
 def reception(sqlite_store, slack, clock):
-    """Take requests into a store."""
+    """A reception that saves requests in a store."""
     return Reception(
         lambda request: sqlite_store.inbox.add(request),  # noqa: PLW0108 - a test may replace it
         slack,
+        Context(TEAM, "UFLOKIT", clock),
         preview=no_preview,
-        team_id=TEAM,
-        bot_user_id="UFLOKIT",
-        clock=clock,
+        connect=no_fault,
+        save_policy=no_fault,
     )
 
 
 @pytest.fixture
 def closed(reception, sqlite_store):
-    """Take requests while the store is away."""
+    """A reception whose store is unavailable."""
 
     async def away(*_, **__):
         raise StoreUnavailable("away")
@@ -148,8 +154,8 @@ def event_body(**changes):
 
 
 @given(BODIES)
-def test_any_payload_is_read(body):
-    """Whatever a payload holds, it becomes a request that can be saved, or nothing; never an exception."""
+def test_any_payload_is_a_request_or_nothing(body):
+    """It can be saved, and is never an exception."""
     for request in (
         parse_command_payload(body, TEAM, START),
         parse_press_payload(body, TEAM, START, PRESS),
@@ -164,8 +170,8 @@ def test_any_payload_is_read(body):
 @given(BODIES)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 async def test_any_payload_is_acked(closed, body):
-    """Whatever a payload holds, the listener acks it exactly once and raises nothing."""
-    for listener in (commands.on_command, buttons.on_press, events.on_mention, events.on_message):
+    """Exactly once, and the listener raises nothing."""
+    for listener in (interactions.on_command, interactions.on_press, events.on_mention, events.on_message):
         ack = Ack()
         await listener(ack, body, closed)
         assert len(ack.calls) == 1
@@ -174,8 +180,8 @@ async def test_any_payload_is_acked(closed, body):
 
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud83d", "\udfff", "\0"], ids=["nul", "half", "low", "only"])
-async def test_text_that_no_database_holds_is_cleaned(text, store, clock):
-    """Control characters and halves of emoji, wherever they stand, do not keep a request from being saved."""
+async def test_characters_that_no_database_can_store_are_removed(text, store, clock):
+    """Control characters and unpaired surrogates, in any field."""
     body = command_body(trigger_id=f"t{text}", user_id=f"U{text}", user_name=text, channel_id=f"C{text}", text=text)
     request = parse_command_payload(body, TEAM, clock.now)
     assert await store.inbox.add(request)
@@ -183,8 +189,8 @@ async def test_text_that_no_database_holds_is_cleaned(text, store, clock):
     assert claim.request == request
 
 
-def test_long_text_is_cut_before_it_is_kept(clock):
-    """Of what is typed, no more than is needed to see that it is too long is read or stored."""
+def test_long_text_is_cut_before_it_is_saved(clock):
+    """Only enough is kept to see that it's too long."""
     message = {"event_id": "Ev1", "event": {"user": "UANA", "channel": "D1", "text": "x" * 40_000}}
     requests = (
         parse_command_payload(command_body(text="x" * 40_000), TEAM, clock.now),
@@ -193,15 +199,14 @@ def test_long_text_is_cut_before_it_is_kept(clock):
     assert [len(request.text) for request in requests] == [1001, 1001]
 
 
-def test_click_in_a_thread(clock):
-    """A click on a reply knows the root of its thread."""
+def test_a_click_on_a_reply_has_the_threads_root(clock):
     body = press_body(message={"ts": "1.0", "thread_ts": "0.5"})
     origin = parse_press_payload(body, TEAM, clock.now, PRESS).origin
     assert (origin.thread_ts, origin.message_ts, origin.ephemeral) == ("0.5", "1.0", False)
 
 
 def test_mention_in_a_channel_is_answered_in_its_thread(clock):
-    """A mention opens a thread below itself; in a thread it stays there; a direct message needs none."""
+    """A mention starts a thread, or stays in the one that it's in; a direct message needs none."""
     mention = event_body(type="app_mention", channel_type=None, channel="C0DATA")
     assert parse_message_event(mention, TEAM, clock.now).origin.thread_ts == "5.0"
     mention["event"]["thread_ts"] = "2.0"
@@ -212,8 +217,7 @@ def test_mention_in_a_channel_is_answered_in_its_thread(clock):
 @pytest.mark.parametrize(
     "changes", [{"bot_id": "B1"}, {"subtype": "message_changed"}, {"user": None}, {"user": "USLACKBOT"}]
 )
-def test_messages_that_are_not_for_us(clock, changes):
-    """What bots say, and what only reports a change, is no request."""
+def test_messages_from_bots_and_edits_are_ignored(clock, changes):
     assert parse_message_event(event_body(**changes), TEAM, clock.now) is None
 
 
@@ -221,15 +225,13 @@ def test_messages_that_are_not_for_us(clock, changes):
 
 
 async def test_command_is_saved_before_its_ack(reception, sqlite_store, clock):
-    """When a command is acked it is in the database already."""
     ack = Ack(sqlite_store)
-    await commands.on_command(ack, command_body(), reception)
+    await interactions.on_command(ack, command_body(), reception)
     assert ack.calls == [{}]
     assert ack.saved == (clock.now, None)
 
 
 async def test_press_is_saved_before_its_ack(reception, sqlite_store, clock, make):
-    """When a Resync is acked it is in the database already, to be started."""
     integration_button = next(
         element
         for block in blocks_of(make)
@@ -237,20 +239,20 @@ async def test_press_is_saved_before_its_ack(reception, sqlite_store, clock, mak
         if element and element.get("action_id") == Action.RESYNC
     )
     ack = Ack(sqlite_store)
-    await buttons.on_press(ack, press_body(value=integration_button["value"]), reception)
+    await interactions.on_press(ack, press_body(value=integration_button["value"]), reception)
     assert ack.calls == [{}]
     assert ack.saved == (clock.now, None)
 
 
 def blocks_of(make):
-    """Draw a status message, for a button as people click it."""
+    """Build a status message, for a button as people click it."""
     from bot.core import blocks  # noqa: PLC0415
 
     return blocks.panel_message(make.panel(), {}, make.clock.now, command="/flokit").blocks
 
 
 async def test_direct_message_is_saved_before_its_ack(reception, sqlite_store, clock):
-    """When a direct message is acked it is in the database already, once, although Slack may send it as a mention."""
+    """It's saved once, although Slack may also send it as a mention."""
     ack = Ack(sqlite_store)
     await events.on_mention(Ack(), event_body(type="app_mention"), reception)
     await events.on_message(ack, event_body(), reception)
@@ -261,7 +263,7 @@ async def test_direct_message_is_saved_before_its_ack(reception, sqlite_store, c
 
 
 async def test_direct_message_without_a_channel_type(reception, sqlite_store, clock):
-    """Where Slack does not name the channel's type its id does; the mention in it is not a second request."""
+    """If Slack doesn't name the channel's type, its ID does; a mention in it isn't a second request."""
     body = event_body(channel_type=None)
     await events.on_message(Ack(), body, reception)
     mention = {**event_body(type="app_mention", channel_type=None), "event_id": "Ev2"}
@@ -270,94 +272,148 @@ async def test_direct_message_without_a_channel_type(reception, sqlite_store, cl
     assert claim.request.origin.channel_id == "D0ANA"
 
 
-async def test_channel_talk_is_left_alone(reception, sqlite_store):
-    """A message in a channel that does not mention the bot is acked and not saved."""
+async def test_messages_without_a_mention_are_not_saved(reception, sqlite_store):
+    """They're acked."""
     ack = Ack(sqlite_store)
     await events.on_message(ack, event_body(channel_type="channel", channel="C0DATA"), reception)
     assert ack.saved == (None, None)
 
 
-async def test_foreign_element_is_acked(reception):
-    """Elements of others, such as links, are acked."""
+async def test_elements_of_others_are_acked(reception):
+    """Links are an example."""
     ack = Ack()
-    await buttons.on_unknown(ack)
+    await on_other(ack)
     assert ack.calls == [{}]
 
 
 # --- honest refusals -------------------------------------------------------------------------------------------
 
 
-async def test_command_while_the_store_is_away(closed):
-    """A command that cannot be saved is answered in its ack: nothing was started."""
+async def test_a_command_that_cannot_be_saved_is_answered_in_its_ack(closed):
+    """Nothing was started."""
     ack = Ack()
-    await commands.on_command(ack, command_body(), closed)
+    await interactions.on_command(ack, command_body(), closed)
     assert ack.calls == [{"text": NOT_SAVED, "response_type": "ephemeral"}]
 
 
-async def test_command_while_the_store_goes_away(reception, sqlite_store):
-    """When nobody knows whether a command was saved, its person is told just that."""
+async def test_a_command_in_doubt_is_answered_as_such(reception, sqlite_store):
+    """It's unknown whether it was saved."""
 
     async def in_doubt(*_, **__):
         raise StoreInDoubt("gone")
 
     sqlite_store.inbox.add = in_doubt
     ack = Ack()
-    await commands.on_command(ack, command_body(), reception)
+    await interactions.on_command(ack, command_body(), reception)
     assert ack.calls == [{"text": IN_DOUBT, "response_type": "ephemeral"}]
 
 
-async def test_press_while_the_store_is_away(closed, local_slack):
-    """A click that cannot be saved is answered through its response_url."""
+async def test_a_press_that_cannot_be_saved_is_answered_by_response_url(closed, local_slack):
     await local_slack.command("UANA", "C0DATA")
     ack = Ack()
     url = local_slack.envelopes[-1].payload["response_url"]
-    await buttons.on_press(ack, press_body(response_url=url, value=press_value()), closed)
+    await interactions.on_press(ack, press_body(response_url=url, value=press_value()), closed)
     await asyncio.gather(*closed._tasks)
     assert ack.calls == [{}]
     assert [message["text"] for message in local_slack.ephemerals("UANA")] == [NOT_SAVED]
 
 
-async def test_direct_message_while_the_store_is_away(closed, local_slack):
-    """A direct message that cannot be saved is answered where it was sent."""
+async def test_a_direct_message_that_cannot_be_saved_is_answered_there(closed, local_slack):
     await events.on_message(Ack(), event_body(), closed)
     await asyncio.gather(*closed._tasks)
     assert [message["text"] for message in local_slack.messages("D0ANA")] == [NOT_SAVED]
 
 
-async def test_a_home_that_cannot_be_saved_is_opened_again(closed, local_slack):
-    """While nothing can be saved, an opened App Home isn't acked, so that Slack sends the event again."""
+async def test_a_home_that_cannot_be_saved_is_not_acked(closed, local_slack):
+    """Slack sends the event again."""
     ack = Ack()
-    await home.on_opened(ack, event_body(type="app_home_opened", user="UANA", tab="home"), closed)
+    await events.on_home_opened(ack, event_body(type="app_home_opened", user="UANA", tab="home"), closed)
     assert ack.calls == []
 
 
-async def test_unreadable_button(reception, sqlite_store, local_slack):
-    """A button of another version is acked and answered with a sentence; nothing is saved."""
+async def test_an_unreadable_button_gets_a_sentence(reception, sqlite_store, local_slack):
+    """A button from another version is acked, and nothing is saved."""
     await local_slack.command("UANA", "C0DATA")
     ack = Ack(sqlite_store)
     url = local_slack.envelopes[-1].payload["response_url"]
-    await buttons.on_press(ack, press_body("flokit_future", "{}", response_url=url), reception)
+    await interactions.on_press(ack, press_body("flokit_future", "{}", response_url=url), reception)
     await asyncio.gather(*reception._tasks)
     assert ack.saved == (None, None)
     assert len(local_slack.ephemerals("UANA")) == 1
 
 
-async def test_unexpected_error_is_told_under_an_id(reception, sqlite_store):
-    """An error that nobody foresaw is told with an id, not with its words."""
+async def test_an_unexpected_error_is_answered_with_an_error_id(reception, sqlite_store):
+    """The exception's own text isn't shown."""
 
     async def broken(_):
         raise ValueError("a secret")
 
     sqlite_store.inbox.add = broken
     ack = Ack()
-    await commands.on_command(ack, command_body(), reception)
+    await interactions.on_command(ack, command_body(), reception)
     (body,) = ack.calls
     assert "err_" in body["text"]
     assert "secret" not in body["text"]
 
 
 def press_value():
-    """Return a Resync's value as the bot writes it."""
+    """Return the value of a Resync button."""
     from bot.core.commands.presses import press_value as write  # noqa: PLC0415
 
     return write(PRESS)
+
+
+def policy_body(metadata='{"version": 3}', text="rules: []"):
+    """Return a submitted policy."""
+    values = {"policy_0": {"policy_0": {"type": "plain_text_input", "value": text}}}
+    view = {"id": "V1", "private_metadata": metadata, "state": {"values": values}}
+    return {"type": "view_submission", "trigger_id": "t3", "user": {"id": "UANA", "username": "ana"}, "view": view}
+
+
+def submitting(reception, result):
+    """Make the reception's policy form raise an exception, or find these problems."""
+
+    async def save(request, draft):
+        assert (request.origin.person.id, draft.text, draft.based_on) == ("UANA", "rules: []", 3)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    reception._save_policy = save
+    return reception
+
+
+async def test_a_saved_policy_closes_all_forms(reception):
+    """Also the one below it, if it was an earlier version."""
+    ack = Ack()
+    await interactions.on_policy(ack, policy_body(), submitting(reception, {}))
+    assert ack.calls == [{"response_action": "clear"}]
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({"policy_0": "Line 1, column 1: no."}, "Line 1, column 1: no."),
+        (StoreUnavailable("away"), NOT_SAVED),
+        (StoreInDoubt("maybe"), IN_DOUBT),
+    ],
+    ids=["a mistake", "no database", "in doubt"],
+)
+async def test_a_policy_that_is_not_saved_stays_in_its_form(reception, result, said):
+    """Nothing that was typed is lost: the form stays open, and shows the reason below its field."""
+    ack = Ack()
+    await interactions.on_policy(ack, policy_body(), submitting(reception, result))
+    assert ack.calls == [{"response_action": "errors", "errors": {"policy_0": said}}]
+
+
+async def test_an_unexpected_error_keeps_the_form_with_a_policy_open(reception):
+    ack = Ack()
+    await interactions.on_policy(ack, policy_body(), submitting(reception, RuntimeError("boom")))
+    [answer] = ack.calls
+    assert "error ID err_" in answer["errors"]["policy_0"]
+
+
+async def test_a_policy_form_of_another_version_saves_nothing(reception):
+    ack = Ack()
+    await interactions.on_policy(ack, policy_body(metadata=""), submitting(reception, RuntimeError("never asked")))
+    assert "different version of the bot" in ack.calls[0]["errors"]["policy_0"]

@@ -1,4 +1,4 @@
-"""The local FloKit: it answers as documented, computes what syncs do from the time, and fails when told to."""
+"""The local FloKit: it answers as documented, computes syncs from the clock, and fails when the test wants."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MORNING = datetime(2024, 3, 15, 6, tzinfo=UTC)
 
 
 class Clock:
-    """The local time, which passes when the test says so."""
+    """The local clock, which only the test moves."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -36,7 +36,7 @@ class Clock:
 
 
 class Caller:
-    """Asks a local FloKit over HTTP, as any client would."""
+    """Sends requests to a local FloKit over HTTP, as any client would."""
 
     def __init__(self, flokit: LocalFlokit) -> None:
         self.http = httpx.AsyncClient(base_url=flokit.url)
@@ -56,7 +56,7 @@ class Caller:
 
 @asynccontextmanager
 async def running(clock: Clock | None = None) -> AsyncIterator[tuple[LocalFlokit, Caller]]:
-    """Give a local FloKit with one failing integration, and somebody who asks it."""
+    """Run a local FloKit with one failing integration, and a caller."""
     flokit = LocalFlokit(clock=clock or Clock())
     flokit.add("int_a", "stripe", status="error", error_message="old error", last_synced_at=MORNING)
     await flokit.start()
@@ -98,7 +98,7 @@ async def test_replies_have_the_documented_shape(method: str, path: str, name: s
     ("key", "status", "name"), [("flo_rotated", 401, "unauthorized"), (READ_KEY, 403, "forbidden")]
 )
 async def test_refusals_are_the_documented_ones(key: str, status: int, name: str) -> None:
-    """An unknown key and a read-only key are refused a sync in the documented words, and nothing begins."""
+    """An unknown key, and a read-only key for a sync, get the documented errors, and nothing begins."""
     async with running() as (flokit, caller):
         flokit.plan("int_a", Plan(start_lag_s=0))
         reply = await caller.ask("POST", "/v1/integrations/int_a/sync", key=key)
@@ -107,8 +107,7 @@ async def test_refusals_are_the_documented_ones(key: str, status: int, name: str
         assert (await caller.look())[0] == "error"
 
 
-async def test_read_key_may_look() -> None:
-    """A read-only key lists integrations."""
+async def test_a_read_only_key_can_read() -> None:
     async with running() as (_, caller):
         assert (await caller.ask("GET", "/v1/integrations", key=READ_KEY)).status_code == 200
 
@@ -122,16 +121,16 @@ async def test_read_key_may_look() -> None:
         ("GET", "/v2"),
     ],
 )
-async def test_what_is_not_there(method: str, path: str) -> None:
-    """What does not exist is a 404 whose body is no JSON, for none is documented."""
+async def test_unknown_paths_are_404_without_json(method: str, path: str) -> None:
+    """No JSON is documented for them."""
     async with running() as (_, caller):
         reply = await caller.ask(method, path)
 
     assert (reply.status_code, reply.text) == (404, "404 page not found")
 
 
-async def test_budget() -> None:
-    """The request after the hundredth within a minute is a 429 that says when to come back."""
+async def test_the_101st_request_of_a_minute_is_a_429() -> None:
+    """It says when to retry."""
     clock = Clock()
     async with running(clock) as (_, caller):
         for _ in range(100):
@@ -145,8 +144,8 @@ async def test_budget() -> None:
     assert served.status_code == 200
 
 
-async def test_skewed_clock() -> None:
-    """FloKit's own clock shows in the Date header and in last_synced_at."""
+async def test_flokits_clock_can_differ() -> None:
+    """It's in the Date header and in last_synced_at."""
     clock = Clock()
     async with running(clock) as (flokit, caller):
         flokit.clock_skew_s = 90
@@ -195,8 +194,8 @@ async def test_plans(plan: Plan, shown: list[tuple[str, str, str | None]]) -> No
     assert seen == shown
 
 
-async def test_vanishing() -> None:
-    """An integration that vanishes is a 404 and out of the list once its sync has ended."""
+async def test_an_integration_can_vanish() -> None:
+    """Once its sync has ended, it's a 404 and missing from the list."""
     clock = Clock()
     async with running(clock) as (flokit, caller):
         flokit.plan("int_a", Plan(0, 3, "vanish"))
@@ -209,7 +208,7 @@ async def test_vanishing() -> None:
 
 
 async def test_new_events_are_counted() -> None:
-    """A sync that succeeds adds its events to both counts."""
+    """A successful sync adds its events to both counts."""
     clock = Clock()
     async with running(clock) as (flokit, caller):
         flokit.set("int_a", events_total=100, events_last_24h=None)
@@ -221,8 +220,8 @@ async def test_new_events_are_counted() -> None:
     assert (stats["events_total"], stats["events_last_24h"]) == (107, 7)
 
 
-async def test_second_sync_follows_the_first() -> None:
-    """A sync asked for during another is accepted under its own id and follows without a gap."""
+async def test_a_second_sync_follows_the_first() -> None:
+    """It's accepted under its own ID, and follows without a gap."""
     clock = Clock()
     async with running(clock) as (flokit, caller):
         flokit.plan("int_a", Plan(0, 10))
@@ -240,7 +239,6 @@ async def test_second_sync_follows_the_first() -> None:
 
 
 async def test_nothing_follows_a_stuck_sync() -> None:
-    """Behind a sync that never ends no other one ever begins."""
     clock = Clock()
     async with running(clock) as (flokit, caller):
         flokit.plan("int_a", Plan(0, 1, "stuck"))
@@ -252,8 +250,8 @@ async def test_nothing_follows_a_stuck_sync() -> None:
         assert await caller.look() == SYNCING
 
 
-async def test_disconnected_stays_disconnected() -> None:
-    """A sync of a disconnected integration is accepted and does nothing."""
+async def test_a_sync_of_a_disconnected_integration_does_nothing() -> None:
+    """It's accepted."""
     clock = Clock()
     async with running(clock) as (flokit, caller):
         flokit.set("int_a", status="disconnected", error_message=None)
@@ -263,8 +261,8 @@ async def test_disconnected_stays_disconnected() -> None:
         assert (await caller.look())[0] == "disconnected"
 
 
-async def test_same_idempotency_key() -> None:
-    """Within 24 hours the same key brings the same sync, and after that a new one."""
+async def test_an_idempotency_key_counts_for_24_hours() -> None:
+    """The same key returns the same sync; after that, a new one."""
     clock = Clock()
     async with running(clock) as (_, caller):
         first = await caller.sync(Idempotency_Key="run-1")
@@ -280,8 +278,8 @@ async def test_same_idempotency_key() -> None:
     assert before[0] == "connected"
 
 
-async def test_sync_from_elsewhere() -> None:
-    """A sync that FloKit begins by itself shows like any other, without a request."""
+async def test_a_scheduled_sync_looks_like_any_other() -> None:
+    """It begins without a request."""
     async with running() as (flokit, caller):
         flokit.plan("int_a", Plan(start_lag_s=0))
         flokit.begin_sync("int_a")
@@ -290,8 +288,8 @@ async def test_sync_from_elsewhere() -> None:
         assert flokit.posts("int_a") == []
 
 
-async def test_new_status_ends_a_sync() -> None:
-    """Setting a status from outside drops the sync under way; setting anything else lets it go on."""
+async def test_setting_a_status_ends_a_sync() -> None:
+    """Setting anything else doesn't."""
     async with running() as (flokit, caller):
         flokit.plan("int_a", Plan(0, 1, "stuck"))
         await caller.sync()
@@ -302,8 +300,7 @@ async def test_new_status_ends_a_sync() -> None:
         assert (await caller.look())[0] == "connected"
 
 
-async def test_removed() -> None:
-    """A removed integration is a 404."""
+async def test_a_removed_integration_is_a_404() -> None:
     async with running() as (flokit, caller):
         flokit.remove("int_a")
 
@@ -318,12 +315,12 @@ async def test_removed() -> None:
     [
         (Fault("http_500"), 500, "<html>Internal Server Error</html>"),
         (Fault("http_status", status=409, body="busy"), 409, "busy"),
-        (Fault("garbage"), 200, "<html>not what you think</html>"),
+        (Fault("garbage"), 200, "<html>Not JSON</html>"),
         (Fault("garbage", body="[]"), 200, "[]"),
     ],
 )
-async def test_faults_that_answer(fault: Fault, status: int, text: str) -> None:
-    """A fault answers in place of FloKit once, and then all is well."""
+async def test_a_fault_answers_once(fault: Fault, status: int, text: str) -> None:
+    """Then FloKit answers again."""
     async with running() as (flokit, caller):
         flokit.faults.add(fault)
         reply = await caller.ask("GET", "/v1/integrations")
@@ -333,8 +330,8 @@ async def test_faults_that_answer(fault: Fault, status: int, text: str) -> None:
 
 
 @pytest.mark.parametrize(("retry_after", "header"), [("7", "7"), (None, None)])
-async def test_planned_429(retry_after: str | None, header: str | None) -> None:
-    """A planned 429 carries the Retry-After it was given, or none."""
+async def test_a_planned_429_has_the_given_retry_after(retry_after: str | None, header: str | None) -> None:
+    """It may have none."""
     async with running() as (flokit, caller):
         flokit.faults.add(Fault("ratelimited", retry_after=retry_after))
         reply = await caller.ask("GET", "/v1/integrations")
@@ -347,7 +344,7 @@ async def test_planned_429(retry_after: str | None, header: str | None) -> None:
     [("http_500", False), ("ratelimited", False), ("drop", False), ("done_then_drop", True), ("truncated", True)],
 )
 async def test_which_faults_begin_a_sync(kind: Any, done: bool) -> None:
-    """Some faults keep a sync from beginning, others only keep its reply."""
+    """Some faults prevent a sync; others only lose its reply."""
     async with running() as (flokit, caller):
         flokit.plan("int_a", Plan(0, 1, "stuck"))
         flokit.faults.add(Fault(kind))
@@ -358,7 +355,7 @@ async def test_which_faults_begin_a_sync(kind: Any, done: bool) -> None:
 
 
 async def test_faults_hit_what_they_are_meant_for() -> None:
-    """A fault waits for the method and path it is meant for, as often as it was told."""
+    """A fault waits for its method and path, and occurs as often as planned."""
     async with running() as (flokit, caller):
         flokit.faults.add(Fault("http_500", method="POST", path_contains="int_a", times=2))
         statuses = [
@@ -375,8 +372,7 @@ async def test_faults_hit_what_they_are_meant_for() -> None:
     assert statuses == [200, 404, 500, 500, 200]
 
 
-async def test_endless_fault() -> None:
-    """A fault without a number stays until the faults are cleared."""
+async def test_a_fault_without_a_count_lasts_until_it_is_cleared() -> None:
     async with running() as (flokit, caller):
         flokit.faults.add(Fault("http_500", times=None))
         broken = [(await caller.ask("GET", "/v1/integrations")).status_code for _ in range(3)]
@@ -386,8 +382,8 @@ async def test_endless_fault() -> None:
         assert (await caller.ask("GET", "/v1/integrations")).status_code == 200
 
 
-async def test_down_and_up_again() -> None:
-    """While FloKit is down nobody gets a reply, and afterwards everything is as it was."""
+async def test_while_down_there_are_no_replies() -> None:
+    """Afterwards everything is as it was."""
     async with running() as (flokit, caller):
         flokit.down = True
         with pytest.raises(httpx.TransportError):
@@ -398,8 +394,8 @@ async def test_down_and_up_again() -> None:
         assert [request.status for request in flokit.requests] == [None, 200]
 
 
-async def test_hanging_request_does_not_keep_it_from_stopping() -> None:
-    """A request that hangs is noted at once, and cut when FloKit stops."""
+async def test_a_hanging_request_does_not_delay_stopping() -> None:
+    """It's recorded when it arrives, and cut off."""
     async with running() as (flokit, caller):
         flokit.faults.add(Fault("hang"))
         hanging = asyncio.create_task(caller.ask("GET", "/v1/integrations"))
@@ -413,8 +409,8 @@ async def test_hanging_request_does_not_keep_it_from_stopping() -> None:
 # --- who asked what ----------------------------------------------------------------------------------------------
 
 
-async def test_requests_are_noted() -> None:
-    """Every request is noted with its key, its time and the status it got."""
+async def test_requests_are_recorded() -> None:
+    """With their key, time and status."""
     async with running() as (flokit, caller):
         await caller.sync(Idempotency_Key="run-1")
 
@@ -424,15 +420,14 @@ async def test_requests_are_noted() -> None:
         assert (post.key, post.status, post.idempotency_key) == (WRITE_KEY, 200, "run-1")
 
 
-async def test_waiting_in_vain() -> None:
-    """Waiting for what does not come ends with a TimeoutError."""
+async def test_waiting_in_vain_raises_timeout_error() -> None:
     async with running() as (flokit, _):
         with pytest.raises(TimeoutError):
             await flokit.wait_for(lambda: False, timeout_s=0.01)
 
 
-async def test_subscribers() -> None:
-    """A subscriber is called after every request and every change, until it leaves."""
+async def test_subscribers_are_called_after_each_request_and_change() -> None:
+    """Until they leave."""
     calls: list[int] = []
     async with running() as (flokit, caller):
         leave = flokit.subscribe(lambda: calls.append(len(flokit.requests)))
@@ -445,7 +440,7 @@ async def test_subscribers() -> None:
 
 
 async def test_demo_has_something_of_everything() -> None:
-    """The demo shows every status but syncing, and two integrations of one type."""
+    """It has every status but syncing, and two integrations of one type."""
     flokit = LocalFlokit(clock=Clock())
     flokit.demo()
 
@@ -463,14 +458,14 @@ async def test_demo_has_something_of_everything() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", ""])
-async def test_only_this_machine_is_listened_to(host: str) -> None:
-    """An address that others could reach is refused before anything listens."""
-    with pytest.raises(ValueError, match="listens on this machine only"):
+async def test_addresses_that_others_can_reach_are_refused(host: str) -> None:
+    """Before anything listens."""
+    with pytest.raises(ValueError, match="only listens on this machine"):
         await LocalFlokit().start(host)
 
 
-async def test_a_stuck_integration_syncs_for_ever() -> None:
-    """Neither time nor another sync ends it, only a new status."""
+async def test_a_stuck_integration_syncs_forever() -> None:
+    """Only a new status ends it, not time or another sync."""
     clock = Clock()
     async with running(clock) as (flokit, caller):
         flokit.get_stuck("int_a")
@@ -482,19 +477,19 @@ async def test_a_stuck_integration_syncs_for_ever() -> None:
 
 
 async def test_a_record_has_the_reply_that_was_sent() -> None:
-    """Each request is told when it comes and again when it was answered, with the reply and its time."""
+    """Subscribers get each request when it arrives, and again with its reply and the time that it took."""
     async with running() as (flokit, caller):
-        told: list[bool] = []
-        flokit.on_record(lambda request: told.append(request.took_s is not None))
+        with_reply: list[bool] = []
+        flokit.on_record(lambda request: with_reply.append(request.took_s is not None))
         reply = await caller.ask("GET", "/v1/integrations?page=1")
         [noted] = flokit.requests
-    assert told == [False, True]
+    assert with_reply == [False, True]
     assert noted.response == reply.json()
     assert noted.query == {"page": "1"}
 
 
-async def test_what_became_of_an_integration_is_kept() -> None:
-    """Each end of a sync stands in the record with its own time, however late somebody looks; so does each change."""
+async def test_the_record_of_an_integration_is_kept() -> None:
+    """It has the end of each sync, with its own time, and each change."""
     clock = Clock()
     async with running(clock) as (flokit, caller):
         flokit.plan("int_a", Plan(start_lag_s=1, duration_s=2, ending="failed", error_message="new error"))

@@ -1,4 +1,4 @@
-"""The one order of locks: what watches it finds each way to break it, and what PostgreSQL undoes is tried again."""
+"""The lock order: each violation is detected, and transactions that PostgreSQL rolls back are retried."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STORE = Path(locks.__file__).parent
 
 
 def wrong(*statements, rows=({},)):
-    """Tell what is wrong with a transaction of these statements."""
+    """Return what's wrong with a transaction of these statements."""
     held = Transaction()
     return [problem for statement in statements for problem in judge(held, statement, rows)]
 
@@ -32,56 +32,53 @@ ALERT = alerts.update().where(alerts.c.id == "a").values(root_ts="1.1")
 MESSAGE = outbox.update().where(outbox.c.id == "m").values(due_at=None)
 
 
-def test_every_table_has_its_place():
-    """The order names each table once."""
+def test_the_order_names_each_table_once():
     assert sorted(LOCK_ORDER) == sorted(metadata.tables)
 
 
-def test_the_order_is_held():
-    """A table that stands earlier must be locked earlier."""
+def test_tables_are_locked_in_order():
     assert wrong(ALERT, MESSAGE) == []
     assert wrong(MESSAGE, ALERT) == ["locks alerts after outbox"]
 
 
 def test_a_select_that_locks_counts():
-    """Rows that are only held still are locked like those that are written, and held in the order of their keys."""
+    """Rows locked by a SELECT count like written ones, and must be locked in the order of their keys."""
     read = select(alerts.c.id).where(alerts.c.incident_id == "i")
     assert wrong(MESSAGE, read) == []
     assert wrong(MESSAGE, read.order_by(alerts.c.id).with_for_update()) == ["locks alerts after outbox"]
     assert wrong(read.with_for_update()) == ["locks rows of alerts in the order [], not in that of ['id']"]
 
 
-def test_a_foreign_key_counts():
-    """Whoever inserts a row holds the rows that it refers to."""
+def test_foreign_keys_count_as_locks():
+    """An inserted row locks the rows that it refers to."""
     added = outbox.insert().values(id="m", thread_id="t")
     assert wrong(ALERT, added, rows=({"thread_id": "t"},)) == ["locks threads after alerts"]
     assert wrong(ALERT, added) == []
 
 
-def test_several_rows_are_written_in_order():
-    """An UPDATE of several rows locks them in any order, unless they are locked before."""
+def test_rows_must_be_locked_before_an_update_of_several():
+    """An UPDATE locks them in any order."""
     many = outbox.update().values(due_at=None)
     assert wrong(many.where(outbox.c.run_id == "r")) == ["writes several rows of outbox in any order"]
     assert wrong(many.where(in_order(outbox, outbox.c.run_id == "r"))) == []
 
 
-def test_a_claim_takes_its_rows_once():
-    """A claim whose limit stands in a plain subquery may take more than its limit, and is refused."""
+def test_a_claim_must_not_evaluate_its_limit_twice():
+    """A limit in a plain subquery can take more rows than its limit."""
     due = select(timers.c.id).where(timers.c.due_at.is_not(None)).limit(5).with_for_update(skip_locked=True)
     claim = timers.update().values(owner="me")
     assert wrong(claim.where(chosen(timers, due))) == []
     assert wrong(claim.where(timers.c.id.in_(due))) == ["takes rows of timers in a subquery that may run twice"]
 
 
-def test_timers_are_put_in_order():
-    """Of two timers the one with the lower id is locked first."""
+def test_timers_are_locked_by_id():
     assert wrong(timers.delete().where(timers.c.id == "b"), rows=({"id_1": "b"}, {"id_1": "a"})) == [
         "locks the timer a after b"
     ]
 
 
 def test_foreign_keys_never_wait_for_a_run():
-    """Runs are held in a way that lets rows be added that refer to them, and deleted by the retention alone."""
+    """Runs are locked in a way that lets other rows refer to them; only the retention deletes them."""
     held = select(runs.c.id).where(runs.c.id == "r").with_for_update()
     assert wrong(held) == ["locks runs so that foreign keys wait for it"]
     assert wrong(runs.delete().where(runs.c.id == "r")) == [
@@ -89,8 +86,8 @@ def test_foreign_keys_never_wait_for_a_run():
     ]
 
 
-def test_every_transaction_that_writes_is_tried_again():
-    """Whoever begins one is marked so that it is tried again when PostgreSQL undoes it."""
+def test_every_method_that_writes_is_retried():
+    """It's marked as such."""
     unmarked = [
         f"{path.name}: {function.name}"
         for path in sorted(STORE.glob("*.py"))
@@ -105,38 +102,38 @@ def test_every_transaction_that_writes_is_tried_again():
     assert unmarked == []
 
 
-# --- what PostgreSQL undoes ------------------------------------------------------------------------------------
+# --- what PostgreSQL rolls back --------------------------------------------------------------------------------
 
 
 class Notebook(Telemetry):
-    """Remembers what was undone."""
+    """Records what was rolled back."""
 
     def __init__(self):
         super().__init__()
         self.undone = []
 
     def transaction_undone(self, reason):
-        """Note it."""
+        """Record a rollback."""
         self.undone.append(reason)
 
 
 @pytest_asyncio.fixture
 async def database(postgres_url):
-    """Open a database on PostgreSQL that tells what it undid."""
+    """A PostgreSQL database that reports what it rolled back."""
     opened = Database(postgres_url, telemetry=Notebook())
     yield opened
     await opened.close()
 
 
 class Undone:
-    """A method that PostgreSQL undoes so many times."""
+    """A method whose transaction PostgreSQL rolls back this many times."""
 
     def __init__(self, database, times, state="40P01"):
         self.database, self.times, self.state, self.tried = database, times, state, 0
 
     @retried
     async def write(self):
-        """Write a row, and be undone."""
+        """Write a row, and fail as if PostgreSQL rolled it back."""
         async with self.database.begin() as connection:
             self.tried += 1
             await connection.execute(
@@ -149,8 +146,8 @@ class Undone:
 
 @pytest.mark.postgres
 @pytest.mark.parametrize(("state", "reason"), [("40P01", "deadlock"), ("40001", "serialization")])
-async def test_what_is_undone_is_tried_again(database, state, reason):
-    """A transaction that PostgreSQL undid is done at once, counted, and wakes whom it has work for."""
+async def test_a_rolled_back_transaction_is_retried(database, state, reason):
+    """Immediately; it's counted, and wakes the workers that have work."""
     await Undone(database, 2, state).write()
     async with database.read() as connection:
         assert (await connection.scalars(select(panels.c.id))).all() == ["p"]
@@ -159,8 +156,8 @@ async def test_what_is_undone_is_tried_again(database, state, reason):
 
 
 @pytest.mark.postgres
-async def test_what_is_undone_again_and_again_is_given_up(database):
-    """After a few tries it counts as a database that cannot be reached: nothing was saved, and nobody is woken."""
+async def test_a_transaction_is_given_up_after_a_few_retries(database):
+    """The store counts as unavailable: nothing was saved, and no worker is woken."""
     undone = Undone(database, 99)
     with pytest.raises(StoreConflict) as refused:
         await undone.write()
@@ -169,8 +166,8 @@ async def test_what_is_undone_again_and_again_is_given_up(database):
     assert not database.bells[Work.RUNS].is_rung
 
 
-async def test_nobody_is_woken_for_what_is_undone(sqlite_url):
-    """A bell rings after the commit, and not at all when there is none."""
+async def test_a_rolled_back_transaction_wakes_no_worker(sqlite_url):
+    """A bell rings only after a commit."""
     database = Database(sqlite_url)
 
     async def fail():

@@ -1,4 +1,4 @@
-"""What is counted in the database and along the way, and that a scrape never hangs."""
+"""What's counted in the database and in the process; and a scrape never hangs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.async_request import AsyncBoltRequest
+from sqlalchemy import text
 
 from bot.core.errors import ClaimLost, FlokitError, SlackError, StoreUnavailable
 from bot.core.models import Message
-from bot.flokit import FlokitClient
+from bot.flokit import Endpoint, FlokitClient
 from bot.listeners.observed import ObservedApp
 from bot.listeners.payloads import kind_of
+from bot.observability.context import Runtime
 from bot.observability.pulse import feel_pulse
 from bot.observability.telemetry import Telemetry
 from bot.ops.health import STUCK_AFTER_S, Health, Running
@@ -29,12 +30,13 @@ from bot.store.gauges import Readings, read_gauges
 from bot.store.outbox_rows import answer_address
 from bot.store.replicas import Replicas
 from bot.workers.worker import Worker
+from tests.adapters.conftest import finding
 
 NOTHING = {"outbox": {}, "outbox_oldest_s": 0, "inbox": 0, "inbox_oldest_s": 0, "runs": {}, "runs_oldest_s": 0}
 
 
 class Notebook(Telemetry):
-    """Remembers the calls that were reported."""
+    """Records what's reported to it."""
 
     def __init__(self):
         super().__init__()
@@ -75,13 +77,13 @@ def at(now, **later):
 
 
 async def ask(client, call):
-    """Make a call, whatever comes of it."""
+    """Make a call, whatever its result."""
     with contextlib.suppress(FlokitError):
         await call(client)
 
 
 def scraper(metrics, **changes):
-    """Return a scraper for which everything is fine, but for the changes."""
+    """Return a scraper of a healthy bot, except for these changes."""
 
     async def waiting():
         return Readings(**NOTHING, incidents=0, subscriptions=0, replicas=1, budget_left=100)
@@ -102,18 +104,18 @@ async def hangs():
 
 
 async def is_away():
-    """Be away."""
+    """Fail as an unreachable database does."""
     raise StoreUnavailable("away")
 
 
 async def has_no_tables():
-    """Ask a database that nobody migrated."""
+    """Fail as a database without tables does."""
     raise LookupError("no such table")
 
 
 @pytest.mark.parametrize("read", [hangs, is_away, has_no_tables])
-async def test_a_scrape_comes_without_the_database(read):
-    """A database that hangs, is away or has other tables costs its gauges, not the answer."""
+async def test_a_scrape_works_without_the_database(read):
+    """If it hangs, is down or has other tables, only its gauges are missing."""
     text = (await scraper(Metrics(), read_waiting=read, within_s=0.05).text()).decode()
     assert "flokit_bot_database_up 0.0" in text
     assert "flokit_bot_outbox_depth" not in text
@@ -121,7 +123,7 @@ async def test_a_scrape_comes_without_the_database(read):
 
 
 async def test_a_scrape_says_what_is_not_ready():
-    """Each part that readiness depends on is 1 or 0."""
+    """Each part of readiness is 1 or 0."""
 
     async def problems():
         return {"database": "", "slack": "deaf"}
@@ -132,11 +134,9 @@ async def test_a_scrape_says_what_is_not_ready():
 
 
 def flokit_that_answers(status, body, telemetry):
-    """Return a client of a FloKit that always answers the same."""
+    """Return a client of a FloKit that always sends the same reply."""
     transport = httpx.MockTransport(lambda _request: httpx.Response(status, json=body))
-    return FlokitClient(
-        api_url="https://flokit.test", look_key="k", sync_key="k", transport=transport, telemetry=telemetry
-    )
+    return FlokitClient(Endpoint("https://flokit.test", "k", "k", transport=transport), telemetry=telemetry)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def flokit_that_answers(status, body, telemetry):
     [(200, "ok"), (401, "denied"), (404, "missing"), (429, "rate_limited"), (500, "bad_reply"), (418, "refused")],
 )
 async def test_calls_of_flokit_are_reported_by_result(status, result):
-    """A list is one call, with how it went and for whom it was."""
+    """A list is one call, with its result and its priority."""
     notebook = Notebook()
     client = flokit_that_answers(status, {"integrations": []}, notebook)
     await ask(client, lambda flokit: flokit.fetch_integrations(patience_s=0))
@@ -152,8 +152,7 @@ async def test_calls_of_flokit_are_reported_by_result(status, result):
     assert notebook.flokit == [("list", result, "click")]
 
 
-async def test_an_answer_that_says_nothing_is_no_good_answer():
-    """A 200 in which there is no list, or not the integration that was asked for, is a bad reply."""
+async def test_a_200_without_the_expected_data_counts_as_a_bad_reply():
     notebook = Notebook()
     client = flokit_that_answers(200, {"integration": {"id": "int_2"}}, notebook)
     await ask(client, lambda flokit: flokit.fetch_integrations(patience_s=0))
@@ -164,7 +163,7 @@ async def test_an_answer_that_says_nothing_is_no_good_answer():
 
 @pytest.mark.parametrize(("channel", "result"), [("C0DATA", "ok"), ("C0NOWHERE", "no_access")])
 async def test_calls_of_slack_are_reported_by_method_and_result(local_slack, channel, result):
-    """A post is one call, with what came of it in one of a few words."""
+    """The result is one of a few words."""
     notebook = Notebook()
     client = SlackClient("xoxb-sandbox", api_url=local_slack.api_url, telemetry=notebook)
     with contextlib.suppress(SlackError):
@@ -182,7 +181,7 @@ async def test_calls_of_slack_are_reported_by_method_and_result(local_slack, cha
     ("error", "lost", "faults"), [(ClaimLost("gone"), ["test"], []), (RuntimeError("broken"), [], ["worker"])]
 )
 async def test_lost_claims_and_faults_of_a_worker_are_reported(clock, error, lost, faults):
-    """What a worker only logs is counted as well; and while it works, it is not still."""
+    """They're counted as well as logged, and a worker that works isn't stuck."""
     notebook, pieces = Notebook(), [1]
 
     async def claim(_now, _limit):
@@ -195,7 +194,13 @@ async def test_lost_claims_and_faults_of_a_worker_are_reported(clock, error, los
         return None
 
     worker = Worker(
-        "test", claim=claim, work=work, next_due_at=next_due_at, bell=Bell(), clock=clock, slots=1, telemetry=notebook
+        "test",
+        Runtime(clock, telemetry=notebook),
+        claim=claim,
+        work=work,
+        next_due_at=next_due_at,
+        bell=Bell(),
+        slots=1,
     )
     task = asyncio.create_task(worker.run())
     await notebook.rang.wait()
@@ -205,8 +210,7 @@ async def test_lost_claims_and_faults_of_a_worker_are_reported(clock, error, los
     assert (notebook.lost, notebook.faults) == (lost, faults)
 
 
-async def test_the_pulse_tells_how_late_the_loop_is():
-    """A loop that is held up for a tenth of a second is that late."""
+async def test_the_pulse_measures_how_late_the_event_loop_is():
     notebook = Notebook()
     task = asyncio.create_task(feel_pulse(notebook, every_s=0.001))
     await asyncio.sleep(0)
@@ -231,19 +235,14 @@ async def test_the_pulse_tells_how_late_the_loop_is():
         ([], "other"),
     ],
 )
-def test_a_request_of_slacks_has_one_of_five_kinds(body, kind):
-    """Whatever comes, the label is one of five words."""
+def test_a_request_from_slack_has_one_of_five_kinds(body, kind):
     assert kind_of(body) == kind
 
 
-async def test_every_request_is_reported_with_its_answer():
-    """An ack and a refusal are told apart, and both are timed."""
-
-    async def authorize(**_):
-        return AuthorizeResult(enterprise_id=None, team_id="T1", bot_token="xoxb-x", bot_id="B1", bot_user_id="U1")
-
+async def test_every_request_is_reported_with_its_answer(clock):
+    """As acked or refused, with its time."""
     notebook = Notebook()
-    app = ObservedApp(notebook, authorize=authorize, signing_secret="s", process_before_response=True)
+    app = ObservedApp(Runtime(clock, telemetry=notebook), finding(), signing_secret="s", process_before_response=True)
 
     @app.command("/flokit")
     async def on_command(ack):
@@ -258,15 +257,15 @@ async def test_every_request_is_reported_with_its_answer():
 # --- what waits in the database ----------------------------------------------------------------------------------
 
 
-async def test_nothing_waits_in_an_empty_database(store, clock):
-    """A new database shows zeros, and the whole budget."""
+async def test_an_empty_database_shows_zeros(store, clock):
+    """And the whole budget."""
     assert await read_gauges(store._database, clock()) == Readings(
         **NOTHING, incidents=0, subscriptions=0, replicas=0, budget_left=100
     )
 
 
-async def test_what_waits_is_counted_with_its_age(store, make, click, clock):
-    """Messages by kind, requests and runs by phase, each with the age of the oldest."""
+async def test_waiting_work_is_counted_with_its_age(store, make, click, clock):
+    """Messages by kind, requests, and runs by phase."""
     await click(store, make)
     clock.advance(5)
     asked = make.command()
@@ -278,8 +277,7 @@ async def test_what_waits_is_counted_with_its_age(store, make, click, clock):
     assert (readings.runs, readings.runs_oldest_s, readings.replicas) == ({"baseline": 1}, 12, 1)
 
 
-async def test_what_is_shown_waits_no_more(store, make, clock):
-    """A message that Slack shows is neither counted nor old."""
+async def test_a_posted_message_no_longer_waits(store, make, clock):
     asked = make.command()
     await store.inbox.add(asked)
     await store.outbox.add_note(asked, Message("hello"), answer_address(asked), clock())
@@ -293,27 +291,27 @@ async def test_what_is_shown_waits_no_more(store, make, clock):
 
 
 class Still:
-    """A worker that has not turned for so long."""
+    """A worker that hasn't run for this long."""
 
     def __init__(self, still_for_s):
         self.name, self.still_for_s = "follower", still_for_s
 
 
 def working(workers):
-    """The parts of a bot at work."""
+    """The parts of a running bot."""
     return Running(bolt=None, sender=None, workers=workers)
 
 
 @pytest.mark.parametrize(("still_for_s", "is_stuck"), [(2.0, False), (STUCK_AFTER_S + 1, True)])
-def test_a_worker_that_stopped_turning_is_stuck(still_for_s, is_stuck, tmp_path):
-    """A worker that has not turned for a minute is named, with how long."""
+def test_a_worker_that_has_not_run_for_a_minute_is_stuck(still_for_s, is_stuck, tmp_path):
+    """It's named, with how long."""
     health = Health(Database(f"sqlite+aiosqlite:///{tmp_path}/x.db"), working([Still(still_for_s)]))
     assert health.stuck() == ({"follower": "hasn't run for 61 s"} if is_stuck else {})
 
 
 @pytest.mark.parametrize(("still_for_s", "status"), [(2.0, 200), (STUCK_AFTER_S + 1, 503)])
 async def test_the_probe_fails_when_a_worker_is_stuck(still_for_s, status, tmp_path):
-    """/livez answers 503, and names the worker."""
+    """/livez answers 503 and names the worker."""
     health = Health(Database(f"sqlite+aiosqlite:///{tmp_path}/x.db"), working([Still(still_for_s)]))
     server = WebServer(health, host="127.0.0.1", port=0, scraper=scraper(Metrics()))
     port = await server.start()
@@ -324,18 +322,18 @@ async def test_the_probe_fails_when_a_worker_is_stuck(still_for_s, status, tmp_p
     assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
 
 
-async def test_tables_that_somebody_migrated_are_not_ready(store):
-    """Readiness tells when the tables are not at this version's revision any more."""
+async def test_migrated_tables_make_the_bot_unready(store):
+    """They're no longer at this version's revision."""
     health = Health(store._database)
     assert (await health.findings())["migrations"] == ""
     async with store._database.begin() as connection:
-        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     problem = (await health.problems())["migrations"]
-    assert problem == f"the tables are at revision 9999, this version needs {schema.HEAD}"
+    assert problem == f"the tables are at revision 9999, but this version needs {schema.HEAD}"
 
 
 async def test_an_unreachable_database_is_one_problem(tmp_path):
-    """Readiness names the database when it cannot be reached, and says nothing of migrations then."""
+    """Readiness names the database, and not the migrations."""
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'nowhere' / 'x.db'}")
     problems = await Health(database).problems()
     await database.close()

@@ -1,4 +1,4 @@
-"""Proxies and certificates as a company has them: a real CONNECT proxy that keeps a log, and a real CA."""
+"""Proxies and certificates as companies use them: a real CONNECT proxy with a log, and a real CA."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from slack_bolt.app.async_app import AsyncApp
 
 from bot.core import errors
-from bot.flokit import FlokitClient
+from bot.flokit import Endpoint, FlokitClient
 from bot.observability.traces import make_tracer
 from bot.settings import network
 from bot.settings.network import Network
@@ -24,7 +24,7 @@ from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from tests import wire
 
 FLOKIT, SLACK = "flokit.test", "slack.test"
-"""Hosts that only the proxy knows: whoever reaches them came through it."""
+"""Hosts that only the proxy can resolve: a request that reaches them went through it."""
 
 CREDENTIALS = "ana:p@ss#/hidden"
 WRITTEN = "ana:p%40ss%23%2Fhidden"
@@ -36,19 +36,19 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    """Make a CA that no system knows."""
+    """A CA that no system trusts."""
     return wire.Authority(tmp_path_factory.mktemp("ca"))
 
 
 @pytest.fixture(scope="module")
 def right(authority):
-    """Show a certificate of that CA for the hosts."""
+    """A certificate of that CA for the hosts."""
     return authority.context(FLOKIT, SLACK, "localhost", "127.0.0.1")
 
 
 @asynccontextmanager
 async def company(local_slack, context, **options):
-    """Put a FloKit and a Slack behind TLS and a proxy."""
+    """A FloKit and a Slack behind TLS and a proxy."""
     flokit = LocalFlokit()
     flokit.demo()
     await flokit.start()
@@ -67,13 +67,13 @@ async def company(local_slack, context, **options):
 
 
 def environment(authority, port, credentials=""):
-    """Build the variables that lead through the proxy and trust the CA."""
+    """Return the variables that set the proxy and trust the CA."""
     return {"HTTPS_PROXY": f"http://{credentials}127.0.0.1:{port}", "SSL_CERT_FILE": authority.file}
 
 
 async def look(url, **variables):
-    """Look at FloKit once, and return what is seen or the error."""
-    client = FlokitClient(api_url=url, look_key=READ_KEY, sync_key=WRITE_KEY, network=Network(variables))
+    """Read from FloKit once, and return the result or the error."""
+    client = FlokitClient(Endpoint(url, READ_KEY, WRITE_KEY, network=Network(variables)))
     try:
         return len((await client.fetch_integrations(patience_s=0)).integrations)
     except errors.FlokitError as error:
@@ -94,7 +94,7 @@ async def identify(url, **variables):
 
 
 async def test_every_client_goes_through_the_proxy(authority, right, local_slack):
-    """FloKit and Slack are reached by CONNECT, with the decoded credentials, and both trust the named CA."""
+    """It uses CONNECT with the decoded credentials, and trusts the CA."""
     async with company(local_slack, right, credentials=CREDENTIALS) as (proxy, port):
         variables = environment(authority, port, f"{WRITTEN}@")
         seen = await look(f"https://{FLOKIT}", **variables)
@@ -125,8 +125,7 @@ async def test_the_socket_goes_through_the_proxy(authority, right, local_slack):
     assert proxy.log == [f"CONNECT {SLACK}:443"] * 2
 
 
-async def test_no_proxy_leads_past_the_proxy(authority, right, local_slack):
-    """What NO_PROXY lists is connected to directly."""
+async def test_no_proxy_bypasses_the_proxy(authority, right, local_slack):
     async with company(local_slack, right) as (proxy, port):
         error = await look(f"https://{FLOKIT}", **environment(authority, port), NO_PROXY=".test")
     assert isinstance(error, errors.FlokitNotSent)
@@ -137,15 +136,14 @@ async def test_no_proxy_leads_past_the_proxy(authority, right, local_slack):
     ("options", "words"), [({"credentials": CREDENTIALS}, "answered HTTP 407"), ({"status": 403}, "answered HTTP 403")]
 )
 async def test_a_proxy_that_refuses_is_named(authority, right, local_slack, options, words):
-    """What the proxy answers is said, without credentials."""
+    """The error has its answer, without credentials."""
     async with company(local_slack, right, **options) as (_, port):
         variables = environment(authority, port, "ana:wrong-hidden@")
         failures = [await look(f"https://{FLOKIT}", **variables), await identify(f"https://{SLACK}/api/", **variables)]
     assert all(words in str(failure) and "hidden" not in repr(failure) for failure in failures)
 
 
-async def test_a_proxy_that_is_away_is_named(authority):
-    """That nobody listens at the proxy's address is said, too."""
+async def test_an_unreachable_proxy_is_named(authority):
     variables = environment(authority, 1)
     failures = [await look(f"https://{FLOKIT}", **variables), await identify(f"https://{SLACK}/api/", **variables)]
     assert all("no connection to the proxy" in str(failure) for failure in failures)
@@ -165,7 +163,7 @@ UNTRUSTED = "is from an authority (CA) that isn't trusted here"
     ids=["unknown CA", "expired", "another host", "self-signed"],
 )
 async def test_a_tls_failure_says_that_it_is_one(authority, local_slack, names, certificate, is_trusting, words):
-    """FloKit's and Slack's errors say what is wrong with a certificate; behind a proxy it is checked as well."""
+    """The error says what's wrong with the certificate, also behind a proxy."""
     async with company(local_slack, authority.context(*names, **certificate)) as (_, port):
         variables = environment(authority, port)
         if not is_trusting:
@@ -177,14 +175,13 @@ async def test_a_tls_failure_says_that_it_is_one(authority, local_slack, names, 
 
 
 async def test_plain_http_where_tls_is_expected_is_named(local_slack):
-    """https:// to a server that speaks http:// is said in words."""
     url, api_url = (url.replace("http", "https") for url in (local_slack.url, local_slack.api_url))
     failures = [await look(url), await identify(api_url)]
     assert all("doesn't speak TLS" in str(failure) for failure in failures)
 
 
 async def test_the_systems_store_is_trusted(authority, right, local_slack, monkeypatch, tmp_path):
-    """A CA that only the system's store holds is trusted by all clients, from its file or its folder."""
+    """All clients trust a CA that only the system's store has, as a file or a folder."""
     authority.put_into(tmp_path)
     defaults = ssl.get_default_verify_paths()
     async with company(local_slack, right) as (_, port):
@@ -198,7 +195,7 @@ async def test_the_systems_store_is_trusted(authority, right, local_slack, monke
 
 
 async def test_a_proxy_may_be_reached_by_tls(authority, right, local_slack):
-    """An https:// proxy works for every client, and its own certificate is checked."""
+    """An https:// proxy works for every client, and its certificate is verified."""
     async with company(local_slack, right) as (proxy, port), wire.tls_before(port, right) as tls_port:
         variables = {"HTTPS_PROXY": f"https://127.0.0.1:{tls_port}", "SSL_CERT_FILE": authority.file}
         assert isinstance(await look(f"https://{FLOKIT}", **variables), int)
@@ -210,7 +207,7 @@ async def test_a_proxy_may_be_reached_by_tls(authority, right, local_slack):
 
 
 async def test_traces_go_through_the_proxy(authority, monkeypatch):
-    """Traces reach a collector that only the proxy knows, whatever other variables would tell the exporter."""
+    """They reach a collector that only the proxy can reach, whatever other variables say."""
     got = asyncio.Queue()
 
     async def collect(reader, writer):
@@ -233,8 +230,8 @@ async def test_traces_go_through_the_proxy(authority, monkeypatch):
     assert proxy.log == ["CONNECT collector.test:443"]
 
 
-async def test_check_goes_the_same_way_and_says_so(authority, right, local_slack, tmp_path):
-    """``check`` as a process goes through the proxy, and names it for each host, without its password."""
+async def test_check_uses_and_names_the_proxy(authority, right, local_slack, tmp_path):
+    """For each host, without its password."""
     async with company(local_slack, right, credentials=CREDENTIALS) as (proxy, port):
         settings = {
             "PATH": os.defpath,

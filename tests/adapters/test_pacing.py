@@ -1,4 +1,4 @@
-"""Token buckets: never more than allowed, never closed for ever."""
+"""Token buckets: never more than the rate, and never blocked forever."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.slack.pacing import Bucket
 
 
 class Ticker:
-    """A clock in seconds, moved by hand."""
+    """A clock in seconds that only the test moves."""
 
     def __init__(self):
         self.now = 100.0
@@ -21,18 +21,18 @@ class Ticker:
 
 @pytest.fixture
 def ticker():
-    """Stop the time."""
+    """A clock that only the test moves."""
     return Ticker()
 
 
-def test_burst_goes_at_once(ticker):
-    """As many calls as the burst go at once; the next waits for one refill."""
+def test_a_burst_passes_immediately(ticker):
+    """The next call waits for one refill."""
     bucket = Bucket(2.0, 3.0, ticker)
     assert [bucket.take() for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
 
 
-def test_refused_call_takes_nothing(ticker):
-    """Asking again and again does not put the turn off."""
+def test_a_refused_call_takes_no_token(ticker):
+    """Asking repeatedly doesn't delay the turn."""
     bucket = Bucket(1.0, 1.0, ticker)
     bucket.take()
     assert [bucket.take() for _ in range(5)] == [1.0] * 5
@@ -40,8 +40,7 @@ def test_refused_call_takes_nothing(ticker):
     assert bucket.take() == 0.0
 
 
-def test_wait_that_was_told_is_enough(ticker):
-    """Whoever waits as long as was told may go."""
+def test_the_returned_wait_is_long_enough(ticker):
     bucket = Bucket(50 / 60, 2.0, ticker)
     bucket.take()
     bucket.take()
@@ -49,23 +48,23 @@ def test_wait_that_was_told_is_enough(ticker):
     assert bucket.take() == 0.0
 
 
-def test_bucket_holds_no_more_than_the_burst(ticker):
-    """A quiet hour saves up no more than one burst."""
+def test_a_bucket_saves_at_most_one_burst(ticker):
+    """However long it was quiet."""
     bucket = Bucket(1.0, 2.0, ticker)
     ticker.now += 3600
     assert [bucket.take() for _ in range(3)] == [0.0, 0.0, 1.0]
 
 
-def test_left_tokens_stay_for_others(ticker):
-    """Who leaves tokens waits sooner than who does not."""
+def test_a_caller_can_leave_tokens_for_others(ticker):
+    """It then waits sooner than one that doesn't."""
     bucket = Bucket(1.0, 3.0, ticker)
     assert bucket.take(leave=2) == 0.0
     assert bucket.take(leave=2) == 1.0
     assert bucket.take() == 0.0
 
 
-def test_held_bucket_lets_nothing_through(ticker):
-    """While it is held nobody goes; a shorter hold does not shorten a longer one."""
+def test_a_held_bucket_lets_nothing_through(ticker):
+    """A shorter hold doesn't shorten a longer one."""
     bucket = Bucket(1.0, 3.0, ticker)
     bucket.hold(10)
     bucket.hold(2)
@@ -80,7 +79,7 @@ def test_held_bucket_lets_nothing_through(ticker):
     st.lists(st.tuples(st.floats(0, 30), st.sampled_from([0.0, 0.0, 1.0])), max_size=40),
 )
 def test_rate_is_never_exceeded(per_s, burst, steps):
-    """In any stretch from the start no more go than the burst and what was refilled."""
+    """From the start, at most the burst and what was refilled pass."""
     ticker = Ticker()
     bucket, start, gone = Bucket(per_s, burst, ticker), ticker.now, 0
     for pause_s, leave in steps:

@@ -1,4 +1,4 @@
-"""Who people are: one cache for zones, guests, strangers and groups; what Slack will not tell lets nobody in."""
+"""Who people are: one cache for time zones, guests, strangers and groups; unknown facts allow nothing."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ SYNC = frozenset({Verb.SYNC})
 
 
 class Directory:
-    """A Slack that knows some people and groups; ``error`` is what it answers instead."""
+    """A Slack that knows some people and groups; if ``error`` is set, it's raised instead."""
 
     def __init__(self, *, error=None, **profiles):
         self.profiles, self.groups, self.error, self.asked = profiles, {}, error, []
 
     async def fetch_profile(self, user_id):
-        """Tell who somebody is."""
+        """Return a person's profile."""
         self.asked.append(user_id)
         if self.error:
             raise self.error
         return self.profiles.get(user_id, Profile(team_ids=frozenset({TEAM})))
 
     async def fetch_group(self, group_id):
-        """Tell who is in a group."""
+        """Return a group's members."""
         self.asked.append(group_id)
         if self.error:
             raise self.error
@@ -39,12 +39,12 @@ class Directory:
 
 
 def origin(user="U1", **changes):
-    """Say who asks, and where."""
+    """Return who asks, and where."""
     return Origin(TEAM, Person(user), "C1", **changes)
 
 
 def group_rule(*, allows):
-    """A policy about one group."""
+    """Return a policy about one group."""
     return Policy((Rule("group", allows, SYNC, groups=frozenset({"S1"})),))
 
 
@@ -62,8 +62,8 @@ def group_rule(*, allows):
         (Profile(team_ids=frozenset({"T2", TEAM})), Kind.MEMBERS),
     ],
 )
-async def test_what_a_person_is(profile, kind):
-    """Only somebody whose workspaces include ours is a member; a profile that names none says nothing."""
+async def test_members_guests_and_strangers_are_distinguished(profile, kind):
+    """A member's workspaces include ours; a profile that names none proves nothing."""
     people = People(Directory(U1=profile), TEAM)
     standing = await people.learn_standing("U1")
     assert standing.kind is kind
@@ -79,13 +79,12 @@ async def test_what_a_person_is(profile, kind):
         {"is_restricted": 0, "is_stranger": None, "enterprise_user": {"teams": None}},
     ],
 )
-def test_any_field_may_be_missing(user):
-    """A person of whom Slack says nothing usable has no zone, is no guest and no stranger."""
+def test_any_field_of_a_profile_may_be_missing(user):
+    """Such a person has no time zone, and is neither a guest nor a stranger."""
     assert profile_of({"user": user}) == Profile()
 
 
-async def test_one_call_serves_zone_and_kind():
-    """The zone and the kind come from one question, which is asked once."""
+async def test_one_lookup_serves_the_time_zone_and_the_role():
     slack = Directory(U1=Profile("Asia/Kolkata", is_guest=True, team_ids=frozenset({TEAM})))
     people = People(slack, TEAM)
     await people.learn_standing("U1")
@@ -93,8 +92,7 @@ async def test_one_call_serves_zone_and_kind():
     assert slack.asked == ["U1"]
 
 
-async def test_slack_away_lets_nobody_in():
-    """While Slack cannot be asked, nothing is decided."""
+async def test_nothing_is_decided_while_slack_is_down():
     access = Access(Policy(), People(Directory(error=SlackUnavailable("away")), TEAM))
     with pytest.raises(SlackUnavailable):
         await access.decide(origin(), Verb.SYNC)
@@ -108,8 +106,8 @@ UNDESCRIBED = [
 
 
 @pytest.mark.parametrize(("error", "named"), UNDESCRIBED)
-async def test_somebody_whom_slack_will_not_describe_may_only_look(error, named):
-    """Somebody who could be a guest or a stranger may only look, and the refusal says what is missing."""
+async def test_someone_who_cannot_be_looked_up_can_only_look(error, named):
+    """They could be a guest or a stranger; the refusal says what's missing."""
     access = Access(Policy(), People(Directory(error=error), TEAM))
     for verb in (Verb.SYNC, Verb.SUBSCRIBE):
         refused = await access.decide(origin(), verb)
@@ -130,8 +128,8 @@ async def test_somebody_whom_slack_will_not_describe_may_only_look(error, named)
         (Profile(), False),
     ],
 )
-async def test_a_request_from_another_workspace(profile, may_look):
-    """It is answered for members and for people with whom we share a channel; nobody else even looks."""
+async def test_requests_from_another_workspace_need_a_shared_channel(profile, may_look):
+    """Members are answered, too; anyone else can't even look."""
     access = Access(Policy(), People(Directory(U1=profile), TEAM))
     decided = await access.decide(origin(is_elsewhere=True), Verb.LOOK)
     assert isinstance(decided, Allowed) is may_look
@@ -139,8 +137,8 @@ async def test_a_request_from_another_workspace(profile, may_look):
 
 
 @pytest.mark.parametrize(("user", "asked"), [("U1", 1401), ("U2", 1500)])
-async def test_any_number_of_groups_is_asked_for_once(user, asked):
-    """A rule about more groups than the cache holds is decided, and asking stops at the first group that fits."""
+async def test_any_number_of_groups_can_be_checked(user, asked):
+    """More than the cache holds; the lookup stops at the first group that matches."""
     slack, names = Directory(), [f"S{number:05}" for number in range(1500)]
     slack.groups = {name: frozenset({"U1"} if name == "S01400" else ()) for name in names}
     people = People(slack, TEAM)
@@ -149,9 +147,7 @@ async def test_any_number_of_groups_is_asked_for_once(user, asked):
     assert len([one for one in slack.asked if one.startswith("S")]) == asked
 
 
-async def test_a_group_that_expires_while_it_is_read():
-    """What the cache forgets between two lines is asked for again."""
-
+async def test_a_group_that_expires_during_a_check_is_looked_up_again():
     class Forgets(dict):
         def __contains__(self, key):
             return True
@@ -161,8 +157,8 @@ async def test_a_group_that_expires_while_it_is_read():
     assert people.known_groups(["S1"]) == {}
 
 
-async def test_a_group_that_slack_will_not_tell():
-    """Nobody is let in by it, and everybody is refused by it."""
+async def test_an_unknown_group_allows_nobody_and_refuses_everybody():
+    """Slack doesn't return its members."""
     missing = SlackAuthLost("no", code="missing_scope")
     refuses = Access(group_rule(allows=False), People(Directory(error=missing), TEAM))
     refused = await refuses.decide(origin(), Verb.SYNC)
@@ -174,8 +170,8 @@ async def test_a_group_that_slack_will_not_tell():
     assert await allows.decide(origin(), Verb.SYNC) == Allowed("members can sync and subscribe")
 
 
-async def test_a_group_lets_in_who_is_in_it():
-    """Members of the group fit the rule, others go on to the next one; the group is asked for once."""
+async def test_a_group_rule_matches_its_members():
+    """Others go on to the next rule; the group is looked up once."""
     slack = Directory()
     slack.groups["S1"] = frozenset({"U1"})
     access = Access(group_rule(allows=True), People(slack, TEAM))

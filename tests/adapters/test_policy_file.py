@@ -1,4 +1,4 @@
-"""The policy file: what is right becomes a policy, and what is wrong is named with its line and column."""
+"""The policy file: valid files become a policy, and mistakes are named with line and column."""
 
 from __future__ import annotations
 
@@ -18,27 +18,26 @@ EXAMPLE = Path("manifests/policy.example.yaml")
 
 
 def problems(text):
-    """Return what is wrong with a text."""
+    """Return what's wrong with a text."""
     with pytest.raises(SettingsError) as caught:
         parse_policy(text)
     return caught.value.problems
 
 
-def test_the_example_is_right_and_uses_everything():
-    """The file that people copy is a policy in which every word of a rule occurs."""
+def test_the_example_is_valid_and_uses_every_key():
     policy = load_policy(EXAMPLE)
     assert len(policy.rules) == 4
     text = EXAMPLE.read_text()
     assert all(f"{word}" in text for word in ("users", "groups", "who", "channels", "types", "ask", *Verb, *Kind))
 
 
-def test_no_file_is_no_rule():
-    """Without a file, and with an empty one, the built-in rules are all there is."""
+def test_without_a_file_only_the_built_in_rules_apply():
+    """The same holds for an empty file."""
     assert load_policy(None) == parse_policy("") == parse_policy("# nothing\n") == Policy()
 
 
-def test_everything_a_rule_can_say():
-    """Each word arrives in the rule; one thing needs no list."""
+def test_every_key_of_a_rule_is_read():
+    """A single value needs no list."""
     text = """
 ask: U9
 rules:
@@ -106,8 +105,8 @@ rules:
         ("roles: []\n", "1:1", "did you mean “rules”?"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place(text, place, said):
-    """Line and column point at the word that must be changed, and the sentence says how."""
+def test_a_mistake_is_named_with_its_line_and_column(text, place, said):
+    """They point at the word to change, and the sentence says how."""
     [problem] = problems(text)
     assert problem.startswith(f"policy.yaml:{place}: ")
     assert said in problem
@@ -117,19 +116,18 @@ def test_what_is_wrong_is_named_with_its_place(text, place, said):
     "name", ["data-warehouse", "App.Store", "Warehouse", "google_ads_v2", "Stripe EU", "Überweisung"]
 )
 def test_any_type_can_be_named(name):
-    """Capitals, hyphens, dots and spaces stand in a type's name as FloKit or people write it."""
+    """Types can have capitals, hyphens, dots and spaces, as FloKit or people write them."""
     policy = parse_policy(f"rules:\n  - name: a\n    refuse: sync\n    types: {name}\n")
     assert policy.rules[0].types == frozenset({name})
 
 
 def test_several_problems_are_named_at_once():
-    """Each wrong thing has a sentence of its own."""
+    """Each has its own sentence."""
     found = problems("rules:\n  - name: a\n    allow: sinc\n  - name: b\n    allow: sync\n    groups: x\n")
     assert [problem.split(" ")[0] for problem in found] == ["policy.yaml:3:12:", "policy.yaml:6:13:"]
 
 
-def test_a_file_that_cannot_be_read(tmp_path):
-    """A missing, a huge and a binary file are named as such."""
+def test_a_missing_a_huge_and_a_binary_file_are_named(tmp_path):
     for path, data, said in (
         ("missing", None, "can.t be read"),
         ("huge", b"#" * (MAX_BYTES + 1), "is it the right file?"),
@@ -146,21 +144,19 @@ YAML_LIKE = st.text(alphabet="rulesnameallowsync:-[]{}&*!|>#'\"\\ \n\t0.~?,%@`",
 
 
 @given(YAML_LIKE)
-def test_any_text_is_a_policy_or_says_what_is_wrong(text):
-    """No text ends in anything but a policy or sentences."""
+def test_any_text_is_a_policy_or_a_list_of_problems(text):
     with contextlib.suppress(SettingsError):
         assert isinstance(parse_policy(text), Policy)
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 3000, "- " * 5000, "a: !!python/object:os.system x", "\x00"])
-def test_hostile_texts(text):
-    """Endless nesting, foreign tags and control characters are only wrong."""
+def test_hostile_texts_are_only_wrong(text):
+    """Endless nesting, foreign tags and control characters."""
     assert problems(text)
 
 
 @pytest.mark.parametrize("text", ['{"\\n"}', '"a\\nb\\e[31m": 1', 'rules: [{"x\\ny": 1}]'])
-def test_what_stands_in_the_file_cannot_break_a_line(text):
-    """A word that holds line ends or control characters is named on one line."""
+def test_line_breaks_in_the_file_cannot_break_an_error_message(text):
     with pytest.raises(SettingsError) as refused:
         parse_policy(text)
     assert refused.value.problems

@@ -1,4 +1,4 @@
-"""The responder holds on to a request for as long as it takes, and does it once."""
+"""The responder renews a request's lease while it's being answered, and answers it once."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from bot.core.commands.catalog import StatusCommand
 from bot.core.errors import StoreUnavailable
+from bot.handlers.answers import Answers
 from bot.handlers.responder import RENEWED_AT, Responder
+from bot.observability.context import Context
 
 
-class SlowActions:
-    """Answers a request only when it is let go."""
+class SlowHandler:
+    """Answers a request once the test lets it."""
 
     def __init__(self):
         self.begun, self.released, self.answered = asyncio.Semaphore(0), asyncio.Event(), []
 
-    async def answer(self, request):
-        """Wait, then note the request."""
+    async def handle(self, request, _command):
+        """Wait for the test, then record the request."""
         self.begun.release()
         await self.released.wait()
         self.answered.append(request.id)
@@ -29,34 +32,37 @@ class Bench:
 
     def __init__(self, store, make):
         self.store, self.clock = store, make.clock
-        self.actions = SlowActions()
-        self.responder = Responder(self.actions, store, clock=make.clock)
+        self.slow = SlowHandler()
+        context = Context("T1", "UFLOKIT", make.clock)
+        self.responder = Responder(
+            store, Answers(store, context), {StatusCommand: self.slow.handle}.__getitem__, context
+        )
 
     async def claim(self):
-        """Take what is due."""
+        """Claim what's due."""
         return await self.store.inbox.claim(self.clock.now, 5)
 
     @asynccontextmanager
     async def answering(self):
-        """Have the request answered, which goes on until the end of the block."""
+        """Have the request answered, until the end of the block."""
         [claim] = await self.claim()
         task = asyncio.create_task(self.responder.answer(claim))
-        await self.actions.begun.acquire()
+        await self.slow.begun.acquire()
         yield
-        self.actions.released.set()
+        self.slow.released.set()
         await task
 
 
 @pytest.fixture
 async def bench(open_store, make):
-    """Save one request in a store with short leases."""
+    """A store with short leases and one saved request."""
     bench = Bench(open_store(lease_s=0.3), make)
     await bench.store.inbox.add(make.command())
     return bench
 
 
 def on_renewal(bench, monkeypatch, before=None):
-    """Count the renewals that were made."""
+    """Record each renewal."""
     renew, renewed = bench.store.inbox.renew, asyncio.Semaphore(0)
 
     async def counted(*what):
@@ -69,20 +75,20 @@ def on_renewal(bench, monkeypatch, before=None):
     return renewed
 
 
-async def test_a_request_in_hand_keeps_its_lease(bench, monkeypatch):
-    """What takes longer than a lease is renewed in time, so that nobody claims it again."""
+async def test_the_lease_of_a_long_request_is_renewed(bench, monkeypatch):
+    """So no other process claims it."""
     renewed = on_renewal(bench, monkeypatch)
     async with bench.answering():
         for _ in range(5):
             bench.clock.advance(bench.store.lease_s * RENEWED_AT)
             await asyncio.wait_for(renewed.acquire(), 10)
-            await asyncio.wait_for(renewed.acquire(), 10)  # the first may have begun before the clock went on
+            await asyncio.wait_for(renewed.acquire(), 10)  # the first renewal may have begun before the clock moved
             assert await bench.claim() == []
-    assert len(bench.actions.answered) == 1
+    assert len(bench.slow.answered) == 1
 
 
-async def test_a_database_that_is_away_ends_no_renewals(bench, monkeypatch):
-    """After a renewal that failed the next one is tried."""
+async def test_renewals_continue_after_one_fails(bench, monkeypatch):
+    """The database was down."""
     errors = [StoreUnavailable("away"), StoreUnavailable("away")]
 
     def fail():
@@ -95,10 +101,10 @@ async def test_a_database_that_is_away_ends_no_renewals(bench, monkeypatch):
     assert not errors
 
 
-async def test_a_request_in_hand_is_not_done_twice(bench):
-    """When its lease ended all the same, a request that this process claims again is left to the work in hand."""
+async def test_a_request_in_progress_is_not_done_twice(bench):
+    """If its lease expired anyway and this process claims it again, the work in progress continues."""
     async with bench.answering():
         bench.clock.advance(3600)
         [again] = await bench.claim()
         await bench.responder.answer(again)
-    assert len(bench.actions.answered) == 1
+    assert len(bench.slow.answered) == 1

@@ -1,4 +1,4 @@
-"""What is finished goes after its time, in batches; what is still to be told or watched stays."""
+"""Finished work is deleted after its time, in batches; anything still watched or not yet posted stays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DAY = timedelta(days=1)
 
 @pytest_asyncio.fixture
 async def database(database_url):
-    """Look into the test's database."""
+    """The test's database."""
     opened = Database(database_url)
     yield opened
     await opened.close()
@@ -40,30 +40,30 @@ async def rows_of(database):
 
 
 async def purge(database, clock, days=90):
-    """Delete what is older, to the end."""
+    """Delete everything that's older."""
     deleted = 0
     while batch := await Retention(database).purge(clock.now - days * DAY):
         deleted += batch
     return deleted
 
 
-async def ended_run(store, make, *, told=True, outcome=Outcome.SUCCEEDED, integration="int_1"):
-    """Take a sync from its click to its end, in a thread under a panel."""
+async def ended_run(store, make, *, posted=True, outcome=Outcome.SUCCEEDED, integration="int_1"):
+    """Take a sync from its click to its end, in a thread below a panel; ``posted`` is whether its outcome was."""
     request = make.command()
     await store.inbox.add(request)
     panel = make.panel(integration)
     await start(store, make, request, integration, action="sync", root=panel)
     [claim] = await store.runs.claim(make.clock.now, 1)
     await store.runs.save(claim, make.ended(claim.run, outcome), make.clock.now)
-    while told and (items := await store.outbox.claim(make.clock.now, 10)):
+    while posted and (items := await store.outbox.claim(make.clock.now, 10)):
         for item in items:
             await store.outbox.mark_posted(item, "C0DATA", f"1.{item.id}", make.clock.now)
         make.clock.advance(5)
     return claim.run
 
 
-async def test_a_finished_run_goes_with_all_that_belongs_to_it(store, database, make, clock):
-    """After its time nothing of a run is left: threads, participants, messages, its panel, the request, the audit."""
+async def test_a_finished_run_is_deleted_completely(store, database, make, clock):
+    """With its threads, participants, messages, panel, request and audit entries."""
     await ended_run(store, make)
     before = await rows_of(database)
     assert {"runs", "threads", "participants", "outbox", "panels", "inbox", "audit"} <= set(before)
@@ -75,35 +75,34 @@ async def test_a_finished_run_goes_with_all_that_belongs_to_it(store, database, 
     assert await rows_of(database) == {}
 
 
-async def test_an_outcome_that_is_not_told_yet_stays(store, database, make, clock):
-    """Slack may have been away for months: what must be told is kept until it is told."""
-    run = await ended_run(store, make, told=False)
+async def test_an_unsent_outcome_is_kept(store, database, make, clock):
+    """Slack may have been unreachable for months."""
+    run = await ended_run(store, make, posted=False)
     clock.advance(200 * 86400)
     await purge(database, clock)
-    assert await store.runs.load(run.id)
+    assert await store.runs.load(TEAM, run.id)
     assert await store.outbox.claim(clock.now, 10)
 
 
-async def test_a_run_that_is_watched_stays(store, database, make, clock):
-    """A run without an outcome, or whose late result may still come, is no finished work."""
+async def test_a_watched_run_is_kept(store, database, make, clock):
+    """It has no outcome yet, or a late result may follow."""
     late = await ended_run(store, make, outcome=Outcome.NOT_CONFIRMED)
     opened = await start(store, make, make.press(), "int_2")
     clock.advance(200 * 86400)
     await purge(database, clock)
-    assert await store.runs.load(late.id)
-    assert await store.runs.load(opened.run.id)
+    assert await store.runs.load(TEAM, late.id)
+    assert await store.runs.load(TEAM, opened.run.id)
 
 
-async def test_a_request_that_waits_stays(store, database, make, clock):
-    """What somebody asked is kept until it is answered."""
+async def test_an_unanswered_request_is_kept(store, database, make, clock):
     await store.inbox.add(make.command())
     clock.advance(200 * 86400)
     await purge(database, clock)
     assert await store.inbox.claim(clock.now, 1)
 
 
-async def test_notes_and_panels_go_once_they_are_shown(store, database, make, clock):
-    """Answers without a run are deleted, too; one that is not sent yet is not."""
+async def test_answers_are_deleted_once_they_are_posted(store, database, make, clock):
+    """Those without a run, too; one that isn't posted yet is kept."""
     for request in (make.command(), make.command()):
         await store.inbox.add(request)
         await store.outbox.add_note(request, Message("Hello"), Address(TEAM, "C0DATA"), clock.now)
@@ -119,8 +118,8 @@ async def test_notes_and_panels_go_once_they_are_shown(store, database, make, cl
     assert (await rows_of(database))["outbox"] == 1
 
 
-async def test_who_stood_still_until_the_retention_came_answers_nothing(store, database, make, clock):
-    """A request that another answered, and that was deleted since, is no less answered."""
+async def test_a_deleted_request_cannot_be_answered_again(store, database, make, clock):
+    """Another process answered it before it was deleted."""
     request = make.command()
     await store.inbox.add(request)
     await store.inbox.claim(clock.now, 1)
@@ -131,8 +130,8 @@ async def test_who_stood_still_until_the_retention_came_answers_nothing(store, d
         await store.inbox.finish(request.id)
 
 
-async def test_much_goes_in_small_batches(store, database, make, clock, monkeypatch):
-    """One call deletes no more than a batch of each table."""
+async def test_deletion_works_in_small_batches(store, database, make, clock, monkeypatch):
+    """One call deletes at most a batch from each table."""
     monkeypatch.setattr(retention, "BATCH", 2)
     for _ in range(5):
         request = make.command()
@@ -143,7 +142,7 @@ async def test_much_goes_in_small_batches(store, database, make, clock, monkeypa
 
 
 async def test_the_newest_snapshot_is_kept(database, make):
-    """A replica that was slower does not overwrite what is newer; a workspace sees its own only."""
+    """A slower replica doesn't overwrite newer data, and a workspace sees only its own."""
     snapshots = Snapshots(database, TEAM)
     assert await snapshots.load() is None
     newer, older = (make.integration("int_b"),), (make.integration("int_a"),)
@@ -155,8 +154,8 @@ async def test_the_newest_snapshot_is_kept(database, make):
     assert await snapshots.load() == (older, make.clock.now + DAY)
 
 
-async def test_ended_response_urls_are_emptied(store, make, clock, database):
-    """A response_url is in the database for as long as Slack honours it, and no longer; the message stays."""
+async def test_expired_response_urls_are_deleted(store, make, clock, database):
+    """The message stays."""
     address = Address(team_id=TEAM, channel_id="C0DATA", user_id="UANA", response_url="https://hooks.slack.com/r")
     request = make.command(response_url="https://hooks.slack.com/r")
     await store.inbox.add(request)
@@ -169,7 +168,7 @@ async def test_ended_response_urls_are_emptied(store, make, clock, database):
 
 
 async def everything_in(database):
-    """Return all that stands in any row of any table."""
+    """Return everything in any row of any table."""
     async with database.begin() as connection:
         tables = [(await connection.execute(select(table))).all() for table in metadata.sorted_tables]
     return repr(tables)

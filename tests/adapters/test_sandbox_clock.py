@@ -1,4 +1,4 @@
-"""The clock of the sandbox's world: real until it is moved, the same for everybody, and never going back."""
+"""The sandbox's clock: the real time until it's moved, shared by all processes, and never going back."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ NEARLY = timedelta(seconds=5)
 
 @pytest.fixture
 def clock(tmp_path):
-    """Give a clock that nobody moved."""
+    """A clock that wasn't moved."""
     return WorldClock(tmp_path / "clock")
 
 
-def test_a_clock_that_nobody_moved_is_real(clock):
-    """Without a file the time is the real one, and asking writes none."""
+def test_an_unmoved_clock_is_real(clock):
+    """Without a file the time is the real one, and reading it writes no file."""
     assert abs(clock.now() - datetime.now(UTC)) < NEARLY
     assert abs(clock.time() - time.time()) < NEARLY.total_seconds()
     assert not clock.path.exists()
 
 
-def test_a_moved_clock_goes_on_from_there(clock):
-    """Each move is added to those before."""
+def test_moves_add_up(clock):
     clock.move(timedelta(hours=6))
     clock.move(timedelta(days=1))
     assert clock.moved_s == 30 * 3600
@@ -34,8 +33,8 @@ def test_a_moved_clock_goes_on_from_there(clock):
     assert abs(clock.time() - clock.now().timestamp()) < NEARLY.total_seconds()
 
 
-def test_whoever_reads_the_file_moves_along(clock):
-    """Another reader of the same file, such as another process, sees each move at its next look."""
+def test_other_processes_follow_the_clock(clock):
+    """They see each move when they next read the file."""
     other = WorldClock(clock.path)
     assert other.moved_s == 0
     for _ in range(3):
@@ -44,9 +43,9 @@ def test_whoever_reads_the_file_moves_along(clock):
 
 
 def test_a_clock_does_not_go_back(clock):
-    """A move backwards is refused, and a file that is gone moves nothing."""
+    """A move backwards is refused, and a missing file moves nothing."""
     clock.move(timedelta(hours=1))
-    with pytest.raises(ValueError, match="forwards"):
+    with pytest.raises(ValueError, match="moves forward"):
         clock.move(timedelta(seconds=-1))
     assert clock.moved_s == 3600
     clock.path.unlink()

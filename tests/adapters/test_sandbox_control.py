@@ -1,4 +1,4 @@
-"""The sandbox's control panel: its state on the live feed, and each of its knobs."""
+"""The sandbox's fault panel: its state on the live feed, and each of its controls."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SECRET = "a-secret-of-the-test"
 
 
 class MortalProcess:
-    """A process that lives until it is killed."""
+    """A process that runs until it's killed."""
 
     def __init__(self):
         self.pid = None
@@ -43,24 +43,28 @@ class MortalProcess:
         self._ended = asyncio.Event()
 
     async def start(self):
-        """Live, under a new pid."""
+        """Run under a new pid."""
         self.starts += 1
         self.pid = 1000 + self.starts
         self._ended.clear()
 
     async def wait(self):
-        """Wait for the end."""
+        """Wait until it ends."""
         await self._ended.wait()
         return -9
 
     async def kill(self):
-        """End at once."""
+        """End immediately."""
         self.pid = None
         self._ended.set()
 
+    async def stop(self):
+        """Stop gracefully."""
+        await self.kill()
+
 
 class Listener:
-    """What stands where the bot takes webhooks."""
+    """Stands in for the bot's webhook route."""
 
     def __init__(self):
         self.url = ""
@@ -68,14 +72,14 @@ class Listener:
         self.taken = []
 
     async def take(self, request):
-        """Keep a delivery, and answer as ordered."""
+        """Keep a delivery, and answer as the test wants."""
         self.taken.append((dict(request.headers), await request.read()))
         return web.Response(status=self.status, text="as ordered")
 
 
 @dataclass
 class World:
-    """What a test turns knobs of."""
+    """What the panel's controls act on."""
 
     slack: LocalSlack
     flokit: LocalFlokit
@@ -86,16 +90,16 @@ class World:
     session: aiohttp.ClientSession
 
     async def act(self, action, **asked):
-        """Turn a knob; return the status and the answer."""
+        """Use a control; return the status and the answer."""
         async with self.session.post("/page/control", json={"action": action, **asked}) as reply:
             return reply.status, await reply.json()
 
     async def done(self, action, **asked):
-        """Turn a knob that must turn."""
+        """Use a control that must work."""
         assert await self.act(action, **asked) == (200, {"ok": True, "error": ""})
 
     async def ask_flokit(self):
-        """Ask the local FloKit as the bot does; None when the connection was closed."""
+        """Request from the local FloKit as the bot does; None if the connection was closed."""
         headers = {"Authorization": f"Bearer {READ_KEY}"}
         async with httpx.AsyncClient(base_url=self.flokit.url, timeout=0.3, headers=headers) as http:
             try:
@@ -105,7 +109,7 @@ class World:
 
     @asynccontextmanager
     async def feed(self):
-        """Open the live feed; yields the first control state, and a wait for one that fits."""
+        """Open the live feed; yield the first control state, and a function that waits for one that matches."""
         async with self.session.ws_connect("/page/live") as socket:
             first = (await socket.receive_json(timeout=5))["control"]
 
@@ -120,7 +124,7 @@ class World:
 
 @asynccontextmanager
 async def running(tmp_path, *, child=True):
-    """Run both stand-ins with a page and a control panel."""
+    """Run both stand-ins with a page and a fault panel."""
     clock, listener, process = WorldClock(tmp_path / "clock"), Listener(), MortalProcess()
     slack, flokit = flokit_slack(clock=clock.time), LocalFlokit(clock=clock.now)
     flokit.demo()
@@ -128,7 +132,8 @@ async def running(tmp_path, *, child=True):
     more = {"clock": clock, "webhooks": Webhooks(lambda: listener.url, SECRET)} if child else {}
     panel = ControlPanel(slack, flokit, keeper if child else None, **more)
     slack.server.router.add_post("/hooks", listener.take)
-    add_page(slack.server, slack, tmp_path, panel=panel, inspector=Inspector(slack, flokit))
+    panels, traffic = {"T0SANDBOX": panel}, Inspector(slack, {"T0SANDBOX": flokit})
+    add_page(slack.server, slack, tmp_path, panels=panels, inspector=traffic)
     await flokit.start()
     await slack.start()
     keeping = asyncio.create_task(keeper.run())
@@ -147,12 +152,12 @@ async def world(tmp_path):
 
 
 def shown(control, integration_id=STRIPE):
-    """Return what the panel shows of an integration."""
+    """Return what the panel shows about an integration."""
     return next((one for one in control["integrations"] if one["id"] == integration_id), None)
 
 
-async def test_the_panel_shows_everything_at_first(world):
-    """The state has the bot, every integration with its plan, and the weather."""
+async def test_the_first_state_is_complete(world):
+    """It has the bot, every integration with its plan, and the faults of FloKit and Slack."""
     async with world.feed() as (control, _):
         assert control["weather"] == {"flokit": "fine", "slack": "fine"}
         assert control["bot"]["connected"] is False
@@ -177,8 +182,8 @@ async def test_the_panel_shows_everything_at_first(world):
         ("connected", None, None),
     ],
 )
-async def test_an_integration_is_put_into_a_status(world, status, asked, message):
-    """It fails with the message given, or the vendor's own; it disconnects; it is well again."""
+async def test_an_integrations_status_can_be_set(world, status, asked, message):
+    """It fails with the given message or FloKit's own, disconnects, or is healthy again."""
     async with world.feed() as (_, until):
         await world.done("integration", id=REVENUECAT, status=status, error_message=asked)
         await world.done("flokit_weather", weather="slow")
@@ -187,8 +192,8 @@ async def test_an_integration_is_put_into_a_status(world, status, asked, message
         assert (integration["status"], integration["error_message"]) == (status, message)
 
 
-async def test_a_stuck_integration_stays_so_until_it_is_put_right(world):
-    """A sync that never ends is not ended by another one, only by a new status."""
+async def test_a_stuck_integration_stays_stuck_until_its_status_is_set(world):
+    """Another sync doesn't end it."""
     await world.done("stuck", id=STRIPE)
     world.flokit.begin_sync(STRIPE)
     assert world.flokit.source(STRIPE).status == "syncing"
@@ -196,19 +201,19 @@ async def test_a_stuck_integration_stays_so_until_it_is_put_right(world):
     assert world.flokit.source(STRIPE).status == "connected"
 
 
-async def test_a_sync_under_way_is_ended_at_once(world):
-    """It ends as it was planned, however long it was to last; without one there is nothing to end."""
+async def test_a_running_sync_can_be_finished(world):
+    """It ends as planned, however long it would have taken; if nothing is running, there's nothing to finish."""
     await world.done("plan", id=REVENUECAT, ending="failed", start_lag_s=300, duration_s=300, error_message="No.")
     world.flokit.begin_sync(REVENUECAT)
     await world.done("finish", id=REVENUECAT)
     source = world.flokit.source(REVENUECAT)
     assert (source.status, source.error_message) == ("error", "No.")
     status, reply = await world.act("finish", id=REVENUECAT)
-    assert (status, reply["error"]) == (400, "No sync of it is under way.")
+    assert (status, reply["error"]) == (400, "No sync is running.")
 
 
-async def test_an_integration_vanishes_and_comes_back_with_a_reset(world):
-    """A reset brings the demo's integrations back, and fine weather."""
+async def test_a_reset_brings_back_the_demo(world):
+    """A vanished integration is back, and all faults are gone."""
     await world.done("vanish", id=STRIPE)
     await world.done("flokit_weather", weather="down")
     await world.done("slack_weather", weather="http_500")
@@ -221,8 +226,8 @@ async def test_an_integration_vanishes_and_comes_back_with_a_reset(world):
         assert (await world.ask_flokit()).status_code == 200
 
 
-async def test_a_plan_is_how_the_next_syncs_go(world):
-    """Syncs that begin and end by the clock reach the page without anybody asking."""
+async def test_the_next_syncs_follow_the_plan(world):
+    """The page sees them begin and end without polling."""
     await world.done("plan", id=STRIPE, ending="failed", start_lag_s=0, duration_s=0.7, error_message="No luck")
     async with world.feed() as (control, until):
         assert shown(control)["plan"]["ending"] == "failed"
@@ -236,8 +241,8 @@ async def test_a_plan_is_how_the_next_syncs_go(world):
     ("weather", "status"),
     [("fine", 200), ("http_500", 500), ("ratelimited", 429), ("garbage", 200), ("down", None), ("hang", None)],
 )
-async def test_flokits_weather_meets_every_request(world, weather, status):
-    """The weather lasts until it is changed."""
+async def test_a_flokit_fault_affects_every_request(world, weather, status):
+    """Until it's changed."""
     await world.done("flokit_weather", weather=weather)
     for _ in range(2):
         reply = await world.ask_flokit()
@@ -247,8 +252,8 @@ async def test_flokits_weather_meets_every_request(world, weather, status):
 
 
 @pytest.mark.parametrize(("weather", "status"), [("fine", 200), ("ratelimited", 429), ("http_500", 500)])
-async def test_slacks_weather_meets_every_call(world, weather, status):
-    """The weather lasts until it is changed."""
+async def test_a_slack_fault_affects_every_call(world, weather, status):
+    """Until it's changed."""
     await world.done("slack_weather", weather=weather)
     for _ in range(2):
         async with world.session.post("/api/auth.test") as reply:
@@ -258,8 +263,8 @@ async def test_slacks_weather_meets_every_call(world, weather, status):
         assert reply.status == 200
 
 
-async def test_a_repaired_integration_proves_it(world):
-    """Repaired, an integration is connected without an error, with a success newer than any before."""
+async def test_a_repaired_integration_has_a_new_success(world):
+    """It's connected without an error, and newer than any success before."""
     before = datetime.now(UTC)
     await world.done("repair", id=STRIPE)
     source = world.flokit.source(STRIPE)
@@ -267,8 +272,8 @@ async def test_a_repaired_integration_proves_it(world):
     assert source.last_synced_at >= before
 
 
-async def test_unrest_begins_and_ends_with_a_click(world):
-    """Integrations fail at random until the second click, which repairs what is broken and nothing else."""
+async def test_random_failures_start_and_stop_with_a_click(world):
+    """The second click repairs what they broke, and nothing else."""
     before = {source.id: source.status for source in world.flokit.sources()}
     async with world.feed() as (control, until):
         assert not control["unrest"]
@@ -281,8 +286,8 @@ async def test_unrest_begins_and_ends_with_a_click(world):
 
 
 @pytest.mark.parametrize("how", ["time", "reset"])
-async def test_unrest_ends_by_itself(world, how):
-    """After its time, and with a reset, everything is as well as before."""
+async def test_random_failures_stop_after_their_time(world, how):
+    """Everything is as healthy as before; a reset does the same."""
     async with world.feed() as (_, until):
         await world.done("unrest", seconds=0.2 if how == "time" else 600)
         await until(lambda control: control["unrest"])
@@ -292,8 +297,8 @@ async def test_unrest_ends_by_itself(world, how):
     assert sum(one["status"] == "error" for one in calm["integrations"]) == 2
 
 
-def test_unrest_is_repeatable_and_bounded():
-    """The same seed breaks the same things, never too many at once, and what was failing anyway stays as it is."""
+def test_random_failures_are_repeatable_and_bounded():
+    """The same seed breaks the same integrations, never too many at once; earlier failures stay."""
     seen = []
     for _ in range(2):
         flokit = LocalFlokit(clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
@@ -310,8 +315,8 @@ def test_unrest_is_repeatable_and_bounded():
     assert len({frozenset(failing) for failing in seen[0]}) > 5
 
 
-def test_unrest_leaves_what_others_repaired():
-    """What somebody else repaired, or removed, is not repaired again."""
+def test_random_failures_leave_what_others_repaired():
+    """What someone else repaired or removed isn't repaired again."""
     flokit = LocalFlokit()
     flokit.add("int_a", "stripe")
     unrest = Unrest(flokit)
@@ -325,8 +330,8 @@ def test_unrest_leaves_what_others_repaired():
     assert not flokit.sources()
 
 
-async def test_a_webhook_is_signed_and_about_what_fails(world):
-    """The delivery names an integration that fails, under the HMAC of its bytes, and each has its own id."""
+async def test_a_webhook_is_signed_and_names_a_failing_integration(world):
+    """The HMAC covers its bytes, and each has its own ID."""
     world.listener.url = f"{world.slack.url}/hooks"
     await world.done("webhook")
     await world.done("webhook")
@@ -338,18 +343,18 @@ async def test_a_webhook_is_signed_and_about_what_fails(world):
     assert json.loads(again)["id"] != event["id"]
 
 
-async def test_a_webhook_that_is_not_taken_is_told(world):
-    """A bot that refuses, that is not there or does not listen is told in a sentence."""
-    assert (await world.act("webhook"))[1]["error"] == "The bot does not listen at the moment."
+async def test_a_webhook_that_is_not_accepted_is_reported(world):
+    """The bot refuses it, is down, or doesn't listen."""
+    assert (await world.act("webhook"))[1]["error"] == "The bot isn't listening."
     world.listener.url, world.listener.status = f"{world.slack.url}/hooks", 401
-    assert (await world.act("webhook"))[1]["error"] == "The bot answered HTTP 401: as ordered"
+    assert (await world.act("webhook"))[1]["error"] == "The bot returned HTTP 401: as ordered"
     world.listener.url = "http://127.0.0.1:1/hooks"
-    assert "could not be reached" in (await world.act("webhook"))[1]["error"]
+    assert "can't be reached" in (await world.act("webhook"))[1]["error"]
 
 
 @pytest.mark.parametrize(("step", "hours"), [("hour", 1), ("six_hours", 6), ("day", 24)])
-async def test_the_worlds_clock_moves(world, step, hours):
-    """One click moves Slack and FloKit alike, and the panel shows by how much."""
+async def test_one_click_moves_the_clock(world, step, hours):
+    """For Slack and FloKit alike; the panel shows by how much."""
     async with world.feed() as (control, until):
         assert control["clock_moved_s"] == 0
         await world.done("move_clock", step=step)
@@ -361,7 +366,7 @@ async def test_the_worlds_clock_moves(world, step, hours):
 
 
 async def test_the_clock_moves_to_tomorrow_morning(world):
-    """From whenever it is, the click leads to 08:59 UTC of the next day."""
+    """Whatever the time is, the click leads to 08:59 UTC of the next day."""
     for _ in range(2):
         today = world.clock.now()
         await world.done("move_clock", step="morning")
@@ -370,31 +375,48 @@ async def test_the_clock_moves_to_tomorrow_morning(world):
         assert now.date() == (today + timedelta(days=1)).date()
 
 
-async def test_a_killed_bot_is_started_again(world):
-    """The process ends at once, and the panel counts its restart and shows its new pid."""
+async def test_a_killed_bot_restarts(world):
+    """The panel counts its restart and shows its new pid."""
     async with world.feed() as (_, until):
         await world.done("kill_bot")
         control = await until(lambda control: control["bot"]["restarts"] == 1 and control["bot"]["running"])
         assert control["bot"]["pid"] == world.process.pid == 1002
 
 
-async def test_a_bot_that_is_away_cannot_be_killed(world):
-    """Between two lives there is nothing to kill."""
+async def test_a_bot_is_restarted_without_the_pause_of_a_crash():
+    """It's back long before a crashed one would be; the next crash has its pause again."""
+    process = MortalProcess()
+    keeper = BotKeeper(process, restart_pause_s=3600)
+    keeping = asyncio.create_task(keeper.run())
+    async with asyncio.timeout(5):
+        while keeper.pid is None:
+            await asyncio.sleep(0)
+        await keeper.restart()
+        while keeper.pid is None:
+            await asyncio.sleep(0)
+    assert (process.starts, keeper.restarts) == (2, 1)
+    await keeper.kill()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert process.starts == 2
+    keeping.cancel()
+
+
+async def test_a_stopped_bot_cannot_be_killed(world):
     world.process.pid = None
-    assert (await world.act("kill_bot"))[1] == {"ok": False, "error": "The bot does not run at the moment."}
+    assert (await world.act("kill_bot"))[1] == {"ok": False, "error": "The bot isn't running."}
 
 
 async def test_without_a_child_process_there_is_nothing_to_kill(tmp_path):
-    """Where the bot is no child process, the panel says so."""
+    """The panel says so."""
     async with running(tmp_path, child=False) as world, world.feed() as (control, _):
         assert control["bot"] == {"running": False, "connected": False, "pid": None, "restarts": 0}
         status, reply = await world.act("kill_bot")
         assert (status, reply["ok"]) == (400, False)
-        assert "no child process" in reply["error"]
+        assert "isn't a child process" in reply["error"]
 
 
-async def test_the_bots_socket_is_dropped(world):
-    """The connection shows in the panel, and is cut by one click."""
+async def test_one_click_drops_the_bots_socket(world):
     async with world.session.post("/api/apps.connections.open", headers={"Authorization": "Bearer xapp-sandbox"}) as r:
         url = (await r.json())["url"]
     async with world.feed() as (_, until), world.session.ws_connect(url) as socket:
@@ -403,7 +425,7 @@ async def test_the_bots_socket_is_dropped(world):
         await world.done("drop_socket")
         assert (await socket.receive()).type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}
         await until(lambda control: not control["bot"]["connected"])
-    assert (await world.act("drop_socket"))[1]["error"] == "The bot has no socket open."
+    assert (await world.act("drop_socket"))[1]["error"] == "The bot has no open socket."
 
 
 @pytest.mark.parametrize(
@@ -431,8 +453,8 @@ async def test_the_bots_socket_is_dropped(world):
         {"action": "slack_weather", "weather": "down"},
     ],
 )
-async def test_wrong_knobs_are_a_400(world, asked):
-    """What the panel cannot do changes nothing and is answered with a sentence."""
+async def test_unknown_controls_are_a_400(world, asked):
+    """They change nothing, and the answer says why."""
     before = world.flokit.sources()
     async with world.session.post("/page/control", json=asked) as reply:
         assert reply.status == 400
@@ -440,15 +462,14 @@ async def test_wrong_knobs_are_a_400(world, asked):
     assert world.flokit.sources() == before
 
 
-async def test_other_sites_cannot_turn_a_knob(world):
-    """The control panel is open to this machine's own page only."""
+async def test_other_sites_cannot_use_the_panel(world):
+    """Only this machine's own page can."""
     headers = {"Origin": "https://evil.test"}
     async with world.session.post("/page/control", json={"action": "reset"}, headers=headers) as reply:
         assert reply.status == 403
 
 
 async def test_a_page_without_a_panel_says_so(tmp_path):
-    """Without a control panel there is nothing to turn."""
     slack = flokit_slack()
     add_page(slack.server, slack, tmp_path)
     await slack.start()
@@ -456,5 +477,5 @@ async def test_a_page_without_a_panel_says_so(tmp_path):
         aiohttp.ClientSession(slack.url) as session,
         session.post("/page/control", json={"action": "reset"}) as reply,
     ):
-        assert (await reply.json())["error"] == "There is no control panel here."
+        assert (await reply.json())["error"] == "Fault injection isn't available here."
     await slack.stop()

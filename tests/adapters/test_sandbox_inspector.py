@@ -1,4 +1,4 @@
-"""The sandbox's inspector: what passed between the bot and the stand-ins, fit to be shown."""
+"""The sandbox's inspector: what passed between the bot and the stand-ins, safe to show."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from local_slack import Fault
+from local_slack import Fault, OAuth, Workspace
 from sandbox import inspector as inspecting
 from sandbox.inspector import BLOT, Inspector, blotted, clipped
 from sandbox.local_flokit import READ_KEY, LocalFlokit
@@ -21,7 +21,7 @@ from sandbox.slack import flokit_slack
 
 @pytest_asyncio.fixture
 async def slack():
-    """Run a stand-in for Slack."""
+    """A local Slack."""
     slack = flokit_slack()
     yield slack
     await slack.stop()
@@ -29,7 +29,7 @@ async def slack():
 
 @pytest_asyncio.fixture
 async def flokit():
-    """Run a local FloKit."""
+    """A local FloKit."""
     flokit = LocalFlokit()
     flokit.demo()
     await flokit.start()
@@ -40,14 +40,14 @@ async def flokit():
 @pytest_asyncio.fixture
 async def inspector(slack, flokit, tmp_path):
     """An inspector of both, shown on a page."""
-    inspector = Inspector(slack, flokit)
+    inspector = Inspector(slack, {"T0SANDBOX": flokit})
     add_page(slack.server, slack, tmp_path, inspector=inspector)
     await slack.start()
     return inspector
 
 
 async def call(slack, method, **arguments):
-    """Call the Web API as a bot."""
+    """Call the Web API as a bot does."""
     headers = {"Authorization": "Bearer xoxb-sandbox"}
     async with (
         aiohttp.ClientSession(headers=headers) as session,
@@ -57,14 +57,14 @@ async def call(slack, method, **arguments):
 
 
 async def ask(flokit, path="/v1/integrations", **headers):
-    """Ask the local FloKit as a bot."""
+    """Send a request to the local FloKit as a bot does."""
     headers = {"Authorization": f"Bearer {READ_KEY}", **headers}
     async with httpx.AsyncClient(base_url=flokit.url, headers=headers) as http:
         return await http.get(path)
 
 
 async def test_a_call_is_an_entry(slack, inspector):
-    """A call of the Web API has what was sent, what came back, and how long it took."""
+    """It has the request, the response, and the time that it took."""
     await call(slack, "chat.postMessage", channel="C0DATA", text="hello")
     [entry] = inspector.entries()
     assert (entry["kind"], entry["title"], entry["ok"], entry["status"]) == ("web_api", "chat.postMessage", True, 200)
@@ -75,7 +75,7 @@ async def test_a_call_is_an_entry(slack, inspector):
 
 
 async def test_a_refusal_says_why(slack, inspector):
-    """Slack's code stands with the places it complains about."""
+    """It has Slack's code and the places that Slack complains about."""
     await call(slack, "chat.postMessage", channel="C0DATA", text="x", blocks=[{"type": "header"}])
     await call(slack, "blocks.validate", blocks=[{"type": "header"}])
     slack.installation.scopes = frozenset()
@@ -88,8 +88,8 @@ async def test_a_refusal_says_why(slack, inspector):
     assert posted["ok"] is False
 
 
-async def test_a_call_without_an_answer_is_told_as_such(slack, inspector):
-    """While it hangs it is neither well nor refused; a dropped one has no status."""
+async def test_a_call_without_a_response_is_shown_as_such(slack, inspector):
+    """While it hangs it's neither ok nor refused; a dropped one has no status."""
     slack.faults.add(Fault("api.test", "hang"))
     hanging = asyncio.create_task(call(slack, "api.test"))
     [entry] = await slack.wait_for(inspector.entries)
@@ -104,7 +104,7 @@ async def test_a_call_without_an_answer_is_told_as_such(slack, inspector):
 
 
 async def test_an_outage_shows_its_status(slack, inspector):
-    """A reply that is no JSON is shown by its status and its text."""
+    """A response that isn't JSON is shown by its status and text."""
     slack.faults.add(Fault("api.test", "http_500"))
     await call(slack, "api.test")
     [entry] = inspector.entries()
@@ -112,7 +112,7 @@ async def test_an_outage_shows_its_status(slack, inspector):
 
 
 async def test_an_envelope_is_an_entry(slack, inspector):
-    """A delivery has the payload, and how it was taken."""
+    """It has the payload, and whether it was acked."""
     await slack.command("UANA", "C0DATA", "status")
     slack.event_retry_delays_s = (0.0,)
     await slack.event({"type": "app_home_opened", "user": "UANA"})
@@ -126,7 +126,7 @@ async def test_an_envelope_is_an_entry(slack, inspector):
 
 
 async def test_a_response_url_is_an_entry(slack, inspector):
-    """What is posted to a response URL is shown; the URL's secret part is not."""
+    """It shows what was posted, but not the URL's secret part."""
     await slack.command("UANA", "C0DATA")
     url = slack.envelopes[0].payload["response_url"]
     async with aiohttp.ClientSession() as session:
@@ -137,7 +137,7 @@ async def test_a_response_url_is_an_entry(slack, inspector):
 
 
 async def test_a_request_to_flokit_is_an_entry(flokit, inspector):
-    """A request has its reply; one that fails says what FloKit said, or the status."""
+    """It has the reply; a failure has FloKit's error or the status."""
     await ask(flokit)
     await ask(flokit, "/v1/nothing")
     await ask(flokit, Authorization="Bearer wrong")
@@ -155,7 +155,7 @@ async def test_a_request_to_flokit_is_an_entry(flokit, inspector):
 
 
 async def test_no_secret_is_shown(slack, flokit, inspector):
-    """Neither tokens nor keys nor tickets stand in any entry, wherever they were sent."""
+    """No token, key or ticket is in any entry, wherever it was sent."""
     async with aiohttp.ClientSession() as session:
         await session.post(f"{slack.api_url}auth.test", data={"token": "xoxb-sandbox"})
         await session.post(f"{slack.api_url}apps.connections.open", headers={"Authorization": "Bearer xapp-sandbox"})
@@ -169,13 +169,83 @@ async def test_no_secret_is_shown(slack, flokit, inspector):
     assert f"ticket={BLOT}" in text
 
 
-def test_tokens_are_known_by_their_look():
-    """Somebody else's token is blotted out as well."""
+CLIENT = OAuth(client_secret="secret-of-the-client", redirect_urls=("https://a.example/back",), rotates_tokens=True)
+
+
+async def test_no_secret_of_an_installation_is_shown(flokit, tmp_path):
+    """Neither a code, the client's secret, an access token nor a refresh token, in requests and in answers."""
+    slack = flokit_slack(oauth=CLIENT)
+    inspector = Inspector(slack, {"T0SANDBOX": flokit})
+    await slack.start()
+    server = slack.oauth.server
+    link = f"{slack.oauth.authorize_url}?client_id={CLIENT.client_id}&scope=commands&state=the-state"
+    code = server.allow(server.read_link(link), "T0SANDBOX", "UANA").partition("code=")[2].partition("&")[0]
+    client = {"client_id": CLIENT.client_id, "client_secret": CLIENT.client_secret}
+    async with aiohttp.ClientSession(slack.api_url) as session:
+        first = await (await session.post("oauth.v2.access", data={**client, "code": code})).json()
+        refresh = {**client, "grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+        second = await (await session.post("oauth.v2.access", data=refresh)).json()
+        await session.post("auth.test", headers={"Authorization": f"Bearer {second['access_token']}"})
+    text = json.dumps(inspector.entries(), ensure_ascii=False)
+    await slack.stop()
+    assert first["ok"] is second["ok"] is True
+    for answer in (first, second):
+        assert answer["access_token"].rpartition("-")[2] not in text
+        assert answer["refresh_token"].rpartition("-")[2] not in text
+    for secret in (code, CLIENT.client_secret, "the-state"):
+        assert secret not in text
+    assert CLIENT.client_id in text
+
+
+def test_a_code_and_a_state_are_recognized():
+    """A code by its form, anywhere; a state by its name."""
+    code = f"12.34.{'0af1' * 16}"
+    assert blotted({"code": code, "url": f"/back?code={code}", "state": "s"}, ()) == {
+        "code": BLOT,
+        "url": f"/back?code={BLOT}",
+        "state": BLOT,
+    }
+
+
+def test_a_typed_key_is_not_shown():
+    """Nor is a mistyped key, a key of another FloKit, or the address of webhooks, which is as secret as a password."""
+    typed = {"key": {"key": {"type": "plain_text_input", "value": "mine!"}}, "sync_key": {"sync_key": {"value": None}}}
+    typed_text = "add https://a.example/webhooks/flokit/AbC-d_9: flo_live_123"
+    assert blotted({"values": typed, "text": typed_text}, ()) == {
+        "values": {
+            "key": {"key": {"type": "plain_text_input", "value": BLOT}},
+            "sync_key": {"sync_key": {"value": None}},
+        },
+        "text": f"add https://a.example/webhooks/flokit/{BLOT}: {BLOT}",
+    }
+
+
+async def test_each_entry_belongs_to_a_workspace(slack, flokit, tmp_path):
+    """A workspace sees its own entries, and those of no workspace, such as opening a socket."""
+    beta = slack.add_workspace(Workspace("T0BETA", bot_token="xoxb-beta"))
+    inspector = Inspector(slack, {"T0SANDBOX": flokit})
+    await slack.start()
+    await call(slack, "auth.test")
+    await beta.command("U0ANA", "C0GENERAL")
+    await ask(flokit)
+    async with aiohttp.ClientSession(slack.api_url) as session:
+        await session.post("apps.connections.open", headers={"Authorization": "Bearer xapp-sandbox"})
+
+    def titles(team_id):
+        return [entry["title"] for entry in inspector.entries(team_id=team_id)]
+
+    assert titles("T0SANDBOX") == ["apps.connections.open", "GET /v1/integrations", "auth.test"]
+    assert titles("T0BETA") == ["apps.connections.open", "slash_commands /flokit"]
+    assert len(titles("")) == 4
+
+
+def test_tokens_are_recognized_by_their_form():
+    """Another app's token is redacted, too."""
     assert blotted(["xoxp-1-abc", {"a": "Bearer xapp-1-A-b"}, 7], ()) == [BLOT, {"a": f"Bearer {BLOT}"}, 7]
 
 
 def test_large_bodies_are_clipped():
-    """A body that is too large to be shown becomes the beginning of its text."""
+    """Only the beginning of a body that's too large is shown."""
     short = {"text": "x" * 10}
     assert clipped(short) == short
     long = clipped({"text": "x" * inspecting.BODY_CHARS})
@@ -184,7 +254,6 @@ def test_large_bodies_are_clipped():
 
 
 async def test_the_newest_entries_are_kept(slack, inspector, monkeypatch):
-    """The oldest go when there are too many."""
     monkeypatch.setattr(inspecting, "KEPT", 3)
     for number in range(5):
         await call(slack, "api.test", number=number)
@@ -192,8 +261,8 @@ async def test_the_newest_entries_are_kept(slack, inspector, monkeypatch):
     assert len(inspector.entries(2)) == 2
 
 
-async def test_the_page_is_told_each_entry_twice(slack, inspector):
-    """An entry comes when the call comes, and again under its id when it is answered."""
+async def test_the_page_gets_each_entry_twice(slack, inspector):
+    """When the call arrives, and again under the same ID when it's answered."""
     await call(slack, "api.test")
     async with aiohttp.ClientSession(slack.url) as session, session.ws_connect("/page/live") as socket:
         state = await socket.receive_json(timeout=5)

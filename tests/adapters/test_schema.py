@@ -1,4 +1,4 @@
-"""The revisions and the tables are one schema, on both databases."""
+"""The migrations and the tables are the same schema, on both databases."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from bot.store.tables import metadata, runs
 
 @pytest_asyncio.fixture
 async def database(empty_url):
-    """Open an empty database."""
+    """An empty database."""
     opened = Database(empty_url)
     yield opened
     await opened.close()
 
 
 async def differences(database):
-    """Tell what the revisions lack, or have too much; the tables' comments are for readers and stay in the code."""
+    """Return what the migrations lack or add; comments exist only in the code."""
 
     def compare(connection):
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*expression-based index")  # SQLite does not tell of them
+            warnings.filterwarnings("ignore", ".*expression-based index")  # SQLite doesn't report them.
             found = compare_metadata(context, metadata)
         return [one for one in found if not (isinstance(one, list) and {op for op, *_ in one} == {"modify_comment"})]
 
@@ -38,26 +38,24 @@ async def differences(database):
         return await connection.run_sync(compare)
 
 
-async def test_revisions_make_exactly_the_tables(database):
-    """From empty, ``upgrade`` brings exactly what ``tables.py`` describes."""
+async def test_the_migrations_create_exactly_the_tables(database):
+    """From an empty database to what ``tables.py`` describes."""
     await schema.upgrade(database)
     assert await differences(database) == []
 
 
-async def test_empty_database_has_no_revision(database):
-    """An empty database names no revision, and so is not taken for one of this code."""
+async def test_an_empty_database_has_no_revision(database):
+    """So it isn't mistaken for one of this version."""
     assert await schema.current(database) == ""
     assert schema.HEAD != ""
 
 
 async def test_upgrade_reaches_the_head(database):
-    """After ``upgrade`` the database's revision is the code's."""
     await schema.upgrade(database)
     assert await schema.current(database) == schema.HEAD
 
 
-async def test_upgrade_twice_is_harmless(database, clock):
-    """A second ``upgrade`` changes nothing and loses nothing."""
+async def test_a_second_upgrade_changes_nothing(database, clock):
     await schema.upgrade(database)
     row = {
         "id": "run_1",
@@ -77,8 +75,8 @@ async def test_upgrade_twice_is_harmless(database, clock):
     assert (kept.id, kept.requested_at) == ("run_1", clock.now)
 
 
-async def test_database_itself_holds_one_active_run(database, clock):
-    """Two active runs of one integration are refused by the database, whoever writes them."""
+async def test_the_database_refuses_two_active_runs_of_an_integration(database, clock):
+    """Whatever writes them."""
     await schema.upgrade(database)
     row = {"team_id": "T", "integration_id": "i", "phase": "done", "requested_at": clock.now, "data": "{}"}
     async with database.begin() as connection:
@@ -90,8 +88,8 @@ async def test_database_itself_holds_one_active_run(database, clock):
 
 
 @pytest.mark.parametrize("revision", [one.revision for one in schema.scripts().walk_revisions()])
-async def test_every_earlier_revision_is_brought_up_to_date(database, revision):
-    """A database that stopped at any revision gets exactly the tables of today."""
+async def test_every_earlier_revision_can_be_upgraded(database, revision):
+    """It gets exactly today's tables."""
     async with database.begin() as connection:
         await connection.run_sync(lambda sync: command.upgrade(schema._config(sync), revision))
     assert await schema.current(database) == revision
@@ -99,8 +97,8 @@ async def test_every_earlier_revision_is_brought_up_to_date(database, revision):
     assert await differences(database) == []
 
 
-async def test_the_file_is_its_owners(tmp_path):
-    """The SQLite file, what SQLite puts beside it, and a new folder can be read by their owner only."""
+async def test_only_the_owner_can_read_the_file(tmp_path):
+    """And the files that SQLite creates beside it, and a new folder."""
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'data' / 'flokit.db'}")
     database.make_folder()
     await schema.upgrade(database)

@@ -1,4 +1,4 @@
-"""The sender with a real store and a Slack on a real socket: what must be shown is shown, once, or another way."""
+"""The sender with a real store and a Slack on a real socket: each message is shown exactly once, somewhere."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from bot.core.commands.presses import Action
-from bot.core.errors import ClaimLost
+from bot.core.errors import ClaimLost, StoreUnavailable
 from bot.core.models import Message, Outcome
 from bot.core.panels import PanelKind
+from bot.observability.context import Context
 from bot.slack.client import SlackClient
 from bot.slack.scopes import BOT_SCOPES
 from bot.store.outbox_rows import EDIT_EVERY_S, Address, OutboxKind, show_held_back
 from bot.store.tables import outbox
+from bot.workers import sender
 from bot.workers.remedies import AUTH_RETRY_S
 from bot.workers.sender import Sender
 from local_slack import Fault, LostRoots
@@ -29,11 +31,11 @@ HERE = Address("T0SANDBOX", "C0DATA", user_id="UANA")
 
 
 class CrashError(BaseException):
-    """The process ends here."""
+    """The process dies at this point."""
 
 
 class Bench:
-    """A sender on a store and a Slack, with the time in the test's hands."""
+    """A sender, a store and a Slack, all on the test's clock."""
 
     def __init__(self, store, slack, client, clock, make):
         self.store, self.slack, self.client, self.clock, self.make = store, slack, client, clock, make
@@ -41,29 +43,28 @@ class Bench:
         self.sender = Sender(
             store,
             client,
-            clock=clock,
-            bot_user_id="UFLOKIT",
+            Context("T0SANDBOX", "UFLOKIT", clock),
             on_closed=self.note_closed,
             on_refused=self.note_refused,
         )
 
     async def note_closed(self, channel_id, reason):
-        """Take note of a channel in which a subscription can no longer be served."""
+        """Record a channel whose subscriptions must be paused."""
         self.closed.append((channel_id, reason))
 
     async def note_refused(self, _channel_id):
-        """No channel got another id."""
+        """Do nothing: no channel got another ID."""
         return False
 
     async def send_due(self):
-        """Send what is due now, in the store's order, and tell how many pieces that were."""
+        """Send what's due now, in the store's order, and return how many messages that was."""
         items = await self.store.outbox.claim(self.clock.now, 20)
         for item in items:
             await self.sender.send(item)
         return len(items)
 
     async def send_all(self, seconds=0.0):
-        """Let time pass, then send until nothing is due."""
+        """Move the clock, then send until nothing is due."""
         self.clock.advance(seconds)
         for _ in range(20):
             if not await self.send_due():
@@ -71,17 +72,17 @@ class Bench:
         raise AssertionError("messages are due without end")
 
     async def end(self, outcome=Outcome.SUCCEEDED):
-        """End the run that is due."""
+        """End the run that's due."""
         (claim,) = await self.store.runs.claim(self.clock.now, 5)
         await self.store.runs.save(claim, self.make.ended(claim.run, outcome), self.clock.now)
 
     async def look(self, in_s=0.0):
-        """Go on with the run that is due."""
+        """Continue with the run that's due."""
         (claim,) = await self.store.runs.claim(self.clock.now, 5)
         await self.store.runs.save(claim, self.make.watching(claim.run, in_s=in_s), self.clock.now)
 
     async def crash(self, item, method, before=None):
-        """Send a piece, and end the process where it would record what was done."""
+        """Send a message, and end the process before it records the result."""
 
         async def crashed(*_, **__):
             if before:
@@ -95,11 +96,11 @@ class Bench:
         setattr(self.store.outbox, method, whole)
 
     def calls(self, method=POST):
-        """Count a method's calls."""
+        """Count calls of a method."""
         return len([call for call in self.slack.calls if call.method == method])
 
     def outcomes(self, channel, thread_ts=None):
-        """Return the outcomes that stand in a channel or thread."""
+        """Return the outcomes in a channel or thread."""
         return [
             message
             for message in self.slack.messages(channel, thread_ts)
@@ -107,14 +108,14 @@ class Bench:
         ]
 
     async def rows(self):
-        """Read the outbox."""
+        """Return the outbox."""
         async with self.store._database.begin() as connection:
             return (await connection.execute(select(outbox))).all()
 
 
 @pytest_asyncio.fixture
 async def bench(sqlite_store, clock, make):
-    """Put the parts together; Slack lives in the test's time and limits no rates."""
+    """The parts put together; Slack uses the test's clock and has no rate limits."""
     slack = flokit_slack(clock=clock.timestamp, scopes=frozenset(BOT_SCOPES) - {"chat:write.public"})
     slack.rates.enforced = False
     await slack.start()
@@ -142,11 +143,11 @@ async def start_at(bench, click, root):
     return await click(bench.store, bench.make, bench.make.press(message_ts=root))
 
 
-# --- the usual way ---------------------------------------------------------------------------------------------
+# --- the normal case -------------------------------------------------------------------------------------------
 
 
-async def test_progress_is_one_reply_edited_in_place(bench, click, root):
-    """Progress is posted once and then edited, at its pace; the outcome is a second reply below it."""
+async def test_progress_is_one_reply_that_is_updated(bench, click, root):
+    """At its interval; the outcome is a second reply below it."""
     await start_at(bench, click, root)
     await bench.send_all()
     for _ in range(3):
@@ -172,8 +173,8 @@ async def test_nothing_is_sent_twice(bench, click, root):
     assert len(bench.slack.calls) == before
 
 
-async def test_outcome_alone_when_it_came_first(bench, click, root):
-    """A run that ends before its progress was posted has one reply: the outcome."""
+async def test_a_run_that_ends_early_has_no_progress_reply(bench, click, root):
+    """It ends before its progress was posted, and has one reply: the outcome."""
     await start_at(bench, click, root)
     await bench.end()
     await bench.send_all()
@@ -182,7 +183,7 @@ async def test_outcome_alone_when_it_came_first(bench, click, root):
 
 
 async def test_progress_claimed_before_the_end_is_not_posted_after_it(bench, click, root):
-    """Progress that was in hand when the run ended is left out, and the outcome is told."""
+    """Only the outcome is posted."""
     await start_at(bench, click, root)
     (progress,) = await bench.store.outbox.claim(bench.clock.now, 5)
     await bench.end()
@@ -192,8 +193,8 @@ async def test_progress_claimed_before_the_end_is_not_posted_after_it(bench, cli
     assert len(bench.outcomes("C0DATA", root)) == 1
 
 
-async def test_late_result_is_a_message_of_its_own(bench, click, root):
-    """After "not confirmed" a late result is posted below it."""
+async def test_a_late_result_is_a_separate_message(bench, click, root):
+    """It's posted below "not confirmed"."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end(Outcome.NOT_CONFIRMED)
@@ -201,12 +202,12 @@ async def test_late_result_is_a_message_of_its_own(bench, click, root):
     bench.clock.advance(300)
     await bench.end()
     await bench.send_all(EDIT_EVERY_S)
-    told = [one["metadata"]["event_payload"]["outcome"] for one in bench.outcomes("C0DATA", root)]
-    assert told == ["not_confirmed", "succeeded"]
+    outcomes = [one["metadata"]["event_payload"]["outcome"] for one in bench.outcomes("C0DATA", root)]
+    assert outcomes == ["not_confirmed", "succeeded"]
 
 
-async def test_row_of_the_clicked_panel_follows(bench, click):
-    """The panel that was clicked is redrawn when its run starts and when it ends."""
+async def test_the_clicked_panels_row_is_updated(bench, click):
+    """When its run starts and when it ends."""
     request, panel = bench.make.command(), bench.make.panel()
     await bench.store.inbox.add(request)
     await bench.store.panels.add(request, panel, HERE, bench.clock.now)
@@ -223,14 +224,14 @@ async def test_row_of_the_clicked_panel_follows(bench, click):
 
 
 async def finish_after_crash(bench):
-    """Let the lease run out, and have another attempt made."""
+    """Let the lease expire, and have the message sent again."""
     assert await bench.send_due() == 0
     bench.clock.advance(10)
     await bench.send_all()
 
 
 async def test_crash_after_the_outcome_was_posted(bench, click, root):
-    """An outcome that was posted but not recorded is found by its metadata and not posted again."""
+    """It wasn't recorded, so it's found by its metadata and not posted again."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
@@ -244,7 +245,7 @@ async def test_crash_after_the_outcome_was_posted(bench, click, root):
 
 
 async def test_crash_before_the_outcome_was_posted(bench, click, root):
-    """An outcome whose sender vanished before the call is posted after the lease."""
+    """It's posted after the lease."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
@@ -254,7 +255,7 @@ async def test_crash_before_the_outcome_was_posted(bench, click, root):
 
 
 async def test_crash_after_the_progress_was_posted(bench, click, root):
-    """Progress that was posted but not recorded is found, and edited from then on."""
+    """It wasn't recorded; it's found, and updated from then on."""
     await start_at(bench, click, root)
     (progress,) = await bench.store.outbox.claim(bench.clock.now, 1)
     await bench.crash(progress, "mark_posted")
@@ -268,7 +269,7 @@ async def test_crash_after_the_progress_was_posted(bench, click, root):
 
 
 async def test_crash_after_the_root_was_posted(bench, click):
-    """The root of a typed sync is found in the channel, and its follow-up stands below it."""
+    """The root of a typed sync is found in the channel, and the follow-up is posted below it."""
     request = bench.make.command("sync stripe")
     await bench.store.inbox.add(request)
     await click(bench.store, bench.make, request, root=bench.make.panel(kind=PanelKind.SYNC))
@@ -281,7 +282,7 @@ async def test_crash_after_the_root_was_posted(bench, click):
 
 
 async def test_crash_after_a_note_was_posted(bench):
-    """A message without metadata of its own is recognised, too."""
+    """A message without its own metadata is recognized, too."""
     await note(bench)
     (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     await bench.crash(item, "mark_posted")
@@ -290,7 +291,7 @@ async def test_crash_after_a_note_was_posted(bench):
 
 
 async def test_crash_after_a_direct_message_was_posted(bench):
-    """A direct message is looked for in the person's conversation."""
+    """It's searched for in the person's DMs."""
     await note(bench, Address("T0SANDBOX", user_id="UANA"))
     (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     await bench.crash(item, "mark_posted")
@@ -298,8 +299,8 @@ async def test_crash_after_a_direct_message_was_posted(bench):
     assert len(bench.slack.messages("D0ANA")) == 1
 
 
-async def test_cancelled_in_the_call(bench, click, root):
-    """A sender that is cancelled while Slack answers slowly leaves a doubt, and nothing is told twice."""
+async def test_a_sender_canceled_during_a_call_posts_nothing_twice(bench, click, root):
+    """Slack answered slowly, so it's in doubt whether the message was posted."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
@@ -315,8 +316,8 @@ async def test_cancelled_in_the_call(bench, click, root):
     assert len(bench.outcomes("C0DATA", root)) == 1
 
 
-async def test_lost_reply_is_looked_for(bench, click, root):
-    """A post that was done before the connection broke is found when it is tried again."""
+async def test_a_post_with_a_lost_reply_is_found(bench, click, root):
+    """The connection broke after Slack had posted it."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
@@ -327,8 +328,8 @@ async def test_lost_reply_is_looked_for(bench, click, root):
     assert bench.calls() == 2
 
 
-async def test_look_that_is_allowed_soon_is_waited_for(bench, click, root):
-    """When Slack allows the look for a doubtful post in a few seconds, the post is looked for, not repeated."""
+async def test_a_check_that_slack_allows_soon_is_waited_for(bench, click, root):
+    """The doubtful post is found, not repeated."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
@@ -341,8 +342,8 @@ async def test_look_that_is_allowed_soon_is_waited_for(bench, click, root):
 
 
 @pytest.mark.parametrize("code", ["ratelimited", "missing_scope", "channel_not_found", "a_code_of_next_year"])
-async def test_what_cannot_be_looked_for_is_posted(bench, click, root, code):
-    """When Slack doesn't let us look for a doubtful post, it goes out at once: twice rather than not at all."""
+async def test_a_message_that_cannot_be_checked_for_is_posted(bench, click, root, code):
+    """Twice is better than not at all."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
@@ -355,8 +356,7 @@ async def test_what_cannot_be_looked_for_is_posted(bench, click, root, code):
 
 
 @pytest.mark.parametrize("kind", ["http_500", "garbage", "hang", "drop"])
-async def test_looks_that_never_work_silence_nothing(bench, click, root, kind):
-    """When no look is ever answered, the message goes out all the same, after a few."""
+async def test_a_message_is_sent_if_checking_for_duplicates_keeps_failing(bench, click, root, kind):
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
@@ -367,8 +367,8 @@ async def test_looks_that_never_work_silence_nothing(bench, click, root, kind):
     assert len(bench.outcomes("C0DATA", root)) == 1
 
 
-async def test_progress_is_not_repeated_while_no_look_works(bench, click, root):
-    """Progress that may be there waits until that can be checked: nobody misses it, but two of it confuse."""
+async def test_progress_is_not_repeated_without_a_check(bench, click, root):
+    """Nobody misses it, but two of it would confuse."""
     await start_at(bench, click, root)
     bench.slack.faults.add(Fault(POST, "done_then_drop"))
     bench.slack.faults.add(Fault("conversations.replies", "http_500", times=12))
@@ -377,8 +377,8 @@ async def test_progress_is_not_repeated_while_no_look_works(bench, click, root):
     assert len(bench.slack.messages("C0DATA", root)) == bench.calls() == 1
 
 
-async def test_message_repeated_without_a_check_is_logged(bench, click, root):
-    """The log says which message may stand twice because no check worked."""
+async def test_a_message_repeated_without_a_check_is_logged(bench, click, root):
+    """The log says which message may have been posted twice."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
@@ -392,8 +392,8 @@ async def test_message_repeated_without_a_check_is_logged(bench, click, root):
     assert line["kind"] == OutboxKind.OUTCOME
 
 
-async def test_replies_that_are_lost_on_and_on_do_not_fill_the_channel(bench, click, root):
-    """While every reply of Slack's is lost and no look allowed, an outcome is not posted at each try."""
+async def test_lost_replies_do_not_fill_the_channel(bench, click, root):
+    """While every reply is lost and no check allowed, an outcome isn't posted at each attempt."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
@@ -404,8 +404,8 @@ async def test_replies_that_are_lost_on_and_on_do_not_fill_the_channel(bench, cl
     assert 1 <= len(bench.outcomes("C0DATA", root)) <= 7
 
 
-async def test_message_in_a_busy_thread_is_found(bench, click, root):
-    """A thread's hundreds of older and newer messages don't hide a post: only the first ones since are asked for."""
+async def test_a_message_in_a_busy_thread_is_found(bench, click, root):
+    """Only the first messages since the post was due are requested."""
     talk = {"user": "UANA", "text": "…", "thread_ts": root}
     for _ in range(200):
         bench.slack.workspace.post("C0DATA", talk)
@@ -424,8 +424,8 @@ async def test_message_in_a_busy_thread_is_found(bench, click, root):
     assert "cursor" not in look.args
 
 
-async def test_edit_is_repeated_after_a_crash(bench, click, root):
-    """An edit whose record was lost is made again: that harms nobody."""
+async def test_an_update_is_repeated_after_a_crash(bench, click, root):
+    """That does no harm."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.look()
@@ -436,8 +436,8 @@ async def test_edit_is_repeated_after_a_crash(bench, click, root):
     assert len(bench.slack.messages("C0DATA", root)) == 1
 
 
-async def test_taken_over_post_is_not_recorded_twice(bench, click, root):
-    """A sender whose lease ended while it posted is refused, and whoever took over finds the post."""
+async def test_a_post_that_was_taken_over_is_not_recorded_twice(bench, click, root):
+    """A sender whose lease expired can't record its post, and the process that took over finds it."""
     await start_at(bench, click, root)
     (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     whole = bench.client.post
@@ -455,8 +455,8 @@ async def test_taken_over_post_is_not_recorded_twice(bench, click, root):
     assert len(bench.slack.messages("C0DATA", root)) == 1
 
 
-async def test_process_that_stood_still_takes_its_late_post_back(bench, click, root):
-    """A post that goes out although another process took over and posted, too, is deleted again."""
+async def test_a_frozen_process_deletes_its_late_post(bench, click, root):
+    """Another process had taken over and posted, too."""
     await start_at(bench, click, root)
     (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     whole = bench.client.post
@@ -476,8 +476,8 @@ async def test_process_that_stood_still_takes_its_late_post_back(bench, click, r
     assert await bench.store.outbox.load_ts(item.id) == reply["ts"]
 
 
-async def test_post_whose_turn_comes_after_the_lease_is_left_to_others(bench, click, root):
-    """A sender that waits for its turn until its lease is over posts nothing."""
+async def test_a_post_whose_turn_comes_after_the_lease_is_left_to_others(bench, click, root):
+    """A sender that waits for its turn until its lease has expired posts nothing."""
     await start_at(bench, click, root)
     (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     whole = bench.client.post
@@ -491,12 +491,100 @@ async def test_post_whose_turn_comes_after_the_lease_is_left_to_others(bench, cl
     assert bench.slack.messages("C0DATA", root) == []
 
 
-@pytest.mark.parametrize(("left_s", "posts"), [(0.0, 0), (0.5, 0), (0.61, 1)])
-async def test_nothing_is_posted_at_the_end_of_a_lease(bench, left_s, posts):
-    """A post is begun only when it can end, its turn included, before somebody else may begin it."""
+@pytest.mark.parametrize("left_s", [0.0, 0.5, 0.61])
+async def test_a_lease_that_is_about_to_end_is_renewed_for_the_post(bench, left_s):
+    """Otherwise a machine so slow that the lease is almost over when a post begins would never post."""
     await note(bench)
     (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
     bench.clock.advance(10 - left_s)
+    await bench.sender.send(item)
+    assert bench.calls() == 1
+    assert await bench.store.outbox.claim(bench.clock.now + timedelta(seconds=60), 1) == []
+
+
+async def test_a_slow_check_for_a_doubtful_post_does_not_prevent_it(bench, click, root):
+    """Even if each check takes almost as long as the lease, the outcome is posted."""
+    await start_at(bench, click, root)
+    await bench.end()
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
+    bench.clock.advance(10)
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
+    assert item.in_doubt
+    whole = bench.client.find
+
+    async def slow_find(*args, **options):
+        bench.clock.advance(9.5)
+        return await whole(*args, **options)
+
+    bench.client.find = slow_find
+    await bench.sender.send(item)
+    assert len(bench.outcomes("C0DATA", root)) == 1
+
+
+async def test_a_message_in_progress_keeps_its_lease(bench, monkeypatch):
+    """If a post takes longer than a lease, no other process claims it, even if the database fails for a moment."""
+    monkeypatch.setattr(sender, "RENEWED_AT", 0.0001)
+    await note(bench)
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
+    post, renew, renewed, errors = bench.client.post, bench.store.outbox.renew, asyncio.Event(), [StoreUnavailable("x")]
+
+    async def counted_renew(*args):
+        if errors:
+            raise errors.pop()
+        kept = await renew(*args)
+        renewed.set()
+        return kept
+
+    async def slow_post(*args, **options):
+        for _ in range(3):
+            bench.clock.advance(9)
+            for _ in range(2):  # the first renewal may have begun before the clock moved
+                renewed.clear()
+                await asyncio.wait_for(renewed.wait(), 10)
+            assert await bench.store.outbox.claim(bench.clock.now, 1) == []
+        return await post(*args, **options | {"in_time": lambda: True})
+
+    bench.store.outbox.renew, bench.client.post = counted_renew, slow_post
+    await bench.sender.send(item)
+    assert bench.calls() == 1
+
+
+async def test_a_message_that_was_shown_is_no_longer_held(bench):
+    """A renewal that comes too late changes nothing, so a newer version can be shown at once."""
+    await note(bench)
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
+    await bench.sender.send(item)
+    with pytest.raises(ClaimLost):
+        await bench.store.outbox.renew(item, bench.clock.now)
+
+
+async def test_nothing_is_posted_under_a_lease_that_was_taken_over(bench):
+    """The process that claimed it in the meantime posts it."""
+    await note(bench)
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
+    bench.clock.advance(10)
+    (taken,) = await bench.store.outbox.claim(bench.clock.now, 1)
+    with pytest.raises(ClaimLost):
+        await bench.sender.send(item)
+    assert bench.calls() == 0
+    await bench.sender.send(taken)
+    assert bench.calls() == 1
+
+
+@pytest.mark.parametrize(("left_s", "posts"), [(0.0, 0), (0.5, 0), (0.61, 1)])
+async def test_nothing_is_posted_at_the_end_of_a_lease(bench, left_s, posts):
+    """A post begins only if it can end before another process may claim the message."""
+    await note(bench)
+    (item,) = await bench.store.outbox.claim(bench.clock.now, 1)
+    whole = bench.store.outbox.renew
+
+    async def slow_renew(*args):
+        renewed = await whole(*args)
+        bench.clock.advance(10 - left_s)
+        return renewed
+
+    bench.store.outbox.renew = slow_renew
+    bench.clock.advance(10)
     await bench.sender.send(item)
     assert bench.calls() == posts
 
@@ -514,8 +602,8 @@ async def typed(bench, channel, text="sync stripe"):
 
 
 @pytest.mark.parametrize("channel", ["C0GENERAL", "G0FINANCE", "D0ANABEN"])
-async def test_status_where_the_bot_is_not_a_member(bench, channel):
-    """Where the bot cannot post, the status goes to whoever asked, with how to invite it."""
+async def test_status_without_membership_is_private(bench, channel):
+    """It says how to invite the bot."""
     request = await typed(bench, channel)
     address = Address("T0SANDBOX", channel, user_id="UANA", response_url=request.origin.response_url)
     await bench.store.panels.add(request, bench.make.panel(), address, bench.clock.now)
@@ -526,8 +614,8 @@ async def test_status_where_the_bot_is_not_a_member(bench, channel):
     assert bench.calls() == 1
 
 
-async def test_private_status_can_be_redrawn(bench):
-    """A status that only one person sees is replaced in place by the response_url of a press on it."""
+async def test_a_private_status_can_be_updated(bench):
+    """It's replaced by the response_url of a press on it."""
     request = await typed(bench, "C0GENERAL")
     panel = bench.make.panel()
     address = Address("T0SANDBOX", "C0GENERAL", user_id="UANA", response_url=request.origin.response_url)
@@ -547,8 +635,8 @@ async def test_private_status_can_be_redrawn(bench):
     assert again["blocks"] != shown["blocks"]
 
 
-async def test_private_status_that_cannot_change_any_more_is_left(bench):
-    """When the uses of a response_url are spent, the shown status stays as it is: nothing is posted elsewhere."""
+async def test_a_private_status_without_response_url_stays_as_it_is(bench):
+    """Its uses are spent; nothing is posted elsewhere."""
     request = await typed(bench, "C0GENERAL")
     panel = bench.make.panel()
     url = request.origin.response_url
@@ -568,8 +656,7 @@ async def test_private_status_that_cannot_change_any_more_is_left(bench):
     assert bench.slack.messages("D0ANA") == []
 
 
-async def test_private_note_is_sent_directly_when_refused(bench):
-    """An answer for one person whose response_url is refused comes as a direct message."""
+async def test_a_refused_private_answer_is_sent_as_a_dm(bench):
     request = await typed(bench, "C0GENERAL")
     url = request.origin.response_url
     for _ in range(5):
@@ -581,8 +668,8 @@ async def test_private_note_is_sent_directly_when_refused(bench):
     assert [message["text"] for message in bench.slack.messages("D0ANA")] == ["hello"]
 
 
-async def test_sync_in_a_closed_channel_is_followed_up_directly(bench, click):
-    """``/flokit sync`` where the bot cannot post: a hint there, and root, progress and outcome as direct messages."""
+async def test_a_sync_in_a_closed_channel_is_followed_in_dms(bench, click):
+    """The person gets a hint in the channel, and root, progress and outcome as DMs."""
     request = await typed(bench, "G0FINANCE")
     await click(bench.store, bench.make, request, root=bench.make.panel(kind=PanelKind.SYNC))
     await bench.send_all()
@@ -595,8 +682,8 @@ async def test_sync_in_a_closed_channel_is_followed_up_directly(bench, click):
     assert len(bench.outcomes("D0ANA", message["ts"])) == 1
 
 
-async def test_sync_in_a_closed_channel_without_response_url(bench, click):
-    """When the response_url fails, too, the root still goes to the person."""
+async def test_a_sync_in_a_closed_channel_works_without_response_url(bench, click):
+    """If the response_url fails, too, the root is still sent to the person."""
     request = await typed(bench, "G0FINANCE")
     bench.slack.faults.add(Fault("response_url", "http_500", times=9))
     await click(bench.store, bench.make, request, root=bench.make.panel(kind=PanelKind.SYNC))
@@ -606,8 +693,7 @@ async def test_sync_in_a_closed_channel_without_response_url(bench, click):
     assert len(bench.outcomes("D0ANA", message["ts"])) == 1
 
 
-async def test_archived_channel(bench, click, root):
-    """When the channel is archived meanwhile, the outcome goes to the person, once."""
+async def test_an_outcome_for_an_archived_channel_is_sent_as_a_dm(bench, click, root):
     await start_at(bench, click, root)
     await bench.send_all()
     bench.slack.archive("C0DATA")
@@ -624,8 +710,8 @@ async def test_archived_channel(bench, click, root):
     assert len(bench.slack.calls) == before
 
 
-async def test_an_edit_in_hand_when_the_channel_opens_is_made(bench, click, root):
-    """An edit that the channel refused just before it opened again is made once more, whoever had it in hand."""
+async def test_an_update_refused_just_before_a_channel_opens_is_repeated(bench, click, root):
+    """Whichever process was sending it."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
@@ -640,8 +726,8 @@ async def test_an_edit_in_hand_when_the_channel_opens_is_made(bench, click, root
     assert row.sent_version == row.version
 
 
-async def test_removed_bot(bench, click, root):
-    """When the bot is removed from the channel before its first reply, the outcome goes to the person."""
+async def test_an_outcome_is_sent_as_a_dm_if_the_bot_was_removed(bench, click, root):
+    """Before its first reply."""
     await start_at(bench, click, root)
     bench.slack.workspace.channels["C0DATA"].members.discard("UFLOKIT")
     await bench.send_all()
@@ -652,8 +738,8 @@ async def test_removed_bot(bench, click, root):
 
 
 @pytest.mark.parametrize("lost", LostRoots)
-async def test_deleted_root(bench, click, root, lost):
-    """When the clicked message is deleted, the outcome stands in the channel, and progress nowhere."""
+async def test_the_outcome_is_in_the_channel_if_the_root_was_deleted(bench, click, root, lost):
+    """Progress is nowhere."""
     bench.slack.lost_roots = lost
     await start_at(bench, click, root)
     bench.slack.delete_message("C0DATA", root)
@@ -668,8 +754,8 @@ async def test_deleted_root(bench, click, root, lost):
 
 
 @pytest.mark.parametrize("lost", LostRoots)
-async def test_late_result_of_a_lost_thread(bench, click, root, lost):
-    """Below a root that was deleted, a story goes on in the thread of the outcome that stands in the channel."""
+async def test_the_late_result_of_a_lost_thread_is_below_its_outcome(bench, click, root, lost):
+    """The outcome is in the channel, and the late result in its thread."""
     bench.slack.lost_roots = lost
     await start_at(bench, click, root)
     bench.slack.delete_message("C0DATA", root)
@@ -683,8 +769,8 @@ async def test_late_result_of_a_lost_thread(bench, click, root, lost):
 
 
 @pytest.mark.parametrize("lost", [LostRoots.AS_SLACK, LostRoots.CHANNEL])
-async def test_root_deleted_above_the_progress(bench, click, root, lost):
-    """When the root is deleted above its progress, there is one outcome: in the thread, or in the channel."""
+async def test_progress_below_a_deleted_root_leaves_one_outcome(bench, click, root, lost):
+    """It's in the thread or in the channel."""
     bench.slack.lost_roots = lost
     await start_at(bench, click, root)
     await bench.send_all()
@@ -697,8 +783,8 @@ async def test_root_deleted_above_the_progress(bench, click, root, lost):
 
 @pytest.mark.parametrize("lost", [LostRoots.AS_SLACK, LostRoots.CHANNEL, LostRoots.UNLISTED])
 @pytest.mark.parametrize("had_replies", [False, True])
-async def test_lost_reply_below_a_deleted_root(bench, click, root, lost, had_replies):
-    """An outcome whose answer was lost is found wherever Slack put it, and not posted again."""
+async def test_a_lost_reply_below_a_deleted_root_is_found(bench, click, root, lost, had_replies):
+    """The outcome isn't posted again, wherever Slack put it."""
     bench.slack.lost_roots = lost
     await start_at(bench, click, root)
     if had_replies:
@@ -713,8 +799,8 @@ async def test_lost_reply_below_a_deleted_root(bench, click, root, lost, had_rep
     assert await bench.store.outbox.next_at() is None
 
 
-async def test_stray_progress_that_cannot_be_taken_back(bench, click, root):
-    """Progress that stays in the channel is edited there, and the outcome stands below it."""
+async def test_stray_progress_that_cannot_be_deleted_is_updated(bench, click, root):
+    """The outcome is posted below it."""
     await start_at(bench, click, root)
     bench.slack.delete_message("C0DATA", root)
     bench.slack.faults.add(Fault("chat.delete", "error", code="cant_delete_message"))
@@ -725,8 +811,8 @@ async def test_stray_progress_that_cannot_be_taken_back(bench, click, root):
     assert len(bench.outcomes("C0DATA", progress["ts"])) == 1
 
 
-async def test_status_in_a_deleted_thread(bench, click):
-    """A status that was asked for in a thread whose root is gone stands in the channel, and is redrawn there."""
+async def test_the_status_for_a_deleted_thread_is_posted_in_the_channel(bench, click):
+    """It's updated there, too."""
     root = bench.slack.workspace.post("C0DATA", {"user": "UANA", "text": "gone soon"})["ts"]
     request = bench.make.command()
     await bench.store.inbox.add(request)
@@ -740,8 +826,8 @@ async def test_status_in_a_deleted_thread(bench, click):
     assert len(bench.slack.history("C0DATA", message["ts"])) > 1
 
 
-async def test_deleted_progress(bench, click, root):
-    """When the progress reply is deleted, its edits stop and the outcome is told all the same."""
+async def test_the_outcome_is_posted_although_the_progress_was_deleted(bench, click, root):
+    """The progress is no longer updated."""
     await start_at(bench, click, root)
     await bench.send_all()
     (progress,) = bench.slack.messages("C0DATA", root)
@@ -756,19 +842,19 @@ async def test_deleted_progress(bench, click, root):
     assert bench.calls("chat.update") == 1
 
 
-async def test_unreachable_person_ends_the_attempts(bench):
-    """What can be shown nowhere is given up after a few attempts, not tried for ever."""
+async def test_a_message_that_cannot_be_shown_anywhere_is_given_up(bench):
+    """After a few attempts."""
     await note(bench, Address("T0SANDBOX", user_id="UNOBODY"))
     for _ in range(6):
         await bench.send_all(30)
     assert await bench.store.outbox.next_at() is None
 
 
-# --- bad weather -----------------------------------------------------------------------------------------------
+# --- refusals, limits and outages ------------------------------------------------------------------------------
 
 
-async def test_refused_blocks(bench):
-    """When Slack refuses the blocks, the plain sentence still goes out, once."""
+async def test_a_message_with_refused_blocks_is_sent_as_text(bench):
+    """Once."""
     broken = Message("the sentence", ({"type": "section", "text": {"type": "mrkdwn", "text": "x" * 4000}},))
     await note(bench, message=broken)
     await bench.send_all()
@@ -777,8 +863,7 @@ async def test_refused_blocks(bench):
     assert "blocks" not in message
 
 
-async def test_refused_blocks_stay_a_broadcast(bench, root):
-    """A reply that was to be shown in the channel, too, still is when Slack refuses its blocks."""
+async def test_a_broadcast_with_refused_blocks_stays_a_broadcast(bench, root):
     broken = Message(
         "the sentence", ({"type": "section", "text": {"type": "mrkdwn", "text": "x" * 4000}},), broadcast=True
     )
@@ -788,8 +873,8 @@ async def test_refused_blocks_stay_a_broadcast(bench, root):
     assert (reply["text"], reply.get("subtype")) == ("the sentence", "thread_broadcast")
 
 
-async def test_refused_blocks_then_a_lost_reply(bench):
-    """A plain sentence whose reply was lost is looked for, too."""
+async def test_a_lost_reply_after_refused_blocks_is_checked_for(bench):
+    """The plain text is searched for."""
     broken = Message("the sentence", ({"type": "section", "text": {"type": "mrkdwn", "text": "x" * 4000}},))
     await note(bench, message=broken)
     bench.slack.faults.add(Fault(POST, "error", code="invalid_blocks"))
@@ -801,8 +886,8 @@ async def test_refused_blocks_then_a_lost_reply(bench):
     assert [message["text"] for message in bench.slack.messages("C0DATA")] == ["the sentence"]
 
 
-async def test_revoked_token(bench, click, root):
-    """While Slack refuses the token everything waits, readiness tells, and nothing is lost."""
+async def test_while_the_token_is_refused_everything_waits(bench, click, root):
+    """Readiness reports it, and nothing is lost."""
     await start_at(bench, click, root)
     await bench.send_all()
     bench.slack.revoke_token()
@@ -818,8 +903,8 @@ async def test_revoked_token(bench, click, root):
     assert len(bench.outcomes("C0DATA", root)) == 1
 
 
-async def test_revoked_token_clears_no_doubt(bench, click, root):
-    """A post that may have gone out just before the token was revoked is looked for once the token is back."""
+async def test_a_revoked_token_clears_no_doubt(bench, click, root):
+    """A post that may have been made just before is searched for once the token is accepted again."""
     await start_at(bench, click, root)
     await bench.send_all()
     await bench.end()
@@ -832,8 +917,8 @@ async def test_revoked_token_clears_no_doubt(bench, click, root):
     assert len(bench.outcomes("C0DATA", root)) == 1
 
 
-async def test_rate_limit_is_honoured(bench):
-    """After a 429 the message waits as long as Slack asked, and then goes out once."""
+async def test_a_rate_limit_is_respected(bench):
+    """After a 429, the message waits as long as Slack asked, and is posted once."""
     bench.slack.faults.add(Fault(POST, "ratelimited", retry_after_s=20))
     await note(bench)
     await bench.send_all()
@@ -846,8 +931,8 @@ async def test_rate_limit_is_honoured(bench):
 
 
 @pytest.mark.parametrize("kind", ["http_500", "garbage", "hang", "drop"])
-async def test_outage(bench, click, root, kind):
-    """While Slack does not answer the outcome waits, ever longer; on return it is told, and old progress is not."""
+async def test_an_outcome_waits_during_an_outage(bench, click, root, kind):
+    """It's posted afterwards; old progress isn't."""
     await start_at(bench, click, root)
     bench.slack.faults.add(Fault("*", kind, times=2))
     await bench.send_all()
@@ -858,8 +943,8 @@ async def test_outage(bench, click, root, kind):
     assert len(bench.slack.messages("C0DATA", root)) == 1
 
 
-async def test_unknown_refusal_is_not_repeated_for_ever(bench):
-    """A code that nobody knows is tried three times, then the person is told directly."""
+async def test_an_unknown_refusal_is_tried_three_times(bench):
+    """Then the person gets a DM."""
     bench.slack.faults.add(Fault(POST, "error", times=3, code="a_code_of_next_year"))
     await note(bench)
     for _ in range(5):
@@ -868,8 +953,8 @@ async def test_unknown_refusal_is_not_repeated_for_ever(bench):
     assert bench.calls() == 4
 
 
-async def test_crowd_in_one_channel(bench, click, root):
-    """Many replies to one channel at once are paced through the outbox: each is posted once, none is lost."""
+async def test_many_replies_in_one_channel_are_paced(bench, click, root):
+    """Each is posted once, and none is lost."""
     bench.client._posts.clear()
     for n in range(12):
         await click(bench.store, bench.make, bench.make.press(message_ts=root), integration=f"int_{n}")
@@ -880,7 +965,6 @@ async def test_crowd_in_one_channel(bench, click, root):
     assert len(bench.slack.messages("C0DATA", root)) == 12
 
 
-def test_clock_of_the_bench_is_aware(clock):
-    """The bench's time is an aware datetime, as the bot's is."""
+def test_the_clock_of_these_tests_is_aware(clock):
     assert isinstance(clock.now, datetime)
     assert clock.now.tzinfo is not None

@@ -1,6 +1,9 @@
-"""The settings: one sentence for whatever is missing or wrong, and never a secret in it."""
+"""The settings: one sentence for anything missing or wrong, without secrets."""
 
 from __future__ import annotations
+
+import base64
+import hashlib
 
 import pytest
 from pydantic import SecretStr
@@ -8,19 +11,29 @@ from pydantic import SecretStr
 from bot.core.errors import SettingsError
 from bot.core.models import Patience
 from bot.settings.network import VARIABLES
-from bot.settings.settings import Mode, Settings, has_slack_tokens, load_settings
+from bot.settings.settings import Mode, Settings, has_slack_tokens, load_encryption_settings, load_settings
 
 GOOD = {
     "SLACK_BOT_TOKEN": "xoxb-1-hidden",
     "SLACK_APP_TOKEN": "xapp-1-hidden",
     "FLOKIT_API_KEY": "fk_hidden",
 }
+MASTER_KEYS = [base64.urlsafe_b64encode(hashlib.sha256(name).digest()).decode() for name in (b"first", b"second")]
+MANY = {
+    "SLACK_CLIENT_ID": "1234.5678",
+    "SLACK_CLIENT_SECRET": "hidden-client-secret",
+    "PUBLIC_URL": "https://flokit.example.com",
+    "ENCRYPTION_KEYS": ",".join(MASTER_KEYS),
+}
+"""Settings for many workspaces."""
+
+MANY_ONLY = {**MANY, "SLACK_BOT_TOKEN": None, "FLOKIT_API_KEY": None}
 NAMES = [name.upper() for name in Settings.model_fields]
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
-    """Clear all settings, and stand where no ``.env`` is."""
+    """Clear all settings, in a folder without ``.env``."""
     for name in (*NAMES, *VARIABLES):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -31,7 +44,7 @@ def environment(monkeypatch, tmp_path):
 
 @pytest.fixture
 def load(environment):
-    """Load the good settings with changes; None takes one away."""
+    """Load valid settings with changes; None removes one."""
 
     def loaded(**changes):
         for name, value in {**GOOD, **changes}.items():
@@ -53,8 +66,7 @@ def refused(load, **changes):
     return error.value.problems
 
 
-def test_defaults(load):
-    """What is not set has the default of the design."""
+def test_defaults_are_those_of_the_design(load):
     settings = load()
     assert settings.slack_web_api_url == "https://slack.com/api/"
     assert settings.flokit_api_url == "https://api.flokit.ai"
@@ -70,8 +82,7 @@ def test_defaults(load):
     assert settings.flokit_webhook_timestamp_header is None
 
 
-def test_sync_key_of_its_own(load):
-    """A second key is used to sync with."""
+def test_a_second_key_is_used_to_sync(load):
     assert load(FLOKIT_SYNC_API_KEY="fk_read_write").sync_key.get_secret_value() == "fk_read_write"
 
 
@@ -79,21 +90,20 @@ def test_sync_key_of_its_own(load):
     ("app_token", "signing_secret", "mode"),
     [("xapp-1", None, Mode.SOCKET), (None, "s3cr3t-of-slack", Mode.HTTP), ("xapp-1", "s3cr3t-of-slack", Mode.SOCKET)],
 )
-def test_modes(load, app_token, signing_secret, mode):
-    """An app token means Socket Mode, a signing secret alone HTTP."""
+def test_an_app_token_means_socket_mode(load, app_token, signing_secret, mode):
+    """A signing secret alone means HTTP."""
     assert load(SLACK_APP_TOKEN=app_token, SLACK_SIGNING_SECRET=signing_secret).mode is mode
 
 
-def test_no_mode_is_refused(load):
-    """A bot token alone is half a configuration: the sentence names both ways to complete it."""
+def test_a_bot_token_alone_is_refused(load):
+    """The sentence names both ways to complete it."""
     (problem,) = refused(load, SLACK_APP_TOKEN=None)
     assert "SLACK_APP_TOKEN" in problem
     assert "SLACK_SIGNING_SECRET" in problem
 
 
 @pytest.mark.parametrize("half", ["SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"])
-def test_mode_without_bot_token_is_refused(load, half):
-    """Either mode needs the bot token, too."""
+def test_either_mode_needs_the_bot_token(load, half):
     changes = {
         "SLACK_APP_TOKEN": None,
         "SLACK_BOT_TOKEN": None,
@@ -105,8 +115,8 @@ def test_mode_without_bot_token_is_refused(load, half):
 
 @pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "FLOKIT_API_KEY"])
 @pytest.mark.parametrize("value", [None, ""])
-def test_missing_settings(load, name, value):
-    """A missing setting, or an empty one, is named in one sentence that says where it is found."""
+def test_a_missing_or_empty_setting_is_named(load, name, value):
+    """The sentence says where to find it."""
     (problem,) = refused(load, **{name: value})
     assert problem.startswith(f"{name}: is missing; ")
     assert problem.endswith(".")
@@ -158,8 +168,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_wrong_settings(load, name, value):
-    """A wrong setting is named in one sentence on one line; what it held is not told."""
+def test_a_wrong_setting_is_named_without_its_value(load, name, value):
+    """In one sentence on one line."""
     (problem,) = refused(load, **{name: value})
     assert problem.startswith(f"{name}: ")
     assert "\n" not in problem
@@ -203,8 +213,8 @@ SURROUNDED = [
         ("LOG_LEVEL", "INFO"),
     ],
 )
-def test_what_an_env_file_left_around_a_value_is_named(load, surrounding, words, name, right):
-    """Quotation marks, blanks, Windows line ends and invisible characters are named, for each kind of setting."""
+def test_quotes_and_line_ends_around_a_value_are_named(load, surrounding, words, name, right):
+    """Also blanks and invisible characters, for each kind of setting."""
     (problem,) = refused(load, **{name: surrounding.format(right)})
     assert problem.startswith(f"{name}: {words}")
 
@@ -218,8 +228,7 @@ PREFIXES = {"SLACK_BOT_TOKEN": "xoxb-", "SLACK_APP_TOKEN": "xapp-"}
     "placeholder",
     ["…", "...", "xxx", "XXXXXXXXXXXX", "changeme", "CHANGE_ME", "<your token>", "your-token-here", "${TOKEN}"],
 )
-def test_a_placeholder_is_named(load, name, placeholder):
-    """What an example writes in the place of a secret is not taken for the secret."""
+def test_a_placeholder_is_refused(load, name, placeholder):
     (problem,) = refused(load, **{name: PREFIXES.get(name, "") + placeholder})
     assert problem == f"{name}: is still the placeholder; replace it with the real value."
 
@@ -227,7 +236,7 @@ def test_a_placeholder_is_named(load, name, placeholder):
 @pytest.mark.parametrize("name", SECRET_NAMES)
 @pytest.mark.parametrize("value", ["x", "123"])
 def test_a_secret_of_a_few_characters_is_refused(load, name, value):
-    """Nobody guesses a secret in a moment."""
+    """It could be guessed."""
     (problem,) = refused(load, **{name: value})
     assert problem.startswith(f"{name}: ")
     assert problem.endswith(".")
@@ -246,7 +255,7 @@ def test_a_secret_of_a_few_characters_is_refused(load, name, value):
     ],
 )
 def test_a_token_in_the_wrong_place_is_named(load, name, value, words):
-    """Whoever mixed the tokens up reads which one belongs where."""
+    """The sentence says where it belongs."""
     (problem,) = refused(load, **{name: value})
     assert problem.startswith(f"{name}: {words}")
 
@@ -254,8 +263,8 @@ def test_a_token_in_the_wrong_place_is_named(load, name, value, words):
 @pytest.mark.parametrize(
     "dirty", ["export FLOKIT_API_KEY", "\ufeffFLOKIT_API_KEY", "FLOKIT_API_KEY ", ' "flokit_api_key']
 )
-def test_a_name_with_something_around_it_is_shown(load, environment, dirty):
-    """A variable that is missing only because of what surrounds its name is named."""
+def test_a_misspelled_variable_is_shown(load, environment, dirty):
+    """It's missing only because of the characters around its name."""
     environment.setenv(dirty, "hidden")
     (problem,) = refused(load, FLOKIT_API_KEY=None)
     assert problem.startswith("FLOKIT_API_KEY: is missing, but there is ")
@@ -265,7 +274,7 @@ def test_a_name_with_something_around_it_is_shown(load, environment, dirty):
     "written", ["\ufeffFLOKIT_API_KEY=fk_file\n", "export FLOKIT_API_KEY=fk_file\r\n", 'FLOKIT_API_KEY="fk_file"']
 )
 def test_an_env_file_may_be_written_as_shells_and_editors_do(load, tmp_path, written):
-    """A byte order mark, ``export``, quotation marks and Windows line ends in ``.env`` itself do no harm."""
+    """A byte order mark, ``export``, quotation marks and Windows line ends in ``.env`` do no harm."""
     (tmp_path / ".env").write_text(written, encoding="utf-8", newline="")
     assert load(FLOKIT_API_KEY=None).flokit_api_key.get_secret_value() == "fk_file"
 
@@ -274,14 +283,14 @@ def test_an_env_file_may_be_written_as_shells_and_editors_do(load, tmp_path, wri
 
 
 def test_a_proxy_that_cannot_be_used_is_refused(load, environment):
-    """What no client can use is one sentence that names the variable."""
+    """One sentence names the variable."""
     environment.setenv("ALL_PROXY", "socks5://hidden@proxy:1080")
     (problem,) = refused(load)
     assert problem == "ALL_PROXY: is a SOCKS proxy, which the bot can't use; name an HTTP proxy."
 
 
-def test_a_proxy_that_nobody_needs_is_not_judged(load, environment):
-    """Where everything is on this machine, as in the sandbox, the proxies may be what they are."""
+def test_a_proxy_that_nobody_needs_is_not_checked(load, environment):
+    """In the sandbox, everything is on this machine."""
     environment.setenv("ALL_PROXY", "socks5://proxy:1080")
     environment.setenv("SSL_CERT_FILE", "/nowhere")
     settings = load(SLACK_API_URL="http://127.0.0.1:1/api/", FLOKIT_API_URL="http://localhost:1")
@@ -298,8 +307,8 @@ def test_a_proxy_that_nobody_needs_is_not_judged(load, environment):
         ("SSL_CERT_DIR", "/nowhere", "isn't a folder"),
     ],
 )
-def test_authorities_that_cannot_be_read_are_refused(load, environment, tmp_path, name, value, words):
-    """A wrong path to certificates is one sentence that names the variable."""
+def test_unreadable_certificate_files_are_refused(load, environment, tmp_path, name, value, words):
+    """One sentence names the variable."""
     (tmp_path / "empty.pem").write_text("")
     environment.setenv(name, value)
     (problem,) = refused(load)
@@ -307,7 +316,7 @@ def test_authorities_that_cannot_be_read_are_refused(load, environment, tmp_path
 
 
 def test_the_env_file_may_name_a_proxy(load, environment, tmp_path):
-    """``.env`` counts for proxies as well, and a variable of the environment counts more, in either letters."""
+    """The environment wins over ``.env``, in either case."""
     (tmp_path / ".env").write_text("https_proxy=http://file:1\nNO_PROXY=slack.com\n")
     assert load().network.proxies.proxy_for("https://api.flokit.ai").host == "file"
     environment.setenv("HTTPS_PROXY", "http://environment:1")
@@ -317,49 +326,50 @@ def test_the_env_file_may_name_a_proxy(load, environment, tmp_path):
 
 
 def test_a_proxys_password_is_a_secret(load, environment):
-    """Logs blot out the password of a proxy, as it is written and as it is meant."""
+    """Logs redact it, as written and as decoded."""
     environment.setenv("HTTPS_PROXY", "http://ana:p%40ss-hidden@proxy:3128")
     assert {"p%40ss-hidden", "p@ss-hidden"} <= set(load().secrets)
 
 
-def test_one_header_for_two_things_is_refused(load):
-    """A webhook's signature and its time cannot stand in the same header, however it is written."""
+def test_one_header_for_signature_and_time_is_refused(load):
+    """Whatever its case."""
     (problem,) = refused(load, FLOKIT_WEBHOOK_TIMESTAMP_HEADER="x-flokit-signature")
     assert "FLOKIT_WEBHOOK_SIGNATURE_HEADER" in problem
     assert "FLOKIT_WEBHOOK_TIMESTAMP_HEADER" in problem
 
 
-def test_all_problems_at_once(load):
-    """Whoever has several settings wrong reads of all of them in one go."""
+def test_all_problems_are_reported_at_once(load):
     problems = refused(load, FLOKIT_API_KEY=None, PORT="x", LOG_FORMAT="xml")
     assert {problem.split(":")[0] for problem in problems} == {"FLOKIT_API_KEY", "PORT", "LOG_FORMAT"}
 
 
-def test_env_file_is_read(load, tmp_path):
-    """A ``.env`` file counts, and the environment counts more; what it holds besides is ignored."""
+def test_the_env_file_is_read(load, tmp_path):
+    """The environment wins over it, and unknown lines are ignored."""
     (tmp_path / ".env").write_text("FLOKIT_API_KEY=fk_file\nPORT=4000\nSOMETHING_ELSE=1\n", encoding="utf-8")
     settings = load(FLOKIT_API_KEY=None, PORT="5000")
     assert settings.flokit_api_key.get_secret_value() == "fk_file"
     assert settings.port == 5000
 
 
-def test_unreadable_env_file(load, tmp_path):
-    """A ``.env`` file in another encoding is refused in a sentence that names it."""
+def test_an_env_file_in_another_encoding_is_refused(load, tmp_path):
     (tmp_path / ".env").write_bytes(b"FLOKIT_API_KEY=hidden\xff\n")
     (problem,) = refused(load)
     assert problem.startswith(".env: ")
 
 
-@pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"])
+@pytest.mark.parametrize(
+    "name",
+    ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"],
+)
 def test_any_token_means_slack(environment, name):
-    """Any of Slack's tokens, right or wrong, means that somebody set Slack up here."""
+    """Any of Slack's tokens, right or wrong, means that someone is setting up Slack."""
     assert not has_slack_tokens()
     environment.setenv(name, "whatever")
     assert has_slack_tokens()
 
 
 def test_secrets_stay_hidden(load):
-    """Neither the settings' text nor their dump shows a secret."""
+    """In the settings' text and in their dump."""
     settings = load(
         SLACK_SIGNING_SECRET="s-hidden", FLOKIT_SYNC_API_KEY="k-hidden", FLOKIT_WEBHOOK_SECRET="w-hidden-w-hidden"
     )
@@ -376,7 +386,6 @@ def test_secrets_stay_hidden(load):
 
 
 def test_database_password_stays_hidden(load):
-    """The password in DATABASE_URL is not shown with the settings."""
     settings = load(DATABASE_URL="postgresql+asyncpg://u:hidden@h/db")
     assert "hidden" not in f"{settings} {settings!r}"
 
@@ -392,7 +401,7 @@ def test_database_password_stays_hidden(load):
     ],
 )
 def test_unencrypted_addresses_are_named(load, url, names):
-    """An address that tokens would go to as plain text, beyond this machine, is allowed and named."""
+    """An http:// address beyond this machine is allowed and named."""
     assert load(SLACK_API_URL=url).unencrypted == names
 
 
@@ -406,7 +415,116 @@ def test_unencrypted_addresses_are_named(load, url, names):
     ],
 )
 def test_an_unencrypted_database_is_named(load, url, names):
-    """A server elsewhere that is reached without asking for encryption is named, and its password is a secret."""
+    """A server on another machine without required encryption is named, and its password is a secret."""
     settings = load(DATABASE_URL=url)
     assert settings.unencrypted == names
     assert ("hidden" in settings.secrets) == url.startswith("postgres")
+
+
+# --- many workspaces -------------------------------------------------------------------------------------------
+
+
+def test_one_workspace_is_the_default(load):
+    settings = load()
+    assert not settings.is_distributed
+    assert settings.bot_token.get_secret_value() == GOOD["SLACK_BOT_TOKEN"]
+    assert settings.look_key.get_secret_value() == GOOD["FLOKIT_API_KEY"]
+    assert settings.uninstalled_retention_days == 30
+
+
+def test_the_four_together_serve_many(load):
+    settings = load(**MANY_ONLY)
+    assert settings.is_distributed
+    assert settings.mode is Mode.SOCKET
+    assert settings.public_url == "https://flokit.example.com"
+    assert load(**MANY_ONLY, SLACK_APP_TOKEN=None, SLACK_SIGNING_SECRET="hidden-secret").mode is Mode.HTTP
+
+
+def test_the_tokens_of_one_workspace_are_refused_with_many(load):
+    settings = load(**MANY_ONLY)
+    for name in ("bot_token", "look_key", "sync_key"):
+        with pytest.raises(RuntimeError):
+            getattr(settings, name)
+
+
+@pytest.mark.parametrize("missing", list(MANY))
+def test_each_of_the_four_is_required(load, missing):
+    (problem,) = refused(load, **{**MANY_ONLY, missing: None})
+    assert problem.startswith(f"{missing}: is missing, but ")
+    assert problem.endswith(".")
+
+
+def test_one_of_the_four_alone_names_the_others(load):
+    problems = refused(load, **{**dict.fromkeys(MANY_ONLY), "PUBLIC_URL": "https://flokit.example.com"})
+    assert [problem.split(":")[0] for problem in problems] == [name for name in MANY if name != "PUBLIC_URL"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLACK_BOT_TOKEN", "xoxb-hidden"),
+        ("FLOKIT_API_KEY", "fk_hidden"),
+        ("FLOKIT_SYNC_API_KEY", "fk_hidden"),
+        ("FLOKIT_WEBHOOK_SECRET", "hidden-secret"),
+        ("POLICY_FILE", "policy.yaml"),
+    ],
+)
+def test_settings_for_one_workspace_are_refused(load, name, value):
+    (problem,) = refused(load, **MANY_ONLY | {name: value})
+    assert problem.startswith(f"{name}: can't be set together with SLACK_CLIENT_ID, which serves many workspaces: ")
+
+
+def test_many_workspaces_need_a_mode(load):
+    (problem,) = refused(load, **MANY_ONLY, SLACK_APP_TOKEN=None)
+    assert problem.startswith("SLACK_APP_TOKEN or SLACK_SIGNING_SECRET: ")
+    assert "SLACK_BOT_TOKEN" not in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PUBLIC_URL", "http://flokit.example.com", "must begin with https://"),
+        ("PUBLIC_URL", "flokit.example.com", "must be an address"),
+        ("PUBLIC_URL", "https://flokit.example.com/?a=hidden", "must be an address"),
+        ("SUPPORT_URL", "javascript:hidden", "must be an address such as https://example.com/help"),
+        ("SUPPORT_URL", "http://hidden.example.com", "must be an address"),
+        ("PRIVACY_URL", 'https://example.com/"><hidden', "must be an address"),
+        ("PRIVACY_URL", "mailto:hidden", "must be an address"),
+        ("SLACK_CLIENT_ID", "hidden client", "must be letters"),
+        ("SLACK_CLIENT_SECRET", "xoxb-hidden", "is a Slack token"),
+        ("ENCRYPTION_KEYS", "hidden", "must be 32 random bytes in url-safe base64; make one with flokit-bot keys new"),
+        ("ENCRYPTION_KEYS", f"{MASTER_KEYS[0]},hidden", "key 2 of 2"),
+        ("UNINSTALLED_RETENTION_DAYS", "-1", "greater than or equal to 0"),
+    ],
+)
+def test_wrong_settings_for_many_workspaces_are_named(load, name, value, words):
+    (problem,) = refused(load, **{**MANY_ONLY, name: value})
+    assert problem.startswith(f"{name}: ")
+    assert words in problem
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8484", "http://localhost/", "https://flokit.example.com/bot/"])
+def test_only_addresses_that_browsers_may_use_are_accepted(load, url):
+    """TLS may be missing only on this machine, for trying it out."""
+    assert load(**MANY_ONLY | {"PUBLIC_URL": url}).public_url == url.rstrip("/")
+
+
+def test_the_secrets_of_many_workspaces_stay_hidden(load):
+    settings = load(**MANY_ONLY)
+    shown = f"{settings} {settings!r} {settings.model_dump()}"
+    assert not any(secret in shown for secret in ("hidden", *MASTER_KEYS))
+    secrets = {name for name, value in settings if isinstance(value, SecretStr)}
+    assert secrets == {"slack_app_token", "slack_client_secret", "encryption_keys"}
+
+
+def test_each_master_key_is_redacted_separately(load):
+    """A log line with only one of them is redacted, too."""
+    assert set(MASTER_KEYS) < set(load(**MANY_ONLY).secrets)
+
+
+def test_the_encryption_keys_need_no_other_settings(environment):
+    with pytest.raises(SettingsError) as error:
+        load_encryption_settings()
+    assert error.value.problems == ["ENCRYPTION_KEYS: is missing; make one with flokit-bot keys new."]
+    environment.setenv("ENCRYPTION_KEYS", MANY["ENCRYPTION_KEYS"])
+    assert load_encryption_settings().master_keys == MANY["ENCRYPTION_KEYS"]

@@ -1,4 +1,4 @@
-"""The Slack client against a Slack on a real socket: every call brings a value or a typed error, and is made once."""
+"""The Slack client and a Slack on a real socket: every call returns a value or a typed error, and is made once."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ POST = "chat.postMessage"
 
 
 def tagged(outbox_id, text="hello"):
-    """Make a message that carries its outbox id."""
+    """Return a message with its outbox ID."""
     metadata = {"event_type": "flokit_message", "event_payload": {"outbox_id": outbox_id}}
     return Message(text, metadata=metadata)
 
 
 @pytest_asyncio.fixture
 async def slack():
-    """Run a Slack that knows our token and limits no rates."""
+    """A Slack that accepts our token and has no rate limits."""
     local = flokit_slack(bot_token=TOKEN)
     local.rates.enforced = False
     await local.start()
@@ -43,7 +43,7 @@ async def slack():
 
 @asynccontextmanager
 async def connected(api_url, **options):
-    """Make a client and close it."""
+    """Create a client and close it."""
     client = SlackClient(options.pop("token", TOKEN), api_url=api_url, **options)
     try:
         yield client
@@ -53,18 +53,18 @@ async def connected(api_url, **options):
 
 @pytest_asyncio.fixture
 async def client(slack):
-    """Connect a client with a short timeout."""
+    """A client with a short timeout."""
     async with connected(slack.api_url, timeout_s=0.4) as made:
         yield made
 
 
 def calls(slack, method=POST):
-    """Count a method's calls."""
+    """Count calls of a method."""
     return len([call for call in slack.calls if call.method == method])
 
 
 def assert_silent(error):
-    """The token is nowhere in an error, its causes and its traceback."""
+    """Check that the token isn't in an error, its causes or its traceback."""
     seen = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
     assert "s3cret" not in seen
     cause = error.__cause__
@@ -77,7 +77,7 @@ def assert_silent(error):
 
 
 async def test_post_and_update(slack, client):
-    """A post brings the ts that Slack gave it, and an update changes that message."""
+    """A post returns Slack's ts, and an update changes that message."""
     ts = await client.post("C0DATA", HELLO)
     assert slack.message("C0DATA", ts)["text"] == "hello"
     await client.update("C0DATA", ts, Message("bye"))
@@ -85,8 +85,7 @@ async def test_post_and_update(slack, client):
     assert "blocks" not in slack.message("C0DATA", ts)
 
 
-async def test_reply_stands_in_its_thread(slack, client):
-    """A reply goes below its root."""
+async def test_reply_is_posted_in_its_thread(slack, client):
     root = await client.post("C0DATA", HELLO)
     ts = await client.post("C0DATA", HELLO, thread_ts=root)
     assert [message["ts"] for message in slack.messages("C0DATA", root)] == [ts]
@@ -94,7 +93,7 @@ async def test_reply_stands_in_its_thread(slack, client):
 
 @pytest.mark.parametrize("char", ["a", "ü", "\N{BOMB}"])
 async def test_long_texts_can_be_updated(slack, client, char):
-    """An update's text is cut to Slack's limit in bytes, never inside a character."""
+    """The text is cut to Slack's limit in bytes, never inside a character."""
     ts = await client.post("C0DATA", HELLO)
     await client.update("C0DATA", ts, Message(char * 5000, HELLO.blocks))
     shown = slack.message("C0DATA", ts)["text"]
@@ -102,15 +101,14 @@ async def test_long_texts_can_be_updated(slack, client, char):
     assert 3990 <= len(shown.encode()) <= 4000
 
 
-async def test_identity(client):
-    """``auth.test`` tells who we are and what we may."""
+async def test_auth_test_returns_the_team_and_the_scopes(client):
     identity = await client.fetch_identity()
     assert (identity.team_id, identity.bot_user_id, identity.bot_id) == ("T0SANDBOX", "UFLOKIT", "BFLOKIT")
     assert "chat:write" in identity.scopes
 
 
 async def test_app_token_is_checked(client):
-    """A usable app token passes, another is refused by name."""
+    """A usable app token passes; another is refused by name."""
     await client.check_app_token("xapp-sandbox")
     with pytest.raises(errors.SlackError) as refused:
         await client.check_app_token(f"xapp-{TOKEN}")
@@ -119,7 +117,7 @@ async def test_app_token_is_checked(client):
 
 
 async def test_direct_message_is_opened(slack, client):
-    """A person's direct message is named, and can be posted to."""
+    """A person's direct message has an ID and can be posted to."""
     channel = await client.open_direct("UANA")
     await client.post(channel, HELLO)
     assert len(slack.messages(channel)) == 1
@@ -148,7 +146,7 @@ def test_codes_have_one_owner():
 
 
 async def test_every_code_becomes_its_class(slack, client):
-    """Each of Slack's codes is raised as the class that owns it, after one call, without the token."""
+    """Each of Slack's codes is raised as its class, after one call, without the token."""
     for n, (kind, code) in enumerate(CODES):
         slack.faults.add(Fault(POST, "error", code=code))
         with pytest.raises(errors.SlackError) as refused:
@@ -159,8 +157,8 @@ async def test_every_code_becomes_its_class(slack, client):
         assert_silent(refused.value)
 
 
-async def test_rate_limit_tells_how_long(slack, client):
-    """A 429 is raised with Slack's Retry-After, and the channel is left alone meanwhile; others are not."""
+async def test_rate_limit_pauses_only_its_channel(slack, client):
+    """The error carries Slack's Retry-After."""
     slack.faults.add(Fault(POST, "ratelimited", retry_after_s=7))
     with pytest.raises(errors.SlackRateLimited) as refused:
         await client.post("C0DATA", HELLO)
@@ -174,8 +172,8 @@ async def test_rate_limit_tells_how_long(slack, client):
 
 
 @pytest.mark.parametrize("kind", ["http_500", "garbage", "hang", "drop"])
-async def test_no_answer_is_unavailable(slack, client, kind):
-    """Without a usable answer it is unknown whether the call was done: one call, and no guess."""
+async def test_an_unusable_answer_leaves_the_call_in_doubt(slack, client, kind):
+    """There's one call, and no guess."""
     slack.faults.add(Fault(POST, kind))
     with pytest.raises(errors.SlackUnavailable) as refused:
         await client.post("C0DATA", HELLO)
@@ -184,7 +182,7 @@ async def test_no_answer_is_unavailable(slack, client, kind):
 
 
 async def test_lost_answer_is_not_repeated(slack, client):
-    """A post that was done before its connection broke is not sent again by the client, warm or cold."""
+    """A post that was done before its connection broke isn't sent again by the client."""
     await client.post("C0DATA", HELLO)
     slack.faults.add(Fault(POST, "done_then_drop"))
     with pytest.raises(errors.SlackUnavailable):
@@ -195,8 +193,8 @@ async def test_lost_answer_is_not_repeated(slack, client):
 
 @pytest.mark.parametrize("method", ["chat.update", "auth.test", "conversations.open", "conversations.history"])
 @pytest.mark.parametrize("kind", ["http_500", "garbage", "drop"])
-async def test_other_calls_have_the_same_errors(slack, client, method, kind):
-    """Every call goes through the one place where answers are read."""
+async def test_all_calls_have_the_same_errors(slack, client, method, kind):
+    """One function reads every answer."""
     make_call = {
         "chat.update": lambda: client.update("C0DATA", "1.0", HELLO),
         "auth.test": client.fetch_identity,
@@ -209,8 +207,8 @@ async def test_other_calls_have_the_same_errors(slack, client, method, kind):
     assert_silent(refused.value)
 
 
-async def test_nobody_listens(slack):
-    """A refused connection is raised as unavailable, without the token."""
+async def test_a_refused_connection_is_unavailable(slack):
+    """Without the token."""
     url = slack.api_url
     await slack.stop()
     async with connected(url) as client:
@@ -236,7 +234,7 @@ async def test_nobody_listens(slack):
     ],
 )
 async def test_any_body_is_a_typed_error(body, content_type, status):
-    """Whatever a proxy answers instead of Slack, the post is in doubt, and nothing else is raised."""
+    """Whatever a proxy answers instead of Slack, the post is in doubt."""
 
     async def answer(request):
         return web.Response(text=body, content_type=content_type, status=status)
@@ -262,7 +260,7 @@ async def test_any_body_is_a_typed_error(body, content_type, status):
     ],
 )
 async def test_any_retry_after_is_a_time(header, seconds):
-    """Whatever stands in Retry-After, the wait is neither zero nor endless."""
+    """The wait is neither zero nor endless."""
 
     async def answer(request):
         headers = {} if header is None else {"Retry-After": header}
@@ -288,11 +286,11 @@ async def serving(handle):
         await runner.cleanup()
 
 
-# --- looking for a message -------------------------------------------------------------------------------------
+# --- checking for a message ------------------------------------------------------------------------------------
 
 
 async def test_message_is_found_in_a_thread(client):
-    """A reply of ours is found by the outbox id in its metadata, and only by it."""
+    """A reply of ours is found only by the outbox ID in its metadata."""
     root = await client.post("C0DATA", HELLO)
     ts = await client.post("C0DATA", tagged("msg_1"), thread_ts=root)
     assert await client.find("C0DATA", root, "msg_1", since_s=0) == ts
@@ -301,15 +299,15 @@ async def test_message_is_found_in_a_thread(client):
 
 
 async def test_message_is_found_in_a_channel(slack, client):
-    """A root of ours is found in the channel among the messages of people."""
+    """A root of ours is found in the channel among people's messages."""
     ts = await client.post("C0DATA", tagged("msg_1"))
     await slack.say("UANA", "C0DATA", "outbox_id msg_2")
     assert await client.find("C0DATA", None, "msg_1", since_s=0) == ts
     assert await client.find("C0DATA", None, "msg_2", since_s=0) is None
 
 
-async def test_a_look_is_one_narrow_request(slack, client):
-    """However long a thread or a channel is, a look asks once, for few messages since a time."""
+async def test_checking_for_a_message_is_one_small_request(slack, client):
+    """However long the thread or channel is, it asks once, for few messages since a time."""
     root = await client.post("C0DATA", tagged("msg_0"))
     for n in range(50):
         slack.workspace.post("C0DATA", {"user": "UANA", "text": str(n), "thread_ts": root})
@@ -324,7 +322,7 @@ async def test_a_look_is_one_narrow_request(slack, client):
 
 
 async def test_public_channel_is_joined_to_be_read(slack, client):
-    """Where the bot posted without being a member it joins to look; a private channel stays closed."""
+    """If the bot posted without being a member, it joins to check; a private channel stays closed."""
     ts = await client.post("C0GENERAL", tagged("msg_1"))
     assert await client.find("C0GENERAL", None, "msg_1", since_s=0) == ts
     with pytest.raises(errors.SlackNoAccess):
@@ -332,7 +330,7 @@ async def test_public_channel_is_joined_to_be_read(slack, client):
 
 
 async def test_lost_reply_to_a_deleted_root_is_found_in_the_channel(slack, client):
-    """Where the root of a thread is gone, a look finds what Slack put into the channel instead, and says so."""
+    """The result says that it isn't in the thread."""
     assert await client.find("C0DATA", "1.0", "msg_1", since_s=0) is None
     with pytest.raises(errors.SlackAstray) as posted:
         await client.post("C0DATA", tagged("msg_1"), thread_ts="1.0")
@@ -343,7 +341,7 @@ async def test_lost_reply_to_a_deleted_root_is_found_in_the_channel(slack, clien
 
 @pytest.mark.parametrize("message", [..., None, {}, [], "posted", {"thread_ts": "1.0"}])
 async def test_an_answer_that_does_not_show_the_message_proves_nothing(message):
-    """Only an answer that shows the message without its thread means that the root is gone."""
+    """Only an answer with the message but without its thread means that the root is gone."""
 
     async def answer(_request):
         body = {"ok": True, "ts": "2.0"} if message is ... else {"ok": True, "ts": "2.0", "message": message}
@@ -355,7 +353,7 @@ async def test_an_answer_that_does_not_show_the_message_proves_nothing(message):
 
 @pytest.mark.parametrize("thread", [{}, {"thread_ts": None}, {"thread_ts": ""}, {"thread_ts": "2.0"}])
 async def test_an_answer_that_shows_no_thread_means_that_the_root_is_gone(thread):
-    """A reply that Slack shows without a thread, or as a root of its own, stands in the channel."""
+    """The reply is in the channel."""
 
     async def answer(_request):
         return web.json_response({"ok": True, "ts": "2.0", "message": {"ts": "2.0", "text": "x", **thread}})
@@ -370,21 +368,20 @@ async def test_an_answer_that_shows_no_thread_means_that_the_root_is_gone(thread
 
 
 async def response_url(slack, user="UANA", channel="C0GENERAL"):
-    """Have a person type a command, and return its response_url."""
+    """Type a command as a person, and return its response_url."""
     await slack.command(user, channel)
     return slack.envelopes[-1].payload["response_url"]
 
 
 async def test_response_reaches_one_person(slack, client):
-    """A response is shown to whoever asked, where the bot may not post."""
+    """Only the person who asked sees it, where the bot can't post."""
     await client.respond(await response_url(slack), HELLO)
     assert [message["text"] for message in slack.ephemerals("UANA")] == ["hello"]
     assert slack.messages("C0GENERAL") == []
 
 
 @pytest.mark.parametrize("text", ["ok", " ok\n", '{"ok": true}', '{"ok":true,"warning":{"ok":false}}'])
-def test_an_answer_that_was_taken(text):
-    """A response_url answers "ok", or JSON whose own ``ok`` is true."""
+def test_ok_and_json_with_ok_mean_accepted(text):
     check_response(200, {}, text)
 
 
@@ -400,8 +397,8 @@ def test_an_answer_that_was_taken(text):
         ("[" * 100_000, errors.SlackUnavailable),
     ],
 )
-def test_an_answer_that_was_not_taken(text, error):
-    """What says false is refused; what doesn't say true leaves open whether the message is there."""
+def test_an_answer_without_true_is_refused_or_in_doubt(text, error):
+    """False means refused; anything else leaves open whether the message is there."""
     with pytest.raises(error):
         check_response(200, {}, text)
 
@@ -427,7 +424,7 @@ async def test_used_up_response_url_is_refused(slack, client):
     ],
 )
 async def test_failed_responses_are_typed(slack, client, kind, error):
-    """A response that did not get through says how."""
+    """The error says how it failed."""
     url = await response_url(slack)
     slack.faults.add(Fault("response_url", kind))
     with pytest.raises(error):
@@ -438,14 +435,13 @@ async def test_failed_responses_are_typed(slack, client, kind, error):
     "url", ["", "nonsense", "https://exa mple/", "file:///etc/passwd", "http://[", "http://169.254.169.254/latest"]
 )
 async def test_foreign_response_url_is_refused(client, url):
-    """An address that is not beside the Web API is not asked."""
+    """An address on another host than the Web API gets no request."""
     with pytest.raises(errors.SlackOther) as refused:
         await client.respond(url, HELLO)
     assert refused.value.code == "foreign_response_url"
 
 
-async def test_response_url_where_nobody_listens(client):
-    """An address of ours where nobody listens is an error like any other."""
+async def test_an_unreachable_response_url_is_an_error(client):
     with pytest.raises(errors.SlackUnavailable):
         await client.respond("http://127.0.0.1:1/x", HELLO)
 
@@ -454,9 +450,9 @@ async def test_response_url_where_nobody_listens(client):
 
 
 async def test_crowded_channel_is_not_waited_for_long(slack):
-    """Of many posts to one channel each goes out soon or is given back soon: none outwaits the lease it is sent under.
+    """Each of many posts to one channel goes out or is returned soon, so that none waits longer than its lease.
 
-    A post that waited on after its lease would go out a second time: whoever takes the lease over posts it, too.
+    A post that waited on after its lease would go out twice: the process that takes the lease over posts it, too.
     """
     async with connected(slack.api_url) as client:
         began = time.monotonic()
@@ -468,16 +464,16 @@ async def test_crowded_channel_is_not_waited_for_long(slack):
     assert calls(slack) <= POSTS_BURST + 2
 
 
-async def test_channels_are_paced_apart(slack, client):
-    """A crowded channel does not slow another down."""
+async def test_each_channel_has_its_own_pace(slack, client):
+    """A crowded channel doesn't slow down another."""
     for _ in range(int(POSTS_BURST)):
         await client.post("C0DATA", HELLO)
     await client.post("D0ANA", HELLO)
     assert calls(slack) == POSTS_BURST + 1
 
 
-async def test_spare_edits_leave_room_for_people(slack):
-    """Progress edits give way while few edits are left; rows and outcomes still go."""
+async def test_progress_updates_leave_room_for_others(slack):
+    """They wait while few updates are left; rows and outcomes don't."""
     async with connected(slack.api_url, clock=lambda: 0.0, timeout_s=0.4) as client:
         ts = await client.post("C0DATA", HELLO)
         for _ in range(12):
@@ -489,7 +485,7 @@ async def test_spare_edits_leave_room_for_people(slack):
             await client.update("C0DATA", ts, HELLO)
 
 
-# --- what the doctor asks ----------------------------------------------------------------------------------------
+# --- what the health checks ask ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -501,8 +497,8 @@ async def test_spare_edits_leave_room_for_people(slack):
         ({"type": "home", "blocks": [{"type": "nonsense"}]}, "/view/blocks/0"),
     ],
 )
-async def test_slack_judges_messages_and_views(slack, content, problem):
-    """What Slack's validator refuses is named with its place; what it takes brings no word."""
+async def test_slack_validates_messages_and_views(slack, content, problem):
+    """What its validator refuses is named with its place."""
     async with connected(slack.api_url) as client:
         found = await client.validate(content)
     assert problem in found
@@ -510,7 +506,7 @@ async def test_slack_judges_messages_and_views(slack, content, problem):
 
 
 async def test_a_channel_is_described(slack):
-    """Membership, privacy and direct messages are told as Slack says them; what is not seen is no access."""
+    """Membership, privacy and direct messages are as Slack says; an invisible channel is no access."""
     async with connected(slack.api_url) as client:
         data = await client.fetch_conversation("C0DATA")
         general = await client.fetch_conversation("C0GENERAL")
@@ -519,8 +515,8 @@ async def test_a_channel_is_described(slack):
     assert (data.is_member, general.is_member, data.is_private) == (True, False, False)
 
 
-async def test_slack_tells_its_time(slack):
-    """The identity comes with the time that Slack's answer carries, in whole seconds."""
+async def test_identity_includes_slacks_time(slack):
+    """It's the Date header, in whole seconds."""
     async with connected(slack.api_url) as client:
         identity = await client.fetch_identity()
     assert abs(identity.at.timestamp() - time.time()) < 60

@@ -1,4 +1,4 @@
-"""Slack's requests over HTTP: who is believed, and what a body that is believed means."""
+"""Slack's requests over HTTP: which are authentic, and how an authentic body is parsed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from bot.core.errors import SlackRequestRefused
+from bot.core.errors import RequestRefused
 from bot.slack.http import MOST_FIELDS, SlackVerifier, read_request
 
 SECRET = "a-signing-secret"
@@ -25,7 +25,7 @@ def digest(body=BODY, timestamp=str(NOW), secret=SECRET):
 
 
 def headers(*pairs):
-    """Make headers as aiohttp has them."""
+    """Return headers as aiohttp has them."""
     return CIMultiDictProxy(CIMultiDict(pairs))
 
 
@@ -41,8 +41,8 @@ def verify_pairs(pairs, body=BODY):
     verifier.check(verifier.read_claim(headers(*pairs)), body)
 
 
-def test_what_slack_signs_is_believed():
-    """A request with Slack's signature of exactly its bytes and its time is taken."""
+def test_a_request_with_slacks_signature_is_accepted():
+    """Over exactly its bytes and its time."""
     verify()
     verify(digest(b"\xff\x00"), body=b"\xff\x00")
     verify(digest(timestamp=str(NOW - 299)), str(NOW - 299))
@@ -57,8 +57,8 @@ def test_what_slack_signs_is_believed():
     ],
 )
 def test_a_time_that_is_not_slacks_is_refused(timestamp):
-    """Only the digits of a time near ours count, though the signature is of what was sent."""
-    with pytest.raises(SlackRequestRefused) as refused:
+    """Only digits of a time near ours count, although the signature covers what was sent."""
+    with pytest.raises(RequestRefused) as refused:
         verify(digest(timestamp=timestamp.encode(errors="replace").decode()), timestamp)
     assert refused.value.http_status == 401
 
@@ -86,8 +86,7 @@ def test_a_time_that_is_not_slacks_is_refused(timestamp):
     ],
 )
 def test_a_signature_that_is_not_slacks_is_refused(signature):
-    """Whatever stands for the signature, it is the one that Slack would send, or the request is refused."""
-    with pytest.raises(SlackRequestRefused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         verify(signature)
     assert (refused.value.http_status, str(refused.value)) == (401, "The request isn't signed by Slack.")
 
@@ -95,44 +94,44 @@ def test_a_signature_that_is_not_slacks_is_refused(signature):
 @pytest.mark.parametrize("doubled", ["X-Slack-Signature", "x-slack-request-timestamp"])
 @pytest.mark.parametrize("first", [True, False])
 def test_a_header_that_comes_twice_is_refused(doubled, first):
-    """There is one signature and one time: of two, nobody knows which the next reader would take."""
+    """It isn't clear which of two the next reader would use."""
     pairs = [("X-Slack-Signature", digest()), ("X-Slack-Request-Timestamp", str(NOW))]
     other = (doubled, "x")
-    with pytest.raises(SlackRequestRefused):
+    with pytest.raises(RequestRefused):
         verify_pairs([other, *pairs] if first else [*pairs, other])
-    with pytest.raises(SlackRequestRefused):
+    with pytest.raises(RequestRefused):
         verify_pairs(pairs[:1] if first else pairs[1:])
 
 
 def read(body, *content_types):
-    """Read a body that is proved."""
+    """Parse a verified body."""
     pairs = [("Content-Type", one) for one in content_types] + [("X-Slack-Bolt-Lazy-Only", "1")]
     return read_request(headers(*pairs), body)
 
 
 @pytest.mark.parametrize("text", ["payload", "sync payload", "payload=1", "{payload}", "", "a&b=c", "🦜"])
 def test_a_command_is_a_command_whatever_is_typed(text):
-    """No word that somebody types makes something else of a slash command."""
+    """No typed word turns a slash command into something else."""
     fields = {"command": "/flokit", "text": text, "channel_name": "payload-alerts", "user_name": "payload"}
     assert read(urlencode(fields).encode(), FORM).body == fields
     assert read(urlencode({**fields, "payload": "{}"}).encode(), FORM).body == {**fields, "payload": "{}"}
 
 
 def test_an_interaction_is_its_payload():
-    """A form without a command is an interaction: its payload is what it says."""
+    """A form without a command is an interaction."""
     assert read(b"payload=%7B%22type%22%3A%22block_actions%22%7D", FORM).body == {"type": "block_actions"}
 
 
 @pytest.mark.parametrize("content_type", [JSON, f"{JSON}; charset=utf-8", f'{JSON};CHARSET="UTF-8"', JSON.upper()])
 def test_an_event_is_json(content_type):
-    """JSON is read as such, also where its encoding is named."""
+    """Also if the header names its encoding."""
     assert read(b'{"type": "event_callback"}', content_type).body == {"type": "event_callback"}
 
 
 @pytest.mark.parametrize("field", ["text", "command", "payload"])
 def test_a_field_that_comes_twice_is_refused(field):
-    """Slack sends each field once: of two, nobody knows which one is meant."""
-    with pytest.raises(SlackRequestRefused) as refused:
+    """Slack sends each field once."""
+    with pytest.raises(RequestRefused) as refused:
         read(b"command=%2Fflokit&text=a&" + f"payload={{}}&{field}=b".encode(), FORM)
     assert refused.value.http_status == 400
 
@@ -144,19 +143,19 @@ def test_a_field_that_comes_twice_is_refused(field):
         *(b"9" * 5000, b'{"a": ' + b"9" * 5000 + b"}"),
     ],
 )
-def test_json_that_is_no_object_is_refused(body):
-    """Broken, deep, long and other JSON is refused, in a sentence."""
-    with pytest.raises(SlackRequestRefused) as refused:
+def test_json_that_is_not_an_object_is_refused(body):
+    """So is malformed, deep or long JSON, in a sentence."""
+    with pytest.raises(RequestRefused) as refused:
         read(body, JSON)
     assert refused.value.http_status == 400
-    with pytest.raises(SlackRequestRefused):
+    with pytest.raises(RequestRefused):
         read(b"payload=" + body, FORM)
 
 
 def test_a_form_that_is_not_utf_8_is_refused():
-    """Slack sends UTF-8: what is not is neither guessed nor replaced."""
+    """Nothing is guessed or replaced."""
     for body in (b"command=%2Fflokit&text=%FF", b"command=%2Fflokit&text=\xff", b"&a" * (MOST_FIELDS + 1)):
-        with pytest.raises(SlackRequestRefused):
+        with pytest.raises(RequestRefused):
             read(body, FORM)
 
 
@@ -178,14 +177,14 @@ def test_a_form_that_is_not_utf_8_is_refused():
     ],
 )
 def test_other_content_types_are_refused(content_types):
-    """A body is a form or JSON in UTF-8: no other codec is ever used, whatever a header names."""
-    with pytest.raises(SlackRequestRefused) as refused:
+    """A body is a form or JSON in UTF-8; no other codec is used, whatever a header names."""
+    with pytest.raises(RequestRefused) as refused:
         read(json.dumps({}).encode(), *content_types)
     assert refused.value.http_status == 415
 
 
 def test_headers_that_are_not_signed_reach_no_listener():
-    """Bolt gets the body alone: what a header says is nothing that Slack said."""
+    """Bolt gets only the body."""
     request = read(BODY, FORM)
     assert not request.headers
     assert not request.lazy_only

@@ -21,7 +21,7 @@ LOCAL = "http://127.0.0.1:5000/api/"
 
 @asynccontextmanager
 async def answering(handler):
-    """Answer every request at a free port of this machine with a handler; yield its address."""
+    """Answer every request on a free local port with a handler; yield the address."""
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", handler)
     runner = web.AppRunner(app)
@@ -35,7 +35,7 @@ async def answering(handler):
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed(status):
-    """Neither the token nor the message goes where a reply points."""
+    """Neither the token nor the message is sent to where it points."""
     paths = []
 
     async def handler(request):
@@ -56,7 +56,7 @@ async def test_a_redirect_is_not_followed(status):
 
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_an_endless_reply_is_not_read_on(chunked):
-    """A reply over the limit is an error, whether it says its length or not."""
+    """A reply over the limit is an error, whether it states its length or not."""
 
     async def handler(_request):
         response = web.Response(body=b"x" * 5000)
@@ -71,9 +71,7 @@ async def test_an_endless_reply_is_not_read_on(chunked):
                 await response.text()
 
 
-async def test_a_reply_within_the_limit_is_whole():
-    """A reply of exactly the limit is read."""
-
+async def test_a_reply_of_exactly_the_limit_is_read():
     async def handler(_request):
         return web.Response(body=b"x" * 1000)
 
@@ -105,12 +103,12 @@ async def test_a_reply_within_the_limit_is_whole():
     ],
 )
 def test_where_answers_may_go(url, api_url, may):
-    """Answers go to Slack over https, or to the host of the Web API that the settings name."""
+    """Answers go to Slack over https, or to the host of the Web API in the settings."""
     assert may_answer_at(url, api_url) is may
 
 
 async def reading(handler, most=1000):
-    """Read the reply of a handler through a session that takes so many bytes."""
+    """Read a handler's reply through a session with this limit in bytes."""
     async with (
         answering(handler) as url,
         make_session(5.0, max_reply_bytes=most) as session,
@@ -120,7 +118,7 @@ async def reading(handler, most=1000):
 
 
 def packed(body, encoding, content_type="application/json"):
-    """Answer with a body that is packed in some way, and what the request said about that."""
+    """Answer with a compressed body, and record what the request accepts."""
     asked = []
 
     async def handler(request):
@@ -131,8 +129,8 @@ def packed(body, encoding, content_type="application/json"):
 
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-async def test_a_packed_reply_is_unpacked_once(encoding, pack):
-    """Nobody is asked to pack; a reply that is packed all the same is read."""
+async def test_a_compressed_reply_is_decoded_once(encoding, pack):
+    """The session doesn't ask for compression."""
     handler, asked = packed(pack(b"hello"), encoding)
     assert await reading(handler) == "hello"
     assert asked == ["identity"]
@@ -151,7 +149,7 @@ async def test_a_packed_reply_is_unpacked_once(encoding, pack):
     ],
 )
 async def test_a_bomb_is_an_error_that_costs_nothing(body, encoding):
-    """What unpacks to more than the limit, or is packed twice or otherwise, is refused without being unpacked."""
+    """What decodes to more than the limit, or is compressed twice or in another way, isn't decoded."""
     handler, _ = packed(body, encoding)
     tracemalloc.start()
     try:
@@ -163,13 +161,13 @@ async def test_a_bomb_is_an_error_that_costs_nothing(body, encoding):
 
 
 async def test_a_reply_does_not_choose_its_codec():
-    """A codec that a reply names is not used: punycode needs minutes for a megabyte."""
+    """A codec in a header isn't used: punycode takes minutes for a megabyte."""
     handler, _ = packed(b'{"ok": true}', "identity", "application/json; charset=punycode")
     assert await reading(handler) == '{"ok": true}'
 
 
-async def test_json_without_an_end_is_unavailable():
-    """JSON of a hundred thousand levels is an error like any other."""
+async def test_deeply_nested_json_is_unavailable():
+    """It's an error like any other."""
     handler, _ = packed(b"[" * 100_000, "identity")
     async with answering(handler) as url:
         client = SlackClient("xoxb-secret", api_url=url)
@@ -181,7 +179,6 @@ async def test_json_without_an_end_is_unavailable():
 
 
 async def test_no_cookie_is_kept():
-    """What a reply asks to be remembered is not sent back."""
     seen = []
 
     async def handler(request):
@@ -197,9 +194,7 @@ async def test_no_cookie_is_kept():
 
 
 @pytest.mark.parametrize("content_type", ["application/gzip", "text/plain"])
-async def test_a_reply_that_is_no_object_is_unavailable(content_type):
-    """Bytes or text where the Web API sends an object are an error like any other."""
-
+async def test_a_reply_that_is_not_an_object_is_unavailable(content_type):
     async def handler(_request):
         return web.Response(body=b"x", content_type=content_type)
 
@@ -213,8 +208,8 @@ async def test_a_reply_that_is_no_object_is_unavailable(content_type):
 
 
 @pytest.mark.parametrize("messages", [1, [None], ["x"], [{"metadata": []}], [{"metadata": {"event_payload": 1}}]])
-async def test_messages_of_another_shape_are_passed_by(messages):
-    """Looking for a message in what is no list of messages finds nothing."""
+async def test_messages_of_another_shape_are_skipped(messages):
+    """Checking for a message in something that isn't a list finds nothing."""
 
     async def handler(_request):
         return web.json_response({"ok": True, "messages": messages, "response_metadata": [1]})

@@ -1,4 +1,4 @@
-"""The socket to Slack is kept open: a connection that hears nothing is closed, and only then another is opened."""
+"""The socket to Slack stays open: an unresponsive connection is closed, and only then is another opened."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot.slack.socket import DEAF_AFTER_S, SlackSocket
 
 
 class Clock:
-    """The wall clock, moved on by the test."""
+    """A wall clock that the test moves."""
 
     ahead_s = 0.0
 
@@ -35,7 +35,7 @@ def clock():
 
 @pytest_asyncio.fixture
 async def socket(local_slack, monkeypatch, clock):
-    """Keep a socket open."""
+    """A socket that's kept open."""
     monkeypatch.setattr(slack_socket, "PING_INTERVAL_S", 0.5)
     async with kept_open(local_slack.api_url, clock) as opened:
         await until_fine(opened)
@@ -64,38 +64,38 @@ async def _ack(ack):
 
 
 async def until_fine(socket):
-    """Wait until nothing keeps Slack from reaching us."""
+    """Wait until Slack can reach us."""
     async with asyncio.timeout(10):
         while await socket.problem():
             await asyncio.sleep(0.01)
 
 
 async def test_an_open_socket_has_no_problem(socket, local_slack):
-    """Once Slack has said hello, it reaches us, and we know how many sockets there are."""
+    """Once Slack has said hello, it can reach us, and the number of sockets is known."""
     assert await socket.problem() == ""
     assert socket.connections == 1
     assert (await local_slack.command("UANA", "C0DATA", "x")).ok
 
 
 def openings(local_slack):
-    """Count the connections that were asked for."""
+    """Count the requests for a connection."""
     return sum(call.method == "apps.connections.open" for call in local_slack.calls)
 
 
-async def test_a_deaf_socket_is_closed_and_then_another_opened(socket, local_slack, clock):
-    """Where the SDK does not notice that nothing is heard any more, readiness tells, and the watchdog mends it."""
+async def test_an_unresponsive_socket_is_replaced(socket, local_slack, clock):
+    """The SDK doesn't notice that nothing arrives; readiness reports it and the watchdog reconnects."""
     before = openings(local_slack)
     clock.ahead_s = 2 * DEAF_AFTER_S
-    assert "the socket is deaf" in await socket.problem()
+    assert "the socket is unresponsive" in await socket.problem()
     await local_slack.wait_for(lambda: openings(local_slack) > before, 10)
     clock.ahead_s = 0.0
     await until_fine(socket)
-    assert socket.connections == 1  # as Slack said when it was opened: the old one was closed before
+    assert socket.connections == 1  # Slack counted when it was opened: the old one was closed before
     assert (await local_slack.command("UANA", "C0DATA", "x")).ok
 
 
 async def test_a_socket_that_slack_wants_renewed_is_renewed(socket, local_slack):
-    """Slack closes each connection after some hours: the next one takes its place."""
+    """Slack closes each connection after some hours."""
     await local_slack.refresh_sockets()
     async with asyncio.timeout(10):
         while socket.greetings < 2:
@@ -113,7 +113,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("reason", UNREADABLE)
 async def test_a_malformed_envelope_is_one_warning_without_its_words(socket, local_slack, caplog, reason):
-    """What cannot be read is named by its keys, in one line, and what comes after it is answered."""
+    """Its keys are logged in one line, and later envelopes are answered."""
     with structlog.testing.capture_logs() as lines:
         await local_slack._sockets._open[0].socket.send_str(UNREADABLE[reason])
         assert (await local_slack.command("UANA", "C0DATA", "x")).ok
@@ -127,11 +127,11 @@ async def test_a_malformed_envelope_is_one_warning_without_its_words(socket, loc
 
 
 def test_a_socket_that_was_never_opened_says_so():
-    """Before the first connection there is a reason, not an error."""
+    """Before the first connection there's a reason, not an error."""
     assert asyncio.run(SlackSocket(AsyncApp(token="xoxb-x"), None).problem()) == "not connected yet"
 
 
-# --- a Slack that drives the bot in circles ------------------------------------------------------------------------
+# --- a Slack that could cause endless reconnects -------------------------------------------------------------------
 
 WATCHED_S = 20.0
 MOST_CALLS = 20
@@ -139,7 +139,7 @@ HELLO = {"type": "hello", "num_connections": 1}
 
 
 class Restless:
-    """A Slack that answers every call for a socket in one way, and its sockets in another."""
+    """A Slack that answers every request for a socket in one way, and its sockets in another."""
 
     def __init__(self, refuse=None, greet=None, hang_up=True):
         self.calls, self.sockets, self.url = 0, 0, ""
@@ -154,7 +154,7 @@ class Restless:
         return web.json_response({"ok": True, "url": f"ws{self.url.removeprefix('http')}/link"})
 
     async def link(self, request):
-        """Take a socket."""
+        """Accept a socket."""
         self.sockets += 1
         if self._greet is None:
             return web.Response(status=503)
@@ -197,12 +197,12 @@ CIRCLES = {
 
 
 @pytest.mark.parametrize("circle", CIRCLES)
-async def test_no_slack_is_asked_in_a_circle(circle):
-    """Whatever Slack does, it is asked for a socket at most 20 times in 20 s, and opened at most as often."""
+async def test_no_slack_causes_a_reconnect_loop(circle):
+    """It's asked for a socket at most 20 times in 20 s, and opened at most as often."""
     pauses, over = [], asyncio.Event()
 
     async def pause(seconds):
-        """Let the pauses pass at once, and add them up."""
+        """Let pauses pass immediately, and add them up."""
         pauses.append(seconds)
         if sum(pauses) >= WATCHED_S:
             over.set()
@@ -216,8 +216,7 @@ async def test_no_slack_is_asked_in_a_circle(circle):
     assert slack.sockets <= slack.calls
 
 
-async def test_a_slack_that_never_says_hello_is_left(monkeypatch):
-    """A socket on which nobody says hello is closed, and another one is asked for."""
+async def test_a_socket_without_hello_is_replaced(monkeypatch):
     monkeypatch.setattr(slack_socket, "PING_INTERVAL_S", 0.05)
     monkeypatch.setattr(slack_socket, "OPENS_WITHIN_S", 0.2)
     async with restless(greet=[], hang_up=False) as slack, kept_open(f"{slack.url}/api/", time.time) as opened:
@@ -227,8 +226,8 @@ async def test_a_slack_that_never_says_hello_is_left(monkeypatch):
         assert opened.greetings == 0
 
 
-async def test_why_there_is_no_socket_is_said():
-    """Readiness says what keeps the socket from being opened, without the address of the socket."""
+async def test_readiness_says_why_there_is_no_socket():
+    """The socket's address, which contains a ticket, isn't shown."""
     async with restless() as slack, kept_open(f"{slack.url}/api/", time.time) as opened:
         async with asyncio.timeout(20):
             while slack.sockets < 2:

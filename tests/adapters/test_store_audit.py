@@ -1,4 +1,4 @@
-"""The audit: written with the act, read in pages, and never changed."""
+"""The audit log: written with the action, read in pages, and never changed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ANA = Person("UANA", "uana")
 
 @pytest_asyncio.fixture
 async def database(database_url):
-    """Look into the test's database."""
+    """The test's database."""
     opened = Database(database_url)
     yield opened
     await opened.close()
@@ -53,19 +53,19 @@ def entry(clock):
 
 
 async def write(database, *entries):
-    """Write entries, each in a transaction of its own."""
+    """Write entries, each in its own transaction."""
     for one in entries:
         async with database.begin() as connection:
             await audit.add(connection, one)
 
 
 async def read(database, **wanted):
-    """Read all entries, the oldest first."""
+    """Return all entries, oldest first."""
     return [one async for one in Audit(database, TEAM).stream(AuditFilter(**wanted))][::-1]
 
 
 async def test_an_entry_is_read_as_it_was_written(database, entry):
-    """Every field of an entry comes back, and its place in the order of writing."""
+    """Every field comes back, and the order of writing."""
     await write(database, entry)
     [found] = await read(database)
     assert replace(found, id=None) == entry
@@ -73,7 +73,7 @@ async def test_an_entry_is_read_as_it_was_written(database, entry):
 
 
 async def test_the_database_refuses_to_change_an_entry(database, entry):
-    """An UPDATE is refused by the database itself, whoever sends it."""
+    """A trigger refuses every UPDATE."""
     await write(database, entry)
     with pytest.raises(DBAPIError, match="append-only"):
         async with database.begin() as connection:
@@ -81,8 +81,8 @@ async def test_the_database_refuses_to_change_an_entry(database, entry):
     assert [one.person.id for one in await read(database)] == ["UANA"]
 
 
-async def test_entries_are_filtered(database, entry, clock):
-    """Time, person, integration and type narrow what is read; another workspace's entries are never seen."""
+async def test_entries_can_be_filtered(database, entry, clock):
+    """By time, person, integration and type; another workspace's entries are never returned."""
     others = {
         "old": replace(entry, at=clock.now - timedelta(days=8), run_id="old"),
         "ben": replace(entry, person=Person("UBEN"), run_id="ben"),
@@ -105,8 +105,8 @@ async def test_entries_are_filtered(database, entry, clock):
     assert "team" in everywhere
 
 
-async def test_pages_hold_the_newest_first(database, entry):
-    """A page has its share of the entries, and says whether older ones follow."""
+async def test_pages_begin_with_the_newest_entries(database, entry):
+    """Each says whether older ones follow."""
     await write(database, *(replace(entry, run_id=f"run_{n}") for n in range(5)))
     seen = Audit(database, TEAM)
     pages = [await seen.page(AuditFilter(), number=number, size=2) for number in range(4)]
@@ -119,15 +119,14 @@ async def test_pages_hold_the_newest_first(database, entry):
     assert [page.has_more for page in pages] == [True, True, False, False]
 
 
-async def test_a_stream_goes_through_all_batches(database, entry, monkeypatch):
-    """An export reads batch after batch and misses none."""
+async def test_a_stream_returns_all_batches(database, entry, monkeypatch):
     monkeypatch.setattr(audit, "BATCH", 2)
     await write(database, *(replace(entry, run_id=f"run_{n}") for n in range(4)))
     assert [one.run_id for one in await read(database)] == ["run_0", "run_1", "run_2", "run_3"]
 
 
-async def test_what_earlier_versions_wrote_stays_readable(empty_url, clock):
-    """Rows of the first revisions come with what they lack left empty, and their actions by today's words."""
+async def test_entries_of_earlier_versions_can_be_read(empty_url, clock):
+    """Missing fields are empty, and their actions have today's names."""
     database = Database(empty_url)
     async with database.begin() as connection:
         await connection.run_sync(lambda sync: command.upgrade(schema._config(sync), "0001"))
@@ -151,11 +150,11 @@ async def test_what_earlier_versions_wrote_stays_readable(empty_url, clock):
     await database.close()
 
 
-# --- written with the act --------------------------------------------------------------------------------------
+# --- written with the action -----------------------------------------------------------------------------------
 
 
-async def test_an_outcome_is_an_entry_of_its_own(store, database, make, click):
-    """Whoever started the run is named again with its outcome; a decision without one writes nothing."""
+async def test_an_outcome_is_a_separate_entry(store, database, make, click):
+    """It names who started the run; a decision without an outcome writes none."""
     opened = await click(store, make)
     [claim] = await store.runs.claim(make.clock.now, 1)
     claim = await store.runs.save(claim, make.watching(claim.run), make.clock.now, keep_claim=True)
@@ -169,7 +168,7 @@ async def test_an_outcome_is_an_entry_of_its_own(store, database, make, click):
 
 
 async def test_a_late_result_is_audited_too(store, database, make, clock, click):
-    """Not confirmed, then succeeded: both stand there, each once."""
+    """not_confirmed, then succeeded: each has one entry."""
     await click(store, make)
     [claim] = await store.runs.claim(clock.now, 1)
     claim = await store.runs.save(claim, make.ended(claim.run, Outcome.NOT_CONFIRMED), clock.now, keep_claim=True)
@@ -180,7 +179,7 @@ async def test_a_late_result_is_audited_too(store, database, make, clock, click)
 
 
 async def test_a_decision_that_is_not_saved_leaves_no_entry(store, database, make, clock, click):
-    """Who lost the claim writes no outcome: the entry is in the transaction of the decision."""
+    """The entry is in the transaction of the decision, which lost its claim."""
     await click(store, make)
     [claim] = await store.runs.claim(clock.now, 1)
     clock.advance(60)
@@ -196,7 +195,7 @@ def subscription(clock, **changes):
 
 
 async def test_subscriptions_are_audited(store, database, make, clock):
-    """Subscribing, resting, going on and ending are entries; what the bot did by itself names nobody."""
+    """Subscribing, pausing, resuming and removing; automatic actions name no one."""
     subscriptions = Subscriptions(database, TEAM)
     address, message = Address(TEAM, "C0DATA"), Message("Done.")
     one = subscription(clock, target="stripe")
@@ -225,7 +224,7 @@ async def test_subscriptions_are_audited(store, database, make, clock):
     ]
 
 
-def test_a_snooze_says_how_long(clock):
-    """The end of a snooze is a time, or the recovery."""
+def test_a_snoozes_entry_says_how_long(clock):
+    """Until a time, or until the recovery."""
     assert snooze_result(Snooze(ANA, clock.now)) == "until 2026-03-01 12:00 UTC"
     assert snooze_result(Snooze(ANA)) == "until it recovers"

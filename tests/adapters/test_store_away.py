@@ -1,4 +1,4 @@
-"""The database goes away and comes back: the store says so in one word, and works on."""
+"""The database goes down and comes back: the store raises one error meanwhile, and then continues."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import event, select, text, update
 
 from bot.core.errors import StoreInDoubt, StoreUnavailable
 from bot.ops.health import Health
-from bot.store import database as database_module
-from bot.store import schema, server, urgent
+from bot.store import schema, server
 from bot.store.database import Database
 from bot.store.gauges import read_gauges
 from bot.store.replicas import Replicas
@@ -28,7 +27,7 @@ TOO_MANY = b"SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0\0"
 
 @asynccontextmanager
 async def serving(handle):
-    """Serve a port with whatever ``handle`` does to a connection; yield a URL of it."""
+    """Serve a port with whatever ``handle`` does to a connection; yield its URL."""
 
     async def connected(reader, writer):
         try:
@@ -57,14 +56,14 @@ async def opened(url):
 
 
 def free_port():
-    """Find a port at which nobody listens."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 async def assert_unavailable(store, make, click):
-    """Try each kind of work: it is refused with a sentence that names no address and no password."""
+    """Try each kind of work; it must be refused in a sentence without address or password."""
     now = make.clock.now
     for work in (
         schema.current(store._database),
@@ -81,15 +80,14 @@ async def assert_unavailable(store, make, click):
         assert "127.0.0.1" not in str(refused.value)
 
 
-async def test_nobody_listens(make, click):
-    """A refused connection means that the store is unavailable."""
+async def test_a_refused_connection_makes_the_store_unavailable(make, click):
     async with opened(f"postgresql+asyncpg://postgres:hunter2@127.0.0.1:{free_port()}/x") as store:
         await assert_unavailable(store, make, click)
 
 
 @pytest.mark.parametrize("refusal", [STARTING_UP, TOO_MANY], ids=["starting", "full"])
-async def test_server_takes_no_connections(make, click, refusal):
-    """A PostgreSQL that starts up, shuts down or is full means the same."""
+async def test_a_full_or_starting_server_makes_the_store_unavailable(make, click, refusal):
+    """So does one that shuts down."""
 
     async def refuse(reader, writer):
         while True:
@@ -106,9 +104,7 @@ async def test_server_takes_no_connections(make, click, refusal):
         await assert_unavailable(store, make, click)
 
 
-async def test_server_hangs_up(make, click):
-    """A connection that is closed at once means the same."""
-
+async def test_a_server_that_hangs_up_makes_the_store_unavailable(make, click):
     async def hang_up(reader, writer):
         await reader.read(1)
 
@@ -116,8 +112,8 @@ async def test_server_hangs_up(make, click):
         await assert_unavailable(store, make, click)
 
 
-async def test_silent_server_is_not_waited_for_long(make, click):
-    """A server that never answers is given up within Slack's three seconds, so that the ack can say so."""
+async def test_a_silent_server_is_given_up_in_time(make, click):
+    """Within Slack's three seconds, so that the ack can say so."""
     silence = asyncio.Event()
 
     async def stay_silent(reader, writer):
@@ -133,8 +129,8 @@ async def test_silent_server_is_not_waited_for_long(make, click):
 
 
 @pytest.mark.postgres
-async def test_stopped_server_and_back(postgres_server, postgres_url, make, clock, click):
-    """While PostgreSQL is stopped nothing is saved; once it is back the same store goes on where it was."""
+async def test_a_store_continues_after_a_restart_of_the_server(postgres_server, postgres_url, make, clock, click):
+    """While it's stopped, nothing is saved."""
     async with opened(postgres_url) as store:
         before = await click(store, make)
         try:
@@ -148,14 +144,12 @@ async def test_stopped_server_and_back(postgres_server, postgres_url, make, cloc
 
 
 @pytest.mark.postgres
-async def test_server_stops_inside_a_transaction(postgres_server, postgres_url, make, click):
-    """A transaction that the server's end cut off saved nothing, and says so."""
-
+async def test_a_transaction_that_the_server_ended_saved_nothing(postgres_server, postgres_url, make, click):
     async def stopped_half_way(store):
         async with store._database.begin() as connection:
-            await connection.exec_driver_sql("DELETE FROM runs")
+            await connection.execute(text("DELETE FROM runs"))
             await asyncio.to_thread(postgres_server.stop)
-            await connection.exec_driver_sql("DELETE FROM runs")
+            await connection.execute(text("DELETE FROM runs"))
 
     async with opened(postgres_url) as store:
         try:
@@ -167,14 +161,14 @@ async def test_server_stops_inside_a_transaction(postgres_server, postgres_url, 
 
 
 async def _stand_still(database, claim, *, prepared=False):
-    """Hold all runs in a transaction until somebody else could claim one, then write.
+    """Hold all runs in a transaction until another process could claim them, then write.
 
     Between preparing a statement and running it, the server takes the session for an active one.
     """
     async with database.begin() as connection:
         await connection.execute(select(runs).order_by(runs.c.id).with_for_update(key_share=True))
         if prepared:
-            raw = await connection.get_raw_connection()
+            raw = await connection.run_sync(lambda sync: sync.connection)
             await raw.driver_connection.prepare("SELECT id FROM runs WHERE phase = 'new'")
         async with asyncio.timeout(10):
             while not await claim():
@@ -183,8 +177,8 @@ async def _stand_still(database, claim, *, prepared=False):
 
 
 @pytest.mark.postgres
-async def test_a_process_that_stands_still_is_thrown_out(postgres_url, make, click, monkeypatch):
-    """Frozen inside a transaction, it keeps its rows from others only for a moment, and then can save nothing."""
+async def test_a_process_that_hangs_in_a_transaction_is_disconnected(postgres_url, make, click, monkeypatch):
+    """It keeps rows from others only briefly, and can then save nothing."""
     monkeypatch.setattr(server, "STANDS_STILL_MS", 100)
     frozen, awake = Database(postgres_url), Store(Database(postgres_url), owner="b")
     try:
@@ -199,8 +193,8 @@ async def test_a_process_that_stands_still_is_thrown_out(postgres_url, make, cli
 
 
 @pytest.mark.postgres
-async def test_a_process_that_stands_still_before_it_runs_a_statement_is_thrown_out(postgres_url, make, click):
-    """No timeout of the server ends it there; another process does."""
+async def test_a_process_that_hangs_before_it_runs_a_statement_is_disconnected(postgres_url, make, click):
+    """No timeout of the server applies there, so another process ends the session."""
     frozen, database = Database(postgres_url), Database(postgres_url)
     awake, replicas, ended = Store(database, owner="b"), Replicas(database, "b"), []
 
@@ -222,14 +216,14 @@ async def test_a_process_that_stands_still_before_it_runs_a_statement_is_thrown_
 
 @pytest.mark.postgres
 async def test_a_server_that_hangs_is_given_up(postgres_url):
-    """A statement that takes too long is no answer: Slack waits three seconds. Its connection serves nobody else."""
+    """Slack waits only three seconds; the connection isn't used again."""
     database = Database(postgres_url, statement_s=0.2)
     dropped = []
-    event.listen(database.engine.sync_engine.pool, "invalidate", lambda *_: dropped.append(1))
+    event.listen(database.engine.pool, "invalidate", lambda *_: dropped.append(1))
     try:
         with pytest.raises(StoreUnavailable):
             async with database.begin() as connection:
-                await connection.exec_driver_sql("SELECT pg_sleep(30)")
+                await connection.execute(text("SELECT pg_sleep(30)"))
         assert dropped
         await schema.current(database)
     finally:
@@ -237,29 +231,39 @@ async def test_a_server_that_hangs_is_given_up(postgres_url):
 
 
 class HangsUp(sqlite3.Connection):
-    """The connection of what Slack waits for, which breaks at one statement."""
+    """A connection to a file that breaks when a transaction begins, or after its commit."""
 
-    at = ""
+    moment = ""
 
     def execute(self, sql, *values):
-        """Do it and lose the answer, or do nothing."""
-        done = super().execute(sql, *values)
-        if sql.startswith(self.at):
+        """Raise at BEGIN, or run the statement."""
+        if self.moment == "begin" and sql.startswith("BEGIN"):
             raise sqlite3.OperationalError("disk I/O error")
-        return done
+        return super().execute(sql, *values)
+
+    def commit(self):
+        """Commit, and lose the result."""
+        super().commit()
+        if self.moment == "commit":
+            raise sqlite3.OperationalError("disk I/O error")
 
 
 @contextmanager
 def hanging_up(database, moment, monkeypatch):
-    """Let every connection of a database break as a transaction begins, or after its commit was sent."""
-    kind = type("HangsUpThen", (HangsUp,), {"at": moment.upper()})
-    event.listen(database.engine.sync_engine, moment, _hang_up)
-    try:
+    """Let every connection of a database break when a transaction begins, or when it's committed."""
+    if database.is_sqlite:
+        database._where.drop_idle()
         with monkeypatch.context() as patch:
-            patch.setattr(urgent.sqlite3, "connect", partial(sqlite3.connect, factory=kind))
+            broken = type("HangsUpThen", (HangsUp,), {"moment": moment})
+            patch.setattr(sqlite3.dbapi2, "connect", partial(sqlite3.connect, factory=broken))
             yield
+        database._where.drop_idle()
+        return
+    event.listen(database.engine, moment, _hang_up)
+    try:
+        yield
     finally:
-        event.remove(database.engine.sync_engine, moment, _hang_up)
+        event.remove(database.engine, moment, _hang_up)
 
 
 def _hang_up(_connection):
@@ -268,7 +272,7 @@ def _hang_up(_connection):
 
 @pytest.mark.parametrize(("moment", "error"), [("begin", StoreUnavailable), ("commit", StoreInDoubt)])
 async def test_only_a_lost_commit_is_in_doubt(database_url, make, click, monkeypatch, moment, error):
-    """Before the commit nothing was saved, for sure; while it runs nobody knows: of a request as of other work."""
+    """Before the commit, it's certain that nothing was saved; during it, it's unknown."""
     database = Database(database_url)
     store = Store(database, owner="a")
     try:
@@ -278,14 +282,13 @@ async def test_only_a_lost_commit_is_in_doubt(database_url, make, click, monkeyp
             with hanging_up(database, moment, monkeypatch), pytest.raises(StoreUnavailable) as caught:
                 await work()
             assert type(caught.value) is error
-        was_saved = database.is_sqlite and error is StoreInDoubt  # there the answer alone was lost
+        was_saved = database.is_sqlite and error is StoreInDoubt  # there only the answer was lost
         assert await store.inbox.add(request) is not was_saved
     finally:
         await store.close()
 
 
-async def test_missing_folder_is_made(tmp_path):
-    """The folder of the embedded database is made when it is asked for."""
+async def test_a_missing_folder_is_created(tmp_path):
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/data/deep/flokit.db")
     database.make_folder()
     await schema.current(database)
@@ -294,40 +297,30 @@ async def test_missing_folder_is_made(tmp_path):
 
 
 async def test_unreadable_file_is_unavailable(tmp_path, make, click):
-    """A SQLite file that cannot be opened means that the store is unavailable."""
     (tmp_path / "flokit.db").mkdir()
     async with opened(f"sqlite+aiosqlite:///{tmp_path}/flokit.db") as store:
         await assert_unavailable(store, make, click)
 
 
-async def test_no_thread_outlives_a_closed_database(tmp_path, monkeypatch):
-    """An opening that was given up half-way goes on in SQLite's thread; closing waits until that has ended."""
-    begun, may_end, threads = threading.Event(), threading.Event(), []
-
-    def takes_long(*args, connect=sqlite3.connect, **options):
-        threads.append(threading.current_thread())
-        begun.set()
-        may_end.wait(10)
-        return connect(*args, **options)
-
-    monkeypatch.setattr(sqlite3, "connect", takes_long)
+async def test_no_thread_outlives_a_closed_database(tmp_path, clock):
+    """A commit that was abandoned continues in its thread; closing waits for it."""
+    before = set(threading.enumerate())
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/flokit.db")
-    opening = asyncio.create_task(schema.current(database))
-    await asyncio.to_thread(begun.wait)
-    opening.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await opening
-    asyncio.get_running_loop().call_later(0.05, may_end.set)
+    await schema.upgrade(database)
+    saving = asyncio.create_task(Replicas(database, "here").note(clock.now))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    saving.cancel()
+    await asyncio.gather(saving, return_exceptions=True)
     await database.close()
-    assert not threads[0].is_alive()
+    assert not {one.name for one in set(threading.enumerate()) - before if one.name.startswith("commit")}
 
 
 @pytest.mark.parametrize("way", ["request", "beat"])
-async def test_a_full_disk_is_told_until_there_is_room(sqlite_url, make, clock, monkeypatch, way):
-    """Readiness says that nothing can be saved from the first write that fails to the first that is kept."""
-    monkeypatch.setattr(database_module, "_set_pragmas", no_page_more)
+async def test_a_full_disk_is_reported_until_a_write_succeeds(sqlite_url, make, clock, way):
     async with opened(sqlite_url) as store:
         database = store._database
+        free = fill_the_disk(database)
         health = Health(database)
         save = {
             "request": lambda: store.inbox.add(make.command("x" * 50_000)),
@@ -337,13 +330,21 @@ async def test_a_full_disk_is_told_until_there_is_room(sqlite_url, make, clock, 
         with pytest.raises(StoreUnavailable):
             await save()
         assert (await health.problems())["database"] == "nothing can be saved: the disk is full"
-        monkeypatch.undo()
-        await database.engine.dispose()
+        free()
         await save()
         assert "database" not in await health.problems()
 
 
-def no_page_more(connection, record, prepare=database_module._set_pragmas):
-    """Let the file grow by no page, which SQLite tells like a full disk."""
-    prepare(connection, record)
-    connection.execute("PRAGMA max_page_count=1")
+def fill_the_disk(database):
+    """Keep the file from growing, which SQLite reports like a full disk; return a function that ends that."""
+
+    def no_page_more(connection, _record):
+        connection.execute("PRAGMA max_page_count=1")
+
+    def free():
+        event.remove(database.engine, "connect", no_page_more)
+        database._where.drop_idle()
+
+    database._where.drop_idle()
+    event.listen(database.engine, "connect", no_page_more)
+    return free

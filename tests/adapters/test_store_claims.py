@@ -50,7 +50,7 @@ class Processes(RuleBasedStateMachine):
         self.stores, self.timers = {}, {}
 
     def run(self, work):
-        """Wait for one piece of work."""
+        """Run a coroutine."""
         return self.runner.run(work)
 
     @initialize()
@@ -70,32 +70,32 @@ class Processes(RuleBasedStateMachine):
         }
 
     def teardown(self):
-        """Close all."""
+        """Close everything."""
 
         async def closed():
             for store in self.stores.values():
                 await store.close()
 
         self.run(closed())
-        # A worker of aiosqlite reports its end to the loop: the loop must still be there to hear it.
+        # aiosqlite's threads report their end to the event loop, which must still be running.
         for thread in threading.enumerate():
             if "_connection_worker_thread" in thread.name:
                 self.run(asyncio.to_thread(thread.join, 5))
         self.runner.close()
 
     async def everything(self, store):
-        """Read what an answer could have changed."""
+        """Return everything that an answer could have changed."""
         async with store._database.begin() as connection:
             return [sorted(map(repr, (await connection.execute(select(table))).all())) for table in TABLES]
 
     @rule(seconds=st.sampled_from([0.5, 3.0, 9.9, 10.0, 30.0]))
     def wait(self, seconds):
-        """Let time pass."""
+        """Move the clock."""
         self.clock.advance(seconds)
 
 
 class Claims(Processes):
-    """Claims of runs; the model knows whose claim of a run is the newest."""
+    """Claims of runs; the model knows which process has the newest claim of a run."""
 
     def __init__(self):
         super().__init__()
@@ -107,7 +107,7 @@ class Claims(Processes):
         owner=st.sampled_from(OWNERS), n=st.integers(0, 2), thread=st.integers(1, 3), team=st.sampled_from(["T1", "T2"])
     )
     def click(self, owner, n, thread, team):
-        """Start or join: joined is exactly what finds an active run."""
+        """Start or join: a click joins exactly if there's an active run."""
         request = self.make.press(message_ts=f"{thread}.0")
         request = replace(request, origin=replace(request.origin, team_id=team))
         opened = self.run(start(self.stores[owner], self.make, request, integration=f"int_{n}"))
@@ -121,7 +121,7 @@ class Claims(Processes):
 
     @rule(owner=st.sampled_from(OWNERS), limit=st.integers(1, 3))
     def claim(self, owner, limit):
-        """Nobody gets what another still holds, nor more than was asked for but what may be taken along."""
+        """A claim gets nothing that another process holds, and no more than its limit and what may be taken along."""
         now = self.clock.now
         claims = self.run(self.stores[owner].runs.claim(now, limit))
         for claim in claims:
@@ -146,7 +146,7 @@ class Claims(Processes):
             self.note(owner, claim, now + timedelta(seconds=LEASE_S))
 
     def note(self, owner, claim, until):
-        """Remember the newest claim of a run."""
+        """Record the newest claim of a run."""
         self.version[claim.run.id] = claim.version
         self.held[claim.run.id] = until
         self.claims.append((owner, claim))
@@ -160,7 +160,7 @@ class Claims(Processes):
         along_share=st.sampled_from([None, 0.5]),
     )
     def save(self, pick, ends, keep, in_s, along_share):
-        """The newest claim writes; every older one is refused and changes nothing."""
+        """The newest claim can save; every older one is refused and changes nothing."""
         owner, claim = pick.choice(self.claims)
         run = claim.run
         along_s = along_share and in_s * along_share
@@ -184,7 +184,7 @@ class Claims(Processes):
 
     @rule(owner=st.sampled_from(OWNERS))
     def release(self, owner):
-        """A stopping process gives back what it holds."""
+        """A stopping process releases what it holds."""
         self.run(self.stores[owner].release())
         newest = {
             claim.run.id for who, claim in self.claims if who == owner and claim.version == self.version[claim.run.id]
@@ -194,7 +194,7 @@ class Claims(Processes):
 
     @invariant()
     def one_active_run(self):
-        """Each integration has at most one active run, the one that clicks join."""
+        """Each integration has at most one active run, which clicks join."""
         if not self.stores:
             return
 
@@ -206,11 +206,11 @@ class Claims(Processes):
 
     @invariant()
     def each_thread_has_one_outcome(self):
-        """Every thread of a run that ended has exactly one outcome to be told, others none."""
+        """Every thread of a run that ended has exactly one outcome to post; other threads have none."""
         if not self.stores:
             return
 
-        async def told():
+        async def saved_outcomes():
             async with self.stores["a"]._database.begin() as connection:
                 of_run = select(threads.c.run_id, func.count()).group_by(threads.c.run_id)
                 outcomes = select(outbox.c.run_id, func.count()).where(outbox.c.kind == OutboxKind.OUTCOME)
@@ -219,17 +219,17 @@ class Claims(Processes):
                     dict((await connection.execute(outcomes.group_by(outbox.c.run_id))).all()),
                 )
 
-        of_run, outcomes = self.run(told())
+        of_run, outcomes = self.run(saved_outcomes())
         assert outcomes == {run_id: of_run[run_id] for run_id in self.ended}
 
 
 def row_of(claim):
-    """Name the row that a claim holds."""
+    """Return the ID of the row that a claim holds."""
     return claim.request.id if isinstance(claim, RequestClaim) else claim.id
 
 
 class Pieces(Processes):
-    """Claims of requests, messages or timers; the model knows who holds which row, and what is still to be done."""
+    """Claims of requests, messages or timers; the model knows who holds which row, and what's left to do."""
 
     kind = ""
 
@@ -238,12 +238,12 @@ class Pieces(Processes):
         self.held, self.newest, self.claims = {}, {}, []
         self.waiting = set()
         self.asked = set()
-        """Timers that were put while somebody held them: what ends them leaves them due."""
+        """Timers that were put while a process held them: they stay due when it finishes."""
         self.added = count(1)
 
     @rule(owner=st.sampled_from(OWNERS), n=st.integers(0, 1))
     def add(self, owner, n):
-        """Something is to be done; a timer, perhaps, while somebody acts on it."""
+        """Add work; a timer may be added while a process acts on it."""
         store = self.stores[owner]
         if self.kind == "timer":
             self.run(self.timers[owner].put(TimerKind.WATCH, TEAM, f"T{n}", self.clock.now))
@@ -262,32 +262,32 @@ class Pieces(Processes):
             self.waiting.add(self.run(self.row_that_says(store, text)))
 
     async def row_that_says(self, store, text):
-        """Find a message's row."""
+        """Return a message's row."""
         async with store._database.begin() as connection:
             rows = (await connection.execute(select(outbox.c.id, outbox.c.data))).all()
         return next(row.id for row in rows if f'"{text}"' in row.data)
 
     @precondition(lambda self: self.waiting)
-    @rule(owner=st.sampled_from(OWNERS), limit=st.integers(1, 3))
-    def claim(self, owner, limit):
-        """Nobody gets what another still holds or what is done; whatever is free is given out."""
-        self.take(owner, limit)
+    @rule(owner=st.sampled_from(OWNERS), limit=st.integers(1, 3), full=st.sampled_from([(), ("T9",), ("T8", TEAM)]))
+    def claim(self, owner, limit, full):
+        """A claim gets only free work, all of it up to its limit, and none of a full workspace."""
+        self.take(owner, limit, full)
 
     @precondition(lambda self: self.claims)
     @rule(other=st.sampled_from(OWNERS))
     def stand_still(self, other):
-        """Whoever holds something stands still until another may take it over, and does."""
+        """Freeze the process that holds something until another one can take it over, and let it."""
         self.clock.advance(LEASE_S)
         self.take(other, 3)
 
-    def take(self, owner, limit):
+    def take(self, owner, limit, full=()):
         """Claim, as a worker does."""
         now, store = self.clock.now, self.stores[owner]
         claim_due = {"request": store.inbox.claim, "message": store.outbox.claim, "timer": self.timers[owner].claim}
-        claims = self.run(claim_due[self.kind](now, limit))
+        claims = self.run(claim_due[self.kind](now, limit, full))
         free = {row for row in self.waiting if self.held.get(row, now) <= now}
         rows = [row_of(claim) for claim in claims]
-        assert len(rows) == len({*rows}) == min(limit, len(free))
+        assert len(rows) == len({*rows}) == (0 if TEAM in full else min(limit, len(free)))
         assert {*rows} <= free
         for row, claim in zip(rows, claims, strict=True):
             self.held[row], self.newest[row] = now + timedelta(seconds=LEASE_S), claim
@@ -297,12 +297,12 @@ class Pieces(Processes):
     @precondition(lambda self: self.claims)
     @rule(pick=st.randoms(use_true_random=False), other=st.sampled_from(OWNERS), asked=st.booleans())
     def answer(self, pick, other, asked):
-        """Whoever holds a row ends it; who held it before writes nothing. A request may have one answer, whoever's."""
+        """Its holder completes a row; earlier holders write nothing, and a request gets only one answer."""
         entry = pick.choice(self.claims)
         self.claims.remove(entry)
         owner, claim = entry
         row, store = row_of(claim), self.stores[owner]
-        if self.kind == "timer" and asked:  # by somebody who does not know that it is being done
+        if self.kind == "timer" and asked:  # by a process that doesn't know that it's being done
             self.run(self.timers[other].put(TimerKind.WATCH, TEAM, claim.subject, self.clock.now))
             self.waiting.add(row)
         done = row not in self.waiting
@@ -320,7 +320,7 @@ class Pieces(Processes):
         self.asked.discard(row)
 
     async def end(self, owner, claim):
-        """Do what is claimed."""
+        """Complete the claimed work."""
         if self.kind == "request":
             await self.stores[owner].inbox.finish(claim.request.id)
         elif self.kind == "message":
@@ -330,18 +330,18 @@ class Pieces(Processes):
 
     @rule(owner=st.sampled_from(OWNERS))
     def release(self, owner):
-        """A stopping process gives back what it holds."""
+        """A stopping process releases what it holds."""
         self.run(self.stores[owner].release())
         self.run(self.timers[owner].release(self.clock.now))
         for who, claim in self.claims:
             if who == owner and self.newest[row_of(claim)] is claim:
                 self.held[row_of(claim)] = self.clock.now
-                if self.kind == "timer":  # what was given back is nobody's
+                if self.kind == "timer":  # a released timer has no holder
                     self.newest[row_of(claim)] = None
 
 
 def hold(machine, **attributes):
-    """Try a machine on a database."""
+    """Run a state machine on a database."""
     run_state_machine_as_test(
         type(machine.__name__, (machine,), attributes),
         settings=settings(
@@ -351,11 +351,11 @@ def hold(machine, **attributes):
 
 
 def test_claims_hold_whatever_happens(database_url):
-    """In any order of events nobody writes a run that another took over, and no thread is told twice or never."""
+    """A process can't save a run that another one took over, and each thread gets its outcome once."""
     hold(Claims, url=database_url)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_pieces_of_work_are_held_by_one(database_url, kind):
-    """In any order of events no request, message or timer is held by two, and whoever stood still writes nothing."""
+def test_each_piece_of_work_has_one_holder(database_url, kind):
+    """No two processes hold a request, message or timer, and a frozen process writes nothing."""
     hold(Pieces, url=database_url, kind=kind)

@@ -1,4 +1,4 @@
-"""Transactions that meet on PostgreSQL never wait for each other in a circle; each statement takes its time here."""
+"""Concurrent transactions on PostgreSQL never deadlock; each statement takes a few milliseconds here."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Replica:
 
     def __init__(self, url, name, deadlocks):
         self.database = Database(url)
-        event.listen(self.database.engine.sync_engine, "before_cursor_execute", slowly)
-        event.listen(self.database.engine.sync_engine, "connect", impatient)
-        event.listen(self.database.engine.sync_engine, "handle_error", noting(deadlocks))
+        event.listen(self.database.engine, "before_cursor_execute", slowly)
+        event.listen(self.database.engine, "connect", impatient)
+        event.listen(self.database.engine, "handle_error", noting(deadlocks))
         self.store = Store(self.database, owner=name)
         self.timers = Timers(self.database, owner=name, lease_s=10)
         self.incidents = Incidents(self.database, TEAM, rules=Rules(confirm_s=5))
@@ -57,7 +57,7 @@ def slowly(*_):
 
 
 def impatient(connection, _record):
-    """Have PostgreSQL look for circles soon."""
+    """Have PostgreSQL detect deadlocks soon."""
     cursor = connection.cursor()
     cursor.execute("SET deadlock_timeout = '50ms'")
     cursor.close()
@@ -65,7 +65,7 @@ def impatient(connection, _record):
 
 
 def noting(deadlocks):
-    """Note what PostgreSQL ends as a deadlock."""
+    """Record what PostgreSQL ends as a deadlock."""
 
     def note(context):
         if getattr(context.original_exception, "sqlstate", None) == "40P01":
@@ -76,7 +76,7 @@ def noting(deadlocks):
 
 @pytest.fixture
 async def world(postgres_url, make, clock):
-    """Two replicas, and a channel that was told of an incident."""
+    """Two replicas, and a channel that was notified of an incident."""
     world = World(postgres_url, make, clock)
     try:
         await world.prepare()
@@ -87,7 +87,7 @@ async def world(postgres_url, make, clock):
 
 
 class World:
-    """What the tests of this file begin with, and what they do again and again."""
+    """What the tests in this file start with, and what they do repeatedly."""
 
     def __init__(self, url, make, clock):
         self.make, self.clock, self.deadlocks = make, clock, []
@@ -95,7 +95,7 @@ class World:
         self.times = 0
 
     async def asked(self, kind=RequestKind.PRESS, channel="C0DATA", user="UANA"):
-        """Save a request of somebody's."""
+        """Save a person's request."""
         self.times += 1
         origin = Origin(TEAM, replace(ANA, id=user), channel, message_ts="100.000001")
         request = Request(f"asked-{self.times}", kind, origin, self.clock.now)
@@ -103,7 +103,7 @@ class World:
         return request
 
     async def prepare(self):
-        """Subscribe, open an App Home, and see an integration fail."""
+        """Subscribe, open App Home, and let an integration fail."""
         await self.subscribe()
         await self.one.homes.open(await self.asked(), self.clock.now)
         for _ in range(2):
@@ -123,12 +123,12 @@ class World:
         return subscription
 
     async def see(self, replica, words):
-        """Weigh a look at the integration."""
+        """Evaluate a reading of the integration."""
         failing = Integration("int_1", "stripe", "error", self.clock.now - timedelta(hours=1), words)
         await replica.incidents.observe(SeenTogether((failing,), self.clock.now, whole=False), self.clock.now)
 
     async def at_once(self, number, *works):
-        """Do things at the same moment, the last a little later each time; to lose a claim is fine."""
+        """Do things at the same time, the last one a little later each time; a lost claim is fine."""
 
         async def later(work, statements):
             await asyncio.sleep(statements * STATEMENT_S)
@@ -143,8 +143,8 @@ class World:
             raise ExceptionGroup("what was done at once", wrong)
 
 
-async def test_a_save_of_a_run_meets_a_look_at_its_integration(world, make, clock, click):
-    """A decision about a run and a change of the same integration's incident redraw the same messages and App Homes."""
+async def test_a_saved_run_and_a_reading_of_its_integration(world, make, clock, click):
+    """Both update the same messages and App Homes."""
     await click(world.one.store, make)
     [claim] = await world.one.store.runs.claim(clock.now, 1)
     for number in range(ROUNDS):
@@ -159,8 +159,7 @@ async def test_a_save_of_a_run_meets_a_look_at_its_integration(world, make, cloc
     assert world.deadlocks == []
 
 
-async def test_a_snooze_meets_the_end_of_a_snooze(world, clock):
-    """Somebody snoozes an incident at the moment in which its earlier snooze ends."""
+async def test_a_snooze_and_the_end_of_an_earlier_one(world, clock):
     for number in range(ROUNDS):
         until = Snooze(ANA, clock.now + timedelta(seconds=1))
         await world.one.incidents.snooze(await world.asked(), world.alert_id, until, clock.now)
@@ -177,8 +176,7 @@ async def test_a_snooze_meets_the_end_of_a_snooze(world, clock):
     assert world.deadlocks == []
 
 
-async def test_a_digest_meets_a_channel_that_is_closed(world, clock):
-    """A channel is archived at the moment in which its digest is saved."""
+async def test_a_digest_and_the_archiving_of_its_channel(world, clock):
     for number in range(ROUNDS):
         subscription = await world.subscribe(f"sub_digest_{number}", MORNING)
         clock.advance(86400)
@@ -194,8 +192,7 @@ async def test_a_digest_meets_a_channel_that_is_closed(world, clock):
     assert world.deadlocks == []
 
 
-async def test_a_snooze_meets_a_change_of_its_incident(world, clock):
-    """Somebody snoozes an incident at the moment in which it changes."""
+async def test_a_snooze_and_a_change_of_its_incident(world, clock):
     for number in range(ROUNDS):
         clock.advance(10)
         until = Snooze(ANA, clock.now + timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""Incidents in the store: weighed once whoever looks, told in each channel once, kept for as long as they matter."""
+"""Incidents in the store: evaluated once among replicas, posted once in each channel, kept while they matter."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HELLO = Message("hello")
 
 
 class Replica:
-    """One process: its store, its incidents and its subscriptions, with the time in the test's hands."""
+    """One process: its store, its incidents and its subscriptions, on the test's clock."""
 
     def __init__(self, database_url, clock, name):
         self.database = Database(database_url)
@@ -44,28 +44,28 @@ class Replica:
         self.subscriptions = Subscriptions(self.database, TEAM)
 
     async def see(self, *integrations, whole=True):
-        """Weigh a look of this moment, and return what changed."""
+        """Evaluate a reading at this moment, and return what changed."""
         look = SeenTogether(integrations, self.clock.now, whole)
         verdicts = await self.incidents.observe(look, self.clock.now)
         return [verdict.change for verdict in verdicts if verdict.change]
 
     async def open(self, *integrations):
-        """See the same twice, far enough apart."""
+        """See the same state twice, far enough apart."""
         await self.see(*integrations)
         self.clock.advance(5)
         return await self.see(*integrations)
 
     async def open_ones(self):
-        """Read the open incidents, the oldest first."""
+        """Return the open incidents, oldest first."""
         return (await self.incidents.standing(self.clock.now)).incidents
 
     async def rows(self, table, *conditions):
-        """Read a table."""
+        """Return a table."""
         async with self.database.begin() as connection:
             return (await connection.execute(select(table).where(*conditions))).all()
 
     async def messages(self, kind, channel="C0DATA"):
-        """Read the rows of the outbox of one kind in a channel."""
+        """Return the outbox rows of one kind in a channel."""
         return await self.rows(outbox, outbox.c.kind == kind, outbox.c.channel_id == channel)
 
 
@@ -80,7 +80,7 @@ async def replicas(database_url, clock):
 
 @pytest.fixture
 def one(replicas):
-    """The first of two processes."""
+    """The first of the two processes."""
     return replicas[0]
 
 
@@ -106,8 +106,8 @@ async def subscribe(replica, store, make, channel="C0DATA", **wishes):
     return subscription
 
 
-async def test_failures_in_turn_make_no_noise_in_any_channel(one, store, make, seen, clock):
-    """However many channels are told, each hears once of failures that take turns."""
+async def test_alternating_failures_are_posted_once_per_channel(one, store, make, seen, clock):
+    """However many channels are notified."""
     channels = [f"C0{number:03}" for number in range(30)]
     for channel in channels:
         await subscribe(one, store, make, channel, style=Style.BROADCAST)
@@ -123,8 +123,8 @@ async def test_failures_in_turn_make_no_noise_in_any_channel(one, store, make, s
     assert await one.messages(OutboxKind.NEWS, "C0OFF") == []
 
 
-async def test_many_integrations_do_not_block_whoever_clicks(one, seen, make, clock):
-    """However many a look shows, a click is saved between their incidents, not after all of them."""
+async def test_many_integrations_do_not_block_a_click(one, seen, make, clock):
+    """A click is saved between their incidents, not after all of them."""
     many = [replace(seen["failing"], id=f"int_{number:03}") for number in range(10 * TOGETHER)]
     await one.see(*many)
     clock.advance(5)
@@ -138,8 +138,8 @@ async def test_many_integrations_do_not_block_whoever_clicks(one, seen, make, cl
     assert len(await one.open_ones()) == len(many)
 
 
-async def test_what_is_gone_is_forgotten_among_many(one, seen, clock):
-    """An integration that a whole look no longer shows is gone, wherever in the alphabet it stood."""
+async def test_a_removed_integration_is_noticed_among_many(one, seen, clock):
+    """Wherever in the alphabet it was."""
     many = [replace(seen["failing"], id=f"int_{number:03}") for number in range(2 * TOGETHER)]
     await one.open(*many)
     clock.advance(60)
@@ -148,7 +148,7 @@ async def test_what_is_gone_is_forgotten_among_many(one, seen, clock):
 
 
 async def test_replicas_that_see_the_same_open_one_incident(replicas, store, make, seen, clock):
-    """However many weigh the same look at the same moment, there is one incident, one alert and one message."""
+    """There's one incident, one alert and one message, even at the same moment."""
     await subscribe(replicas[0], store, make)
     for _ in range(3):
         await asyncio.gather(*(replica.see(seen["failing"]) for replica in replicas * 4))
@@ -159,8 +159,7 @@ async def test_replicas_that_see_the_same_open_one_incident(replicas, store, mak
     assert len(await replicas[0].messages(OutboxKind.PANEL)) == 1
 
 
-async def test_an_incident_reads_back_as_it_was(one, seen, clock):
-    """What is known of an incident survives the process."""
+async def test_an_incident_is_read_as_it_was_saved(one, seen, clock):
     assert await one.open(seen["failing"]) == [Change.OPENED]
     assert await one.see(seen["failing"]) == []
     clock.advance(60)
@@ -171,8 +170,8 @@ async def test_an_incident_reads_back_as_it_was(one, seen, clock):
     assert (incident.closed_at, incident.integration) == (clock.now, recovered)
 
 
-async def test_a_look_at_one_says_nothing_of_the_others(one, seen, clock):
-    """An integration that a look did not ask for is not gone; one that is missing in a whole list is."""
+async def test_only_a_whole_list_shows_what_is_gone(one, seen, clock):
+    """An integration that wasn't requested isn't gone."""
     await one.open(seen["failing"], Integration("int_2", "adjust", "connected", clock.now))
     clock.advance(10)
     assert await one.see(seen["failing"], whole=False) == []
@@ -182,8 +181,8 @@ async def test_a_look_at_one_says_nothing_of_the_others(one, seen, clock):
     assert len(await one.rows(sightings)) == 1
 
 
-async def test_what_is_not_believed_yet_is_looked_at_again(one, store, make, seen, clock):
-    """A suspicion has a look scheduled where anybody is subscribed, and none where nobody is."""
+async def test_a_suspicion_schedules_a_second_check(one, store, make, seen, clock):
+    """If anyone is subscribed."""
     await one.see(seen["failing"])
     assert await one.timers.next_at() is None
     await subscribe(one, store, make)
@@ -194,8 +193,7 @@ async def test_what_is_not_believed_yet_is_looked_at_again(one, store, make, see
     assert await one.timers.next_at() == clock.now + timedelta(seconds=4)
 
 
-async def test_the_same_again_is_not_written(one, seen, clock):
-    """A look that shows what is known writes nothing."""
+async def test_an_unchanged_reading_writes_nothing(one, seen, clock):
     await one.see(seen["fine"])
     before = await one.rows(sightings)
     clock.advance(60)
@@ -203,8 +201,8 @@ async def test_the_same_again_is_not_written(one, seen, clock):
     assert await one.rows(sightings) == before
 
 
-async def test_homes_follow_what_they_show(one, store, make, seen, clock):
-    """An App Home is drawn anew when an integration is seen in another state, incident or not, and only then."""
+async def test_homes_are_updated_if_a_state_changes(one, store, make, seen, clock):
+    """With or without an incident, and not otherwise."""
     homes = Homes(one.database, TEAM)
     await one.see(seen["fine"])
     assert await one.timers.next_at() is None
@@ -221,8 +219,8 @@ async def test_homes_follow_what_they_show(one, store, make, seen, clock):
     assert await one.timers.next_at() == clock.now + timedelta(seconds=TOGETHER_S)
 
 
-async def test_what_changed_since_a_list_was_read_stands_with_the_incidents(one, seen, clock):
-    """Only what was seen to change after a list was read takes the place of its rows, however late it is weighed."""
+async def test_a_change_seen_after_the_list_was_read_replaces_its_row(one, seen, clock):
+    """However late the list is processed."""
     other = replace(seen["fine"], id="int_2")
     await one.see(seen["fine"], other)
     listed_at = clock.now
@@ -237,8 +235,8 @@ async def test_what_changed_since_a_list_was_read_stands_with_the_incidents(one,
     assert (await one.incidents.standing(clock.now)).changed == {}
 
 
-async def test_a_new_subscriber_is_shown_what_is_wrong(one, store, make, seen):
-    """A channel that subscribes while something fails has the incident's message at once, and only once."""
+async def test_a_new_subscriber_sees_open_incidents(one, store, make, seen):
+    """Immediately, and once."""
     await one.open(seen["failing"])
     assert await one.rows(alerts) == []
     await subscribe(one, store, make)
@@ -248,7 +246,7 @@ async def test_a_new_subscriber_is_shown_what_is_wrong(one, store, make, seen):
 
 
 async def test_replies_wait_for_the_message_and_keep_their_order(one, store, make, seen, clock):
-    """What is to be said in a thread whose root is not posted yet waits for it; then the first goes first."""
+    """Replies to a message that isn't posted yet wait for it; then the first comes first."""
     await subscribe(one, store, make)
     await one.open(seen["failing"])
     clock.advance(1)
@@ -268,8 +266,8 @@ async def test_replies_wait_for_the_message_and_keep_their_order(one, store, mak
     assert said == [Word.CHANGED, Word.RECOVERED]
 
 
-async def test_thousands_are_shown_to_a_new_subscriber_some_at_a_time(one, replicas, store, make, seen, clock):
-    """What is open is raised in short transactions, each incident once, and goes on wherever a process ends."""
+async def test_thousands_of_incidents_are_shown_in_batches(one, replicas, store, make, seen, clock):
+    """In short transactions, each once, even if a process ends in between."""
     many = [replace(seen["failing"], id=f"int_{number:03}") for number in range(2 * RAISED_TOGETHER + 1)]
     await one.open(*many)
     await subscribe(one, store, make)
@@ -284,12 +282,12 @@ async def test_thousands_are_shown_to_a_new_subscriber_some_at_a_time(one, repli
 
 
 def press(make, clock, number=1):
-    """Make a request that nobody answered yet."""
+    """Return a request that hasn't been answered yet."""
     return Request(f"press-{number}", RequestKind.PRESS, Origin(TEAM, ANA, "C0DATA"), clock.now)
 
 
 async def test_a_snooze_ends_once(one, replicas, store, make, seen, clock):
-    """A snooze whose time has come is ended by one replica, with one reply."""
+    """One replica ends it, with one reply."""
     await subscribe(one, store, make)
     await one.open(seen["failing"])
     [alert] = await one.rows(alerts)
@@ -307,7 +305,7 @@ async def test_a_snooze_ends_once(one, replicas, store, make, seen, clock):
 
 
 async def test_snoozes_are_audited(one, store, make, seen, clock):
-    """Who keeps an incident quiet and for how long stands in the audit, and that its time was over, by nobody."""
+    """Who snoozed what, and for how long; the automatic end names no one."""
     await subscribe(one, store, make)
     await one.open(seen["failing"])
     [alert] = await one.rows(alerts)
@@ -326,7 +324,7 @@ async def test_snoozes_are_audited(one, store, make, seen, clock):
 
 
 async def test_an_incident_that_is_over_cannot_be_snoozed(one, store, make, seen, clock):
-    """Snoozing what is over changes nothing, and says so."""
+    """Nothing changes, and the answer says so."""
     await subscribe(one, store, make)
     await one.open(seen["failing"])
     [alert] = await one.rows(alerts)
@@ -337,8 +335,8 @@ async def test_an_incident_that_is_over_cannot_be_snoozed(one, store, make, seen
     assert not await one.incidents.snooze(request, alert.id, Snooze(ANA), clock.now)
 
 
-async def test_a_closed_channel_rests_and_goes_on(one, store, make, seen, clock):
-    """A pause tells whoever subscribed once; after it, an incident that could not be shown is shown."""
+async def test_a_closed_channel_is_paused_and_resumed(one, store, make, seen, clock):
+    """Its subscribers are notified once; afterwards, a missed incident is shown."""
     await subscribe(one, store, make)
     await one.open(seen["failing"])
     assert await one.subscriptions.pause("C0DATA", PauseReason.ARCHIVED, lambda _: HELLO, clock.now) == 1
@@ -351,8 +349,8 @@ async def test_a_closed_channel_rests_and_goes_on(one, store, make, seen, clock)
     assert subscription.paused is None
 
 
-async def test_what_is_over_is_deleted_after_its_time(one, store, make, seen, clock):
-    """A closed incident goes with its alerts and messages; an open one stays, however old."""
+async def test_closed_incidents_are_deleted_after_their_time(one, store, make, seen, clock):
+    """With their alerts and messages; open ones stay, however old."""
     await subscribe(one, store, make)
     await one.open(seen["failing"])
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Cooldown and quota: judged in the transaction that opens the run, on both databases."""
+"""Cooldown and quota: checked in the transaction that opens the run, on both databases."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ async def end(store, make, opened, outcome=Outcome.SUCCEEDED):
     await store.runs.save(claim, make.ended(opened.run, outcome), make.clock.now)
 
 
-async def test_a_start_after_a_success_is_held_back(store, make, clock, click):
-    """Within the cooldown nothing is opened and nothing written: the request still waits for its answer."""
+async def test_a_sync_within_the_cooldown_is_blocked(store, make, clock, click):
+    """Nothing is opened or written, and the request still waits for its answer."""
     await end(store, make, await click(store, make))
     clock.advance(10)
     request = make.press("UBEN", response_url="https://hooks.example/1")
@@ -37,16 +37,15 @@ async def test_a_start_after_a_success_is_held_back(store, make, clock, click):
     assert isinstance(await click(store, make, limits=COOLDOWN), Opened)
 
 
-async def test_what_failed_can_be_tried_again_at_once(store, make, click):
-    """A failure is followed by no cooldown."""
+async def test_a_failure_has_no_cooldown(store, make, click):
     await end(store, make, await click(store, make), Outcome.FAILED)
     assert isinstance(await click(store, make, limits=COOLDOWN), Opened)
 
 
-async def test_joining_is_never_held_back(store, make, click):
-    """Who has used up their quota still joins a run that is under way, and that does not count."""
+async def test_joining_is_never_limited(store, make, click):
+    """Even if the quota is used up; it doesn't count."""
     await click(store, make, make.press("UBEN"), integration="int_9")
-    assert (await click(store, make, integration="int_9", limits=TWO)).joined  # in the very moment of its start
+    assert (await click(store, make, integration="int_9", limits=TWO)).joined  # at the moment of its start
     for integration in ("int_1", "int_2"):
         await click(store, make, integration=integration, limits=TWO)
     assert (await click(store, make, integration="int_3", limits=TWO)).by is Limit.QUOTA
@@ -55,7 +54,6 @@ async def test_joining_is_never_held_back(store, make, click):
 
 
 async def test_an_override_starts_and_is_audited(store, make, click):
-    """In spite of a limit a run is opened, and the audit says that the limit was overridden."""
     await end(store, make, await click(store, make))
     opened = await click(store, make, limits=COOLDOWN, override=True, action="sync_anyway")
     page = await Audit(store._database, TEAM).page(AuditFilter(), number=0, size=1)
@@ -63,8 +61,8 @@ async def test_an_override_starts_and_is_audited(store, make, click):
     assert (entry.decision, entry.rule, entry.run_id) == (Ruling.OVERRIDDEN, "cooldown", opened.run.id)
 
 
-async def test_two_replicas_cannot_pass_a_quota_together(open_store, make):
-    """Ten starts of one person on ten integrations, through two stores at once: two are opened."""
+async def test_two_replicas_cannot_exceed_a_quota_together(open_store, make):
+    """Of ten concurrent starts by one person through two stores, two are opened."""
     stores = [open_store("a"), open_store("b")]
     results = await asyncio.gather(
         *(start(stores[index % 2], make, integration=f"int_{index}", limits=TWO) for index in range(10))

@@ -1,4 +1,4 @@
-"""A channel that gets another id: all that is kept of it follows, once, whatever stands under the new id already."""
+"""A channel gets another ID: everything stored about it moves, once, whatever the new ID has already."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from bot.core.incidents.incidents import Rules
 from bot.core.incidents.reactions import Snooze
 from bot.core.models import Integration, Message, Person
 from bot.core.requests import ChannelNews, Request, RequestKind
-from bot.core.subscriptions.subscriptions import ALL, Subscription
+from bot.core.subscriptions.subscriptions import ALL, PauseReason, Subscription
+from bot.handlers.channels import Channels
+from bot.handlers.feature import Services
+from bot.observability.context import Context
 from bot.store import codec
 from bot.store.database import Database
 from bot.store.incidents import Incidents, SeenTogether
@@ -29,7 +32,7 @@ ANA = Person("UANA", "ana")
 
 
 class Bench:
-    """What a workspace keeps, with the time in the test's hands."""
+    """A workspace's data, on the test's clock."""
 
     def __init__(self, database, store, clock, make):
         self.database, self.store, self.clock, self.make = database, store, clock, make
@@ -38,7 +41,7 @@ class Bench:
         self.timers = Timers(database, owner="replica-0", lease_s=10)
 
     async def rows(self, table):
-        """Read a table."""
+        """Return a table."""
         async with self.database.begin() as connection:
             return (await connection.execute(select(table))).all()
 
@@ -49,14 +52,15 @@ class Bench:
         return request
 
     async def move(self, old=OLD, new=NEW):
-        """Follow a channel to its new id."""
+        """Move a channel to its new ID."""
         return await self.subscriptions.move(await self.request(), old, new, self.clock.now)
 
     async def sweep(self):
-        """Do what the timers of moves ask for by now."""
+        """Run the moves' timers that are due."""
         for claim in await self.timers.claim(self.clock.now, 20):
             if claim.kind is TimerKind.MOVE:
                 await self.subscriptions.sweep(claim, self.clock.now)
+                await self.subscriptions.end_sweep(claim)
 
     async def subscribe(self, channel=OLD, target=ALL, digest_at=None):
         """Subscribe a channel."""
@@ -68,13 +72,13 @@ class Bench:
         return subscription
 
     async def fail(self, error="it broke"):
-        """Open an incident in every channel that is subscribed, or change it."""
+        """Open or change an incident in every subscribed channel."""
         seen = Integration("int_1", "stripe", "error", self.clock.now - timedelta(hours=1), error_message=error)
         await self.incidents.observe(SeenTogether((seen,), self.clock.now, whole=True), self.clock.now)
         self.clock.advance(1)
 
     async def post_all(self):
-        """Post what is due."""
+        """Post everything that's due."""
         for number, item in enumerate(await self.store.outbox.claim(self.clock.now, 50)):
             ts = item.ts or f"{self.clock.timestamp():.0f}.{number:06}"
             await self.store.outbox.mark_posted(item, item.channel_id, ts, self.clock.now)
@@ -82,14 +86,14 @@ class Bench:
 
 @pytest_asyncio.fixture
 async def bench(database_url, store, clock, make):
-    """Put the parts together on one database."""
+    """The parts put together on one database."""
     database = Database(database_url)
     yield Bench(database, store, clock, make)
     await database.close()
 
 
-async def test_everything_follows(bench, click):
-    """Subscriptions, incidents, threads, messages and open requests of a channel are those of its new id."""
+async def test_everything_moves_with_the_channel(bench, click):
+    """Subscriptions, incidents, threads, messages and unanswered requests."""
     await bench.subscribe(digest_at=bench.clock.now + timedelta(hours=1))
     await bench.fail()
     await bench.post_all()
@@ -114,8 +118,8 @@ async def test_everything_follows(bench, click):
     assert {TimerKind.DIGEST, TimerKind.SNOOZE} <= {claim.kind for claim in claims}
 
 
-async def test_a_move_can_be_followed_again(bench):
-    """The same event once more, and the sweeps later, change nothing, and end."""
+async def test_a_repeated_move_changes_nothing(bench):
+    """Nor do later sweeps, which end."""
     await bench.subscribe()
     await bench.fail()
     await bench.move()
@@ -133,8 +137,8 @@ async def test_a_move_can_be_followed_again(bench):
     assert not [claim for claim in await bench.timers.claim(bench.clock.now, 20) if claim.kind is TimerKind.MOVE]
 
 
-async def test_both_ids_have_subscriptions(bench):
-    """Where both ids are subscribed to the same, and told of the same incident, each stands there once."""
+async def test_equal_subscriptions_of_both_ids_are_merged(bench):
+    """And alerts of the same incident."""
     await bench.subscribe(OLD)
     await bench.subscribe(OLD, "stripe")
     await bench.fail()
@@ -152,8 +156,8 @@ async def test_both_ids_have_subscriptions(bench):
 
 
 @pytest.mark.parametrize("posted_in", [OLD, NEW])
-async def test_one_run_told_under_both_ids(bench, click, posted_in):
-    """A run that both ids are told about in the same thread is told there once, where something is posted."""
+async def test_two_threads_of_one_run_are_merged(bench, click, posted_in):
+    """The one with a posted message stays."""
     root = "100.000001"
     await click(bench.store, bench.make, bench.make.press(channel=posted_in, message_ts=root))
     await bench.post_all()
@@ -164,8 +168,8 @@ async def test_one_run_told_under_both_ids(bench, click, posted_in):
     assert (thread.channel_id, thread.user_id) == (NEW, "UANA")
 
 
-async def test_a_message_in_hand_is_sent_to_the_new_id(bench):
-    """Whoever holds a message with the old id loses it, so that a refusal there drops nothing."""
+async def test_a_claimed_message_is_sent_to_the_new_id(bench):
+    """The claim on it is lost, so a refusal there drops nothing."""
     await bench.subscribe()
     await bench.fail()
     held = await bench.store.outbox.claim(bench.clock.now, 50)
@@ -179,8 +183,8 @@ async def test_a_message_in_hand_is_sent_to_the_new_id(bench):
     assert all(item.in_doubt for item in again)
 
 
-async def test_what_is_written_late_under_the_old_id_follows(bench):
-    """A request that was in hand subscribes the old id after the move: a little later the new one is subscribed."""
+async def test_what_is_written_late_under_the_old_id_is_moved(bench):
+    """A request in progress subscribes the old ID; a little later, the new one is subscribed."""
     await bench.move()
     late = await bench.subscribe()
     bench.clock.advance(SWEPT_AFTER[0].total_seconds())
@@ -189,7 +193,7 @@ async def test_what_is_written_late_under_the_old_id_follows(bench):
 
 
 async def test_moves_that_arrive_in_the_wrong_order(bench):
-    """Of two moves in a row the second may be heard of first: the channel is found where it is now."""
+    """Of two moves in a row, the second may be reported first: the channel is found where it is now."""
     await bench.subscribe()
     await bench.move(NEW, "C0NEWEST")
     assert await bench.move(OLD, NEW) == "C0NEWEST"
@@ -197,7 +201,7 @@ async def test_moves_that_arrive_in_the_wrong_order(bench):
 
 
 async def test_there_and_back_again(bench):
-    """A channel that gets its first id back stays there: what was left to do of the way out is no longer done."""
+    """A channel that gets its first ID back stays there."""
     await bench.subscribe()
     await bench.move(OLD, NEW)
     await bench.move(NEW, OLD)
@@ -207,17 +211,57 @@ async def test_there_and_back_again(bench):
     assert len(await bench.subscriptions.of_channel(OLD)) == 1
 
 
-async def test_a_move_counts_once(bench):
-    """Another replica that follows the same event at the same time writes nothing."""
+async def test_a_move_has_one_effect(bench):
+    """A second replica that handles the same event writes nothing."""
     request = await bench.request(text=f"{ChannelNews.MOVED} {NEW}")
     await bench.subscriptions.move(request, OLD, NEW, bench.clock.now)
     with pytest.raises(ClaimLost):
         await bench.subscriptions.move(request, OLD, NEW, bench.clock.now)
 
 
-async def test_other_workspaces_stay(bench, click):
-    """What another workspace keeps under the same id is not touched."""
+async def test_other_workspaces_are_not_affected(bench, click):
     other = bench.make.press(channel=OLD, message_ts="100.000001")
     await click(bench.store, bench.make, replace(other, origin=replace(other.origin, team_id="T0OTHER")))
     await bench.move()
     assert {row.channel_id for row in await bench.rows(threads)} == {OLD}
+
+
+async def test_a_sweep_of_a_process_that_died_is_continued_soon(bench):
+    """It's due again when its lease ends, not half a minute later."""
+
+    class Died(Exception):
+        """The process dies here."""
+
+    class Dying(Subscriptions):
+        async def resume(self, *_args):
+            raise Died
+
+    def channels_with(subscriptions):
+        context = Context(TEAM, "UBOT", lambda: bench.clock.now)
+        return Channels(Services(context, *[None] * 6), subscriptions)
+
+    async def sweep_claim():
+        claims = await bench.timers.claim(bench.clock.now, 20)
+        [claim] = [one for one in claims if one.kind is TimerKind.MOVE]
+        return claim
+
+    await bench.subscribe()
+    await bench.subscriptions.pause(OLD, PauseReason.REMOVED, lambda _: Message("paused"), bench.clock.now)
+    await bench.move()
+    with pytest.raises(Died):
+        await channels_with(Dying(bench.database, TEAM)).sweep_move(await sweep_claim())
+    bench.clock.advance(10)
+    await channels_with(bench.subscriptions).sweep_move(await sweep_claim())
+    [subscription] = await bench.subscriptions.of_channel(NEW)
+    assert subscription.paused is None
+
+
+async def test_a_sweep_is_ended_only_by_its_holder(bench):
+    """A process that sweeps too slowly loses the timer to the replica that took it over."""
+    await bench.subscribe()
+    await bench.move()
+    [slow] = [one for one in await bench.timers.claim(bench.clock.now, 20) if one.kind is TimerKind.MOVE]
+    bench.clock.advance(10)
+    await bench.timers.claim(bench.clock.now, 20)
+    with pytest.raises(ClaimLost):
+        await bench.subscriptions.end_sweep(slow)

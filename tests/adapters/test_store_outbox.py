@@ -19,20 +19,20 @@ DIRECT = Address("T0SANDBOX", user_id="UANA")
 
 
 async def note(store, make, text="hello", address=HERE):
-    """Answer a command with a note."""
+    """Answer a command with a message."""
     request = make.command()
     await store.inbox.add(request)
     await store.outbox.add_note(request, Message(text), address, make.clock.now)
 
 
 async def claim_one(store, clock, limit=5):
-    """Claim the one message that is due."""
+    """Claim the message that's due."""
     (item,) = await store.outbox.claim(clock.now, limit)
     return item
 
 
 async def claim_run(store, clock):
-    """Claim the one run that is due."""
+    """Claim the run that's due."""
     (claim,) = await store.runs.claim(clock.now, 5)
     return claim
 
@@ -48,8 +48,7 @@ async def started(store, make, click):
 # --- claims ----------------------------------------------------------------------------------------------------
 
 
-async def test_note_comes_back_whole(store, make, clock):
-    """What was added is what is claimed."""
+async def test_a_claimed_answer_is_what_was_added(store, make, clock):
     address = replace(HERE, thread_ts="1.0", response_url="https://hooks.slack.com/r", ephemeral=True)
     await note(store, make, "né \N{BOMB}", address)
     item = await claim_one(store, clock)
@@ -59,7 +58,7 @@ async def test_note_comes_back_whole(store, make, clock):
 
 
 async def test_claimers_never_share_a_message(open_store, make, clock):
-    """However many processes claim at once, each message is held by one."""
+    """Even if many processes claim at the same time."""
     stores = [open_store(name) for name in "abc"]
     for n in range(12):
         await note(stores[0], make, str(n))
@@ -69,8 +68,8 @@ async def test_claimers_never_share_a_message(open_store, make, clock):
     assert len(taken) == len(set(taken))
 
 
-async def test_late_sender_loses(open_store, make, clock):
-    """After a takeover the earlier holder's writes are refused and change nothing."""
+async def test_a_late_sender_loses_its_claim(open_store, make, clock):
+    """After a takeover, the earlier holder's writes are refused and change nothing."""
     frozen, other = open_store("a"), open_store("b")
     await note(frozen, make)
     old = await claim_one(frozen, clock)
@@ -90,8 +89,8 @@ async def test_late_sender_loses(open_store, make, clock):
     assert await other.outbox.claim(clock.advance(100), 5) == []
 
 
-async def test_late_root_sender_places_nothing(open_store, make, clock, click):
-    """A root that was taken over is placed by whoever holds it, not by the one that stood still."""
+async def test_a_late_sender_of_a_root_records_nothing(open_store, make, clock, click):
+    """A root that was taken over is recorded by its new holder, not by the frozen process."""
     frozen, other = open_store("a"), open_store("b")
     await click(frozen, make, make.command(), root=make.panel())
     old = await claim_one(frozen, clock)
@@ -107,8 +106,8 @@ async def test_late_root_sender_places_nothing(open_store, make, clock, click):
 # --- doubt -----------------------------------------------------------------------------------------------------
 
 
-async def test_first_attempt_is_not_in_doubt(store, make, clock):
-    """A message that was never tried, or was certainly refused, is not looked for."""
+async def test_the_first_attempt_is_not_in_doubt(store, make, clock):
+    """A message that was never tried, or was certainly refused, needs no check."""
     await note(store, make)
     item = await claim_one(store, clock)
     assert not item.in_doubt
@@ -116,7 +115,7 @@ async def test_first_attempt_is_not_in_doubt(store, make, clock):
     assert not (await claim_one(store, clock)).in_doubt
 
 
-async def test_lapsed_lease_leaves_a_doubt(store, make, clock):
+async def test_an_expired_lease_leaves_a_doubt(store, make, clock):
     """A message whose holder vanished may have been posted."""
     await note(store, make)
     await claim_one(store, clock)
@@ -124,8 +123,8 @@ async def test_lapsed_lease_leaves_a_doubt(store, make, clock):
     assert (await claim_one(store, clock)).in_doubt
 
 
-async def test_released_message_is_in_doubt(store, make, clock):
-    """A message that was in hand when the process stopped may have been posted."""
+async def test_a_released_message_is_in_doubt(store, make, clock):
+    """It may have been posted when the process stopped."""
     await note(store, make)
     await claim_one(store, clock)
     await store.release()
@@ -133,7 +132,7 @@ async def test_released_message_is_in_doubt(store, make, clock):
 
 
 async def test_doubt_outlives_a_clear_refusal(store, make, clock):
-    """A rate limit while looking for a doubtful message clears no doubt: it may still be there."""
+    """A rate limit during the check doesn't prove that the message isn't there."""
     await note(store, make)
     await store.outbox.postpone(await claim_one(store, clock), clock.now, in_doubt=True)
     item = await claim_one(store, clock)
@@ -142,8 +141,8 @@ async def test_doubt_outlives_a_clear_refusal(store, make, clock):
     assert (await claim_one(store, clock)).in_doubt
 
 
-async def test_posted_message_is_never_in_doubt(store, make, clock, click):
-    """An edit that brought no answer is simply done again."""
+async def test_a_posted_message_is_never_in_doubt(store, make, clock, click):
+    """An update without a clear answer is simply repeated."""
     await started(store, make, click)
     claim = await claim_run(store, clock)
     clock.advance(5)
@@ -154,8 +153,8 @@ async def test_posted_message_is_never_in_doubt(store, make, clock, click):
     assert item.is_shown
 
 
-async def test_readdressed_message_is_not_in_doubt(store, make, clock):
-    """What one address refused is posted anew at the next, at once and without a doubt."""
+async def test_a_readdressed_message_is_not_in_doubt(store, make, clock):
+    """What one address refused is posted at the next one, immediately and without a check."""
     await note(store, make, address=replace(HERE, thread_ts="1.0"))
     await store.outbox.readdress(await claim_one(store, clock), DIRECT, clock.now)
     item = await claim_one(store, clock)
@@ -163,8 +162,8 @@ async def test_readdressed_message_is_not_in_doubt(store, make, clock):
     assert (item.in_doubt, item.failures) == (False, 0)
 
 
-async def test_readdressed_message_is_no_longer_ephemeral(store, make, clock):
-    """A private answer that goes to the direct messages instead is posted there as any other."""
+async def test_a_readdressed_message_is_not_ephemeral(store, make, clock):
+    """A private answer that's sent as a DM instead is an ordinary message there."""
     address = replace(HERE, response_url="https://hooks.slack.com/r", ephemeral=True)
     await note(store, make, address=address)
     await store.outbox.readdress(await claim_one(store, clock), DIRECT, clock.now)
@@ -172,7 +171,7 @@ async def test_readdressed_message_is_no_longer_ephemeral(store, make, clock):
 
 
 async def test_failures_are_counted(store, make, clock):
-    """Each postponement counts, for the backoff; success forgets them."""
+    """For the backoff; a success resets them."""
     await note(store, make)
     for failures in range(3):
         item = await claim_one(store, clock)
@@ -180,8 +179,8 @@ async def test_failures_are_counted(store, make, clock):
         await store.outbox.postpone(item, clock.now, in_doubt=False)
 
 
-async def test_postponed_message_waits(store, make, clock):
-    """A message given back is due when it was said to be."""
+async def test_a_postponed_message_waits(store, make, clock):
+    """Until the given time."""
     await note(store, make)
     due_at = clock.now + timedelta(seconds=30)
     await store.outbox.postpone(await claim_one(store, clock), due_at, in_doubt=False)
@@ -190,8 +189,7 @@ async def test_postponed_message_waits(store, make, clock):
     assert len(await store.outbox.claim(clock.advance(1), 5)) == 1
 
 
-async def test_given_up_message_is_over(store, make, clock):
-    """What is given up is not tried again."""
+async def test_a_dropped_message_is_not_tried_again(store, make, clock):
     await note(store, make)
     await store.outbox.give_up(await claim_one(store, clock))
     assert await store.outbox.claim(clock.advance(3600), 5) == []
@@ -201,8 +199,8 @@ async def test_given_up_message_is_over(store, make, clock):
 # --- order -----------------------------------------------------------------------------------------------------
 
 
-async def test_outcome_waits_for_the_progress_post_in_flight(store, make, clock, click):
-    """The outcome is never posted above the progress reply of its thread."""
+async def test_an_outcome_waits_for_the_progress_post_in_flight(store, make, clock, click):
+    """It's never posted above the progress reply of its thread."""
     await click(store, make)
     progress = await claim_one(store, clock)
     claim = await claim_run(store, clock)
@@ -212,8 +210,8 @@ async def test_outcome_waits_for_the_progress_post_in_flight(store, make, clock,
     assert (await claim_one(store, clock)).kind is OutboxKind.OUTCOME
 
 
-async def test_outcome_waits_for_a_progress_post_in_doubt(store, make, clock, click):
-    """A progress reply that may be there is looked for before the outcome is posted."""
+async def test_an_outcome_waits_for_a_progress_post_in_doubt(store, make, clock, click):
+    """A progress reply that may be there is checked for first."""
     await click(store, make)
     progress = await claim_one(store, clock)
     await store.outbox.postpone(progress, clock.now + timedelta(seconds=1), in_doubt=True)
@@ -227,8 +225,8 @@ async def test_outcome_waits_for_a_progress_post_in_doubt(store, make, clock, cl
     assert (await claim_one(store, clock)).kind is OutboxKind.OUTCOME
 
 
-async def test_waiting_outcome_is_not_announced(store, make, clock, click):
-    """While an outcome waits for a postponed progress reply, the next message is that reply: no loop may spin."""
+async def test_a_waiting_outcome_is_not_due(store, make, clock, click):
+    """The next message is the postponed progress reply, so no loop spins."""
     await click(store, make)
     progress = await claim_one(store, clock)
     due_at = clock.now + timedelta(seconds=60)
@@ -239,16 +237,15 @@ async def test_waiting_outcome_is_not_announced(store, make, clock, click):
     assert await store.outbox.next_at() == due_at
 
 
-async def test_outcome_passes_a_pending_edit(store, make, clock, click):
-    """An edit of the progress reply never holds the outcome back."""
+async def test_an_outcome_does_not_wait_for_an_update(store, make, clock, click):
     await started(store, make, click)
     claim = await claim_run(store, clock)
     await store.runs.save(claim, make.ended(claim.run), clock.now)
     assert (await claim_one(store, clock)).kind is OutboxKind.OUTCOME
 
 
-async def test_given_up_progress_does_not_hold_the_outcome(store, make, clock, click):
-    """Where the progress reply could not be posted, the outcome is still told, and the reply is not tried again."""
+async def test_a_dropped_progress_reply_does_not_hold_back_the_outcome(store, make, clock, click):
+    """If the progress reply couldn't be posted, the outcome still is."""
     await click(store, make)
     await store.outbox.give_up(await claim_one(store, clock))
     claim = await claim_run(store, clock)
@@ -257,7 +254,7 @@ async def test_given_up_progress_does_not_hold_the_outcome(store, make, clock, c
 
 
 async def test_outcomes_come_first(store, make, clock, click):
-    """Outcomes are handed out before answers, answers before progress."""
+    """Then answers, then progress."""
     await started(store, make, click)
     claim = await claim_run(store, clock)
     await store.runs.save(claim, make.ended(claim.run), clock.now)
@@ -269,7 +266,7 @@ async def test_outcomes_come_first(store, make, clock, click):
 
 
 async def test_claims_are_sorted(store, make, clock, click):
-    """Within one claim the order is the same: what matters most comes first."""
+    """Within one claim, the most important messages come first."""
     await started(store, make, click)
     claim = await claim_run(store, clock)
     await store.runs.save(claim, make.ended(claim.run), clock.now)
@@ -283,7 +280,7 @@ async def test_claims_are_sorted(store, make, clock, click):
 
 
 async def test_replies_wait_for_their_root(store, make, clock, click):
-    """Progress and outcome of a typed sync are due when their root is posted, and go below it."""
+    """Progress and outcome of a typed sync are due once their root is posted, and go below it."""
     await click(store, make, make.command(), root=make.panel())
     root = await claim_one(store, clock)
     assert root.kind is OutboxKind.PANEL
@@ -297,15 +294,14 @@ async def test_replies_wait_for_their_root(store, make, clock, click):
     assert [(item.kind, item.channel_id, item.thread_ts) for item in items] == [(OutboxKind.OUTCOME, "D0ANA", "7.0")]
 
 
-async def test_root_in_a_thread_keeps_replies_in_that_thread(store, make, clock, click):
-    """A sync asked for inside a thread is followed up in that thread, never below a reply."""
+async def test_a_root_in_a_thread_keeps_replies_in_that_thread(store, make, clock, click):
+    """Never below a reply."""
     await click(store, make, make.command(thread_ts="1.0"), root=make.panel())
     items = await store.outbox.claim(clock.now, 5)
     assert {(item.kind, item.thread_ts) for item in items} == {(OutboxKind.PANEL, "1.0"), (OutboxKind.PROGRESS, "1.0")}
 
 
-async def test_waiting_replies_are_not_announced(store, make, clock, click):
-    """Replies without a place yet are not due, whatever is told meanwhile."""
+async def test_replies_without_a_thread_are_not_due(store, make, clock, click):
     await click(store, make, make.command(), root=make.panel())
     root = await claim_one(store, clock)
     await store.outbox.postpone(root, clock.now + timedelta(seconds=5), in_doubt=False)
@@ -317,8 +313,8 @@ async def test_waiting_replies_are_not_announced(store, make, clock, click):
 # --- edits -----------------------------------------------------------------------------------------------------
 
 
-async def test_edits_coalesce(store, make, clock, click):
-    """However often progress changes, there is one row, and its newest version is shown."""
+async def test_updates_coalesce(store, make, clock, click):
+    """There's one row, and its newest version is shown."""
     await started(store, make, click)
     for _ in range(5):
         claim = await claim_run(store, clock)
@@ -331,8 +327,8 @@ async def test_edits_coalesce(store, make, clock, click):
     assert await store.outbox.claim(clock.advance(3600), 5) == []
 
 
-async def test_edits_of_one_message_are_paced(store, make, clock, click):
-    """A progress reply is edited at most every two seconds."""
+async def test_updates_of_a_message_are_paced(store, make, clock, click):
+    """A progress reply is updated at most every two seconds."""
     await started(store, make, click)
     claim = await claim_run(store, clock)
     await store.runs.save(claim, make.watching(claim.run), clock.now)
@@ -341,8 +337,8 @@ async def test_edits_of_one_message_are_paced(store, make, clock, click):
     assert len(await store.outbox.claim(clock.advance(0.1), 5)) == 1
 
 
-async def test_change_during_an_edit_is_shown_next(store, make, clock, click):
-    """A version that comes while an older one is being sent is sent afterwards, at the pace."""
+async def test_a_change_during_an_update_is_shown_next(store, make, clock, click):
+    """After the interval."""
     await click(store, make)
     item = await claim_one(store, clock)
     claim = await claim_run(store, clock)
@@ -355,8 +351,8 @@ async def test_change_during_an_edit_is_shown_next(store, make, clock, click):
     assert again.ts == "1.0"
 
 
-async def test_row_edits_are_not_paced_by_progress(store, make, clock):
-    """A redrawn panel is due at once: a person waits for it."""
+async def test_panel_updates_are_due_immediately(store, make, clock):
+    """A person waits for them."""
     request, press, panel = make.command(), make.press(), make.panel()
     await store.inbox.add(request)
     await store.inbox.add(press)
@@ -365,7 +361,7 @@ async def test_row_edits_are_not_paced_by_progress(store, make, clock):
     await store.panels.redraw(press, panel.id, lambda shown: replace(shown, page=1), clock.now)
     item = await claim_one(store, clock)
     assert (await store.panels.load_view(item.panel_id))[0].page == 1
-    saved = await store.panels.load(panel.id)
+    saved = await store.panels.load(HERE.team_id, panel.id)
     assert replace(saved, cause=panel.cause) == replace(panel, page=1)
     assert saved.cause.request_id == press.id
 
@@ -373,15 +369,14 @@ async def test_row_edits_are_not_paced_by_progress(store, make, clock):
 # --- response URLs ---------------------------------------------------------------------------------------------
 
 
-async def test_response_url_ends(store, make, clock):
-    """A response_url that Slack no longer honours is not handed out."""
+async def test_an_expired_response_url_is_not_used(store, make, clock):
     await note(store, make, address=replace(HERE, response_url="https://hooks.slack.com/r"))
     clock.advance(29 * 60)
     assert (await claim_one(store, clock)).response_url is None
 
 
-async def test_press_renews_the_response_url(store, make, clock):
-    """A press on a message that only its reader sees brings the response_url that can change it."""
+async def test_a_press_renews_the_response_url(store, make, clock):
+    """A private message can only be changed with the response_url of a press on it."""
     request, panel = make.command(), make.panel()
     address = replace(HERE, response_url="https://hooks.slack.com/old", ephemeral=True)
     await store.inbox.add(request)
@@ -396,15 +391,14 @@ async def test_press_renews_the_response_url(store, make, clock):
     assert item.is_shown
 
 
-async def test_progress_of_a_purged_run_is_none(store, make, clock, click):
-    """A progress reply whose run is gone has nothing to show."""
+async def test_the_progress_of_a_deleted_run_has_nothing_to_show(store, make, clock, click):
     await click(store, make)
     item = await claim_one(store, clock)
     assert await store.outbox.load_progress(replace(item, run_id="run_x")) is None
 
 
-async def test_outbox_never_holds_two_rows_of_one_place(open_store, make, clock, click):
-    """Clicks and decisions at once leave each thread with one progress reply and one outcome."""
+async def test_each_thread_has_one_progress_reply_and_one_outcome(open_store, make, clock, click):
+    """Even with concurrent clicks and decisions."""
     stores = [open_store(name) for name in "abc"]
     await click(stores[0], make)
     claim = await claim_run(stores[0], clock)

@@ -1,4 +1,4 @@
-"""People who use everything at once: nothing of theirs is lost, done twice or kept for ever; on both databases."""
+"""Many people at the same time: nothing is lost, done twice or kept forever; on both databases."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Replica:
         self.asked = 0
 
     async def request(self, person=ANA):
-        """Save a request of somebody's."""
+        """Save a person's request."""
         self.asked += 1
         origin = Origin(TEAM, person, "C0DATA", message_ts="100.000001")
         request = Request(f"{id(self)}-{self.asked}", RequestKind.PRESS, origin, self.clock.now)
@@ -68,7 +68,7 @@ class Replica:
         return made
 
     async def fail(self):
-        """See an integration fail, for sure, and return the channel's alert of it."""
+        """Let an integration fail, confirmed, and return the channel's alert."""
         failing = Integration("int_1", "stripe", "error", self.clock.now - timedelta(hours=1), "it broke")
         for _ in range(2):
             await self.incidents.observe(SeenTogether((failing,), self.clock.now, whole=False), self.clock.now)
@@ -76,16 +76,16 @@ class Replica:
         return await self.read(select(alerts.c.id).where(alerts.c.team_id == TEAM, alerts.c.channel_id == "C0DATA"))
 
     async def read(self, query):
-        """Ask for one value."""
+        """Return one value."""
         async with self.database.read() as connection:
             return await connection.scalar(query)
 
     async def count(self, table, *conditions):
-        """Count rows."""
+        """Return the number of rows."""
         return await self.read(select(func.count()).select_from(table).where(*conditions))
 
     async def due(self, kind):
-        """Claim what is due of a kind."""
+        """Claim what's due of one kind."""
         return [claim for claim in await self.timers.claim(self.clock.now, 50) if claim.kind is kind]
 
 
@@ -108,7 +108,7 @@ def one(replicas):
 
 
 async def test_two_people_who_subscribe_at_once_make_one_subscription(replicas, one, clock):
-    """Through two replicas, to the same target, at the same moment: one subscription, and one digest."""
+    """Through two replicas, to the same target; there's one digest."""
     for number in range(5):
         await asyncio.gather(
             *(
@@ -124,8 +124,8 @@ async def test_two_people_who_subscribe_at_once_make_one_subscription(replicas, 
     assert [claim.subject for claim in sent] == [subscription.id]
 
 
-async def test_the_database_itself_holds_one_subscription_a_target(one, clock):
-    """Whoever saves a second one, without knowing of the first, replaces it."""
+async def test_the_database_enforces_one_subscription_per_target(one, clock):
+    """A second one replaces the first."""
     await one.subscribe(ANA, "sub_a")
     made = Subscription("sub_b", TEAM, "C0DATA", BEN, clock.now)
     async with one.database.begin() as connection:
@@ -133,8 +133,8 @@ async def test_the_database_itself_holds_one_subscription_a_target(one, clock):
     assert await one.subscriptions.of_channel("C0DATA") == [made]
 
 
-async def test_a_digest_of_what_was_changed_meanwhile_is_not_sent(one, clock):
-    """A subscription that is replaced while its digest is made sends none; the new one sends its own."""
+async def test_a_digest_of_a_replaced_subscription_is_not_sent(one, clock):
+    """The new subscription sends its own."""
     made = await one.subscribe(ANA, "sub_a")
     clock.advance(86400)
     [claim] = await one.due(TimerKind.DIGEST)
@@ -145,8 +145,8 @@ async def test_a_digest_of_what_was_changed_meanwhile_is_not_sent(one, clock):
     assert await one.count(outbox) == before
 
 
-async def test_an_unsubscription_brings_nothing_back(one, clock):
-    """Who ends a digest of a subscription that somebody replaced meanwhile neither fails nor makes a second one."""
+async def test_removing_a_digest_restores_no_subscription(one, clock):
+    """Someone else replaced the subscription in the meantime."""
     earlier = await one.subscribe(ANA, "sub_a")
     later = await one.subscribe(BEN, "sub_b")
     kept = replace(earlier, digest=None)
@@ -154,8 +154,8 @@ async def test_an_unsubscription_brings_nothing_back(one, clock):
     assert await one.subscriptions.of_channel("C0DATA") == [later]
 
 
-async def test_an_incident_that_opens_while_somebody_subscribes_is_told(postgres_url, clock):
-    """Of a look and a subscription at the same moment one sees the other: the channel is told once."""
+async def test_an_incident_that_opens_during_a_subscription_is_posted_once(postgres_url, clock):
+    """One of the two transactions always sees the other."""
     for number in range(4):
         replicas = [Replica(postgres_url, name, clock) for name in ("one", "other")]
         failing = Integration(f"int_{number}", "stripe", "error", clock.now - timedelta(hours=1), "it broke")
@@ -172,8 +172,8 @@ async def test_an_incident_that_opens_while_somebody_subscribes_is_told(postgres
 
 
 @pytest.mark.parametrize("newest", ["sub_1", "sub_2"])
-async def test_earlier_duplicates_become_one(empty_url, clock, newest):
-    """What two people made at once before is merged: the newest stays, with its digest, and no other."""
+async def test_earlier_duplicates_are_merged(empty_url, clock, newest):
+    """The newest subscription stays, with its digest."""
     database = Database(empty_url)
     async with database.begin() as connection:
         await connection.run_sync(lambda sync: command.upgrade(schema._config(sync), "0006"))
@@ -209,8 +209,8 @@ async def test_earlier_duplicates_become_one(empty_url, clock, newest):
 # --- history and durations -------------------------------------------------------------------------------------
 
 
-async def test_a_rare_type_has_its_history_and_learns(store, make, clock, click):
-    """Newer runs of other types, however many, hide none of a type's, nor how long they take."""
+async def test_a_rare_type_has_a_history_and_typical_durations(store, make, clock, click):
+    """However many newer runs of other types there are."""
     for number in range(3):
         await finished(store, make, clock, click, f"rare_{number}", "rare")
     for number in range(60):
@@ -222,7 +222,7 @@ async def test_a_rare_type_has_its_history_and_learns(store, make, clock, click)
 
 
 async def finished(store, make, clock, click, id_, type_):
-    """Have a sync that succeeds after half a minute."""
+    """Return a sync that succeeds after half a minute."""
     clock.advance(60)
     opened = await click(store, make, make.press(), integration=Integration(id_, type_, "error"))
     started_at = opened.run.requested_at
@@ -233,15 +233,15 @@ async def finished(store, make, clock, click, id_, type_):
 
 
 async def test_the_history_of_several_integrations_is_the_newest_of_all(store, make, clock, click):
-    """Of those that a word matches, the newest runs are shown, whose ever they are."""
+    """The newest runs of all matching integrations are shown."""
     for id_ in ("int_1", "int_2", "int_1", "int_3"):
         await finished(store, make, clock, click, id_, "stripe")
     past = await store.runs.past(TEAM, ("int_1", "int_2"), "", 2)
     assert [run.integration_id for run in past] == ["int_1", "int_2"]
 
 
-async def test_earlier_runs_are_given_their_type(empty_url, clock):
-    """A run that an earlier version saved is found by the type that stands in its data."""
+async def test_runs_of_earlier_versions_get_their_type(empty_url, clock):
+    """It's in their data."""
     database = Database(empty_url)
     async with database.begin() as connection:
         await connection.run_sync(lambda sync: command.upgrade(schema._config(sync), "0006"))
@@ -262,8 +262,8 @@ async def test_earlier_runs_are_given_their_type(empty_url, clock):
 # --- App Homes and timers --------------------------------------------------------------------------------------
 
 
-async def test_who_looked_long_ago_causes_nothing(one, clock):
-    """Three hundred people who opened their App Home a month ago cost no timer when something changes."""
+async def test_homes_opened_long_ago_are_not_updated(one, clock):
+    """Three hundred of them cost no timer when something changes."""
     for number in range(300):
         async with one.database.begin() as connection:
             opened = {"team_id": TEAM, "user_id": f"U{number:03}", "opened_at": clock.now - timedelta(days=30)}
@@ -274,8 +274,8 @@ async def test_who_looked_long_ago_causes_nothing(one, clock):
     assert await one.count(timers, timers.c.kind == TimerKind.HOME) == 1
 
 
-async def test_who_opens_it_again_has_it_drawn(one, clock):
-    """An App Home that was left for long is drawn when it is opened, and follows from then on."""
+async def test_a_reopened_home_is_updated(one, clock):
+    """From then on, it's kept up to date."""
     await one.homes.open(await one.request(), clock.now)
     [claim] = await one.due(TimerKind.HOME)
     await one.timers.finish(claim, None)
@@ -291,8 +291,8 @@ async def test_who_opens_it_again_has_it_drawn(one, clock):
     assert len(await one.due(TimerKind.HOME)) == 1
 
 
-async def test_timers_that_are_done_are_gone(one, clock):
-    """The table of timers does not grow with the snoozes that ended and the App Homes that were drawn."""
+async def test_finished_timers_are_deleted(one, clock):
+    """The table doesn't grow with ended snoozes and updated App Homes."""
     await one.subscribe(ANA, "sub_a", digest=None)
     alert_id = await one.fail()
     for _ in range(3):
@@ -307,8 +307,8 @@ async def test_timers_that_are_done_are_gone(one, clock):
     assert await one.count(timers, timers.c.kind != TimerKind.WATCH) == 0
 
 
-async def test_who_holds_a_timer_that_is_gone_does_not_hold_the_next(one, clock):
-    """A snooze that was dropped while a frozen process held its end, and is made again, does not end with the first."""
+async def test_a_claim_of_a_deleted_timer_does_not_match_a_new_one(one, clock):
+    """A snooze that was dropped while a frozen process held its end, and made again, isn't ended with it."""
     await one.timers.put(TimerKind.SNOOZE, TEAM, "pnl_1", clock.now)
     [frozen] = await one.due(TimerKind.SNOOZE)
     await one.timers.finish(frozen, None)
@@ -318,8 +318,8 @@ async def test_who_holds_a_timer_that_is_gone_does_not_hold_the_next(one, clock)
         await one.timers.finish(frozen, None)
 
 
-async def test_homes_of_people_who_are_gone_are_deleted(one, clock):
-    """Who has not opened their App Home for as long as anything is kept is forgotten."""
+async def test_homes_not_opened_for_long_are_deleted(one, clock):
+    """After the retention time."""
     await one.homes.open(await one.request(), clock.now)
     clock.advance(91 * 86400)
     await Retention(one.database).purge(clock.now - timedelta(days=90))
@@ -327,7 +327,7 @@ async def test_homes_of_people_who_are_gone_are_deleted(one, clock):
 
 
 async def test_a_snooze_of_what_is_over_leaves_the_request_to_be_answered(one, clock):
-    """Who snoozes what is over meanwhile still hears so."""
+    """The incident ended in the meantime."""
     await one.subscribe(ANA, "sub_a")
     alert_id = await one.fail()
     await one.incidents.observe(SeenTogether((), clock.now, whole=True), clock.now)
@@ -339,8 +339,8 @@ async def test_a_snooze_of_what_is_over_leaves_the_request_to_be_answered(one, c
 # --- messages with buttons -------------------------------------------------------------------------------------
 
 
-async def test_a_slow_refresh_leaves_the_page_that_somebody_turned_to(store, make, clock):
-    """Refresh and Next beside each other: what each of the two changes stays."""
+async def test_a_slow_refresh_keeps_the_page_that_was_turned_to(store, make, clock):
+    """Both changes are kept."""
     panel = await posted(store, make, clock)
     refresh, turn = make.press(), make.press("UBEN")
     for request in (refresh, turn):
@@ -348,12 +348,12 @@ async def test_a_slow_refresh_leaves_the_page_that_somebody_turned_to(store, mak
     await store.panels.redraw(turn, panel.id, lambda shown: replace(shown, page=1), clock.now)
     newer = (make.integration("int_9"),)
     await store.panels.redraw(refresh, panel.id, lambda shown: refreshed(shown, newer, clock.now), clock.now)
-    shown = await store.panels.load(panel.id)
+    shown = await store.panels.load(TEAM, panel.id)
     assert (shown.page, shown.integrations) == (1, newer)
 
 
-async def test_older_knowledge_changes_nothing(store, make, clock):
-    """A look that was slow and brings what was so earlier neither takes the place of a newer one nor calls it stale."""
+async def test_an_older_reading_changes_nothing(store, make, clock):
+    """A slow request neither replaces newer data nor marks it as stale."""
     panel = await posted(store, make, clock)
     earlier = clock.now
     newer = (make.integration("int_9"),)
@@ -365,7 +365,7 @@ async def test_older_knowledge_changes_nothing(store, make, clock):
         press = make.press()
         await store.inbox.add(press)
         await store.panels.redraw(press, panel.id, change, clock.now)
-    shown = await store.panels.load(panel.id)
+    shown = await store.panels.load(TEAM, panel.id)
     assert (shown.integrations, shown.stale_reason) == (newer, "")
 
 
@@ -379,8 +379,8 @@ async def posted(store, make, clock):
     return panel
 
 
-async def test_giving_up_leaves_what_came_meanwhile(store, make, clock):
-    """A version that came while an older one was held, and could not be shown, is tried for itself."""
+async def test_giving_up_a_version_keeps_a_newer_one(store, make, clock):
+    """The newer one is tried."""
     panel = await posted(store, make, clock)
     for page in (1, 2):
         press = make.press()
@@ -398,8 +398,8 @@ async def test_giving_up_leaves_what_came_meanwhile(store, make, clock):
 # --- claims and reads ------------------------------------------------------------------------------------------
 
 
-async def test_no_claim_takes_more_than_it_asked_for(postgres_url, clock):
-    """However PostgreSQL plans a claim, with rows that many others take at that moment, its limit holds."""
+async def test_no_claim_exceeds_its_limit(postgres_url, clock):
+    """However PostgreSQL plans it, with rows that others are claiming."""
     replicas = [Replica(postgres_url, f"replica-{number}", clock) for number in range(4)]
     for number in range(60):
         await replicas[0].timers.put(TimerKind.WATCH, TEAM, f"T{number}", clock.now)
@@ -407,7 +407,7 @@ async def test_no_claim_takes_more_than_it_asked_for(postgres_url, clock):
         for plan in ("enable_hashjoin", "enable_mergejoin", "enable_material", "enable_hashagg", "enable_memoize"):
             await connection.execute(text(f"ALTER DATABASE {await current(connection)} SET {plan} = off"))
     for replica in replicas:
-        await replica.database.engine.dispose()
+        await replica.database.close()
     taken = await asyncio.gather(*(replica.timers.claim(clock.now, 2) for replica in replicas * 4))
     assert max(map(len, taken)) == 2
     for replica in replicas:
@@ -415,12 +415,12 @@ async def test_no_claim_takes_more_than_it_asked_for(postgres_url, clock):
 
 
 async def current(connection):
-    """Name the database."""
+    """Return the database's name."""
     return await connection.scalar(select(func.current_database()))
 
 
-async def test_a_read_waits_for_no_writer_and_no_writer_for_it(sqlite_url, clock):
-    """On SQLite a history is read while somebody writes, and a click is saved while a history is read."""
+async def test_reads_and_writes_do_not_wait_for_each_other(sqlite_url, clock):
+    """On SQLite, a history is read during a write, and a click is saved during a read."""
     replica = Replica(sqlite_url, "one", clock)
     async with asyncio.timeout(5), replica.database.begin() as writing:
         await writing.execute(homes.insert().values(team_id=TEAM, user_id="U1", opened_at=clock.now))

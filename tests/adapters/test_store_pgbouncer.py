@@ -6,6 +6,7 @@ import asyncio
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 from bot.core.errors import StoreUnavailable
 from bot.store import schema, server
@@ -28,25 +29,25 @@ globals().update(
         if name.startswith("test_") and callable(test)
     }
 )
-"""What the store promises, once more through PgBouncer: these take their database from the fixture below."""
+"""What the store guarantees, tested again through PgBouncer: these tests use the fixture below as their database."""
 
 
 @pytest.fixture(scope="module")
 def pooler(postgres_server):
-    """Run a PgBouncer before the databases of the tests."""
+    """A PgBouncer in front of the tests' databases."""
     with running_pgbouncer(postgres_server, "postgres", "unused") as address:
         yield address
 
 
 @pytest.fixture
 def database_url(postgres_server, postgres_template, pooler):
-    """Give a new database with all tables, through PgBouncer."""
+    """A new database with all tables, through PgBouncer."""
     name = new_postgres(postgres_server, postgres_template).partition("?")[0].rpartition("/")[2]
     return f"postgresql://postgres:unused@{pooler}/{name}"
 
 
-async def test_many_work_at_a_time(pgbouncer, make, clock, click):
-    """More connections than PgBouncer has sessions save, claim and end runs, over and over, without a mix-up."""
+async def test_more_connections_than_sessions_work(pgbouncer, make, clock, click):
+    """They save, claim and end runs repeatedly, without a mix-up."""
     stores = [Store(Database(pgbouncer), owner=f"replica_{n}") for n in range(3)]
 
     async def work(number):
@@ -67,8 +68,7 @@ async def test_many_work_at_a_time(pgbouncer, make, clock, click):
         await asyncio.gather(*(store.close() for store in stores))
 
 
-async def test_tables_are_made_through_it(pgbouncer, hosted):
-    """``migrate`` needs no other way to the server."""
+async def test_migrate_works_through_it(pgbouncer, hosted):
     await hosted.operate_inside("DROP SCHEMA public CASCADE", "CREATE SCHEMA public AUTHORIZATION {self.user}")
     database = Database(pgbouncer, statement_s=None)
     try:
@@ -78,8 +78,8 @@ async def test_tables_are_made_through_it(pgbouncer, hosted):
         await database.close()
 
 
-async def test_nothing_stays_behind_for_others(pgbouncer):
-    """Another client of the same pool finds no limit, no name and no prepared statement of the bot's."""
+async def test_nothing_remains_for_other_clients(pgbouncer):
+    """Another client of the pool finds none of the bot's limits, names or prepared statements."""
     database = Database(pgbouncer)
     other = await asyncpg.connect(pgbouncer, statement_cache_size=0)
     try:
@@ -97,19 +97,19 @@ async def test_nothing_stays_behind_for_others(pgbouncer):
         await database.close()
 
 
-async def test_a_process_that_stands_still_is_thrown_out(pgbouncer, monkeypatch):
-    """The limit holds in each transaction, whichever session it gets."""
+async def test_a_process_that_hangs_in_a_transaction_is_disconnected(pgbouncer, monkeypatch):
+    """The limit applies in each transaction, whichever session it gets."""
     monkeypatch.setattr(server, "STANDS_STILL_MS", 200)
     database = Database(pgbouncer)
 
     async def stand_still():
         async with database.begin() as connection:
-            await connection.exec_driver_sql("SELECT 1")
-            raw = await connection.get_raw_connection()
+            await connection.execute(text("SELECT 1"))
+            raw = await connection.run_sync(lambda sync: sync.connection)
             async with asyncio.timeout(10):
                 while not raw.driver_connection.is_closed():
                     await asyncio.sleep(0)
-            await connection.exec_driver_sql("SELECT 1")
+            await connection.execute(text("SELECT 1"))
 
     try:
         with pytest.raises(StoreUnavailable):
@@ -119,13 +119,13 @@ async def test_a_process_that_stands_still_is_thrown_out(pgbouncer, monkeypatch)
         await database.close()
 
 
-async def test_others_that_stand_still_are_left_alone(pgbouncer):
-    """A session of the same pool that another program uses is never taken for one of the bot's."""
+async def test_sessions_of_other_programs_are_left_alone(pgbouncer):
+    """They're never mistaken for the bot's."""
     database = Database(pgbouncer)
     replicas = Replicas(database, "a")
     other = await asyncpg.connect(pgbouncer, statement_cache_size=0)
     try:
-        await asyncio.gather(*(schema.current(database) for _ in range(MANY)))  # every session has been the bot's once
+        await asyncio.gather(*(schema.current(database) for _ in range(MANY)))  # the bot has used every session
         async with other.transaction():
             await other.execute("SELECT 1")
             assert await replicas.end_stalled(0) == 0
@@ -143,8 +143,8 @@ async def is_saved(store, make):
         return False
 
 
-async def test_a_server_that_only_reads_is_named_through_it(pgbouncer, hosted, make):
-    """A failover behind PgBouncer is one that the bot waits for, too."""
+async def test_a_read_only_server_is_named_through_it(pgbouncer, hosted, make):
+    """The bot waits during a failover, too."""
     store = Store(Database(pgbouncer), owner="a")
     try:
         assert await store.inbox.add(make.command())

@@ -19,20 +19,19 @@ MESSAGE = Message("hello")
 
 
 async def count(store, table):
-    """Count a table's rows."""
+    """Return the number of a table's rows."""
     async with store._database.begin() as connection:
         return len((await connection.execute(select(table.c.id))).all())
 
 
-async def test_request_is_saved_once(store, make):
-    """The second delivery of a request is recognised, also by another process."""
+async def test_a_request_is_saved_once(store, make):
+    """A second delivery is recognized, also by another process."""
     request = make.command()
     assert await store.inbox.add(request)
     assert not await store.inbox.add(request)
 
 
-async def test_request_comes_back_whole(store, make, clock):
-    """What is claimed is what was saved."""
+async def test_a_claimed_request_is_what_was_saved(store, make, clock):
     request = make.command("sync “stripe” \N{PILE OF POO}", response_url="https://hooks.slack.com/x")
     await store.inbox.add(request)
     (claim,) = await store.inbox.claim(clock.now, 5)
@@ -40,8 +39,7 @@ async def test_request_comes_back_whole(store, make, clock):
     assert claim.attempts == 1
 
 
-async def test_press_comes_back_whole(store, make, clock):
-    """A saved press keeps its button."""
+async def test_a_saved_press_keeps_its_button(store, make, clock):
     request = make.press()
     await store.inbox.add(request)
     (claim,) = await store.inbox.claim(clock.now, 5)
@@ -49,7 +47,7 @@ async def test_press_comes_back_whole(store, make, clock):
 
 
 async def test_two_claimers_never_share_a_request(open_store, make, clock):
-    """What one process holds no other gets, however many ask at once."""
+    """Even if many claim at the same time."""
     stores = [open_store(name) for name in "abc"]
     for _ in range(6):
         await stores[0].inbox.add(make.command())
@@ -59,7 +57,7 @@ async def test_two_claimers_never_share_a_request(open_store, make, clock):
 
 
 async def test_claims_keep_to_the_limit(store, make, clock):
-    """No more is handed out than was asked for; the longest waiting come first."""
+    """The requests that have waited longest come first."""
     requests = []
     for _ in range(8):
         requests.append(make.command())
@@ -68,8 +66,8 @@ async def test_claims_keep_to_the_limit(store, make, clock):
     assert {claim.request.id for claim in await store.inbox.claim(clock.now, 3)} == {r.id for r in requests[:3]}
 
 
-async def test_expired_lease_is_taken_over(open_store, make, clock):
-    """A request that its holder left is handed out again when the lease ends, and counts the attempt."""
+async def test_an_expired_lease_is_taken_over(open_store, make, clock):
+    """The attempt is counted."""
     await open_store("a").inbox.add(make.command())
     await open_store("a").inbox.claim(clock.now, 5)
     other = open_store("b")
@@ -79,7 +77,7 @@ async def test_expired_lease_is_taken_over(open_store, make, clock):
 
 
 async def test_a_renewed_lease_is_not_taken_over(open_store, make, clock):
-    """A request whose lease is renewed stays with its holder; nobody renews what another has taken over."""
+    """No process renews what another one has taken over."""
     request = make.command()
     holder, other = open_store("a"), open_store("b")
     await holder.inbox.add(request)
@@ -91,8 +89,31 @@ async def test_a_renewed_lease_is_not_taken_over(open_store, make, clock):
     assert await holder.inbox.claim(clock.advance(4), 5)
 
 
-async def test_finished_request_is_over(store, make, clock):
-    """A finished request is not handed out, and a late redelivery of it is still recognised."""
+async def test_claims_before_a_renewal_do_not_count(open_store, make, clock):
+    """Whatever ended them: it isn't the request's fault, because it's still being answered."""
+    request = make.command()
+    store = open_store("a")
+    await store.inbox.add(request)
+    for _ in range(3):
+        (claim,) = await store.inbox.claim(clock.advance(10), 5)
+    assert claim.attempts == 3
+    await store.inbox.renew(request.id, clock.now)
+    (claim,) = await store.inbox.claim(clock.advance(10), 5)
+    assert claim.attempts == 2
+
+
+async def test_a_process_does_not_release_what_another_took_over(open_store, make, clock):
+    request = make.command()
+    first, other = open_store("a"), open_store("b")
+    await first.inbox.add(request)
+    await first.inbox.claim(clock.now, 5)
+    await other.inbox.claim(clock.advance(10), 5)
+    await first.inbox.retry(request.id, clock.now)
+    assert await first.inbox.claim(clock.now, 5) == []
+
+
+async def test_a_finished_request_is_not_claimed_again(store, make, clock):
+    """A late redelivery is still recognized."""
     request = make.command()
     await store.inbox.add(request)
     await store.inbox.claim(clock.now, 5)
@@ -102,8 +123,8 @@ async def test_finished_request_is_over(store, make, clock):
     assert await store.inbox.next_at() is None
 
 
-async def test_retried_request_waits(store, make, clock):
-    """A request given back is due again when it was said to be, not before."""
+async def test_a_retried_request_waits(store, make, clock):
+    """Until the given time."""
     request = make.command()
     await store.inbox.add(request)
     await store.inbox.claim(clock.now, 5)
@@ -114,8 +135,8 @@ async def test_retried_request_waits(store, make, clock):
     assert len(await store.inbox.claim(clock.advance(1), 5)) == 1
 
 
-async def test_finished_request_cannot_be_retried(store, make, clock):
-    """Giving back what another process finished meanwhile changes nothing."""
+async def test_a_finished_request_cannot_be_retried(store, make, clock):
+    """Another process finished it in the meantime."""
     request = make.command()
     await store.inbox.add(request)
     await store.inbox.finish(request.id)
@@ -123,8 +144,8 @@ async def test_finished_request_cannot_be_retried(store, make, clock):
     assert await store.inbox.claim(clock.now, 5) == []
 
 
-async def test_frozen_answerer_answers_nothing(open_store, make, clock):
-    """Of two processes that hold one request (the first stood still past its lease) only one answers it."""
+async def test_a_frozen_process_answers_nothing(open_store, make, clock):
+    """Of two processes that hold one request, only one answers it."""
     frozen, other = open_store("a"), open_store("b")
     request = make.command()
     await frozen.inbox.add(request)
@@ -139,8 +160,8 @@ async def test_frozen_answerer_answers_nothing(open_store, make, clock):
     assert await count(other, panels_table) == 0
 
 
-async def test_frozen_starter_starts_nothing(open_store, make, clock, click):
-    """A typed sync that another process did meanwhile is not done again by the one that stood still."""
+async def test_a_frozen_process_starts_nothing(open_store, make, clock, click):
+    """Another process did the typed sync in the meantime."""
     frozen, other = open_store("a"), open_store("b")
     request = make.command("sync stripe")
     await frozen.inbox.add(request)
@@ -153,8 +174,7 @@ async def test_frozen_starter_starts_nothing(open_store, make, clock, click):
     assert await count(other, outbox) == before
 
 
-async def test_two_answers_at_once_are_one(open_store, make, clock):
-    """However close two answers to one request come, one is saved."""
+async def test_one_of_two_concurrent_answers_is_saved(open_store, make, clock):
     stores = [open_store(name) for name in "ab"]
     request = make.command()
     await stores[0].inbox.add(request)
@@ -166,19 +186,19 @@ async def test_two_answers_at_once_are_one(open_store, make, clock):
     assert await count(stores[0], outbox) == 1
 
 
-async def test_saved_request_rings(store, make):
-    """A new request wakes this process's loop; a redelivery does not."""
+async def test_a_saved_request_wakes_the_loop(store, make, clock):
+    """A redelivery doesn't."""
     request = make.command()
     await store.inbox.add(request)
     bell = store._database.bells[Work.REQUESTS]
     assert bell.is_rung
-    await bell.wait(0)
+    await bell.wait(0, clock)
     await store.inbox.add(request)
     assert not bell.is_rung
 
 
-async def test_next_request_counts_leases(store, make, clock):
-    """A leased request can be claimed when its lease ends, and the store says so."""
+async def test_the_next_request_counts_leases(store, make, clock):
+    """A leased request can be claimed when its lease expires."""
     assert await store.inbox.next_at() is None
     await store.inbox.add(make.command())
     assert await store.inbox.next_at() == clock.now
@@ -186,8 +206,7 @@ async def test_next_request_counts_leases(store, make, clock):
     assert (await store.inbox.next_at() - clock.now).total_seconds() == 10
 
 
-async def test_answered_request_holds_no_text(store, make, clock):
-    """What was typed is forgotten once it is answered."""
+async def test_an_answered_request_holds_no_text(store, make, clock):
     request = make.command("a secret")
     await store.inbox.add(request)
     await store.outbox.add_note(request, MESSAGE, HERE, clock.now)

@@ -1,4 +1,4 @@
-"""Runs in the store: one active run per integration, claims that fence, and no thread untold; on both databases."""
+"""Runs in the store: one active run per integration, fenced claims, an outcome in every thread; on both databases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.adapters.conftest import TEAM
 
 
 async def rows(store, table, *where):
-    """Read a table."""
+    """Return a table."""
     async with store._database.begin() as connection:
         return (await connection.execute(select(table).where(*where))).all()
 
@@ -42,8 +42,8 @@ def keep_press(make, run_id):
 # --- opening and joining ---------------------------------------------------------------------------------------
 
 
-async def test_click_opens_a_run(store, make, clock, click):
-    """A click opens a run that is due at once, with its starter and its thread."""
+async def test_a_click_opens_a_run(store, make, clock, click):
+    """It's due immediately, with its starter and its thread."""
     opened = await click(store, make)
     assert not opened.joined
     assert opened.told_here
@@ -54,8 +54,8 @@ async def test_click_opens_a_run(store, make, clock, click):
     assert await kinds(store, opened.run.id) == {OutboxKind.PROGRESS: 1}
 
 
-async def test_second_click_in_the_thread_joins_silently(store, make, click):
-    """A second person in the same thread joins: nothing more is posted there."""
+async def test_a_second_click_in_the_thread_joins_silently(store, make, click):
+    """Nothing more is posted there."""
     first = await click(store, make)
     second = await click(store, make, make.press("UBEN"))
     assert second.joined
@@ -65,8 +65,8 @@ async def test_second_click_in_the_thread_joins_silently(store, make, click):
     assert {row.user_id for row in await rows(store, participants)} == {"UANA", "UBEN"}
 
 
-async def test_click_elsewhere_joins_and_is_told_there(store, make, click):
-    """A click in another thread joins the run, and that thread is told, too."""
+async def test_a_click_in_another_thread_joins_the_run(store, make, click):
+    """That thread gets the outcome, too."""
     first = await click(store, make)
     second = await click(store, make, make.press("UBEN", message_ts="200.000002"))
     assert second.joined
@@ -75,8 +75,8 @@ async def test_click_elsewhere_joins_and_is_told_there(store, make, click):
     assert [row.joined for row in await rows(store, threads)] == [False, True]
 
 
-async def test_same_person_is_one_participant(store, make, click):
-    """Whoever clicks twice is named once, as the starter."""
+async def test_the_same_person_is_one_participant(store, make, click):
+    """Someone who clicks twice is named once, as the starter."""
     first = await click(store, make)
     await click(store, make)
     assert len(await rows(store, participants)) == 1
@@ -87,7 +87,6 @@ async def test_same_person_is_one_participant(store, make, click):
 
 
 async def test_joiners_are_named_in_order(store, make, clock, click):
-    """Those who joined are named in the order in which they came."""
     await click(store, make)
     for user in ("UCLEO", "UBEN"):
         clock.advance(1)
@@ -97,7 +96,7 @@ async def test_joiners_are_named_in_order(store, make, clock, click):
 
 
 async def test_every_click_is_audited(store, make, click):
-    """The audit says who did what and what came of it."""
+    """With who did what, and the result."""
     first = await click(store, make)
     await click(store, make, make.press("UBEN"), action="try_again")
     entries = [(row.user_id, row.action, row.result, row.run_id) for row in await rows(store, audit)]
@@ -107,7 +106,7 @@ async def test_every_click_is_audited(store, make, click):
     ]
 
 
-async def test_redelivered_click_is_ignored(store, make, click):
+async def test_a_redelivered_click_is_ignored(store, make, click):
     """The same trigger_id twice is one click: no join, no audit entry."""
     request = make.press()
     await click(store, make, request)
@@ -118,7 +117,7 @@ async def test_redelivered_click_is_ignored(store, make, click):
 
 
 async def test_concurrent_redeliveries_are_one_click(open_store, make, click):
-    """One trigger_id that reaches several processes at once is one click."""
+    """One trigger_id reaches several processes at the same time."""
     stores = [open_store(name) for name in "abcd"]
     request = make.press()
     opened = await asyncio.gather(*(click(store, make, request) for store in stores), return_exceptions=True)
@@ -126,8 +125,9 @@ async def test_concurrent_redeliveries_are_one_click(open_store, make, click):
     assert len(await rows(stores[0], audit)) == 1
 
 
+@pytest.mark.usefixtures("patient_sqlite")
 async def test_twenty_clicks_at_once_start_one_run(open_store, make, click):
-    """Clicks at the same moment through several processes open one run, and every thread is told once."""
+    """Through several processes; every thread gets its outcome once."""
     stores = [open_store(f"owner{n}") for n in range(4)]
     requests = [make.press(f"U{n}", message_ts=f"{100 + n % 10}.000001") for n in range(20)]
     opened = await asyncio.gather(*(click(stores[n % 4], make, request) for n, request in enumerate(requests)))
@@ -139,8 +139,7 @@ async def test_twenty_clicks_at_once_start_one_run(open_store, make, click):
     assert len(await rows(stores[0], audit)) == 20
 
 
-async def test_integrations_and_teams_are_apart(store, make, click):
-    """Runs of other integrations, and of other teams, are not joined."""
+async def test_runs_of_other_integrations_and_teams_are_not_joined(store, make, click):
     first = await click(store, make)
     other = await click(store, make, integration="int_2")
     press = make.press()
@@ -148,8 +147,8 @@ async def test_integrations_and_teams_are_apart(store, make, click):
     assert len({first.run.id, other.run.id, foreign.run.id}) == 3
 
 
-async def test_cancelled_click_is_whole_or_nothing(store, make, click):
-    """A click that is cut off at any await leaves all of it or nothing, and the store works on."""
+async def test_a_canceled_click_leaves_all_or_nothing(store, make, click):
+    """Wherever it's canceled; and the store still works."""
     for steps in range(1, 60, 3):
         task = asyncio.create_task(click(store, make, integration=f"int_{steps}"))
         for _ in range(steps):
@@ -164,11 +163,11 @@ async def test_cancelled_click_is_whole_or_nothing(store, make, click):
     assert {row.run_id for row in await rows(store, outbox)} == saved
 
 
-# --- threads that are told once --------------------------------------------------------------------------------
+# --- threads that get one outcome ------------------------------------------------------------------------------
 
 
-async def test_ephemeral_click_is_followed_up_directly(store, make, click):
-    """A click on a message that only its reader sees gets a root in the person's direct messages."""
+async def test_a_click_on_an_ephemeral_message_is_followed_in_dms(store, make, click):
+    """It gets a root there."""
     root = make.panel()
     opened = await click(store, make, make.press(ephemeral=True), root=root)
     panel = next(row for row in await rows(store, outbox) if row.kind == OutboxKind.PANEL)
@@ -179,8 +178,8 @@ async def test_ephemeral_click_is_followed_up_directly(store, make, click):
     assert await kinds(store, opened.run.id) == {OutboxKind.PROGRESS: 1}
 
 
-async def test_click_on_a_posted_root_is_told_there_once(store, make, clock, click):
-    """The thread of a ``/flokit sync`` root is told once, also when somebody clicks on that root."""
+async def test_a_click_on_a_posted_root_adds_no_second_thread(store, make, clock, click):
+    """It's the root of a ``/flokit sync``."""
     opened = await click(store, make, make.command("sync stripe"), root=make.panel())
     (root,) = await store.outbox.claim(clock.now, 5)
     await store.outbox.mark_posted(root, "C0DATA", "300.000003", clock.now)
@@ -191,8 +190,8 @@ async def test_click_on_a_posted_root_is_told_there_once(store, make, clock, cli
     assert await kinds(store, opened.run.id) == {OutboxKind.PROGRESS: 1}
 
 
-async def test_click_on_a_root_before_it_is_recorded_is_told_there_once(store, make, clock, click):
-    """A click on a root that is posted but not recorded yet does not make its thread be told twice."""
+async def test_a_click_on_a_root_that_is_not_recorded_yet_adds_no_second_thread(store, make, clock, click):
+    """Slack shows the message before the bot has saved its ``ts``."""
     opened = await click(store, make, make.command("sync stripe"), root=make.panel())
     (root,) = await store.outbox.claim(clock.now, 5)
     await click(store, make, make.press("UBEN", message_ts="300.000003"))
@@ -206,7 +205,7 @@ async def test_click_on_a_root_before_it_is_recorded_is_told_there_once(store, m
 
 
 async def test_claimers_never_share_a_run(open_store, make, clock, click):
-    """However many processes claim at once, each run is held by one, and no claim exceeds its limit."""
+    """Even if many processes claim at the same time; no claim exceeds its limit."""
     stores = [open_store(name) for name in "abcd"]
     for n in range(30):
         await click(stores[0], make, integration=f"int_{n}")
@@ -217,7 +216,7 @@ async def test_claimers_never_share_a_run(open_store, make, clock, click):
 
 
 async def watched(store, make, click, *plans, team_id=TEAM):
-    """Have runs watched; each plan says when it is due and from when it may be taken along, in seconds."""
+    """Have runs watched; each plan says in how many seconds it's due, and in how many it can be taken along."""
     run_ids = []
     for n, (due_s, along_s) in enumerate(plans):
         press = make.press(message_ts=f"{n + 1}.0")
@@ -230,34 +229,32 @@ async def watched(store, make, click, *plans, team_id=TEAM):
 
 
 async def claimed(store, now, limit=5):
-    """Claim, and tell which runs."""
+    """Claim, and return which runs."""
     return [claim.run.id for claim in await store.runs.claim(now, limit)]
 
 
-async def test_a_look_takes_along_who_may_be_looked_at(store, make, clock, click):
-    """With a run that is due come those of its workspace whose time is near, in spite of the limit; no others do."""
+async def test_a_claim_takes_along_runs_of_its_workspace(store, make, clock, click):
+    """Those whose time is near, in spite of the limit; no others."""
     due, near, too_early, alone = await watched(store, make, click, (10, 5), (19, 10), (21, 11), (12, None))
     await watched(store, make, click, (19, 10), team_id="TOTHER")
     assert await claimed(store, clock.advance(10), limit=1) == [due, near]
     assert await claimed(store, clock.advance(2)) == [alone, too_early]
 
 
-async def test_nobody_is_taken_along_when_nobody_is_due(store, make, clock, click):
-    """That a run may be looked at makes no look."""
+async def test_without_a_due_run_none_is_taken_along(store, make, clock, click):
     await watched(store, make, click, (10, 2), (12, 2))
     assert await claimed(store, clock.advance(9)) == []
     assert await store.runs.next_at() == clock.now + timedelta(seconds=1)
 
 
-async def test_a_click_takes_nobody_along(store, make, clock, click):
-    """The look before a POST is made for one integration alone."""
+async def test_a_click_takes_no_run_along(store, make, clock, click):
+    """The check before a POST is for one integration."""
     await watched(store, make, click, (20, 2))
     opened = await click(store, make, make.press(message_ts="9.0"), integration="int_9")
     assert await claimed(store, clock.advance(5)) == [opened.run.id]
 
 
-async def test_who_is_held_or_done_is_not_taken_along(open_store, make, clock, click):
-    """A run in another's hands stays there, and one that ended is looked at no more."""
+async def test_claimed_and_finished_runs_are_not_taken_along(open_store, make, clock, click):
     store, other = open_store("a"), open_store("b")
     held, ended, due = await watched(store, make, click, (1, 1), (2, None), (4, 4))
     assert await claimed(other, clock.advance(1)) == [held]
@@ -268,15 +265,15 @@ async def test_who_is_held_or_done_is_not_taken_along(open_store, make, clock, c
 
 
 async def save_all(store, decisions, now):
-    """Save decisions at one moment, and tell which were refused."""
+    """Save decisions at the same time, and return which were refused."""
     ends = await asyncio.gather(
         *(store.runs.save(claim, decision, now) for claim, decision in decisions), return_exceptions=True
     )
     return [type(end) for end in ends if isinstance(end, BaseException)]
 
 
-async def test_who_loses_a_claim_loses_it_alone(open_store, make, clock, click):
-    """Of decisions that are saved together one may come too late: it changes nothing, the others stand."""
+async def test_a_lost_claim_affects_only_its_run(open_store, make, clock, click):
+    """The other decisions that are saved with it are kept."""
     store, other = open_store("a"), open_store("b")
     run_ids = await watched(store, make, click, (4, 1), (4, 1), (4, 1))
     claims = sorted(await store.runs.claim(clock.advance(4), 5), key=lambda claim: run_ids.index(claim.run.id))
@@ -286,8 +283,7 @@ async def test_who_loses_a_claim_loses_it_alone(open_store, make, clock, click):
     assert [(await kinds(store, run_id))[OutboxKind.OUTCOME] for run_id in run_ids] == [1, 0, 1]
 
 
-async def test_a_decision_that_cannot_be_saved_takes_no_other_with_it(store, make, clock, click):
-    """What the database refuses is refused alone."""
+async def test_a_refused_decision_does_not_affect_the_others(store, make, clock, click):
     run_ids = await watched(store, make, click, (4, 1), (4, 1))
     broken, fine = await store.runs.claim(clock.advance(4), 5)
     decisions = [(broken, replace(make.ended(broken.run), next_look_at="soon")), (fine, make.ended(fine.run))]
@@ -295,16 +291,16 @@ async def test_a_decision_that_cannot_be_saved_takes_no_other_with_it(store, mak
     assert [(await kinds(store, run_id))[OutboxKind.OUTCOME] for run_id in run_ids] == [0, 1]
 
 
-async def test_more_than_one_transaction_holds_are_all_saved(store, make, clock, click):
-    """Fifty decisions of one moment are fifty outcomes."""
+async def test_fifty_decisions_at_once_are_all_saved(store, make, clock, click):
+    """They take several transactions."""
     run_ids = await watched(store, make, click, *[(4, 1)] * 50)
     claims = await store.runs.claim(clock.advance(4), 1)
     assert await save_all(store, [(claim, make.ended(claim.run)) for claim in claims], clock.now) == []
     assert [await kinds(store, run_id) for run_id in run_ids] == [{OutboxKind.OUTCOME: 1}] * 50
 
 
-async def test_expired_claim_is_taken_over(open_store, make, clock, click):
-    """When the lease ends another process goes on, and the earlier holder writes nothing more."""
+async def test_an_expired_claim_is_taken_over(open_store, make, clock, click):
+    """Another process continues, and the earlier holder writes nothing more."""
     frozen, other = open_store("a"), open_store("b")
     await click(frozen, make)
     (old,) = await frozen.runs.claim(clock.now, 5)
@@ -318,8 +314,8 @@ async def test_expired_claim_is_taken_over(open_store, make, clock, click):
     assert await kinds(other, new.run.id) == {OutboxKind.OUTCOME: 1}
 
 
-async def test_kept_claim_goes_on(open_store, make, clock, click):
-    """``keep_claim`` renews the lease, and only the newest version of the claim may write."""
+async def test_a_kept_claim_continues(open_store, make, clock, click):
+    """``keep_claim`` renews the lease, and only the newest version of the claim can save."""
     store, other = open_store("a"), open_store("b")
     await click(store, make)
     (first,) = await store.runs.claim(clock.now, 5)
@@ -332,8 +328,8 @@ async def test_kept_claim_goes_on(open_store, make, clock, click):
     await store.runs.save(second, make.watching(second.run), clock.now)
 
 
-async def test_saved_run_waits_for_its_next_look(store, make, clock, click):
-    """After a save the run is free and due when the decision said; after the end never."""
+async def test_a_saved_run_waits_for_its_next_check(store, make, clock, click):
+    """It isn't claimed meanwhile, and is due when the decision said; after its end, never."""
     await click(store, make)
     (claim,) = await store.runs.claim(clock.now, 5)
     await store.runs.save(claim, make.watching(claim.run, in_s=7), clock.now)
@@ -346,14 +342,14 @@ async def test_saved_run_waits_for_its_next_look(store, make, clock, click):
 
 
 async def test_leases_count_in_the_next_time(store, make, clock, click):
-    """A held run can be claimed when its lease ends, and the store says so."""
+    """A claimed run can be claimed when its lease expires."""
     await click(store, make)
     await store.runs.claim(clock.advance(3), 5)
     assert await store.runs.next_at() == clock.now + timedelta(seconds=10)
 
 
 async def test_release_gives_back_only_its_own(open_store, make, clock, click):
-    """A stopping process gives back all that it holds, and nothing of others."""
+    """A stopping process releases everything that it holds, and nothing that others hold."""
     store, other = open_store("a"), open_store("b")
     await click(store, make, integration="int_1")
     await click(store, make, make.press(message_ts="2.0"), integration="int_2")
@@ -369,8 +365,7 @@ async def test_release_gives_back_only_its_own(open_store, make, clock, click):
     assert theirs.run.id != mine.run.id
 
 
-async def test_run_comes_back_whole(store, make, clock, click):
-    """Every field of a run survives the database."""
+async def test_every_field_of_a_run_is_saved(store, make, clock, click):
     await click(store, make)
     (claim,) = await store.runs.claim(clock.now, 5)
     seen = replace(make.integration(), status=Status.SYNCING, last_synced_at=clock.now)
@@ -397,19 +392,19 @@ async def test_run_comes_back_whole(store, make, clock, click):
     assert again.run == changed
 
 
-def test_run_of_version_0_1_can_be_read(clock):
-    """A run that was stored before FloKit's words had fields of their own has them in its reason."""
+def test_a_run_of_version_0_1_can_be_read(clock):
+    """Before FloKit's words had their own fields, they were in the run's reason."""
     run = SyncRun("run_1", TEAM, "int_1", "stripe", clock.now, Person("UANA"), reason="FloKit refused it (409): busy")
     stored = json.loads(codec.dump(run))
     del stored["reason_words"], stored["unreachable_words"]
     assert codec.load(SyncRun, json.dumps(stored)) == run
 
 
-# --- what a decision tells -------------------------------------------------------------------------------------
+# --- what a decision posts -------------------------------------------------------------------------------------
 
 
-async def test_end_is_told_in_every_thread(store, make, clock, click):
-    """The outcome goes to each thread of the run, in the transaction that ends it."""
+async def test_an_outcome_is_queued_for_every_thread(store, make, clock, click):
+    """In the transaction that ends the run."""
     first = await click(store, make)
     await click(store, make, make.press("UBEN", message_ts="200.000002"))
     for item in await store.outbox.claim(clock.now, 5):
@@ -432,8 +427,8 @@ async def test_unposted_progress_is_dropped_at_the_end(store, make, clock, click
     assert await kinds(store, opened.run.id) == {OutboxKind.OUTCOME: 1}
 
 
-async def test_row_is_redrawn(store, make, clock, click):
-    """The panel that was clicked is due again with each decision that tells its row."""
+async def test_a_row_is_updated(store, make, clock, click):
+    """The panel that was clicked is due again with each decision that changes its row."""
     panel = make.panel()
     request = make.command()
     await store.inbox.add(request)
@@ -447,8 +442,7 @@ async def test_row_is_redrawn(store, make, clock, click):
     assert overlay["int_1"].run.id == opened.run.id
 
 
-async def test_join_racing_with_the_end_is_told_or_starts_anew(open_store, make, clock, click):
-    """Whoever clicks while a run ends is either told its outcome or has started the next run."""
+async def test_a_join_at_the_end_of_a_run_gets_the_outcome_or_a_new_run(open_store, make, clock, click):
     stores = [open_store(name) for name in "abc"]
     for n in range(12):
         integration = f"int_{n}"
@@ -459,18 +453,17 @@ async def test_join_racing_with_the_end_is_told_or_starts_anew(open_store, make,
             stores[0].runs.save(claim, make.ended(claim.run), clock.now),
             stores[2].outbox.claim(clock.now, 5),
         )
-        told = await rows(stores[0], outbox, outbox.c.run_id == first.run.id, outbox.c.kind == OutboxKind.OUTCOME)
+        queued = await rows(stores[0], outbox, outbox.c.run_id == first.run.id, outbox.c.kind == OutboxKind.OUTCOME)
         if joiner.joined:
-            assert {row.thread_ts for row in told} == {"100.000001", "200.000002"}
+            assert {row.thread_ts for row in queued} == {"100.000001", "200.000002"}
         else:
             assert joiner.run.id != first.run.id
-            assert {row.thread_ts for row in told} == {"100.000001"}
+            assert {row.thread_ts for row in queued} == {"100.000001"}
             (claim,) = await stores[0].runs.claim(clock.now, 5)
             await stores[0].runs.save(claim, make.ended(claim.run), clock.now)
 
 
-async def test_end_racing_with_the_root_is_told(open_store, make, clock, click):
-    """An outcome that is decided while the root of its thread is being recorded becomes due all the same."""
+async def test_an_outcome_becomes_due_although_its_root_is_being_recorded(open_store, make, clock, click):
     stores = [open_store(name) for name in "ab"]
     for n in range(15):
         opened = await click(stores[0], make, make.command(), integration=f"int_{n}", root=make.panel())
@@ -481,8 +474,8 @@ async def test_end_racing_with_the_root_is_told(open_store, make, clock, click):
             stores[0].runs.save(claim, make.ended(claim.run), clock.now),
             stores[1].outbox.mark_posted(root, "C0DATA", f"30{n}.000003", clock.now),
         )
-        told = await rows(stores[0], outbox, outbox.c.run_id == opened.run.id, outbox.c.kind == OutboxKind.OUTCOME)
-        assert [(row.thread_ts, row.due_at) for row in told] == [(f"30{n}.000003", clock.now)]
+        queued = await rows(stores[0], outbox, outbox.c.run_id == opened.run.id, outbox.c.kind == OutboxKind.OUTCOME)
+        assert [(row.thread_ts, row.due_at) for row in queued] == [(f"30{n}.000003", clock.now)]
 
 
 # --- late results ----------------------------------------------------------------------------------------------
@@ -496,8 +489,8 @@ async def unconfirmed(store, make, click):
     return claim.run
 
 
-async def test_unconfirmed_run_is_looked_at_later(store, make, clock, click):
-    """A run that was not confirmed stays due, and its late result is told in a message of its own."""
+async def test_an_unconfirmed_run_is_checked_later(store, make, clock, click):
+    """A run that's not_confirmed stays due, and its late result is a message of its own."""
     run = await unconfirmed(store, make, click)
     (claim,) = await store.runs.claim(clock.advance(300), 5)
     assert claim.run.phase is Phase.LATE
@@ -505,8 +498,8 @@ async def test_unconfirmed_run_is_looked_at_later(store, make, clock, click):
     assert (await kinds(store, run.id))[OutboxKind.OUTCOME] == 2
 
 
-async def test_newer_run_ends_the_late_watch(store, make, clock, click):
-    """A new click starts a new run, and from then on a result is not told as the older run's."""
+async def test_a_newer_run_ends_the_late_watch(store, make, clock, click):
+    """After a new click, no result is posted for the older run."""
     old = await unconfirmed(store, make, click)
     new = await click(store, make)
     assert not new.joined
@@ -515,8 +508,8 @@ async def test_newer_run_ends_the_late_watch(store, make, clock, click):
     assert (row.phase, row.outcome) == (Phase.DONE, Outcome.NOT_CONFIRMED)
 
 
-async def test_superseded_late_look_writes_nothing(store, make, clock, click):
-    """A look at a late run that is under way when a newer run starts loses its claim."""
+async def test_a_superseded_late_check_writes_nothing(store, make, clock, click):
+    """If a newer run starts during a late check, the check's claim is lost."""
     await unconfirmed(store, make, click)
     (claim,) = await store.runs.claim(clock.advance(300), 5)
     await click(store, make)
@@ -525,7 +518,7 @@ async def test_superseded_late_look_writes_nothing(store, make, clock, click):
 
 
 async def test_keep_watching_makes_the_run_due(store, make, clock, click):
-    """Keep watching makes an unconfirmed run due at once for one more deadline, and is audited."""
+    """It's due at once, for one more deadline, and the press is audited."""
     run = await unconfirmed(store, make, click)
     request = keep_press(make, run.id)
     await store.inbox.add(request)
@@ -535,8 +528,8 @@ async def test_keep_watching_makes_the_run_due(store, make, clock, click):
     assert [row.action for row in await rows(store, audit)] == ["resync", "outcome", "keep_watching"]
 
 
-async def test_keep_watching_counts_once(store, make, clock, click):
-    """A press that another process did meanwhile changes nothing."""
+async def test_keep_watching_has_one_effect(store, make, clock, click):
+    """A press that another process handled in the meantime changes nothing."""
     run = await unconfirmed(store, make, click)
     request = keep_press(make, run.id)
     await store.inbox.add(request)
@@ -547,8 +540,8 @@ async def test_keep_watching_counts_once(store, make, clock, click):
     assert [row.action for row in await rows(store, audit)] == ["resync", "outcome", "keep_watching"]
 
 
-async def test_keep_watching_leaves_other_runs_alone(store, make, clock, click):
-    """An unknown run, another team's run and a run that a newer one replaced are left as they are."""
+async def test_keep_watching_does_not_change_other_runs(store, make, clock, click):
+    """An unknown run, another workspace's, and one that a newer run replaced."""
     run = await unconfirmed(store, make, click)
     assert await store.runs.keep_watching(keep_press(make, "run_x"), "run_x", clock.now) is Kept.UNKNOWN
     foreign = keep_press(make, run.id)
@@ -558,8 +551,7 @@ async def test_keep_watching_leaves_other_runs_alone(store, make, clock, click):
     assert await store.runs.keep_watching(keep_press(make, run.id), run.id, clock.now) is Kept.NEWER
 
 
-async def test_keep_watching_fences_the_look_under_way(store, make, clock, click):
-    """A look that was under way when somebody pressed Keep watching does not undo the press."""
+async def test_keep_watching_is_not_undone_by_a_check_in_progress(store, make, clock, click):
     run = await unconfirmed(store, make, click)
     (claim,) = await store.runs.claim(clock.advance(300), 5)
     request = keep_press(make, run.id)
@@ -572,8 +564,8 @@ async def test_keep_watching_fences_the_look_under_way(store, make, clock, click
 # --- history ---------------------------------------------------------------------------------------------------
 
 
-async def test_usual_duration_is_the_median_of_successes(store, make, clock, click):
-    """A new run knows how long this integration's syncs usually take; failures and other integrations do not count."""
+async def test_the_usual_duration_is_the_median_of_successes(store, make, clock, click):
+    """A new run knows how long this integration's syncs usually take; failures and other integrations don't count."""
     for seconds, outcome in [(10, Outcome.SUCCEEDED), (30, Outcome.SUCCEEDED), (20, Outcome.SUCCEEDED), (99, "failed")]:
         await click(store, make)
         (claim,) = await store.runs.claim(clock.now, 5)
@@ -583,8 +575,8 @@ async def test_usual_duration_is_the_median_of_successes(store, make, clock, cli
     assert (await click(store, make, integration="int_2")).run.typical_s is None
 
 
-async def test_overlay_shows_only_what_is_newer_than_the_panel(store, make, clock, click):
-    """A run that ended before a panel was drawn does not override its row; one that ended later does."""
+async def test_a_panel_shows_only_newer_runs(store, make, clock, click):
+    """A run that ended before a panel was rendered doesn't override its row; one that ended later does."""
     await click(store, make)
     (claim,) = await store.runs.claim(clock.now, 5)
     await store.runs.save(claim, make.ended(claim.run), clock.now)
@@ -601,9 +593,9 @@ async def test_overlay_shows_only_what_is_newer_than_the_panel(store, make, cloc
     assert shown["int_1"].run.id == newer.run.id
 
 
-async def test_unknown_panel_is_none(store):
-    """A panel that is not there is no exception."""
-    assert await store.panels.load("pnl_x") is None
+async def test_an_unknown_panel_is_none(store):
+    """It's not an exception."""
+    assert await store.panels.load(TEAM, "pnl_x") is None
     assert await store.panels.load_view("pnl_x") is None
 
 

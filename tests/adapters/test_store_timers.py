@@ -1,4 +1,4 @@
-"""Scheduled work is claimed by row: once among all replicas, and nothing that was asked for is forgotten."""
+"""Scheduled work: each timer is claimed by one replica, and nothing that was requested is forgotten."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ async def replicas(database_url):
 
 
 async def put(timers, clock, in_s=0.0, subject="T1"):
-    """Have something done in so many seconds."""
+    """Set a timer that's due after this many seconds."""
     await timers.put(TimerKind.WATCH, TEAM, subject, clock.now + timedelta(seconds=in_s))
 
 
 async def test_a_timer_is_claimed_when_it_is_due(replicas, clock):
-    """A timer is there for nobody before its time, and for one at its time."""
+    """Before its time, no process gets it; then, one does."""
     one, other = replicas
     await put(one, clock, 5)
     assert await one.claim(clock.now, 10) == []
@@ -40,8 +40,8 @@ async def test_a_timer_is_claimed_when_it_is_due(replicas, clock):
     assert [(claim.kind, claim.subject) for claim in claimed] == [(TimerKind.WATCH, "T1")]
 
 
-async def test_many_that_claim_at_once_get_different_ones(replicas, clock):
-    """However many ask at the same moment, each timer is claimed once."""
+async def test_concurrent_claims_get_different_timers(replicas, clock):
+    """However many processes claim at the same moment, each timer is claimed once."""
     for number in range(20):
         await put(replicas[0], clock, subject=f"T{number}")
     claims = await asyncio.gather(*(timers.claim(clock.now, 7) for timers in replicas * 3))
@@ -50,7 +50,7 @@ async def test_many_that_claim_at_once_get_different_ones(replicas, clock):
 
 
 async def test_a_timer_of_a_dead_process_is_claimed_again(replicas, clock):
-    """What nobody finished is due again when the lease is over; the late one writes nothing."""
+    """Unfinished work is due again when its lease ends; the late process then writes nothing."""
     one, other = replicas
     await put(one, clock)
     [claim] = await one.claim(clock.now, 10)
@@ -65,7 +65,7 @@ async def test_a_timer_of_a_dead_process_is_claimed_again(replicas, clock):
 
 
 async def test_a_finished_timer_is_due_at_its_next_time(replicas, clock):
-    """After its work a timer waits for the time that its work said."""
+    """Finishing it says when it's due again."""
     one, _ = replicas
     await put(one, clock)
     [claim] = await one.claim(clock.now, 10)
@@ -74,8 +74,8 @@ async def test_a_finished_timer_is_due_at_its_next_time(replicas, clock):
     assert await one.next_at() == next_at
 
 
-async def test_what_is_asked_for_meanwhile_is_done_afterwards(replicas, clock):
-    """A timer that is put while somebody works on it is due again, and not when its work thought."""
+async def test_a_timer_that_is_put_during_its_work_is_due_afterwards(replicas, clock):
+    """It's due at the time that was put, not at the one that its work chose."""
     one, other = replicas
     await put(one, clock)
     [claim] = await one.claim(clock.now, 10)
@@ -84,8 +84,8 @@ async def test_what_is_asked_for_meanwhile_is_done_afterwards(replicas, clock):
     assert await one.next_at() == clock.now + timedelta(seconds=2)
 
 
-async def test_what_is_asked_for_now_waits_for_the_work_in_hand(replicas, clock):
-    """A timer that is put at once while somebody works on it is claimed by nobody before that is done."""
+async def test_a_timer_that_is_put_for_now_waits_for_the_work_in_progress(replicas, clock):
+    """It can't be claimed before the work is done."""
     one, other = replicas
     await put(one, clock)
     [claim] = await one.claim(clock.now, 10)
@@ -97,8 +97,8 @@ async def test_what_is_asked_for_now_waits_for_the_work_in_hand(replicas, clock)
     assert len(await other.claim(clock.now, 10)) == 1
 
 
-async def test_what_a_dead_process_was_asked_for_meanwhile_waits_for_its_lease(replicas, clock):
-    """When nobody finishes the work in hand, what was asked for meanwhile is done when the lease is over."""
+async def test_a_timer_that_is_put_during_the_work_of_a_dead_process_waits_for_the_lease(replicas, clock):
+    """It's claimed when the lease ends."""
     one, other = replicas
     await put(one, clock)
     await one.claim(clock.now, 10)
@@ -108,15 +108,15 @@ async def test_what_a_dead_process_was_asked_for_meanwhile_waits_for_its_lease(r
 
 
 async def test_an_earlier_time_wins(replicas, clock):
-    """A timer that is put twice is due at the earlier time."""
+    """A timer that's put twice is due at the earlier time."""
     one, _ = replicas
     for in_s in (30, 5, 60):
         await put(one, clock, in_s)
     assert await one.next_at() == clock.now + timedelta(seconds=5)
 
 
-async def test_a_stopping_process_gives_its_timers_back(replicas, clock):
-    """What a process held when it stops is due at once, for the others."""
+async def test_a_stopping_process_releases_its_timers(replicas, clock):
+    """They're due at once, for other processes."""
     one, other = replicas
     await put(one, clock)
     [claim] = await one.claim(clock.now, 10)

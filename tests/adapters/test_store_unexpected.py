@@ -1,4 +1,4 @@
-"""A PostgreSQL that says something unexpected: nothing is saved, in words, and the store goes on when it is cured."""
+"""A PostgreSQL with unexpected errors: a sentence says that nothing is saved, and the store continues afterwards."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from bot.core.errors import StoreRefused, StoreUnavailable
@@ -16,21 +17,18 @@ from bot.store.store import Store
 
 pytestmark = pytest.mark.postgres
 
-ONLY_READ = ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
-WRITE = ("ALTER SYSTEM SET default_transaction_read_only = off", "SELECT pg_reload_conf()")
-
 
 def inside(*statements):
-    """Mark statements that must run in the bot's own database."""
+    """Return these statements, to be run in the bot's own database."""
     return ("inside", *statements)
 
 
 TROUBLES = {
-    "read-only": (ONLY_READ, WRITE, "read-only right now"),
+    "read-only": (True, False, "read-only right now"),
     "password rotated": (
         ["ALTER ROLE {self.user} PASSWORD 'another'"],
         ["ALTER ROLE {self.user} PASSWORD '{self.password}'"],
-        "refuses the password",
+        "rejected the password",
     ),
     "NOLOGIN": (["ALTER ROLE {self.user} NOLOGIN"], ["ALTER ROLE {self.user} LOGIN"], "doesn't let this user in"),
     "CONNECT revoked": (
@@ -66,36 +64,28 @@ TROUBLES = {
 }
 
 
-async def operate(hosted, statements):
-    """Do what the operator does."""
-    if statements[0] == "inside":
-        await hosted.operate_inside(*statements[1:])
-    else:
-        await hosted.operate(*statements)
-
-
 @asynccontextmanager
 async def troubled(hosted, trouble):
-    """Break a hosted database, and cure it; nobody keeps a connection of before."""
+    """Break a hosted database, and fix it at the end; earlier connections are closed."""
     broken, cure, _ = TROUBLES[trouble]
-    await operate(hosted, broken)
+    await hosted.change(broken)
     if trouble != "read-only":
         await hosted.throw_out()
     try:
         yield
     finally:
-        await operate(hosted, cure)
+        await hosted.change(cure)
 
 
 @pytest.fixture
 def store(hosted):
-    """Open a store on the hosted database."""
+    """A store on the hosted database."""
     return Store(Database(hosted.url), owner="a")
 
 
 @pytest.mark.parametrize("trouble", [one for one in TROUBLES if one != "another type"])
-async def test_it_is_waited_for(hosted, store, make, click, trouble):
-    """Under way each trouble means, in words, that nothing is saved for now; the same store goes on afterwards."""
+async def test_the_store_waits_until_the_trouble_is_over(hosted, store, make, click, trouble):
+    """Each trouble means that nothing is saved for now, and is named in a sentence; the same store continues later."""
     try:
         await click(store, make)
         async with troubled(hosted, trouble):
@@ -111,8 +101,8 @@ async def test_it_is_waited_for(hosted, store, make, click, trouble):
         await store.close()
 
 
-async def test_all_connections_to_a_server_that_only_reads_are_given_up(hosted, store, make):
-    """After one write is refused as read-only, no connection of before is used again: another server may be the one."""
+async def test_all_connections_to_a_read_only_server_are_closed(hosted, store, make):
+    """After one write is refused as read-only, no earlier connection is reused: the primary may be another server."""
     database = store._database
     backend = "SELECT pg_backend_pid()"
 
@@ -120,7 +110,7 @@ async def test_all_connections_to_a_server_that_only_reads_are_given_up(hosted, 
         async def one(barrier):
             async with database.begin() as connection:
                 await barrier.wait()
-                return (await connection.exec_driver_sql(backend)).scalar()
+                return await connection.scalar(text(backend))
 
         barrier = asyncio.Barrier(count)
         return set(await asyncio.gather(*(one(barrier) for _ in range(count))))
@@ -135,8 +125,8 @@ async def test_all_connections_to_a_server_that_only_reads_are_given_up(hosted, 
         await store.close()
 
 
-async def test_readiness_names_a_server_that_only_reads(hosted, store):
-    """It is said at once, without a write that fails first, and no longer than it lasts."""
+async def test_readiness_names_a_read_only_server(hosted, store):
+    """At once, without a failed write, and only as long as it lasts."""
     health = Health(store._database)
     try:
         async with troubled(hosted, "read-only"):
@@ -146,8 +136,8 @@ async def test_readiness_names_a_server_that_only_reads(hosted, store):
         await store.close()
 
 
-async def test_readiness_names_rights_that_lack(hosted, store, make):
-    """A user that may read and not write is named after the first write that is refused."""
+async def test_readiness_names_missing_privileges(hosted, store, make):
+    """After the first refused write, it says that the user can read but not write."""
     health = Health(store._database)
     try:
         await hosted.operate_inside("REVOKE INSERT ON inbox FROM {self.user}")
@@ -161,19 +151,19 @@ async def test_readiness_names_rights_that_lack(hosted, store, make):
 @pytest.mark.parametrize(
     "statement", ["SELEKT 1", "SELECT 1 +", "SELECT 1/0", "SELECT 'a'::integer", "SELECT no_such()"]
 )
-async def test_a_fault_of_ours_is_none_of_the_database(hosted, statement):
-    """A statement that is wrong on every server is raised as it is: nothing would ever cure it."""
+async def test_an_error_in_a_statement_is_not_an_outage(hosted, statement):
+    """A statement that's wrong on every server is raised as it is, because waiting wouldn't help."""
     database = Database(hosted.url)
     try:
         with pytest.raises(DBAPIError):
             async with database.begin() as connection:
-                await connection.exec_driver_sql(statement)
+                await connection.execute(text(statement))
     finally:
         await database.close()
 
 
-async def test_what_is_raised_beside_the_database_passes(hosted):
-    """An error of the code in a transaction is nobody's outage."""
+async def test_other_exceptions_pass_unchanged(hosted):
+    """An exception raised by code in a transaction isn't an outage."""
     database = Database(hosted.url)
     try:
         with pytest.raises(KeyError):
@@ -200,8 +190,8 @@ ODD_SERVERS = {
 
 @pytest.mark.parametrize("says", ODD_SERVERS.values(), ids=ODD_SERVERS)
 @pytest.mark.parametrize("mode", ["prefer", "disable", "require"])
-async def test_something_else_is_no_database(says, mode):
-    """Whatever else listens there, in words the store is unavailable."""
+async def test_another_server_on_the_port_makes_the_store_unavailable(says, mode):
+    """Whatever listens there, the error is a sentence."""
 
     async def speak(reader, writer):
         try:
@@ -231,12 +221,12 @@ async def test_something_else_is_no_database(says, mode):
     ("url", "words"),
     [
         ("postgresql://ana@no-such-host.invalid/x", "host name wasn't found"),
-        ("postgresql://ana@127.0.0.1:1/x", "nothing listens"),
+        ("postgresql://ana@127.0.0.1:1/x", "nothing is listening"),
         ("postgresql://ana@/x?host=/nowhere", "no socket"),
     ],
 )
-async def test_nobody_there_is_said_in_words(url, words):
-    """A host that isn't known, a port at which nobody listens, and a socket that isn't there are named as such."""
+async def test_an_unreachable_server_is_named(url, words):
+    """An unknown host, a port on which nothing listens, and a missing socket are each named as such."""
     database = Database(url)
     try:
         with pytest.raises(StoreUnavailable, match=words) as caught:
@@ -247,7 +237,7 @@ async def test_nobody_there_is_said_in_words(url, words):
 
 
 async def test_the_next_host_is_tried(hosted):
-    """Of several hosts the first that answers is used."""
+    """Of several hosts, the first one that answers is used."""
     socket = hosted.url.partition("host=")[2]
     database = Database(hosted.url.replace(socket, f"127.0.0.1:1,/nowhere,{socket}"))
     try:
@@ -256,12 +246,12 @@ async def test_the_next_host_is_tried(hosted):
         await database.close()
 
 
-async def test_a_host_that_only_reads_is_passed_by(hosted):
-    """With ``target_session_attrs=read-write`` a list without a server that can be written says so."""
+async def test_a_read_only_host_is_skipped(hosted):
+    """With ``target_session_attrs=read-write``, an error says that none of the hosts is writable."""
     database = Database(f"{hosted.url}&target_session_attrs=read-write")
     try:
         assert await schema.current(database) == schema.HEAD
-        await database.engine.dispose()
+        await database.close()
         async with troubled(hosted, "read-only"):
             with pytest.raises(StoreUnavailable):
                 await schema.current(database)
@@ -272,12 +262,12 @@ async def test_a_host_that_only_reads_is_passed_by(hosted):
 @pytest.mark.parametrize(
     "code", ["0A000", "25006", "25P02", "26000", "42P05", "53400", "55006", "58030", "F0001", "XX000"]
 )
-def test_a_state_means_that_nothing_is_saved(code):
-    """Whatever a server says, but for a statement of ours that is wrong, is its trouble."""
+def test_an_sqlstate_means_that_nothing_is_saved(code):
+    """Any error of a server is its trouble, unless one of our statements is wrong."""
     assert isinstance(failures._of_state(code), StoreUnavailable)
 
 
 @pytest.mark.parametrize("code", ["42601", "42883", "42804", "22P02", "23505", "P0001"])
-def test_a_state_is_our_own_fault(code):
-    """Wrong statements, values, and rules of our own tables aren't a server's trouble."""
+def test_an_sqlstate_is_our_own_fault(code):
+    """Wrong statements, wrong values and violated constraints aren't a server's trouble."""
     assert failures._of_state(code) is None

@@ -1,4 +1,4 @@
-"""Traces: one for what follows from a click, nothing for the rest, and nothing at all unless asked for."""
+"""Traces: one for everything that follows from a click, none for other work, and none at all unless configured."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from opentelemetry.trace import SpanKind
 
 from bot.core.models import Cause, Person, SyncRun
 from bot.core.requests import Request
-from bot.flokit import FlokitClient
+from bot.flokit import Endpoint, FlokitClient
 from bot.listeners.reception import Reception
+from bot.observability.context import Context
 from bot.observability.telemetry import Telemetry, following
 from bot.observability.traces import OtelTracer
 from bot.ops.metrics import Metrics
 from bot.settings.settings import wants_traces
 from bot.slack.client import SlackClient
 from bot.store import codec
-from bot.workers.follower import Follower
+from bot.workers.follower import Follower, claim_batches
 from bot.workers.sender import Sender
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from sandbox.local_flokit.sources import Plan
@@ -45,7 +46,7 @@ def telemetry(spans):
 
 
 class Click:
-    """Stands where Actions stands: each request starts a sync."""
+    """Stands in for Actions: each request starts a sync."""
 
     def __init__(self, start):
         self._start = start
@@ -57,27 +58,25 @@ class Click:
 
 
 async def test_a_click_is_one_trace(spans, telemetry, sqlite_store, local_slack, make, click, clock):
-    """Taking the click, FloKit's calls, the decisions and Slack's posts share a trace, by way of the database."""
+    """The click, FloKit's calls, the decisions and Slack's posts share a trace, through the database."""
     flokit = LocalFlokit()
     await flokit.start()
     flokit.add("int_1", "stripe")
     flokit.plan("int_1", Plan(60, 60, "succeeded"))
-    client = FlokitClient(api_url=flokit.url, look_key=READ_KEY, sync_key=WRITE_KEY, telemetry=telemetry)
+    client = FlokitClient(Endpoint(flokit.url, READ_KEY, WRITE_KEY), telemetry=telemetry)
     slack = SlackClient("xoxb-sandbox", api_url=local_slack.api_url, telemetry=telemetry)
     root = local_slack.workspace.post("C0DATA", {"user": "UFLOKIT", "text": "status"})["ts"]
     actions = Click(lambda request: click(sqlite_store, make, request))
-    reception = Reception(
-        actions.receive, slack, preview=actions.receive, team_id="T", bot_user_id="U", clock=clock, telemetry=telemetry
-    )
+    context = Context("T", "U", clock, telemetry=telemetry)
+    forms = dict.fromkeys(("preview", "connect", "save_policy"), actions.receive)
+    reception = Reception(actions.receive, slack, context, **forms)
     with telemetry.tracer.span("slack button", parent=""):
         await reception.take(make.press(message_ts=root))
 
-    follower = Follower(sqlite_store, client, clock=clock, telemetry=telemetry)
-    ((claim,),) = await follower.claim(clock(), 5)
+    follower = Follower(sqlite_store, client, context)
+    ((claim,),) = await claim_batches(follower._store, clock(), 5)
     await follower.follow([claim])
-    sender = Sender(
-        sqlite_store, slack, clock=clock, bot_user_id="U", on_closed=None, on_refused=None, telemetry=telemetry
-    )
+    sender = Sender(sqlite_store, slack, context, on_closed=None, on_refused=None)
     for item in await sqlite_store.outbox.claim(clock(), 5):
         await sender.send(item)
     await client.aclose()
@@ -104,8 +103,8 @@ async def test_a_click_is_one_trace(spans, telemetry, sqlite_store, local_slack,
     assert decided == ["trigger", "watching"]
 
 
-def test_what_nobody_clicked_for_is_not_traced(spans, telemetry):
-    """A call outside of any trace makes no span."""
+def test_work_without_a_click_is_not_traced(spans, telemetry):
+    """A call outside of any trace creates no span."""
     with telemetry.tracer.span("flokit list", outward=True):
         assert telemetry.tracer.traceparent() == ""
     assert spans.get_finished_spans() == ()
@@ -113,7 +112,7 @@ def test_what_nobody_clicked_for_is_not_traced(spans, telemetry):
 
 @pytest.mark.parametrize("traceparent", ["", "rubbish", "00-zz-zz-01", "00-" + "0" * 32 + "-" + "0" * 16 + "-01"])
 def test_an_unreadable_cause_begins_a_trace(spans, telemetry, traceparent):
-    """Rows of an older version, and broken ones, are followed in a trace of their own."""
+    """Rows of an older version, and invalid ones, get a trace of their own."""
     with following(telemetry, "follow", Cause("trg_1", traceparent)):
         pass
     (span,) = spans.get_finished_spans()
@@ -121,14 +120,14 @@ def test_an_unreadable_cause_begins_a_trace(spans, telemetry, traceparent):
 
 
 def test_a_click_that_is_not_sampled_stays_untraced(spans, telemetry):
-    """The decision to sample is made once, and holds for all that follows."""
+    """The decision to sample is made once, and applies to everything that follows."""
     with following(telemetry, "follow", Cause("trg_1", f"00-{1:032x}-{2:016x}-00")):
         assert telemetry.tracer.traceparent().endswith("-00")
     assert spans.get_finished_spans() == ()
 
 
 def test_an_error_is_named_but_not_quoted(spans, telemetry):
-    """A span tells the class of an error, never its words."""
+    """A span has the class of an error, never its text."""
     with pytest.raises(ValueError, match="secret"), telemetry.tracer.span("take", parent=""):
         raise ValueError("secret words")
     (span,) = spans.get_finished_spans()
@@ -136,8 +135,8 @@ def test_an_error_is_named_but_not_quoted(spans, telemetry):
     assert "secret" not in span.to_json()
 
 
-def test_without_a_tracer_nothing_is_named():
-    """What runs without OpenTelemetry saves no trace."""
+def test_without_a_tracer_no_cause_is_saved():
+    """Without OpenTelemetry, rows have no trace."""
     telemetry = Telemetry()
     with telemetry.tracer.span("take", parent=""):
         assert telemetry.tracer.traceparent() == ""
@@ -155,8 +154,8 @@ def test_without_a_tracer_nothing_is_named():
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, False),
     ],
 )
-def test_traces_are_made_when_a_variable_says_where_they_go(monkeypatch, environment, wanted):
-    """The standard variables switch them on and off."""
+def test_traces_are_made_if_a_variable_says_where_they_go(monkeypatch, environment, wanted):
+    """The standard variables enable and disable them."""
     for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -165,7 +164,7 @@ def test_traces_are_made_when_a_variable_says_where_they_go(monkeypatch, environ
 
 
 def imported(environment, code=""):
-    """Make the tracer of a new process, and return what that process says."""
+    """Create the tracer in a new process, and return that process's output."""
     script = f"""
 import sys
 {code}
@@ -176,13 +175,13 @@ print(type(app._make_tracer()).__name__, any(name.startswith("opentelemetry") fo
     return done.stdout + done.stderr
 
 
-def test_nothing_is_imported_unless_it_is_asked_for():
-    """Without a variable, OpenTelemetry is not even imported."""
+def test_nothing_is_imported_unless_configured():
+    """Without a variable, OpenTelemetry isn't even imported."""
     assert imported({}).split() == ["Tracer", "False"]
     assert imported(ASKED).split() == ["OtelTracer", "True"]
 
 
-def test_without_the_extra_the_bot_runs_and_says_so():
+def test_without_the_extra_the_bot_runs_and_logs_a_warning():
     """A variable without the extra is a warning."""
     said = imported(ASKED, "sys.modules['opentelemetry.sdk.trace'] = None")
     assert "traces_not_made" in said
@@ -190,7 +189,7 @@ def test_without_the_extra_the_bot_runs_and_says_so():
 
 
 def test_a_row_of_an_older_version_has_no_cause(make, clock):
-    """What was stored before causes were can be read, and is followed all the same."""
+    """Rows stored before causes existed can be read, and their work is done all the same."""
     stored = json.loads(codec.dump(make.command()))
     del stored["traceparent"]
     run = SyncRun("run_1", "T", "int_1", "stripe", clock(), Person("U1"), cause=Cause("trg_1", "00-a-b-01"))

@@ -1,4 +1,4 @@
-"""Turns at the one writer: in order, urgent ones first."""
+"""Turns at the only writer: in order, urgent ones first."""
 
 import asyncio
 
@@ -8,14 +8,14 @@ from bot.store.turns import Turns
 
 
 async def holding(turns, log, name, *, urgent=False):
-    """Take a turn, and note it."""
+    """Take a turn, and record it."""
     async with turns.take(urgent=urgent):
         log.append(name)
         await asyncio.sleep(0)
 
 
-async def test_what_is_urgent_goes_before_what_waits_longer():
-    """Among equals, who came first goes first."""
+async def test_urgent_turns_come_before_those_that_wait_longer():
+    """Among equals, the first to arrive goes first."""
     turns, log = Turns(), []
     async with turns.take():
         waiting = [
@@ -27,8 +27,8 @@ async def test_what_is_urgent_goes_before_what_waits_longer():
     assert log == ["urgent 1", "urgent 2", "first", "second"]
 
 
-async def test_one_that_gives_up_waiting_is_passed_over():
-    """A cancelled wait holds nobody up."""
+async def test_a_canceled_wait_is_skipped():
+    """It holds no one up."""
     turns, log = Turns(), []
     async with turns.take():
         gives_up = asyncio.create_task(holding(turns, log, "gives up"))
@@ -39,8 +39,8 @@ async def test_one_that_gives_up_waiting_is_passed_over():
     assert log == ["stays"]
 
 
-async def test_a_turn_given_to_one_that_is_cancelled_at_that_moment_goes_on():
-    """The turn is not lost between the giving and the taking."""
+async def test_a_turn_given_to_a_wait_that_is_being_canceled_is_passed_on():
+    """It isn't lost between being given and being taken."""
     turns, log = Turns(), []
     async with turns.take():
         given = asyncio.create_task(holding(turns, log, "given"))
@@ -52,7 +52,7 @@ async def test_a_turn_given_to_one_that_is_cancelled_at_that_moment_goes_on():
 
 
 async def test_an_error_ends_a_turn():
-    """What goes wrong in a turn does not keep it."""
+    """A turn whose work fails is given back."""
     turns, log = Turns(), []
     with pytest.raises(KeyError):
         async with turns.take():

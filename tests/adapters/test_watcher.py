@@ -1,4 +1,4 @@
-"""The watcher weighs what anybody saw, looks only while somebody wants to know, and tells nothing it could not see."""
+"""The watcher evaluates every reading, checks only while someone is subscribed, and reports only what it saw."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bot.core.errors import FlokitNoReply, StoreUnavailable
 from bot.core.incidents.incidents import Verdict, Watched
 from bot.core.models import Integration, Person
 from bot.core.subscriptions.subscriptions import Subscription
+from bot.observability.context import Context
 from bot.store.timers import TimerKind, Timers
 from bot.workers.watcher import HINTS_EVERY, SAME_AGAIN_AFTER, Watcher
 from tests.adapters.conftest import TEAM
@@ -24,14 +25,14 @@ FAILING = replace(STRIPE, status="error", error_message="no")
 
 
 class Incidents:
-    """Weighs nothing, and notes what it was given; ``away`` times it cannot be reached."""
+    """Evaluates nothing, and records the readings; unreachable ``away`` times."""
 
     def __init__(self):
         self.given, self.away, self.again_at = [], 0, None
         self.weighed = asyncio.Event()
 
     async def observe(self, look, _now):
-        """Note a look."""
+        """Record a reading."""
         if self.away:
             self.away -= 1
             raise StoreUnavailable("away")
@@ -41,7 +42,7 @@ class Incidents:
 
 
 class Subscribers:
-    """Whoever wants to know."""
+    """The subscriptions."""
 
     def __init__(self, *them):
         self.them = list(them)
@@ -52,13 +53,13 @@ class Subscribers:
 
 
 class Flokit:
-    """Shows one integration, or cannot be asked."""
+    """Returns one integration, or is unreachable."""
 
     def __init__(self, watcher, clock):
         self.watcher, self.clock, self.looks, self.error = watcher, clock, 0, None
 
     async def fetch_integrations(self, **_):
-        """Look."""
+        """Return it."""
         self.looks += 1
         if self.error:
             raise self.error
@@ -71,77 +72,76 @@ class Bench:
     def __init__(self, timers, clock, *subscriptions):
         self.timers, self.clock = timers, clock
         self.incidents, self.subscribers = Incidents(), Subscribers(*subscriptions)
-        self.watcher = Watcher(self.incidents, self.subscribers, timers, team_id=TEAM, every_s=EVERY_S, clock=clock)
+        context = Context(TEAM, "UFLOKIT", clock)
+        self.watcher = Watcher(self.incidents, self.subscribers, timers, context, every_s=EVERY_S)
         self.flokit = Flokit(self.watcher, clock)
 
     async def look_if_due(self):
-        """Do what the timers ask for."""
+        """Run the timers that are due."""
         for claim in await self.timers.claim(self.clock.now, 5):
             await self.watcher.look(self.flokit, claim)
 
     @asynccontextmanager
     async def running(self):
-        """Let it weigh in the background."""
-        task = asyncio.create_task(self.watcher.run())
+        """Let it evaluate in the background."""
+        self.watcher.start(asyncio.create_task)
         yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await self.watcher.stop()
 
     async def due_in_s(self):
-        """Tell in how many seconds the next look is due; None when there is none."""
+        """Return the seconds until the next check; None if there's none."""
         at = await self.timers.next_at()
         return (at - self.clock.now).total_seconds() if at else None
 
 
 @pytest_asyncio.fixture
 async def timers(sqlite_store):
-    """Schedule in the store's database."""
+    """Timers in the store's database."""
     return Timers(sqlite_store._database, owner="me", lease_s=10)
 
 
 @pytest.fixture
 def bench(timers, clock):
-    """A workspace in which one channel wants to know."""
+    """A workspace with one subscribed channel."""
     return Bench(timers, clock, Subscription("sub_1", TEAM, "C0DATA", Person("UANA"), clock.now))
 
 
 async def wake(bench):
-    """Have a look done now."""
+    """Schedule a check now."""
     await bench.timers.put(TimerKind.WATCH, TEAM, TEAM, bench.clock.now)
     await bench.look_if_due()
 
 
-async def test_it_looks_again_after_a_while(bench):
-    """While anybody is subscribed, the next look is due after the interval."""
+async def test_the_next_check_is_due_after_the_interval(bench):
+    """As long as any channel is subscribed."""
     await wake(bench)
     assert await bench.due_in_s() == EVERY_S
     assert [look.whole for look in bench.incidents.given] == [True]
 
 
-async def test_it_never_looks_for_nobody(timers, clock):
-    """Without a subscription that is awake there is no next look."""
+async def test_without_subscriptions_nothing_is_checked(timers, clock):
+    """Paused subscriptions don't count."""
     bench = Bench(timers, clock)
     await wake(bench)
     assert await bench.due_in_s() is None
 
 
-async def test_what_is_not_believed_is_looked_at_sooner(bench, clock):
-    """When a second look would prove something, it is due then."""
+async def test_a_suspicion_is_checked_sooner(bench, clock):
+    """When a second check would prove something."""
     bench.incidents.again_at = clock.now + timedelta(seconds=5)
     await wake(bench)
     assert await bench.due_in_s() == 5
 
 
-async def test_flokit_away_is_no_sighting(bench):
-    """A look that brought nothing tells nothing, and the next one is due as ever."""
+async def test_an_outage_is_not_a_reading(bench):
+    """The next check is due as usual."""
     bench.flokit.error = FlokitNoReply("no answer")
     await wake(bench)
     assert bench.incidents.given == []
     assert await bench.due_in_s() == EVERY_S
 
 
-async def test_five_hundred_hints_are_one_look_a_second(bench, clock):
-    """However many hints come, a workspace is looked at once a second."""
+async def test_five_hundred_hints_cause_one_check_a_second(bench, clock):
     async with bench.running():
         for _ in range(5):
             for _ in range(100):
@@ -153,8 +153,7 @@ async def test_five_hundred_hints_are_one_look_a_second(bench, clock):
     assert bench.flokit.looks <= 3
 
 
-async def test_a_hint_makes_it_look_though_nobody_is_subscribed(timers, clock):
-    """A webhook causes a look in any case."""
+async def test_a_hint_causes_a_check_without_subscriptions(timers, clock):
     bench = Bench(timers, clock)
     async with bench.running():
         bench.watcher.hint()
@@ -165,8 +164,7 @@ async def test_a_hint_makes_it_look_though_nobody_is_subscribed(timers, clock):
     assert bench.flokit.looks == 1
 
 
-async def test_a_storm_that_replicas_share_is_one_look_a_second(timers, clock):
-    """Hints that go to another replica than the one that looks cause no more looks than if they went to one."""
+async def test_hints_to_two_replicas_cause_one_check_a_second(timers, clock):
     looking, hearing = Bench(timers, clock), Bench(timers, clock)
     seconds, steps = 5, 10
     async with hearing.running():
@@ -181,8 +179,8 @@ async def test_a_storm_that_replicas_share_is_one_look_a_second(timers, clock):
     assert seconds - 1 <= looking.flokit.looks <= seconds + 1
 
 
-async def test_what_others_saw_is_weighed(bench, clock):
-    """A person's or a follow-up's look is weighed without another one."""
+async def test_readings_of_others_are_evaluated(bench, clock):
+    """Those of people and follow-ups, without another request."""
     async with bench.running():
         bench.watcher.note((FAILING,), clock.now, whole=False)
         await bench.incidents.weighed.wait()
@@ -190,8 +188,8 @@ async def test_what_others_saw_is_weighed(bench, clock):
     assert bench.flokit.looks == 0
 
 
-async def test_the_same_again_is_weighed_only_now_and_then(bench, clock):
-    """What shows just what was weighed a moment ago costs no transaction; time itself may change things, though."""
+async def test_unchanged_readings_are_evaluated_occasionally(bench, clock):
+    """They cost no transaction, but time itself may change something."""
     await wake(bench)
     clock.advance(10)
     await wake(bench)
@@ -201,8 +199,25 @@ async def test_the_same_again_is_weighed_only_now_and_then(bench, clock):
     assert len(bench.incidents.given) == 2
 
 
-async def test_the_same_is_weighed_again_when_it_is_a_proof(bench, clock):
-    """A second look at what is not believed yet is weighed, although it shows the same."""
+async def test_a_list_is_occasionally_compared_with_everything_known(bench, clock):
+    """Otherwise an integration that only another replica saw would never be gone."""
+    await wake(bench)
+    clock.advance(SAME_AGAIN_AFTER.total_seconds())
+    await wake(bench)
+    assert [look.whole for look in bench.incidents.given] == [True, True]
+
+
+async def test_between_two_complete_checks_only_changes_are_evaluated(bench, clock):
+    await wake(bench)
+    clock.advance(10)
+    bench.watcher.note((replace(STRIPE, status="syncing"),), clock.now, whole=True)
+    await wake(bench)
+    [_, changed] = bench.incidents.given
+    assert not changed.whole
+    assert [one.status for one in changed.integrations] == ["syncing"]
+
+
+async def test_an_unchanged_reading_is_evaluated_if_it_confirms_something(bench, clock):
     bench.incidents.again_at = clock.now + timedelta(seconds=5)
     await wake(bench)
     clock.advance(5)
@@ -210,8 +225,7 @@ async def test_the_same_is_weighed_again_when_it_is_a_proof(bench, clock):
     assert len(bench.incidents.given) == 2
 
 
-async def test_what_was_seen_while_the_database_was_away_is_weighed_later(bench, clock):
-    """A look is kept until the database takes it."""
+async def test_readings_wait_for_the_database(bench, clock):
     bench.incidents.away = 1
     bench.watcher.note((FAILING,), clock.now, whole=True)
     with pytest.raises(StoreUnavailable):
@@ -220,8 +234,8 @@ async def test_what_was_seen_while_the_database_was_away_is_weighed_later(bench,
     assert [look.integrations for look in bench.incidents.given] == [(FAILING,)]
 
 
-async def test_a_hint_outlives_a_database_that_is_away(bench, monkeypatch):
-    """A webhook that was accepted while nothing could be saved causes its look once the database is back."""
+async def test_hints_wait_for_the_database(bench, monkeypatch):
+    """A webhook that was accepted while nothing could be saved causes its check later."""
     saved, tries = bench.timers.put, asyncio.Semaphore(0)
 
     async def away(*_):

@@ -1,4 +1,4 @@
-"""The HTTP routes: no others than the documented ones, bounded in size and time, and answers that tell nothing else."""
+"""The HTTP routes: only the documented ones, limited in size and time, with answers that reveal nothing."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from slack_bolt.authorization import AuthorizeResult
 from bot.flokit.webhooks import WebhookReceiver, WebhookRules
 from bot.ops.bodies import Bodies
 from bot.ops.health import Running
-from bot.ops.web import MAX_BODY_BYTES, SLACK_PATH, WebServer
+from bot.ops.web import MAX_BODY_BYTES, SLACK_PATH, WebLimits, WebServer
 from bot.slack.http import SlackVerifier
 
 SIGNING_SECRET = "a-signing-secret"
 
 
 class NoHealth:
-    """A bot that is ready."""
+    """A bot that's ready."""
 
     running = None
 
     def stuck(self):
-        """Name nothing."""
+        """Return nothing."""
         return ""
 
     async def problems(self):
-        """Name nothing."""
+        """Return nothing."""
         return {}
 
 
 def receiver():
-    """Take webhooks that carry a secret."""
+    """A receiver of webhooks with a secret."""
     return WebhookReceiver(WebhookRules(b"s" * 20, "X-FloKit-Signature"), clock=lambda: datetime.now(UTC))
 
 
 def bolt(commands):
-    """Make an app that notes the texts of commands."""
+    """A Bolt app that records the texts of commands."""
 
     async def authorize():
         return AuthorizeResult(enterprise_id=None, team_id="T1", bot_token="xoxb-x")
@@ -60,7 +60,7 @@ def bolt(commands):
 
 @asynccontextmanager
 async def serving(*, health=None, **changes):
-    """Serve all routes on a free port of this machine."""
+    """Serve all routes on a free local port."""
     health = health or NoHealth()
     web = WebServer(
         health,
@@ -82,7 +82,7 @@ async def serving(*, health=None, **changes):
 
 
 def signed(body, *, secret=SIGNING_SECRET, at=None):
-    """Return the headers with which Slack would send a body."""
+    """Return the headers that Slack would send with a body."""
     timestamp = str(int(time.time() if at is None else at))
     digest = hmac.new(secret.encode(), b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256).hexdigest()
     return {
@@ -93,13 +93,13 @@ def signed(body, *, secret=SIGNING_SECRET, at=None):
 
 
 class CountedState:
-    """A bot that counts how often somebody reads its state."""
+    """A bot that counts reads of its state."""
 
     def __init__(self):
         self.reads = 0
 
     async def problems(self):
-        """Name nothing."""
+        """Return nothing."""
         self.reads += 1
         await asyncio.sleep(0)
         return {}
@@ -112,7 +112,7 @@ class CountedState:
 
 @pytest.mark.parametrize("path", ["/readyz", "/metrics"])
 async def test_a_flood_of_probes_shares_one_answer(path, monkeypatch):
-    """Whoever asks for the state within a second of somebody else gets the same answer, and the database one read."""
+    """Requests within a second get the same answer, and the database one query."""
     monkeypatch.setattr("bot.ops.web.STATE_KEPT_S", 3600.0)
     state = CountedState()
     async with serving(health=state, scraper=state) as (http, _port, _commands):
@@ -123,7 +123,6 @@ async def test_a_flood_of_probes_shares_one_answer(path, monkeypatch):
 
 
 async def test_a_signed_command_arrives():
-    """What Slack signed reaches its listener."""
     async with serving() as (http, _port, commands):
         body = b"command=%2Fflokit&text=status&team_id=T1&user_id=U1"
         answer = await http.post(SLACK_PATH, content=body, headers=signed(body))
@@ -135,7 +134,7 @@ async def test_a_signed_command_arrives():
     ("secret", "age_s"), [("another-secret", 0), (SIGNING_SECRET, 301), (SIGNING_SECRET, -305)], ids=str
 )
 async def test_forged_and_old_requests_are_refused(secret, age_s):
-    """A request that another secret signed, or whose time is more than five minutes off, reaches no listener."""
+    """Another secret, or more than five minutes off: no listener gets it."""
     body = b"command=%2Fflokit&text=status"
     async with serving() as (http, _port, commands):
         answer = await http.post(SLACK_PATH, content=body, headers=signed(body, secret=secret, at=time.time() - age_s))
@@ -144,7 +143,6 @@ async def test_forged_and_old_requests_are_refused(secret, age_s):
 
 
 async def test_a_changed_body_is_refused():
-    """The signature is of the bytes that were sent."""
     async with serving() as (http, _port, commands):
         answer = await http.post(SLACK_PATH, content=b"text=sync", headers=signed(b"text=status"))
     assert answer.status_code == 401
@@ -162,8 +160,8 @@ async def test_a_changed_body_is_refused():
         ("TRACE", "/readyz", 405),
     ],
 )
-async def test_refusals_tell_nothing(method, path, status):
-    """What is no route is refused in two words, without the path, the server's version or a traceback."""
+async def test_refusals_reveal_nothing(method, path, status):
+    """Two words, without path, server version or traceback."""
     async with serving() as (http, _port, _commands):
         answer = await http.request(method, path)
     assert answer.status_code == status
@@ -185,8 +183,7 @@ async def test_refusals_tell_nothing(method, path, status):
     ],
     ids=["HTTP/2", "method", "address", "long header", "encoding", "length", "TLS"],
 )
-async def test_what_is_no_http_is_refused_as_quietly(sent):
-    """What the server can't even read is answered in two words, and nothing of it is repeated."""
+async def test_bytes_that_are_not_http_are_refused_without_an_echo(sent):
     async with serving() as (_http, port, _commands):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
@@ -197,8 +194,8 @@ async def test_what_is_no_http_is_refused_as_quietly(sent):
     assert b"secret-word" not in answer
 
 
-async def test_a_larger_body_of_slacks_is_refused():
-    """A body over the limit is refused, before its signature is looked at."""
+async def test_a_body_over_the_limit_is_refused():
+    """Before its signature is checked."""
     async with serving() as (http, _port, _commands):
         body = b"x" * (MAX_BODY_BYTES + 1)
         answer = await http.post(SLACK_PATH, content=body, headers=signed(body))
@@ -206,9 +203,8 @@ async def test_a_larger_body_of_slacks_is_refused():
     assert set(answer.json()) == {"error"}
 
 
-async def test_a_slow_body_of_slacks_is_refused():
-    """A body that does not come is not waited for."""
-    async with serving(slack_body_within_s=0.05) as (_http, port, _commands):
+async def test_a_slow_body_is_refused():
+    async with serving(limits=WebLimits(slack_body_within_s=0.05)) as (_http, port, _commands):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         head = f"POST {SLACK_PATH} HTTP/1.1\r\nHost: bot\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in signed(b"x" * 100).items())
@@ -220,8 +216,8 @@ async def test_a_slow_body_of_slacks_is_refused():
 
 
 @pytest.mark.parametrize("path", ["/nothing", SLACK_PATH])
-async def test_a_refusal_hangs_up(path):
-    """Whoever sends many requests in a row is refused once."""
+async def test_a_refusal_closes_the_connection(path):
+    """A client with many requests in a row is refused once."""
     async with serving() as (_http, port, _commands):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"POST {path} HTTP/1.1\r\nHost: bot\r\nContent-Length: 0\r\n\r\n".encode() * 20)
@@ -230,8 +226,8 @@ async def test_a_refusal_hangs_up(path):
     assert answers.count(b"HTTP/1.1 4") == 1
 
 
-async def test_large_bodies_share_their_room():
-    """Half-sent large bodies of strangers take bounded memory together; small ones are read all the same."""
+async def test_large_bodies_share_a_limit():
+    """Unfinished large bodies take bounded memory together; small ones are still read."""
     async with serving() as (http, port, commands):
         http.web._bodies = Bodies(large_in_all=100_000)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -249,9 +245,8 @@ async def test_large_bodies_share_their_room():
 
 
 @pytest.mark.parametrize("head", [b"", b"GET /livez HTTP/1.1\r\nHost:"], ids=["nothing", "half a head"])
-async def test_a_slow_head_is_hung_up_on(head):
-    """A connection that brings no whole request head is closed."""
-    async with serving(idle_within_s=0.05) as (_http, port, _commands):
+async def test_a_slow_request_head_closes_the_connection(head):
+    async with serving(limits=WebLimits(idle_within_s=0.05)) as (_http, port, _commands):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head)
         assert await asyncio.wait_for(reader.read(), 5) == b""
@@ -261,8 +256,8 @@ async def test_a_slow_head_is_hung_up_on(head):
 @pytest.mark.parametrize(
     "raw", [b"\x00\x01\x02\r\n\r\n", b"GET /livez HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nA: " + b"x" * 9000]
 )
-async def test_what_is_no_http_does_no_harm(raw):
-    """What cannot be parsed is answered with 400, or hung up on, without a traceback; the next request is served."""
+async def test_bytes_that_are_not_http_do_no_harm(raw):
+    """They're answered with 400 or disconnected, without a traceback; the next request is served."""
     async with serving() as (http, port, _commands):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(raw)
@@ -274,17 +269,17 @@ async def test_what_is_no_http_does_no_harm(raw):
 
 
 class StumblingBolt:
-    """A Bolt that meets a shape which it took for granted."""
+    """A Bolt app that fails on an unexpected shape."""
 
     async def async_dispatch(self, _request):
-        """Stumble."""
+        """Raise."""
         raise KeyError("type")
 
 
 async def test_a_signed_request_of_another_shape_is_refused():
-    """What Bolt's own matchers stumble over is refused, and is no failure of the server."""
+    """Bolt's own matchers raise on it, but that isn't a server error."""
     async with serving() as (http, _port, _commands):
         http.health.running = Running(StumblingBolt(), sender=None)
         answer = await http.post(SLACK_PATH, content=b"x=1", headers=signed(b"x=1"))
     assert answer.status_code == 400
-    assert answer.json() == {"error": "The payload isn't of a shape that Slack sends (KeyError)."}
+    assert answer.json() == {"error": "The payload doesn't look like one that Slack sends (KeyError)."}

@@ -1,4 +1,4 @@
-"""Who may connect: so many at a time, the quietest leave first, and a warning is one, however often it happens."""
+"""Connections: a limited number, the longest idle are closed first, and one warning per episode."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bot.ops.connections import (
 
 
 class Echo(asyncio.Protocol):
-    """Sends back what comes."""
+    """Sends back what it receives."""
 
     def connection_made(self, transport):
         """Keep it."""
@@ -64,15 +64,15 @@ async def accepting(**options):
 
 
 async def is_closed(reader):
-    """Tell whether the other side hung up, or will within a moment."""
+    """Return whether the other side hung up, or will in a moment."""
     try:
         return await asyncio.wait_for(reader.read(), 5) == b""
     except ConnectionError:
         return True
 
 
-async def test_the_quietest_makes_room():
-    """When all places are taken, the one that asked for nothing for the longest time leaves."""
+async def test_the_longest_idle_connection_makes_room():
+    """When all slots are taken."""
     async with accepting(most=2) as (connections, connect, made):
         first, second = await connect(), await connect()
         connections.note_request(made[0].transport)
@@ -82,8 +82,8 @@ async def test_the_quietest_makes_room():
         assert not first.at_eof()
 
 
-async def test_a_request_that_is_proved_is_answered_first():
-    """Who is being answered stays, and who comes meanwhile waits when nobody else can leave."""
+async def test_a_connection_with_a_signed_request_stays():
+    """New ones wait if no other can be closed."""
     async with accepting(most=1) as (connections, connect, made):
         await connect()
         with connections.keeping(made[0].transport):
@@ -96,8 +96,8 @@ async def test_a_request_that_is_proved_is_answered_first():
         assert made[0].transport.is_closing()
 
 
-async def test_whoever_asks_for_nothing_is_hung_up_on():
-    """A new connection must bring a request within some seconds; one that did may be quiet for longer."""
+async def test_a_connection_without_a_request_is_closed():
+    """A connection that has sent a request may stay idle for longer."""
     async with accepting(head_within_s=0.2) as (connections, connect, made):
         asking, silent = await connect(), await connect()
         connections.note_request(made[0].transport)
@@ -105,8 +105,8 @@ async def test_whoever_asks_for_nothing_is_hung_up_on():
         assert not asking.at_eof()
 
 
-async def test_closed_connections_take_no_place():
-    """Who has gone makes room without anybody else leaving, and without a word in the log."""
+async def test_closed_connections_free_their_slot():
+    """No other is closed, and nothing is logged."""
     async with accepting(most=2) as (_connections, connect, made):
         staying = await connect()
         with capture_logs() as logs:
@@ -118,7 +118,7 @@ async def test_closed_connections_take_no_place():
 
 
 async def test_running_out_of_descriptors_is_logged_once(monkeypatch):
-    """While no more sockets may be opened, the quietest leave, accepting goes on, and one warning says so."""
+    """The longest idle connections are closed, and accepting continues."""
     loop = asyncio.get_running_loop()
     accept, failing = loop.sock_accept, [OSError(errno.EMFILE, "Too many open files")] * 3
 
@@ -135,14 +135,14 @@ async def test_running_out_of_descriptors_is_logged_once(monkeypatch):
 
 
 async def test_a_taken_address_is_an_error():
-    """An address that another process listens at is not shared, and leaves no socket behind."""
+    """It isn't shared, and no socket is left behind."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="Address already in use"):
         await Connections(Echo).listen("127.0.0.1", taken.getsockname()[1])
 
 
 @pytest.mark.parametrize("here", [("127.0.0.1", 0), None], ids=["one is here", "none is here"])
 async def test_an_address_that_this_machine_lacks_is_left_out(here, monkeypatch):
-    """Of the addresses that a name has, those that this machine has are enough; without any it is an error."""
+    """Of a name's addresses, those of this machine are enough; without any it's an error."""
     infos = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in (("192.0.2.1", 0), here) if address]
 
     async def look_up(*_arguments, **_options):
@@ -158,8 +158,8 @@ async def test_an_address_that_this_machine_lacks_is_left_out(here, monkeypatch)
     await connections.stop()
 
 
-def test_a_warning_comes_once_an_episode():
-    """The same warning is written again only after a minute without it; another one is another one."""
+def test_a_warning_is_logged_once_per_episode():
+    """It's repeated only after a minute without it; other warnings are separate."""
     now = [0.0]
     episodes = Episodes(clock=lambda: now[0])
     with capture_logs() as logs:
@@ -178,14 +178,14 @@ def test_a_warning_comes_once_an_episode():
         (64, FEWEST_CONNECTIONS),
     ],
 )
-def test_there_is_room_for_what_the_bot_opens_itself(soft, most, monkeypatch):
-    """Of the files that may be open, some are kept for the database, Slack and FloKit."""
+def test_some_file_descriptors_are_reserved(soft, most, monkeypatch):
+    """For the database, Slack and FloKit."""
     monkeypatch.setattr(resource, "getrlimit", lambda _what: (soft, soft))
     assert how_many_connections() == most
 
 
 def test_the_soft_limit_is_raised():
-    """The bot opens as many files as the operating system lets it: the soft limit becomes the hard one."""
+    """To the hard one."""
     script = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512));"
         "from bot.ops.connections import raise_descriptor_limit as raise_; print(raise_(), raise_());"

@@ -22,6 +22,6 @@ async def _calls_of_one(name: str) -> int:
 
 
 async def test_both_follow_a_click_with_about_the_same_calls():
-    """A stand-in that refuses the bot's clicks would make it look cheap: this happened."""
+    """A stand-in that refuses the bot's clicks would make it look cheap; this has happened."""
     ours, floor = await asyncio.gather(_calls_of_one(BOT), _calls_of_one(DURABLE_LIFE))
     assert abs(ours - LIST_OF_NAMES - USERS_INFO - floor) <= 2

@@ -1,4 +1,4 @@
-"""The benchmark's table: what is written can be read, shown and put into a page."""
+"""The benchmark's table: what is written can be read, printed and put into a page."""
 
 import pytest
 
@@ -13,7 +13,7 @@ ROWS = [
 
 
 def test_a_row_says_whether_its_goal_is_met():
-    """Met, missed, or nothing where there is no goal; a bar in a cell does not make a column."""
+    """It's met or missed, or empty without a goal; a bar in a cell doesn't begin a column."""
     assert table(ROWS).splitlines()[2:] == [
         "| acks | 1.0 ms | ≤ 2 ms | met |",
         r"| a\|b | 3.0 ms | ≤ 2 ms | MISSED |",
@@ -22,7 +22,7 @@ def test_a_row_says_whether_its_goal_is_met():
 
 
 def test_the_heading_names_the_machine_and_what_was_measured():
-    """A number without its machine, date and versions says nothing."""
+    """A number without its machine, date and versions means nothing."""
     about = machine() | {"all_took_s": 5.0}
     said = heading(about)
     assert f"Measured {about['at']} in 5 s, on {about['cores']} cores ({about['cpu']}" in said
@@ -30,14 +30,14 @@ def test_the_heading_names_the_machine_and_what_was_measured():
 
 
 def test_what_is_written_can_be_read(tmp_path):
-    """The JSON holds every row whole."""
+    """The JSON has every row completely."""
     about = machine()
     write(tmp_path / "results.json", ROWS, about)
     assert read(tmp_path / "results.json") == (ROWS, about)
 
 
 def test_a_page_gets_the_tables_of_several_runs(tmp_path):
-    """What stood between the marks is replaced; the rest of the page stays."""
+    """The text between the markers is replaced; the rest of the page stays."""
     for name, row in (("a", ROWS[0]), ("b", ROWS[2])):
         write(tmp_path / name, [row], machine())
     page = tmp_path / "page.md"

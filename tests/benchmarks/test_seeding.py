@@ -1,4 +1,4 @@
-"""The follow-ups that the benchmark writes itself: the bot takes them for its own."""
+"""The follow-ups that the benchmark writes itself: the bot follows them like its own."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ PLAN = Plan(many=6, per_workspace=3, every_s=10.0)
 
 @pytest.fixture
 async def database(tmp_path):
-    """Give a database with follow-ups that are not due yet."""
+    """Write follow-ups that aren't due yet into a database."""
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'bench.db'}")
     await schema.upgrade(database)
     await watch_claims(database)
@@ -26,7 +26,7 @@ async def database(tmp_path):
 
 
 async def test_a_seeded_follow_up_is_claimed_when_it_was_started(database):
-    """Each workspace has its turn, and all of its runs with it."""
+    """Each workspace has its turn, with all of its runs."""
     store, now = Store(database, owner="a"), datetime.now(UTC)
     assert await store.runs.claim(now, 10) == []
     await start(database, PLAN, in_s=-5)
@@ -36,8 +36,8 @@ async def test_a_seeded_follow_up_is_claimed_when_it_was_started(database):
     assert [claim.run.team_id for claim in await store.runs.claim(now + timedelta(seconds=5), 10)] == ["T00001"] * 3
 
 
-async def test_the_database_notes_how_late_a_claim_was(database):
-    """By its own clock, whoever claims."""
+async def test_the_database_records_how_late_a_claim_was(database):
+    """By its own clock, whichever process claims."""
     await start(database, PLAN, in_s=-2)
     await Store(database, owner="a").runs.claim(datetime.now(UTC), 10)
     late_s = await claims_between(database, time.time() - 60, time.time() + 60)

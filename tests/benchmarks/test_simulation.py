@@ -1,4 +1,4 @@
-"""The simulation: it keeps the bot's own budget, loses no follow-up, counts each end once, and can be added up."""
+"""The simulation: it keeps to the bot's own budget, loses no follow-up, and counts each end once."""
 
 import asyncio
 import os
@@ -22,8 +22,8 @@ SMALL = Load(workspaces=3, per_workspace=5, seconds=60.0)
 
 
 @given(st.lists(st.tuples(st.sampled_from([Priority.CLICK, Priority.FOLLOW_UP]), st.floats(0, 20)), max_size=150))
-def test_its_budget_answers_as_the_bots_own(asked):
-    """Whoever asks in whatever order, both grant the same requests and name the same wait."""
+def test_its_budget_answers_like_the_bots_own(asked):
+    """For any order of requests, both grant the same ones and return the same wait."""
     now_s = 0.0
     fast, ours = Budget(10), LocalBudget(10, clock=lambda: now_s)
     for priority, pause_s in asked:
@@ -40,29 +40,29 @@ async def _wait_s(budget, priority):
     return 0.0
 
 
-def test_the_same_seed_plays_the_same():
-    """Numbers can be had again."""
+def test_the_same_seed_gives_the_same_result():
+    """Numbers can be reproduced."""
     assert simulate(SMALL) == simulate(SMALL)
 
 
-def test_workspaces_can_be_played_apart():
-    """Shards add up to the whole: workspaces share nothing."""
+def test_workspaces_can_be_simulated_separately():
+    """Shards add up to the whole, because workspaces share nothing."""
     assert simulate(SMALL, [0]) + simulate(SMALL, [1, 2]) == simulate(SMALL)
 
 
-def test_no_workspace_asks_more_than_it_may():
-    """Twenty follow-ups at once stay within what FloKit allows in a minute."""
+def test_no_workspace_makes_more_requests_than_allowed():
+    """Twenty concurrent follow-ups stay within FloKit's limit per minute."""
     crowded = Load(workspaces=1, per_workspace=20, seconds=61.0)
     assert simulate(crowded).calls <= PER_MINUTE
 
 
-def test_a_look_serves_what_is_due_soon():
-    """Follow-ups of one workspace share looks, so that each look serves several runs."""
+def test_a_check_serves_runs_that_are_due_soon():
+    """Follow-ups of one workspace share checks, so that each check serves several runs."""
     tally = simulate(Load(workspaces=2, per_workspace=20, seconds=60.0))
     assert tally.looks > 2 * tally.batches
 
 
-def test_every_end_makes_room_for_a_click():
+def test_every_end_starts_a_click():
     """As many follow-ups begin as end, and each end is counted for both bots."""
     tally = simulate(SMALL)
     ended = sum(tally.outcomes.values())
@@ -70,15 +70,15 @@ def test_every_end_makes_room_for_a_click():
     assert min(tally.late) >= 0
 
 
-def test_time_begins_in_the_middle_of_it():
-    """Nothing needs to settle: the second half of a long while is like the first."""
+def test_the_simulation_begins_in_a_steady_state():
+    """Nothing needs to settle: the second half of a long run is like the first."""
     halves = [simulate(Load(40, per_workspace=5, seconds=seconds)) for seconds in (60.0, 120.0)]
     assert halves[1].looks == pytest.approx(2 * halves[0].looks, rel=0.15)
     assert halves[1].naive_calls == pytest.approx(2 * halves[0].naive_calls, rel=0.1)
 
 
-def test_the_naive_bot_looks_every_ten_seconds():
-    """Its calls are a look each ten seconds for each follow-up, and a POST for each click."""
+def test_the_naive_bot_polls_every_ten_seconds():
+    """It polls for each run that it follows, and sends one POST for each click."""
     tally = simulate(Load(40, per_workspace=5, seconds=60.0))
     assert tally.naive_calls == pytest.approx(40 * 5 * 6 + tally.clicks, rel=0.05)
 
@@ -91,14 +91,14 @@ def test_a_median_of_counted_delays_is_in_seconds():
         middle_s(Counter())
 
 
-def test_a_look_is_told_apart_from_what_it_serves():
-    """What a look at one and a look at eleven cost gives what a look costs, and each run in it."""
+def test_the_cost_of_a_check_is_separated_from_that_of_its_runs():
+    """Measured at one run and at eleven."""
     look, run = Cost(2.0, 3.0, 1.0, 50.0), Cost(0.5, 0.25, 1.0, 10.0)
     assert split(look + run, look + run * 11, 11) == (look, run)
 
 
-def test_what_follows_is_multiplied_and_rounded_up():
-    """A second's clicks, looks and runs at their costs, with cores half busy."""
+def test_resources_are_multiplied_and_rounded_up():
+    """A second's clicks, checks and runs at their costs, with cores half busy."""
     unit = Cost(1.0, 0.5, 2.0, 10.0)
     units = Units(life=unit, batch=unit, look=unit * 0.5, kept_bytes=100.0)
     needs = needs_of(Tally(clicks=10, batches=20, looks=40), Load(workspaces=2, per_workspace=5, seconds=10.0), units)
@@ -108,5 +108,5 @@ def test_what_follows_is_multiplied_and_rounded_up():
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc")
 def test_a_family_of_processes_is_counted_with_its_parent():
-    """Whoever started the tests has used some processor time, and so have they."""
+    """The process that started the tests has used some CPU time, and so have they."""
     assert family_cpu_s(os.getpid()) > 0

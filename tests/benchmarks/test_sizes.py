@@ -1,4 +1,4 @@
-"""The row of sizes: what is counted, and what is said without the package index."""
+"""The row of sizes: what's counted, and what it says without the package index."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from benchmarks.rows.sizes import Size, size_of
 
 
 def test_an_installation_is_its_files_and_its_distributions(tmp_path):
-    """All files count once; a link does not; every distribution but its own is a dependency."""
+    """All files count once, links don't; every distribution except its own is a dependency."""
     wheel = tmp_path / "thing-1.2-py3-none-any.whl"
     wheel.write_bytes(b"x" * 10)
     for name in ("thing-1.2.dist-info", "other-3.dist-info", "thing"):
@@ -22,7 +22,7 @@ def test_an_installation_is_its_files_and_its_distributions(tmp_path):
 
 
 def test_without_the_package_index_the_row_says_so(monkeypatch):
-    """Nothing is made up, and the rest of the table is printed all the same."""
+    """Nothing is made up, and the rest of the table is still printed."""
 
     async def refuse(*_arguments):
         raise sizes.PipFailed
@@ -35,5 +35,5 @@ def test_without_the_package_index_the_row_says_so(monkeypatch):
 
 @pytest.mark.parametrize("size", [Size("1.2", 12_345, 67_800_000, 9)])
 def test_a_size_is_shown_with_its_units(size):
-    """Kilobytes and megabytes are thousands, as package pages count."""
+    """A kilobyte is 1,000 bytes, as on package pages."""
     assert size.shown == "1.2: wheel 12 kB, installed 68 MB, 9 dependencies"

@@ -1,4 +1,4 @@
-"""The Slack that makes the load: whatever it is asked, and however, it says yes."""
+"""The Slack that generates load: it accepts every call, however it's made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.slack import LoadSlack
     ("verb", "how"), [("GET", "params"), ("POST", "data"), ("POST", "json")], ids=["query", "form", "json"]
 )
 async def test_every_call_is_answered(verb, how):
-    """A call is read wherever its arguments stand: the SDK puts those of some methods into the query."""
+    """Arguments are found wherever they are: the SDK puts those of some methods into the query."""
     slack, seen = LoadSlack(), []
     slack.on_call = lambda method, arguments, _ts, _at: seen.append((method, arguments["user"]))
     await slack.start()

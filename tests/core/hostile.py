@@ -1,4 +1,4 @@
-"""What a hostile world may send, and what Slack takes: for the tests of every message and view."""
+"""What a hostile world may send, and what Slack accepts: for the tests of every message and view."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TRUSTED = re.compile(
     r"<@(?!UEVIL>)[A-Z0-9]{2,30}>|<#C0OURS>|<!subteam\^S0OURS>"
     r"|<!date\^\d+\^\{date_short_pretty\} at \{time\}\|\d{4}-\d\d-\d\d \d\d:\d\d UTC>"
 )
-"""The only markup that may stand in a text: mentions of people who clicked, of groups to ask, channels, times."""
+"""The only markup allowed in a text: mentions of people who clicked, of groups to ask, channels, times."""
 
 # --- values ----------------------------------------------------------------------------------------------------
 
@@ -104,11 +104,11 @@ incidents = st.builds(
 
 hostile = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
-# --- what Slack takes ------------------------------------------------------------------------------------------
+# --- what Slack accepts ----------------------------------------------------------------------------------------
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Walk all JSON objects in a value."""
+    """Iterate over all JSON objects in a value."""
     if isinstance(value, dict):
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
@@ -116,7 +116,7 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def assert_slack_takes(message: Message) -> None:
-    """Hold a message against what the stand-in for Slack takes, and against the bot's own budget."""
+    """Check that the local Slack accepts a message, and that it's within the bot's own limits."""
     check_blocks(list(message.blocks))
     check_update_text(message.text)
     assert message.text
@@ -128,12 +128,12 @@ def assert_slack_takes(message: Message) -> None:
 
 
 def assert_no_markup_of_others(message: Message) -> None:
-    """Find nothing but our own markup where Slack parses text."""
+    """Check that there's no markup but our own in any text that Slack parses."""
     assert_only_our_markup([message.text, *parsed(message.blocks)])
 
 
 def assert_view_is_taken(view: dict[str, Any]) -> None:
-    """Hold a modal or an App Home against what the stand-in takes, and find only our own markup in it."""
+    """Check that the local Slack accepts a modal or an App Home, and that it has no markup but our own."""
     check_view(json.loads(json.dumps(view)))
     assert_only_our_markup(parsed(view["blocks"]))
 
@@ -144,7 +144,7 @@ def parsed(blocks: Any) -> list[str]:
 
 
 def assert_only_our_markup(texts_: list[str]) -> None:
-    """Find no mention, link or broken entity that is not ours."""
+    """Check that a text has no mention, link or broken entity that isn't ours."""
     for text in texts_:
         assert not set(TRUSTED.sub("", text)) & set("<>"), text
         assert not re.search("&(?!amp;|lt;|gt;)", text), text

@@ -26,13 +26,12 @@ DOCUMENTED_TYPES = {
 
 
 def test_every_documented_type_is_known():
-    """The types known here are the documented ones."""
     assert set(KNOWN_TYPES) == set(DOCUMENTED_TYPES)
 
 
 @pytest.mark.parametrize(("type_", "name"), DOCUMENTED_TYPES.items())
 def test_a_documented_type_has_its_own_name(type_, name):
-    """A documented type is written as its maker writes it."""
+    """It's written as its vendor writes it."""
     assert display_name(type_) == name
 
 
@@ -47,13 +46,12 @@ def test_a_documented_type_has_its_own_name(type_, name):
     ],
 )
 def test_an_unknown_type_is_named_by_its_words(type_, name):
-    """An unknown type is named by its words, without its punctuation."""
     assert display_name(type_) == name
 
 
 @given(st.text())
-def test_no_name_can_carry_markup(type_):
-    """Whatever the type, its name is short and holds nothing that Slack parses."""
+def test_names_of_types_carry_no_markup(type_):
+    """Whatever the type, its name is short and has nothing that Slack parses."""
     name = display_name(type_)
     assert 0 < len(name) <= NAME_CHARS
     assert not set(name) & set("<>&*_~`@\n\0")
@@ -67,18 +65,18 @@ def test_there_is_always_something_to_check(type_):
     assert all(check and "\n" not in check for check in checks)
 
 
-def test_apple_may_be_three_days_late():
-    """App Store Connect is not stale after a weekend: its data lags up to two business days."""
+def test_app_store_connect_is_not_stale_after_a_weekend():
+    """Its data lags up to two business days."""
     assert stale_after_s(Integration("int_1", "app_store_connect")) >= timedelta(days=3).total_seconds()
 
 
-def test_revenuecat_may_miss_a_poll():
-    """RevenueCat is polled every 6 h and is not stale after one missed poll."""
+def test_revenuecat_is_not_stale_after_one_missed_poll():
+    """It's polled every 6 h."""
     assert stale_after_s(Integration("int_1", "revenuecat")) > timedelta(hours=12).total_seconds()
 
 
 def test_an_unknown_type_is_stale_after_a_day():
-    """Without a documented freshness a success may be a day old."""
+    """Its freshness isn't documented."""
     assert stale_after_s(Integration("int_1", "something_new")) == timedelta(days=1).total_seconds()
 
 
@@ -91,13 +89,11 @@ def test_stale_means_older_than_the_type_allows(age, stale):
     assert is_stale(Integration("int_1", "stripe", last_synced_at=NOW - age), NOW) is stale
 
 
-def test_never_synced_is_stale():
-    """An integration without a known success is stale."""
+def test_an_integration_without_a_known_success_is_stale():
     assert is_stale(Integration("int_1", "stripe"), NOW)
 
 
-def test_a_limit_that_somebody_set_counts_more_than_the_type():
-    """An integration with a limit of its own is stale after that."""
+def test_a_configured_limit_overrides_the_types():
     last = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
     one = Integration("int_1", "app_store_connect", "connected", last, stale_after_s=60)
     assert is_stale(one, last + timedelta(seconds=61))

@@ -1,4 +1,4 @@
-"""The audit: what is noted of an act, what people type to see it, and how an export keeps it harmless."""
+"""The audit log: what's recorded about an action, what people type to see it, and what makes an export safe."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def read(message):
     return str(message.blocks)
 
 
-# --- what is noted -----------------------------------------------------------------------------------------------
+# --- what is recorded --------------------------------------------------------------------------------------------
 
 
-def test_an_outcome_is_noted_once():
-    """A decision that brings another outcome than before is noted, with who started the run; the same again is not."""
+def test_an_outcome_is_recorded_once():
+    """With who started the run; an unchanged outcome isn't recorded again."""
     ended = replace(RUN, outcome=Outcome.NOT_CONFIRMED)
     late = replace(RUN, outcome=Outcome.SUCCEEDED)
     assert of_outcome(RUN, RUN, NOW) is None
@@ -83,8 +83,8 @@ def test_an_outcome_is_noted_once():
 
 
 @pytest.mark.parametrize(("target", "noted"), [("all", ("", "")), ("stripe", ("", "stripe")), ("int_1", ("int_1", ""))])
-def test_a_subscription_is_noted_by_what_it_is_about(target, noted):
-    """All integrations, a type, and one integration are told apart."""
+def test_a_subscriptions_target_is_recorded(target, noted):
+    """All integrations, a type, or one integration."""
     subscription = Subscription("sub_1", "T1", "C1", ANA, NOW, target=target)
     entry = of_subscription(subscription, Deed.SUBSCRIBE, ANA, NOW)
     assert (entry.integration_id, entry.integration_type) == noted
@@ -121,14 +121,14 @@ def test_a_subscription_is_noted_by_what_it_is_about(target, noted):
         ("int_01hx4j7stripe", AuditWish(name="int_01hx4j7stripe")),
     ],
 )
-def test_words_mean_a_part_of_the_audit(words, wish):
-    """A person comes as Slack's escape, a name or an ID; a span stands anywhere; the rest is a name to be found."""
+def test_words_select_a_part_of_the_audit(words, wish):
+    """A person is a mention, a name or an ID; a time range can be anywhere; the rest is a name to look up."""
     assert parse_audit(words, NOW) == wish
 
 
 @given(texts)
-def test_any_words_mean_something(words):
-    """Whatever is typed is read, and names one person at most."""
+def test_any_words_can_be_parsed(words):
+    """They name at most one person."""
     wish = parse_audit(words, NOW)
     assert not (wish.person_id and wish.person_name)
 
@@ -149,7 +149,7 @@ PEOPLE = (Person("U1", "ana"), Person("U2", "ben.lima"), Person("U3", "ben.okoye
     ],
 )
 def test_a_bare_name_means_people(name, ids):
-    """A name means who is called that, else those of whose names it is a part."""
+    """People with exactly that name, or else those whose names contain it."""
     assert [person.id for person in people_meant(name, PEOPLE)] == ids
 
 
@@ -167,22 +167,21 @@ def test_a_bare_name_means_people(name, ids):
     ],
 )
 def test_accents_may_be_left_out(name, ids):
-    """A name is found without its accents, unless somebody's is written just so."""
+    """Unless someone's name is spelled exactly as typed."""
     names = ("Ana María", "José O'Brien", "Müller-Lüdenscheidt", "Søren", "İpek", "Zoë", "Zoe", "\u674e\u96f7")
     people = [Person(f"U{number}", known) for number, known in enumerate(names, 1)]
     assert [person.id for person in people_meant(name, people)] == ids
 
 
-def test_a_misspelled_name_has_a_nearest():
-    """A name that nobody has is compared with those that people have."""
+def test_a_misspelled_name_has_a_closest_match():
     assert nearest_people("cloe", PEOPLE) == (Person("U4", "cleo"),)
 
 
 # --- what is shown -----------------------------------------------------------------------------------------------
 
 
-def test_an_entry_says_who_did_what_where_and_what_came_of_it():
-    """An entry is read as a sentence; nobody is notified, and the time is the reader's own."""
+def test_an_entry_says_who_did_what_where_with_which_result():
+    """It reads as a sentence, notifies no one, and shows the reader's local time."""
     shown = read(panel_message(audit_panel(ENTRY), {}, NOW))
     assert "*ana* pressed Resync for Stripe `int_1`" in shown
     assert "<!date^1710511200^" in shown
@@ -191,15 +190,15 @@ def test_an_entry_says_who_did_what_where_and_what_came_of_it():
 
 
 def test_a_refusal_names_its_rule():
-    """What was refused or overridden says so, and by which rule."""
+    """So does an override."""
     refused = replace(ENTRY, decision=Ruling.REFUSED, rule="guests never sync", result="")
     shown = read(panel_message(audit_panel(refused), {}, NOW))
     assert "*ana* (refused) pressed Resync for Stripe" in shown
-    assert "⛔ refused by guests never sync" in shown
+    assert "⛔ refused by “guests never sync”" in shown
 
 
-def test_what_the_bot_did_by_itself_names_nobody():
-    """Pauses and ends of snoozes name the bot; an outcome names who started the run."""
+def test_automatic_actions_name_the_bot():
+    """An outcome names who started the run."""
     paused = replace(ENTRY, action=Deed.PAUSE, person=Person(""), integration_id="", integration_type="")
     assert "*The bot itself* paused the subscription to all integrations" in read(
         panel_message(audit_panel(paused), {}, NOW)
@@ -208,16 +207,15 @@ def test_what_the_bot_did_by_itself_names_nobody():
     assert "Outcome of the sync of Stripe `int_1`, started by ana" in read(panel_message(audit_panel(outcome), {}, NOW))
 
 
-def test_pages_lead_both_ways():
-    """Older and Newer stand there where there is something to go to."""
+def test_older_and_newer_are_shown_only_if_such_pages_exist():
     middle = panel_message(audit_panel(ENTRY, page=1, has_more=True), {}, NOW)
     assert [label in read(middle) for label in ("'Newer'", "'Older'")] == [True, True]
     only = panel_message(audit_panel(ENTRY), {}, NOW)
     assert [label in read(only) for label in ("'Newer'", "'Older'")] == [False, False]
 
 
-def test_nothing_found_is_said():
-    """An empty page says what was asked for, and which span was understood."""
+def test_an_empty_page_says_what_was_asked_for():
+    """And which time range was understood."""
     panel = audit_panel(query="@nobody")
     assert panel_message(panel, {}, NOW).text == "`/flokit audit @nobody`: no entries found."
     text = panel_message(replace(panel, since=NOW, until=NOW + timedelta(days=1), zone="UTC"), {}, NOW).text
@@ -227,8 +225,8 @@ def test_nothing_found_is_said():
 
 @hostile
 @given(texts)
-def test_how_long_entries_are_kept_is_said(query):
-    """A person who asks for what isn't there, or for further back than anything is kept, learns how far back goes."""
+def test_an_empty_answer_says_how_long_entries_are_kept(query):
+    """Also if someone asks for a longer time than that."""
     message = nothing_found_message(audit_panel(query=query), kept_days=90, command="/flokit")
     assert message.text.endswith("no entries found. Entries are kept for 90 days.")
     assert_slack_takes(message)
@@ -237,8 +235,8 @@ def test_how_long_entries_are_kept_is_said(query):
 
 @hostile
 @given(texts, st.lists(integrations, max_size=3), st.lists(texts, max_size=3), st.lists(people, min_size=1, max_size=9))
-def test_every_answer_to_what_is_not_recognized_is_taken(name, known, types, them):
-    """Whatever was typed and whatever people are called, Slack takes the answer, and only one person sees it."""
+def test_slack_accepts_every_answer_to_unknown_words(name, known, types, them):
+    """Whatever people are called; only one person sees it."""
     for message in (
         name_not_recognized_message(name, known, types, them[:3], word="audit", command="/flokit"),
         which_person_message(name, them, word="audit", command="/flokit"),
@@ -252,8 +250,8 @@ def test_every_answer_to_what_is_not_recognized_is_taken(name, known, types, the
 
 @hostile
 @given(st.lists(entries, max_size=PAGE_SIZE), texts, st.integers(0, 10**9), st.booleans())
-def test_every_page_is_taken(shown, query, page, has_more):
-    """Whatever stands in the audit, Slack takes the page, and nothing in it is anybody else's markup."""
+def test_slack_accepts_every_page(shown, query, page, has_more):
+    """Whatever the audit log contains, without untrusted markup."""
     message = panel_message(audit_panel(*shown, query=query, page=page, has_more=has_more), {}, NOW)
     assert_slack_takes(message)
     assert_no_markup_of_others(message)
@@ -262,8 +260,7 @@ def test_every_page_is_taken(shown, query, page, has_more):
 # --- what is exported --------------------------------------------------------------------------------------------
 
 
-def test_a_row_has_all_columns():
-    """An exported entry is text under stable names."""
+def test_an_exported_row_has_all_columns():
     row = as_row(ENTRY)
     assert tuple(row) == COLUMNS
     assert (row["at"], row["person_id"], row["action"], row["decision"]) == (
@@ -276,19 +273,19 @@ def test_a_row_has_all_columns():
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "  =1", "\r=1", "|x"])
 def test_no_cell_is_a_formula(text):
-    """What a spreadsheet would run is kept as text."""
+    """What a spreadsheet would run is stored as text."""
     assert csv_cell(text) == f"'{text}"
 
 
 @given(texts)
 def test_harmless_text_stays_as_it_is(text):
-    """A cell that begins with a letter or a digit is not touched, whatever follows."""
+    """A cell that begins with a letter or a digit isn't changed."""
     assert csv_cell(f"a{text}") == f"a{text}"
 
 
 @given(st.lists(texts, min_size=1, max_size=5))
 def test_a_written_row_is_read_back(cells):
-    """Line breaks, quotes and commas survive the way through a file."""
+    """Line breaks, quotes and commas survive in a file."""
     out = io.StringIO(newline="")
     row = [csv_cell(cell) for cell in cells]
     csv.writer(out).writerow(row)

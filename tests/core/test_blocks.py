@@ -1,4 +1,4 @@
-"""What every message keeps, whatever FloKit and people write: Slack's limits, and no markup of others."""
+"""What holds for every message, whatever FloKit and people write: Slack's limits, and no untrusted markup."""
 
 from __future__ import annotations
 
@@ -73,22 +73,22 @@ messages = st.one_of(
 
 @hostile
 @given(messages)
-def test_slack_takes_every_message(message):
-    """Every message is inside Slack's limits, whatever it shows."""
+def test_slack_accepts_every_message(message):
+    """It's within Slack's limits, whatever it shows."""
     assert_slack_takes(message)
 
 
 @hostile
 @given(messages)
 def test_nothing_untrusted_is_parsed(message):
-    """No text of FloKit's or a person's mentions, links or leaves a broken entity."""
+    """No text from FloKit or a person mentions, links or leaves a broken entity."""
     assert_no_markup_of_others(message)
 
 
 @hostile
 @given(messages)
 def test_the_invite_hint_always_fits(message):
-    """The hint on how to invite the bot fits below every message that a person can be shown."""
+    """Below every message that a person can see."""
     hinted = blocks.with_invite_hint(message, "UBOT")
     assert_no_markup_of_others(hinted)
     assert_slack_takes(hinted)
@@ -96,8 +96,8 @@ def test_the_invite_hint_always_fits(message):
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("kind", PanelKind)
-def test_a_panel_full_of_one_attack_is_taken(kind, attack):
-    """A full page on which every text is the same attack, with a run in each row, stays inside the limits."""
+def test_slack_accepts_a_panel_full_of_one_attack(kind, attack):
+    """Every text on a full page is the same attack, with a run in each row."""
     crowd = tuple(
         Integration(f"{index}{'q' * 99}"[:100], attack or "stripe", status, NOW, attack or None)
         for index, status in enumerate(("error", "disconnected", attack, "syncing") * 3)
@@ -109,8 +109,8 @@ def test_a_panel_full_of_one_attack_is_taken(kind, attack):
     assert_no_markup_of_others(message)
 
 
-def test_thousands_of_integrations_are_taken():
-    """A workspace with thousands of integrations of one type still gets one page that fits."""
+def test_a_page_of_thousands_of_integrations_fits():
+    """They all have the same type."""
     crowd = tuple(Integration(f"int_{index:05}", "stripe", "error", NOW, "broken") for index in range(3000))
     message = blocks.panel_message(Panel("p", PanelKind.STATUS, crowd, NOW), {}, NOW)
     assert_slack_takes(message)

@@ -1,4 +1,4 @@
-"""Every message about who may do what, whatever the policy file and FloKit say: Slack takes it, nothing is parsed."""
+"""Slack accepts every message about permissions, whatever the policy file and FloKit say, and parses nothing in it."""
 
 from __future__ import annotations
 
@@ -46,14 +46,12 @@ messages = st.one_of(
 
 @hostile
 @given(messages)
-def test_slack_takes_every_answer_about_access(message):
-    """Every refusal and explanation is inside Slack's limits and parses nothing untrusted."""
+def test_slack_accepts_every_answer_about_permissions(message):
     assert_slack_takes(message)
     assert_no_markup_of_others(message)
 
 
 @hostile
 @given(refusals)
-def test_slack_takes_the_home_of_who_may_not_look(refused):
-    """The App Home of somebody who may not look is taken, too."""
+def test_slack_accepts_the_home_of_someone_who_cannot_look(refused):
     assert_view_is_taken(access.refused_home(refused))

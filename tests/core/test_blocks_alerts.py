@@ -1,4 +1,4 @@
-"""Every message and view of alerts, whatever FloKit and people write: Slack takes it, and nothing is parsed in it."""
+"""Slack accepts every message and view about incidents and subscriptions, and parses nothing untrusted in it."""
 
 from __future__ import annotations
 
@@ -101,60 +101,57 @@ homes = st.builds(
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_target_full_of_one_attack_is_taken_in_the_home(attack):
-    """What somebody subscribed to may be anything; the button that ends it still can be read."""
+def test_slack_accepts_any_subscription_target_in_app_home(attack):
+    """Its Unsubscribe button can still be parsed."""
     home = blocks.Home((), NOW, subscriptions=(Subscription("sub_1", "T1", "C0OURS", ANA, NOW, target=attack),))
     assert_view_is_taken(blocks.home_view(home, NOW, command="/flokit"))
 
 
 @hostile
 @given(messages)
-def test_slack_takes_every_message(message):
-    """Every message is inside Slack's limits and parses nothing untrusted."""
+def test_slack_accepts_every_message(message):
     assert_slack_takes(message)
     assert_no_markup_of_others(message)
 
 
 @hostile
 @given(homes, texts)
-def test_slack_takes_every_home(home, command):
-    """Every App Home is inside Slack's limits and parses nothing untrusted."""
+def test_slack_accepts_every_home(home, command):
     assert_view_is_taken(blocks.home_view(home, NOW, command=command))
 
 
 @hostile
 @given(st.lists(integrations, max_size=150), st.lists(incidents, max_size=8), st.lists(incidents, max_size=8))
-def test_slack_takes_every_form(known, told, told_later):
-    """The form of subscribe, with its first preview and with the next, is inside Slack's limits."""
-    view = blocks.subscribe_form(write_metadata("C0OURS", "request"), "Europe/Berlin", known, told, NOW)
+def test_slack_accepts_every_form(known, preview, next_preview):
+    """With its first preview and with the next."""
+    view = blocks.subscribe_form(write_metadata("C0OURS", "request"), "Europe/Berlin", known, preview, NOW)
     assert_view_is_taken(view)
-    assert_view_is_taken(blocks.with_preview(view, told_later, NOW))
+    assert_view_is_taken(blocks.with_preview(view, next_preview, NOW))
 
 
 @pytest.mark.parametrize("word", Word)
 def test_a_reply_mentions_nobody(word):
-    """What is said in an incident's thread notifies nobody of their own click."""
+    """A reply in an incident's thread doesn't notify people of their own click."""
     over = replace(OPEN, closed_at=NOW, repaired_by=ANA)
     incident = OPEN if word in (Word.CHANGED, Word.SNOOZE_ENDED) else over
     message = blocks.bulletin_message(Bulletin(incident, word), NOW)
     assert "<@" not in str(message)
 
 
-def test_the_end_of_a_snooze_says_how_it_stands():
-    """When a snooze ends while FloKit looks healthy again, it is not said that it fails."""
+def test_the_end_of_a_snooze_shows_the_current_state():
+    """If FloKit looks healthy again, it doesn't say "failing"."""
     message = blocks.bulletin_message(Bulletin(replace(OPEN, quiet_since=NOW), Word.SNOOZE_ENDED), NOW)
     assert "looks healthy again" in message.text
     assert "is failing" not in message.text
 
 
 def test_a_flapping_incident_that_is_fine_says_so():
-    """While it is fine, the one rolling message says since when, and that it is kept."""
+    """The message says since when it's healthy, and that it will keep being updated."""
     panel = Panel("pnl_1", PanelKind.INCIDENT, (STRIPE,), NOW, incident=replace(OPEN, flapping=True, quiet_since=NOW))
     assert f"Fine since {date(NOW)}" in str(blocks.panel_message(panel, {}, NOW).blocks)
 
 
-def test_whom_a_subscription_mentions_stands_in_the_message_until_it_is_over():
-    """The mention stands in the one message that is posted, and no longer in what it becomes when it is over."""
+def test_a_mention_is_shown_until_the_incident_is_over():
     panel = Panel("pnl_1", PanelKind.INCIDENT, (STRIPE,), NOW, incident=OPEN, mention="here")
     assert blocks.panel_message(panel, {}, NOW).text.startswith("<!here> ")
     over = replace(panel, incident=replace(OPEN, closed_at=NOW))

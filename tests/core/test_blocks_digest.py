@@ -1,4 +1,4 @@
-"""The digest: what a channel reads at the chosen time."""
+"""The digest: what is posted in a channel at its chosen time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CALM = Digest(SUBSCRIPTION, (ADAPTY, IOS), NOW, SINCE)
 
 
 def incident(integration: Integration, opened_h: float, closed_h: float | None = None, **fields: Any) -> Incident:
-    """Make an incident that opened, and maybe closed, so many hours ago."""
+    """Return an incident that opened, and maybe closed, some hours ago."""
     return Incident(
         id=f"inc_{integration.id}_{opened_h}",
         team_id="T1",
@@ -63,14 +63,14 @@ def incident(integration: Integration, opened_h: float, closed_h: float | None =
 
 
 def synced(integration: Integration, took_s: float, ended_h: float = 2, **fields: Any) -> SyncRun:
-    """Make a sync that succeeded so many hours ago."""
+    """Return a sync that succeeded some hours ago."""
     ended_at = NOW - timedelta(hours=ended_h)
     run = SyncRun("run", "T1", integration.id, integration.type, ended_at - timedelta(seconds=took_s), ANA)
     return replace(run, **{"ended_at": ended_at, "outcome": Outcome.SUCCEEDED, **fields})
 
 
 def shown(digest: Digest) -> list[str]:
-    """Collect the texts of a digest's blocks from the top to the bottom."""
+    """Return the texts of a digest's blocks, in order."""
     return [
         element["text"]
         for block in message_of(digest).blocks
@@ -79,12 +79,12 @@ def shown(digest: Digest) -> list[str]:
 
 
 def message_of(digest: Digest) -> Message:
-    """Make the message of a digest."""
+    """Return the message of a digest."""
     return digest_message(digest, NOW, command="/fk")
 
 
 def test_a_calm_digest_is_short():
-    """When nothing failed that is one line, with how everything is and when the next digest comes."""
+    """If nothing failed, it's one line with the current state and the next digest."""
     weekdays = "weekdays at 09:00 (Europe/Berlin)"
     assert shown(CALM) == [
         "FloKit digest",
@@ -95,8 +95,8 @@ def test_a_calm_digest_is_short():
     assert message_of(CALM).text == f"FloKit digest: Nothing failed since {date(SINCE)}. Now: 2 connected."
 
 
-def test_what_failed_is_told_open_first():
-    """Incidents that are open come first, then those that ended, with how long they lasted and who repaired them."""
+def test_open_incidents_come_first():
+    """Resolved ones follow, with how long they lasted and who fixed them."""
     digest = replace(
         CALM,
         integrations=WORKSPACE,
@@ -110,40 +110,39 @@ def test_what_failed_is_told_open_first():
     )
     lead, lines = shown(digest)[1:3]
     at = {hours: date(NOW - timedelta(hours=hours)) for hours in (2, 5, 10, 20, 30)}
-    assert lead == f"*4 new incidents since {date(SINCE)}: 2 still open, 3 over.*"
+    assert lead == f"*4 new incidents since {date(SINCE)}: 2 still open, 3 closed.*"
     assert lines.split("\n") == [
         f"❌ *Stripe* failing since {at[2]}, for 2 h",
         f"🔌 *Warehouse* disconnected since {at[30]}, for 1 d 6 h",
         f"✅ *AppsFlyer* `…ios1` failed {at[5]}, recovered after 2 h, resync by ana",
-        f"❔ *Adjust* failed {at[10]}, and is no longer in FloKit",
+        f"❔ *Adjust* failed {at[10]} and is no longer in FloKit",
         f"✅ *Adapty* was stale {at[20]}, recovered after 30 min",
     ]
     assert message_of(digest).text == (
-        f"FloKit digest: 4 new incidents since {date(SINCE)}: 2 still open, 3 over. "
+        f"FloKit digest: 4 new incidents since {date(SINCE)}: 2 still open, 3 closed. "
         "Now: 1 failing, 1 disconnected, 3 connected. Still open: Stripe, Warehouse."
     )
 
 
 def test_an_old_incident_is_not_new():
-    """An incident that opened before the last digest and is still open is told as that."""
+    """An open incident from before the last digest is listed as still open."""
     digest = replace(CALM, integrations=WORKSPACE, incidents=(incident(STRIPE, 48),))
     assert shown(digest)[1] == f"*No new incidents since {date(SINCE)}: 1 still open.*"
 
 
-def test_what_was_told_before_is_not_told_again():
-    """Incidents and syncs that ended before the last digest are left out."""
+def test_the_last_digests_content_is_left_out():
     digest = replace(CALM, incidents=(incident(IOS, 48, 30),), runs=(synced(IOS, 60, ended_h=30),))
     assert shown(digest) == shown(CALM)
 
 
 def test_a_failure_without_an_incident_is_not_denied():
-    """While something is failing it is never said that nothing failed."""
+    """While something is failing, the digest never says that nothing failed."""
     digest = replace(CALM, integrations=WORKSPACE)
     assert shown(digest)[1] == f"*Nothing new failed since {date(SINCE)}.*"
 
 
 def test_what_needs_attention_has_a_row_with_details():
-    """Failing, disconnected and stale integrations have a row each, with one button: Details."""
+    """Failing, disconnected and stale integrations each have a row with one button."""
     message = message_of(replace(CALM, integrations=WORKSPACE))
     rows: list[Any] = [block for block in message.blocks if "accessory" in block]
     presses = [parse_press(row["accessory"]["action_id"], row["accessory"]["value"]) for row in rows]
@@ -156,7 +155,7 @@ def test_what_needs_attention_has_a_row_with_details():
 
 
 def test_many_rows_and_incidents_are_counted():
-    """Beyond some rows and incidents only their number is told, with the command that shows them."""
+    """Beyond a limit, only the number of rows and incidents is shown, with the command that lists them."""
     crowd = tuple(replace(STRIPE, id=f"int_{index:03}") for index in range(500))
     digest = replace(CALM, integrations=crowd, incidents=tuple(incident(one, 2) for one in crowd))
     texts = shown(digest)
@@ -164,8 +163,8 @@ def test_many_rows_and_incidents_are_counted():
     assert "and 495 more: `/fk status`" in texts
 
 
-def test_the_slowest_syncs_are_told():
-    """The three syncs that took longest are told with who started them, the slowest first; others do not count."""
+def test_the_three_slowest_syncs_are_listed():
+    """The slowest comes first."""
     digest = replace(
         CALM,
         runs=(
@@ -192,7 +191,7 @@ def test_the_slowest_syncs_are_told():
     ],
 )
 def test_a_digest_is_about_its_target(target, title, state):
-    """A digest says what it is about, and tells nothing of the rest."""
+    """It names its target and shows nothing else."""
     digest = Digest(
         replace(SUBSCRIPTION, target=target),
         WORKSPACE,
@@ -207,16 +206,15 @@ def test_a_digest_is_about_its_target(target, title, state):
     assert target == ALL or "Stripe" not in str(texts)
 
 
-def test_older_knowledge_is_called_that():
-    """When FloKit could not be asked, the digest says why and from when its knowledge is."""
+def test_old_data_is_labeled_as_old():
+    """If FloKit couldn't be reached, the digest says why and how old its data is."""
     digest = replace(CALM, as_of=FRESH, stale_reason="no <answer> in 10 s.")
-    note = f"FloKit can't be reached (no &lt;answer&gt; in 10 s): this is what I knew at {date(FRESH)}."
+    note = f"FloKit can't be reached (no &lt;answer&gt; in 10 s); showing data from {date(FRESH)}."
     assert shown(digest)[1] == f"⚠️ {note}"
     assert message_of(digest).text.startswith(note)
 
 
-def test_a_digest_that_ended_meanwhile_names_no_next():
-    """Without a digest time no next digest is promised."""
+def test_a_digest_that_was_removed_names_no_next_one():
     assert "Next digest" not in str(shown(replace(CALM, subscription=replace(SUBSCRIPTION, digest=None))))
 
 
@@ -236,8 +234,7 @@ digests = st.builds(
 
 @hostile
 @given(digests)
-def test_slack_takes_every_digest(digest):
-    """Every digest is inside Slack's limits and parses nothing untrusted."""
+def test_slack_accepts_every_digest(digest):
     message = digest_message(digest, NOW, command="/flokit")
     assert_slack_takes(message)
     assert_no_markup_of_others(message)
@@ -245,8 +242,8 @@ def test_slack_takes_every_digest(digest):
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("count", [1, 8, 500])
-def test_a_digest_full_of_one_attack_is_taken(attack, count):
-    """A digest of up to 500 integrations on which every text is the same attack stays inside the limits."""
+def test_slack_accepts_a_digest_full_of_one_attack(attack, count):
+    """Every text of up to 500 integrations is the same attack."""
     person = Person(attack, attack)
     crowd = tuple(
         Integration(f"{index:03}{attack}"[:100], attack or "stripe", ("error", "disconnected", attack)[index % 3])

@@ -1,4 +1,4 @@
-"""The short answers: help, nothing found, no access, and the hint on how to invite the bot."""
+"""Short answers: help, no matches, no access, and the hint how to invite the bot."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ STRIPE = Integration("int_4j7stripe", "stripe", "error", NOW)
 
 
 def test_help_shows_every_command():
-    """Help lists an example and a summary of each command, in groups; the help on one has its usage, too."""
-    shown = str(help_message(HelpCommand(), command="/fk").blocks)
+    """With an example and a summary, in groups; the help on one command also has its usage."""
+    shown = str(help_message(HelpCommand(), command="/fk", of_many=True).blocks)
     for doc in COMMANDS:
         assert f"`/fk {doc.examples[0]}` — {doc.summary}" in shown.replace("\\'", "'")
         assert f"*{doc.group}*" in shown
@@ -36,8 +36,8 @@ def test_help_shows_every_command():
         assert all(f"`/fk {example}`" in explained for example in doc.examples)
 
 
-def test_help_suggests_the_nearest_command():
-    """What was not understood is shown as code, with the command that was probably meant."""
+def test_help_suggests_the_closest_command():
+    """What wasn't recognized is shown as code."""
     text = help_message(HelpCommand("<staus>", ("status",))).text
     assert text.startswith(
         "I don't recognize `&lt;staus&gt;`. Did you mean `/flokit status`? Example: `/flokit status failing`."
@@ -45,17 +45,17 @@ def test_help_suggests_the_nearest_command():
 
 
 def test_help_guesses_nothing_without_a_suggestion():
-    """Without a near command help only says that it did not understand."""
+    """It only says what it didn't recognize."""
     assert help_message(HelpCommand("xyzzy")).text.startswith("I don't recognize `xyzzy`. Commands:")
 
 
 def test_help_says_what_is_missing():
-    """A command without its integration is answered by how to name one."""
+    """A command without its integration is answered with how to name one."""
     assert "`/flokit sync stripe`" in help_message(HelpCommand(needs_target="sync")).text
 
 
-def test_not_found_names_the_nearest():
-    """An unknown target is answered by what comes nearest, and by how to see all."""
+def test_not_found_names_the_closest_matches():
+    """And how to list all integrations."""
     text = not_found_message("strpe", (STRIPE,)).text
     assert text == (
         "FloKit has no integration `strpe`. Closest matches: Stripe `int_4j7stripe`. "
@@ -63,28 +63,27 @@ def test_not_found_names_the_nearest():
     )
 
 
-def test_nothing_matches_lists_what_there_is():
-    """A filter that lets nothing through is answered by what there is."""
+def test_a_filter_without_matches_lists_all_integrations():
     message = nothing_matches_message("syncing", (STRIPE,), NOW)
     assert message.text == "No integration matches `syncing`. There is 1 integration: 1 failing."
     lines: Any = message.blocks[1]
     assert lines["text"]["text"] == "❌ failing · Stripe `int_4j7stripe`"
 
 
-def test_nothing_matches_stops_listing_in_time():
-    """Beyond ten integrations only their number is told."""
+def test_a_filter_without_matches_lists_at_most_ten():
+    """Beyond that, only their number is shown."""
     message = nothing_matches_message("x", [Integration(f"int_{n:02}") for n in range(14)], NOW)
     lines: Any = message.blocks[1]
     assert lines["text"]["text"].endswith("and 4 more: `/flokit status`")
 
 
 def test_a_plain_sentence_is_escaped():
-    """A sentence may hold untrusted text."""
+    """It may contain untrusted text."""
     assert plain_message("Look: <!channel> & more").text == "Look: &lt;!channel&gt; &amp; more"
 
 
-def test_away_is_not_failed():
-    """That FloKit cannot be reached is told as that, with the reason, and never as a failure."""
+def test_an_unreachable_flokit_is_not_reported_as_a_failure():
+    """The message has the reason."""
     message = flokit_away_message("no answer in 10 s")
     assert message.text.startswith("FloKit can't be reached right now")
     assert "fail" not in message.text
@@ -93,7 +92,7 @@ def test_away_is_not_failed():
 
 @pytest.mark.parametrize("say", [flokit_away_message, access_lost_message])
 def test_only_what_flokit_said_is_quoted(say):
-    """The bot's own sentence is part of its text; FloKit's words alone are a quote."""
+    """The bot's own sentence is part of the text; only FloKit's words are a quote."""
     message = say("FloKit answered with HTTP 503.", "Down for maintenance")
     _, quote = message.blocks
     assert "HTTP 503" not in str(quote)
@@ -101,15 +100,15 @@ def test_only_what_flokit_said_is_quoted(say):
     assert message.text.endswith("FloKit answered with HTTP 503.")
 
 
-def test_lost_access_says_where_keys_are_made():
-    """A refused key is answered by where a new one is made and who sets it."""
+def test_lost_access_says_where_to_create_a_key():
+    """And who sets it."""
     text = access_lost_message().text
     assert "FloKit → Settings → API Keys" in text
-    assert "whoever runs this bot" in text
+    assert "whoever connected FloKit" in text
 
 
-def test_the_invite_hint_leaves_the_message_as_it_was():
-    """The hint comes after the message, and says how to invite and where outcomes go."""
+def test_the_invite_hint_leaves_the_message_unchanged():
+    """The hint comes after the message, and says how to invite the bot and where outcomes go."""
     message = replace(
         plain_message("Two of five need attention."), broadcast=True, cause=Cause("Ev1"), only_for_one=True
     )

@@ -31,28 +31,28 @@ LATE = replace(
 
 
 def progress(run: SyncRun, **more: Any) -> Message:
-    """Draw the progress of a run 80 s after the click."""
+    """Return the progress message of a run, 80 s after the click."""
     return progress_message(run, (), END, outbox_id="out_1", **more)
 
 
 def outcome(run: SyncRun, *joined_by: Person) -> Message:
-    """Draw the outcome of a run."""
+    """Return the outcome message of a run."""
     return outcome_message(run, joined_by, END, outbox_id="out_1")
 
 
 def ended(how: Outcome, run: SyncRun = ACCEPTED, **more: Any) -> SyncRun:
-    """End a run so, 80 s after the click."""
+    """End a run with this outcome, 80 s after the click."""
     return replace(run, **{"phase": Phase.DONE, "outcome": how, "ended_at": END, "last_seen": FAILING, **more})
 
 
 def section(message: Message) -> str:
-    """Give the first paragraph of a message."""
+    """Return the first paragraph of a message."""
     block: Any = message.blocks[0]
     return str(block["text"]["text"])
 
 
 def presses(message: Message) -> list[Any]:
-    """Read what the buttons of a message mean."""
+    """Return the parsed values of a message's buttons."""
     found: list[Any] = [block["elements"] for block in message.blocks if block["type"] == "actions"]
     return [parse_press(button["action_id"], button["value"]) for buttons in found for button in buttons]
 
@@ -78,7 +78,7 @@ def presses(message: Message) -> list[Any]:
         (replace(SEEN_SYNCING, typical_s=13), "syncing for 1 min 20 s (usually about 15 s)"),
         (
             replace(SEEN_SYNCING, last_seen=CONNECTED, idle_since=END),
-            "FloKit shows it as connected again; waiting for FloKit to show a new success",
+            "FloKit shows it as connected again; waiting for FloKit to show a new successful sync",
         ),
         (
             replace(SEEN_SYNCING, unreachable_since=START),
@@ -89,35 +89,33 @@ def presses(message: Message) -> list[Any]:
         (replace(LATE, phase=Phase.DONE), "no result; I've stopped checking"),
         (ended(Outcome.SUCCEEDED), "finished after 1 min 20 s — see the result below"),
         (ended(Outcome.NOT_CONFIRMED, RUN), "not started — see the result below"),
-        (ended(Outcome.SUCCEEDED, LATE), "a late result came after 1 min 20 s — see below"),
+        (ended(Outcome.SUCCEEDED, LATE), "a late result arrived after 1 min 20 s — see below"),
     ],
 )
 def test_progress_says_what_is_known(run, words):
-    """Each state of a run has its words, with elapsed time where it helps."""
+    """Each state of a run has its words, with the elapsed time where it helps."""
     assert progress(run).text == f"Stripe: {words}."
 
 
-def test_progress_names_without_notifying():
-    """Progress says who started and who joined by name: nobody is notified of their own click."""
+def test_progress_names_people_without_notifying_them():
+    """Who started and who joined."""
     message = progress_message(RUN, (Person("U2", "ben"), Person("U3")), END, outbox_id="out_1")
     context: Any = message.blocks[1]
     assert context["elements"][0]["text"] == f"Sync started by ana, joined by ben, <@U3>, {date(START)} · `int_1`"
 
 
-def test_progress_tells_a_thread_that_it_joined():
-    """A thread that joined a run under way is told so."""
+def test_progress_says_that_a_thread_joined_a_run():
     context: Any = progress(RUN, joined_here=True).blocks[1]
     assert context["elements"][0]["text"].startswith("This thread joined a sync that was already running · ")
 
 
-def test_progress_tells_of_an_overlap():
-    """A sync that was under way before the click is mentioned."""
+def test_progress_mentions_a_sync_that_was_already_running():
     context: Any = progress(replace(RUN, baseline=SYNCING)).blocks[1]
     assert context["elements"][0]["text"].endswith(" · a sync was already running when you clicked")
 
 
 def test_progress_carries_its_outbox_id():
-    """The metadata of a progress reply let it be found again."""
+    """In its metadata, so that it can be found again."""
     assert progress(RUN).metadata == {
         "event_type": "flokit_sync_progress",
         "event_payload": {"outbox_id": "out_1", "run_id": "run_1"},
@@ -149,21 +147,20 @@ KEEP_WATCHING = Press(Action.KEEP_WATCHING, run_id="run_1")
     ],
 )
 def test_an_outcome_has_its_words_and_its_next_step(run, headline, offers):
-    """Each outcome says in its first line what happened and to whom it matters, and offers what can help."""
+    """The first line says what happened and mentions the people; the buttons are what can help."""
     message = outcome(run)
     assert section(message).split("\n")[0] == f"{headline} <@U1>"
     assert presses(message) == offers
 
 
 @pytest.mark.parametrize("how", Outcome)
-def test_every_outcome_has_a_sentence_of_its_own(how):
-    """No outcome is told by another one's words."""
+def test_each_outcome_has_its_own_sentence(how):
     others = {outcome(ended(other)).text for other in Outcome if other is not how}
     assert outcome(ended(how)).text not in others
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "added"),
     [
         (1000, 2204, " — 1,204 new events"),
         (1000, 1001, " — 1 new event"),
@@ -173,24 +170,24 @@ def test_every_outcome_has_a_sentence_of_its_own(how):
         (1000, None, ""),
     ],
 )
-def test_new_events_are_told_when_they_are_known(before, after, told):
-    """New events are counted when FloKit said the totals before and after, and they did not shrink."""
+def test_new_events_are_counted_when_both_totals_are_known(before, after, added):
+    """They aren't if the total shrank."""
     run = ended(
         Outcome.SUCCEEDED,
         baseline=replace(FAILING, stats=SyncStats(events_total=before)),
         last_seen=replace(CONNECTED, stats=SyncStats(events_total=after)),
     )
-    assert section(outcome(run)) == f"✅ *Stripe synced in 1 min 20 s{told}* <@U1>"
+    assert section(outcome(run)) == f"✅ *Stripe synced in 1 min 20 s{added}* <@U1>"
 
 
-def test_an_overlap_is_told():
-    """A success that another sync may have brought is told with that fact."""
+def test_a_success_with_an_overlap_says_so():
+    """Another sync may have caused it."""
     message = outcome(ended(Outcome.SUCCEEDED, baseline=SYNCING, last_seen=CONNECTED))
     assert section(message).endswith("\nA sync was already running when you clicked; this is its result.")
 
 
 def test_joiners_are_notified_once():
-    """The outcome mentions everybody who asked for it, each once."""
+    """The outcome mentions everyone who asked for it, once each."""
     message = outcome(ended(Outcome.SUCCEEDED), Person("U2", "ben"), Person("U1"), Person("U2"))
     assert section(message).endswith(" <@U1>, <@U2>")
     assert message.text.endswith(" <@U1>, <@U2>")
@@ -198,7 +195,7 @@ def test_joiners_are_notified_once():
 
 @pytest.mark.parametrize("how", [Outcome.FAILED, Outcome.FAILED_AGAIN, Outcome.DISCONNECTED])
 def test_a_failure_shows_the_error_and_what_to_check(how):
-    """A failure shows FloKit's error word for word, and the things to check for the type."""
+    """FloKit's error word for word, and the things to check for the type."""
     message = outcome(ended(how))
     blocks: list[Any] = list(message.blocks)
     assert blocks[1]["elements"][0]["elements"][0]["text"] == ERROR
@@ -206,8 +203,7 @@ def test_a_failure_shows_the_error_and_what_to_check(how):
     assert ERROR in message.text
 
 
-def test_a_missing_error_text_is_no_block():
-    """An error without a text is told without an empty block."""
+def test_an_error_without_text_has_no_empty_block():
     message = outcome(ended(Outcome.FAILED, last_seen=replace(FAILING, error_message=" ")))
     assert [block["type"] for block in message.blocks] == ["section", "section", "context", "actions"]
 
@@ -221,7 +217,7 @@ def test_a_missing_error_text_is_no_block():
     ],
 )
 def test_lost_access_says_what_is_known_and_who_can_help(run, known):
-    """Lost access is never told as a failure: it says what is known, and where keys are made."""
+    """Lost access is never reported as a failure; the message says where to create keys."""
     text = outcome(ended(Outcome.ACCESS_LOST, run, reason="Invalid or missing API key")).text
     assert known in text
     assert "FloKit → Settings → API Keys" in text
@@ -242,7 +238,6 @@ def test_lost_access_says_what_is_known_and_who_can_help(run, known):
     ],
 )
 def test_what_was_not_started_says_why(more, why):
-    """A run that started nothing says so and why."""
     assert why in outcome(ended(Outcome.NOT_CONFIRMED, RUN, **more)).text
 
 
@@ -253,7 +248,7 @@ UNREACHABLE = {"unreachable_since": START, "unreachable_reason": OURS, "unreacha
 
 
 def quotes(message):
-    """Return the texts that a message shows as somebody else's."""
+    """Return the texts that a message shows as quotes."""
     return [quote["elements"][0]["elements"][0]["text"] for quote in message.blocks if quote["type"] == "rich_text"]
 
 
@@ -277,7 +272,7 @@ def test_only_what_flokit_said_is_quoted(run):
 
 
 def test_nothing_is_quoted_when_flokit_said_nothing():
-    """Without words of FloKit's there is no quote."""
+    """Without a text from FloKit, there is no quote."""
     message = outcome(ended(Outcome.NOT_CONFIRMED, RUN, unreachable_since=START, unreachable_reason=OURS))
     assert quotes(message) == []
 
@@ -297,7 +292,7 @@ def test_nothing_is_quoted_when_flokit_said_nothing():
     ],
 )
 def test_no_result_is_not_a_failure(run, why):
-    """Without a result the outcome says what was and was not seen, and until when it looks on."""
+    """The outcome says what was and wasn't seen, and until when the bot keeps checking."""
     text = outcome(run).text
     assert why in text
     assert f"I'll keep checking until {date(END + timedelta(hours=5))} and post any late result here." in text
@@ -313,35 +308,35 @@ EARLIER, LATER = START - timedelta(days=1), START - timedelta(minutes=5)
         (BEFORE, BEFORE, f"and its last successful sync is still {date(BEFORE)}."),
         (None, None, "and it has never synced successfully."),
         (BEFORE, None, f"and it no longer shows the successful sync of {date(BEFORE)}."),
-        (BEFORE, EARLIER, f"went back from {date(BEFORE)} to {date(EARLIER)}, so it doesn't prove this one."),
+        (BEFORE, EARLIER, f"moved back from {date(BEFORE)} to {date(EARLIER)}, so it proves nothing."),
         (BEFORE, LATER, f"and its last successful sync, {date(LATER)}, is from before this one was started."),
         (None, LATER, f"and its last successful sync is {date(LATER)}, which doesn't prove this one."),
     ],
 )
 def test_an_unproven_end_says_what_the_last_success_is(before, after, words):
-    """The word still is said of the baseline's time only; a time that vanished or went back is named as that."""
+    """Only the baseline's time is called "still" the same; a time that vanished or moved back is reported."""
     seen = replace(CONNECTED, last_synced_at=after)
     run = replace(ended(Outcome.FINISHED_UNPROVEN), baseline=replace(FAILING, last_synced_at=before), last_seen=seen)
     assert words in outcome(run).text
 
 
-def test_an_end_with_a_time_that_cannot_be_read_says_so():
-    """A success that can't be proved, because FloKit's time can't be read, isn't told as "never synced"."""
+def test_an_end_with_an_unreadable_time_says_so():
+    """It isn't reported as "never synced"."""
     seen = replace(CONNECTED, last_synced_at=None, unreadable_time="9999-99-99")
     text = outcome(replace(ended(Outcome.FINISHED_UNPROVEN), last_seen=seen)).text
     assert "Stripe finished, but I can't tell whether it worked." in text
-    assert "the time of its last successful sync in a form I can't read" in text
+    assert "the time of the last successful sync in a format I can't read" in text
     assert "never" not in text
-    assert "in a form I can't read" in outcome(replace(LATE, last_seen=seen)).text
+    assert "in a format I can't read" in outcome(replace(LATE, last_seen=seen)).text
 
 
 def test_a_late_result_says_that_it_is_late():
-    """A result after not_confirmed begins with that fact."""
+    """It begins with that."""
     assert section(outcome(ended(Outcome.SUCCEEDED, LATE))).startswith("✅ *Late result: Stripe synced in 1 min 20 s")
 
 
-def test_the_metadata_are_as_documented():
-    """The public metadata hold texts only: an unknown sync_id is empty, times are ISO 8601 in UTC."""
+def test_the_metadata_is_as_documented():
+    """It has only texts: an unknown sync_id is empty, times are ISO 8601 in UTC."""
     assert outcome(ended(Outcome.FAILED)).metadata == {
         "event_type": "flokit_sync_outcome",
         "event_payload": {

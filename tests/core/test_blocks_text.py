@@ -33,7 +33,7 @@ NOON = datetime(2024, 3, 15, 13, 0, 59, tzinfo=UTC)
 
 @given(st.text(), st.integers(1, 50))
 def test_a_clipped_text_never_exceeds_its_limit(text, limit):
-    """A clipped text has at most the allowed code points, and its escaped JSON at most three times as many."""
+    """In code points, and its escaped JSON in three times as many characters."""
     clipped = clip(clean(text), limit)
     assert len(clipped) <= limit
     assert len(json.dumps(escape(clipped))) - 2 <= 3 * max(limit, 2)
@@ -41,14 +41,14 @@ def test_a_clipped_text_never_exceeds_its_limit(text, limit):
 
 @given(st.text(st.sampled_from("ab&<>é🦊"), max_size=60), st.integers(1, 50))
 def test_clipping_never_cuts_an_entity(text, limit):
-    """What is escaped after clipping reads back as the beginning of the text."""
+    """What's escaped after clipping decodes to the beginning of the text."""
     shown = html.unescape(escape(clip(text, limit)))
     assert shown == text or text.startswith(shown.removesuffix("…"))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_weight_is_never_less_than_any_size_that_slack_counts(text):
-    """The weight bounds the code points, the UTF-8 bytes and the JSON of the escaped text."""
+    """Code points, UTF-8 bytes, and the JSON of the escaped text."""
     escaped = escape(text)
     assert weight(text) >= max(len(escaped.encode()), len(json.dumps(escaped)) - 2)
 
@@ -57,7 +57,7 @@ def test_a_weight_is_never_less_than_any_size_that_slack_counts(text):
     ("text", "shown"), [("short", "short"), ("exactly ten", "exactly t…"), ("&&&&&&&&&&", "&&&&…"), ("", "")]
 )
 def test_a_clipped_text_says_so(text, shown):
-    """A cut text ends in an ellipsis, and what is expensive to escape is cut sooner."""
+    """It ends in an ellipsis; text that's expensive to escape is cut earlier."""
     assert clip(text, 10) == shown
 
 
@@ -72,12 +72,12 @@ def test_a_clipped_text_says_so(text, shown):
     ],
 )
 def test_what_cannot_be_shown_is_removed(text, shown):
-    """Control characters, lone surrogates and direction marks are removed; line breaks stay."""
+    """Control characters, unpaired surrogates and direction marks; line breaks stay."""
     assert clean(text) == shown
 
 
 def test_one_line_has_no_breaks():
-    """White space of any kind becomes one space."""
+    """Any white space becomes one space."""
     assert one_line(" a\n\n b\tc\u2028d ") == "a b c d"
 
 
@@ -85,8 +85,8 @@ def test_one_line_has_no_breaks():
     ("text", "shown"),
     [("int_1", "`int_1`"), ("a`b", "`a'b`"), ("<@U1>", "`&lt;@U1&gt;`"), ("", "`?`"), ("\n", "`?`")],
 )
-def test_code_cannot_be_left(text, shown):
-    """Inline code holds neither a backtick nor anything that Slack parses, and is never empty."""
+def test_inline_code_cannot_be_escaped_from(text, shown):
+    """It has neither a backtick nor anything that Slack parses, and is never empty."""
     assert code(text, 40) == shown
 
 
@@ -102,7 +102,7 @@ def test_code_cannot_be_left(text, shown):
     ],
 )
 def test_a_person_is_mentioned_or_named(person, mentioned, named):
-    """A person is mentioned by a true Slack id only, and named without markup."""
+    """Only a valid Slack ID is mentioned; a name has no markup."""
     assert (mention(person), person_name(person)) == (mentioned, named)
 
 
@@ -120,23 +120,23 @@ def test_a_person_is_mentioned_or_named(person, mentioned, named):
         (100_000, "1 d 3 h"),
     ],
 )
-def test_a_duration_is_told_in_its_two_largest_units(seconds, words):
-    """A duration is told in its two largest units, without units that are zero."""
+def test_a_duration_is_shown_in_its_two_largest_units(seconds, words):
+    """Units that are zero are left out."""
     assert duration(seconds) == words
 
 
 def test_a_time_is_shown_in_the_readers_zone():
-    """A time in mrkdwn is Slack's date token with UTC as its fallback."""
+    """It's Slack's date token with UTC as its fallback."""
     assert date(NOON) == "<!date^1710507659^{date_short_pretty} at {time}|2024-03-15 13:00 UTC>"
 
 
-def test_a_time_before_1970_is_plain():
-    """Slack's token cannot hold a time before 1970: it is written out."""
+def test_a_time_before_1970_is_plain_text():
+    """Slack's token can't represent it."""
     assert date(datetime(1969, 12, 31, 23, 59, tzinfo=UTC)) == "1969-12-31 23:59 UTC"
 
 
 def test_other_zones_become_utc():
-    """A time of another zone is written in UTC, for people and for machines."""
+    """For people and for machines."""
     there = NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))
     assert (utc(there), iso_utc(there)) == ("2024-03-15 13:00 UTC", "2024-03-15T13:00:59Z")
 
@@ -145,11 +145,10 @@ def test_other_zones_become_utc():
     ("names", "sentence"), [([], ""), (["a"], "a"), (["a", "b"], "a, b"), (["a", "b", "c", "d"], "a, b and 2 more")]
 )
 def test_a_long_list_is_counted(names, sentence):
-    """Beyond the most that are listed, only their number is told."""
+    """Beyond the limit of a list, only the number is shown."""
     assert listed(names, str, most=2) == sentence
 
 
 @pytest.mark.parametrize(("count", "words"), [(0, "0 events"), (1, "1 event"), (1204, "1,204 events")])
-def test_things_are_counted(count, words):
-    """One is singular, and thousands have a separator."""
+def test_counts_have_a_singular_and_separators(count, words):
     assert counted(count, "event") == words

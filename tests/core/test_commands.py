@@ -86,19 +86,17 @@ ALL = (STRIPE, IOS, ANDROID, APPLE, WAREHOUSE)
     ],
 )
 def test_a_text_means_a_command(text, command):
-    """A text is the command a person means by it."""
     assert parse_command(text) == command
 
 
 @given(st.text())
 def test_any_text_is_a_command(text):
-    """Any text is a command; what is not understood becomes help."""
+    """What isn't recognized becomes help."""
     assert isinstance(parse_command(text), Command)
 
 
 @given(st.text(), st.text(max_size=5))
 def test_any_mention_is_a_command(text, bot_user_id):
-    """Any message that mentions the bot is a command."""
     command = parse_mention(f"<@{bot_user_id}>{text}", bot_user_id)
     assert isinstance(command, StatusCommand | ShowCommand | SyncCommand | HelpCommand)
 
@@ -116,19 +114,18 @@ def test_any_mention_is_a_command(text, bot_user_id):
     ],
 )
 def test_a_mention_means_a_command(text, command):
-    """A mention is read like a command once the bot's own name is out and Slack's escapes are undone."""
+    """It's parsed like a command, without the bot's name and Slack's escapes."""
     assert parse_mention(text, "UBOT") == command
 
 
 def test_every_documented_example_is_understood():
-    """Each example in the help is a command, and not a call for help but for help's own."""
+    """No example in the help is answered with help, except help's own."""
     for doc in COMMANDS:
         for example in doc.examples:
             assert isinstance(parse_command(example), HelpCommand) is (doc.name == "help")
 
 
 def test_a_long_text_is_not_repeated_whole():
-    """What was not understood is kept short."""
     command = parse_command("x" * 1000)
     assert isinstance(command, HelpCommand)
     assert len(command.not_understood) == 100
@@ -156,38 +153,38 @@ json_values = st.recursive(
 
 @given(presses)
 def test_a_press_comes_back_from_its_button(press):
-    """What a button carries is read back as the same press."""
+    """What a button carries is parsed as the same press."""
     assert parse_press(press.action.value, press_value(press)) == press
 
 
 @given(presses)
 def test_a_press_fits_into_a_button(press):
-    """The value of a button is well within Slack's limit."""
+    """The value is well within Slack's limit."""
     assert len(press_value(press)) <= PRESS_CHARS < BUTTON_VALUE
 
 
-def test_a_value_holds_no_more_than_ids_and_a_version():
-    """A value is small JSON: the version and those ids that are there."""
+def test_a_value_has_only_ids_and_a_version():
+    """As small JSON, without empty IDs."""
     value = press_value(Press(Action.RESYNC, integration_id="int_1", panel_id="p1"))
     assert json.loads(value) == {"v": 1, "i": "int_1", "p": "p1"}
 
 
 @pytest.mark.parametrize("action", Action)
 def test_an_action_id_may_carry_a_suffix(action):
-    """Where a block holds an action twice, a suffix keeps the ids apart and changes nothing."""
+    """It keeps two of the same action apart in a block, and changes nothing."""
     press = Press(action, "int_1", "panel", "run", subscription_id="sub", choice="1h")
     assert parse_press(f"{action.value}:1", press_value(press)) == press
 
 
 @given(st.none() | st.binary() | st.text() | st.sampled_from([*Action]), st.none() | st.binary() | st.text())
 def test_any_object_as_a_press_gets_an_answer(action_id, value):
-    """Whatever stands in an action_id and a value, the answer is a press or a sentence."""
+    """Any action_id and value are parsed as a press or an error message."""
     assert isinstance(parse_press(action_id, value), Press | UnreadablePress)
 
 
 @given(st.sampled_from(Action), json_values)
 def test_any_json_as_a_press_gets_an_answer(action, value):
-    """Whatever JSON stands in a value, the answer is a press or a sentence."""
+    """Any JSON value is parsed as a press or an error message."""
     assert isinstance(parse_press(action.value, json.dumps(value)), Press | UnreadablePress)
 
 
@@ -215,7 +212,7 @@ def test_any_json_as_a_press_gets_an_answer(action, value):
     ],
 )
 def test_a_broken_or_older_value_gets_a_sentence(value):
-    """A value of another version, or a broken one, becomes a sentence that says what to do."""
+    """The sentence says what to do."""
     answer = parse_press(Action.RESYNC.value, value, command="/fk")
     assert answer == UnreadablePress(
         "This button is from a different version of the bot. Run /fk status for a new message."
@@ -223,13 +220,13 @@ def test_a_broken_or_older_value_gets_a_sentence(value):
 
 
 def test_an_action_of_a_newer_version_gets_a_sentence():
-    """An action that this version does not know is still caught and answered."""
+    """It's unknown to this version."""
     assert ACTION_PATTERN.search("flokit_rollback")
     assert isinstance(parse_press("flokit_rollback", '{"v":1,"i":"int_1"}'), UnreadablePress)
 
 
 def test_the_pattern_matches_all_actions_and_no_others():
-    """The pattern that a listener registers matches the bot's actions only."""
+    """A listener registers it."""
     assert all(ACTION_PATTERN.search(action.value) for action in Action)
     assert not ACTION_PATTERN.search("other_flokit_resync")
 
@@ -244,15 +241,15 @@ def test_the_pattern_matches_all_actions_and_no_others():
         Press(Action.RESYNC, integration_id="int_1", panel_id="é"),
     ],
 )
-def test_no_button_is_made_of_an_unusable_press(press):
-    """A press without the id it needs, or with one that no button carries, is a programming error."""
+def test_no_button_is_made_from_an_unusable_press(press):
+    """A press without its ID, or with one that no button can carry, is a programming error."""
     with pytest.raises(ValueError, match="no button"):
         press_value(press)
 
 
 @given(st.text())
 def test_a_usable_id_can_always_be_sent(text):
-    """An id that a button carries is short and plain ASCII."""
+    """It's short and plain ASCII."""
     assert not fits_in_a_button(text) or (len(text.encode("ascii")) <= ID_CHARS and "\n" not in text)
 
 
@@ -276,53 +273,49 @@ def test_a_usable_id_can_always_be_sent(text):
     ],
 )
 def test_a_target_is_found(target, integration):
-    """An id, a type or its name, and the unique ending of an id find their integration."""
+    """By ID, by type or its name, and by the unique end of an ID."""
     assert all_of(ALL).find(target) == One(integration)
 
 
-def test_a_type_of_several_is_never_guessed():
-    """A type that matches two integrations is ambiguous."""
+def test_a_type_of_two_integrations_is_ambiguous():
     assert resolve_target("AppsFlyer", ALL) == OfType("appsflyer", (IOS, ANDROID))
     assert all_of(ALL).find("AppsFlyer") == Ambiguous((IOS, ANDROID))
 
 
-def test_an_ending_of_several_is_never_guessed():
-    """An ending that matches two integrations is ambiguous."""
+def test_an_end_of_two_ids_is_ambiguous():
     other = Integration("int_9x8ios1", "adjust")
     assert resolve_target("ios1", (*ALL, other)) == Ambiguous((IOS, other))
 
 
 def test_an_exact_id_wins():
-    """An exact id wins over a type and over the endings that are the same."""
+    """Over a type and over the ends of other IDs."""
     exact = Integration("stripe", "warehouse")
     assert resolve_target("stripe", (STRIPE, exact)) == One(exact)
 
 
 @pytest.mark.parametrize("target", ["h", "wh", "", "…", "nothing like it"])
 def test_what_is_too_short_or_unknown_is_not_found(target):
-    """Less than three characters are no ending, and nothing is found by accident."""
+    """Fewer than three characters don't match the end of an ID."""
     assert isinstance(resolve_target(target, ALL), NotFound)
 
 
 def test_a_documented_type_is_known_without_integrations():
-    """A type of which there are no integrations can be meant, but nothing can be done to it."""
+    """There's nothing to act on."""
     assert resolve_target("RevenueCat", ALL) == OfType("revenuecat", ())
     assert all_of(ALL).find("RevenueCat") == NotFound("RevenueCat", ())
 
 
-def test_everything_can_be_meant():
-    """The word "all" means all integrations."""
+def test_all_means_all_integrations():
     assert resolve_target("All", ALL) == All()
 
 
-def test_the_nearest_are_named():
-    """A misspelt type names what comes nearest."""
+def test_a_misspelled_type_has_closest_matches():
     assert resolve_target("strpe", ALL) == NotFound("strpe", (STRIPE,))
 
 
 @given(st.text(), st.lists(st.builds(Integration, st.text(), st.text(), st.text()), max_size=5))
 def test_any_target_gets_an_answer(target, integrations):
-    """Whatever the target and the integrations, the answer is one of three."""
+    """It's one of three."""
     answer = all_of(tuple(integrations)).find(target)
     assert isinstance(answer, One | Ambiguous | NotFound)
     assert not isinstance(answer, Ambiguous) or len(answer.matches) > 1
@@ -351,20 +344,20 @@ def test_any_target_gets_an_answer(target, integrations):
         ("nothing like it", ()),
     ],
 )
-def test_a_filter_lets_the_right_ones_through(query, matches):
-    """A filter word, a type, an id, or words that all occur let the right integrations through."""
+def test_a_filter_matches_states_types_ids_and_text(query, matches):
+    """All words of the text must occur."""
     assert filter_integrations(query, ALL, NOW) == matches
 
 
 def test_a_type_does_not_match_what_only_mentions_it():
-    """A type is the type alone: another integration whose error mentions it stays out."""
+    """An integration whose error mentions the type isn't matched."""
     other = Integration("int_1", "warehouse", "error", FRESH, "copy of stripe failed")
     assert filter_integrations("stripe", (other, STRIPE), NOW) == (STRIPE,)
 
 
 @given(st.text())
-def test_any_filter_gets_an_answer(query):
-    """Any text is a filter, and what it lets through is in the given order."""
+def test_any_text_is_a_filter(query):
+    """What it matches stays in the given order."""
     matches = filter_integrations(query, ALL, NOW)
     assert matches == tuple(one for one in ALL if one in matches)
 
@@ -381,12 +374,10 @@ def test_any_filter_gets_an_answer(query):
         ("help me", HelpCommand()),
     ],
 )
-def test_what_happened_can_be_asked(text, command):
-    """History, audit and the help on one command are typed in a word or two."""
+def test_history_audit_and_help_take_a_word_or_two(text, command):
     assert parse_command(text) == command
 
 
-def test_a_page_beyond_all_pages_is_a_page():
-    """An invented page number stays one that a database can count to."""
+def test_a_made_up_page_number_fits_in_the_database():
     press = parse_press("flokit_next_page", json.dumps({"v": 1, "p": "pnl_1", "n": 10**30}))
     assert press == Press(Action.NEXT_PAGE, panel_id="pnl_1", page=MAX_PAGE)

@@ -1,4 +1,4 @@
-"""What is found is judged, and shown to one reader with what to do."""
+"""Health checks are evaluated, and shown with what to do only to the person who asked."""
 
 from __future__ import annotations
 
@@ -30,21 +30,20 @@ AGO = NOW - timedelta(minutes=3)
 
 
 def test_missing_scopes_are_named():
-    """The scopes that lack are named, in order; more than are needed is fine."""
+    """In order; more scopes than needed are fine."""
     assert str(diagnosis.judge_scopes("Acme", {"a"}, {"c", "b", "a"})).startswith("✗ SLACK_BOT_TOKEN: lacks b, c;")
     assert diagnosis.judge_scopes("Acme", {"a", "x"}, {"a"}).mark is Mark.FINE
 
 
 def test_an_optional_scope_is_a_choice():
-    """An optional scope that was left out is named with what that means, and is no fault; the same meaning once."""
+    """A missing one is listed with its consequences, once each, and isn't an error."""
     optional = {"a": "one thing", "b": "another", "c": "one thing"}
     (finding,) = diagnosis.judge_choices({"x"}, optional)
     assert str(finding) == "✓ optional scopes left out: a, b, c, so one thing; another"
     assert diagnosis.judge_choices({"a", "b", "c"}, optional) == diagnosis.judge_choices(set(), optional) == []
 
 
-def test_scopes_that_slack_does_not_tell_are_not_known():
-    """Without the header with the scopes, nothing is said to lack."""
+def test_without_the_scopes_header_no_scope_is_missing():
     assert diagnosis.judge_scopes("Acme", set(), {"a"}).mark is Mark.UNKNOWN
 
 
@@ -58,18 +57,18 @@ def test_scopes_that_slack_does_not_tell_are_not_known():
     ],
 )
 def test_a_clock_may_be_a_minute_off(seconds, text):
-    """More than a minute is wrong, either way."""
+    """More than that is wrong, in either direction."""
     assert str(diagnosis.judge_clock("FloKit", NOW, NOW + timedelta(seconds=seconds))) == text
 
 
-def test_a_reply_without_a_date_says_nothing_of_the_clock():
-    """What was not said is not known, and no fault."""
+def test_a_reply_without_a_date_proves_nothing_about_the_clock():
+    """It's unknown, not wrong."""
     found = diagnosis.judge_clock("FloKit", None, NOW)
     assert (found.mark, found.is_fine) == (Mark.UNKNOWN, True)
 
 
-def test_the_newest_answer_to_a_sync_tells_the_rights():
-    """An accepted sync proves that the key can write, a refused one that it cannot, and nothing else tells."""
+def test_write_access_is_known_from_the_latest_sync_request():
+    """An accepted one proves that the key can write; a refused one proves that it can't."""
     accepted = replace(RUN, accepted_at=AGO)
     refused = replace(RUN, outcome=Outcome.ACCESS_LOST, ended_at=AGO, reason="read-only")
     silent = replace(RUN, outcome=Outcome.ACCESS_LOST, attempts=0, ended_at=AGO)
@@ -94,32 +93,32 @@ def test_the_newest_answer_to_a_sync_tells_the_rights():
         (Conversation(is_member=False, is_private=True, is_direct=True), Mark.FINE),
     ],
 )
-def test_where_it_cannot_post_is_wrong(conversation, mark):
-    """A channel that is not seen, private without us, or archived needs somebody to do something."""
+def test_a_channel_where_the_bot_cannot_post_is_wrong(conversation, mark):
+    """It's invisible, private without us, or archived."""
     assert diagnosis.judge_conversation(conversation).mark is mark
 
 
-def test_socket_webhooks_and_replicas_are_told():
-    """A deaf socket is wrong; a webhook that never came, and a database without a bot, are not."""
+def test_socket_webhooks_and_replicas_are_evaluated():
+    """A silent socket is a problem; no webhook so far, and a database without a bot, aren't."""
     assert str(diagnosis.judge_socket("", 90.0)) == "✓ socket: open for 1 min 30 s"
-    assert diagnosis.judge_socket("the socket is deaf", 90.0).mark is Mark.WRONG
+    assert diagnosis.judge_socket("the socket is unresponsive", 90.0).mark is Mark.WRONG
     assert str(diagnosis.judge_webhooks(AGO, NOW)) == "✓ webhook: the last one came 3 min ago"
     assert diagnosis.judge_webhooks(None, NOW).mark is Mark.UNKNOWN
-    assert str(diagnosis.judge_replicas(2, is_running=True)) == "✓ replicas: 2 alive"
-    assert str(diagnosis.judge_replicas(0, is_running=True)) == "✓ replicas: 1 alive"
+    assert str(diagnosis.judge_replicas(2, is_running=True)) == "✓ replicas: 2 running"
+    assert str(diagnosis.judge_replicas(0, is_running=True)) == "✓ replicas: 1 running"
     assert diagnosis.judge_replicas(0, is_running=False).mark is Mark.UNKNOWN
 
 
-def test_several_on_one_file_are_told():
-    """A SQLite file is for one process; one that was killed just now may still seem to be the second."""
+def test_several_processes_on_one_sqlite_file_are_reported():
+    """A process that was just killed may still count as the second."""
     assert diagnosis.judge_replicas(1, is_running=True, in_file=True).mark is Mark.FINE
     several = diagnosis.judge_replicas(2, is_running=True, in_file=True)
     assert several.mark is Mark.UNKNOWN
     assert "2 on one SQLite file" in str(several)
 
 
-def test_what_is_wrong_comes_first():
-    """The message begins with what needs attention, each line with its sign and what to do."""
+def test_problems_come_first():
+    """Each line has its sign and what to do."""
     message = doctor_message([fine("a: good"), unknown("b: who knows"), wrong("c: bad; mend it")], NOW)
     assert message.text == "1 of 3 checks needs attention."
     shown = str(message.blocks)
@@ -132,8 +131,8 @@ findings = st.builds(Finding, st.sampled_from(Mark), texts)
 
 @hostile
 @given(st.lists(findings, max_size=60))
-def test_every_diagnosis_is_taken(found):
-    """Whatever was found, Slack takes the message, and nothing in it is anybody else's markup."""
+def test_slack_accepts_every_diagnosis(found):
+    """Whatever was found, without untrusted markup."""
     message = doctor_message(found, NOW)
     assert_slack_takes(message)
     assert_no_markup_of_others(message)
@@ -142,15 +141,15 @@ def test_every_diagnosis_is_taken(found):
 def test_there_is_a_sample_of_every_message():
     """Every function that makes a message or a view, every kind of panel and every outcome has a sample."""
     names = set(samples(NOW))
-    makers = {name for name in blocks.__all__ if name.endswith(("_message", "_view", "_form"))}
+    makers = {name for name in vars(blocks) if name.endswith(("_message", "_view", "_form"))}
     assert {name.partition(":")[0] for name in names} == makers
     assert {f"panel_message: {kind}" for kind in PanelKind} <= names
     assert {f"outcome_message: {outcome}" for outcome in Outcome} <= names
 
 
 @pytest.mark.parametrize("name", samples(NOW))
-def test_every_sample_is_taken(name):
-    """What Slack's validator is shown passes the stand-in's."""
+def test_the_local_slack_accepts_every_sample(name):
+    """They're what Slack's validator gets."""
     sample = samples(NOW)[name]
     if isinstance(sample, Message):
         assert_slack_takes(sample)

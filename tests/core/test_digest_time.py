@@ -1,4 +1,4 @@
-"""When digests are due, over the days on which the clocks are changed."""
+"""When digests are due, also on days on which the clocks change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.core.subscriptions.subscriptions import DigestTime
 
 
 def utc(text: str) -> datetime:
-    """Read a time in UTC."""
+    """Parse a time in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
@@ -31,13 +31,13 @@ BERLIN = DigestTime(time(9), WEEKDAYS, "Europe/Berlin")
         (DigestTime(time(9), frozenset({4}), "Europe/Berlin"), "2024-03-15 08:00", "2024-03-22 08:00"),
         (DigestTime(time(9), DAILY, "Europe/Berlin"), "2024-03-30 09:00", "2024-03-31 07:00"),
         (DigestTime(time(9), DAILY, "Asia/Kolkata"), "2024-03-15 00:00", "2024-03-15 03:30"),
-        # New York's Friday evening is Saturday in UTC.
+        # Friday evening in New York is Saturday in UTC.
         (DigestTime(time(21), WEEKDAYS, "America/New_York"), "2024-03-16 00:00", "2024-03-16 01:00"),
         (DigestTime(time(21), WEEKDAYS, "America/New_York"), "2024-03-16 01:00", "2024-03-19 01:00"),
     ],
 )
 def test_a_digest_is_due_at_its_local_time(digest, after, due):
-    """The next digest is strictly later, on a day that matches, at that day's local time."""
+    """The next one is strictly later, on a day that matches."""
     assert next_digest_at(digest, utc(after)) == utc(due)
 
 
@@ -60,7 +60,7 @@ def test_a_digest_is_due_at_its_local_time(digest, after, due):
     ],
 )
 def test_a_time_that_does_not_exist_is_moved_forward(at, zone, after, due):
-    """A local time that the clocks jump over is moved forward by the jump, for that day alone."""
+    """A local time that the clocks skip is moved forward by the jump, on that day only."""
     assert next_digest_at(DigestTime(at, DAILY, zone), utc(after)) == utc(due)
 
 
@@ -72,8 +72,8 @@ def test_a_time_that_does_not_exist_is_moved_forward(at, zone, after, due):
         (time(1, 45), "Australia/Lord_Howe", "2024-04-06 00:00", "2024-04-06 14:45", "2024-04-07 15:15"),
     ],
 )
-def test_a_time_that_exists_twice_is_taken_once(at, zone, after, due, following):
-    """A local time that the clocks show twice is taken the first time, and not again."""
+def test_a_time_that_exists_twice_counts_once(at, zone, after, due, following):
+    """The first time."""
     digest = DigestTime(at, DAILY, zone)
     assert next_digest_at(digest, utc(after)) == utc(due)
     assert next_digest_at(digest, utc(due)) == utc(following)
@@ -97,7 +97,7 @@ digests = st.builds(DigestTime, st.times(), st.frozensets(st.integers(0, 6), min
 
 
 def own_day(due_at: datetime, digest: DigestTime) -> date:
-    """Name the local day whose digest this is: the one before when it was moved over midnight."""
+    """Return the local day of a digest: the day before, if it was moved past midnight."""
     local = due_at.astimezone(ZoneInfo(digest.zone))
     return local.date() if local.time() >= digest.at else local.date() - timedelta(days=1)
 
@@ -105,7 +105,7 @@ def own_day(due_at: datetime, digest: DigestTime) -> date:
 @settings(max_examples=25, deadline=None)
 @given(digests, st.datetimes(datetime(2015, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_each_matching_day_has_one_digest(digest, start):
-    """Over two years, times are strictly increasing and each local day that matches has exactly one."""
+    """Over two years, times are strictly increasing, and each local day that matches has exactly one."""
     due = [next_digest_at(digest, start)]
     while due[-1] < start + timedelta(days=730):
         due.append(next_digest_at(digest, due[-1]))
@@ -118,8 +118,8 @@ def test_each_matching_day_has_one_digest(digest, start):
 
 
 @given(digests, st.datetimes(datetime(2015, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
-def test_nothing_is_due_in_between(digest, after):
-    """Whoever asks between two digests gets the same answer: replicas and restarts agree."""
+def test_the_next_digest_is_the_same_whenever_it_is_computed(digest, after):
+    """Replicas and restarts agree."""
     due = next_digest_at(digest, after)
     assert due > after
     assert next_digest_at(digest, after + (due - after) / 2) == due
@@ -127,13 +127,12 @@ def test_nothing_is_due_in_between(digest, after):
 
 
 def test_a_digest_without_days_is_refused():
-    """A digest on no day of the week raises instead of searching for ever."""
+    """It raises instead of searching forever."""
     with pytest.raises(ValueError, match="needs days"):
         next_digest_at(DigestTime(time(9), frozenset(), "UTC"), utc("2024-03-15"))
 
 
-def test_a_zone_that_is_none_is_refused():
-    """A digest in a zone that does not exist raises."""
+def test_an_unknown_time_zone_is_refused():
     with pytest.raises(ValueError, match="no time zone"):
         next_digest_at(DigestTime(time(9), DAILY, "Europe/Nowhere"), utc("2024-03-15"))
 
@@ -143,7 +142,7 @@ def test_a_zone_that_is_none_is_refused():
     [(timedelta(), False), (LATE_AT_MOST - timedelta(seconds=1), False), (LATE_AT_MOST, True)],
 )
 def test_a_digest_is_missed_after_an_hour(late, is_missed):
-    """A digest that is less than an hour late is still sent."""
+    """Less than an hour late, it's still sent."""
     due = utc("2024-03-15 08:00")
     assert missed(due, due + late) is is_missed
 
@@ -158,5 +157,5 @@ def test_a_digest_is_missed_after_an_hour(late, is_missed):
     ],
 )
 def test_a_digest_is_described_in_words(digest, words):
-    """A digest's time is said in plain words, its days in their order."""
+    """A digest's time is written in plain words, its days in order."""
     assert describe(digest) == words

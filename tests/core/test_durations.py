@@ -1,4 +1,4 @@
-"""How long syncs take, and when a look is worth it: facts, and properties for any history."""
+"""How long syncs take, and when a check is worthwhile: facts, and properties for any history."""
 
 import pytest
 from hypothesis import given
@@ -11,8 +11,7 @@ DURATIONS = st.lists(st.floats(0, 1e6), min_size=1, max_size=20)
 ANY = st.builds(Expected, st.floats(0, 1e7), st.floats(0, 50))
 
 
-def test_nothing_is_learned_from_nothing():
-    """Without history there is no expectation."""
+def test_without_history_there_is_no_expectation():
     assert learn([]) is None
 
 
@@ -21,25 +20,24 @@ def test_the_usual_duration_is_the_median():
     assert learn([60, 62, 58, 61, 9000]).median_s == pytest.approx(61)
 
 
-def test_its_own_history_counts_before_its_types():
-    """Others of its type are asked only while an integration has none."""
+def test_an_integrations_own_history_wins_over_its_types():
+    """Others of its type count only while it has none."""
     assert learn([10.0], [500.0]).median_s == pytest.approx(10)
     assert learn([], [500.0]).median_s == pytest.approx(500)
 
 
-def test_one_observation_leaves_the_spread_open():
-    """What was seen once is not taken for exact."""
+def test_a_single_observation_is_not_taken_as_exact():
     assert learn([60.0]).spread > UNKNOWN_SPREAD
 
 
 def test_a_steady_history_narrows_the_spread():
-    """The same duration again and again makes it narrow, yet never none."""
+    """It never becomes zero."""
     assert 0 < learn([60.0] * 15).spread < learn([60.0] * 3).spread < learn([60.0]).spread
 
 
 @given(DURATIONS, DURATIONS)
-def test_whatever_was_seen_can_be_learned(own_s, of_type_s):
-    """Any durations make a finite expectation within what was seen."""
+def test_any_durations_make_a_finite_expectation(own_s, of_type_s):
+    """Within what was seen."""
     expected = learn(own_s, of_type_s)
     assert max(0.5, min(own_s)) * 0.999 <= expected.median_s <= max(0.5, *own_s) * 1.001
     assert 0 < expected.spread < 100
@@ -47,14 +45,13 @@ def test_whatever_was_seen_can_be_learned(own_s, of_type_s):
 
 @given(ANY, st.floats(0, 1e7), st.floats(0.05, 60), st.floats(0.1, 3600))
 def test_a_pause_keeps_its_limits(expected, elapsed_s, shortest_s, longest_s):
-    """No history makes looks denser or rarer than the settings allow."""
+    """No history makes checks more or less frequent than the settings allow."""
     found = pause_s(expected, elapsed_s, shortest_s=shortest_s, longest_s=longest_s)
     assert min(shortest_s, longest_s) <= found <= longest_s
 
 
 @given(st.floats(20, 2000), st.floats(0.1, 0.5))
-def test_looks_cluster_where_ends_do(median_s, spread):
-    """Around the usual end the pause is shorter than early on, and shorter than long after it."""
+def test_checks_cluster_around_the_usual_end(median_s, spread):
     expected = Expected(median_s, spread)
 
     def pause(share):
@@ -65,6 +62,6 @@ def test_looks_cluster_where_ends_do(median_s, spread):
 
 
 @given(st.floats(1, 2000), st.floats(0.05, 2))
-def test_a_sync_that_hangs_costs_few_looks(median_s, spread):
-    """Ten times the usual duration and more is looked at about as seldom as the settings allow."""
+def test_a_sync_that_hangs_costs_few_checks(median_s, spread):
+    """From ten times the usual duration on, the interval is close to the longest allowed."""
     assert pause_s(Expected(median_s, spread), 10 * median_s + 600, shortest_s=0.5, longest_s=30) > 5

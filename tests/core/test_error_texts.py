@@ -1,4 +1,4 @@
-"""When two error texts are the same failure: what varies without anything having changed is no news."""
+"""When two error texts are the same failure, despite variable parts."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ STRIPE = "Webhook signature verification failed — check your signing secret"
         ("第3次失败", "第14次失败"),
     ],
 )
-def test_what_varies_is_no_news(one: str, other: str) -> None:
-    """IDs, numbers, times, countdowns, blanks and cut ends make no other failure, whichever text comes first."""
+def test_parts_that_vary_do_not_make_a_different_error(one: str, other: str) -> None:
+    """IDs, numbers, times, countdowns, whitespace and truncation."""
     assert same_text(one, other)
     assert same_text(other, one)
 
@@ -102,8 +102,8 @@ def test_what_varies_is_no_news(one: str, other: str) -> None:
         ("background failure", "foreground failure"),
     ],
 )
-def test_other_words_are_news(one: str, other: str) -> None:
-    """What really says something else is another failure, whichever text comes first."""
+def test_other_words_are_another_failure(one: str, other: str) -> None:
+    """Whichever text comes first."""
     assert not same_text(one, other)
     assert not same_text(other, one)
 
@@ -126,8 +126,8 @@ IDS = {
 
 @pytest.mark.parametrize("kind", IDS)
 @pytest.mark.parametrize("form", ["The token has expired ({})", "{}: the token has expired", "Request id: {}, expired"])
-def test_an_id_of_any_usual_kind_is_no_news(kind: str, form: str) -> None:
-    """Whatever kind of ID a vendor puts into its error text, two are the same failure (random letters: 99 of 100)."""
+def test_an_id_of_any_usual_kind_does_not_make_a_different_error(kind: str, form: str) -> None:
+    """For IDs of random letters, this holds in 99 of 100 cases."""
     rng = random.Random(kind + form)
     different = [
         pair
@@ -144,8 +144,8 @@ quick = settings(derandomize=True, deadline=None, max_examples=200, database=Non
 
 @quick
 @given(anything, anything)
-def test_it_does_not_matter_which_comes_first(one: str, other: str) -> None:
-    """Any two texts compare the same both ways, and each is the same as itself."""
+def test_the_comparison_is_symmetric(one: str, other: str) -> None:
+    """And each text is the same as itself."""
     assert same_text(one, one)
     assert same_text(one, other) == same_text(other, one)
 
@@ -153,22 +153,22 @@ def test_it_does_not_matter_which_comes_first(one: str, other: str) -> None:
 @quick
 @given(text, text)
 def test_texts_of_other_words_are_other_failures(one: str, other: str) -> None:
-    """Two sentences are the same failure exactly when their words are the same."""
+    """Two sentences are the same failure exactly if their words are the same."""
     assert same_text(one, other) == (one == other)
 
 
 @quick
 @given(st.lists(st.sampled_from([*WORDS, "12", "req_8fK2aa", "in 5 minutes"]), min_size=2, max_size=9), st.data())
-def test_a_cut_text_is_the_longer_one(words: list[str], data: st.DataObject) -> None:
-    """Wherever a long text is cut, the beginning with its ellipsis is still the same failure."""
+def test_a_truncated_text_is_the_same_failure(words: list[str], data: st.DataObject) -> None:
+    """Wherever it's cut, if an ellipsis follows."""
     whole = " ".join(words)
     end = data.draw(st.integers(1, len(whole)))
     assert same_text(whole, whole[:end] + "…")
     assert same_text(whole, whole[:end].rstrip() + "...")
 
 
-def test_a_long_text_takes_no_time() -> None:
-    """The longest text that is kept is compared within milliseconds, whatever it consists of."""
+def test_the_longest_text_is_compared_within_milliseconds() -> None:
+    """Whatever it consists of."""
     began = time.process_time()
     for part in ("a", "A", "aB", "a1-", "req_", "://", "a://", "id: ", "=", " ", ".", "…", "deadbeef-"):
         whole = part * (4000 // len(part))

@@ -17,7 +17,7 @@ ANA = Person("UANA", "ana")
 
 
 def run(seconds, outcome=Outcome.SUCCEEDED, **changes):
-    """Return a run that took so long."""
+    """Return a run that took this long."""
     ended = SyncRun(
         "run_1",
         "T1",
@@ -33,8 +33,8 @@ def run(seconds, outcome=Outcome.SUCCEEDED, **changes):
     return replace(ended, **changes)
 
 
-def test_only_what_is_comparable_is_measured():
-    """Failures, syncs that were under way before, late results and runs without a start are left out."""
+def test_only_comparable_durations_count():
+    """No failures, late results, runs that never started, or syncs already running at the click."""
     syncing = Integration("int_1", "stripe", "syncing")
     others = [
         run(5, Outcome.FAILED),
@@ -48,14 +48,14 @@ def test_only_what_is_comparable_is_measured():
     assert durations(others) is None
 
 
-def test_median_and_p90_are_of_what_occurred():
-    """Of ten durations the median lies between the fifth and sixth, the p90 is the ninth."""
+def test_the_median_and_p90_of_ten_durations():
+    """The median is between the fifth and sixth; the p90 is the ninth."""
     found = durations([run(seconds) for seconds in (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)])
     assert (found.count, found.median_s, found.p90_s) == (10, 5.5, 9)
 
 
 def test_one_integration_is_shown_in_words_and_bars():
-    """Outcome, duration and who stand in words; each bar has its number and its duration before it."""
+    """Outcome, duration and person are text; a number and a duration precede each bar."""
     message = history_message([run(20), run(40), run(7, Outcome.FAILED)], NOW, kept_days=90)
     assert message.text == (
         "History of Stripe `int_1`: 3 syncs, 2 succeeded, 1 failed. Typical duration: "
@@ -67,14 +67,14 @@ def test_one_integration_is_shown_in_words_and_bars():
     assert "1. 20 s ██████████\\n2. 40 s ████████████████████" in shown
 
 
-def test_bars_never_stand_without_words():
-    """The text for screen readers has no bar, and each line with one begins with its number and duration."""
+def test_every_bar_has_a_number_and_a_duration():
+    """The text for screen readers has no bars."""
     message = history_message([run(20), run(40)], NOW, kept_days=90)
     assert "█" not in message.text
 
 
-def test_several_integrations_are_a_line_each():
-    """Without an integration each has a line: how many succeeded, the median, and how the last one ended."""
+def test_each_of_several_integrations_has_a_line():
+    """With the successes, the median, and how the last one ended."""
     other = run(9, Outcome.FAILED, integration_id="int_2", integration_type="adjust")
     message = history_message([run(20), other, run(40)], NOW, kept_days=90)
     shown = str(message.blocks)
@@ -82,8 +82,7 @@ def test_several_integrations_are_a_line_each():
     assert "❌ *Adjust* `int_2`: 0 of 1 succeeded; the last failed <!date^" in shown
 
 
-def test_no_history_is_said():
-    """Where nothing was started here, that is what it says."""
+def test_an_empty_history_says_so():
     text = history_message([], NOW, kept_days=30).text
     assert text.startswith("`/flokit history`: no syncs found.")
     assert "30 days" in text
@@ -91,8 +90,8 @@ def test_no_history_is_said():
 
 @hostile
 @given(st.lists(runs, max_size=40))
-def test_every_history_is_taken(past):
-    """Whatever stands in past runs, Slack takes the message, and nothing in it is anybody else's markup."""
+def test_slack_accepts_every_history(past):
+    """Whatever past runs contain, without untrusted markup."""
     message = history_message(past, NOW, kept_days=90)
     assert_slack_takes(message)
     assert_no_markup_of_others(message)

@@ -1,4 +1,4 @@
-"""What holds for incidents whatever happens to an integration, and in whatever order it is seen."""
+"""What holds for incidents, whatever happens to an integration, and in whatever order it's seen."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TROUBLED = ("error", "disconnected")
 
 @st.composite
 def lives(draw, longest=40):
-    """Draw what an integration goes through: a list of its states, each with how long it lasts."""
+    """Draw the history of an integration: a list of its states, each with how long it lasts."""
     integration = Integration("int_1", draw(st.sampled_from(["stripe", "warehouse"])), "connected", NOON)
     at, states = NOON, []
     for _ in range(draw(st.integers(1, longest))):
@@ -47,7 +47,7 @@ def lives(draw, longest=40):
 
 
 def seen_at(life, at):
-    """Return how an integration is at a time."""
+    """Return the integration's state at a time."""
     return next((state for since, state in reversed(life) if since <= at), life[0][1])
 
 
@@ -61,7 +61,7 @@ runs = st.none() | st.builds(
 
 
 def follow(sightings, rules=RULES):
-    """Let all sightings be weighed; return what was known after each, and what followed."""
+    """Evaluate all sightings; return the state and the verdict after each."""
     watched, steps = Watched("int_1", NOON), []
     for sighting in sightings:
         verdict = observe(watched, sighting, rules, team_id="T1", incident_id=f"inc_{sighting.at:%H%M%S}")
@@ -71,13 +71,13 @@ def follow(sightings, rules=RULES):
 
 
 def each_state_seen(life):
-    """See each state once, as it begins."""
+    """Observe each state once, when it begins."""
     return [Sighting(at, integration) for at, integration in life]
 
 
 @given(lives(), st.data())
-def test_opens_and_closes_alternate(life, data):
-    """There is never a second open incident, and every open is followed by at most one close."""
+def test_opening_and_closing_alternate(life, data):
+    """There's never a second open incident, and each opening is followed by at most one closing."""
     sightings = [replace(one, run=data.draw(runs)) for one in each_state_seen(life)]
     if data.draw(st.booleans()):
         sightings.append(Sighting(sightings[-1].at + timedelta(seconds=1), None))
@@ -96,8 +96,8 @@ def test_opens_and_closes_alternate(life, data):
 
 
 @given(lives())
-def test_nothing_opens_on_one_look(life):
-    """An incident opens on a look only when an earlier one, ``confirm_s`` before, showed the same trouble."""
+def test_one_check_opens_nothing(life):
+    """An incident opens only if an earlier check, at least ``confirm_s`` before, showed the same trouble."""
     for watched, sighting, verdict in follow(each_state_seen(life)):
         if verdict.change is Change.OPENED:
             assert watched.suspicion is not None
@@ -107,7 +107,7 @@ def test_nothing_opens_on_one_look(life):
 
 @given(lives(), st.data())
 def test_nothing_opens_while_a_sync_is_followed(life, data):
-    """However an integration looks while somebody follows a sync of it, nothing opens."""
+    """While a sync is being followed, no incident opens, whatever FloKit shows."""
     run = RunNews("run_1", ANA)
     followed = [replace(one, run=run if data.draw(st.booleans()) else None) for one in each_state_seen(life)]
     for _, sighting, verdict in follow(followed):
@@ -116,7 +116,7 @@ def test_nothing_opens_while_a_sync_is_followed(life, data):
 
 @given(lives())
 def test_recovery_has_a_newer_success(life):
-    """An incident closes as recovered only when FloKit shows a success newer than its last failure."""
+    """An incident closes as recovered only if FloKit shows a success newer than its last failure."""
     for watched, _, verdict in follow(each_state_seen(life), NO_FLAPPING):
         if verdict.change is Change.RECOVERED:
             before = watched.incident.failure.last_synced_at
@@ -125,19 +125,19 @@ def test_recovery_has_a_newer_success(life):
 
 
 @given(lives(), st.data())
-def test_looking_again_at_the_same_changes_nothing(life, data):
-    """A look that shows what the one at the same instant showed, as a webhook's does, changes nothing at all."""
+def test_seeing_the_same_again_changes_nothing(life, data):
+    """A second check at the same instant that shows the same, such as a webhook's, changes nothing at all."""
     once = each_state_seen(life)
     twice = [copy for one in once for copy in [one] * data.draw(st.integers(1, 3))]
     assert follow(once)[-1][2].watched == follow(twice)[-1][2].watched
-    told = [verdict.change for _, _, verdict in follow(once) if verdict.change]
-    assert [verdict.change for _, _, verdict in follow(twice) if verdict.change] == told
+    changes = [verdict.change for _, _, verdict in follow(once) if verdict.change]
+    assert [verdict.change for _, _, verdict in follow(twice) if verdict.change] == changes
 
 
 @settings(max_examples=300)
 @given(lives(longest=12), st.data())
-def test_the_order_of_looks_that_overlap_is_irrelevant(life, data):
-    """Looks of one world that overlap, by poll and by webhook, lead to the same in whatever order they come back."""
+def test_the_order_of_overlapping_fetches_does_not_matter(life, data):
+    """One of them polled, the other one started by a webhook."""
     steps = data.draw(st.lists(st.integers(0, 20), min_size=2, max_size=30))
     times = [NOON + timedelta(seconds=sum(steps[: index + 1])) for index in range(len(steps))]
     in_order = [Sighting(at, seen_at(life, at)) for at in times]
@@ -147,7 +147,7 @@ def test_the_order_of_looks_that_overlap_is_irrelevant(life, data):
         moved = index and shuffled[index] is not in_order[index]
         if near and not moved and data.draw(st.booleans()):
             shuffled[index : index + 2] = reversed(shuffled[index : index + 2])
-    # What both orders end with: a look at the end, long after the others, and one to confirm it.
+    # Both orders end with a check long after the others, and one to confirm it.
     end = times[-1] + timedelta(seconds=100)
     last = [Sighting(end, seen_at(life, end)), Sighting(end + timedelta(seconds=10), seen_at(life, end))]
     one, other = follow([*in_order, *last])[-1][2].watched, follow([*shuffled, *last])[-1][2].watched
@@ -159,7 +159,7 @@ def test_the_order_of_looks_that_overlap_is_irrelevant(life, data):
 
 @given(lives(longest=60))
 def test_flapping_ends_in_one_message(life):
-    """Within the window there are never more messages than the setting says."""
+    """Within the window there are never more messages than the setting allows."""
     opened = [
         verdict.incident.opened_at for _, _, verdict in follow(each_state_seen(life)) if verdict.change is Change.OPENED
     ]
@@ -168,15 +168,15 @@ def test_flapping_ends_in_one_message(life):
         assert len(within) <= RULES.flapping_opens
 
 
-# --- what a channel is told ------------------------------------------------------------------------------------
+# --- what is posted in a channel -------------------------------------------------------------------------------
 
 EVERYTHING = Wish(frozenset(News))
 snoozes = st.none() | st.builds(Snooze, st.just(ANA), st.none() | st.just(NOON + timedelta(days=9)))
 
 
 @given(lives(), st.data())
-def test_snooze_never_loses_another_failure(life, data):
-    """Whoever snoozes, and however often: a failure that was not told yet is told, once in ten minutes."""
+def test_a_snooze_never_loses_another_failure(life, data):
+    """A failure that wasn't reported yet is reported once in ten minutes, regardless of snoozes."""
     snooze = None
     for watched, _, verdict in follow(each_state_seen(life), NO_FLAPPING):
         if verdict.change in (None, Change.OPENED):
@@ -211,7 +211,7 @@ wishes = st.builds(Wish, st.frozensets(st.sampled_from(News)), st.sampled_from(S
 
 @given(incidents, st.sampled_from(Change), wishes, snoozes, st.booleans())
 def test_only_failures_are_broadcast(incident, change, wish, snooze, told_by_run):
-    """A reply is shown in the channel only where that is wished, and only when it is about a failure."""
+    """A reply is shown in the channel only if the subscription says so, and only if it's about a failure."""
     reaction = react(incident, change, wish, snooze, told_by_run=told_by_run)
     if reaction.bulletin and reaction.bulletin.broadcast:
         assert change is Change.CHANGED
@@ -219,22 +219,22 @@ def test_only_failures_are_broadcast(incident, change, wish, snooze, told_by_run
 
 
 @given(incidents, st.sampled_from(Change), wishes, st.booleans())
-def test_a_recovery_is_told_where_it_is_wished_and_not_told_yet(incident, change, wish, told_by_run):
-    """A recovery is a reply where recoveries are wished, unless a resync's outcome said it in the same thread."""
+def test_a_recovery_is_posted_where_wanted_and_not_posted_yet(incident, change, wish, told_by_run):
+    """A resync's outcome in the same thread may already have said it."""
     reaction = react(incident, change, wish, None, told_by_run=told_by_run)
     if change in (Change.RECOVERED, Change.GONE):
         assert (reaction.bulletin is not None) is (News.RECOVERED in wish.news and not told_by_run)
 
 
 @given(incidents, st.frozensets(st.sampled_from(News)), st.booleans())
-def test_the_end_concerns_whoever_was_told(incident, news, over):
-    """While an incident is open its trouble decides whose business it is; how it ended is everybody's who was told."""
+def test_the_end_is_sent_to_everyone_who_saw_the_incident(incident, news, over):
+    """While it's open, only its current kind of trouble counts."""
     subscription = Subscription("sub_1", "T1", "C1", ANA, NOON, news=news)
     wish = wish_of([subscription], replace(incident, closed_at=NOON if over else None))
     assert (wish is not None) is (over or News(incident.trouble) in news)
 
 
 @given(incidents, st.sampled_from(Change))
-def test_a_channel_that_asks_for_nothing_is_told_nothing(incident, change):
-    """Where a subscription ended, a message that stands is still redrawn, and nothing is said."""
+def test_a_channel_without_a_subscription_gets_no_replies(incident, change):
+    """A message that's already there is still updated."""
     assert react(incident, change, None, None, told_by_run=False).bulletin is None

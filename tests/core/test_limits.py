@@ -13,8 +13,8 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAST = st.integers(0, 7200).map(lambda s: NOW - timedelta(seconds=s))
 
 
-def test_a_success_is_followed_by_a_rest():
-    """Within the cooldown after a success the end of it is told; at its end a start is possible."""
+def test_a_success_is_followed_by_a_cooldown():
+    """During the cooldown, its end is shown; afterwards, a sync can be started."""
     at = NOW - timedelta(seconds=40)
     assert decide_limits(Limits(60), at, (), NOW) == Held(Limit.COOLDOWN, NOW + timedelta(seconds=20))
     assert decide_limits(Limits(40), at, (), NOW) is None
@@ -29,8 +29,8 @@ def test_the_quota_is_free_again_an_hour_after_the_start_that_filled_it():
 
 
 @given(st.integers(0, 4000), st.integers(0, 5), st.none() | PAST, st.lists(PAST, max_size=8))
-def test_what_is_told_is_true(cooldown_s, quota, succeeded_at, starts):
-    """A limit ends in the future, and at the time that was told, and not before, a start is possible."""
+def test_a_limit_ends_when_it_says(cooldown_s, quota, succeeded_at, starts):
+    """The end that is shown lies ahead; a sync can be started then, and not before."""
     limits = Limits(cooldown_s, quota)
     held = decide_limits(limits, succeeded_at, starts, NOW)
     if held is None:

@@ -53,14 +53,14 @@ EVERYTHING = {Telling.OUTCOME, Telling.PROGRESS, Telling.ROW}
 
 
 def at(seconds: float) -> datetime:
-    """Give the instant so many seconds after the click."""
+    """Return the time some seconds after the click."""
     return T0 + timedelta(seconds=seconds)
 
 
 def shown(
     status: str, *, error: str | None = None, synced: float | None = -3600, vendor_at: datetime | None = None
 ) -> Seen:
-    """FloKit shows this; ``synced`` is ``last_synced_at`` in seconds after the click."""
+    """FloKit shows this state; ``synced`` is ``last_synced_at`` in seconds after the click."""
     synced_at = None if synced is None else at(synced)
     return Seen(Integration("int_1", "stripe", status, synced_at, error), vendor_at)
 
@@ -81,30 +81,30 @@ ACCEPTED = TriggerAccepted("sync_1")
 
 
 def opened(patience: Patience = PATIENCE, *, typical_s: float | None = None) -> SyncRun:
-    """Open a run at the click."""
+    """Return a run that was just opened by the click."""
     person = Person("U1", "Ada")
-    return open_run("run_1", "T1", "int_1", "stripe", person, T0, patience=patience, typical_s=typical_s).run
+    return SyncRun("run_1", "T1", "int_1", "stripe", T0, person, patience, typical_s=typical_s)
 
 
 def confirming(baseline: Seen = OLD_ERROR, patience: Patience = PATIENCE) -> SyncRun:
-    """Read the baseline and send the POST at the click; no reply yet."""
+    """Return a run that read its baseline and sent its POST at the click, without a reply yet."""
     return attempt(decide(opened(patience), baseline, T0).run, T0)
 
 
 def watching(
     baseline: Seen = OLD_ERROR, accepted: TriggerAccepted = ACCEPTED, patience: Patience = PATIENCE
 ) -> SyncRun:
-    """Have the POST accepted at the click."""
+    """Return a run whose POST was accepted at the click."""
     return decide(confirming(baseline, patience), accepted, T0).run
 
 
 def late(baseline: Seen = OLD_ERROR) -> SyncRun:
-    """Reach the deadline without being able to look."""
+    """Return a run that reached its deadline while FloKit was unreachable."""
     return decide(watching(baseline), UNREACHABLE, at(1800)).run
 
 
 def play(run: SyncRun, *steps: tuple[float, Observation]) -> Decision:
-    """Decide one observation after the other; all but the last must leave the outcome as it is."""
+    """Apply one observation after the other; all but the last must leave the outcome unchanged."""
     *before, (seconds, last) = steps
     for when, observation in before:
         decision = decide(run, observation, at(when))
@@ -160,10 +160,10 @@ def play(run: SyncRun, *steps: tuple[float, Observation]) -> Decision:
         (OLD_ERROR, [(1000, CONNECTED), (1800, CONNECTED)], Outcome.NOT_CONFIRMED),
     ],
 )
-def test_each_outcome_is_told_when_the_table_says(
+def test_each_outcome_follows_the_table(
     baseline: Seen, steps: list[tuple[float, Observation]], outcome: Outcome
 ) -> None:
-    """A look that proves an outcome ends the run with it and tells everything."""
+    """A check that proves an outcome ends the run and updates everything."""
     decision = play(watching(baseline), *steps)
     assert decision.run.outcome is outcome
     assert set(decision.tell) == EVERYTHING
@@ -174,31 +174,33 @@ def test_each_outcome_is_told_when_the_table_says(
 @pytest.mark.parametrize(
     ("baseline", "steps"),
     [
-        pytest.param(OLD_ERROR, [(2, OLD_ERROR), (59.9, OLD_ERROR)], id="trap 2: the old error is no news"),
-        pytest.param(OLD_ERROR, [(0.4, NEW_ERROR), (59.9, NEW_ERROR)], id="other words alone are weak evidence"),
-        pytest.param(NUMBERED, [(0.4, RENUMBERED), (59.9, RENUMBERED)], id="another request ID is no news"),
+        pytest.param(OLD_ERROR, [(2, OLD_ERROR), (59.9, OLD_ERROR)], id="trap 2: the old error isn't news"),
+        pytest.param(OLD_ERROR, [(0.4, NEW_ERROR), (59.9, NEW_ERROR)], id="a different error alone is weak evidence"),
+        pytest.param(NUMBERED, [(0.4, RENUMBERED), (59.9, RENUMBERED)], id="another request ID isn't news"),
         pytest.param(UNKNOWN, [(0.4, OLD_ERROR), (59.9, OLD_ERROR)], id="an unknown state may have been an error"),
         pytest.param(
-            OLD_ERROR, [(30, shown("error", error=OLD, synced=20))], id="the old error, though a success moved"
+            OLD_ERROR, [(30, shown("error", error=OLD, synced=20))], id="the old error, although a success moved"
         ),
         pytest.param(shown("error", error=None), [(59, shown("error", error=None))], id="the old error has no text"),
         pytest.param(DISCONNECTED, [(2, DISCONNECTED), (59.9, DISCONNECTED)], id="disconnected is old news too"),
-        pytest.param(CONNECTED, [(2, CONNECTED), (1799, CONNECTED)], id="trap 3: an unmoved success is no failure"),
+        pytest.param(CONNECTED, [(2, CONNECTED), (1799, CONNECTED)], id="trap 3: an unchanged success isn't a failure"),
         pytest.param(OLD_ERROR, [(2, CONNECTED), (1799, CONNECTED)], id="connected, never seen syncing"),
         pytest.param(CONNECTED, [(2, SYNCING), (10, CONNECTED), (69.9, CONNECTED)], id="idle within the grace time"),
         pytest.param(
-            CONNECTED, [(2, SYNCING), (10, CONNECTED), (60, SYNCING), (65, CONNECTED), (124, CONNECTED)], id="idle anew"
+            CONNECTED,
+            [(2, SYNCING), (10, CONNECTED), (60, SYNCING), (65, CONNECTED), (124, CONNECTED)],
+            id="idle twice",
         ),
         pytest.param(CONNECTED, [(2, SYNCING), (1799, shown("syncing", synced=30))], id="still syncing"),
         pytest.param(SYNCED, [(40, shown("connected", synced=10))], id="last_synced_at went backwards"),
         pytest.param(SYNCED, [(40, shown("connected", synced=None))], id="trap 8: last_synced_at vanished"),
         pytest.param(CONNECTED, [(2, UNKNOWN), (1799, shown("pausing", synced=30))], id="an unknown status"),
-        pytest.param(CONNECTED, [(2, shown("unknown", synced=None))], id="a status that is missing"),
-        pytest.param(CONNECTED, [(2, UNREACHABLE), (1799, UNREACHABLE)], id="could not look"),
+        pytest.param(CONNECTED, [(2, shown("unknown", synced=None))], id="a missing status"),
+        pytest.param(CONNECTED, [(2, UNREACHABLE), (1799, UNREACHABLE)], id="unreachable"),
     ],
 )
-def test_a_look_without_proof_ends_nothing(baseline: Seen, steps: list[tuple[float, Observation]]) -> None:
-    """What proves nothing leaves a watched run watched, with a next look."""
+def test_a_check_without_proof_ends_nothing(baseline: Seen, steps: list[tuple[float, Observation]]) -> None:
+    """What proves nothing keeps a run in its phase, with a next check."""
     decision = play(watching(baseline), *steps)
     assert decision.run.outcome is None
     assert decision.run.phase is Phase.WATCHING
@@ -219,18 +221,18 @@ def test_a_look_without_proof_ends_nothing(baseline: Seen, steps: list[tuple[flo
         (20, "syncing", None),
     ],
 )
-def test_with_a_sync_under_way_only_a_success_after_the_post_counts(
+def test_with_a_running_sync_only_a_success_after_the_post_counts(
     synced: float, status: str, outcome: Outcome | None
 ) -> None:
-    """Trap 4: an overlap succeeds with a success not older than the vendor's time of the POST, syncing no more."""
+    """Trap 4: after an overlap, only a success at or after the time of the POST counts, once nothing is syncing."""
     run = watching(shown("syncing", vendor_at=T0), replace(ACCEPTED, vendor_at=T0))
     assert decide(run, shown(status, synced=synced), at(30)).run.outcome is outcome
 
 
 @pytest.mark.parametrize("offset_s", [-7200, -3, 0, 3, 7200])
 @pytest.mark.parametrize("reply", [ACCEPTED, LOST])
-def test_the_posts_time_is_the_vendors(offset_s: float, reply: Observation) -> None:
-    """Trap 5: with a vendor's clock that is off, the POST's time is read from it or estimated by the offset."""
+def test_the_time_of_the_post_is_by_flokits_clock(offset_s: float, reply: Observation) -> None:
+    """Trap 5: if FloKit's clock is off, the time of the POST is read from its reply, or estimated from the offset."""
     run = confirming(shown("syncing", synced=-9000, vendor_at=at(offset_s)))
     if isinstance(reply, TriggerAccepted):
         reply = replace(reply, vendor_at=at(offset_s))
@@ -240,69 +242,68 @@ def test_the_posts_time_is_the_vendors(offset_s: float, reply: Observation) -> N
     assert decide(run, shown("connected", synced=offset_s + 1), at(30)).run.outcome is Outcome.SUCCEEDED
 
 
-def test_the_replys_own_date_is_the_posts_time() -> None:
-    """The ``Date`` of the acceptance wins over the estimate made before the POST."""
+def test_the_date_of_the_reply_is_the_time_of_the_post() -> None:
+    """The ``Date`` of the acceptance replaces the estimate from before the POST."""
     run = watching(shown("syncing", vendor_at=T0), replace(ACCEPTED, vendor_at=at(20)))
     assert decide(run, shown("connected", synced=10), at(30)).run.outcome is None
 
 
 def test_a_success_in_the_second_of_the_post_counts() -> None:
-    """The vendor's times are whole seconds: a success in the second of an estimated POST is not older than it."""
+    """FloKit's times are whole seconds, so a success in the second of an estimated POST isn't older than it."""
     run = decide(opened(), shown("syncing", vendor_at=T0), T0).run
     run = decide(attempt(run, at(10.9)), LOST, at(11)).run
     assert decide(run, shown("connected", synced=9), at(30)).run.outcome is None
     assert decide(run, shown("connected", synced=10), at(30)).run.outcome is Outcome.SUCCEEDED
 
 
-def test_without_an_overlap_the_posts_time_is_not_compared() -> None:
-    """Newer than the baseline is proof enough where no other sync was under way."""
+def test_without_an_overlap_the_time_of_the_post_does_not_matter() -> None:
+    """A success newer than the baseline is proof if no other sync was running."""
     run = watching(shown("error", error=OLD, vendor_at=T0), replace(ACCEPTED, vendor_at=at(10)))
     assert decide(run, shown("connected", synced=8), at(30)).run.outcome is Outcome.SUCCEEDED
 
 
 def test_the_offset_of_the_clocks_is_kept_when_a_reply_has_no_date() -> None:
-    """A reply without ``Date`` leaves the newest known clock offset as it is."""
+    """A reply without ``Date`` doesn't change the known offset."""
     run = decide(watching(shown("error", error=OLD, vendor_at=at(90))), OLD_ERROR, at(5)).run
     assert run.clock_offset_s == 90
 
 
-def test_a_wrong_clock_hides_no_success_of_a_run_that_did_not_overlap() -> None:
-    """Without an overlap only the baseline is compared: a vendor's clock hours behind still proves success."""
+def test_a_wrong_clock_hides_no_success_without_an_overlap() -> None:
+    """Only the baseline is compared, so a success counts even if FloKit's clock is hours behind."""
     run = watching(shown("connected", synced=-9000, vendor_at=at(-7200)), replace(ACCEPTED, vendor_at=at(-7200)))
     assert decide(run, shown("connected", synced=-7190), at(10)).run.outcome is Outcome.SUCCEEDED
 
 
-def test_an_overlap_is_remembered_for_the_telling() -> None:
-    """A run whose baseline was ``syncing`` says that it overlapped."""
+def test_an_overlap_is_remembered_for_the_outcome() -> None:
+    """A run whose baseline was ``syncing`` reports that it overlapped."""
     assert watching(SYNCING).overlapped
     assert not watching(OLD_ERROR).overlapped
 
 
-# --- Times that can't be read, or go backwards
+# --- Times that can't be read, or that go backwards
 
 
 UNREADABLE = Seen(Integration("int_1", "stripe", "connected", unreadable_time="9999-99-99"))
 UNREADABLE_ERROR = Seen(Integration("int_1", "stripe", "error", None, OLD, unreadable_time="9999-99-99"))
 
 
-def test_a_time_that_cannot_be_read_proves_no_success() -> None:
-    """A sync that was seen, and ends with a time that can't be read, is finished without proof."""
+def test_an_unreadable_time_proves_no_success() -> None:
+    """A sync that was seen, and then ended with an unreadable time, is finished_unproven."""
     run = play(watching(CONNECTED), (2, SYNCING), (10, UNREADABLE), (69, UNREADABLE)).run
     assert run.outcome is None
     assert decide(run, UNREADABLE, at(70)).run.outcome is Outcome.FINISHED_UNPROVEN
 
 
 @pytest.mark.parametrize("baseline", [UNREADABLE, UNREADABLE_ERROR])
-def test_a_baseline_that_cannot_be_read_is_replaced_by_the_posts_time(baseline: Seen) -> None:
-    """With nothing to compare with, a success is one that is not older than the vendor's time of the POST."""
+def test_an_unreadable_baseline_is_replaced_by_the_time_of_the_post(baseline: Seen) -> None:
+    """With nothing to compare, only a success at or after FloKit's time of the POST counts."""
     run = watching(replace(baseline, vendor_at=T0), replace(ACCEPTED, vendor_at=at(0.7)))
     assert decide(run, shown("connected", synced=-1), at(30)).run.outcome is None
     assert decide(run, shown("connected", synced=0), at(30)).run.outcome is Outcome.SUCCEEDED
     assert decide(watching(baseline), SYNCED, at(31)).run.outcome is None
 
 
-def test_a_time_that_becomes_readable_is_no_news_of_an_error() -> None:
-    """A success that can be read now, where it could not before, does not make the old error another one."""
+def test_a_time_that_becomes_readable_does_not_make_the_error_new() -> None:
     run = watching(UNREADABLE_ERROR)
     assert decide(run, shown("error", error=OLD, synced=-9), at(60)).run.outcome is Outcome.FAILED_AGAIN
 
@@ -323,10 +324,10 @@ def test_a_time_that_becomes_readable_is_no_news_of_an_error() -> None:
         ((0, 60), (3609, 0), Outcome.SUCCEEDED),
     ],
 )
-def test_the_same_success_given_more_or_less_exactly_is_no_news(
+def test_the_same_success_with_another_precision_proves_nothing(
     before: tuple[float, int], after: tuple[float, int], outcome: Outcome | None
 ) -> None:
-    """A difference that rounding explains proves no success; one that it doesn't explain proves it."""
+    """A difference that rounding can't explain does."""
     first, then = (
         Seen(replace(CONNECTED.integration, last_synced_at=at(synced), synced_within_s=within_s))
         for synced, within_s in (before, after)
@@ -335,7 +336,7 @@ def test_the_same_success_given_more_or_less_exactly_is_no_news(
 
 
 def test_a_time_that_went_back_proves_nothing_until_it_is_newer_than_before() -> None:
-    """A restored database, and then successes that are older than the baseline, prove no success."""
+    """If a database was restored, successes older than the baseline prove nothing."""
     run = play(watching(SYNCED), (2, SYNCING), (9, shown("connected", synced=-500)), (20, shown("connected", synced=9)))
     assert run.run.outcome is None
     assert decide(run.run, shown("connected", synced=9), at(69)).run.outcome is Outcome.FINISHED_UNPROVEN
@@ -345,23 +346,23 @@ def test_a_time_that_went_back_proves_nothing_until_it_is_newer_than_before() ->
 # --- BASELINE and TRIGGER
 
 
-def test_a_click_is_acted_on_and_told_at_once() -> None:
-    """A new run waits for its baseline, now, and its progress and row are told."""
-    decision = open_run("r", "T", "i", "stripe", Person("U"), T0, patience=PATIENCE)
+def test_a_click_shows_progress_immediately() -> None:
+    """The new run waits for its baseline."""
+    decision = open_run(SyncRun("r", "T", "i", "stripe", T0, Person("U"), PATIENCE))
     assert decision.run.phase is Phase.BASELINE
     assert decision.next_look_at == T0
     assert set(decision.tell) == {Telling.PROGRESS, Telling.ROW}
     assert decision.run.is_active
 
 
-def test_a_look_that_names_no_type_leaves_the_known_one() -> None:
-    """The type that the click knew is told on, when FloKit's first answer lacks it."""
+def test_a_check_without_a_type_keeps_the_known_one() -> None:
+    """The type known from the click is kept if FloKit's first answer has none."""
     assert decide(opened(), Seen(Integration("int_1", status="connected")), T0).run.integration_type == "stripe"
 
 
 @pytest.mark.parametrize("baseline", [CONNECTED, OLD_ERROR, SYNCING, DISCONNECTED, UNKNOWN])
-def test_any_first_look_leads_to_the_post(baseline: Seen) -> None:
-    """The first look is the baseline, whatever it shows, and the POST is due at once."""
+def test_any_first_check_leads_to_the_post(baseline: Seen) -> None:
+    """The first check is the baseline, whatever it shows, and the POST is due immediately."""
     decision = decide(opened(), baseline, at(1))
     assert decision.run.phase is Phase.TRIGGER
     assert decision.run.baseline == baseline.integration
@@ -381,7 +382,7 @@ def test_any_first_look_leads_to_the_post(baseline: Seen) -> None:
 def test_gone_and_denied_end_a_run_in_each_open_phase(
     phase: Phase, observation: Observation, outcome: Outcome, reason: str
 ) -> None:
-    """A 404, 401 or 403 ends an open run in whatever phase it is."""
+    """A 404, 401 or 403 ends an open run, whatever its phase."""
     runs = [opened(), decide(opened(), OLD_ERROR, T0).run, confirming(), watching()]
     run = next(run for run in runs if run.phase is phase)
     decision = decide(run, observation, at(3))
@@ -390,8 +391,8 @@ def test_gone_and_denied_end_a_run_in_each_open_phase(
     assert set(decision.tell) == EVERYTHING
 
 
-def test_without_a_baseline_the_deadline_ends_the_run_for_good() -> None:
-    """A run that never sent a POST is not confirmed at the deadline, with nothing to watch for later."""
+def test_without_a_baseline_the_deadline_ends_the_run_permanently() -> None:
+    """A run that never sent a POST is not_confirmed at the deadline, and there is no late watch."""
     waiting = decide(opened(), UNREACHABLE, at(3))
     assert (waiting.run.phase, waiting.tell) == (Phase.BASELINE, (Telling.PROGRESS,))
     ended = decide(waiting.run, UNREACHABLE, at(1800))
@@ -399,14 +400,14 @@ def test_without_a_baseline_the_deadline_ends_the_run_for_good() -> None:
 
 
 def test_a_baseline_that_comes_too_late_sends_no_post() -> None:
-    """A first look at or after the deadline ends the run instead of triggering a sync nobody waits for."""
+    """A first check at or after the deadline ends the run instead of triggering a sync."""
     for run in (opened(), decide(opened(), OLD_ERROR, T0).run):
         ended = decide(run, CONNECTED, at(1800)).run
         assert (ended.outcome, ended.phase) == (Outcome.NOT_CONFIRMED, Phase.DONE)
 
 
-def test_a_further_look_before_the_post_renews_the_baseline() -> None:
-    """A look while the POST is due, as after a restart, becomes the baseline."""
+def test_another_check_before_the_post_replaces_the_baseline() -> None:
+    """A check while the POST is due, such as after a restart, becomes the baseline."""
     run = decide(opened(), OLD_ERROR, T0).run
     decision = decide(run, SYNCED, at(40))
     assert decision.run.phase is Phase.TRIGGER
@@ -414,7 +415,7 @@ def test_a_further_look_before_the_post_renews_the_baseline() -> None:
 
 
 def test_an_outage_before_the_post_makes_the_baseline_stale() -> None:
-    """When FloKit could not be looked at while the POST was due, the baseline is read anew before it is sent."""
+    """If FloKit was unreachable while the POST was due, the baseline is read again before the POST is sent."""
     run = decide(opened(), OLD_ERROR, T0).run
     run = decide(run, UNREACHABLE, at(5)).run
     assert run.phase is Phase.BASELINE
@@ -422,14 +423,14 @@ def test_an_outage_before_the_post_makes_the_baseline_stale() -> None:
         attempt(run, at(900))
 
 
-def test_an_attempt_is_noted_before_the_post() -> None:
-    """``attempt`` counts the POST, notes when, and estimates the vendor's time of it."""
+def test_an_attempt_is_recorded_before_the_post() -> None:
+    """``attempt`` counts the POST, stores its time, and estimates FloKit's time."""
     run = attempt(decide(opened(), shown("connected", vendor_at=at(100)), T0).run, at(1))
     assert (run.phase, run.attempts, run.attempted_at, run.posted_vendor_at) == (Phase.CONFIRMING, 1, at(1), at(101))
 
 
-def test_only_a_run_that_waits_for_a_post_is_triggered() -> None:
-    """An attempt in any other phase is refused loudly."""
+def test_only_a_run_that_waits_for_its_post_is_triggered() -> None:
+    """An attempt in any other phase raises."""
     done = decide(watching(), Missing(), at(1)).run
     for run in (opened(), confirming(), watching(), late(), done):
         with pytest.raises(IllegalObservation):
@@ -437,8 +438,8 @@ def test_only_a_run_that_waits_for_a_post_is_triggered() -> None:
 
 
 @pytest.mark.parametrize("reply", [ACCEPTED, TriggerRefused(409), TriggerNotSent("429"), LOST])
-def test_a_reply_that_nobody_waits_for_is_illegal(reply: Observation) -> None:
-    """A reply to a POST is illegal in each phase but CONFIRMING, and no news for a run that is done."""
+def test_a_reply_that_no_run_waits_for_is_illegal(reply: Observation) -> None:
+    """A reply to a POST raises in each phase but CONFIRMING, and changes nothing if the run is done."""
     for run in (opened(), decide(opened(), OLD_ERROR, T0).run, watching(), late()):
         with pytest.raises(IllegalObservation):
             decide(run, reply, at(1))
@@ -450,15 +451,15 @@ def test_a_reply_that_nobody_waits_for_is_illegal(reply: Observation) -> None:
 
 
 def test_an_accepted_post_proves_nothing() -> None:
-    """Trap 1: acceptance starts the watch, keeps the sync id, and is no outcome."""
+    """Trap 1: acceptance starts the watch and stores the sync ID, but isn't an outcome."""
     decision = decide(confirming(), TriggerAccepted("sync_9", at(0)), at(1))
     assert (decision.run.phase, decision.run.sync_id, decision.run.accepted_at) == (Phase.WATCHING, "sync_9", at(1))
     assert decision.run.outcome is None
     assert set(decision.tell) == {Telling.PROGRESS, Telling.ROW}
 
 
-def test_a_refused_post_ends_the_run_with_flokits_words() -> None:
-    """A refusal for good means that nothing was started: not confirmed, done, with the reason."""
+def test_a_refused_post_ends_the_run_with_flokits_reason() -> None:
+    """A permanent refusal means that nothing was started: the run is not_confirmed and done."""
     for reply, reason in ((TriggerRefused(422, "No."), "No."), (TriggerRefused(409), "HTTP 409")):
         run = decide(confirming(), reply, at(1)).run
         assert (run.outcome, run.phase, run.reason, run.attempts) == (Outcome.NOT_CONFIRMED, Phase.DONE, reason, 0)
@@ -466,7 +467,7 @@ def test_a_refused_post_ends_the_run_with_flokits_words() -> None:
 
 
 def test_what_flokit_said_is_kept_apart() -> None:
-    """A run has our sentence and FloKit's words in two fields, and both go when a POST is accepted."""
+    """A run keeps our sentence and FloKit's words in two fields, and clears both when a POST is accepted."""
     refused = decide(confirming(), TriggerRefused(409, "Refused (409).", "busy"), at(1)).run
     assert (refused.reason, refused.reason_words) == ("Refused (409).", "busy")
     denied = decide(watching(), Denied(403, "Refused (403).", "read-only"), at(1)).run
@@ -481,7 +482,7 @@ def test_what_flokit_said_is_kept_apart() -> None:
 
 
 def test_a_refusal_after_a_lost_post_ends_nothing() -> None:
-    """When an earlier POST may have arrived, a refused one may be refused because of it: signs are looked for."""
+    """An earlier POST may have arrived and be the reason for the refusal, so the run keeps checking for signs of it."""
     run = play(confirming(), (1, LOST), (60, OLD_ERROR)).run
     run = decide(attempt(run, at(60)), TriggerRefused(409), at(61)).run
     assert (run.outcome, run.phase) == (None, Phase.CONFIRMING)
@@ -489,7 +490,7 @@ def test_a_refusal_after_a_lost_post_ends_nothing() -> None:
 
 
 def test_a_post_that_was_not_sent_leads_to_a_new_baseline() -> None:
-    """What changed before the POST was really sent is never taken for its result."""
+    """What changed before the POST was really sent is never taken as its result."""
     decision = decide(confirming(OLD_ERROR), TriggerNotSent("HTTP 429", retry_after_s=20), at(1))
     run = decision.run
     assert (run.phase, run.attempts, run.attempted_at, run.posted_vendor_at) == (Phase.BASELINE, 0, None, None)
@@ -500,20 +501,20 @@ def test_a_post_that_was_not_sent_leads_to_a_new_baseline() -> None:
 
 
 def test_a_post_that_is_never_sent_ends_not_confirmed_and_done() -> None:
-    """At the deadline a run whose POST could not be sent ends without a late watch."""
+    """At the deadline, a run whose POST was never sent ends without a late watch."""
     run = decide(confirming(), TriggerNotSent("HTTP 429"), at(1800)).run
     assert (run.outcome, run.phase) == (Outcome.NOT_CONFIRMED, Phase.DONE)
 
 
-def test_a_sync_seen_before_a_new_baseline_is_not_this_runs() -> None:
-    """An earlier sync seen under way makes no news of an error that the new baseline already shows."""
+def test_a_sync_seen_before_a_new_baseline_does_not_belong_to_the_run() -> None:
+    """An error that the new baseline already shows isn't new because a sync was seen running before."""
     run = play(confirming(SYNCING), (1, SYNCING), (2, TriggerNotSent("HTTP 429")), (5, OLD_ERROR)).run
     run = decide(attempt(run, at(5)), ACCEPTED, at(5)).run
     assert decide(run, OLD_ERROR, at(7)).run.outcome is None
 
 
 def test_a_post_that_is_refused_for_now_backs_off() -> None:
-    """Each 429 to the POST lengthens the wait for the next one up to the longest interval."""
+    """Each 429 to the POST lengthens the wait for the next attempt, up to the longest interval."""
     decision = Decision(opened(), T0)
     waits_s = []
     for _ in range(15):
@@ -525,8 +526,8 @@ def test_a_post_that_is_refused_for_now_backs_off() -> None:
 
 
 @pytest.mark.parametrize("replies", [[LOST], [], [UNREACHABLE], [LOST, UNREACHABLE]])
-def test_a_lost_reply_is_followed_by_looking(replies: list[Observation]) -> None:
-    """With the reply lost, by timeout or crash, ``syncing`` is the sign of a started sync and begins the watch."""
+def test_a_lost_reply_is_followed_by_checks(replies: list[Observation]) -> None:
+    """If the reply is lost, by timeout or crash, ``syncing`` is the sign that a sync started, and the watch begins."""
     run = confirming()
     for reply in replies:
         run = decide(run, reply, at(1)).run
@@ -545,13 +546,15 @@ def test_a_lost_reply_is_followed_by_looking(replies: list[Observation]) -> None
         (CONNECTED, DISCONNECTED, Outcome.DISCONNECTED),
     ],
 )
-def test_a_hidden_sync_is_judged_though_the_reply_was_lost(baseline: Seen, look: Seen, outcome: Outcome) -> None:
-    """With the reply lost, proof ends the run as it would have with the reply."""
+def test_a_sync_that_was_not_seen_has_an_outcome_despite_a_lost_reply(
+    baseline: Seen, look: Seen, outcome: Outcome
+) -> None:
+    """Proof ends the run exactly as it would have with the reply."""
     assert decide(decide(confirming(baseline), LOST, at(1)).run, look, at(9)).run.outcome is outcome
 
 
-def test_other_words_after_a_lost_reply_count_after_the_grace_time() -> None:
-    """With the reply lost, an error in other words is a failure once nothing better came within the grace time."""
+def test_a_different_error_after_a_lost_reply_counts_after_the_grace_time() -> None:
+    """It's a failure once the grace time has passed without anything better."""
     run = play(confirming(), (1, LOST), (9, NEW_ERROR), (59, NEW_ERROR)).run
     assert (run.phase, run.outcome) == (Phase.CONFIRMING, None)
     assert decide(run, NEW_ERROR, at(60)).run.outcome is Outcome.FAILED
@@ -559,7 +562,7 @@ def test_other_words_after_a_lost_reply_count_after_the_grace_time() -> None:
 
 @pytest.mark.parametrize("look", [OLD_ERROR, CONNECTED, UNKNOWN])
 def test_a_lost_post_is_repeated_only_after_the_grace_time(look: Seen) -> None:
-    """Without a sign the POST is due again at the end of the grace time, on the first baseline, and not before."""
+    """Without a sign of a sync, the POST is due again at the end of the grace time, on the same baseline."""
     run = play(confirming(look), (1, LOST), (59.9, look)).run
     assert run.phase is Phase.CONFIRMING
     decision = decide(run, look, at(60))
@@ -567,33 +570,33 @@ def test_a_lost_post_is_repeated_only_after_the_grace_time(look: Seen) -> None:
     assert decision.run.baseline == look.integration
 
 
-def test_a_lost_post_is_never_finished() -> None:
-    """An earlier sync's end, idle for the grace time, makes a lost POST due again and is no end of this run."""
+def test_a_lost_post_never_counts_as_finished() -> None:
+    """If an earlier sync ends and FloKit is idle for the grace time, the POST is due again, and the run doesn't end."""
     run = play(confirming(SYNCING), (1, LOST), (10, CONNECTED), (20, SYNCING), (30, CONNECTED), (90, CONNECTED)).run
     assert (run.phase, run.outcome) == (Phase.TRIGGER, None)
 
 
-def test_looks_are_fast_again_after_a_lost_reply() -> None:
-    """However long the baseline had to be waited for, signs of a started sync are looked for at a fast pace."""
+def test_checks_are_frequent_again_after_a_lost_reply() -> None:
+    """However long it took to get the baseline."""
     next_look_at = decide(replace(confirming(), looks=50), LOST, at(1)).next_look_at
     assert next_look_at is not None
     assert next_look_at < at(4)
 
 
 def test_acceptance_ends_an_outage() -> None:
-    """FloKit's acceptance shows that it can be reached."""
+    """An accepted POST shows that FloKit is reachable."""
     run = play(confirming(), (1, UNREACHABLE), (2, ACCEPTED)).run
     assert (run.unreachable_since, run.unreachable_reason) == (None, "")
 
 
-def test_an_outage_repeats_no_post() -> None:
-    """Being unable to look is no missing sign: the POST is not due again until a look shows none."""
+def test_no_post_is_repeated_during_an_outage() -> None:
+    """An unreachable FloKit isn't a missing sign: the POST is due again only after a check that shows none."""
     run = play(confirming(), (1, LOST), (60, UNREACHABLE), (500, UNREACHABLE)).run
     assert run.phase is Phase.CONFIRMING
 
 
 def test_posts_with_lost_replies_are_limited() -> None:
-    """After MAX_ATTEMPTS lost replies the run only watches, and is not confirmed at the deadline."""
+    """After MAX_ATTEMPTS lost replies, the run only watches, and is not_confirmed at the deadline."""
     run, now = confirming(), 0.0
     for _ in range(MAX_ATTEMPTS - 1):
         run = play(run, (now, LOST), (now + 60, OLD_ERROR)).run
@@ -606,20 +609,20 @@ def test_posts_with_lost_replies_are_limited() -> None:
 
 
 def test_an_old_error_after_a_lost_reply_is_never_a_result() -> None:
-    """Without acceptance or sign, the old error proves neither failure nor a repeated failure."""
+    """Without an accepted POST or a sign of a sync, the old error is neither failed nor failed_again."""
     run = replace(decide(confirming(), LOST, at(1)).run, attempts=MAX_ATTEMPTS)
     assert decide(run, OLD_ERROR, at(1799)).run.outcome is None
 
 
-def test_a_sign_at_the_deadline_does_not_put_it_off() -> None:
-    """A sync first seen at the deadline, its POST's reply lost, is not confirmed and watched slowly like any other."""
+def test_a_sign_at_the_deadline_does_not_delay_it() -> None:
+    """A sync that is first seen at the deadline, after a lost reply, gets a late watch like any other."""
     run = decide(decide(confirming(), LOST, at(1)).run, SYNCING, at(1800)).run
     assert (run.outcome, run.phase) == (Outcome.NOT_CONFIRMED, Phase.LATE)
     assert play(run, (1900, CONNECTED), (2200, CONNECTED)).run.outcome is Outcome.FINISHED_UNPROVEN
 
 
-def test_a_sync_already_under_way_is_no_sign() -> None:
-    """``syncing`` that was there before a lost POST neither proves its arrival nor lets it be repeated."""
+def test_a_sync_that_was_already_running_is_not_a_sign() -> None:
+    """It neither proves that a lost POST arrived nor allows a repeated one."""
     run = play(confirming(SYNCING), (1, LOST), (4, SYNCING), (100, SYNCING)).run
     assert (run.phase, run.accepted_at) == (Phase.CONFIRMING, None)
 
@@ -634,10 +637,10 @@ def test_a_sync_already_under_way_is_no_sign() -> None:
         (UNREACHABLE, Phase.CONFIRMING, None),
     ],
 )
-def test_a_look_just_before_a_repeated_post_can_make_it_needless(
+def test_a_check_just_before_a_repeated_post_can_make_it_unnecessary(
     look: Observation, phase: Phase, outcome: Outcome | None
 ) -> None:
-    """A result or a sign that arrives while the second POST is due is taken, instead of posting again."""
+    """If a result or a sign arrives while the second POST is due, it counts, and no POST is sent."""
     run = play(confirming(), (1, LOST), (60, OLD_ERROR)).run
     assert run.phase is Phase.TRIGGER
     run = decide(run, look, at(60)).run
@@ -645,7 +648,7 @@ def test_a_look_just_before_a_repeated_post_can_make_it_needless(
 
 
 def test_a_repeated_post_that_was_not_sent_still_waits_for_the_first() -> None:
-    """When a lost POST may have arrived, one that was not sent leaves its baseline and its signs in force."""
+    """If an earlier POST may have arrived, its baseline and its signs stay valid."""
     run = play(confirming(), (1, LOST), (60, OLD_ERROR)).run
     run = decide(attempt(run, at(60)), TriggerNotSent("HTTP 429"), at(61)).run
     assert (run.phase, run.attempts, run.baseline) == (Phase.CONFIRMING, 1, OLD_ERROR.integration)
@@ -653,18 +656,17 @@ def test_a_repeated_post_that_was_not_sent_still_waits_for_the_first() -> None:
 
 
 def test_idleness_before_a_post_does_not_count_after_it() -> None:
-    """A repeated POST gets its own grace time: the idle time before it never makes it finished_unproven."""
+    """A repeated POST has its own grace time; idle time before it never makes the run finished_unproven."""
     run = play(confirming(SYNCING), (1, LOST), (10, CONNECTED), (60, CONNECTED)).run
     run = decide(attempt(run, at(60)), ACCEPTED, at(60)).run
     assert decide(run, CONNECTED, at(70)).run.outcome is None
     assert play(run, (70, CONNECTED), (130, CONNECTED)).run.outcome is Outcome.FINISHED_UNPROVEN
 
 
-# --- WATCHING without sight
+# --- WATCHING while FloKit is unreachable
 
 
-def test_an_outage_is_told_once_and_remembered() -> None:
-    """The first unreachable look tells progress, further ones stay silent, and sight ends it."""
+def test_an_outage_is_reported_once_and_remembered() -> None:
     first = decide(watching(), UNREACHABLE, at(5))
     assert first.tell == (Telling.PROGRESS,)
     assert (first.run.unreachable_since, first.run.unreachable_reason) == (at(5), "HTTP 503")
@@ -676,13 +678,13 @@ def test_an_outage_is_told_once_and_remembered() -> None:
     assert decide(seen, UNREACHABLE, at(80)).tell == (Telling.PROGRESS,)
 
 
-def test_a_sync_is_under_way_since_it_was_first_seen() -> None:
-    """Further looks that show ``syncing`` leave its beginning where it was."""
+def test_a_sync_runs_since_it_was_first_seen() -> None:
+    """Later checks don't move its beginning."""
     assert play(watching(), (5, SYNCING), (9, SYNCING)).run.syncing_since == at(5)
 
 
-def test_an_outage_keeps_the_last_knowledge() -> None:
-    """An unreachable look leaves what was last seen, and when, as it was."""
+def test_an_outage_keeps_the_last_known_state() -> None:
+    """A check that couldn't reach FloKit doesn't change what was last seen, and when."""
     run = play(watching(), (5, SYNCING), (9, UNREACHABLE)).run
     assert (run.last_seen, run.last_seen_at) == (SYNCING.integration, at(5))
 
@@ -692,8 +694,8 @@ def test_an_outage_keeps_the_last_knowledge() -> None:
 
 @pytest.mark.parametrize("observation", [SYNCED, NEW_ERROR, DISCONNECTED, Missing(), DENIED, UNREACHABLE])
 @pytest.mark.parametrize("ending", [SYNCED, NEW_ERROR, DISCONNECTED, Missing(), DENIED])
-def test_a_done_run_stays_as_it_is(ending: Observation, observation: Observation) -> None:
-    """Nothing that is seen later changes a run that is done, nor tells anything."""
+def test_a_done_run_does_not_change(ending: Observation, observation: Observation) -> None:
+    """Later observations neither change a finished run nor post anything."""
     done = decide(watching(), ending, at(60)).run
     assert decide(done, observation, at(70)) == Decision(done, None)
 
@@ -708,8 +710,8 @@ def test_a_done_run_stays_as_it_is(ending: Observation, observation: Observation
         (Missing(), Outcome.GONE),
     ],
 )
-def test_a_late_result_is_told(look: Observation, outcome: Outcome) -> None:
-    """After not_confirmed a proof still ends the run, tells again, and moves the end."""
+def test_a_late_result_is_posted_after_not_confirmed(look: Observation, outcome: Outcome) -> None:
+    """It also moves the run's end."""
     decision = decide(late(), look, at(4000))
     assert (decision.run.outcome, decision.run.phase, decision.run.ended_at) == (outcome, Phase.DONE, at(4000))
     assert set(decision.tell) == EVERYTHING
@@ -717,7 +719,7 @@ def test_a_late_result_is_told(look: Observation, outcome: Outcome) -> None:
 
 
 def assert_slow(decision: Decision, now_s: float) -> None:
-    """The next look is one of the slow watch."""
+    """The next check belongs to the late watch."""
     slow_s = LATE_INTERVALS * 30
     assert decision.next_look_at is not None
     assert at(now_s + slow_s * (1 - JITTER)) <= decision.next_look_at <= at(now_s + slow_s)
@@ -725,7 +727,7 @@ def assert_slow(decision: Decision, now_s: float) -> None:
 
 @pytest.mark.parametrize("observation", [CONNECTED, SYNCING, UNKNOWN, UNREACHABLE, DENIED])
 def test_the_late_watch_is_slow_silent_and_ends(observation: Observation) -> None:
-    """Without a result the late watch looks slowly and in silence, until ten more deadlines are over."""
+    """Without a result, the late watch checks slowly and silently, until ten more deadlines have passed."""
     run = late()
     assert run.late_until == at(1800 + LATE_DEADLINES * 1800)
     decision = decide(run, observation, at(2000))
@@ -738,13 +740,13 @@ def test_the_late_watch_is_slow_silent_and_ends(observation: Observation) -> Non
     assert Telling.OUTCOME not in ended.tell
 
 
-def test_not_confirmed_goes_on_looking_slowly() -> None:
-    """The decision that tells not_confirmed names the next, slow look."""
+def test_a_run_that_is_not_confirmed_is_still_checked_slowly() -> None:
+    """The decision for not_confirmed schedules the next, slow check."""
     assert_slow(decide(watching(), UNREACHABLE, at(1800)), 1800)
 
 
-def test_keep_watching_brings_back_the_normal_pace_for_one_deadline() -> None:
-    """Keep watching looks at once and at the normal pace, tells progress, and ends in the slow pace."""
+def test_keep_watching_restores_the_normal_pace_for_one_deadline() -> None:
+    """It checks at once and at the normal pace, reports progress, and then continues slowly."""
     kept = keep_watching(late(), at(2000))
     assert (kept.next_look_at, kept.tell, kept.run.keep_until) == (at(2000), (Telling.PROGRESS,), at(3800))
     assert kept.run.late_until == late().late_until
@@ -760,7 +762,7 @@ def test_keep_watching_brings_back_the_normal_pace_for_one_deadline() -> None:
 
 
 def test_keep_watching_starts_fast() -> None:
-    """A watch that had slowed down is fast again when somebody asks for it."""
+    """Keep watching speeds up a slow watch again."""
     kept = keep_watching(replace(late(), looks=50), at(2000)).run
     next_look_at = decide(kept, SYNCING, at(2000)).next_look_at
     assert next_look_at is not None
@@ -768,21 +770,21 @@ def test_keep_watching_starts_fast() -> None:
 
 
 def test_an_outage_in_the_late_watch_is_silent() -> None:
-    """After not_confirmed was told, being unable to look is told no more."""
+    """Once not_confirmed was posted, later outages aren't."""
     run = decide(watching(CONNECTED), CONNECTED, at(1800)).run
     assert decide(run, UNREACHABLE, at(2100)).tell == ()
 
 
 def test_keep_watching_posts_the_result() -> None:
-    """A proof while kept watching ends the run and is told."""
+    """Proof after Keep watching ends the run and is posted."""
     run = keep_watching(late(), at(2000)).run
     decision = decide(run, SYNCED, at(2100))
     assert (decision.run.outcome, decision.run.phase) == (Outcome.SUCCEEDED, Phase.DONE)
     assert Telling.OUTCOME in decision.tell
 
 
-def test_keep_watching_takes_up_a_late_watch_that_is_over() -> None:
-    """A not confirmed run whose late watch ended is watched again, for one deadline."""
+def test_keep_watching_resumes_a_late_watch_that_is_over() -> None:
+    """A run that is not_confirmed, and whose late watch ended, is watched again for one deadline."""
     over = decide(late(), UNREACHABLE, at(11 * 1800)).run
     kept = keep_watching(over, at(30_000))
     assert (kept.run.phase, kept.run.keep_until, kept.run.late_until) == (Phase.LATE, at(31_800), at(31_800))
@@ -790,8 +792,8 @@ def test_keep_watching_takes_up_a_late_watch_that_is_over() -> None:
     assert (ended.run.phase, ended.next_look_at) == (Phase.DONE, None)
 
 
-def test_keep_watching_leaves_other_runs_alone() -> None:
-    """A run that has its result is left done, and an open one keeps its next look."""
+def test_keep_watching_does_not_change_other_runs() -> None:
+    """A run with a result stays done, and an open one keeps the time of its next check."""
     done = decide(watching(), SYNCED, at(31)).run
     assert keep_watching(done, at(40)) == Decision(done, None)
     for run in (opened(), confirming(), watching()):
@@ -802,7 +804,7 @@ def test_keep_watching_leaves_other_runs_alone() -> None:
 
 @pytest.mark.parametrize("observation", [DENIED, UNREACHABLE, SYNCING])
 def test_keep_watching_backs_off(observation: Observation) -> None:
-    """Whatever a kept watch meets, a lost key too, its looks come at growing intervals."""
+    """Whatever such a watch meets, even an invalid key, its checks come at growing intervals."""
     run, now = keep_watching(late(), at(2000)).run, at(2000)
     for _ in range(12):
         decision = decide(run, observation, now)
@@ -811,18 +813,17 @@ def test_keep_watching_backs_off(observation: Observation) -> None:
     assert interval_s >= PATIENCE.max_interval_s * (1 - JITTER)
 
 
-def test_the_row_is_put_right_when_the_sync_is_first_seen() -> None:
-    """The first look that shows ``syncing`` changes the row, each further one only the progress reply."""
+def test_the_row_is_updated_when_the_sync_is_first_seen() -> None:
+    """The first check that shows ``syncing`` updates the row, each further one only the progress reply."""
     first = decide(watching(), SYNCING, at(2))
     assert set(first.tell) == {Telling.PROGRESS, Telling.ROW}
     assert decide(first.run, SYNCING, at(5)).tell == (Telling.PROGRESS,)
 
 
-# --- When to look next
+# --- When the next check is due
 
 
-def test_looks_back_off_to_the_cap_within_the_jitter() -> None:
-    """Each wait is the last one times BACKOFF, at most the longest interval, give or take the jitter."""
+def test_checks_back_off_to_the_cap_within_the_jitter() -> None:
     run = watching(CONNECTED, patience=replace(PATIENCE, grace_s=1e6, deadline_s=1e7))
     now, expected_s = T0, 2.0
     for _ in range(30):
@@ -834,8 +835,8 @@ def test_looks_back_off_to_the_cap_within_the_jitter() -> None:
         run, now = decision.run, decision.next_look_at
 
 
-def test_runs_of_one_instant_spread_their_looks() -> None:
-    """Runs that start together look at different instants, and the same run always at the same."""
+def test_runs_that_start_together_spread_their_checks() -> None:
+    """The same run always gets the same times."""
     runs = [replace(watching(), id=f"run_{n}") for n in range(50)]
     looks = [decide(run, SYNCING, at(5)).next_look_at for run in runs]
     assert len(set(looks)) > 40
@@ -853,7 +854,7 @@ def test_runs_of_one_instant_spread_their_looks() -> None:
     ],
 )
 def test_the_end_of_a_wait_is_not_overshot(run: SyncRun, now: float, instant: float) -> None:
-    """A look falls on the end of the grace time and on the deadline, not one interval later."""
+    """A check is due exactly at the end of the grace time and at the deadline, not one interval later."""
     assert decide(run, Unreachable("x"), at(now)).next_look_at == at(instant)
 
 
@@ -870,38 +871,38 @@ def test_the_end_of_a_wait_is_not_overshot(run: SyncRun, now: float, instant: fl
         (float("nan"), 5, 1800),
     ],
 )
-def test_retry_after_is_honoured_up_to_the_deadline(retry_after_s: float, now: float, expected: float | None) -> None:
-    """FloKit's Retry-After holds back the next look, past the end of the grace time too, but not past the deadline."""
+def test_retry_after_is_honored_up_to_the_deadline(retry_after_s: float, now: float, expected: float | None) -> None:
+    """FloKit's Retry-After delays the next check, even past the end of the grace time, but not past the deadline."""
     for run in (watching(), confirming()):
         decision = decide(run, Unreachable("HTTP 429", retry_after_s), at(now))
         plain = decide(run, Unreachable("HTTP 429"), at(now))
         assert decision.next_look_at == (plain.next_look_at if expected is None else at(expected))
 
 
-def test_retry_after_never_brings_a_look_forward() -> None:
-    """A Retry-After shorter than the backoff leaves the backoff as it is."""
+def test_retry_after_never_makes_a_check_earlier() -> None:
+    """A Retry-After shorter than the backoff doesn't change the wait."""
     run = replace(watching(CONNECTED), looks=50)
     assert decide(run, Unreachable("x", 1), at(100)).next_look_at == decide(run, Unreachable("x"), at(100)).next_look_at
 
 
-def test_looks_are_drawn_near_the_usual_end() -> None:
-    """With a known duration looks are rare before its end, close around it, and rare again when it is long past."""
+def test_checks_are_scheduled_near_the_usual_end() -> None:
+    """They're rare before it, and rare again long after it."""
     run = replace(watching(CONNECTED), expected=Expected(200.0, 0.2), looks=50)
     assert wait_s(run, 20) >= PATIENCE.max_interval_s * (1 - JITTER)
     assert wait_s(run, 200) <= 10
     assert wait_s(run, 1200) >= 20
 
 
-def test_the_first_look_does_not_wait_for_the_usual_end() -> None:
-    """Whatever history says, a started sync is looked at soon: it may fail at once."""
+def test_the_first_check_does_not_wait_for_the_usual_end() -> None:
+    """A started sync is checked soon whatever its history, because it may fail immediately."""
     run = replace(watching(CONNECTED), expected=Expected(600.0, 0.2))
     next_look_at = decide(replace(confirming(CONNECTED), expected=run.expected), ACCEPTED, T0).next_look_at
     assert next_look_at is not None
     assert next_look_at <= at(PATIENCE.first_look_s)
 
 
-def test_the_plan_holds_only_while_a_sync_is_seen_under_way() -> None:
-    """What shows no running sync is looked at as if nothing was known: its end may have come."""
+def test_the_schedule_applies_only_while_a_sync_is_running() -> None:
+    """Without a running sync, its end may have come already."""
     run = replace(watching(OLD_ERROR), expected=Expected(600.0, 0.2), looks=1)
     planned, unplanned = decide(run, SYNCING, at(5)).next_look_at, decide(run, OLD_ERROR, at(5)).next_look_at
     assert planned is not None
@@ -910,14 +911,14 @@ def test_the_plan_holds_only_while_a_sync_is_seen_under_way() -> None:
 
 
 def wait_s(run: SyncRun, now: float) -> float:
-    """Give the wait after a look at ``now`` that shows a sync under way."""
+    """Return the wait after a check at ``now`` that shows a running sync."""
     next_look_at = decide(run, SYNCING, at(now)).next_look_at
     assert next_look_at is not None
     return (next_look_at - at(now)).total_seconds()
 
 
-def test_a_fraction_of_a_second_does_not_put_off_the_end() -> None:
-    """A look at the deadline's instant ends the run, whatever fractions the times and settings have."""
+def test_a_fraction_of_a_second_does_not_delay_the_end() -> None:
+    """A check at the instant of the deadline ends the run, whatever fractions the times and settings have."""
     for micros in range(0, 1_000_000, 7919):
         for deadline_s in (0.1, 1.1, 2.3, 1.0 / 3, 77.7):
             requested_at = T0 + timedelta(microseconds=micros)
@@ -927,14 +928,14 @@ def test_a_fraction_of_a_second_does_not_put_off_the_end() -> None:
 
 
 @pytest.mark.parametrize("grace_s", [1.0 / 3, 2.0 / 3, 0.1, 1.1234567])
-def test_a_fraction_of_a_second_does_not_put_off_the_grace_time(grace_s: float) -> None:
-    """A look at the end of the grace time finds it over, whatever fraction the setting has."""
+def test_a_fraction_of_a_second_does_not_extend_the_grace_time(grace_s: float) -> None:
+    """A check at the end of the grace time ends it, whatever fraction the setting has."""
     run = watching(patience=replace(PATIENCE, grace_s=grace_s))
     assert decide(run, OLD_ERROR, T0 + timedelta(seconds=grace_s)).run.outcome is Outcome.FAILED_AGAIN
 
 
 def looks_a_minute(many: int, within_s: float) -> float:
-    """Follow as many syncs that never end, begun at random times, and count the looks once all are under way."""
+    """Follow this many syncs that never end and began at random times; count the checks once all are running."""
     rng = random.Random(many)
     patience = replace(PATIENCE, deadline_s=3600)
     decisions = []
@@ -952,23 +953,23 @@ def looks_a_minute(many: int, within_s: float) -> float:
 
 
 @pytest.mark.parametrize("within_s", [1, 30, 300])
-def test_twenty_runs_are_looked_at_about_as_often_as_one(within_s: float) -> None:
-    """Runs of a workspace fall into step, whenever they began: one look serves them all."""
+def test_twenty_runs_need_about_as_many_checks_as_one(within_s: float) -> None:
+    """The checks of a workspace's runs align, whenever the runs began, so that one check serves them all."""
     assert looks_a_minute(20, within_s) <= 1.2 * looks_a_minute(1, within_s)
 
 
-# --- Lists hint, pages prove
+# --- A list hints, a page proves
 
 
 def listed(look: Seen) -> Listed:
-    """Show in a list what a page would show."""
+    """Return the observation of a list that shows the same as this page."""
     return Listed(look.integration)
 
 
 @pytest.mark.parametrize("look", [SYNCED, NEW_ERROR, OLD_ERROR, DISCONNECTED, SYNCING, CONNECTED, UNKNOWN])
 @pytest.mark.parametrize("baseline", [OLD_ERROR, CONNECTED, SYNCING])
 def test_a_list_proves_nothing(baseline: Seen, look: Seen) -> None:
-    """Whatever a list shows at whatever time, the run goes on as it was, with a next look."""
+    """Whatever a list shows, and whenever, the run continues as it was, with a next check."""
     for run in (watching(baseline), decide(confirming(baseline), LOST, at(1)).run, late(baseline)):
         for seconds in (2, 61, 1799, 1801):
             decision = decide(run, listed(look), at(seconds))
@@ -979,15 +980,15 @@ def test_a_list_proves_nothing(baseline: Seen, look: Seen) -> None:
             assert decision.next_look_at is not None
 
 
-def test_a_list_shows_that_flokit_is_back() -> None:
-    """After an outage a list is enough to say that FloKit can be reached."""
+def test_a_list_shows_that_flokit_is_reachable_again() -> None:
+    """After an outage, a list is enough to know."""
     run = play(watching(), (5, UNREACHABLE), (9, listed(OLD_ERROR))).run
     assert (run.unreachable_since, run.unreachable_reason) == (None, "")
 
 
 @pytest.mark.parametrize("look", [SYNCED, NEW_ERROR, DISCONNECTED, SYNCING, CONNECTED, UNKNOWN])
 def test_what_is_new_in_a_list_needs_proof(look: Seen) -> None:
-    """A list that shows something else than before leads to a look at the page; once, while it stays the same."""
+    """If a list shows anything new, the page is read; once, as long as the list stays the same."""
     run = watching(OLD_ERROR)
     assert not needs_proof(run, OLD_ERROR.integration, at(2))
     assert needs_proof(run, look.integration, at(2))
@@ -998,8 +999,8 @@ def test_what_is_new_in_a_list_needs_proof(look: Seen) -> None:
 @pytest.mark.parametrize(
     ("error", "synced"), [(f"{OLD[:30]}…", -3600), (f"{OLD} (request req_8fK2)", -3600), (OLD, -3601)]
 )
-def test_a_list_that_is_less_exact_needs_proof_once(error: str, synced: float) -> None:
-    """A list that cuts errors, or rounds times, is asked about once at the most."""
+def test_a_less_precise_list_needs_proof_once(error: str, synced: float) -> None:
+    """If a list cuts errors or rounds times, its page is read once at most."""
     hint = shown("error", error=error, synced=synced).integration
     run = watching(OLD_ERROR)
     looks = 0
@@ -1023,8 +1024,8 @@ def test_a_list_that_is_less_exact_needs_proof_once(error: str, synced: float) -
     ],
     ids=["grace time", "deadline", "lost POST", "usual end", "kept watch", "late watch"],
 )
-def test_a_list_that_never_moves_needs_proof_when_something_is_due(run: SyncRun, due_s: float) -> None:
-    """At the ends of a run's waits, and past its usual end, the page is read although the list shows nothing new."""
+def test_a_list_that_never_changes_needs_proof_when_something_is_due(run: SyncRun, due_s: float) -> None:
+    """At the end of a run's waits, and past its usual end, the page is read although the list shows nothing new."""
     assert run.last_seen is not None
     run = replace(run, last_seen_at=at(due_s - 1))
     assert not needs_proof(run, run.last_seen, at(due_s - 0.1))
@@ -1032,8 +1033,8 @@ def test_a_list_that_never_moves_needs_proof_when_something_is_due(run: SyncRun,
     assert not needs_proof(replace(run, last_seen_at=at(due_s)), run.last_seen, at(due_s))
 
 
-def test_a_page_that_contradicts_its_list_is_read_again_now_and_then() -> None:
-    """A list that goes on hinting at an end keeps its page being read, at every fourth list."""
+def test_a_page_that_contradicts_its_list_is_read_again_occasionally() -> None:
+    """While a list keeps hinting at an end, its page is read after every fourth list."""
     run = decide(watching(CONNECTED), SYNCING, at(2)).run
     looks = []
     for n in range(13):
@@ -1044,15 +1045,15 @@ def test_a_page_that_contradicts_its_list_is_read_again_now_and_then() -> None:
     assert looks == [True, False, False, False] * 3 + [True]
 
 
-def test_the_page_that_was_not_read_for_longest_is_the_probe() -> None:
-    """Every tenth list one page of a batch is read as well, of the run that waits for longest."""
+def test_the_page_that_was_read_longest_ago_is_the_probe() -> None:
+    """After every tenth list, one page of the batch is read as well: that of the run that has waited longest."""
     runs = [replace(watching(SYNCING), id=f"run_{n}", listed=PROBE_EVERY - 1 + n) for n in range(3)]
     assert probe_of(runs) is runs[2]
     assert probe_of([*runs, replace(runs[0], listed=PROBE_EVERY - 2)]) is None
 
 
 def test_twenty_runs_cost_at_most_a_quarter_more_calls_than_one() -> None:
-    """The pages that are read beside the lists, while syncs go on, are few."""
+    """While syncs are running, few pages are read in addition to the lists."""
 
     def calls(many: int) -> int:
         runs = [

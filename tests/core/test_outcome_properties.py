@@ -1,4 +1,4 @@
-"""What holds for every history of a sync run, and that what is told is true of a FloKit that tells the truth."""
+"""Invariants of every sync run: reported outcomes are true if FloKit's data is."""
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ from bot.core.runs.outcome import (
     decide,
     keep_watching,
     needs_proof,
-    open_run,
 )
 
 T0 = datetime(2024, 3, 15, 13, 0, 0, 250_000, tzinfo=UTC)
@@ -53,7 +52,7 @@ PATIENCE = Patience(first_look_s=2, max_interval_s=30, grace_s=60, deadline_s=40
 
 
 def at(seconds: float) -> datetime:
-    """Give the instant so many seconds after the click."""
+    """Return the time some seconds after the click."""
     return T0 + timedelta(seconds=seconds)
 
 
@@ -103,7 +102,7 @@ histories = st.lists(st.tuples(a_delay, a_look, a_reply), max_size=25)
 
 @dataclass(frozen=True)
 class Event:
-    """One decision of a history, and what led to it."""
+    """One decision in a history, and what led to it."""
 
     before: SyncRun
     observation: Observation
@@ -113,11 +112,11 @@ class Event:
 
 def opened(patience: Patience = PATIENCE, requested_at: datetime = T0) -> SyncRun:
     """Open a run at the click."""
-    return open_run("run_1", "T1", "int_1", "stripe", Person("U1"), requested_at, patience=patience).run
+    return SyncRun("run_1", "T1", "int_1", "stripe", requested_at, Person("U1"), patience)
 
 
 def drive(steps: list[Step], run: SyncRun | None = None) -> list[Event]:
-    """Do as the follower does: look when it is due or earlier, and send the POST when one is."""
+    """Act as the follower does: check when a check is due, or earlier, and send the POST when it's due."""
     run = run or opened()
     events: list[Event] = []
     now = due_at = run.requested_at
@@ -132,7 +131,7 @@ def drive(steps: list[Step], run: SyncRun | None = None) -> list[Event]:
     for delay_s, look, reply in steps:
         now = max(now, due_at) if delay_s is DUE else now + timedelta(seconds=delay_s)
         run = observe(run, look)
-        if run.phase is Phase.TRIGGER and delay_s != 1.0:  # now and then the process dies before the POST
+        if run.phase is Phase.TRIGGER and delay_s != 1.0:  # Occasionally the process dies before the POST.
             run = attempt(run, now)
             if reply is not None:
                 run = observe(run, reply)
@@ -140,7 +139,7 @@ def drive(steps: list[Step], run: SyncRun | None = None) -> list[Event]:
 
 
 def last_run(steps: list[Step]) -> SyncRun:
-    """Give the run as a history leaves it."""
+    """Return the run at the end of a history."""
     events = drive(steps)
     return events[-1].decision.run if events else opened()
 
@@ -150,8 +149,8 @@ fast = settings(derandomize=True, deadline=None, max_examples=80, database=None)
 
 @fast
 @given(histories)
-def test_an_outcome_is_left_only_by_a_late_result(steps: list[Step]) -> None:
-    """An outcome once found stays, but for not_confirmed, which a late result may replace."""
+def test_only_a_late_result_replaces_an_outcome(steps: list[Step]) -> None:
+    """An outcome never changes, except not_confirmed, which a late result may replace."""
     for event in drive(steps):
         before, after = event.before, event.decision.run
         if before.outcome not in (None, Outcome.NOT_CONFIRMED):
@@ -164,8 +163,7 @@ def test_an_outcome_is_left_only_by_a_late_result(steps: list[Step]) -> None:
 
 @fast
 @given(histories)
-def test_an_outcome_is_told_exactly_when_it_is_found(steps: list[Step]) -> None:
-    """The final reply is told with each change of the outcome and never else."""
+def test_an_outcome_is_posted_exactly_when_it_changes(steps: list[Step]) -> None:
     for event in drive(steps):
         changed = event.before.outcome is not event.decision.run.outcome
         assert (Telling.OUTCOME in event.decision.tell) == changed
@@ -174,18 +172,18 @@ def test_an_outcome_is_told_exactly_when_it_is_found(steps: list[Step]) -> None:
 
 @fast
 @given(histories)
-def test_at_most_one_outcome_is_told(steps: list[Step]) -> None:
-    """One final telling a run; two only when the first was not_confirmed."""
-    told = [event.decision.run.outcome for event in drive(steps) if Telling.OUTCOME in event.decision.tell]
-    assert len(told) <= 2
-    assert told[:-1] in ([], [Outcome.NOT_CONFIRMED])
-    assert told[1:] != [Outcome.NOT_CONFIRMED]
+def test_at_most_one_outcome_is_posted(steps: list[Step]) -> None:
+    """Two only if the first was not_confirmed."""
+    posted = [event.decision.run.outcome for event in drive(steps) if Telling.OUTCOME in event.decision.tell]
+    assert len(posted) <= 2
+    assert posted[:-1] in ([], [Outcome.NOT_CONFIRMED])
+    assert posted[1:] != [Outcome.NOT_CONFIRMED]
 
 
 @fast
 @given(histories)
-def test_only_a_run_that_is_done_is_looked_at_no_more(steps: list[Step]) -> None:
-    """There is a next look exactly while a run is not done, and it lies ahead unless a POST is due."""
+def test_only_a_run_that_is_done_is_checked_no_more(steps: list[Step]) -> None:
+    """A run has a next check unless it's done, and the check lies ahead unless a POST is due."""
     for event in drive(steps):
         run, next_look_at = event.decision.run, event.decision.next_look_at
         assert (next_look_at is None) == (run.phase is Phase.DONE)
@@ -209,8 +207,8 @@ def test_a_wait_is_never_longer_than_the_longest_interval(steps: list[Step]) -> 
 
 @fast
 @given(histories)
-def test_a_look_for_others_serves_a_run_only_when_it_may(steps: list[Step]) -> None:
-    """A run is taken along after half of its wait, and what FloKit asked for; not before its POST nor past its turn."""
+def test_a_check_for_others_serves_a_run_only_if_it_may(steps: list[Step]) -> None:
+    """A run can share a check after half of its wait and after Retry-After; not before its POST nor past its turn."""
     for event in drive(steps):
         run, next_look_at, along_at = event.decision.run, event.decision.next_look_at, event.decision.along_at
         if along_at is None:
@@ -226,7 +224,7 @@ def test_a_look_for_others_serves_a_run_only_when_it_may(steps: list[Step]) -> N
 @fast
 @given(histories)
 def test_posts_are_limited(steps: list[Step]) -> None:
-    """At most MAX_ATTEMPTS POSTs of a run can have reached FloKit."""
+    """At most MAX_ATTEMPTS POSTs of a run can reach FloKit."""
     for event in drive(steps):
         never_arrived = isinstance(event.observation, TriggerNotSent | TriggerRefused)
         taken_back = never_arrived and event.before.phase is Phase.CONFIRMING
@@ -237,8 +235,8 @@ def test_posts_are_limited(steps: list[Step]) -> None:
 
 @fast
 @given(histories)
-def test_a_success_is_told_only_when_it_is_proved(steps: list[Step]) -> None:
-    """Succeeded needs ``connected`` and a ``last_synced_at`` newer than before the POST."""
+def test_a_success_needs_proof(steps: list[Step]) -> None:
+    """Proof is ``connected`` and a ``last_synced_at`` newer than before the POST."""
     for event in drive(steps):
         if event.decision.run.outcome is not Outcome.SUCCEEDED or event.before.phase is Phase.DONE:
             continue
@@ -252,8 +250,8 @@ def test_a_success_is_told_only_when_it_is_proved(steps: list[Step]) -> None:
 
 @fast
 @given(histories)
-def test_old_error_is_never_news(steps: list[Step]) -> None:
-    """The baseline's error, with no sync seen since, is never failed, and no result before the grace time is over."""
+def test_an_old_error_is_never_new(steps: list[Step]) -> None:
+    """The baseline's error, with no sync seen since, is never failed, and isn't any result within the grace time."""
     seen_syncing = False
     for event in drive(steps):
         before, run, look = event.before, event.decision.run, event.observation
@@ -263,20 +261,20 @@ def test_old_error_is_never_news(steps: list[Step]) -> None:
             seen_syncing = False  # a new baseline
             continue
         seen_syncing = seen_syncing or look.integration.status == Status.SYNCING
-        told = run.outcome if Telling.OUTCOME in event.decision.tell else None
+        posted = run.outcome if Telling.OUTCOME in event.decision.tell else None
         if run.baseline != look.integration or look.integration.status != Status.ERROR or seen_syncing:
             continue
-        assert told in (None, Outcome.FAILED_AGAIN, Outcome.NOT_CONFIRMED)
+        assert posted in (None, Outcome.FAILED_AGAIN, Outcome.NOT_CONFIRMED)
         if before.accepted_at is None or event.now < before.accepted_at + timedelta(seconds=60):
-            assert told in (None, Outcome.NOT_CONFIRMED)
-        if told is Outcome.NOT_CONFIRMED:
+            assert posted in (None, Outcome.NOT_CONFIRMED)
+        if posted is Outcome.NOT_CONFIRMED:
             assert event.now >= at(PATIENCE.deadline_s)
 
 
 @fast
 @given(st.lists(st.tuples(a_delay, an_unreachable, a_reply), max_size=40), a_look, a_reply)
-def test_an_outage_is_never_told_as_a_result(steps: list[Step], baseline: Look, reply: TriggerReply | None) -> None:
-    """When FloKit cannot be looked at after the POST, the run ends not confirmed at the deadline, and not before."""
+def test_an_outage_is_never_a_result(steps: list[Step], baseline: Look, reply: TriggerReply | None) -> None:
+    """If FloKit can't be read after the POST, the run ends not_confirmed at the deadline and no earlier."""
     if not isinstance(baseline, Seen) or isinstance(reply, Missing | Denied | TriggerRefused):
         return
     for event in drive([(0.0, baseline, reply), *((when, look, None) for when, look, _ in steps)]):
@@ -287,8 +285,8 @@ def test_an_outage_is_never_told_as_a_result(steps: list[Step], baseline: Look, 
 
 @fast
 @given(histories, a_look)
-def test_the_same_look_twice_is_one_look(steps: list[Step], look: Look) -> None:
-    """A poll and a webhook's look that see the same at one instant find what one of them finds."""
+def test_the_same_check_twice_counts_as_one(steps: list[Step], look: Look) -> None:
+    """A poll and a webhook's check that see the same at one instant prove what one of them proves."""
     now = at(2000 if len(steps) % 2 else 70)
     once = decide(last_run(steps), look, now).run
     twice = decide(once, look, now).run
@@ -297,8 +295,8 @@ def test_the_same_look_twice_is_one_look(steps: list[Step], look: Look) -> None:
 
 @settings(fast, max_examples=200)
 @given(histories, a_look, a_look, st.sampled_from([0, 20, 61, 130, 250, 399, 400, 900]))
-def test_the_order_of_two_looks_is_irrelevant(steps: list[Step], one: Look, other: Look, seconds: float) -> None:
-    """Of two looks at one instant of which one shows nothing new, the order does not matter."""
+def test_the_order_of_two_fetches_does_not_matter(steps: list[Step], one: Look, other: Look, seconds: float) -> None:
+    """Two at the same instant; one of them shows nothing new."""
     run, now = last_run(steps), at(seconds)
     if run.phase is Phase.BASELINE or (run.phase is Phase.TRIGGER and run.attempts == 0):
         return  # the later one is the baseline
@@ -314,8 +312,8 @@ def test_the_order_of_two_looks_is_irrelevant(steps: list[Step], one: Look, othe
 
 @fast
 @given(histories, st.one_of(a_look, st.sampled_from(REPLIES)), st.sampled_from([-5.0, 0.0, 70.0, 500.0, 9000.0]))
-def test_deciding_is_pure_and_total(steps: list[Step], observation: Observation, seconds: float) -> None:
-    """Any observation at any time, clocks that go back too, gives one value, or is illegal, and changes nothing."""
+def test_a_decision_is_pure_and_total(steps: list[Step], observation: Observation, seconds: float) -> None:
+    """Any observation, even if clocks go back, gives one decision, or is illegal, and changes none of its arguments."""
     run = last_run(steps)
     before = copy.deepcopy(run)
     awaits_reply = run.phase in (Phase.CONFIRMING, Phase.DONE)
@@ -336,10 +334,10 @@ def test_deciding_is_pure_and_total(steps: list[Step], observation: Observation,
     st.sampled_from([0.1, 1 / 3, 7.0, 60.0, 1000.0]),
     st.integers(0, 999_999),
 )
-def test_a_run_that_is_looked_at_when_due_ends_by_the_deadline(
+def test_a_run_that_is_checked_when_due_ends_by_the_deadline(
     pairs: list[tuple[Look, TriggerReply | None]], deadline_s: float, grace_s: float, micros: int
 ) -> None:
-    """Looked at when the decisions say, every run has an outcome by its deadline, and is done after the late watch."""
+    """Checked when its decisions say, every run has an outcome by its deadline, and is done after the late watch."""
     patience = Patience(first_look_s=0.5, max_interval_s=20, grace_s=grace_s, deadline_s=deadline_s)
     requested_at = T0.replace(microsecond=micros)
     steps: list[Step] = [(DUE, look, reply) for look, reply in pairs] * 40
@@ -355,8 +353,7 @@ def test_a_run_that_is_looked_at_when_due_ends_by_the_deadline(
 
 @fast
 @given(histories, st.sampled_from([0.0, 500.0, 5000.0]))
-def test_keep_watching_never_tells_an_outcome(steps: list[Step], seconds: float) -> None:
-    """Keep watching changes no outcome and stops no watch, whatever the run's state."""
+def test_keep_watching_never_changes_an_outcome(steps: list[Step], seconds: float) -> None:
     run = last_run(steps)
     decision = keep_watching(run, at(seconds))
     assert decision.run.outcome is run.outcome
@@ -369,7 +366,7 @@ def test_keep_watching_never_tells_an_outcome(steps: list[Step], seconds: float)
 
 @dataclass
 class Sync:
-    """One run inside FloKit: invisible for ``lag_s``, then shown as syncing unless hidden, then ended."""
+    """One sync inside FloKit: invisible for ``lag_s``, then shown as syncing unless hidden, then ended."""
 
     posted_s: float
     lag_s: float
@@ -379,12 +376,12 @@ class Sync:
 
     @property
     def starts_s(self) -> float:
-        """When it becomes visible."""
+        """When it becomes visible, in seconds after the click."""
         return self.posted_s + self.lag_s
 
     @property
     def ends_s(self) -> float:
-        """When its result becomes visible."""
+        """When its result becomes visible, in seconds after the click."""
         return self.starts_s + self.duration_s
 
 
@@ -393,7 +390,7 @@ ENDINGS = ("success", "success", "old error", "new error", "disconnected", "unpr
 
 
 class TruthfulFlokit:
-    """A FloKit with one integration, its own clock, and a script of how its syncs go; all times since the click."""
+    """A FloKit with one integration, its own clock, and a script of its syncs; all times in seconds after the click."""
 
     def __init__(self, rng: random.Random, *, reliable: bool) -> None:
         self.offset_s = rng.choice([0.0, 0.0, -7200.4, 5.7, 3600.0])
@@ -402,7 +399,7 @@ class TruthfulFlokit:
         self.duration_s = rng.choice([0.5, 5.0, 30.0, 120.0])
         self.ending = rng.choice(ENDINGS)
         self.hidden = self.ending != HANGS and self.lag_s + self.duration_s < 50 and rng.random() < 0.3
-        """What stays hidden for longer than the grace time cannot be told from nothing at all."""
+        """Only short syncs: one that's hidden for longer than the grace time would leave nothing to decide by."""
         self.replies = [rng.choice(["accepted", "accepted", "lost", "vanished", "429"]) for _ in range(3)]
         self.outages = [(s, s + rng.choice([10, 100, 600])) for s in rng.sample(range(500), rng.choice([0, 0, 1, 2]))]
         self.removed_s = rng.choice([1e9] * 9 + [rng.uniform(0, 300)])
@@ -416,21 +413,21 @@ class TruthfulFlokit:
             self.overlap = Sync(-100, 0, 100 + left_s, rng.choice(["success", "new error", "unproven"]), hidden=False)
             self.syncs.append(self.overlap)
         self.list_lag_s = rng.choice([None, 0.0, 7.0, 1e6])
-        """How far its list lags behind its pages; None: nobody reads the list."""
+        """How many seconds its list lags behind its pages; None: the list is never read."""
         self.queues = rng.random() < 0.5
-        """Whether a POST during a sync starts another after it, or is taken for the one under way."""
+        """Whether a POST during a sync starts another one after it; otherwise it counts as the running one."""
 
     def vendor_time(self, seconds: float) -> datetime:
-        """Give the vendor's clock in whole seconds."""
+        """Return FloKit's time in whole seconds."""
         return at(seconds + self.offset_s).replace(microsecond=0)
 
     def ended_by(self, seconds: float, ending: str | None = None) -> list[Sync]:
-        """List the syncs whose result was visible by then."""
+        """Return the syncs whose result was visible by then."""
         ended = [sync for sync in self.syncs if sync.ending != HANGS and sync.ends_s <= seconds]
         return [sync for sync in ended if ending in (None, sync.ending)]
 
     def shows(self, seconds: float) -> Integration:
-        """Give the integration as it is shown now."""
+        """Return the integration as its page shows it now."""
         ended = self.ended_by(seconds)
         state = max(ended, key=lambda sync: sync.ends_s).ending if ended else self.at_first
         successes = [sync.ends_s for sync in ended if sync.ending == "success"]
@@ -447,7 +444,7 @@ class TruthfulFlokit:
         return Integration("int_1", "stripe", Status.CONNECTED, synced_at)
 
     def lists(self, seconds: float) -> Integration:
-        """Give the integration as the list shows it: late, with its error cut, and its time rounded."""
+        """Return the integration as the list shows it: late, with its error cut and its time rounded."""
         shown = self.shows(seconds - (self.list_lag_s or 0.0))
         rounded = shown.last_synced_at.replace(second=0) if shown.last_synced_at else None
         return replace(
@@ -455,7 +452,7 @@ class TruthfulFlokit:
         )
 
     def look(self, seconds: float) -> Look:
-        """Answer a look."""
+        """Answer a check."""
         if any(start <= seconds < end for start, end in self.outages):
             return Unreachable("HTTP 503", 40.0 if int(seconds) % 3 == 0 else None)
         if seconds >= self.removed_s:
@@ -482,18 +479,18 @@ class TruthfulFlokit:
 
 
 @dataclass(frozen=True)
-class Told:
-    """An outcome, and the instant of the look that proved it."""
+class Posted:
+    """An outcome, and the instant of the check that proved it."""
 
     seconds: float
     run: SyncRun
 
 
-def follow(flokit: TruthfulFlokit, rng: random.Random) -> list[Told]:
-    """Follow one run to its end in virtual time, with webhooks and restarts now and then."""
+def follow(flokit: TruthfulFlokit, rng: random.Random) -> list[Posted]:
+    """Follow one run to its end in virtual time, occasionally with webhooks and restarts."""
     now = 0.0
     run = opened(replace(PATIENCE, deadline_s=500))
-    told: list[Told] = []
+    posted: list[Posted] = []
     for _ in range(300):
         observation: Observation | None = flokit.look(now)
         if isinstance(observation, Seen) and run.is_watched and flokit.list_lag_s is not None:
@@ -504,7 +501,7 @@ def follow(flokit: TruthfulFlokit, rng: random.Random) -> list[Told]:
             decision = decide(run, observation, at(now))
             run = decision.run
             if Telling.OUTCOME in decision.tell:
-                told.append(Told(now, run))
+                posted.append(Posted(now, run))
             observation = None
             if run.phase is Phase.TRIGGER and rng.random() > 0.05:
                 now += 0.01
@@ -513,17 +510,17 @@ def follow(flokit: TruthfulFlokit, rng: random.Random) -> list[Told]:
                 if isinstance(observation, TriggerLost) and rng.random() < 0.3:
                     observation = None  # the process died
                 now += 0.2
-        if decision.next_look_at is None or len(told) == 2 or now > 3000:
-            return told
+        if decision.next_look_at is None or len(posted) == 2 or now > 3000:
+            return posted
         due_s = (decision.next_look_at - T0).total_seconds()
         early = rng.random() < 0.15 and due_s > now
         now = rng.uniform(now, due_s) if early else max(now, due_s) + rng.choice([0.0, 0.0, 0.3])
     raise AssertionError("the run never ends")
 
 
-def is_true(flokit: TruthfulFlokit, told: Told) -> bool:
-    """Tell whether an outcome is true of what happened inside FloKit."""
-    now, run = told.seconds, told.run
+def is_true(flokit: TruthfulFlokit, posted: Posted) -> bool:
+    """Return whether an outcome is true of what happened inside FloKit."""
+    now, run = posted.seconds, posted.run
     shown = flokit.shows(now)
     posted_s = [sync.posted_s for sync in flokit.syncs if sync is not flokit.overlap]
     ours = [sync for sync in flokit.ended_by(now) if sync is not flokit.overlap]
@@ -551,19 +548,18 @@ def is_true(flokit: TruthfulFlokit, told: Told) -> bool:
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_what_is_told_is_true(block: int) -> None:
-    """Through lost replies, outages, overlaps, restarts and wrong clocks, each outcome told is true of FloKit."""
+def test_reported_outcomes_are_true(block: int) -> None:
+    """Through lost replies, outages, overlaps, restarts and wrong clocks, each reported outcome is true of FloKit."""
     for seed in range(block * 500, (block + 1) * 500):
         rng = random.Random(seed)
         flokit = TruthfulFlokit(rng, reliable=False)
-        told = follow(flokit, rng)
-        assert told, seed
-        for outcome in told:
+        posted = follow(flokit, rng)
+        assert posted, seed
+        for outcome in posted:
             assert is_true(flokit, outcome), (seed, outcome, vars(flokit))
 
 
-def test_what_can_be_known_is_told() -> None:
-    """When FloKit answers and accepts, the outcome told is the ending that its sync really had."""
+def test_the_outcome_is_exact_when_flokit_answers() -> None:
     expected = {
         "success": {Outcome.SUCCEEDED},
         "new error": {Outcome.FAILED},
@@ -573,22 +569,22 @@ def test_what_can_be_known_is_told() -> None:
     for seed in range(1000):
         rng = random.Random(seed)
         flokit = TruthfulFlokit(rng, reliable=True)
-        told = follow(flokit, rng)
+        posted = follow(flokit, rng)
         from_error = flokit.at_first == "old error"
         allowed = expected | {
             "old error": {Outcome.FAILED, Outcome.FAILED_AGAIN} if from_error else {Outcome.FAILED},
             "unproven": {Outcome.FINISHED_UNPROVEN, Outcome.NOT_CONFIRMED},
         }
-        assert told[0].run.outcome in allowed[flokit.ending], (seed, told, vars(flokit))
+        assert posted[0].run.outcome in allowed[flokit.ending], (seed, posted, vars(flokit))
 
 
 def test_the_scripts_reach_every_outcome() -> None:
-    """The random scripts are worth their time: each outcome is told in some of them, and late results too."""
+    """The random scripts are worth their time: together they lead to each outcome, and to late results."""
     outcomes, late_results = set(), 0
     for seed in range(500):
         rng = random.Random(seed)
-        told = follow(TruthfulFlokit(rng, reliable=False), rng)
-        outcomes |= {outcome.run.outcome for outcome in told}
-        late_results += len(told) == 2
+        posted = follow(TruthfulFlokit(rng, reliable=False), rng)
+        outcomes |= {outcome.run.outcome for outcome in posted}
+        late_results += len(posted) == 2
     assert outcomes == set(Outcome)
     assert late_results > 3

@@ -1,4 +1,4 @@
-"""Who may do what: a table of what the built-in rules say, and properties of every policy."""
+"""Permissions: a table of the built-in rules, and properties of every policy."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ TYPES = st.sampled_from(["stripe", "adjust", "warehouse", None])
 
 
 def may(policy, verb=SYNC, kind=M, user="U1", channel="C1", groups=None, type_="stripe"):
-    """Ask whether somebody may do something."""
+    """Decide whether someone is allowed to do something."""
     return isinstance(decide_access(policy, Subject(user, channel, kind, groups or {}), verb, type_), Allowed)
 
 
@@ -62,7 +62,7 @@ def may(policy, verb=SYNC, kind=M, user="U1", channel="C1", groups=None, type_="
     [(LOOK, {M, G, S}), (SYNC, {M}), (SUBSCRIBE, {M}), (ADMINISTER, set())],
 )
 def test_without_a_policy(verb, who):
-    """Everybody may look, members can sync and subscribe, nobody administers."""
+    """Everyone can look, members can sync and subscribe, no one can administer."""
     assert {kind for kind in Kind if may(Policy(), verb, kind)} == who
 
 
@@ -103,21 +103,21 @@ def test_without_a_policy(verb, who):
         (Rule("r", False, frozenset({LOOK})), {}, True),
     ],
 )
-def test_one_rule(rule, asked, fits):
-    """Each condition of a rule decides as the example file says."""
+def test_each_condition_of_a_rule(rule, asked, fits):
+    """It decides as the example file says."""
     assert may(Policy((rule,)), **asked) is fits
 
 
-def test_the_first_rule_that_fits_decides():
-    """Two rules that contradict each other: the order says which counts, and its name is told."""
+def test_the_first_rule_that_matches_decides():
+    """If two rules contradict each other, the first one is named."""
     yes, no = Rule("yes", True, SYNCS), Rule("no", False, SYNCS, ask=("U9",))
     me = Subject("U1", "C1", M)
     assert decide_access(Policy((yes, no)), me, SYNC) == Allowed("yes")
     assert decide_access(Policy((no, yes), ("U8",)), me, SYNC) == Refused("no", "You can't sync here.", ("U9",))
 
 
-def test_only_what_matters_is_asked():
-    """A look needs nothing, a sync the kind, a rule about a group that group, unless the person is named."""
+def test_only_needed_facts_are_looked_up():
+    """Looking needs none, a sync the role, a rule about a group that group, unless it names the person."""
     stranger_to_us = Subject("U1", "C1")
     assert needs(Policy(), stranger_to_us, LOOK) is None
     assert needs(Policy(), stranger_to_us, SYNC) == Needs(kind=True)
@@ -127,8 +127,7 @@ def test_only_what_matters_is_asked():
     assert needs(of_group, Subject("U1", "C1", M, {"S1": None}), SYNC) is None
 
 
-def test_members_read_the_audit_until_somebody_administers():
-    """Without administrators members may read it; with them, only they."""
+def test_members_can_read_the_audit_unless_there_are_administrators():
     assert [isinstance(decide_audit(Policy(), Subject("U1", "C1", kind)), Allowed) for kind in Kind] == [
         True,
         False,
@@ -140,8 +139,8 @@ def test_members_read_the_audit_until_somebody_administers():
 
 
 @given(POLICIES, SUBJECTS, VERBS, TYPES)
-def test_everything_gets_an_answer(policy, subject, verb, type_):
-    """Whatever the rules and however little is known, the answer names a rule that there is, and asking ends."""
+def test_every_question_gets_an_answer(policy, subject, verb, type_):
+    """Whatever the rules and unknown facts, it names an existing rule, and lookups end."""
     assert decide_access(policy, subject, verb, type_).rule
     known = subject
     for _ in range(5):
@@ -152,12 +151,12 @@ def test_everything_gets_an_answer(policy, subject, verb, type_):
         assert not lacking.groups & known.groups.keys()
         groups = {**known.groups, **dict.fromkeys(lacking.groups, False)}
         known = Subject(known.user_id, known.channel_id, M if lacking.kind else known.kind, groups)
-    raise AssertionError("asking does not end")
+    raise AssertionError("the lookups never end")
 
 
 @given(POLICIES, SUBJECTS, VERBS, TYPES)
-def test_not_knowing_lets_nobody_in(policy, subject, verb, type_):
-    """Who is let in with something unknown would be let in whatever it turned out to be."""
+def test_unknown_facts_allow_nothing(policy, subject, verb, type_):
+    """Someone who is allowed with an unknown fact is allowed whatever it turns out to be."""
     if not isinstance(decide_access(policy, subject, verb, type_), Allowed):
         return
     unknown = [group for group in ("S1", "S2") if subject.groups.get(group) is None]
@@ -173,8 +172,8 @@ def test_not_knowing_lets_nobody_in(policy, subject, verb, type_):
 
 
 @given(POLICIES, SUBJECTS, VERBS, TYPES)
-def test_when_nothing_is_lacking_more_knowledge_changes_nothing(policy, subject, verb, type_):
-    """What needs nothing is decided: learning the kind or a group later gives the same answer."""
+def test_a_decision_without_unknown_facts_is_final(policy, subject, verb, type_):
+    """Learning the role or a group later gives the same answer."""
     if type_ is None or None in subject.groups.values() or needs(policy, subject, verb, type_):
         return
     decided = decide_access(policy, subject, verb, type_)
@@ -186,5 +185,5 @@ def test_when_nothing_is_lacking_more_knowledge_changes_nothing(policy, subject,
 
 @given(POLICIES)
 def test_every_policy_can_be_explained(policy):
-    """There is a line for each rule, and for what holds otherwise."""
+    """There's a line for each rule, and for what applies otherwise."""
     assert len(explain(policy)) == len(policy.rules) + 7

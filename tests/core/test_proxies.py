@@ -37,7 +37,7 @@ def way(url, **environment):
     ],
 )
 def test_which_variable_counts(environment, url, expected):
-    """Small letters come first, the scheme's own variable before ALL_PROXY, and HTTP_PROXY in capitals never."""
+    """Lowercase first, the scheme's own variable before ALL_PROXY, and uppercase HTTP_PROXY never."""
     assert way(url, **environment) == expected
 
 
@@ -139,12 +139,11 @@ def test_a_proxy_that_cannot_be_used_is_named(value):
     ],
 )
 def test_what_no_proxy_lists(no_proxy, url, is_direct):
-    """Names with all below them, addresses, ranges, ports and ``*``; what cannot be read is passed over."""
+    """Names with their subdomains, addresses, ranges, ports and ``*``; anything else is skipped."""
     assert (way(url, HTTPS_PROXY=PROXY, NO_PROXY=no_proxy) == "") is is_direct
 
 
-def test_the_small_no_proxy_wins():
-    """As for the proxies, small letters come first."""
+def test_lowercase_no_proxy_wins():
     assert way(SLACK, HTTPS_PROXY=PROXY, no_proxy="flokit.ai", NO_PROXY="slack.com") == PROXY
 
 
@@ -153,8 +152,8 @@ HERE = ["127.0.0.1", "127.9.9.9", "[::1]", "localhost", "LOCALHOST.", "bot.local
 
 @pytest.mark.parametrize("host", HERE)
 @pytest.mark.parametrize("value", [PROXY, "socks5://x", "junk://"])
-def test_this_machine_is_never_asked_through_a_proxy(host, value):
-    """However this machine is named, and whatever the variables hold."""
+def test_this_machine_is_never_reached_through_a_proxy(host, value):
+    """Whatever it's called, and whatever the variables say."""
     everything = {"http_proxy": value, "https_proxy": value, "all_proxy": value}
     assert is_here(host)
     assert way(f"http://{host}:8080/api", **everything) == ""
@@ -162,13 +161,12 @@ def test_this_machine_is_never_asked_through_a_proxy(host, value):
 
 
 @pytest.mark.parametrize("host", ["localhost.example.com", "notlocalhost", "10.0.0.1", "[::2]", "128.0.0.1"])
-def test_what_only_looks_like_this_machine_is_elsewhere(host):
-    """A name that merely contains the word is another machine."""
+def test_a_name_that_contains_localhost_is_another_machine(host):
     assert way(f"https://{host}/", HTTPS_PROXY=PROXY) == PROXY
 
 
 def test_credentials_are_not_shown():
-    """What may be shown of a proxy is its address and its variable."""
+    """Only the address and the variable of a proxy are."""
     proxy = Proxies({"HTTPS_PROXY": "http://ana:hidden@proxy:3128"}).proxy_for(SLACK)
     assert str(proxy) == "http://proxy:3128 (HTTPS_PROXY)"
     assert "hidden" not in f"{proxy!r}"
@@ -183,6 +181,5 @@ def test_credentials_are_not_shown():
         ({"HTTPS_PROXY": PROXY}, "https://localhost", "directly"),
     ],
 )
-def test_the_way_in_words(environment, url, words):
-    """The doctor says which proxy is used, and why none is."""
+def test_the_doctor_says_which_proxy_is_used_and_why(environment, url, words):
     assert Proxies(environment).way_to(url) == words

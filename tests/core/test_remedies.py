@@ -1,4 +1,4 @@
-"""What helps against each refusal of Slack."""
+"""What helps against each refusal from Slack."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ URL = "https://hooks.slack.com/commands/1"
 
 
 def make(kind=OutboxKind.OUTCOME, **changes):
-    """Claim a message to a channel for a person, as it is before it was posted."""
+    """Return a claimed message to a channel for a person that isn't posted yet."""
     item = OutboxItem(
         id="msg_1",
         team_id="T1",
@@ -112,7 +112,7 @@ TABLE = [
     (NO_ACCESS, NOTE, EPHEMERAL | {"is_shown": True}, GiveUp(Loss.MESSAGE)),
     (NO_ACCESS, PROGRESS, {}, GiveUp()),
     (NO_ACCESS, NOTE, {"channel_id": None}, GiveUp(Loss.MESSAGE)),
-    # Slack refuses the content, or nobody knows why it refuses
+    # Slack refuses the content, or the reason is unknown
     (BAD_BLOCKS, OUTCOME, {}, Plain()),
     (OTHER, OUTCOME, {}, Later(RETRY_S[0])),
     (OTHER, OUTCOME, DOUBTED, Later(RETRY_S[0], in_doubt=True)),
@@ -127,12 +127,11 @@ TABLE = [
 
 @pytest.mark.parametrize(("error", "kind", "facts", "expected"), TABLE)
 def test_each_refusal_has_its_remedy(error, kind, facts, expected):
-    """A refusal of a message has the remedy of the table."""
     assert remedy(error, make(kind, **facts), has_blocks=True) == expected
 
 
 def test_content_without_blocks_is_not_sent_again_at_once():
-    """When even the plain text is refused, it's tried later, and then sent to the person."""
+    """If even the plain text is refused, it's retried later, and then sent to the person."""
     assert remedy(BAD_BLOCKS, make(), has_blocks=False) == Later(RETRY_S[0])
     assert remedy(BAD_BLOCKS, make(**TIRED), has_blocks=False) == Direct()
 
@@ -147,7 +146,7 @@ ALL_ITEMS = [
 
 @pytest.mark.parametrize("error", ALL_ERRORS, ids=lambda error: error.code or type(error).__name__)
 def test_a_remedy_changes_something_or_ends(error):
-    """Whatever is refused, the next attempt is later, another one, or there is none."""
+    """The next attempt is later, different, or there is none."""
     for item in ALL_ITEMS:
         chosen = remedy(error, item, has_blocks=False)
         match chosen:
@@ -170,8 +169,8 @@ def test_a_remedy_changes_something_or_ends(error):
                 pass
 
 
-def test_a_failure_that_nobody_knows_ends():
-    """A code that no class owns is tried a few times, and then another way or not at all."""
+def test_an_unknown_code_ends_after_a_few_attempts():
+    """Then a different remedy is tried, or none."""
     for item in ALL_ITEMS:
         assert isinstance(remedy(OTHER, item, has_blocks=True), Later) == (item.failures + 1 < MAX_REFUSALS)
 
@@ -187,16 +186,16 @@ def test_a_failure_that_nobody_knows_ends():
         (OUR_TURN, OUTCOME, 0, True),
     ],
 )
-def test_what_waits_until_we_can_look(error, kind, failures, waits):
-    """A message in doubt waits for a look that's possible soon; otherwise it goes out without one."""
+def test_a_doubtful_message_waits_for_a_check_that_is_soon_possible(error, kind, failures, waits):
+    """Otherwise it's posted without one."""
     assert must_look_first(error, make(kind, failures=failures)) is waits
 
 
-def test_every_fifth_attempt_does_not_look():
-    """Where no look ever works, one attempt in five posts all the same."""
+def test_every_fifth_attempt_posts_without_a_check():
+    """If no check ever works."""
     assert [failures for failures in range(12) if is_blind(make(failures=failures))] == [5, 10]
 
 
-def test_progress_is_never_posted_without_looking():
-    """Progress that may be there already waits until we can look for it."""
+def test_progress_is_never_posted_without_a_check():
+    """If it may be there already."""
     assert not any(is_blind(make(OutboxKind.PROGRESS, failures=failures)) for failures in range(12))

@@ -1,4 +1,4 @@
-"""The bot's limits and the local Slack's, each beside what Slack's own pages say."""
+"""The limits of the bot and of the local Slack, compared with what Slack's own pages say."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def numbers(table):
 
 
 def test_the_local_slack_enforces_the_documented_limits():
-    """A number of the local Slack that is wrong, missing or without a source is found."""
+    """A number of the local Slack that's wrong, missing or without a source is found."""
     assert numbers(theirs) == {name: fact["value"] for name, fact in FACTS.items()}
 
 
 def test_the_bot_keeps_the_documented_limits():
-    """A number of the bot that is wrong or without a source is found."""
+    """A number of the bot that's wrong or without a source is found."""
     assert numbers(ours).items() <= {name: fact["value"] for name, fact in FACTS.items()}.items()
 
 

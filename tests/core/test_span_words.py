@@ -1,4 +1,4 @@
-"""Spans of time as people type them, in their own days."""
+"""Time spans as people type them, in the reader's own days."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def test_an_amount_reaches_back_from_now(text, ago):
         ("before monday", None, "2026-11-23 00:00"),
     ],
 )
-def test_days_are_the_readers_own(text, since, until):
-    """Days, weeks and dates begin at midnight where the reader is."""
+def test_days_begin_at_the_readers_midnight(text, since, until):
+    """So do weeks and dates."""
 
     def local(at):
         return at and f"{at.astimezone(BERLIN):%Y-%m-%d %H:%M}"
@@ -94,18 +94,18 @@ def test_days_are_the_readers_own(text, since, until):
         ("11/01/2026", "I don't recognize the time “11/01/2026”. Write a date as 2026-11-01."),
         ("2026-13-45", "I don't recognize the time “2026-13-45”. Write a date as 2026-11-01."),
         ("since 2099-01-01", "That time is in the future."),
-        ("today 7d", "I read two spans of time; name one."),
-        ("since today until 2026-11-01", "That span ends before it begins."),
+        ("today 7d", "I found two time ranges; use only one."),
+        ("since today until 2026-11-01", "That time range ends before it begins."),
         ("since 0001-01-01", "I don't recognize the time “0001-01-01”. Write a date as 2026-11-01."),
     ],
 )
 def test_a_time_that_cannot_be_shown_says_why(text, sentence):
-    """What is meant as a time, but isn't one, is answered by what is wrong."""
+    """A text that's meant as a time, but isn't one, is answered with what's wrong."""
     assert parse_span(text, NOW, ZoneInfo("Asia/Tokyo")).unclear == sentence
 
 
 def day(number, hour=0, minute=0):
-    """Return a time of November in Berlin."""
+    """Return a time in November in Berlin."""
     return datetime(2026, 11, number, hour, minute, tzinfo=BERLIN)
 
 
@@ -132,14 +132,14 @@ def day(number, hour=0, minute=0):
     ],
 )
 def test_a_range_is_read_from_its_beginning_to_its_end(text, since, until):
-    """Two ends make one span, however they are joined; a weekday or a time that ends it comes after the beginning."""
+    """Two ends make one span, however they're joined; a weekday or time at its end comes after its start."""
     span = parse_span(text, NOW, BERLIN)
     assert (span.since, span.until, span.unclear) == (since, until, "")
 
 
 @pytest.mark.parametrize(("text", "same"), [("last-week", "last week"), ("last_month", "last month"), ("-7d", "7d")])
-def test_joined_words_are_taken_apart(text, same):
-    """A dash instead of a blank changes nothing."""
+def test_words_joined_by_a_dash_are_split(text, same):
+    """A dash instead of a space changes nothing."""
     assert parse_span(text, NOW, BERLIN) == parse_span(same, NOW, BERLIN) is not None
 
 
@@ -162,14 +162,14 @@ def test_joined_words_are_taken_apart(text, same):
         "int_7d",
     ],
 )
-def test_what_is_no_time_is_left(text):
-    """Names and lone words aren't times, but for days of the week."""
+def test_words_that_are_not_times_are_left(text):
+    """Names and single words, except weekdays."""
     span, rest = find_span(text.split(), NOW, BERLIN)
     assert (span is None and rest == text.split()) or text == "sun"
 
 
-def test_a_span_stands_anywhere():
-    """What is left without the span keeps its order."""
+def test_a_time_span_may_be_anywhere():
+    """The remaining words keep their order."""
     span, rest = find_span(["stripe", "since", "monday", "by", "@ana"], NOW, BERLIN)
     assert span.since == datetime(2026, 11, 22, 23, tzinfo=UTC)
     assert rest == ["stripe", "by", "@ana"]

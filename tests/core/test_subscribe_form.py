@@ -1,4 +1,4 @@
-"""The form behind ``/flokit subscribe`` is read as a wish."""
+"""The form behind ``/flokit subscribe`` is parsed as a subscription."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def at(picked: str) -> dict[str, object]:
         ),
     ],
 )
-def test_choices_are_a_wish(values, wish):
-    """Each choice is a part of the wish; a name means what it is, even if it reads like something else."""
+def test_choices_become_a_subscription(values, wish):
+    """A name means what it is, even if it could be parsed as something else."""
     assert read_form(values, METADATA) == Filled(wish, "C0DATA", "request")
 
 
@@ -59,8 +59,8 @@ def test_choices_are_a_wish(values, wish):
         ({**FAILING, **chosen("what", "x" * 101)}, METADATA, "what"),
     ],
 )
-def test_a_form_that_cannot_be_taken_says_why(values, metadata, block_id):
-    """What is missing, or cannot come from this form, is said below its input."""
+def test_an_invalid_form_says_why(values, metadata, block_id):
+    """Below the input that's missing or wrong."""
     wrong = read_form(values, metadata)
     assert isinstance(wrong, Wrong)
     assert set(wrong.errors) == {block_id}

@@ -1,4 +1,4 @@
-"""What people type to subscribe and unsubscribe, and what they are told when it is unclear."""
+"""What people type to subscribe and unsubscribe, and the error messages."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ NINE = DigestTime(time(9), WEEKDAYS, "")
 
 
 def due(at: str, weekdays: frozenset[int] = WEEKDAYS, zone: str = "") -> Wish:
-    """Wish for everything with a digest."""
+    """Return a wish for all news, with a digest."""
     return Wish(digest=DigestTime(time.fromisoformat(at), weekdays, zone))
 
 
 def about(target: str, *news: News) -> Wish:
-    """Wish for some news of one target."""
+    """Return a wish for some news about one target."""
     return Wish(target, frozenset(news or News))
 
 
@@ -53,7 +53,7 @@ def about(target: str, *news: News) -> Wish:
     ],
 )
 def test_a_text_names_what_and_which_news(text, wish):
-    """Target and news are read in any order and case; without news all of them are meant."""
+    """In any order and case; without news, all of them are meant."""
     assert parse_subscribe(text) == wish
 
 
@@ -104,13 +104,12 @@ def test_a_text_names_what_and_which_news(text, wish):
     ],
 )
 def test_a_text_names_a_digest(text, wish):
-    """Times, days and zones are read as people type them; what is missing is 09:00, weekdays, their own zone."""
+    """With times, days and zones as people type them; the defaults are 09:00, weekdays, and their own zone."""
     assert parse_subscribe(text) == wish
 
 
 @pytest.mark.parametrize("text", ["digest only", "only a digest", "just the digest", "all digest only 9 weekdays"])
-def test_a_digest_alone_must_be_said(text):
-    """Only "digest only" leaves the news out."""
+def test_only_digest_only_leaves_out_the_news(text):
     assert parse_subscribe(text) == Wish(news=frozenset(), digest=NINE)
 
 
@@ -131,12 +130,12 @@ def test_a_digest_alone_must_be_said(text):
     ],
 )
 def test_a_text_names_style_and_mention(text, wish):
-    """Style and mention are read as Slack writes them and as people type them."""
+    """As Slack writes them and as people type them."""
     assert parse_subscribe(text) == wish
 
 
 def test_everything_at_once():
-    """All parts stand beside each other, in any order."""
+    """All parts can be combined in any order."""
     wanted = Wish(
         "app store connect",
         frozenset({FAILING, STALE}),
@@ -158,7 +157,7 @@ def test_everything_at_once():
         ("@channel", "I never mention everyone in a channel"),
         ("stripe mention everyone", "I never mention everyone in a channel"),
         ("<!everyone>", "I never mention everyone in a channel"),
-        ("mention", "Whom should I mention?"),
+        ("mention", "Who should I mention?"),
         ("mention <@U123|ana>", "I can't mention individual people"),
         ("mention @oncall", "I don't know who “@oncall” is"),
         ("mention stripe", "I don't know who “stripe” is"),
@@ -173,29 +172,28 @@ def test_everything_at_once():
         ("stripe failing pls", "Pick one integration"),
         ("digest 25:00", "“25:00” isn't a valid time"),
         ("digest 13:60pm", "“13:60pm” isn't a valid time"),
-        ("digest 9:00 and 10:00", "A digest comes once a day"),
+        ("digest 9:00 and 10:00", "A digest is sent once a day"),
         ("digest zone Europe/Belrin", "“Europe/Belrin” isn't a time zone I know. Closest matches: Europe/Berlin"),
         ("digest zone", "Which time zone?"),
-        ("digest 9:00 UTC zone Berlin", "Name one time zone, not Europe/Berlin and UTC."),
+        ("digest 9:00 UTC zone Berlin", "Choose one time zone, not Europe/Berlin and UTC."),
         ("zone Europe/Berlin", "A time zone is for a digest"),
         ("broadcast thread", "Pick one: thread or broadcast"),
         ("digest only, failing", "“Digest only” can't be combined"),
         ("failing, not failing", "That would leave nothing to notify you about."),
         ("not stripe", "I don't recognize “not stripe”"),
-        ("stripe " * 100, "That is too long"),
+        ("stripe " * 100, "That's too long"),
         ("stripe #general", "Subscriptions apply to the current channel"),
     ],
 )
 def test_an_unclear_text_gets_a_sentence(text, sentence):
-    """What is no wish is answered by what is wrong, and an example."""
+    """An invalid text is answered with the problem and an example."""
     unclear = parse_subscribe(text, command="/fk")
     assert isinstance(unclear, Unclear)
     assert unclear.sentence.startswith(sentence)
     assert "Example: /fk subscribe " in unclear.sentence
 
 
-def test_the_example_is_understood():
-    """The example that an unclear text is answered with is a wish itself."""
+def test_the_example_in_the_answers_is_valid():
     unclear = parse_subscribe("@channel")
     assert isinstance(unclear, Unclear)
     assert isinstance(parse_subscribe(unclear.sentence.partition("subscribe ")[2]), Wish)
@@ -213,14 +211,13 @@ def test_the_example_is_understood():
         ("digest", Ending("", digest_only=True)),
     ],
 )
-def test_a_text_names_what_ends(text, ending):
-    """Unsubscribing names a target, or only its digest."""
+def test_unsubscribing_names_a_target_or_a_digest(text, ending):
     assert parse_unsubscribe(text) == ending
 
 
 @pytest.mark.parametrize("text", ["stripe failing", "stripe, revenuecat", "all broadcast", "digset"])
-def test_an_unclear_ending_gets_a_sentence(text):
-    """What names no one thing to end is answered by a sentence with an example."""
+def test_an_unclear_unsubscribe_gets_a_sentence(text):
+    """With an example."""
     unclear = parse_unsubscribe(text)
     assert isinstance(unclear, Unclear)
     assert unclear.sentence.endswith("Example: /flokit unsubscribe stripe digest")
@@ -236,7 +233,7 @@ fragments = st.lists(st.sampled_from(FRAGMENTS.split()) | st.text(max_size=5)).m
 @settings(deadline=None)
 @given(st.text() | fragments)
 def test_any_text_gets_an_answer(text):
-    """Any text is a wish or a sentence of bearable length, never an error."""
+    """It's a subscription or a short sentence, never an error."""
     for answer in (parse_subscribe(text), parse_unsubscribe(text)):
         assert isinstance(answer, Wish | Ending | Unclear)
         assert not isinstance(answer, Unclear) or len(answer.sentence) < 500
@@ -277,7 +274,7 @@ subscriptions = st.builds(
 
 
 def as_command(subscription: Subscription) -> str:
-    """Write what follows ``subscribe`` in a command that makes this subscription."""
+    """Return the text after ``subscribe`` in a command that makes this subscription."""
     target, digest, mention = subscription.target, subscription.digest, subscription.mention
     reads_as_name = target[:1].isalpha() and parse_subscribe(target) == Wish(target)
     parts = [", ".join(subscription.news) or "digest only", target if reads_as_name else f'"{target}"']
@@ -293,7 +290,7 @@ def as_command(subscription: Subscription) -> str:
 @settings(deadline=None)
 @given(subscriptions)
 def test_a_subscription_can_be_typed_again(subscription):
-    """The command made from a subscription is read as the same wish, also after its ends were stripped."""
+    """The command made from it is parsed as the same subscription, even with its ends stripped."""
     wish = Wish(subscription.target, subscription.news, subscription.digest, subscription.style, subscription.mention)
     command = as_command(subscription)
     assert parse_subscribe(command) == wish
@@ -309,7 +306,7 @@ def test_a_subscription_can_be_typed_again(subscription):
         ),
         (
             replace(SUBSCRIPTION, target="stripe", news=frozenset({RECOVERED, FAILING}), style=Style.BROADCAST),
-            "failing, recovered; a different error within an incident is posted to the channel, too",
+            "failing, recovered; a different error within an incident is also posted to the channel",
         ),
         (
             replace(SUBSCRIPTION, target="int_1", news=frozenset(), digest=BERLIN, mention="S1"),
@@ -322,10 +319,10 @@ def test_a_subscription_can_be_typed_again(subscription):
     ],
 )
 def test_a_subscription_is_described_in_words(subscription, words):
-    """A subscription is said in plain words, with all that differs from the usual."""
+    """With everything that differs from the defaults."""
     assert describe_wish(subscription) == words
 
 
 def test_a_user_group_may_be_named_by_its_id():
-    """A slash command gets a typed group as mere text, so its id does, too."""
+    """In a slash command, a typed group arrives as plain text."""
     assert parse_subscribe("all mention S0ONCALL1") == Wish(mention="S0ONCALL1")

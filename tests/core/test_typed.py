@@ -1,4 +1,4 @@
-"""What people, keyboards and Slack put around the words that are meant, and how long reading them may take."""
+"""What people, keyboards and Slack add around a command, and how long parsing it may take."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ SHOW = ShowCommand("stripe")
         "show stripe\nit has been failing since this morning",
     ],
 )
-def test_what_stands_around_a_command_is_removed(text):
-    """Formatting, invisible characters, wide letters, quotes, courtesy and the bot's name change nothing."""
+def test_noise_around_a_command_is_removed(text):
+    """Formatting, invisible characters, full-width letters, quotes, "please" and the bot's name."""
     assert parse_command(text) == SHOW
     assert parse_mention(f"<@UBOT> {text}", "UBOT") == SHOW
 
@@ -115,7 +115,7 @@ def test_what_stands_around_a_command_is_removed(text):
     ],
 )
 def test_the_bot_may_be_addressed_anywhere(text):
-    """The bot's mention may come twice, last, on a line of its own, or in the middle of a sentence."""
+    """Its mention may come twice, last, on its own line, or in the middle of a sentence."""
     assert parse_mention(text, "UBOT") == SHOW
 
 
@@ -139,14 +139,14 @@ def test_the_bot_may_be_addressed_anywhere(text):
         "Zoë",
     ],
 )
-def test_what_means_itself_survives(name):
-    """Marks inside words, single underscores at their ends, dots and letters of any language stay as they are."""
+def test_meaningful_characters_survive(name):
+    """Marks inside words, single underscores at their ends, dots, and letters of any language."""
     assert parse_command(f"show {name}") == ShowCommand(name)
     assert clean(name) == name
 
 
-def test_what_stands_in_quotes_is_left_alone():
-    """Marks within quotes are part of a name."""
+def test_quoted_text_is_left_alone():
+    """Punctuation within quotes is part of a name."""
     assert clean_lines('subscribe "*odd* _name_"') == ['subscribe "*odd* _name_"']
 
 
@@ -163,27 +163,27 @@ def test_what_stands_in_quotes_is_left_alone():
     ],
 )
 def test_slacks_markup_is_undone(text, cleaned):
-    """Links and names that Slack made of typed words are those words again; mentions of people and groups stay."""
+    """Links and names that Slack made from typed words become these words; mentions of people and groups stay."""
     assert clean_lines(text) == [cleaned]
 
 
 @pytest.mark.parametrize("text", ["thanks!", "👍", ":tada:", "please", "hi @FloKit"])
 def test_courtesy_alone_is_answered_with_help(text):
-    """A message of nothing but courtesy isn't a command, and isn't blamed for that."""
+    """It isn't a command, and no error either."""
     assert parse_command(text) in (HelpCommand(), HelpCommand(problem=""))
 
 
 def test_two_commands_do_nothing():
-    """A message with two commands is answered by a sentence that says so, and neither is done."""
+    """The answer says so."""
     command = parse_command("sync stripe\nsync adjust")
     assert isinstance(command, HelpCommand)
     assert command.problem == (
-        "I take one command at a time, and read two: “sync stripe” and “sync adjust”. Nothing was done."
+        "I take one command at a time, but found two: “sync stripe” and “sync adjust”. Nothing was done."
     )
 
 
 def test_a_subscription_may_take_several_lines():
-    """All lines of a subscription count, so that none of its limits is dropped."""
+    """All of them count, so that none of its limits is dropped."""
     assert parse_command("subscribe stripe\nfailing") == SubscribeCommand("stripe failing")
 
 
@@ -214,21 +214,20 @@ def test_a_subscription_may_take_several_lines():
         ("could stripe sync", HelpCommand("could stripe sync", ("sync",))),
     ],
 )
-def test_other_ways_to_say_a_command(text, command):
-    """What people mean by other words is understood; an argument that a command doesn't know is named."""
+def test_other_words_for_a_command_are_understood(text, command):
+    """An argument that a command doesn't know is named."""
     assert parse_command(text) == command
 
 
 @pytest.mark.parametrize("text", ["sync all", "resync everything", "sync all integrations please"])
-def test_all_are_never_synced_at_once(text):
-    """A sync is of one integration; a wish for all of them says so and starts nothing."""
+def test_all_integrations_are_never_synced_at_once(text):
+    """The answer says so, and nothing starts."""
     command = parse_command(text)
     assert isinstance(command, HelpCommand)
     assert command.problem.startswith("I sync one integration at a time.")
 
 
-def test_a_word_that_is_a_button_says_so():
-    """What isn't a command, but can be done elsewhere, is answered by where."""
+def test_a_button_typed_as_a_command_says_where_it_is():
     command = parse_command("snooze 2 hours")
     assert isinstance(command, HelpCommand)
     assert command.not_understood == "snooze 2 hours"
@@ -251,25 +250,24 @@ def test_a_word_that_is_a_button_says_so():
     ],
 )
 def test_words_around_a_name_do_not_hide_it(target):
-    """Articles and the like are left out where the name as typed finds nothing."""
+    """Articles and the like are ignored if the name as typed isn't found."""
     assert all_of((STRIPE,)).find(target).integration == STRIPE
     assert filter_integrations(target, (STRIPE,), NOW) == (STRIPE,)
 
 
-def test_a_name_is_first_what_was_typed():
-    """An integration whose own name begins with an article is found by it."""
+def test_a_name_with_an_article_is_found():
+    """The typed name wins."""
     desk = Integration("int_1", "the_trade_desk")
     assert all_of((desk, Integration("int_2", "trade_desk"))).find("the trade desk") == One(desk)
 
 
-def test_another_name_of_the_command_is_left_out():
-    """An installation whose command has another name knows that name, too."""
+def test_a_renamed_command_is_ignored_within_the_text():
     assert parse_command("/fk show stripe", command="/fk") == SHOW
 
 
 @pytest.mark.parametrize("text", ["<@UBOT> show stripe", "<@UBOT|flokit>, show stripe", "show <@UBOT> stripe"])
 def test_the_slash_command_may_mention_the_bot(text):
-    """Slack completes the bot's name to a mention after the slash command, too."""
+    """Slack completes the bot's name to a mention there, too."""
     assert parse_command(text, bot_user_id="UBOT") == SHOW
     assert parse_command("<@UBOT>", bot_user_id="UBOT") == StatusCommand()
 
@@ -278,7 +276,7 @@ def test_the_slash_command_may_mention_the_bot(text):
 
 
 def test_a_text_that_is_too_long_does_nothing():
-    """Beyond a thousand characters nothing is read, whatever the text begins with."""
+    """Beyond a thousand characters nothing is parsed, whatever the text begins with."""
     text = "sync stripe " + "x" * TYPED_CHARS
     for command in (parse_command(text), parse_mention(text, "UBOT"), parse_command(clip_typed(text))):
         assert command == HelpCommand(problem="That's too long: I read up to 1,000 characters. Nothing was done.")
@@ -346,7 +344,7 @@ BEFORE = ("", "status ", "subscribe ", "audit ", "why ")
 
 
 def readers():
-    """Return everything that reads what people type, by name."""
+    """Return every parser of what people type, by name."""
     known = [Integration(f"int_{n:03}stripe", "stripe", "error", NOW, "it broke again " * 20) for n in range(200)]
     return {
         "command": parse_command,
@@ -363,8 +361,8 @@ def readers():
 
 @pytest.mark.parametrize("name", readers())
 @pytest.mark.parametrize("length", [TYPED_CHARS, 40_000])
-def test_reading_takes_no_time(name, length):
-    """No text takes long to read, however it repeats itself: at its longest, or longer than anything that is let in.
+def test_parsing_takes_no_time(name, length):
+    """No text takes long to parse, however it repeats itself: at the length limit, or beyond it.
 
     The processor's time is measured, not the clock's, so that a busy machine changes little.
     """
@@ -382,8 +380,8 @@ def test_reading_takes_no_time(name, length):
 
 
 @given(st.text())
-def test_cleaning_any_text_gives_words(text):
-    """Any text becomes lines of words with single blanks between them."""
+def test_any_cleaned_text_consists_of_words(text):
+    """Lines of words with single spaces between them."""
     for line in clean_lines(text, bot_user_id="UBOT"):
         assert line
         assert line == " ".join(line.split())

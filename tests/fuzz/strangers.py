@@ -19,7 +19,7 @@ from tests.scenarios.conftest import World
 
 MOST_LOOP_S = 0.05
 MOST_BYTES = 1024 * 1024
-"""What one request may take of the loop, beside what a busy machine takes, and of memory."""
+"""How long one request may block the loop, in addition to a busy machine's delays, and how much memory it may take."""
 
 REFUSED = {400, 401, 404, 405, 408, 411, 413, 415, 417, 431, 503}
 REFUSES_ALL = """
@@ -131,14 +131,14 @@ class Siege:
         self._memory = 0
 
     async def begin(self):
-        """Note how things are before anybody comes."""
+        """Record the state before anyone sends anything."""
         await self._try("POST", "/slack/events", [], b"x")
         self._usual_s = await self.usual_probe_s()
         self._calls = len(self._world.slack.calls) + len(self._world.flokit.requests)
         self._rows, self._memory = self._count_rows(), self._peak_bytes()
 
     async def send(self, drawn):
-        """Send one request beside probes; what holds the loop up does so again, other processes may not."""
+        """Send one request while probing; if a probe is slow, try again: other processes may have caused it."""
         lag_s = await self._attack(drawn)
         for _ in range(2):
             if lag_s > MOST_LOOP_S:
@@ -147,7 +147,7 @@ class Siege:
         self.sent += 1
 
     async def _attack(self, drawn):
-        """Send one request, and return how long the slowest probe took meanwhile."""
+        """Send one request, and return how long the slowest probe took in the meantime."""
         method, path, timestamp, signature, content_type, extra, body, chunked = drawn
         body = body.replace(b"RESPONSE_URL", self._world.slack.api_url.encode())
         headers = [
@@ -173,7 +173,7 @@ class Siege:
         try:
             return (await self._http.request(method, path, headers=headers, content=content)).status_code
         except httpx.TransportError:
-            return None  # hung up on
+            return None  # disconnected
 
     async def probe(self):
         """Return how long the loop took to answer the simplest question."""
@@ -182,24 +182,24 @@ class Siege:
         return time.perf_counter() - began_at
 
     async def usual_probe_s(self):
-        """Return how long the slowest of some probes takes while nothing else is asked: what this machine is worth."""
+        """Return how long the slowest of some probes takes when nothing else is sent: the speed of this machine."""
         return max([await self.probe() for _ in range(50)])
 
     async def check(self):
-        """Find nothing called, stored or logged as an error, little memory taken, and the loop free all the time."""
+        """Check that nothing was called, stored or logged as an error, that memory is low, and the loop was free."""
         world = self._world
         assert world.bot.pid is not None, world.bot.log[-3000:]
         assert len(world.slack.calls) + len(world.flokit.requests) == self._calls
         assert self._count_rows() == self._rows
         assert not [entry for entry in world.log if entry.get("level") in {"error", "critical", "raw"}]
         grown = self._peak_bytes() - self._memory
-        assert grown <= MOST_BYTES * 16, (grown, self.sent)  # in all: what Python keeps for later included
+        assert grown <= MOST_BYTES * 16, (grown, self.sent)  # in total, including what Python keeps for later
         usual_s = max(self._usual_s, await self.usual_probe_s())
         assert self.slowest_s <= MOST_LOOP_S + 10 * usual_s, (self.slowest_s, usual_s)
         assert len(world.bot.log) < 50_000
 
     def _count_rows(self):
-        """Count the rows that a request could make."""
+        """Return the number of rows that a request could create."""
         with closing(sqlite3.connect(f"file:{self._world.folder / 'flokit.db'}?mode=ro", uri=True)) as database:
             tables = ("inbox", "outbox", "runs", "audit", "subscriptions", "threads")
             there = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -210,12 +210,12 @@ class Siege:
             }
 
     def _peak_bytes(self):
-        """Return the most memory that the process has had."""
+        """Return the process's peak memory."""
         status = Path(f"/proc/{self._world.bot.pid}/status").read_text()
         return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
-# --- what a member invents -----------------------------------------------------------------------------------------
+# --- what a member makes up ----------------------------------------------------------------------------------------
 
 ids = st.sampled_from(
     ["int_1", "stripe", "sub_1", "pan_1", "run_1", "C0DATA", "D0ANA", "1h", "*", "all", "../int_1", ""]
@@ -269,7 +269,7 @@ invented = presses | forms
 
 
 class Member:
-    """Somebody of the workspace who may do nothing, and sends what no button of ours says."""
+    """A member who isn't allowed to do anything, and sends payloads that none of our buttons would."""
 
     def __init__(self, world, http):
         self._world, self._bot = world, surfaces.BotOverHttp(world, http)
@@ -279,14 +279,14 @@ class Member:
         """Begin."""
 
     async def send(self, payload):
-        """Send an invented interaction, signed as Slack signs what its clients send."""
+        """Send a made-up interaction, signed as Slack signs what its clients send."""
         self.sent += 1
         payload = {**payload, "trigger_id": f"t{self.sent}", "response_url": f"{self._world.slack.url}/response/x"}
         body = urlencode({"payload": json.dumps(payload)}).encode()
         await self._bot.send_slack((body, "application/x-www-form-urlencoded"))
 
     async def check(self):
-        """Find nothing started, subscribed or shown that this person may not start, subscribe or see."""
+        """Check that nothing was started, subscribed or shown that this person isn't allowed to."""
         world = self._world
         await world.settle()
         self._bot.check()
@@ -300,7 +300,7 @@ class Member:
 
 @asynccontextmanager
 async def besieged_bot(folder, make):
-    """Run the bot with a policy that refuses everything to everybody."""
+    """Run the bot with a policy that refuses everything to everyone."""
     policy = folder / "policy.yaml"
     policy.write_text(REFUSES_ALL)
     world = World(

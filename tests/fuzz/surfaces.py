@@ -1,4 +1,4 @@
-"""What comes from outside, and what must hold whatever comes: values from Hypothesis, each tried on the real code."""
+"""Input from outside, and what must always hold: values from Hypothesis, each tried on the real code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bot.core.commands.presses import Action, parse_press
 from bot.core.commands.text import parse_command, parse_mention
 from bot.core.subscriptions.form import CALLBACK_ID, action_id, read_form
 from bot.core.subscriptions.words import parse_subscribe, parse_unsubscribe
-from bot.flokit.client import FlokitClient
+from bot.flokit import Endpoint, FlokitClient
 from bot.settings.policy_text import parse_policy
 from bot.slack.client import SlackClient
 from tests.core.hostile import ATTACKS
@@ -156,7 +156,7 @@ def payloads(draw):
 
 
 def _encoded(kind, payload):
-    """Write a payload down as Slack does: a form, a form with JSON, or JSON."""
+    """Encode a payload as Slack does: a form, a form with JSON, or JSON."""
     if kind == "command":
         fields = {key: value if isinstance(value, str) else json.dumps(value) for key, value in payload.items()}
         return urlencode(fields, errors="replace").encode(), "application/x-www-form-urlencoded"
@@ -171,7 +171,7 @@ bodies = payloads().map(lambda drawn: _encoded(*drawn)) | st.tuples(
     st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain", "", "multipart/form-data"]),
 )
 BOMB = gzip.compress(b" " * 20_000_000)
-"""A reply that is a thousand times as large when it is unpacked."""
+"""A reply that's a thousand times as large when it's unpacked."""
 
 replies = st.tuples(
     st.sampled_from([200, 201, 204, 301, 302, 303, 307, 308, 400, 401, 403, 404, 409, 429, 500, 503]),
@@ -211,11 +211,11 @@ replies = st.tuples(
     st.sampled_from(["application/json", "text/plain", "text/html", "application/gzip"]),
 )
 
-# --- what is tried ---------------------------------------------------------------------------------------------
+# --- what's tested ---------------------------------------------------------------------------------------------
 
 
 def _is_bolts(entry):
-    """Tell an error that Bolt made of a shape which is none of Slack's, before a listener of ours was reached."""
+    """Return whether Bolt itself raised on a shape that Slack never sends, before any of our listeners ran."""
     frames = (entry.get("exception") or [{}])[0].get("frames") or [{}]
     return entry["event"] == "listener_failed" and "slack_bolt" in frames[-1].get("filename", "")
 
@@ -243,12 +243,12 @@ class BotOverHttp:
         assert "Traceback" not in answer.text
 
     async def send_webhook(self, body):
-        """Deliver a body with the secret: it is taken."""
+        """Deliver a body with the secret; it must be accepted."""
         answer = await self._http.post("/webhooks/flokit", content=body, headers={"X-Webhook-Secret": WEBHOOK_SECRET})
         assert answer.status_code in {200, 202, 413}, (answer.status_code, answer.text)
 
     def check(self):
-        """Find the process alive, and no error in its log."""
+        """Check that the process is running, and that its log has no error."""
         assert self._world.bot.pid is not None, self._world.bot.log[-3000:]
         wrong = [
             entry for entry in self._world.log if entry.get("level") in {"error", "critical"} and not _is_bolts(entry)
@@ -272,15 +272,16 @@ async def running_bot(folder):
 
 
 class Replies:
-    """Both clients, between servers that reply what is drawn."""
+    """Both clients, between servers whose replies are drawn."""
 
     def __init__(self, slack):
         self._slack = slack
+        self.web = slack.web
         self.reply = (200, b"", {}, "application/json")
         self.strayed = []
 
     async def serve(self, request):
-        """Reply as drawn, as Slack; nothing that it redirects to is ever asked, least of all with the token."""
+        """Answer as Slack with a drawn reply; a redirect must never be followed, least of all with the token."""
         if not request.host.startswith("127.0.0.1:") or request.path == "/elsewhere":
             self.strayed.append(str(request.url))
         status, body, headers, content_type = self.reply
@@ -288,7 +289,7 @@ class Replies:
         return web.Response(status=status, body=body, headers=headers, content_type=content_type)
 
     async def read_as_flokit(self, drawn):
-        """Read a reply as FloKit's: a value or a FlokitError, whatever it is."""
+        """Read a reply as FloKit's: any reply is a value or a FlokitError."""
         status, body, headers, content_type = drawn
 
         def reply(request):
@@ -296,9 +297,7 @@ class Replies:
             assert request.url.path.startswith("/v1/integrations")
             return httpx.Response(status, content=body, headers={**headers, "Content-Type": content_type})
 
-        client = FlokitClient(
-            api_url="https://flokit.invalid", look_key="k", sync_key="k", transport=httpx.MockTransport(reply)
-        )
+        client = FlokitClient(Endpoint("https://flokit.invalid", "k", "k", transport=httpx.MockTransport(reply)))
         calls = (
             lambda: client.fetch_integrations(patience_s=0.0),
             lambda: client.fetch_integration("int_1", patience_s=0.0),
@@ -312,7 +311,7 @@ class Replies:
         await client.aclose()
 
     async def read_as_slack(self, drawn):
-        """Read a reply as Slack's: a value or a SlackError, whatever it is."""
+        """Read a reply as Slack's: any reply is a value or a SlackError."""
         self.reply = drawn
         hello = blocks.plain_message("hello")
         calls = (
@@ -333,7 +332,7 @@ class Replies:
 
 
 @asynccontextmanager
-async def replying():
+async def replying(token="xoxb-fuzz"):
     """Serve drawn replies as Slack."""
     app = web.Application()
     runner = web.AppRunner(app)
@@ -346,9 +345,8 @@ async def replying():
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     ticks = iter(range(10**9))
-    client = SlackClient(
-        "xoxb-fuzz", api_url=f"http://127.0.0.1:{runner.addresses[0][1]}/", clock=lambda: 60.0 * next(ticks)
-    )
+    api_url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    client = SlackClient(token, api_url=api_url, clock=lambda: 60.0 * next(ticks))
     served["replies"] = Replies(client)
     try:
         yield served["replies"]
@@ -358,19 +356,19 @@ async def replying():
 
 
 def read_press(drawn):
-    """Read an action id and a value: a press, or a sentence."""
+    """Parse an action ID and a value: the result is a press or a sentence."""
     action, value = drawn
     parse_press(action, value)
 
 
 def read_view(drawn):
-    """Read a form's values and metadata: filled in, or what is wrong."""
+    """Parse a form's values and metadata: the result is what was filled in, or what's wrong."""
     values, metadata = drawn
     read_form(values, metadata)
 
 
 def read_policy(text):
-    """Read a policy file: a policy, or a SettingsError with one line for each thing that is wrong."""
+    """Parse a policy file: the result is a policy, or a SettingsError with one line for each mistake."""
     problems = [""]
     try:
         parse_policy(text)
@@ -381,7 +379,7 @@ def read_policy(text):
 
 
 def read_words(text):
-    """Read what somebody typed."""
+    """Parse what someone typed."""
     parse_command(text)
     parse_mention(text, "UFLOKIT")
     parse_subscribe(text)
@@ -446,7 +444,7 @@ EXAMPLE = (Path(__file__).parents[2] / "manifests" / "policy.example.yaml").read
 
 @st.composite
 def policies(draw):
-    """Draw the example of a policy with pieces cut out, put in and repeated, or any tree or text."""
+    """Draw the example policy with pieces cut out, inserted and repeated, or any tree or text."""
     text = EXAMPLE
     for _ in range(draw(st.integers(1, 4))):
         start, length = draw(st.integers(0, len(text))), draw(st.integers(0, 30))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.fuzz import strangers, surfaces
+from tests.fuzz import installing, strangers, surfaces
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 REPORT = os.environ.get("FUZZ_REPORT")
@@ -21,7 +21,7 @@ EXAMPLES = 40
 
 
 def fuzz(name, strategy, act):
-    """Try values until the time is over, or a few of them; note how many."""
+    """Try values until the time is over, or a few of them; record how many."""
     counted = 0
 
     def tried(value):
@@ -53,8 +53,8 @@ def fuzz(name, strategy, act):
     [("signed requests", surfaces.bodies), ("webhooks", surfaces.bodies.map(lambda drawn: drawn[0]))],
     ids=["signed", "webhooks"],
 )
-def test_the_bot_takes_anything(name, strategy, tmp_path):
-    """Whatever arrives with a valid proof, the bot answers it, goes on, and logs no error."""
+def test_the_bot_survives_any_input(name, strategy, tmp_path):
+    """Whatever arrives with a valid signature, the bot answers it, continues, and logs no error."""
     with asyncio.Runner() as runner:
         context = surfaces.running_bot(tmp_path)
         bot = runner.run(context.__aenter__())
@@ -74,8 +74,8 @@ def test_the_bot_takes_anything(name, strategy, tmp_path):
     ],
     ids=["strangers", "members"],
 )
-def test_nobody_gets_more_than_is_theirs(name, make, strategy, tmp_path):
-    """A stranger costs next to nothing and causes nothing; a member who may do nothing does and sees nothing."""
+def test_no_one_gets_more_than_they_are_allowed_to(name, make, strategy, tmp_path):
+    """A stranger costs almost nothing and causes nothing; a member who isn't allowed anything does and sees nothing."""
     with asyncio.Runner() as runner:
         context = strangers.besieged_bot(tmp_path, make)
         besieger = runner.run(context.__aenter__())
@@ -88,13 +88,25 @@ def test_nobody_gets_more_than_is_theirs(name, make, strategy, tmp_path):
 @pytest.mark.timeout(SECONDS * 3 + 120)
 @pytest.mark.parametrize("name", ["FloKit's replies", "Slack's replies"])
 def test_any_reply_is_a_value_or_a_typed_error(name):
-    """Whatever FloKit or Slack reply, a value comes out or an error that says what helps."""
+    """Whatever FloKit or Slack reply, the result is a value, or an error that says what helps."""
     with asyncio.Runner() as runner:
         context = surfaces.replying()
         replies = runner.run(context.__aenter__())
         act = replies.read_as_flokit if name.startswith("FloKit") else replies.read_as_slack
         try:
             fuzz(name, surfaces.replies, lambda value: runner.run(act(value)))
+        finally:
+            runner.run(context.__aexit__(None, None, None))
+
+
+@pytest.mark.timeout(SECONDS * 3 + 120)
+def test_any_installation_ends_with_a_page():
+    """Whatever the address contains and Slack replies, there's a page, and only a complete installation is saved."""
+    with asyncio.Runner() as runner:
+        context = installing.visiting()
+        visitor = runner.run(context.__aenter__())
+        try:
+            fuzz("installations", installing.visits, lambda value: runner.run(visitor.visit(value)))
         finally:
             runner.run(context.__aexit__(None, None, None))
 
@@ -110,6 +122,6 @@ def test_any_reply_is_a_value_or_a_typed_error(name):
     ],
     ids=["presses", "views", "words", "policies"],
 )
-def test_anything_is_read(name, strategy, act):
-    """Whatever a button, a form, a policy or a person says, it is read without an exception."""
+def test_any_input_can_be_parsed(name, strategy, act):
+    """Whatever a button, a form, a policy file or a text contains, parsing it raises no unexpected exception."""
     fuzz(name, strategy, act)

@@ -1,4 +1,4 @@
-"""The stand-in for Slack: what people do to channels, and what the app hears of it; in which zones people live."""
+"""The local Slack: what people do to channels, which events the app gets, and people's time zones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WINTER, SUMMER = (datetime(2026, month, 1, 12, tzinfo=UTC).timestamp() for month
 
 @asynccontextmanager
 async def running(**options):
-    """Run a stand-in with a bot on a socket that acks every event and notes it in ``heard``."""
+    """Run a local Slack with a bot on a socket that acks every event and adds it to ``heard``."""
     slack, heard = flokit_slack(**options), []
     await slack.start()
     app = AsyncApp(client=AsyncWebClient("xoxb-sandbox", base_url=slack.api_url), signing_secret="x")
@@ -45,13 +45,13 @@ async def running(**options):
 
 @pytest_asyncio.fixture
 async def heard_by():
-    """Run a stand-in as it is by default; return it with what its bot hears."""
+    """Run a local Slack with its defaults; return it with the events that its bot gets."""
     async with running() as started:
         yield started
 
 
 async def hear(slack, heard, do, *arguments):
-    """Do something, and return the one event that follows."""
+    """Do something, and return the only event that follows."""
     before = len(heard)
     do(*arguments)
     await slack.wait_for(lambda: heard[before:], what=f"an event after {do.__name__}")
@@ -60,8 +60,8 @@ async def hear(slack, heard, do, *arguments):
     return event
 
 
-async def test_a_public_channel_is_archived_and_comes_back(heard_by):
-    """Everybody hears of a public channel that is archived, also a bot that is not in there."""
+async def test_a_public_channel_is_archived_and_unarchived(heard_by):
+    """Every bot gets the event of a public channel that's archived, even one that isn't a member."""
     slack, heard = heard_by
     assert await hear(slack, heard, slack.archive, "C0GENERAL", "UBEN") == {
         "type": "channel_archive",
@@ -74,7 +74,7 @@ async def test_a_public_channel_is_archived_and_comes_back(heard_by):
 
 
 async def test_private_channels_have_their_own_events(heard_by):
-    """Of a private channel that it is in the bot hears ``group_`` events, of one that it is not in nothing."""
+    """A bot gets ``group_`` events of private channels that it's in, and nothing about others."""
     slack, heard = heard_by
     slack.archive("G0FINANCE")
     slack.unarchive("G0FINANCE")
@@ -91,7 +91,7 @@ async def test_private_channels_have_their_own_events(heard_by):
 
 
 async def test_a_channel_gets_another_id(heard_by):
-    """The bot hears both ids of a channel that it is in; messages keep theirs, and nothing answers to the old id."""
+    """The bot gets both IDs of a channel that it's in; messages keep theirs, and the old ID is unknown."""
     slack, heard = heard_by
     ts = slack.workspace.post("C0DATA", {"user": "UANA", "text": "hello"})["ts"]
     assert await hear(slack, heard, slack.change_channel_id, "C0DATA", "C0SHARED") == {
@@ -107,8 +107,8 @@ async def test_a_channel_gets_another_id(heard_by):
     assert len(slack.messages("C0SHARED", ts)) == 1
 
 
-async def test_a_bot_that_is_removed_and_invited_again_hears_both(heard_by):
-    """The bot hears ``channel_left`` when it is removed, and that it joined, with who invited it."""
+async def test_a_bot_that_is_removed_and_invited_again_gets_both_events(heard_by):
+    """It gets ``channel_left`` when it's removed, and then that it joined, with who invited it."""
     slack, heard = heard_by
     assert await hear(slack, heard, slack.remove_bot, "C0DATA", "UBEN") == {
         "type": "channel_left",
@@ -128,7 +128,7 @@ async def test_a_bot_that_is_removed_and_invited_again_hears_both(heard_by):
 
 
 async def test_a_deleted_channel_is_gone(heard_by):
-    """After ``channel_deleted`` the channel is not found, neither by the app nor by a ``response_url``."""
+    """After ``channel_deleted``, the channel isn't found, neither by the app nor by a ``response_url``."""
     slack, heard = heard_by
     client = AsyncWebClient("xoxb-sandbox", base_url=slack.api_url)
     await slack.command("UANA", "C0DATA")
@@ -149,8 +149,8 @@ async def test_a_deleted_channel_is_gone(heard_by):
     ],
     ids=["scopes", "subscriptions"],
 )
-async def test_an_app_hears_what_it_may_and_wants(options):
-    """Without the scope or the subscription no event is sent, and the channel changes all the same."""
+async def test_an_app_gets_the_events_that_it_may_and_wants_to(options):
+    """Without the scope or the subscription, no event is sent, and the channel changes all the same."""
     async with running(**options) as (slack, _heard):
         slack.remove_bot("C0DATA")
         slack.invite_bot("C0DATA")
@@ -160,8 +160,8 @@ async def test_an_app_hears_what_it_may_and_wants(options):
         assert slack.workspace.channels["C0DATA"].is_archived
 
 
-async def test_nobody_writes_in_an_archived_channel(heard_by):
-    """In an archived channel people can neither write nor type commands, and nobody is invited or removed."""
+async def test_no_one_writes_in_an_archived_channel(heard_by):
+    """In an archived channel, no one can post, type commands, or be invited or removed."""
     slack, _heard = heard_by
     slack.archive("C0DATA")
     for attempt in (slack.say("UANA", "C0DATA", "hello"), slack.command("UANA", "C0DATA", "help")):
@@ -172,15 +172,15 @@ async def test_nobody_writes_in_an_archived_channel(heard_by):
             do("C0DATA")
 
 
-async def test_what_cannot_be_done_to_a_channel_is_refused(heard_by):
-    """What is so already, or is no channel, raises a sentence and tells nobody."""
+async def test_impossible_changes_of_a_channel_are_refused(heard_by):
+    """Repeating a change, or an unknown channel, raises an error and sends no event."""
     slack, _heard = heard_by
     for do, channel, sentence in (
-        (slack.unarchive, "C0DATA", "not archived"),
-        (slack.invite_bot, "C0DATA", "in #data-syncs already"),
-        (slack.remove_bot, "C0GENERAL", "not in #general"),
-        (slack.archive, "D0ANA", "There is no channel D0ANA"),
-        (slack.delete_channel, "C0NONE", "There is no channel C0NONE"),
+        (slack.unarchive, "C0DATA", "isn't archived"),
+        (slack.invite_bot, "C0DATA", "already in #data-syncs"),
+        (slack.remove_bot, "C0GENERAL", "isn't in #general"),
+        (slack.archive, "D0ANA", "Unknown channel: D0ANA"),
+        (slack.delete_channel, "C0NONE", "Unknown channel: C0NONE"),
     ):
         with pytest.raises(LookupError, match=sentence):
             do(channel)
@@ -197,21 +197,21 @@ async def test_what_cannot_be_done_to_a_channel_is_refused(heard_by):
         (WINTER, "UEVE", "Australia/Lord_Howe", 39600, "+11"),
     ],
 )
-async def test_people_live_in_their_own_zones(now, user, zone, offset, label):
-    """``users.info`` tells each person's zone, with the offset and the words of that day."""
+async def test_people_have_their_own_time_zones(now, user, zone, offset, label):
+    """``users.info`` has each person's zone, with that day's offset and label."""
     slack = flokit_slack(clock=lambda: now)
     slack.add_user("UEVE", "eve", "Australia/Lord_Howe")
     await slack.start()
     try:
         client = AsyncWebClient("xoxb-sandbox", base_url=slack.api_url)
-        told = (await client.users_info(user=user))["user"]
+        person = (await client.users_info(user=user))["user"]
     finally:
         await slack.stop()
-    assert (told["tz"], told["tz_offset"], told["tz_label"]) == (zone, offset, label)
+    assert (person["tz"], person["tz_offset"], person["tz_label"]) == (zone, offset, label)
 
 
-async def test_zones_are_for_apps_that_may_read_people():
-    """Without ``users:read`` nobody's zone is told."""
+async def test_time_zones_need_users_read():
+    """Without ``users:read``, no zone is returned."""
     async with running(scopes=frozenset(BOT_SCOPES) - {"users:read"}) as (slack, _heard):
         client = AsyncWebClient("xoxb-sandbox", base_url=slack.api_url)
         with pytest.raises(SlackApiError, match="missing_scope"):
@@ -219,7 +219,7 @@ async def test_zones_are_for_apps_that_may_read_people():
 
 
 async def test_the_page_opens_and_closes_channels(tmp_path):
-    """The page archives, brings back, removes and invites as the acting person; what cannot be done is a sentence."""
+    """The page archives, unarchives, removes and invites as the acting person; what's impossible gets a sentence."""
     slack = flokit_slack()
     slack.event_retry_delays_s = ()
     add_page(slack.server, slack, tmp_path)
@@ -241,8 +241,8 @@ async def test_the_page_opens_and_closes_channels(tmp_path):
             ):
                 assert await act(action) == (200, "")
                 assert (channel.is_archived, slack.workspace.has_bot(channel)) == (archived, member)
-            assert await act("invite_bot") == (400, "The bot is in #data-syncs already.")
-            assert await act("explode") == (400, "There is no action explode.")
+            assert await act("invite_bot") == (400, "The bot is already in #data-syncs.")
+            assert await act("explode") == (400, "Unknown action: explode.")
         assert [envelope.payload["event"]["type"] for envelope in slack.envelopes] == [
             "channel_archive",
             "channel_unarchive",

@@ -1,4 +1,4 @@
-"""What libraries build that the project did not write: Slack's stand-in takes it, over the Web API.
+"""The local Slack accepts what other projects' libraries build, over the Web API.
 
 ``blockkit`` and ``slackblocks`` come from others, ``slack_sdk.models`` from Slack. Each table holds the blocks and
 elements of one library by their names; where a library has no such thing, its table has no such row.
@@ -30,7 +30,7 @@ DATE, TIME, MOMENT = "2026-02-28", "23:59", 1_767_225_600
 
 @dataclass(frozen=True)
 class Library:
-    """What one library builds, and how it makes a message, a modal and a Home tab of it."""
+    """What one library builds, and how it makes a message, a modal and a Home tab from it."""
 
     layouts: dict[str, object]
     """Blocks for every surface."""
@@ -155,7 +155,7 @@ BLOCKKIT = Library(
     section=lambda accessory: bk.Section("x", accessory=accessory),
     row=lambda element: bk.Actions([element]),
     asked=lambda element: bk.Input("Label", element, dispatch_action=True, hint="Hint", optional=True),
-    # what blockkit has built once it cannot build again: dates become text
+    # what blockkit built, because it can't build it twice: dates become text
     message=lambda block: bk.Message("x", blocks=[deepcopy(block)]).build(),
     modal=lambda block: bk.Modal(
         title="Title", blocks=[deepcopy(block)], submit="Save", close="No", private_metadata={"run": 7}
@@ -368,28 +368,28 @@ LIBRARIES = {"blockkit": BLOCKKIT, "slackblocks": SLACKBLOCKS, "slack_sdk": SDK}
 
 
 def everywhere(library):
-    """Yield what may stand on every surface: layouts, accessories, actions and inputs."""
+    """Yield what's allowed on every surface: layouts, accessories, actions and inputs."""
     yield from library.layouts.items()
     yield from ((f"{name} beside a section", library.section(part)) for name, part in library.accessories.items())
     yield from ((f"{name} to ask with", library.asked(part)) for name, part in library.inputs.items())
 
 
 def in_messages(library):
-    """Yield what may stand in a message."""
+    """Yield what's allowed in a message."""
     yield from everywhere(library)
     yield from library.message_layouts.items()
     yield from ((f"{name} in a row", library.row(part)) for name, part in library.actions.items())
 
 
 def in_modals(library):
-    """Yield what may stand in a modal."""
+    """Yield what's allowed in a modal."""
     yield from everywhere(library)
     yield from ((f"{name} in a row", library.row(part)) for name, part in library.actions.items())
     yield from ((f"{name} to ask with", library.asked(part)) for name, part in library.modal_inputs.items())
 
 
 def in_homes(library):
-    """Yield what may stand in a Home tab; a picker of date and time may not."""
+    """Yield what's allowed in a Home tab; a datetime picker isn't."""
     yield from everywhere(library)
     rows = {name: part for name, part in library.actions.items() if name != "date and time"}
     yield from ((f"{name} in a row", library.row(part)) for name, part in rows.items())
@@ -407,7 +407,7 @@ def rows_of(blocks):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def slack():
-    """Run one stand-in for all: nothing of one test matters to another."""
+    """Run one local Slack for all: no test affects another."""
     slack = flokit_slack()
     slack.post_rate = (1000.0, 1000)
     await slack.start()
@@ -455,7 +455,7 @@ async def test_home_tabs_of_other_libraries_are_accepted(slack, client, library,
 @on_one_loop
 @pytest.mark.parametrize("library", LIBRARIES.values(), ids=LIBRARIES)
 async def test_all_blocks_of_a_library_make_one_message(client, library):
-    """What is accepted block by block is accepted together."""
+    """Blocks that are accepted one by one are accepted together."""
     blocks = [library.message(block)["blocks"][0] for _, block in in_messages(library)]
     posted = await client.chat_postMessage(channel="C0DATA", text="x", blocks=blocks[:25])
     assert len(posted["message"]["blocks"]) == 25

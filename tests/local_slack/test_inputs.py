@@ -1,4 +1,4 @@
-"""Choices and inputs in messages, and what an app hears of them: the stand-in for Slack, used by its people."""
+"""Choices and inputs in messages, and what an app gets of them: the local Slack, used by its people."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def row(*elements, block_id="row"):
 
 @pytest_asyncio.fixture
 async def slack():
-    """Run a stand-in with a bot that acks every press."""
+    """Run a local Slack with a bot that acks every press."""
     slack = flokit_slack()
     await slack.start()
     client = AsyncWebClient("xoxb-sandbox", base_url=slack.api_url)
@@ -76,7 +76,7 @@ def client(slack):
 
 
 async def posted(client, *blocks):
-    """Post a message of these blocks, and return its ts."""
+    """Post a message with these blocks, and return its ts."""
     return (await client.chat_postMessage(channel="C0DATA", text="x", blocks=list(blocks)))["ts"]
 
 
@@ -120,9 +120,9 @@ CHOSEN = {
 }
 
 
-@pytest.mark.parametrize(("element", "value", "told"), CHOSEN.values(), ids=CHOSEN)
-async def test_what_is_chosen_beside_a_section_is_told(slack, client, element, value, told):
-    """The action carries what was chosen under its element's name, and so does the state of the message."""
+@pytest.mark.parametrize(("element", "value", "sent"), CHOSEN.values(), ids=CHOSEN)
+async def test_a_choice_beside_a_section_is_sent(slack, client, element, value, sent):
+    """The action has the choice under its element's name, and so does the state of the message."""
     payload = await used(slack, await posted(client, beside(element)), value=value)
     [action] = payload["actions"]
     assert action == {
@@ -130,42 +130,42 @@ async def test_what_is_chosen_beside_a_section_is_told(slack, client, element, v
         "block_id": "block",
         "action_id": "in",
         "action_ts": action["action_ts"],
-        **told,
+        **sent,
     }
-    assert payload["state"]["values"] == {"block": {"in": {"type": element["type"], **told}}}
+    assert payload["state"]["values"] == {"block": {"in": {"type": element["type"], **sent}}}
 
 
-@pytest.mark.parametrize(("element", "value", "told"), CHOSEN.values(), ids=CHOSEN)
-async def test_what_is_chosen_in_an_input_block_is_told(slack, client, element, value, told):
-    """An input block that dispatches tells of its element as a section does."""
+@pytest.mark.parametrize(("element", "value", "sent"), CHOSEN.values(), ids=CHOSEN)
+async def test_a_choice_in_an_input_block_is_sent(slack, client, element, value, sent):
+    """An input block with ``dispatch_action`` sends its element's actions, like a section."""
     payload = await used(slack, await posted(client, asks(element, dispatch_action=True)), value=value)
-    assert payload["actions"][0].items() >= told.items()
+    assert payload["actions"][0].items() >= sent.items()
 
 
-async def test_date_and_time_in_a_row_are_told(slack, client):
-    """A moment is told in seconds."""
+async def test_date_and_time_in_a_row_are_sent(slack, client):
+    """A date and time is sent in seconds."""
     payload = await used(slack, await posted(client, row({"type": "datetimepicker", "action_id": "in"})), value="7")
     assert payload["actions"][0]["selected_date_time"] == 7
 
 
-async def test_what_is_written_is_told_where_the_block_dispatches(slack, client):
-    """A line of text in a message is an action of its own with ``dispatch_action``."""
+async def test_text_is_sent_if_its_block_dispatches(slack, client):
+    """With ``dispatch_action``, a line of text in a message is its own action."""
     ts = await posted(client, asks({"type": "plain_text_input"}, dispatch_action=True))
     payload = await used(slack, ts, value="because")
     assert payload["actions"][0]["value"] == "because"
     assert payload["state"]["values"] == {"block": {"in": {"type": "plain_text_input", "value": "because"}}}
 
 
-async def test_an_input_that_does_not_dispatch_is_no_action(slack, client):
-    """Without ``dispatch_action`` nothing is sent for an input itself."""
+async def test_an_input_that_does_not_dispatch_sends_no_action(slack, client):
+    """Without ``dispatch_action``, nothing is sent for an input itself."""
     ts = await posted(client, asks({"type": "plain_text_input"}))
     with pytest.raises(LookupError):
         await slack.click("UANA", "C0DATA", ts, "in", value="because")
     assert slack.envelopes == []
 
 
-async def test_a_press_tells_what_is_filled_in_elsewhere_in_the_message(slack, client):
-    """The state has each element that keeps a value, with its initial value where nobody touched it."""
+async def test_a_press_sends_the_other_inputs_of_the_message(slack, client):
+    """The state has each element that keeps a value, with its initial value if no one changed it."""
     ts = await posted(
         client,
         asks({"type": "plain_text_input"}, "why"),
@@ -183,7 +183,7 @@ async def test_a_press_tells_what_is_filled_in_elsewhere_in_the_message(slack, c
     }
 
 
-async def test_what_was_filled_in_stays_for_the_next_press(slack, client):
+async def test_inputs_are_kept_for_the_next_press(slack, client):
     """The message keeps a person's choices until it shows other elements."""
     ts = await posted(client, beside({"type": "checkboxes", **OPTIONS}), row(BUTTON))
     await used(slack, ts, value=["amplitude"])
@@ -191,8 +191,8 @@ async def test_what_was_filled_in_stays_for_the_next_press(slack, client):
     assert kept["block"]["in"]["selected_options"] == [AMPLITUDE]
 
 
-async def test_what_was_filled_in_goes_with_its_block(slack, client):
-    """An edit that gives the block a new id begins anew."""
+async def test_inputs_are_lost_with_their_block(slack, client):
+    """If an edit gives the block a new ID, its inputs are empty again."""
     ts = await posted(client, beside({"type": "checkboxes", **OPTIONS}), row(BUTTON))
     await used(slack, ts, value=["amplitude"])
     blocks = [beside({"type": "checkboxes", **OPTIONS}, "new"), row(BUTTON)]
@@ -202,15 +202,15 @@ async def test_what_was_filled_in_goes_with_its_block(slack, client):
 
 
 async def test_each_person_fills_in_a_message_for_themselves(slack, client):
-    """What Ana chose is not told with Ben's press."""
+    """Ana's choices aren't sent with Ben's click."""
     ts = await posted(client, beside({"type": "radio_buttons", **OPTIONS}), row(BUTTON))
     await used(slack, ts, value="stripe")
     bens = (await used(slack, ts, "go", user="UBEN"))["state"]["values"]
     assert bens["block"]["in"]["selected_option"] is None
 
 
-async def test_an_ephemeral_message_has_a_state_too(slack, client):
-    """What only one person sees is filled in by them as well."""
+async def test_an_ephemeral_message_has_a_state(slack, client):
+    """The only person who sees it can fill it in."""
     blocks = [asks({"type": "plain_text_input"}, dispatch_action=True)]
     shown = await client.chat_postEphemeral(channel="C0DATA", user="UANA", text="x", blocks=blocks)
     payload = await used(slack, shown["message_ts"], value="because", ephemeral=True)
@@ -231,23 +231,23 @@ async def test_an_ephemeral_message_has_a_state_too(slack, client):
         ({"type": "users_select"}, None),
     ],
 )
-async def test_what_cannot_be_chosen_is_not_told(slack, client, element, value):
-    """An option that is not offered, several where one is asked for, more than are allowed: nothing is sent."""
+async def test_impossible_choices_are_not_sent(slack, client, element, value):
+    """An option that isn't offered, several instead of one, more than allowed: nothing is sent."""
     ts = await posted(client, beside(element))
     with pytest.raises(LookupError):
         await slack.click("UANA", "C0DATA", ts, "in", value=value)
     assert slack.envelopes == []
 
 
-async def test_a_menu_of_the_apps_own_options_keeps_its_initial_one(slack, client):
-    """An external select's options are the app's to offer, so its initial option is told as it is."""
+async def test_an_external_menu_keeps_its_initial_option(slack, client):
+    """An external select's options come from the app, so its initial option is sent unchanged."""
     menu = {"type": "external_select", "initial_option": STRIPE}
     payload = await used(slack, await posted(client, beside(menu), row(BUTTON)), "go")
     assert payload["state"]["values"]["block"]["in"]["selected_option"] == STRIPE
 
 
-async def test_a_use_in_a_view_is_part_of_the_views_state(slack, client):
-    """What is chosen in a Home tab is in the view's state at once, and stays there."""
+async def test_a_choice_in_a_view_is_in_the_views_state(slack, client):
+    """A choice in a Home tab is in the view's state at once, and is kept there."""
     view = {"type": "home", "blocks": [beside({"type": "checkboxes", **OPTIONS}), row(BUTTON)]}
     home = (await client.views_publish(user_id="UANA", view=view))["view"]
     for use in ({"action_id": "in", "value": ["stripe"]}, {"action_id": "go"}):

@@ -1,4 +1,4 @@
-"""The stand-in for Slack, seen through Slack's own SDK and through the browser page's protocol."""
+"""The local Slack, seen through Slack's own SDK and through the protocol of its page."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from local_slack.methods import METHODS
 from local_slack.web import CONNECTIONS_OPEN
 from sandbox.page import add_page
 from sandbox.slack import flokit_slack
+from tests.local_slack.conftest import StoppedClock
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "samples" / "slack" / "methods.json").read_text())
 METADATA = {"event_type": "outcome", "event_payload": {"run": "r1"}}
@@ -33,22 +34,12 @@ PING_INTERVAL_S = 0.1
 
 
 SCOPES = frozenset(BOT_SCOPES) - {"chat:write.public"} | {"channels:read", "groups:read", "im:read", "users:read"}
-"""What the tests' bot may do: it reads more than ours, and posts only where it is a member."""
-
-
-class StoppedClock:
-    """A clock that a test moves by hand."""
-
-    def __init__(self):
-        self.now = 1_700_000_000.0
-
-    def __call__(self):
-        return self.now
+"""The scopes of the tests' bot: it reads more than ours, and posts only in channels that it's in."""
 
 
 @asynccontextmanager
 async def running(**options):
-    """Run a stand-in and stop it."""
+    """Run a local Slack and stop it."""
     slack = flokit_slack(**{"scopes": SCOPES, **options})
     await slack.start()
     try:
@@ -59,14 +50,14 @@ async def running(**options):
 
 @pytest_asyncio.fixture
 async def slack():
-    """Run a stand-in with everything as it is by default."""
+    """Run a local Slack with its defaults."""
     async with running() as started:
         yield started
 
 
 @pytest.fixture
 def client(slack):
-    """Return Slack's own client, connected to the stand-in."""
+    """Slack's own client, connected to the local Slack."""
     return client_of(slack)
 
 
@@ -76,7 +67,7 @@ def client_of(slack, token="xoxb-sandbox"):
 
 
 def new_app(slack):
-    """Return a small bot: acks what it knows."""
+    """Return a small bot that acks what it knows."""
     app = AsyncApp(client=client_of(slack), signing_secret="sandbox-signing-secret")
 
     @app.command("/flokit")
@@ -127,7 +118,7 @@ async def serving(handle):
 
 
 async def refusal(call):
-    """Return the code with which a call is refused."""
+    """Return the error code of a refused call."""
     with pytest.raises(SlackApiError) as refused:
         await call
     return refused.value.response["error"]
@@ -136,7 +127,7 @@ async def refusal(call):
 # --- tokens, scopes, arguments ---------------------------------------------------------------------------------
 
 
-async def test_auth_test_tells_who_the_bot_is(client):
+async def test_auth_test_names_the_bot(client):
     """``auth.test`` names the bot, and its header lists the scopes."""
     reply = await client.auth_test()
     assert reply["user_id"] == "UFLOKIT"
@@ -155,19 +146,19 @@ async def test_wrong_tokens_are_refused(slack, token, code):
 
 
 async def test_revoked_tokens_are_refused(slack, client):
-    """After a revocation every call fails."""
+    """After a token is revoked, every call fails."""
     slack.revoke_token()
     assert await refusal(client.auth_test()) == "token_revoked"
 
 
 async def test_connections_need_the_app_token(slack, client):
-    """``apps.connections.open`` takes the xapp token only."""
+    """``apps.connections.open`` accepts only the xapp token."""
     assert await refusal(client.apps_connections_open(app_token="xoxb-sandbox")) == "not_allowed_token_type"
     assert (await client.apps_connections_open(app_token="xapp-sandbox"))["url"].startswith("ws://127.0.0.1:")
 
 
 async def test_missing_scopes_are_named():
-    """A call without its scope says what is needed and what was granted."""
+    """A call without its scope says which scopes are needed and which were granted."""
     async with running(scopes=frozenset({"commands"})) as bare:
         with pytest.raises(SlackApiError) as refused:
             await client_of(bare).chat_postMessage(channel="C0DATA", text="x")
@@ -177,7 +168,7 @@ async def test_missing_scopes_are_named():
 
 
 async def test_history_needs_the_scope_of_the_kind_of_channel():
-    """``im:history`` does not open the history of a public channel."""
+    """``im:history`` doesn't allow reading a public channel's history."""
     async with running(scopes=frozenset({"im:history", "chat:write"})) as slack:
         client = client_of(slack)
         assert await refusal(client.conversations_history(channel="C0DATA")) == "missing_scope"
@@ -193,12 +184,12 @@ async def test_missing_arguments_are_named(client):
 
 
 async def test_unknown_methods_are_refused(client):
-    """A method that the stand-in does not know is ``unknown_method``."""
+    """An unknown method is ``unknown_method``."""
     assert await refusal(client.api_call("chat.explode")) == "unknown_method"
 
 
 async def test_forms_carry_structures_as_text(slack, client):
-    """A form with JSON strings does what JSON does."""
+    """A form with JSON strings has the same effect as JSON."""
     form = {"channel": "C0DATA", "text": "x", "blocks": json.dumps(BLOCKS), "metadata": json.dumps(METADATA)}
     reply = await client.api_call("chat.postMessage", data=form)
     stored = slack.message("C0DATA", reply["ts"])
@@ -207,7 +198,7 @@ async def test_forms_carry_structures_as_text(slack, client):
 
 
 async def test_broken_json_is_refused(slack):
-    """A body that is no JSON object is refused before anything else."""
+    """A body that isn't a JSON object is refused before anything else."""
     headers = {"Content-Type": "application/json", "Authorization": "Bearer xoxb-sandbox"}
     async with aiohttp.ClientSession(headers=headers) as session:
         replies = [await session.post(f"{slack.api_url}auth.test", data=body) for body in ("{", "[]")]
@@ -215,7 +206,7 @@ async def test_broken_json_is_refused(slack):
 
 
 async def test_the_token_may_be_an_argument(slack):
-    """The token may stand among the arguments, and is not noted with them."""
+    """The token may be among the arguments, and isn't recorded with them."""
     async with aiohttp.ClientSession() as session:
         reply = await session.get(f"{slack.api_url}users.info", params={"token": "xoxb-sandbox", "user": "UANA"})
         assert (await reply.json())["user"]["name"] == "ana"
@@ -242,7 +233,7 @@ def test_methods_are_as_in_the_reference(name):
 
 
 async def test_posted_messages_are_stored(slack, client):
-    """A post comes back with its ts and author, and stands in the channel."""
+    """A post returns its ts and author, and is in the channel."""
     reply = await client.chat_postMessage(channel="C0DATA", text="hello", blocks=BLOCKS)
     (stored,) = slack.messages("C0DATA")
     assert reply["ts"] == stored["ts"]
@@ -250,8 +241,8 @@ async def test_posted_messages_are_stored(slack, client):
     assert (stored["user"], stored["text"], stored["blocks"]) == ("UFLOKIT", "hello", BLOCKS)
 
 
-async def test_a_persons_id_stands_for_the_direct_message(slack, client):
-    """Posting to a user id opens their direct message."""
+async def test_a_persons_id_means_their_direct_message(slack, client):
+    """Posting to a user ID opens the direct message with that user."""
     assert (await client.chat_postMessage(channel="UANA", text="x"))["channel"] == "D0ANA"
     assert await refusal(client.chat_postMessage(channel="UFLOKIT", text="x")) == "cannot_dm_bot"
 
@@ -266,19 +257,19 @@ async def test_a_persons_id_stands_for_the_direct_message(slack, client):
     ],
 )
 async def test_channels_without_the_bot_are_closed(client, channel, code):
-    """A public channel says that the bot is not in it; others do not exist for it."""
+    """For a public channel, the error is ``not_in_channel``; others don't exist for the bot."""
     assert await refusal(client.chat_postMessage(channel=channel, text="x")) == code
 
 
 async def test_write_public_opens_public_channels():
-    """``chat:write.public`` lets the bot post where it is no member."""
+    """``chat:write.public`` lets the bot post where it isn't a member."""
     async with running(scopes=SCOPES | {"chat:write.public"}) as public:
         await client_of(public).chat_postMessage(channel="C0GENERAL", text="x")
         assert len(public.messages("C0GENERAL")) == 1
 
 
 async def test_archived_channels_are_closed(slack, client):
-    """In an archived channel nothing is posted and nothing edited."""
+    """In an archived channel, nothing can be posted or edited."""
     ts = (await client.chat_postMessage(channel="C0DATA", text="x"))["ts"]
     slack.archive("C0DATA")
     assert await refusal(client.chat_postMessage(channel="C0DATA", text="x")) == "is_archived"
@@ -286,7 +277,7 @@ async def test_archived_channels_are_closed(slack, client):
 
 
 async def test_wrong_blocks_are_refused_over_http(client):
-    """A refused post carries Slack's details."""
+    """A refused post has Slack's details."""
     with pytest.raises(SlackApiError) as refused:
         await client.chat_postMessage(channel="C0DATA", text="x", blocks=[{"type": "divider", "x": 1}])
     assert refused.value.response.data == {
@@ -296,8 +287,8 @@ async def test_wrong_blocks_are_refused_over_http(client):
     }
 
 
-async def test_replies_stand_in_their_thread(slack, client):
-    """A reply stands under its root, which counts it."""
+async def test_replies_are_in_their_thread(slack, client):
+    """A reply is below its root, which counts it."""
     root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
     await client.chat_postMessage(channel="C0DATA", text="reply", thread_ts=root)
     assert [message["text"] for message in slack.messages("C0DATA")] == ["root"]
@@ -305,8 +296,8 @@ async def test_replies_stand_in_their_thread(slack, client):
     assert slack.message("C0DATA", root)["reply_count"] == 1
 
 
-async def test_a_reply_to_a_deleted_message_stands_in_the_channel(slack, client):
-    """Slack takes a reply to a message that was deleted, and only its answer shows that it isn't in a thread."""
+async def test_a_reply_to_a_deleted_message_is_in_the_channel(slack, client):
+    """Slack accepts a reply to a deleted message, and only its answer shows that it isn't in a thread."""
     root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
     slack.delete_message("C0DATA", root)
     posted = await client.chat_postMessage(channel="C0DATA", text="reply", thread_ts=root)
@@ -316,7 +307,7 @@ async def test_a_reply_to_a_deleted_message_stands_in_the_channel(slack, client)
 
 @pytest.mark.parametrize(("lost", "in_channel"), [(LostRoots.AS_SLACK, False), (LostRoots.CHANNEL, True)])
 async def test_a_thread_outlives_its_root(slack, client, lost, in_channel):
-    """Where the deleted root had replies, the next one joins them; by a switch it doesn't."""
+    """If the deleted root had replies, the next one joins them; a switch disables that."""
     root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
     await client.chat_postMessage(channel="C0DATA", text="first", thread_ts=root)
     slack.delete_message("C0DATA", root)
@@ -326,30 +317,30 @@ async def test_a_thread_outlives_its_root(slack, client, lost, in_channel):
 
 
 async def test_unknown_threads_can_be_refused(slack, client):
-    """By a switch, a reply needs a parent that exists."""
+    """With a switch, a reply needs an existing parent."""
     slack.lost_roots = LostRoots.REFUSED
     posting = client.chat_postMessage(channel="C0DATA", text="x", thread_ts="1700000000.000000")
     assert await refusal(posting) == "thread_not_found"
 
 
 async def test_a_replys_ts_leads_to_its_root_with_a_warning(slack, client):
-    """Slack takes a reply's ts as thread_ts; the stand-in notes that one should not."""
+    """Slack accepts a reply's ts as thread_ts; the local Slack records a warning."""
     root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
     reply = (await client.chat_postMessage(channel="C0DATA", text="reply", thread_ts=root))["ts"]
     await client.chat_postMessage(channel="C0DATA", text="again", thread_ts=reply)
     assert len(slack.messages("C0DATA", root)) == 2
-    assert "is a reply's" in slack.warnings[0]
+    assert "belongs to a reply" in slack.warnings[0]
 
 
 async def test_blocks_without_text_are_a_warning(slack, client):
-    """Blocks without text pass, with the fallback that Slack shows, and are noted."""
+    """Blocks without text are accepted with the fallback that Slack shows, and recorded as a warning."""
     await client.api_call("chat.postMessage", json={"channel": "C0DATA", "blocks": BLOCKS})
     assert slack.messages("C0DATA")[0]["text"] == "This content can't be displayed."
     assert "without text" in slack.warnings[0]
 
 
 async def test_update_without_blocks_removes_them(slack, client):
-    """An update with only text takes the blocks away and keeps the metadata; each version is remembered."""
+    """An update with only text removes the blocks and keeps the metadata; each version is kept."""
     ts = (await client.chat_postMessage(channel="C0DATA", text="a", blocks=BLOCKS, metadata=METADATA))["ts"]
     await client.chat_update(channel="C0DATA", ts=ts, text="b")
     before, after = slack.history("C0DATA", ts)
@@ -360,14 +351,14 @@ async def test_update_without_blocks_removes_them(slack, client):
 
 
 async def test_an_empty_object_removes_metadata(slack, client):
-    """Metadata of ``{}`` in an update takes the metadata away."""
+    """Metadata of ``{}`` in an update removes the metadata."""
     ts = (await client.chat_postMessage(channel="C0DATA", text="a", metadata=METADATA))["ts"]
     await client.chat_update(channel="C0DATA", ts=ts, text="b", metadata={})
     assert "metadata" not in slack.message("C0DATA", ts)
 
 
 async def test_only_own_messages_can_be_edited(slack, client):
-    """A person's message, an ephemeral one and an unknown one cannot be edited or deleted."""
+    """A person's message, an ephemeral one and an unknown one can't be edited or deleted."""
     theirs = await slack.say("UANA", "C0DATA", "mine")
     hidden = (await client.chat_postEphemeral(channel="C0DATA", user="UANA", text="psst"))["message_ts"]
     assert await refusal(client.chat_update(channel="C0DATA", ts=theirs, text="x")) == "cant_update_message"
@@ -377,14 +368,14 @@ async def test_only_own_messages_can_be_edited(slack, client):
 
 
 async def test_updates_have_the_smaller_limit(client):
-    """4,000 bytes are the end for an update, though not for a post."""
+    """4,000 bytes are the limit for an update, though not for a post."""
     text = "é" * 2001
     ts = (await client.chat_postMessage(channel="C0DATA", text=text))["ts"]
     assert await refusal(client.chat_update(channel="C0DATA", ts=ts, text=text)) == "msg_too_long"
 
 
 async def test_a_deleted_root_leaves_a_tombstone(slack, client):
-    """A root with replies becomes a tombstone that cannot be edited; a message without replies is gone."""
+    """A root with replies becomes a tombstone that can't be edited; a message without replies is gone."""
     root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
     reply = (await client.chat_postMessage(channel="C0DATA", text="reply", thread_ts=root))["ts"]
     slack.delete_message("C0DATA", root)
@@ -395,7 +386,7 @@ async def test_a_deleted_root_leaves_a_tombstone(slack, client):
 
 
 async def test_ephemerals_are_seen_by_one_person(slack, client):
-    """An ephemeral message is shown to its person only, who must be in the channel."""
+    """An ephemeral message is shown only to its person, who must be in the channel."""
     await client.chat_postEphemeral(channel="C0DATA", user="UANA", text="psst")
     assert [message["text"] for message in slack.ephemerals("UANA")] == ["psst"]
     assert slack.ephemerals("UBEN") == []
@@ -405,7 +396,7 @@ async def test_ephemerals_are_seen_by_one_person(slack, client):
 
 
 async def test_permalinks_name_the_thread(client):
-    """A reply's permalink carries the thread."""
+    """A reply's permalink includes the thread."""
     root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
     reply = (await client.chat_postMessage(channel="C0DATA", text="reply", thread_ts=root))["ts"]
     permalink = (await client.chat_getPermalink(channel="C0DATA", message_ts=reply))["permalink"]
@@ -417,7 +408,7 @@ async def test_permalinks_name_the_thread(client):
 
 
 async def test_replies_come_in_pages(slack, client):
-    """A thread is read page by page, root first, and shows metadata only when asked."""
+    """A thread is read page by page, root first, with metadata only on request."""
     slack.rates.enforced = False
     root = (await client.chat_postMessage(channel="C0DATA", text="0", metadata=METADATA))["ts"]
     for number in range(1, 5):
@@ -433,7 +424,7 @@ async def test_replies_come_in_pages(slack, client):
 
 @pytest.mark.parametrize("name", ["oldest", "latest"])
 async def test_a_range_needs_timestamps(client, name):
-    """A bound that is no timestamp has its own code."""
+    """A bound that isn't a timestamp has its own error code."""
     reading = client.conversations_history(channel="C0DATA", **{name: "yesterday"})
     assert await refusal(reading) == f"invalid_ts_{name}"
 
@@ -449,8 +440,8 @@ async def test_wrong_reactions_are_refused(ts, name, code):
         assert await refusal(adding) == code
 
 
-async def test_archived_channels_take_no_reactions():
-    """A message in an archived channel gets no reaction."""
+async def test_messages_in_archived_channels_get_no_reactions():
+    """Adding one is refused."""
     async with running(scopes=SCOPES | {"reactions:write"}) as slack:
         client = client_of(slack)
         ts = (await client.chat_postMessage(channel="C0DATA", text="x"))["ts"]
@@ -469,12 +460,12 @@ async def test_a_status_rotates_through_ten_short_messages(client, messages):
 
 
 async def test_a_group_message_has_at_most_eight_people(client):
-    """More than eight people cannot be written to at once."""
+    """More than eight people can't be written to at once."""
     assert await refusal(client.conversations_open(users=[f"U{n}" for n in range(9)])) == "too_many_users"
 
 
-async def test_reading_has_its_refusals(client):
-    """Threads, cursors and channels that are not there are refused, each with its code."""
+async def test_reading_what_does_not_exist_is_refused(client):
+    """Unknown threads, cursors and channels each have their own code."""
     ts = (await client.chat_postMessage(channel="C0DATA", text="x"))["ts"]
     assert await refusal(client.conversations_replies(channel="C0DATA", ts="1.0")) == "thread_not_found"
     assert await refusal(client.conversations_replies(channel="C0DATA", ts=ts, cursor="?")) == "invalid_cursor"
@@ -484,7 +475,7 @@ async def test_reading_has_its_refusals(client):
 
 @pytest.mark.parametrize("method", ["history", "replies"])
 async def test_a_distributed_app_reads_little_history(slack, client, method):
-    """An app that others install gets fifteen messages of what it asks for, and may ask again a minute later."""
+    """A distributed app gets at most fifteen messages per request, and one request per minute."""
     slack.is_distributed = True
     root = (await client.chat_postMessage(channel="C0DATA", text="root"))["ts"]
     for n in range(40):
@@ -501,7 +492,7 @@ async def test_a_distributed_app_reads_little_history(slack, client, method):
 
 
 async def test_history_is_newest_first(client):
-    """``conversations.history`` shows roots only, the newest first, after ``oldest``."""
+    """``conversations.history`` returns only roots, newest first, after ``oldest``."""
     first = (await client.chat_postMessage(channel="C0DATA", text="first"))["ts"]
     await client.chat_postMessage(channel="C0DATA", text="reply", thread_ts=first)
     await client.chat_postMessage(channel="C0DATA", text="second")
@@ -512,7 +503,7 @@ async def test_history_is_newest_first(client):
 
 
 async def test_joining_opens_a_public_channel():
-    """After joining, the bot can post; a direct message cannot be joined."""
+    """After joining, the bot can post; a direct message can't be joined."""
     async with running(scopes=SCOPES | {"channels:join"}) as slack:
         client = client_of(slack)
         await client.conversations_join(channel="C0GENERAL")
@@ -529,7 +520,7 @@ async def test_conversations_are_described(client):
 
 
 async def test_people_and_bots_are_described(client):
-    """``users.info`` and ``bots.info`` know who is there."""
+    """``users.info`` and ``bots.info`` know who exists."""
     assert (await client.users_info(user="UFLOKIT"))["user"]["is_bot"] is True
     assert (await client.bots_info(bot="BFLOKIT"))["bot"]["app_id"] == "AFLOKIT"
     assert await refusal(client.users_info(user="UNOBODY")) == "user_not_found"
@@ -546,7 +537,7 @@ async def test_user_groups_list_their_people():
 
 
 async def test_reactions_and_statuses_are_kept():
-    """A reaction is added once, and a thread's status is the newest."""
+    """A reaction is added once, and a thread's status is the newest one."""
     async with running(scopes=SCOPES | {"reactions:write"}) as slack:
         client = client_of(slack)
         ts = await slack.say("UANA", "C0DATA", "x")
@@ -558,7 +549,7 @@ async def test_reactions_and_statuses_are_kept():
         assert slack.workspace.statuses == {("C0DATA", ts): "resyncing…"}
 
 
-async def test_a_home_tab_is_replaced_whole():
+async def test_a_home_tab_is_replaced_completely():
     """A published view gets an id and a hash; a stale hash is refused."""
     view = {"type": "home", "blocks": [{"type": "divider"}]}
     async with running(home_tab=True) as slack:
@@ -570,7 +561,7 @@ async def test_a_home_tab_is_replaced_whole():
 
 
 async def test_an_app_without_a_home_tab_publishes_none(slack, client):
-    """Where the manifest enables no Home tab, publishing is ``not_enabled``, and nobody can open one."""
+    """If the manifest doesn't enable the Home tab, publishing is ``not_enabled``, and no one can open it."""
     slack.installation.home_tab = False
     view = {"type": "home", "blocks": [{"type": "divider"}]}
     assert await refusal(client.views_publish(user_id="UANA", view=view)) == "not_enabled"
@@ -579,7 +570,7 @@ async def test_an_app_without_a_home_tab_publishes_none(slack, client):
 
 
 async def test_a_trigger_opens_one_view_within_three_seconds():
-    """A trigger id is good once, for three seconds, and must have been issued."""
+    """A trigger_id works once, within three seconds, and only if it was issued."""
     clock = StoppedClock()
     async with running(clock=clock) as slack:
         client, modal = client_of(slack), {"type": "modal", "title": BUTTON["text"], "blocks": []}
@@ -600,7 +591,7 @@ async def test_a_trigger_opens_one_view_within_three_seconds():
 
 
 async def test_posts_in_one_channel_are_paced():
-    """After the burst a channel takes one post a second; other channels are not held up."""
+    """After the burst, a channel accepts one post per second; other channels aren't slowed down."""
     clock = StoppedClock()
     async with running(clock=clock) as slack:
         slack.post_rate = (1.0, 2)
@@ -618,8 +609,8 @@ async def test_posts_in_one_channel_are_paced():
         assert len(slack.messages("C0DATA")) == 3
 
 
-async def test_methods_have_a_limit_a_minute():
-    """A tier's calls a minute are counted by method, and come free again after a minute."""
+async def test_methods_have_a_limit_per_minute():
+    """A tier's calls per minute are counted by method, and are free again after a minute."""
     clock = StoppedClock()
     async with running(clock=clock) as slack:
         slack.rates.per_minute["t4"] = 2
@@ -634,7 +625,7 @@ async def test_methods_have_a_limit_a_minute():
         await client.users_info(user="UANA")
 
 
-async def test_an_ordered_rate_limit_names_its_wait(slack, client):
+async def test_a_planned_rate_limit_names_its_wait(slack, client):
     """A ``ratelimited`` fault answers 429 with Retry-After, once, and nothing is posted."""
     slack.faults.add(Fault("chat.postMessage", "ratelimited", retry_after_s=7))
     with pytest.raises(SlackApiError) as refused:
@@ -644,8 +635,8 @@ async def test_an_ordered_rate_limit_names_its_wait(slack, client):
     await client.chat_postMessage(channel="C0DATA", text="x")
 
 
-async def test_an_ordered_error_has_its_code(slack, client):
-    """An ``error`` fault answers with the code asked for, as often as asked for."""
+async def test_a_planned_error_has_its_code(slack, client):
+    """An ``error`` fault answers with the given code, as often as planned."""
     slack.faults.add(Fault("*", "error", times=2, code="fatal_error"))
     assert await refusal(client.auth_test()) == "fatal_error"
     assert await refusal(client.chat_postMessage(channel="C0DATA", text="x")) == "fatal_error"
@@ -656,8 +647,8 @@ async def test_an_ordered_error_has_its_code(slack, client):
 
 
 @pytest.mark.parametrize(("kind", "status"), [("http_500", 500), ("garbage", 200)])
-async def test_ordered_nonsense_is_no_json(slack, kind, status):
-    """``http_500`` and ``garbage`` answer with something that says nothing."""
+async def test_a_planned_invalid_answer_is_not_json(slack, kind, status):
+    """``http_500`` and ``garbage`` answer with something that isn't JSON."""
     slack.faults.add(Fault("auth.test", kind))
     async with aiohttp.ClientSession() as session, session.post(f"{slack.api_url}auth.test") as reply:
         assert reply.status == status
@@ -666,7 +657,7 @@ async def test_ordered_nonsense_is_no_json(slack, kind, status):
 
 @pytest.mark.parametrize(("kind", "posted"), [("drop", 0), ("done_then_drop", 1)])
 async def test_dropped_calls_leave_a_doubt(slack, client, kind, posted):
-    """A dropped call fails at the caller, whether it was done or not (the SDK's own second try taken away)."""
+    """A dropped call fails for the caller, whether it was done or not (the SDK's own retry is disabled here)."""
     client.retry_handlers.clear()
     slack.faults.add(Fault("chat.postMessage", kind))
     with pytest.raises(aiohttp.ClientError):
@@ -675,31 +666,31 @@ async def test_dropped_calls_leave_a_doubt(slack, client, kind, posted):
     assert slack.calls[-1].status == 0
 
 
-async def test_hanging_calls_never_answer(slack):
-    """A ``hang`` ends with the caller's patience, and does not keep the stand-in from stopping."""
+async def test_hanging_calls_are_never_answered(slack):
+    """A ``hang`` ends when the caller gives up, and doesn't prevent stopping."""
     slack.faults.add(Fault("auth.test", "hang"))
     async with aiohttp.ClientSession() as session:
         with pytest.raises(TimeoutError):
             await session.post(f"{slack.api_url}auth.test", timeout=aiohttp.ClientTimeout(total=0.1))
 
 
-async def test_slow_calls_are_done_late(slack, client):
-    """A ``slow`` call is done and answered."""
+async def test_slow_calls_are_done(slack, client):
+    """A ``slow`` call is done and answered, later."""
     slack.faults.add(Fault("chat.postMessage", "slow", delay_s=0.05))
     await client.chat_postMessage(channel="C0DATA", text="x")
     assert len(slack.messages("C0DATA")) == 1
 
 
 async def test_an_outage_ends_when_its_faults_are_cleared(slack, client):
-    """Faults for every call are an outage, until they are cleared."""
+    """Faults for every call are an outage until they're cleared."""
     slack.faults.add(Fault("*", "error", times=1000))
     assert await refusal(client.auth_test()) == "internal_error"
     slack.faults.clear()
     await client.auth_test()
 
 
-def test_unknown_faults_cannot_be_ordered():
-    """A fault of a kind that there is not is a mistake in the test."""
+def test_unknown_faults_cannot_be_planned():
+    """A fault of an unknown kind is a mistake in the test."""
     with pytest.raises(ValueError, match="explode"):
         Fault("auth.test", "explode")
 
@@ -708,13 +699,13 @@ def test_unknown_faults_cannot_be_ordered():
 
 
 async def test_a_command_without_a_bot_fails(slack):
-    """Without a connection a command fails at once."""
+    """Without a connection, a command fails immediately."""
     ack = await slack.command("UANA", "C0DATA", "status")
     assert (ack.ok, ack.error) == (False, "dispatch_failed")
 
 
 async def test_a_commands_ack_is_shown(slack):
-    """What Bolt sends with the ack is shown to the person who typed."""
+    """What Bolt sends with the ack is shown to the person who typed the command."""
     async with connected(slack):
         ack = await slack.command("UANA", "C0DATA", "status")
     assert ack.ok
@@ -723,7 +714,7 @@ async def test_a_commands_ack_is_shown(slack):
 
 
 async def test_commands_carry_what_slack_sends(slack):
-    """A command in a direct message says so in its channel's name."""
+    """A command in a direct message has ``directmessage`` as its channel's name."""
     async with connected(slack):
         await slack.command("UANA", "D0ANA", "status now")
     payload = slack.envelopes[0].payload
@@ -733,7 +724,7 @@ async def test_commands_carry_what_slack_sends(slack):
 
 
 async def test_an_ack_that_slack_refuses_is_an_error(slack):
-    """A command's answer with wrong blocks is not shown."""
+    """A command's answer with wrong blocks isn't shown."""
     app = AsyncApp(client=client_of(slack))
 
     @app.command("/flokit")
@@ -747,7 +738,7 @@ async def test_an_ack_that_slack_refuses_is_an_error(slack):
 
 
 async def test_a_click_reaches_the_bot(slack, client):
-    """A click carries its action and its message, and the bot answers through the response_url."""
+    """A click has its action and its message, and the bot answers through the response_url."""
     ts = (await client.chat_postMessage(channel="C0DATA", text="x", blocks=BLOCKS, metadata=METADATA))["ts"]
     async with connected(slack):
         assert (await slack.click("UANA", "C0DATA", ts, "go")).ok
@@ -762,7 +753,7 @@ async def test_a_click_reaches_the_bot(slack, client):
 
 
 async def test_a_click_in_a_thread_names_it(slack, client):
-    """The container of a click on a reply carries the thread."""
+    """The container of a click on a reply includes the thread."""
     root = (await client.chat_postMessage(channel="C0DATA", text="x"))["ts"]
     ts = (await client.chat_postMessage(channel="C0DATA", text="y", blocks=BLOCKS, thread_ts=root))["ts"]
     await slack.click("UANA", "C0DATA", ts, "go")
@@ -770,7 +761,7 @@ async def test_a_click_in_a_thread_names_it(slack, client):
 
 
 async def test_a_click_on_an_ephemeral_has_no_message(slack, client):
-    """Slack does not promise to send an ephemeral message along."""
+    """Slack doesn't promise to include an ephemeral message."""
     posted = await client.chat_postEphemeral(channel="C0DATA", user="UANA", text="x", blocks=BLOCKS)
     await slack.click("UANA", "C0DATA", posted["message_ts"], "go", ephemeral=True, raw_value="'; --")
     payload = slack.envelopes[0].payload
@@ -780,7 +771,7 @@ async def test_a_click_on_an_ephemeral_has_no_message(slack, client):
 
 
 async def test_a_choice_is_sent_as_the_option(slack, client):
-    """A click on a menu sends the option, and on a picker what was picked."""
+    """A click on a menu sends the option; on a picker, the picked value."""
     options = [{"text": {"type": "plain_text", "text": name}, "value": name} for name in ("a", "b")]
     menu = {"type": "overflow", "action_id": "menu", "options": options}
     picker = {"type": "users_select", "action_id": "who"}
@@ -796,15 +787,15 @@ async def test_a_choice_is_sent_as_the_option(slack, client):
 @pytest.mark.parametrize(
     ("user", "action_id", "value"), [("UANA", "stop", None), ("UANA", "go", "two"), ("UEVE", "go", None)]
 )
-async def test_what_is_not_there_cannot_be_clicked(slack, client, user, action_id, value):
-    """A click needs a button that exists and a person who sees it."""
+async def test_missing_buttons_cannot_be_clicked(slack, client, user, action_id, value):
+    """A click needs an existing button and a person who sees it."""
     ts = (await client.chat_postMessage(channel="C0DATA", text="x", blocks=BLOCKS))["ts"]
     with pytest.raises(LookupError):
         await slack.click(user, "C0DATA", ts, action_id, value=value)
 
 
 async def test_connections_take_turns(slack):
-    """Each envelope goes to one connection, the next to the next."""
+    """Each envelope goes to one connection, and the next one to the next."""
     seen = []
 
     def app(name):
@@ -825,7 +816,7 @@ async def test_connections_take_turns(slack):
 
 
 async def test_a_ticket_opens_one_connection(slack, client):
-    """A ticket is good once; the first frame is the hello, and an eleventh connection is sent away."""
+    """A ticket works once; the first frame is the hello, and an eleventh connection is refused."""
     urls = [(await client.apps_connections_open(app_token="xapp-sandbox"))["url"] for _ in range(11)]
     async with aiohttp.ClientSession() as session:
         sockets = [await session.ws_connect(url) for url in urls]
@@ -840,18 +831,18 @@ async def test_a_ticket_opens_one_connection(slack, client):
 
 
 @pytest.mark.parametrize("end", ["drop_sockets", "refresh_sockets"])
-async def test_the_sdk_comes_back(slack, end):
-    """After a cut or a request to reconnect, Slack's SDK connects again and commands go through."""
+async def test_the_sdk_reconnects(slack, end):
+    """After a disconnect, or a request to reconnect, Slack's SDK connects again, and commands arrive."""
     async with connected(slack):
-        told = []
-        slack.subscribe(lambda change: told.append(change.get("connected")))
+        changes = []
+        slack.subscribe(lambda change: changes.append(change.get("connected")))
         await getattr(slack, end)()
-        await slack.wait_for(lambda: told[-2:] == [False, True], what="a loss and a new connection")
+        await slack.wait_for(lambda: changes[-2:] == [False, True], what="a loss and a new connection")
         assert (await slack.command("UANA", "C0DATA")).ok
 
 
 async def test_a_command_without_an_ack_times_out(slack):
-    """After three seconds without an ack a command fails, over a socket and over HTTP alike."""
+    """After three seconds without an ack, a command fails, in Socket Mode and over HTTP alike."""
     url = (await client_of(slack).apps_connections_open(app_token="xapp-sandbox"))["url"]
     hold = asyncio.Event()
 
@@ -886,7 +877,7 @@ async def test_a_direct_message_is_an_event(slack):
 
 
 async def test_a_mention_is_an_event_where_the_bot_is(slack):
-    """A mention arrives from a channel with the bot, and nothing arrives from elsewhere."""
+    """A mention arrives from a channel with the bot, and from no other."""
     async with connected(slack):
         await slack.say("UANA", "C0GENERAL", "<@UFLOKIT> hello")
         await slack.say("UANA", "C0DATA", "nothing for the bot")
@@ -896,8 +887,8 @@ async def test_a_mention_is_an_event_where_the_bot_is(slack):
     assert [envelope.payload["event"]["type"] for envelope in slack.envelopes] == ["app_mention"]
 
 
-async def test_events_come_again_until_they_are_acked(slack):
-    """An event that was not acked comes again with the same id and the retry headers."""
+async def test_events_are_repeated_until_they_are_acked(slack):
+    """An event that wasn't acked arrives again with the same ID and the retry headers."""
     seen = []
 
     async def refuse_once(request):
@@ -913,7 +904,7 @@ async def test_events_come_again_until_they_are_acked(slack):
 
 
 async def test_an_app_can_decline_retries(slack):
-    """``X-Slack-No-Retry`` ends the matter; a raw event is delivered as it is."""
+    """With ``X-Slack-No-Retry``, it isn't repeated; a raw event is delivered as it is."""
 
     async def refuse(_request):
         return web.Response(status=500, headers={"X-Slack-No-Retry": "1"})
@@ -930,7 +921,7 @@ async def test_an_app_can_decline_retries(slack):
 
 
 async def test_bolt_accepts_the_signature(slack, client):
-    """Over HTTP, Bolt verifies the signature, acks, and its JSON body is shown."""
+    """Over HTTP, Bolt verifies the signature and acks, and the JSON body of its answer is shown."""
     app = new_app(slack)
     ts = (await client.chat_postMessage(channel="C0DATA", text="x", blocks=BLOCKS))["ts"]
     async with serving(app.server().handle_post_requests) as slack.request_url:
@@ -941,15 +932,15 @@ async def test_bolt_accepts_the_signature(slack, client):
 
 
 async def test_bolt_refuses_another_secret():
-    """With another signing secret, Bolt answers 401 and the command fails."""
+    """With another signing secret, Bolt answers 401, and the command fails."""
     async with running(signing_secret="another") as slack:
         async with serving(new_app(slack).server().handle_post_requests) as slack.request_url:
             ack = await slack.command("UANA", "C0DATA", "status")
         assert (ack.ok, ack.error) == (False, "dispatch_failed")
 
 
-async def test_an_ack_may_speak_to_the_channel(slack):
-    """An ack with ``in_channel`` is seen by everybody, and plain text is an ephemeral message."""
+async def test_an_ack_may_be_seen_by_the_channel(slack):
+    """Everyone sees an ack with ``in_channel``; plain text is an ephemeral message."""
     bodies = [{"text": "everybody", "response_type": "in_channel"}, "only you"]
 
     async def answer(_request):
@@ -973,13 +964,13 @@ async def respond(url, **payload):
 
 
 async def response_url(slack, channel="C0DATA"):
-    """Return the response URL of a fresh command."""
+    """Return the response_url of a new command."""
     await slack.command("UANA", channel)
     return slack.envelopes[-1].payload["response_url"]
 
 
-async def test_a_response_url_is_good_five_times(slack):
-    """The sixth use of a response URL is refused; a refused message does not count."""
+async def test_a_response_url_works_five_times(slack):
+    """The sixth use is refused; a refused message doesn't count."""
     url = await response_url(slack)
     assert await respond(url) == (200, {"ok": False, "error": "no_text"})
     for _ in range(5):
@@ -989,7 +980,7 @@ async def test_a_response_url_is_good_five_times(slack):
 
 
 async def test_a_response_url_expires():
-    """After thirty minutes, or when it never was one, a response URL is refused."""
+    """After thirty minutes, a response_url is refused, as an unknown one always is."""
     clock = StoppedClock()
     async with running(clock=clock) as slack:
         url = await response_url(slack)
@@ -998,8 +989,8 @@ async def test_a_response_url_expires():
         assert (await respond(f"{slack.url}/response/guess", text="x"))[0] == 404
 
 
-async def test_a_response_url_works_where_the_bot_is_not(slack):
-    """In a private channel without the bot, a response can be shown to everybody."""
+async def test_a_response_url_works_without_the_bot_in_the_channel(slack):
+    """In a private channel without the bot, a response can be shown to everyone."""
     url = await response_url(slack, "G0FINANCE")
     assert (await respond(url, text="x", response_type="in_channel"))[0] == 200
     assert len(slack.messages("G0FINANCE")) == 1
@@ -1012,7 +1003,7 @@ async def test_a_response_checks_its_blocks(slack):
 
 
 async def test_a_response_replaces_what_was_clicked(slack, client):
-    """``replace_original`` edits the clicked message, ``delete_original`` removes it, ephemeral or not."""
+    """``replace_original`` edits the clicked message, and ``delete_original`` removes it, ephemeral or not."""
     ts = (await client.chat_postMessage(channel="C0DATA", text="a", blocks=BLOCKS))["ts"]
     hidden = await client.chat_postEphemeral(channel="C0DATA", user="UANA", text="a", blocks=BLOCKS)
     await slack.click("UANA", "C0DATA", ts, "go")
@@ -1026,8 +1017,8 @@ async def test_a_response_replaces_what_was_clicked(slack, client):
     assert (slack.messages("C0DATA"), slack.ephemerals("UANA")) == ([], [])
 
 
-async def test_responses_can_go_wrong_too(slack):
-    """A fault can be ordered for response URLs."""
+async def test_response_urls_can_have_faults(slack):
+    """A test can plan a fault for them."""
     url = await response_url(slack)
     slack.faults.add(Fault("response_url", "ratelimited"))
     assert (await respond(url, text="x"))[0] == 429
@@ -1038,7 +1029,7 @@ async def test_responses_can_go_wrong_too(slack):
 
 
 async def test_only_the_newest_records_are_kept():
-    """Calls, envelopes, warnings, versions and ephemeral messages stop growing at the number asked for."""
+    """Calls, envelopes, warnings, versions and ephemeral messages are kept up to the given number."""
     async with running(most_records=3) as slack:
         slack.rates.enforced = False
         client = AsyncWebClient("xoxb-sandbox", base_url=slack.api_url)
@@ -1055,42 +1046,42 @@ async def test_only_the_newest_records_are_kept():
 
 
 async def test_old_triggers_and_response_urls_are_forgotten():
-    """What can't be used any more leaves the memory when another is issued."""
+    """What can no longer be used is forgotten when another one is issued."""
     clock = StoppedClock()
     async with running(clock=clock) as slack:
         for _ in range(5):
             await slack.command("UANA", "C0DATA")
             clock.now += 3600
         assert len(slack.installation.triggers._issued) == 1
-        assert len(slack._response_urls._issued) == 1
+        assert len(slack.response_urls._issued) == 1
 
 
 # --- waiting ---------------------------------------------------------------------------------------------------
 
 
-async def test_waiting_in_vain_shows_what_there_is(slack, client):
-    """A wait that ends in vain says what was awaited and shows the state."""
+async def test_a_failed_wait_shows_the_current_state(slack, client):
+    """It also says what it waited for."""
     await client.chat_postMessage(channel="C0DATA", text="all there is")
     with pytest.raises(NotYet, match=r"(?s)a miracle.*all there is"):
         await slack.wait_for(lambda: None, timeout_s=0.05, what="a miracle")
 
 
-async def test_waiting_ends_with_the_change(slack):
-    """A wait returns the value as soon as the state changed."""
+async def test_a_wait_ends_with_the_change(slack):
+    """It returns the value as soon as the state has changed."""
     waiting = asyncio.create_task(slack.wait_for(lambda: slack.messages("C0DATA")))
     await slack.say("UANA", "C0DATA", "here")
     assert [message["text"] for message in await waiting] == ["here"]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "sandbox.test", ""])
-async def test_only_this_machine_is_listened_to(host):
+async def test_only_this_machine_can_connect(host):
     """An address that others could reach is refused before anything listens."""
-    with pytest.raises(ValueError, match="listens on this machine only"):
+    with pytest.raises(ValueError, match="only listens on this machine"):
         await flokit_slack().start(host)
 
 
-def test_channels_of_a_test_are_added():
-    """A test can add people and channels."""
+def test_a_test_can_add_people_and_channels():
+    """They're there as if they had always been."""
     slack = flokit_slack()
     slack.add_user("UEVE", "eve")
     slack.add_channel("G0GROUP", "group", "mpim", {"UEVE", "UANA"}, bot_is_member=True)
@@ -1102,7 +1093,7 @@ def test_channels_of_a_test_are_added():
 
 @pytest_asyncio.fixture
 async def page(tmp_path):
-    """Run a stand-in with the page, and yield it with a browser-like session."""
+    """Run a local Slack with its page, and yield it with a session like a browser's."""
     (tmp_path / "index.html").write_text("<!doctype html>")
     (tmp_path / "app.js").write_text("// nothing")
     slack = flokit_slack()
@@ -1114,13 +1105,13 @@ async def page(tmp_path):
 
 
 async def post(session, path, **asked):
-    """Ask the page's routes for something; return the status and the answer."""
+    """Make a request as the page does; return the status and the answer."""
     async with session.post(path, json=asked) as reply:
         return reply.status, await reply.json()
 
 
 async def test_the_page_is_served_with_its_headers(page):
-    """The page and its files are served with the security headers, and nothing beside them."""
+    """The page and its files have the security headers, and nothing else is served."""
     _, session = page
     for path, status in {"/": 200, "/page/app.js": 200, "/page/secret.js": 404, "/page/..%2fapp.js": 404}.items():
         async with session.get(path) as reply:
@@ -1131,14 +1122,14 @@ async def test_the_page_is_served_with_its_headers(page):
 
 @pytest.mark.parametrize(("host", "status"), [("localhost:1", 200), ("[::1]:1", 200), ("evil.test", 403), ("[", 403)])
 async def test_the_page_answers_to_local_names_only(page, host, status):
-    """Another host name is refused: it may be a rebound one."""
+    """Another host name is refused, because DNS may have been rebound."""
     _, session = page
     async with session.get("/", headers={"Host": host}) as reply:
         assert reply.status == status
 
 
 async def test_other_origins_are_refused(page):
-    """Neither a command nor the live feed is open to another site."""
+    """Neither commands nor the live feed are available to another site."""
     slack, session = page
     headers = {"Origin": "https://evil.test"}
     async with session.post("/page/say", json={}, headers=headers) as reply:
@@ -1176,7 +1167,7 @@ OTHER_PAGES = {
 @pytest.mark.parametrize(("method", "path"), EVERY_ROUTE)
 @pytest.mark.parametrize("headers", OTHER_PAGES.values(), ids=OTHER_PAGES)
 async def test_no_other_page_reaches_a_route(page, method, path, headers):
-    """Whatever a browser sends for another page is refused at every route, the Web API's and the sockets' included."""
+    """What a browser sends for another page is refused at every route, including the Web API's and the sockets'."""
     slack, session = page
     async with session.request(method, path, headers=headers, data=b"{}") as reply:
         assert reply.status == 403
@@ -1185,14 +1176,14 @@ async def test_no_other_page_reaches_a_route(page, method, path, headers):
 
 
 async def test_a_link_to_the_page_may_be_followed(page):
-    """The page itself opens from a link of another site."""
+    """The page itself opens from a link on another site."""
     _, session = page
     async with session.get("/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}) as reply:
         assert reply.status == 200
 
 
 async def test_the_live_feed_starts_with_everything(page):
-    """The first message is the state; without a control panel and an inspector it has none."""
+    """The first message is the state; without a control panel and an inspector, it has neither."""
     slack, session = page
     ts = await slack.say("UANA", "C0DATA", "before")
     async with session.ws_connect("/page/live") as socket:
@@ -1205,8 +1196,8 @@ async def test_the_live_feed_starts_with_everything(page):
     assert (state["control"], state["log"]) == (None, [])
 
 
-async def test_the_live_feed_tells_every_change(page):
-    """Posts, edits, deletions, ephemerals and connections are told as they happen."""
+async def test_the_live_feed_sends_every_change(page):
+    """Posts, edits, deletions, ephemeral messages and connections are sent as they happen."""
     slack, session = page
     client = client_of(slack)
     async with session.ws_connect("/page/live") as socket:
@@ -1224,7 +1215,7 @@ async def test_the_live_feed_tells_every_change(page):
 
 
 async def test_people_type_and_click_on_the_page(page):
-    """A command, a message with a mention and a click go the way they go in Slack."""
+    """A command, a message with a mention, and a click work as in Slack."""
     slack, session = page
     ts = (await client_of(slack).chat_postMessage(channel="C0DATA", text="x", blocks=BLOCKS))["ts"]
     async with connected(slack):
@@ -1239,8 +1230,8 @@ async def test_people_type_and_click_on_the_page(page):
     assert slack.message("C0DATA", said[1]["ts"])["text"] == "<@UFLOKIT> hi"
 
 
-async def test_a_click_that_crosses_an_edit_counts(page):
-    """An edit gives the blocks other ids while the click is on its way: the button of the same value is meant."""
+async def test_a_click_during_an_edit_counts(page):
+    """If an edit gives the blocks other IDs during the click, the button with the same value is used."""
     slack, session = page
     ts = (await client_of(slack).chat_postMessage(channel="C0DATA", text="x", blocks=BLOCKS))["ts"]
     place = {"user": "UANA", "channel": "C0DATA", "ts": ts, "action_id": "go", "block_id": "of_before_the_edit"}
@@ -1250,7 +1241,7 @@ async def test_a_click_that_crosses_an_edit_counts(page):
 
 
 async def test_the_page_shows_slacks_sentences(page):
-    """What goes wrong is told as Slack's clients tell it."""
+    """Errors are worded as in Slack's clients."""
     slack, session = page
     ts = (await client_of(slack).chat_postMessage(channel="C0DATA", text="x", blocks=BLOCKS))["ts"]
     place = {"user": "UANA", "channel": "C0DATA"}
@@ -1258,7 +1249,7 @@ async def test_the_page_shows_slacks_sentences(page):
     _, unknown = await post(session, "/page/command", **place, text="/deploy now")
     _, clicked = await post(session, "/page/click", **place, ts=ts, action_id="go")
     assert typed["error"] == '/flokit failed with the error "dispatch_failed"'
-    assert unknown["error"] == "/deploy is not a valid command."
+    assert unknown["error"] == "/deploy isn't a valid command."
     assert clicked["error"] == "FloKit couldn't be reached"
 
 
@@ -1275,8 +1266,8 @@ async def test_the_page_shows_slacks_sentences(page):
         ("/page/click", {"user": "UANA", "channel": "C0DATA", "ts": "1.0", "action_id": "go"}),
     ],
 )
-async def test_what_cannot_be_done_is_a_400(page, path, asked):
-    """What the page cannot ask for is answered with a sentence."""
+async def test_impossible_requests_are_a_400(page, path, asked):
+    """The answer says why."""
     status, reply = await post(page[1], path, **asked)
     assert (status, reply["ok"]) == (400, False)
     assert reply["error"]
@@ -1285,7 +1276,7 @@ async def test_what_cannot_be_done_is_a_400(page, path, asked):
 @pytest.mark.parametrize(
     ("body", "kind"), [("{", "application/json"), ("[]", "application/json"), ("{}", "text/plain")]
 )
-async def test_what_is_no_json_object_is_a_400(page, body, kind):
-    """Only a JSON object, declared as one, is read."""
+async def test_a_body_that_is_not_a_json_object_is_a_400(page, body, kind):
+    """Only a JSON object, declared as one, is accepted."""
     async with page[1].post("/page/say", data=body, headers={"Content-Type": kind}) as reply:
         assert reply.status == 400

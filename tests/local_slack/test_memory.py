@@ -28,7 +28,7 @@ async def started():
 
 
 async def test_the_oldest_messages_of_a_channel_are_forgotten(started):
-    """A channel keeps its newest messages; who watches the channel is notified of the ones that go."""
+    """A channel keeps its newest messages; the page's live feed is notified of those that are deleted."""
     slack, client = started
     gone = []
     slack.subscribe(lambda change: gone.append(change["ts"]) if change["type"] == "message_deleted" else None)
@@ -77,7 +77,7 @@ async def test_unused_tickets_are_bounded(started):
 
 
 async def test_what_is_filled_in_is_bounded(started):
-    """What people filled in is kept for the messages that they used last."""
+    """Inputs are kept for the messages that were used last."""
     slack, client = started
     button = {"type": "button", "action_id": "press", "text": {"type": "plain_text", "text": "Press"}}
     blocks = [{"type": "actions", "elements": [button]}]
@@ -88,7 +88,7 @@ async def test_what_is_filled_in_is_bounded(started):
 
 
 async def test_a_closed_view_is_forgotten(started):
-    """A view that was closed takes no memory."""
+    """A closed view takes no memory."""
     slack, client = started
     view = {"type": "modal", "title": {"type": "plain_text", "text": "Form"}, "blocks": [{"type": "divider"}]}
     for _ in range(5):

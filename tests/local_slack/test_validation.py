@@ -1,4 +1,4 @@
-"""What the stand-in for Slack refuses and accepts as a message."""
+"""Which messages and views the local Slack refuses, and which it accepts."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def option(text="x", value="v"):
 
 
 def overflow(count):
-    """Return an overflow menu of so many options."""
+    """Return an overflow menu with this many options."""
     return {"type": "overflow", "action_id": "more", "options": [option(value=str(n)) for n in range(count)]}
 
 
 def select(count=1, **members):
-    """Return a static select of so many options."""
+    """Return a static select with this many options."""
     return {"type": "static_select", "options": [option(value=str(n)) for n in range(count)], **members}
 
 
@@ -311,7 +311,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("blocks", "complaint"), REFUSED.values(), ids=REFUSED)
 def test_wrong_blocks_are_refused_with_the_place(blocks, complaint):
-    """Slack answers ``invalid_blocks`` and says what is wrong where."""
+    """Slack answers ``invalid_blocks``, and says what's wrong and where."""
     with pytest.raises(RefusalError) as refused:
         check_blocks(blocks)
     assert refused.value.code == "invalid_blocks"
@@ -320,7 +320,7 @@ def test_wrong_blocks_are_refused_with_the_place(blocks, complaint):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def slack():
-    """Run one stand-in for all: nothing of what is refused stays."""
+    """Run one local Slack for all: refused content leaves nothing behind."""
     slack = flokit_slack()
     slack.post_rate = (1000.0, 1000)
     await slack.start()
@@ -346,21 +346,21 @@ async def refusal(call):
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("blocks", [blocks for blocks, _ in REFUSED.values()], ids=REFUSED)
 async def test_wrong_blocks_are_refused_over_the_web_api(slack, client, blocks):
-    """From outside the code is the same, and nothing is posted."""
+    """The code is the same, and nothing is posted."""
     call = client.api_call("chat.postMessage", json={"channel": "C0DATA", "text": "x", "blocks": blocks})
     assert await refusal(call) == "invalid_blocks"
     assert slack.messages("C0DATA") == []
 
 
 @pytest.mark.parametrize("blocks", ["[{", {"type": "divider"}, 7, "[]x"])
-def test_blocks_that_are_no_list_have_their_own_code(blocks):
-    """Blocks that are no array are ``invalid_blocks_format``."""
+def test_blocks_that_are_not_a_list_have_their_own_code(blocks):
+    """Blocks that aren't an array are ``invalid_blocks_format``."""
     with pytest.raises(RefusalError, match="invalid_blocks_format"):
         check_blocks(blocks)
 
 
-def test_blocks_that_are_too_long_together_are_refused():
-    """Blocks that are fine one by one still fail together beyond the total."""
+def test_blocks_that_are_too_large_together_are_refused():
+    """Blocks that are valid one by one fail together above the total limit."""
     with pytest.raises(RefusalError, match="msg_blocks_too_long"):
         check_blocks([section(text=mrkdwn("x" * 3000))] * 5)
 
@@ -481,7 +481,7 @@ ACCEPTED = {
 
 @pytest.mark.parametrize("block", ACCEPTED.values(), ids=ACCEPTED)
 def test_blocks_of_the_sdk_are_accepted(block):
-    """What Slack's own SDK builds passes."""
+    """What Slack's own SDK builds is accepted."""
     check_blocks([block.to_dict()])
 
 
@@ -491,13 +491,13 @@ def test_dates_in_rich_text_are_accepted():
 
 
 def test_the_largest_allowed_message_is_accepted():
-    """Fifty blocks, the longest text and metadata within 8 KB pass."""
+    """Fifty blocks, the longest text, and metadata within 8 KB are accepted."""
     check_blocks([{"type": "divider"}] * limits.BLOCKS_PER_MESSAGE)
     check_text("x" * limits.MESSAGE_TEXT)
     check_metadata({"event_type": "sync", "event_payload": {"x": "y" * 7000}})
 
 
-def test_missing_ids_are_made_up():
+def test_missing_ids_are_generated():
     """A block without block_id, and a button without action_id, get random ones; given ones stay."""
     bare = {"type": "button", "text": plain()}
     filled = fill_in_ids([actions(bare), actions(button(), block_id="mine"), section(accessory=dict(bare))])
@@ -570,7 +570,7 @@ def test_wrong_views_are_refused(view, complaint):
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("view", [view for view, _ in WRONG_VIEWS])
 async def test_wrong_views_are_refused_over_the_web_api(slack, client, view):
-    """From outside the code is the same, and nothing is opened."""
+    """The code is the same, and nothing is opened."""
     arguments = {"trigger_id": slack.installation.triggers.issue("UANA"), "view": view}
     assert await refusal(client.api_call("views.open", json=arguments)) == "invalid_arguments"
     assert slack.views.modal("UANA") is None
@@ -612,13 +612,13 @@ INPUTS = {
 
 @pytest.mark.parametrize("element", INPUTS.values(), ids=INPUTS)
 def test_inputs_of_the_sdk_are_accepted(element):
-    """What Slack's own SDK builds for a modal passes, and again when Slack's SDK has built the view."""
+    """What Slack's own SDK builds for a modal is accepted, alone and in a view built by the SDK."""
     block = sdk.InputBlock(label="Label", element=element, hint="Hint", optional=True)
     check_view(View(type="modal", title="Title", submit="Save", close="No", blocks=[block]).to_dict())
 
 
 def wrong_input(**members):
-    """Return the only block of a view: an input of which these members are wrong."""
+    """Return the only block of a view: an input with these members changed."""
     return [{**INPUT, "element": {**INPUT["element"], **members}}]
 
 
@@ -685,15 +685,15 @@ def test_wrong_inputs_are_refused(blocks, complaint):
         ({"view": {"type": "x"}}, "invalid_view"),
     ],
 )
-def test_blocks_validate_tells_what_is_wrong(arguments, code):
-    """``blocks.validate`` takes exactly one thing and names it in its error."""
+def test_blocks_validate_explains_wrong_arguments(arguments, code):
+    """``blocks.validate`` accepts exactly one argument, and names it in its error."""
     with pytest.raises(RefusalError) as refused:
         validate_blocks_call(arguments)
     assert refused.value.code == code
 
 
 def test_blocks_validate_points_at_the_place():
-    """Its errors carry a JSON pointer from the root of what was given."""
+    """Its errors have a JSON pointer from the root of what was given."""
     with pytest.raises(RefusalError) as refused:
         validate_blocks_call({"blocks": [{"type": "x"}]})
     assert refused.value.reply()["errors"] == [

@@ -1,4 +1,4 @@
-"""Modals and App Home of the stand-in for Slack, driven by Slack's own SDK and by the page's routes."""
+"""Modals and App Home in the local Slack, used through Slack's own SDK and the page's routes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ HOME = {
 
 
 class Answers:
-    """What the bot answers to submissions, and what it was told."""
+    """The bot's answers to submissions, and the payloads that it got."""
 
     def __init__(self):
         self.submission = {}
@@ -61,7 +61,7 @@ class Answers:
 
 
 def new_app(slack, answers):
-    """Return a small bot that acks everything, and submissions as the test wants it."""
+    """Return a small bot that acks everything, and answers submissions as the test wants."""
     client = AsyncWebClient("xoxb-sandbox", base_url=slack.api_url)
     app = AsyncApp(client=client, signing_secret="sandbox-signing-secret")
 
@@ -93,13 +93,13 @@ def new_app(slack, answers):
 
 @pytest.fixture
 def answers():
-    """What the bot answers."""
+    """The bot's answers."""
     return Answers()
 
 
 @pytest_asyncio.fixture
 async def slack(answers, tmp_path):
-    """Run a stand-in with the page and with a bot on a socket."""
+    """Run a local Slack with its page, and a bot on a socket."""
     slack = flokit_slack()
     add_page(slack.server, slack, tmp_path)
     await slack.start()
@@ -118,14 +118,14 @@ def client(slack):
 
 
 async def refusal(call):
-    """Return the code with which a call is refused."""
+    """Return the error code of a refused call."""
     with pytest.raises(SlackApiError) as refused:
         await call
     return refused.value.response["error"]
 
 
 async def trigger(slack, user="UANA"):
-    """Type a command, and return the trigger that comes of it."""
+    """Type a command, and return its trigger_id."""
     await slack.command(user, "C0DATA")
     return slack.envelopes[-1].payload["trigger_id"]
 
@@ -136,7 +136,7 @@ async def opened(slack, client, view=None, user="UANA"):
 
 
 async def pushed(slack, client, user="UANA", **members):
-    """Submit the modal in front, push another from it, and return that."""
+    """Submit the modal in front, push another one from it, and return that."""
     front = slack.views.modal(user)
     await slack.views.click(user, front["id"], "go")
     view = modal(*GO, **members)
@@ -163,7 +163,7 @@ async def feed(slack):
 
 
 async def test_an_opened_modal_has_what_slack_adds(slack, client):
-    """The stored view has its ids, a hash, a root and empty defaults, and is in front of the person."""
+    """The stored view has its IDs, a hash, a root and empty defaults, and is shown in front."""
     view = await opened(slack, client)
     assert view["root_view_id"] == view["id"]
     assert view["hash"]
@@ -172,8 +172,8 @@ async def test_an_opened_modal_has_what_slack_adds(slack, client):
     assert slack.views.modal("UBEN") is None
 
 
-async def test_a_modal_takes_the_place_of_those_that_are_open(slack, client):
-    """There is one stack a person: what was open before is gone."""
+async def test_an_opened_modal_replaces_open_ones(slack, client):
+    """Each person has one stack; the one before is gone."""
     first = await opened(slack, client)
     second = await opened(slack, client)
     assert slack.views.modal("UANA")["id"] == second["id"]
@@ -181,7 +181,7 @@ async def test_a_modal_takes_the_place_of_those_that_are_open(slack, client):
 
 
 async def test_three_modals_can_be_stacked(slack, client):
-    """A fourth is ``push_limit_reached``; each pushed one knows its root and the one before."""
+    """A fourth is ``push_limit_reached``; each pushed one knows its root and the previous one."""
     root = await opened(slack, client, modal(*GO))
     second = await pushed(slack, client)
     third = await pushed(slack, client)
@@ -193,7 +193,7 @@ async def test_three_modals_can_be_stacked(slack, client):
 
 
 async def test_pushing_needs_an_open_modal(slack, client):
-    """A trigger from outside, or from a modal closed since, cannot push."""
+    """A trigger from outside, or from a modal that was closed, can't push."""
     assert await refusal(client.views_push(trigger_id=await trigger(slack), view=modal())) == "not_found"
     view = await opened(slack, client, modal(*GO))
     await slack.views.click("UANA", view["id"], "go")
@@ -202,8 +202,8 @@ async def test_pushing_needs_an_open_modal(slack, client):
     assert await refusal(late) == "not_found"
 
 
-async def test_an_update_keeps_what_was_filled_in(slack, client):
-    """A view is updated under its id, with a new hash; a stale hash is a conflict."""
+async def test_an_update_keeps_inputs(slack, client):
+    """A view is updated under its ID, with a new hash; a stale hash is a conflict."""
     view = await opened(slack, client, modal(text_input(), *GO))
     await slack.views.click("UANA", view["id"], "go", values=typed("because"))
     changed = modal(text_input(), title=plain("New"))
@@ -215,7 +215,7 @@ async def test_an_update_keeps_what_was_filled_in(slack, client):
 
 
 async def test_an_external_id_names_one_view(slack, client):
-    """A view can be updated by its external id; a second view with it is refused."""
+    """A view can be updated by its external ID; a second view with the same one is refused."""
     view = await opened(slack, client, modal(external_id="mine"))
     updated = await client.views_update(external_id="mine", view=modal(external_id="mine", title=plain("New")))
     assert updated["view"]["id"] == view["id"]
@@ -233,12 +233,12 @@ async def test_an_external_id_names_one_view(slack, client):
     ],
 )
 async def test_wrong_updates_are_refused(client, arguments, code):
-    """An update needs an id that is known and a view that is right."""
+    """An update needs a known ID and a valid view."""
     assert await refusal(client.api_call("views.update", json=arguments)) == code
 
 
-async def test_kinds_of_view_are_not_mixed(slack, client):
-    """A Home tab is not opened, a modal not published, and neither becomes the other by an update."""
+async def test_kinds_of_views_are_not_mixed(slack, client):
+    """A Home tab can't be opened, a modal can't be published, and an update can't turn one into the other."""
     view = await opened(slack, client)
     assert await refusal(client.views_open(trigger_id=await trigger(slack), view=HOME)) == "invalid_arguments"
     assert await refusal(client.views_publish(user_id="UANA", view=modal())) == "invalid_arguments"
@@ -247,14 +247,14 @@ async def test_kinds_of_view_are_not_mixed(slack, client):
 
 @pytest.mark.parametrize("user", ["UNOBODY", "UFLOKIT"])
 async def test_a_home_tab_belongs_to_a_person(client, user):
-    """Nothing is published for somebody unknown, nor for the bot."""
+    """Nothing can be published for an unknown person or for the bot."""
     assert await refusal(client.views_publish(user_id=user, view=HOME)) == "invalid_arguments"
 
 
 # --- submitting -------------------------------------------------------------------------------------------------
 
 
-async def test_a_submission_carries_what_was_filled_in(slack, client):
+async def test_a_submission_has_all_inputs(slack, client):
     """The payload has every input's state, filled in or not; an empty ack closes the modal."""
     initial = text_input("more", element={"initial_value": "so far"}, optional=True)
     view = await opened(slack, client, modal(text_input(), initial, private_metadata="run-7"))
@@ -267,8 +267,8 @@ async def test_a_submission_carries_what_was_filled_in(slack, client):
     assert slack.views.modal("UANA") is None
 
 
-async def test_required_inputs_are_asked_for_before_the_bot_is(slack, client):
-    """What Slack's client complains about is not sent; an optional input may stay empty."""
+async def test_required_inputs_are_checked_before_submission(slack, client):
+    """What Slack's client refuses isn't sent; an optional input may stay empty."""
     view = await opened(slack, client, modal(text_input(), text_input("more", optional=True)))
     sent = len(slack.envelopes)
     submitted = await slack.views.submit("UANA", view["id"])
@@ -291,21 +291,21 @@ async def test_required_inputs_are_asked_for_before_the_bot_is(slack, client):
     ],
 )
 async def test_inputs_are_checked_as_slacks_client_does(slack, client, element, value, complaint):
-    """A value that its element does not allow is told by the block it stands in."""
+    """An invalid value is reported by its block."""
     view = await opened(slack, client, modal(text_input(element=element)))
     given = typed(value, kind=element["type"])
     assert (await slack.views.submit("UANA", view["id"], given)).errors == {"why": complaint}
 
 
 @pytest.mark.parametrize("element", [{"type": "number_input", "is_decimal_allowed": False}, {"type": "url_text_input"}])
-async def test_right_inputs_pass(slack, client, element):
+async def test_valid_inputs_are_accepted(slack, client, element):
     """A value that its element allows is submitted."""
     view = await opened(slack, client, modal(text_input(element=element)))
     value = "7" if element["type"] == "number_input" else "https://flokit.ai"
     assert (await slack.views.submit("UANA", view["id"], typed(value, kind=element["type"]))).ok
 
 
-async def test_the_bots_complaints_stand_at_their_inputs(slack, client, answers):
+async def test_the_bots_errors_are_shown_below_their_inputs(slack, client, answers):
     """``errors`` leaves the modal open."""
     answers.submission = {"response_action": "errors", "errors": {"why": "Not that."}}
     view = await opened(slack, client)
@@ -315,7 +315,7 @@ async def test_the_bots_complaints_stand_at_their_inputs(slack, client, answers)
 
 
 async def test_an_answer_may_update_push_or_clear(slack, client, answers):
-    """The ack of a submission changes the stack as it says."""
+    """The ack of a submission changes the stack."""
     view = await opened(slack, client)
     answers.submission = {"response_action": "update", "view": modal(text_input(), title=plain("Two"))}
     await slack.views.submit("UANA", view["id"], typed("x"))
@@ -339,7 +339,7 @@ async def test_an_answer_may_update_push_or_clear(slack, client, answers):
     ],
 )
 async def test_answers_that_slack_refuses_are_errors(slack, client, answers, answer):
-    """A wrong answer leaves the modal open, tells the person, and is kept as a warning."""
+    """An invalid response leaves the modal open, shows an error, and is kept as a warning."""
     answers.submission = answer
     view = await opened(slack, client)
     submitted = await slack.views.submit("UANA", view["id"], typed("x"))
@@ -348,8 +348,8 @@ async def test_answers_that_slack_refuses_are_errors(slack, client, answers, ans
     assert "the ack of a submission was refused" in slack.warnings[-1]
 
 
-async def test_what_is_not_there_cannot_be_used(slack, client):
-    """Another person's modal, an unknown input, an option that is not offered: none of it exists."""
+async def test_what_does_not_exist_cannot_be_used(slack, client):
+    """Another person's modal, an unknown input, an option that isn't offered: none of them exists."""
     options = [{"text": plain(), "value": "a"}]
     select = {"type": "static_select", "action_id": "text", "options": options}
     view = await opened(slack, client, modal(text_input(element=select)))
@@ -367,15 +367,15 @@ async def test_what_is_not_there_cannot_be_used(slack, client):
 
 
 async def test_a_modal_without_a_submit_button_cannot_be_submitted(slack, client):
-    """Nothing is sent for a button that is not there."""
+    """Nothing is sent."""
     read_only = {"type": "modal", "title": plain(), "blocks": [{"type": "divider"}]}
     view = await opened(slack, client, read_only)
     with pytest.raises(LookupError, match="no submit button"):
         await slack.views.submit("UANA", view["id"])
 
 
-async def test_choices_arrive_as_the_options_of_the_view(slack, client):
-    """Only the value of an option counts: its text is the bot's."""
+async def test_choices_are_sent_as_the_options_of_the_view(slack, client):
+    """Only an option's value is taken from the page; its text is the bot's."""
     options = [{"text": plain("One"), "value": "1"}, {"text": plain("Two"), "value": "2"}]
     boxes = {"type": "checkboxes", "action_id": "text", "options": options}
     view = await opened(slack, client, modal(text_input(element=boxes)))
@@ -388,32 +388,32 @@ async def test_choices_arrive_as_the_options_of_the_view(slack, client):
 # --- closing ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_close_is_told_when_the_view_asks_for_it(slack, client, answers):
-    """``notify_on_close`` makes a ``view_closed``; without it the bot hears nothing."""
+async def test_a_close_is_sent_if_the_view_asks_for_it(slack, client, answers):
+    """``notify_on_close`` sends a ``view_closed``; without it, the bot gets nothing."""
     silent = await opened(slack, client)
     slack.views.close("UANA", silent["id"])
     view = await opened(slack, client, modal(notify_on_close=True))
     slack.views.close("UANA", view["id"])
-    [told] = await slack.wait_for(lambda: answers.seen)
-    assert (told["type"], told["view"]["id"], told["is_cleared"]) == ("view_closed", view["id"], False)
+    [closed] = await slack.wait_for(lambda: answers.seen)
+    assert (closed["type"], closed["view"]["id"], closed["is_cleared"]) == ("view_closed", view["id"], False)
     assert slack.views.modal("UANA") is None
 
 
 async def test_clear_on_close_closes_the_whole_stack(slack, client, answers):
-    """Each view that asks for it is told, as cleared."""
+    """Each view with ``notify_on_close`` is reported as cleared."""
     await opened(slack, client, modal(*GO, notify_on_close=True))
     front = await pushed(slack, client, clear_on_close=True, notify_on_close=True)
     slack.views.close("UANA", front["id"])
     assert slack.views.modal("UANA") is None
     await slack.wait_for(lambda: len(answers.seen) == 2)
-    assert [told["is_cleared"] for told in answers.seen] == [True, True]
+    assert [closed["is_cleared"] for closed in answers.seen] == [True, True]
 
 
 # --- clicks, App Home -------------------------------------------------------------------------------------------
 
 
 async def test_a_click_in_a_modal_has_no_channel(slack, client):
-    """The payload has the view with what is filled in, and neither message, channel nor response_url."""
+    """The payload has the view with its inputs, and neither message, channel nor response_url."""
     view = await opened(slack, client, modal(text_input(), *GO))
     ack = await slack.views.click("UANA", view["id"], "go", values=typed("so far"))
     payload = slack.envelopes[-1].payload
@@ -424,8 +424,8 @@ async def test_a_click_in_a_modal_has_no_channel(slack, client):
     assert not payload.keys() & {"channel", "message", "response_url"}
 
 
-async def test_app_home_is_each_persons_own(slack, client, answers):
-    """Opening it is an event, from the second time on with the view; what is published can be clicked."""
+async def test_each_person_has_their_own_app_home(slack, client, answers):
+    """Opening it sends an event, from the second time on with the view; what's published can be clicked."""
     slack.views.open_home("UANA")
     [first] = await slack.wait_for(lambda: answers.seen)
     assert (first["tab"], first["channel"], "view" in first) == ("home", "D0ANA", False)
@@ -438,7 +438,7 @@ async def test_app_home_is_each_persons_own(slack, client, answers):
 
 
 async def test_publishing_again_keeps_the_id(client):
-    """App Home is one view a person, under a new hash each time."""
+    """Each person's App Home is one view, with a new hash each time."""
     first = (await client.views_publish(user_id="UANA", view=HOME))["view"]
     second = (await client.views_publish(user_id="UANA", view=HOME, hash=first["hash"]))["view"]
     assert first["id"] == second["id"]
@@ -448,8 +448,8 @@ async def test_publishing_again_keeps_the_id(client):
 # --- the page ---------------------------------------------------------------------------------------------------
 
 
-async def test_the_page_is_told_what_each_person_sees(slack, client):
-    """Opening, updating and closing a modal and publishing App Home are told as they happen."""
+async def test_the_page_gets_what_each_person_sees(slack, client):
+    """Opening, updating and closing a modal, and publishing App Home, are sent as they happen."""
     async with feed(slack) as next_of:
         state = await next_of("state")
         assert state["homes"] == state["modals"] == dict.fromkeys(("UANA", "UBEN", "UCLEO", "UDORA"))
@@ -465,13 +465,13 @@ async def test_the_page_is_told_what_each_person_sees(slack, client):
 
 
 async def post(slack, path, **asked):
-    """Ask the page's routes for something; return the status and the answer."""
+    """Make a request as the page does; return the status and the answer."""
     async with aiohttp.ClientSession(slack.url) as session, session.post(path, json=asked) as reply:
         return reply.status, await reply.json()
 
 
 async def test_the_page_submits_clicks_and_closes(slack, client, answers):
-    """The routes do what people do, and answer with the complaints by input."""
+    """The routes do what people do, and answer with the errors by input."""
     answers.submission = {"response_action": "errors", "errors": {"why": "Not that."}}
     view = await opened(slack, client, modal(text_input(), *GO))
     place = {"user": "UANA", "view_id": view["id"]}
@@ -483,8 +483,8 @@ async def test_the_page_submits_clicks_and_closes(slack, client, answers):
     assert refused == (200, {"ok": False, "error": "", "errors": {"why": "Not that."}})
 
 
-async def test_a_submission_without_a_bot_is_told(slack, client):
-    """The sentence is the one of Slack's client."""
+async def test_a_submission_without_a_bot_shows_an_error(slack, client):
+    """It has the sentence of Slack's client."""
     view = await opened(slack, client)
     await slack.drop_sockets()
     _, reply = await post(slack, "/page/view_submit", user="UANA", view_id=view["id"], values=typed("x"))
@@ -504,8 +504,8 @@ async def test_a_submission_without_a_bot_is_told(slack, client):
         ("/page/home", {"user": "UNOBODY"}),
     ],
 )
-async def test_views_that_are_not_there_are_a_400(slack, path, asked):
-    """What cannot be done with a view is answered with a sentence."""
+async def test_unknown_views_are_a_400(slack, path, asked):
+    """The answer says what can't be done."""
     status, reply = await post(slack, path, **asked)
     assert (status, reply["ok"]) == (400, False)
     assert reply["error"]

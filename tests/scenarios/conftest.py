@@ -1,4 +1,4 @@
-"""The whole bot as a process, between a local Slack and a local FloKit: what a test says is what people would see."""
+"""The whole bot as a process, between a local Slack and a local FloKit. Tests check what people would see."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ NO_FAULT_OF_OURS = {
     "cant_update_message",
     "token_revoked",
 }
-"""What Slack may answer to a bot that does everything right; every other code is a fault of the bot."""
+"""What Slack may answer to a bot without faults; any other code is a fault of the bot."""
 
 UNTOLD = """
 SELECT id FROM inbox WHERE due_at IS NOT NULL
@@ -61,7 +61,7 @@ QUICK = {
 
 
 class World:
-    """A Slack, a FloKit and a bot that talks to both; ``settings`` are the documented ones."""
+    """A Slack, a FloKit, and a bot that talks to both; ``settings`` are the documented ones."""
 
     def __init__(self, folder: Path, *, mode: str = "socket", **settings: str) -> None:
         self.folder = folder
@@ -72,9 +72,9 @@ class World:
         self.expected_errors: set[str] = set()
         """Events that the bot may log as errors in this test."""
         self.expected_refusals: set[str] = set()
-        """What Slack may answer in this test, beside what it may always."""
+        """What Slack may answer in this test, in addition to what it may always answer."""
         self.twice_at_most = False
-        """Slack doesn't let the bot look in this test: a message whose reply was lost may stand there twice."""
+        """In this test, the bot can't check for its messages, so one whose reply was lost may be there twice."""
         self.url = ""
         self._overrides = settings
         self.bot: BotProcess = BotProcess({}, folder, clock=self.clock)
@@ -83,7 +83,7 @@ class World:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What the bot is started with."""
+        """Return the settings that the bot is started with."""
         tokens = self.slack.installation.tokens
         way_in = (
             {"SLACK_APP_TOKEN": tokens.app}
@@ -105,7 +105,7 @@ class World:
 
     @property
     def database_url(self) -> str:
-        """Where everything is kept."""
+        """Return the address of the database."""
         return self._overrides.get("DATABASE_URL", f"sqlite+aiosqlite:///{self.folder / 'flokit.db'}")
 
     async def start_services(self) -> None:
@@ -114,7 +114,7 @@ class World:
         await self.flokit.start()
 
     async def close(self) -> None:
-        """Take everything down."""
+        """Stop everything."""
         for bot in (self.bot, *self.others):
             bot.signal(signal.SIGCONT)
             await bot.kill()
@@ -122,13 +122,13 @@ class World:
         await self.flokit.stop()
 
     async def start_bot(self, *, descriptors: tuple[int, int] | None = None) -> None:
-        """Start the bot and wait until it is ready, whatever it was before."""
+        """Start the bot and wait until it's ready."""
         self.bot = BotProcess(self.settings, self.folder, clock=self.clock, descriptors=descriptors)
         self.url = await self._listening(self.bot)
         await self._ready(self.url)
 
     async def start_another(self) -> BotProcess:
-        """Start one more replica on the same database, and wait until it is ready."""
+        """Start one more replica on the same database, and wait until it's ready."""
         folder = self.folder / f"replica-{len(self.others) + 2}"
         folder.mkdir(exist_ok=True)
         self.others.append(BotProcess(self.settings, folder, clock=self.clock))
@@ -136,7 +136,7 @@ class World:
         return self.others[-1]
 
     async def _listening(self, bot: BotProcess) -> str:
-        """Start a process, and return the address of its routes; over HTTP, Slack sends there from now on."""
+        """Start a process and return the address of its routes; over HTTP, Slack now sends requests there."""
         await bot.start()
         async with asyncio.timeout(READY_WITHIN_S):
             url = await _address_of(bot)
@@ -152,12 +152,12 @@ class World:
             await self.slack.wait_connected()
 
     async def restart(self) -> None:
-        """Kill the bot as a crash would, unless it is dead already, and start it again."""
+        """Kill the bot as a crash would, unless it has already exited, and start it again."""
         await self.bot.kill()
         await self.start_bot()
 
     async def killed_at(self, is_the_instant: Callable[[], object]) -> None:
-        """Kill the bot at an instant that Slack or FloKit sees: before it gets the answer to what it just asked."""
+        """Kill the bot at a moment that Slack or FloKit sees: before it gets the reply to what it just requested."""
         killed = asyncio.Event()
 
         def look(_change: object = None) -> None:
@@ -175,22 +175,22 @@ class World:
         await self.bot.wait()
 
     async def move_clock(self, **parts: float) -> None:
-        """Move the whole world's clock ahead, by parts of a timedelta; the bot notices it within two seconds."""
+        """Move the whole world's clock forward, by a timedelta's arguments; the bot notices within two seconds."""
         self.clock.move(timedelta(**parts))
         self.slack.note_change()
 
     async def get(self, path: str) -> httpx.Response:
-        """Ask one of the bot's own routes."""
+        """Request one of the bot's own routes."""
         async with httpx.AsyncClient() as http:
             return await http.get(f"{self.url}{path}")
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """What the replicas logged, line by line."""
+        """Return what the replicas logged, line by line."""
         return [entry for bot in (self.bot, *self.others) for entry in entries_of(bot.log)]
 
     async def logged(self, event: str, times: int = 1) -> dict[str, Any]:
-        """Wait until the bot has logged an event so often, and return the newest entry."""
+        """Wait until the bot has logged an event this many times, and return the newest entry."""
         async with asyncio.timeout(SETTLED_WITHIN_S):
             while len(found := [entry for entry in self.log if entry.get("event") == event]) < times:
                 await asyncio.sleep(0.05)
@@ -199,7 +199,7 @@ class World:
     # People
 
     def channel(self, channel_id: str) -> str:
-        """Add a channel with everybody and the bot in it."""
+        """Add a channel with everyone and the bot in it."""
         self.slack.add_channel(channel_id, channel_id.lower(), members=EVERYBODY, bot_is_member=True)
         return channel_id
 
@@ -209,7 +209,7 @@ class World:
         assert ack.ok, (ack, self.bot.log)
 
     async def status(self, text: str = "status", *, user: str = "UANA", channel: str = "C0DATA") -> dict[str, Any]:
-        """Type a command and return the message that comes."""
+        """Type a command and return the message that answers it."""
         before = {message["ts"] for message in self.slack.messages(channel)}
         await self.command(text, user=user, channel=channel)
         return await self.slack.wait_for(
@@ -219,7 +219,7 @@ class World:
         )
 
     async def note(self, text: str, *, user: str = "UANA", channel: str = "C0DATA") -> dict[str, Any]:
-        """Type a command and return the answer that only its person sees."""
+        """Type a command and return the answer that only the person who typed it sees."""
         before = len(self.slack.ephemerals(user))
         await self.command(text, user=user, channel=channel)
         return await self.whisper(user, before)
@@ -230,7 +230,7 @@ class World:
         return seen[-1]
 
     async def resync(self, integration_id: str, *, user: str = "UANA", channel: str = "C0DATA") -> str:
-        """Ask for the status, press Resync there, and return the thread."""
+        """Run status, press Resync in its message, and return the thread."""
         panel = await self.status(user=user, channel=channel)
         await self.press(panel, "flokit_resync", integration_id, user=user, channel=channel)
         return panel["ts"]
@@ -272,11 +272,11 @@ class World:
     async def outcomes(
         self, root_ts: str, count: int = 1, *, channel: str = "C0DATA", timeout_s: float = 20
     ) -> list[dict[str, Any]]:
-        """Wait until a thread has so many outcomes and return them, as the metadata tells."""
+        """Wait until a thread has this many outcomes, and return them from the metadata."""
         found = await self.slack.wait_for(
             lambda: (
-                (told := self.told(root_ts, channel=channel))
-                if len(self.told(root_ts, channel=channel)) >= count
+                (outcomes := self.outcome_messages(root_ts, channel=channel))
+                if len(self.outcome_messages(root_ts, channel=channel)) >= count
                 else None
             ),
             timeout_s,
@@ -284,8 +284,8 @@ class World:
         )
         return [message["metadata"]["event_payload"] for message in found]
 
-    def told(self, root_ts: str, *, channel: str = "C0DATA") -> list[dict[str, Any]]:
-        """The outcome messages in a thread."""
+    def outcome_messages(self, root_ts: str, *, channel: str = "C0DATA") -> list[dict[str, Any]]:
+        """Return the outcome messages in a thread."""
         return [
             message
             for message in self.slack.messages(channel, root_ts)
@@ -293,7 +293,7 @@ class World:
         ]
 
     async def direct_root(self, user: str) -> dict[str, Any]:
-        """Wait for the first message of the bot to a person, and return it with its channel."""
+        """Wait for the bot's first message to a person, and return it with its channel."""
         channel = self.slack.workspace.open_im(user).id
         roots = await self.slack.wait_for(lambda: self.slack.messages(channel), 10, f"a direct message to {user}")
         return {**roots[0], "channel": channel}
@@ -301,7 +301,7 @@ class World:
     # What must hold at the end of every scenario
 
     async def settle(self) -> None:
-        """Wait until everything that must be told is told; progress edits are no telling."""
+        """Wait until everything that must be posted is posted; updates of a progress message don't count."""
         async with asyncio.timeout(SETTLED_WITHIN_S):
             while await self._untold():
                 await asyncio.sleep(0.02)
@@ -320,7 +320,7 @@ class World:
             return database.execute(UNTOLD).fetchall()
 
     def check_promises(self) -> None:
-        """Whatever the scenario was about: Slack took every message, nothing is told twice, nothing leaks."""
+        """Check what holds in every scenario: Slack accepted each message, nothing is posted twice, nothing leaks."""
         faults = [call for call in self.slack.calls if call.error not in NO_FAULT_OF_OURS | self.expected_refusals]
         assert not faults, faults
         assert not self.slack.warnings
@@ -328,15 +328,15 @@ class World:
         self._check_log()
 
     def _check_threads(self) -> None:
-        """One run has at most three messages in a thread, and one outcome: two when the first was no result."""
-        told: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        """A run has at most three messages in a thread, and one outcome: two if the first was no result."""
+        by_thread: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         for channel in self.slack.workspace.channels:
             for message in self.slack.workspace.all_messages(channel):
                 metadata = message.get("metadata") or {}
                 run_id = metadata.get("event_payload", {}).get("run_id")
                 if run_id:
-                    told.setdefault((channel, message.get("thread_ts", ""), run_id), []).append(metadata)
-        for thread, messages in told.items():
+                    by_thread.setdefault((channel, message.get("thread_ts", ""), run_id), []).append(metadata)
+        for thread, messages in by_thread.items():
             outcomes = [
                 one["event_payload"]["outcome"] for one in messages if one["event_type"] == "flokit_sync_outcome"
             ]
@@ -355,7 +355,7 @@ class World:
 
     def _check_log(self) -> None:
         tokens = self.slack.installation.tokens
-        for secret in (tokens.bot, tokens.app, tokens.signing_secret, READ_KEY, WRITE_KEY):
+        for secret in filter(None, (tokens.bot, tokens.app, tokens.signing_secret, READ_KEY, WRITE_KEY)):
             assert not [bot for bot in (self.bot, *self.others) if secret in bot.log]
         errors = [
             entry
@@ -368,7 +368,7 @@ class World:
 
 
 def entries_of(log: str) -> list[dict[str, Any]]:
-    """Read a log; a line that is no JSON is a raw event."""
+    """Parse a log; a line that isn't JSON becomes a raw event."""
     entries = []
     for line in log.splitlines():
         try:
@@ -379,7 +379,7 @@ def entries_of(log: str) -> list[dict[str, Any]]:
 
 
 async def _address_of(bot: BotProcess) -> str:
-    """Wait until a process says where it listens."""
+    """Wait until a process prints the address that it listens on."""
     while not bot.address:
         if bot.pid is None:
             raise AssertionError(f"the bot ended:\n{bot.log}")
@@ -388,7 +388,7 @@ async def _address_of(bot: BotProcess) -> str:
 
 
 def buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """All buttons of a message, in order."""
+    """Return all buttons of a message, in order."""
     found: list[dict[str, Any]] = []
     for block in message.get("blocks", []):
         elements = [block.get("accessory"), *block.get("elements", [])]
@@ -397,13 +397,13 @@ def buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def words(message: dict[str, Any]) -> str:
-    """Return all that can be read in a message, as one string."""
+    """Return everything that can be read in a message, as one string."""
     return json.dumps([message.get("text"), message.get("blocks")], ensure_ascii=False)
 
 
 @asynccontextmanager
 async def running_world(folder: Path, **options: str) -> AsyncIterator[World]:
-    """Start a world, whose bot the scenario starts, and take it down."""
+    """Start a world whose bot the scenario starts itself, and stop it at the end."""
     world = World(folder, **options)
     await world.start_services()
     async with held_to_promises(world):
@@ -412,7 +412,7 @@ async def running_world(folder: Path, **options: str) -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def held_to_promises(world: World) -> AsyncIterator[World]:
-    """Take a world down at the end; a scenario that passes must have kept the promises of all scenarios, too."""
+    """Stop a world at the end; a scenario that passes must also meet the conditions of all scenarios."""
     try:
         yield world
         if any(bot.pid for bot in (world.bot, *world.others)):
@@ -424,7 +424,7 @@ async def held_to_promises(world: World) -> AsyncIterator[World]:
 
 @pytest_asyncio.fixture(params=["socket", "http"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    """A running world, once in Socket Mode and once over signed HTTP; its log, without secrets, says everything."""
+    """A running world, once in Socket Mode and once over signed HTTP, with log level DEBUG."""
     async with running_world(tmp_path, mode=request.param, LOG_LEVEL="DEBUG") as started:
         await started.start_bot()
         yield started
@@ -432,13 +432,25 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 @pytest_asyncio.fixture
 async def socket_world(tmp_path: Path) -> AsyncIterator[World]:
-    """A running world in Socket Mode, for what does not depend on the way in."""
+    """A running world in Socket Mode, for what doesn't depend on the transport."""
     async with running_world(tmp_path) as started:
         await started.start_bot()
         yield started
 
 
+@pytest_asyncio.fixture
+async def board(tmp_path: Path) -> AsyncIterator[World]:
+    """A world with a healthy Stripe and Adjust, watched all the time; the channel C0DATA is subscribed to all."""
+    async with running_world(tmp_path, WATCH_INTERVAL_S="0.3", WATCH_CONFIRM_S="0.2") as watched:
+        fine = datetime.now(UTC) - timedelta(minutes=5)
+        watched.flokit.add("int_stripe", "stripe", status="connected", last_synced_at=fine)
+        watched.flokit.add("int_adjust", "adjust", status="connected", last_synced_at=fine)
+        await watched.start_bot()
+        await watched.status("subscribe all")
+        yield watched
+
+
 @pytest.fixture
 def make_world(tmp_path: Path) -> Callable[..., Any]:
-    """A world with settings of its own; the test starts the bot."""
+    """A world with its own settings; the test starts the bot."""
     return lambda **options: running_world(tmp_path, **options)

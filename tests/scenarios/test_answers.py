@@ -24,7 +24,7 @@ HOSTILE = f"<!channel> <@UBEN> <https://evil.example|Click me> `*_~& {'x' * 5000
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def asked(tmp_path_factory):
-    """A bot over thirty integrations: one fails in hostile words, one is of another kind, 28 are fine."""
+    """A bot with thirty integrations: one fails with a hostile error text, one has another type, and 28 are healthy."""
     async with running_world(tmp_path_factory.mktemp("asked")) as world:
         flokit = world.flokit
         flokit.add("int_hostile", "adapty", status="error", error_message=HOSTILE, last_synced_at=LAST)
@@ -43,12 +43,12 @@ async def asked(tmp_path_factory):
 
 @pytest.fixture
 def channel(asked, request):
-    """A channel of the test's own."""
+    """A separate channel for each test."""
     return asked.channel("C0" + "".join(char for char in request.node.name.upper() if char.isalnum())[:60])
 
 
-async def test_vendor_text_mentions_nobody(asked, channel):
-    """An error text full of mentions, links and 5,000 characters is shown as text, in every message it reaches."""
+async def test_vendor_text_mentions_no_one(asked, channel):
+    """An error text full of mentions, links and 5,000 characters is shown as plain text in every message."""
     panel = await asked.status("status failing", channel=channel)
     detail = await asked.status("show adapty", channel=channel)
     whole = await asked.status("status paused", channel=channel)
@@ -71,8 +71,8 @@ def mrkdwn(value):
             yield from mrkdwn(inner)
 
 
-async def test_what_is_not_understood_is_answered_in_words(asked, channel):
-    """A typo gets the nearest command, an empty filter what there is, an unknown target the nearest, help the help."""
+async def test_unknown_words_get_suggestions(asked, channel):
+    """A typo gets the closest command, an empty filter the choices, and an unknown target the closest names."""
     typed = {
         "statsu": "Did you mean `/flokit status`?",
         "status nonsense": "No integration matches `nonsense`",
@@ -93,8 +93,8 @@ async def test_what_is_not_understood_is_answered_in_words(asked, channel):
     assert not asked.slack.messages(channel)
 
 
-async def test_any_text_gets_a_sentence(asked, channel):
-    """Control characters, half a surrogate pair, emoji, markup and 8,000 characters are answered, not tripped over."""
+async def test_any_text_gets_an_answer(asked, channel):
+    """Control characters, unpaired surrogates, emoji, markup and 8,000 characters cause no error."""
     for text in (
         "\x00\x01\x1b[31m",
         "\ud800",
@@ -123,12 +123,12 @@ async def test_thirty_integrations_are_shown_in_pages(asked, channel):
 
 
 async def shown(world, channel, panel, part):
-    """Wait until a message reads so."""
+    """Wait until a message has this text."""
     await world.slack.wait_for(lambda: part in words(world.slack.message(channel, panel["ts"])), 10, part)
 
 
-async def test_details_come_in_the_thread_of_the_message(asked, channel):
-    """Details answers below the message, with every field and what to check."""
+async def test_details_are_posted_in_the_messages_thread(asked, channel):
+    """They have every field, and what to check."""
     panel = await asked.status("status adapty", channel=channel)
     await asked.press(panel, "flokit_details", "int_hostile", channel=channel)
     detail = await asked.reply(panel["ts"], "Events, total", channel=channel)
@@ -136,8 +136,8 @@ async def test_details_come_in_the_thread_of_the_message(asked, channel):
     assert "The webhook sends all subscription events" in words(detail)
 
 
-async def test_a_type_that_matches_several_is_asked_about(asked, channel):
-    """An ambiguous type offers a button for each; a click on one follows up in the thread of that message."""
+async def test_an_ambiguous_type_offers_a_button_for_each(asked, channel):
+    """A click on one is followed in the thread of that message."""
     choice = await asked.status("sync appsflyer", channel=channel)
     assert [button["action_id"] for button in buttons(choice)] == ["flokit_resync"] * 2
     assert not asked.flokit.posts("int_ios")
@@ -147,8 +147,8 @@ async def test_a_type_that_matches_several_is_asked_about(asked, channel):
     assert not asked.flokit.posts("int_ios")
 
 
-async def test_an_integration_is_named_by_type_id_or_ending(asked, channel):
-    """The type, the id and the ending of the id all show, and sync, the one integration."""
+async def test_an_integration_can_be_named_by_type_id_or_end_of_its_id(asked, channel):
+    """For show and for sync."""
     for name in ("stripe", "int_01stripe", "1stripe"):
         assert "int_01stripe" in words(await asked.status(f"show {name}", channel=channel))
     other = asked.channel("C0NAMEDBYENDING")
@@ -158,7 +158,7 @@ async def test_an_integration_is_named_by_type_id_or_ending(asked, channel):
 
 
 async def test_mentions_are_answered_in_their_thread(asked, channel):
-    """A mention in a channel is answered in its thread, one in a thread there, with progress and outcome."""
+    """A mention in a channel starts a thread; one in a thread is answered there, with progress and outcome."""
     asking = await asked.slack.say("UBEN", channel, f"<@{BOT_USER_ID}> status failing")
     await asked.reply(asking, "Adapty", channel=channel)
     root = await asked.slack.say("UBEN", channel, "RevenueCat looks odd")
@@ -168,8 +168,8 @@ async def test_mentions_are_answered_in_their_thread(asked, channel):
     assert len(asked.slack.messages(channel)) == 2
 
 
-async def test_what_stands_around_a_command_is_ignored(asked, channel):
-    """Bold text, the command's name typed twice, courtesy and invisible characters change nothing, wherever typed."""
+async def test_noise_around_a_command_is_ignored(asked, channel):
+    """Bold text, the command typed twice, "please" and invisible characters."""
     for text in ("/flokit *show the stripe*", "show str\u200bipe, please"):
         assert "int_01stripe" in words(await asked.status(text, channel=channel))
     asking = await asked.slack.say("UBEN", channel, f"<@{BOT_USER_ID}> /flokit show `stripe`\nit looks odd, thanks")
@@ -177,7 +177,7 @@ async def test_what_stands_around_a_command_is_ignored(asked, channel):
 
 
 async def test_a_text_that_is_too_long_does_nothing(asked):
-    """A direct message of 40,000 characters that begins with a command is answered by one sentence."""
+    """A direct message of 40,000 characters that begins with a command gets a one-sentence answer."""
     direct = asked.slack.workspace.open_im("UBEN").id
     await asked.slack.say("UBEN", direct, "sync int_w07 " + "&lt;" * 10_000)
     answer = await asked.slack.wait_for(
@@ -186,8 +186,8 @@ async def test_a_text_that_is_too_long_does_nothing(asked):
     assert "That's too long: I read up to 1,000 characters. Nothing was done." in answer["text"]
 
 
-async def test_a_direct_message_is_answered_there(asked):
-    """In the direct message the same words work without a mention; the outcome stands in the thread of its message."""
+async def test_a_direct_message_is_answered_in_place(asked):
+    """Commands work there without a mention, and the outcome is in the thread of the message."""
     direct = asked.slack.workspace.open_im("UCLEO").id
     await asked.slack.say("UCLEO", direct, "sync int_w06")
     root = await asked.slack.wait_for(
@@ -197,8 +197,8 @@ async def test_a_direct_message_is_answered_there(asked):
     assert outcome["outcome"] == "succeeded"
 
 
-async def test_a_broken_button_value_is_answered_in_words(asked, channel):
-    """Whatever a button's value says instead of ours gets a sentence, or starts nothing; each click is acked."""
+async def test_a_broken_button_value_gets_a_sentence(asked, channel):
+    """It never starts anything, and each click is acked."""
     panel = await asked.status("status int_w07", channel=channel)
     posts = len([request for request in asked.flokit.requests if request.method == "POST"])
     broken = (

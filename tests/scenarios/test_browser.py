@@ -171,8 +171,8 @@ async def test_the_main_job_is_done_by_typing_and_clicking(browser, url):
     assert not page.complaints
 
 
-async def test_a_second_person_joins_and_both_are_told(browser, url):
-    """Ben presses Resync while Ana's sync runs: there is one sync, and he is named in its outcome."""
+async def test_a_second_person_joins_and_both_get_the_outcome(browser, url):
+    """There's one sync, and the outcome names both."""
     await plan_success(url, REVENUECAT, 600)
     ana = await open_page(browser, url)
     await start_sync(ana, "RevenueCat")
@@ -189,8 +189,8 @@ async def test_a_second_person_joins_and_both_are_told(browser, url):
     await keep_picture(ben, "joined")
 
 
-async def test_a_bot_killed_in_mid_run_still_tells_the_outcome_once(browser, url):
-    """The control panel's kill -9 while a sync runs: the page says that the bot is away, then comes one outcome."""
+async def test_a_bot_killed_mid_run_still_posts_the_outcome_once(browser, url):
+    """Killed by the control panel; the page says that the bot is away."""
     await plan_success(url, REVENUECAT, 600)
     page = await open_page(browser, url)
     await page.get_by_test_id("control-open").click()
@@ -198,7 +198,7 @@ async def test_a_bot_killed_in_mid_run_still_tells_the_outcome_once(browser, url
     thread = page.get_by_test_id("thread-messages")
     await expect(thread).to_contain_text(re.compile("RevenueCat: (starting|syncing|queued)"))
     await page.get_by_test_id("control-kill").click()
-    await expect(page.get_by_test_id("banner")).to_contain_text("FloKit is away")
+    await expect(page.get_by_test_id("banner")).to_contain_text("FloKit is offline")
     await keep_picture(page, "killed")
     await expect(page.get_by_test_id("banner")).to_be_hidden(timeout=OUTCOME_WITHIN_MS)
     await finish(url, REVENUECAT)
@@ -211,7 +211,7 @@ async def test_a_bot_killed_in_mid_run_still_tells_the_outcome_once(browser, url
 
 
 async def test_the_tour_leads_from_a_failure_through_a_crash_to_the_outcome(browser):
-    """Each of the five steps is done by its own button, and notices by itself that it is done."""
+    """Each of the five steps can be done by its button and completes automatically."""
     async with running_sandbox() as url:
         page = await open_page(browser, url)
         for step in range(1, 6):
@@ -221,7 +221,7 @@ async def test_the_tour_leads_from_a_failure_through_a_crash_to_the_outcome(brow
             await expect(page.get_by_test_id("tour-seen")).to_be_visible(timeout=OUTCOME_WITHIN_MS)
             await keep_picture(page, f"tour-{step}")
         await page.get_by_test_id("tour-next").click()
-        await expect(page.get_by_test_id("tour")).to_contain_text("That was the tour")
+        await expect(page.get_by_test_id("tour")).to_contain_text("You've finished the tour")
         assert not page.complaints
 
 
@@ -241,7 +241,7 @@ async def test_the_inspector_shows_a_refusal_in_red_and_says_why(browser, url):
     messages = page.get_by_test_id("messages").get_by_test_id("message")
     before = await messages.count()
     await page.get_by_test_id("control-open").click()
-    await page.get_by_text("Slack's weather", exact=True).click()
+    await page.get_by_text("Slack API", exact=True).click()
     await page.get_by_test_id("control-slack-ratelimited").click()
     await expect(page.get_by_test_id("control-slack-ratelimited")).to_have_attribute("aria-pressed", "true")
     await type_in(page, "/flokit status")
@@ -314,7 +314,7 @@ async def test_the_page_reads_well_narrow_and_dark(browser, url):
 
 
 async def test_the_page_reads_well_wide_and_dark(browser, url):
-    """At 1600 px channel, thread and inspector stand beside each other, and a message shows its JSON."""
+    """At 1600 px, channel, thread and inspector are side by side, and a message shows its JSON."""
     page = await open_page(browser, url, width=1600, dark=True)
     messages = page.get_by_test_id("messages").get_by_test_id("message")
     before = await messages.count()
@@ -541,7 +541,7 @@ async def test_a_modal_is_replaced_changes_as_one_types_and_is_cleared(browser):
 
 
 async def test_an_edit_under_the_pointer_costs_no_click(browser):
-    """What is edited between the button's going down and up is drawn anew afterwards, and the click counts."""
+    """An edit between press and release is drawn afterwards, and the click counts."""
     async with workspace_with_a_modal() as (url, _saved):
         client = AsyncWebClient("xoxb-sandbox", base_url=f"{url}/api/")
         posted = await client.chat_postMessage(channel="C0DATA", text="before")
@@ -635,7 +635,7 @@ async def test_alerts_are_tried_from_the_panel(browser):
         await page.get_by_test_id("control-open").click()
         panel = page.get_by_test_id("control")
         await panel.get_by_test_id("control-webhook").click()
-        await expect(page.get_by_test_id("control-said")).to_have_text("The bot took the webhook.")
+        await expect(page.get_by_test_id("control-said")).to_have_text("The bot accepted the webhook.")
         stripe = panel.get_by_test_id("control-integration").filter(has_text="stripe")
         await stripe.locator("summary").click()
         await stripe.get_by_test_id("control-fix").click()
@@ -645,7 +645,7 @@ async def test_alerts_are_tried_from_the_panel(browser):
         await expect(unrest).to_have_text("Stop failing")
         await unrest.click()
         await expect(unrest).to_have_text("Fail at random")
-        await panel.locator("summary", has_text="The world's clock").click()
+        await panel.locator("summary", has_text="Clock").click()
         await panel.get_by_test_id("control-clock-day").click()
         await expect(panel.get_by_test_id("control-clock")).to_contain_text("24 hours ahead")
         await keep_picture(page, "panel")
@@ -656,7 +656,7 @@ async def test_alerts_are_tried_from_the_panel(browser):
 
 
 async def test_an_incident_is_one_message_from_start_to_end(browser):
-    """A subscribed channel is told what fails; Resync there repairs it, and the message says so in place."""
+    """A subscribed channel gets a failure; Resync there repairs it, and the message is updated in place."""
     async with running_sandbox() as url:
         page = await open_page(browser, url)
         await type_in(page, "/flokit subscribe google play digest 09:00 weekdays")
@@ -684,13 +684,13 @@ async def test_channels_close_and_open_by_their_menu(browser):
             await page.get_by_role("menuitem", name=name).click()
 
         await choose("Remove FloKit")
-        await expect(page.locator("#channel-about")).to_have_text("4 people · FloKit is not in this channel")
+        await expect(page.locator("#channel-about")).to_have_text("4 people · FloKit isn't in this channel")
         await choose("Invite FloKit")
         await expect(page.locator("#channel-about")).to_have_text("4 people and FloKit")
-        await choose("Archive the channel")
+        await choose("Archive channel")
         await expect(page.get_by_test_id("archived")).to_be_visible()
         await expect(page.get_by_test_id("composer")).to_be_hidden()
-        await choose("Bring the channel back")
+        await choose("Unarchive channel")
         await expect(page.get_by_test_id("composer")).to_be_visible()
         await page.goto(f"{url}/#D0ANA")
         await expect(page.get_by_test_id("channel-menu")).to_be_hidden()
@@ -849,8 +849,8 @@ TEXT_TOO_FAINT = """() => {
 
 
 @pytest.mark.parametrize("dark", [False, True])
-async def test_all_text_stands_out_from_its_ground(browser, url, dark):
-    """Messages, tools and refusals have at least the contrast of WCAG's level AA, light and dark."""
+async def test_all_text_has_enough_contrast(browser, url, dark):
+    """WCAG level AA, light and dark."""
     page = await open_page(browser, url, width=1600, dark=dark)
     await type_in(page, "/flokit status")
     await resync_of(page, "Stripe").wait_for()
@@ -894,7 +894,7 @@ async def views_of_the_tools(page: Page) -> AsyncIterator[str]:
     await page.get_by_test_id("control-integration").first.wait_for()
     await page.locator("#control details").evaluate_all("all => all.forEach((each) => (each.open = true))")
     yield "control panel"
-    await page.get_by_role("button", name="Close Weather").click()
+    await page.get_by_role("button", name="Close Fault injection").click()
     await use_tool(page, "inspector")
     await page.get_by_test_id("inspector-entry").first.locator("summary").click()
     await page.get_by_test_id("inspector").get_by_test_id("json").first.wait_for()
@@ -913,7 +913,7 @@ async def views_of_the_page(page: Page, url: str) -> AsyncIterator[str]:
     """
     menu = page.get_by_test_id("channel-menu")
     await page.goto(f"{url}/#C0GENERAL")
-    await expect(page.locator("#channel-about")).to_contain_text("not in this channel")
+    await expect(page.locator("#channel-about")).to_contain_text("isn't in this channel")
     yield "channel without the app"
     await menu.click()
     yield "menu"
@@ -943,11 +943,11 @@ async def views_of_the_page(page: Page, url: str) -> AsyncIterator[str]:
     async for tool in views_of_the_tools(page):
         yield tool
     await menu.click()
-    await page.get_by_role("menuitem", name="Archive the channel").click()
+    await page.get_by_role("menuitem", name="Archive channel").click()
     await page.get_by_test_id("archived").wait_for()
     yield "archived channel"
     await menu.click()
-    await page.get_by_role("menuitem", name="Bring the channel back").click()
+    await page.get_by_role("menuitem", name="Unarchive channel").click()
     await page.get_by_test_id("composer").wait_for()
     await menu.click()
     await page.get_by_role("menuitem", name="Remove").click()

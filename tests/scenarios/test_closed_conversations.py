@@ -1,4 +1,4 @@
-"""Where the bot cannot post it answers the person, and brings the outcome to their direct messages."""
+"""Where the bot can't post, it answers the person privately and sends the outcome as a direct message."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ BETWEEN_PEOPLE = "D0ANABEN"
 
 @pytest.fixture
 def closed(socket_world):
-    """A world with one integration that syncs well."""
+    """A world with one integration whose syncs succeed."""
     socket_world.flokit.add("int_a", "stripe")
     socket_world.flokit.plan("int_a", Plan(0.0, 0.3, "succeeded"))
     return socket_world
 
 
 async def test_a_private_channel_without_the_bot_is_answered_privately(closed):
-    """The status comes to the person with the way to invite the bot; Resync there is followed up in their messages."""
+    """The answer says how to invite the bot; a Resync there is followed in the person's direct messages."""
     status = await closed.note("status", user="UBEN", channel=PRIVATE)
     assert "/invite" in words(status)
     before = words(status)
@@ -36,8 +36,8 @@ async def test_a_private_channel_without_the_bot_is_answered_privately(closed):
     assert not closed.slack.messages(PRIVATE)
 
 
-async def test_a_message_between_two_people_is_answered_privately(closed):
-    """A sync typed where the bot is not starts once, says where its outcome comes, and brings it there."""
+async def test_a_dm_between_two_people_is_answered_privately(closed):
+    """A sync typed there starts once, and the answer says where its outcome will be posted."""
     hint = await closed.note("sync stripe", channel=BETWEEN_PEOPLE)
     assert "a DM" in words(hint)
     root = await closed.direct_root("UANA")
@@ -47,12 +47,12 @@ async def test_a_message_between_two_people_is_answered_privately(closed):
     assert "adapty" in words(await closed.note("show adapty", channel=BETWEEN_PEOPLE))
 
 
-async def test_a_channel_archived_meanwhile_sends_the_outcome_home(closed):
-    """When the channel is archived during the run, the outcome comes to the person as a direct message."""
+async def test_an_outcome_for_an_archived_channel_is_sent_as_a_dm(closed):
+    """The channel is archived while the sync is running."""
     closed.flokit.plan("int_a", Plan(0.0, 1.2, "succeeded"))
     root = await closed.resync("int_a", user="UBEN")
     await closed.reply(root, "started by ben")
     closed.slack.archive("C0DATA")
     message = await closed.direct_root("UBEN")
     assert message["metadata"]["event_payload"]["outcome"] == "succeeded"
-    assert not closed.told(root)
+    assert not closed.outcome_messages(root)

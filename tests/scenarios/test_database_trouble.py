@@ -1,4 +1,4 @@
-"""A PostgreSQL that says something unexpected: the bot waits and goes on, or refuses its settings in one sentence."""
+"""When PostgreSQL does something unexpected, the bot waits and continues, or refuses its settings in one sentence."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from tests.scenarios.conftest import running_world, words
 
 pytestmark = pytest.mark.postgres
 
-READ_ONLY = ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
-WRITABLE = ("ALTER SYSTEM SET default_transaction_read_only = off", "SELECT pg_reload_conf()")
-
 TROUBLES = {
-    "read-only": (READ_ONLY, WRITABLE),
+    "read-only": (True, False),
     "password": (
         ["ALTER ROLE {self.user} PASSWORD 'another'"],
         ["ALTER ROLE {self.user} PASSWORD '{self.password}'"],
@@ -36,7 +33,7 @@ TROUBLES = {
     ),
 }
 REFUSED_AT_START = {
-    "password": "refuses the password",
+    "password": "rejected the password",
     "NOLOGIN": "doesn't let this user in",
     "no database": "no database of this name",
     "rights": "lacks permissions",
@@ -44,24 +41,16 @@ REFUSED_AT_START = {
 WAITED_FOR_AT_START = {"read-only": "read-only right now", "full": "no more connections"}
 
 
-async def operate(hosted, statements):
-    """Do what the operator does."""
-    if statements[0] == "inside":
-        await hosted.operate_inside(*statements[1:])
-    else:
-        await hosted.operate(*statements)
-
-
 async def break_it(hosted, trouble):
-    """Let the operator, or a failover, do it; all sessions end."""
-    await operate(hosted, TROUBLES[trouble][0])
+    """Break the database as an operator or a failover does; all sessions end."""
+    await hosted.change(TROUBLES[trouble][0])
     await hosted.throw_out()
     if trouble == "no database":
         await rename_away(hosted)
 
 
 async def rename_away(hosted):
-    """Rename the database in a moment in which nobody uses it."""
+    """Rename the database at a moment when no one uses it."""
     async with asyncio.timeout(10):
         while True:
             try:
@@ -83,7 +72,7 @@ async def hosted_world(tmp_path, hosted):
 
 
 async def readiness(world, part):
-    """Wait until the bot isn't ready because of something, and return what it says."""
+    """Wait until the bot isn't ready for this reason, and return the response."""
     async with asyncio.timeout(15):
         while True:
             answer = await world.get("/readyz")
@@ -93,8 +82,8 @@ async def readiness(world, part):
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-async def test_under_way_it_is_told_and_waited_for(hosted_world, hosted, trouble):
-    """A click is answered that nothing was started; afterwards the same process follows the sync to its outcome."""
+async def test_a_running_bot_waits_until_the_trouble_is_over(hosted_world, hosted, trouble):
+    """Clicks are answered with "nothing was started"; afterwards the same process follows a sync to its outcome."""
     world = hosted_world
     await world.start_bot()
     root = await world.resync("int_a")
@@ -108,7 +97,7 @@ async def test_under_way_it_is_told_and_waited_for(hosted_world, hosted, trouble
         assert (await readiness(world, "database")).status_code == 503
         assert (await world.get("/livez")).status_code == 200
     finally:
-        await operate(hosted, TROUBLES[trouble][1])
+        await hosted.change(TROUBLES[trouble][1])
     world.flokit.finish("int_a")
     [outcome] = await world.outcomes(root)
     assert outcome["outcome"] == "succeeded"
@@ -118,8 +107,8 @@ async def test_under_way_it_is_told_and_waited_for(hosted_world, hosted, trouble
 
 
 @pytest.mark.parametrize("trouble", WAITED_FOR_AT_START)
-async def test_a_start_waits(hosted_world, hosted, trouble):
-    """A start while the server only reads, or is full, is one start: it waits, says why, and becomes ready."""
+async def test_a_starting_bot_waits_for_a_read_only_or_full_server(hosted_world, hosted, trouble):
+    """It says why it's waiting, and becomes ready without a restart."""
     world = hosted_world
     await break_it(hosted, trouble)
     try:
@@ -129,15 +118,15 @@ async def test_a_start_waits(hosted_world, hosted, trouble):
         assert (await readiness(world, WAITED_FOR_AT_START[trouble])).status_code == 503
         await world.logged("store_unavailable", 3)
     finally:
-        await operate(hosted, TROUBLES[trouble][1])
+        await hosted.change(TROUBLES[trouble][1])
     await world._ready(world.url)
     assert world.bot.pid == pid
     assert "Traceback" not in world.bot.log
 
 
 @pytest.mark.parametrize("trouble", REFUSED_AT_START)
-async def test_a_start_refuses_what_no_waiting_helps(hosted_world, hosted, trouble):
-    """At a start it is a wrong setting: one sentence that names it, 78, and neither a traceback nor the password."""
+async def test_a_starting_bot_refuses_what_waiting_cannot_fix(hosted_world, hosted, trouble):
+    """It exits with 78 after one sentence that names the setting, without a traceback or the password."""
     world = hosted_world
     await break_it(hosted, trouble)
     try:
@@ -145,7 +134,7 @@ async def test_a_start_refuses_what_no_waiting_helps(hosted_world, hosted, troub
         await world.bot.start()
         assert await world.bot.wait() == 78
     finally:
-        await operate(hosted, TROUBLES[trouble][1])
+        await hosted.change(TROUBLES[trouble][1])
     sentence = world.bot.log.splitlines()[-1]
     assert sentence.startswith("DATABASE_URL: ")
     assert REFUSED_AT_START[trouble] in sentence
@@ -154,7 +143,7 @@ async def test_a_start_refuses_what_no_waiting_helps(hosted_world, hosted, troub
 
 
 async def test_the_main_job_through_pgbouncer(tmp_path, pgbouncer):
-    """Behind PgBouncer in transaction mode two replicas with few connections take a click to its outcome."""
+    """With PgBouncer in transaction mode, two replicas with few connections bring a click to its outcome."""
     async with running_world(tmp_path, DATABASE_URL=pgbouncer, DATABASE_POOL_SIZE="2") as world:
         world.flokit.add("int_a", "stripe", status="error", error_message="The signing secret is wrong")
         world.flokit.plan("int_a", Plan(0.1, 0.5, "succeeded"))

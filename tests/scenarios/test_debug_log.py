@@ -1,4 +1,4 @@
-"""What a whole bot writes down at DEBUG: neither secrets, nor people's words, nor a line that somebody else made."""
+"""What the whole bot logs at DEBUG: no secrets, no texts that people typed, no forged lines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sign(world, body):
 
 
 async def besiege(world):
-    """Send what should not be written down: by people, by Slack and by strangers."""
+    """Send what must not be logged, as people, as Slack and as strangers."""
     response_url = f"{world.slack.api_url}response/secret-{STRANGERS}"
     form = {"command": "/flokit", "text": f"{STRANGERS}{TRICK}", "response_url": response_url, "trigger_id": "t"}
     press = {"type": "block_actions", "response_url": response_url, "user": {"id": f"U{TRICK}"}, "actions": [{}]}
@@ -53,8 +53,8 @@ async def besiege(world):
 
 @pytest.mark.parametrize("mode", ["http", "socket"])
 @pytest.mark.parametrize("format_", ["console", "json"])
-async def test_debug_writes_no_secret_and_no_line_of_others(make_world, mode, format_):
-    """At DEBUG, whoever sends whatever: every line is ours, and none has a secret, an address or a person's words."""
+async def test_debug_logs_no_secret_and_no_forged_line(make_world, mode, format_):
+    """Every line is the bot's own, and none has a secret, an address or what someone typed."""
     options = {"LOG_LEVEL": "DEBUG", "LOG_FORMAT": format_, "FLOKIT_WEBHOOK_SECRET": WEBHOOK_SECRET}
     async with make_world(mode=mode, **options) as world:
         world.flokit.add("int_a", "stripe")

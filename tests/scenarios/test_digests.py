@@ -1,4 +1,4 @@
-"""A digest comes at the local time that was asked for: once among all replicas, and not when it is too late."""
+"""A digest is sent at the local time that someone chose: once among all replicas, and not when it's too late."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def digests(world):
 
 
 async def digest(world, count=1):
-    """Wait for so many digests, and return the newest."""
+    """Wait for this many digests, and return the newest."""
     found = await world.slack.wait_for(
         lambda: found if len(found := digests(world)) >= count else None, 15, f"{count} digests"
     )
@@ -26,12 +26,12 @@ async def digest(world, count=1):
 
 
 async def to_time(world, at):
-    """Move the world's clock ahead to a time."""
+    """Move the world's clock forward to a time."""
     await world.move_clock(seconds=(at - world.clock.now()).total_seconds())
 
 
 def next_utc(world, hour, minute=0):
-    """Return the next moment at which it is so late in UTC."""
+    """Return the next moment with this time of day in UTC."""
     now = world.clock.now()
     at = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
     return at if at > now else at + timedelta(days=1)
@@ -39,7 +39,7 @@ def next_utc(world, hour, minute=0):
 
 @pytest.fixture
 def settled(tmp_path):
-    """A world in which nothing is looked at by itself."""
+    """A world without background checks."""
     return lambda **settings: running_world(tmp_path, **QUIET, **settings)
 
 
@@ -50,8 +50,8 @@ async def subscribed(world, text):
     await world.status(text)
 
 
-async def test_digest_comes_at_its_time_and_once(settled):
-    """A digest at 09:00 comes after nine, says that nothing failed, and comes once that day."""
+async def test_a_digest_is_sent_once_at_its_time(settled):
+    """The one for 09:00 says after nine that nothing failed, and isn't sent again that day."""
     async with settled() as world:
         await subscribed(world, "subscribe all digest only 09:00 daily zone UTC")
         await to_time(world, next_utc(world, 8, 59))
@@ -67,7 +67,6 @@ async def test_digest_comes_at_its_time_and_once(settled):
 
 @pytest.mark.postgres
 async def test_two_replicas_send_one_digest(settled, postgres_url):
-    """However many replicas there are, a digest comes once."""
     async with settled(DATABASE_URL=postgres_url) as world:
         await subscribed(world, "subscribe all digest only 09:00 daily zone UTC")
         await world.start_another()
@@ -79,8 +78,8 @@ async def test_two_replicas_send_one_digest(settled, postgres_url):
 
 
 @pytest.mark.parametrize(("late", "count"), [(timedelta(minutes=50), 1), (timedelta(minutes=70), 0)])
-async def test_digest_missed_in_a_downtime(settled, late, count):
-    """After a downtime a digest is sent when it is less than an hour late, and skipped otherwise."""
+async def test_a_digest_missed_during_downtime_is_sent_within_an_hour(settled, late, count):
+    """If it's later than that, it's skipped."""
     async with settled() as world:
         await subscribed(world, "subscribe all digest only 09:00 daily zone UTC")
         await world.bot.kill()
@@ -94,20 +93,20 @@ async def test_digest_missed_in_a_downtime(settled, late, count):
         assert len(digests(world)) == count
 
 
-async def test_digest_is_at_the_subscribers_own_time(settled):
-    """Without a zone in the command, it is the one that Slack knows of the person."""
+async def test_a_digest_uses_the_subscribers_time_zone(settled):
+    """It's the one in their Slack profile, unless the command names another."""
     async with settled() as world:
         await subscribed(world, "subscribe all digest only 09:00 daily")
         confirmation = world.slack.messages("C0DATA")[-1]
         assert "Europe/Berlin" in words(confirmation)
 
 
-async def test_a_zone_that_slack_could_not_say_is_learned_later(settled, tmp_path):
-    """Subscribed while Slack was away, a digest comes at the person's own nine o'clock all the same."""
+async def test_a_time_zone_is_learned_once_slack_answers(settled, tmp_path):
+    """Someone subscribed while Slack was down, and still gets the digest at nine in their own time."""
     path = tmp_path / "policy.yaml"
     path.write_text(
         "rules: [{name: Ana, allow: [look, sync, subscribe], users: UANA}]"
-    )  # nobody need be asked who she is
+    )  # her profile was already looked up
     async with settled(POLICY_FILE=str(path)) as world:
         world.slack.faults.add(Fault("users.info", "http_500", times=50))
         await subscribed(world, "subscribe all digest only 09:00 daily")
@@ -119,13 +118,13 @@ async def test_a_zone_that_slack_could_not_say_is_learned_later(settled, tmp_pat
 
 
 @pytest.mark.parametrize(("month", "hour_before", "hour_after"), [(3, 8, 7), (10, 7, 8)], ids=["spring", "autumn"])
-async def test_digest_keeps_its_local_time_when_the_clocks_change(settled, month, hour_before, hour_after):
+async def test_a_digest_keeps_its_local_time_when_the_clocks_change(settled, month, hour_before, hour_after):
     """09:00 in Berlin is 08:00 UTC in winter and 07:00 UTC in summer."""
     async with settled() as world:
         await subscribed(world, "subscribe all digest only 09:00 daily zone Europe/Berlin")
         end_of_month = datetime(world.clock.now().year + 1, month, 31, tzinfo=UTC)
         change = end_of_month - timedelta(days=end_of_month.isoweekday() % 7)  # the last Sunday
-        # Two hours too late for the digest of that day, so that none is sent for the months before.
+        # Two hours too late for that day's digest, so that none is sent for the months before.
         await to_time(world, change - timedelta(days=2) + timedelta(hours=hour_before + 2))
         skipped = await world.logged("digest_skipped")
         assert skipped["next_at"] == str(change - timedelta(days=1) + timedelta(hours=hour_before))

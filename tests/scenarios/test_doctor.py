@@ -1,4 +1,4 @@
-"""Whether all is well can be asked: each thing is told with what to do, whatever else is broken."""
+"""``/flokit doctor`` checks every part and says what to do, whatever else is broken."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PARTS = (
 )
 
 
-async def test_the_doctor_finds_everything_fine(make_world):
-    """Everything that the bot depends on is there with a ✓, for one reader; no sync is started to find out."""
+async def test_a_healthy_bot_passes_every_check(make_world):
+    """Only the person who asked sees the answer, and no sync is started to find out."""
     async with make_world(LEASE_S="10") as world:
         world.flokit.add("int_01stripe", "stripe")
         await world.start_bot()
@@ -32,8 +32,7 @@ async def test_the_doctor_finds_everything_fine(make_world):
         assert not [request for request in world.flokit.requests if request.method == "POST"]
 
 
-async def test_the_doctor_over_http(make_world):
-    """Over HTTP there is no socket, and the signing secret is named instead."""
+async def test_over_http_the_signing_secret_is_checked_instead_of_the_socket(make_world):
     async with make_world(mode="http", LEASE_S="10") as world:
         await world.start_bot()
         shown = words(await world.note("doctor"))
@@ -41,8 +40,8 @@ async def test_the_doctor_over_http(make_world):
         assert "socket: " not in shown
 
 
-async def test_the_doctor_has_slack_judge_every_message(make_world):
-    """``doctor blocks`` sends a message of every kind to Slack's validator, and posts none of them."""
+async def test_doctor_blocks_has_slack_validate_every_message(make_world):
+    """It sends one of every kind to Slack's validator, and posts none of them."""
     async with make_world(LEASE_S="10") as world:
         await world.start_bot()
         shown = words(await world.note("doctor blocks"))
@@ -51,8 +50,8 @@ async def test_the_doctor_has_slack_judge_every_message(make_world):
         assert not world.slack.messages("C0DATA")
 
 
-async def test_a_doctor_in_a_broken_world_still_answers(make_world):
-    """While Slack's auth.test hangs and FloKit refuses the key, the rest is told, and what cannot be known as that."""
+async def test_the_doctor_answers_while_slack_hangs_and_flokit_refuses(make_world):
+    """The checks that can't be completed say so; the others are shown."""
     async with make_world(LEASE_S="6", FLOKIT_API_KEY="flo_wrong") as world:
         await world.start_bot()
         world.slack.faults.add(Fault("auth.test", FaultKind.HANG))
@@ -62,8 +61,8 @@ async def test_a_doctor_in_a_broken_world_still_answers(make_world):
         assert "✓ DATABASE_URL: " in shown
 
 
-async def test_the_doctor_where_the_bot_cannot_post(make_world):
-    """In a private channel without it, the bot says so and how to invite it."""
+async def test_the_doctor_says_if_it_cannot_post_here(make_world):
+    """In a private channel without the bot, it says how to invite it."""
     async with make_world(LEASE_S="10") as world:
         await world.start_bot()
         assert "here: I can't see this channel; /invite me" in words(await world.note("doctor", channel="G0FINANCE"))

@@ -1,4 +1,4 @@
-"""FloKit fails, lies or is away: "could not look" is never told as "it failed", and nothing is started twice."""
+"""FloKit fails, lies or is down: "couldn't check" is never reported as "it failed", and nothing is started twice."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ERROR = "The signing secret is wrong"
 
 @pytest.fixture
 def troubled(socket_world):
-    """A world in which Stripe fails, and a sync would cure it within a second."""
+    """A world in which Stripe fails, and a sync would repair it within a second."""
     socket_world.flokit.add("int_a", "stripe", status="error", error_message=ERROR, last_synced_at=LAST)
     socket_world.flokit.plan("int_a", Plan(0.2, 0.6, "succeeded"))
     return socket_world
 
 
-async def test_looks_that_fail_are_no_outcome(troubled):
-    """A 429 on the POST, then a 500, garbage, half an answer and a hang while watching: the real end is told."""
+async def test_failed_checks_are_not_an_outcome(troubled):
+    """A 429 on the POST, then a 500, garbage, half a reply and a hang."""
     panel = await troubled.status()
     troubled.flokit.faults.add(Fault("ratelimited", "POST", "int_a", retry_after="1"))
     await troubled.press(panel, "flokit_resync", "int_a")
@@ -43,8 +43,8 @@ async def test_looks_that_fail_are_no_outcome(troubled):
     assert not [version for version in versions if "failed" in version["text"]]
 
 
-async def test_a_flokit_that_is_down_is_waited_for(troubled):
-    """Down from the click on, then down again while syncing: nothing is told but that, then the right outcome."""
+async def test_the_bot_waits_while_flokit_is_down(troubled):
+    """Down from the click on, then again during the sync: the thread says so, and then gets the right outcome."""
     panel = await troubled.status()
     troubled.flokit.down = True
     await troubled.press(panel, "flokit_resync", "int_a")
@@ -55,16 +55,16 @@ async def test_a_flokit_that_is_down_is_waited_for(troubled):
     troubled.flokit.down = True
     looks = len(troubled.flokit.requests)
     await troubled.flokit.wait_for(lambda: len(troubled.flokit.requests) >= looks + 2, 10)
-    assert not troubled.told(panel["ts"])
+    assert not troubled.outcome_messages(panel["ts"])
     troubled.flokit.down = False
     [outcome] = await troubled.outcomes(panel["ts"])
     assert outcome["outcome"] == "failed"
-    assert "The account was closed" in words(troubled.told(panel["ts"])[0])
+    assert "The account was closed" in words(troubled.outcome_messages(panel["ts"])[0])
     assert accepted(troubled) == 1
 
 
 def accepted(world):
-    """Count the syncs that FloKit accepted and said so."""
+    """Count the syncs that FloKit accepted with a reply."""
     return len([request for request in world.flokit.posts("int_a") if request.status == 200])
 
 
@@ -72,8 +72,8 @@ LOST = {"done_then_drop": 1, "drop": 2, "http_500": 2}
 """How the reply to a POST is lost, and how many POSTs it takes then."""
 
 
-async def test_a_post_is_repeated_only_when_it_was_lost(make_world):
-    """A sync that began is followed without a second POST; one that did not is asked for again after the grace time."""
+async def test_a_sync_request_is_repeated_only_if_it_was_lost(make_world):
+    """A sync that began isn't requested again; one that didn't begin is, after the grace time."""
     async with make_world() as world:
         for kind in LOST:
             world.flokit.add(f"int_{kind}", "stripe", status="error", error_message=ERROR, last_synced_at=LAST)
@@ -92,8 +92,8 @@ async def test_a_post_is_repeated_only_when_it_was_lost(make_world):
                 assert (posts[1].at - posts[0].at).total_seconds() > 0.3
 
 
-async def test_without_flokit_older_knowledge_is_shown_as_such(make_world):
-    """With FloKit down the answer says that this tells nothing about the syncs; Refresh keeps what was known."""
+async def test_without_flokit_old_data_is_labeled_as_old(make_world):
+    """The answer says that this isn't about the syncs; Refresh keeps what was known."""
     async with make_world() as world:
         world.flokit.add("int_a", "stripe", status="error", error_message=ERROR)
         world.flokit.down = True
@@ -102,7 +102,7 @@ async def test_without_flokit_older_knowledge_is_shown_as_such(make_world):
         world.flokit.down = False
         panel = await world.status()
         world.flokit.down = True
-        await asyncio.sleep(1.1)  # looks within a second are one look
+        await asyncio.sleep(1.1)  # within a second, checks are shared
         await world.press(panel, "flokit_refresh")
         await world.slack.wait_for(
             lambda: "FloKit can't be reached" in world.slack.message("C0DATA", panel["ts"])["text"], 10, "a warning"
@@ -115,7 +115,7 @@ async def test_without_flokit_older_knowledge_is_shown_as_such(make_world):
 
 
 async def test_a_flokit_that_hangs_does_not_keep_people_waiting(make_world):
-    """A question is answered from what is known within three seconds, each time, and at once while FloKit is away."""
+    """Each question is answered from known data within three seconds, and immediately once the circuit is open."""
     async with make_world() as world:
         world.flokit.add("int_a", "stripe", status="error", error_message=ERROR)
         await world.start_bot()

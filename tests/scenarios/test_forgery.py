@@ -1,4 +1,4 @@
-"""Buttons and forms with invented values: from a member they never do more than that member may do where it counts."""
+"""Buttons and forms with made-up values: a member can never do more with them than the policy allows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ rules:
 
 @pytest_asyncio.fixture
 async def world(tmp_path):
-    """A failing Stripe, told in a channel in which Ben may do nothing; the policy comes with a restart."""
+    """A failing Stripe, posted in a channel in which Ben isn't allowed to do anything, by a policy set at a restart."""
     path = tmp_path / "policy.yaml"
     path.write_text("")
     settings = {"WATCH_INTERVAL_S": "0.3", "WATCH_CONFIRM_S": "0.2", "SYNC_COOLDOWN_S": "600"}
@@ -55,7 +55,7 @@ def incident(world):
 
 
 def value_of(message, part):
-    """Read the value of a message's button."""
+    """Return the value of a message's button."""
     every = [*buttons(message), *(one for block in message["blocks"] for one in block.get("elements", []))]
     return json.loads(
         next(
@@ -67,7 +67,7 @@ def value_of(message, part):
 
 
 async def forge(world, press, *, user="UBEN", channel="C0DATA", raw=None):
-    """Press a made-up button on a message of the bot, and return what only that person is told."""
+    """Press a made-up button on a message of the bot, and return the answer that only that person sees."""
     panel = await world.status(user=user, channel=channel)
     before = len(world.slack.ephemerals(user))
     action = {
@@ -90,14 +90,14 @@ async def forge(world, press, *, user="UBEN", channel="C0DATA", raw=None):
 
 
 def refusals(world):
-    """Return where and what the audit says was refused."""
+    """Return where and what was refused, from the audit log."""
     with closing(sqlite3.connect(f"file:{world.folder / 'flokit.db'}?mode=ro", uri=True)) as database:
         query = "SELECT channel_id, action FROM audit WHERE decision = 'refused' AND user_id = 'UBEN' ORDER BY id"
         return database.execute(query).fetchall()
 
 
-async def test_a_snooze_is_judged_by_the_incidents_channel(world):
-    """A value that names another channel's incident keeps nothing quiet, and the audit names that channel."""
+async def test_a_snooze_is_checked_for_the_incidents_channel(world):
+    """A value that names another channel's incident mutes nothing, and the audit log names that channel."""
     panel_id = value_of(incident(world), "flokit_snooze")["p"]
     said = await forge(world, Press(Action.SNOOZE, panel_id=panel_id, choice="4h"))
     assert "Ops is Ana's" in said
@@ -105,7 +105,7 @@ async def test_a_snooze_is_judged_by_the_incidents_channel(world):
     assert refusals(world) == [(OPS, "snooze")]
 
 
-async def test_a_redraw_is_judged_by_the_messages_channel(world):
+async def test_a_refresh_is_checked_for_the_messages_channel(world):
     """A value that names another channel's message neither refreshes it nor turns its pages."""
     panel_id = value_of(incident(world), "flokit_snooze")["p"]
     for press in (
@@ -117,8 +117,8 @@ async def test_a_redraw_is_judged_by_the_messages_channel(world):
     assert refusals(world) == [(OPS, "look")] * 3
 
 
-async def test_an_unsubscribe_is_judged_by_the_subscriptions_channel(world):
-    """Neither App Home nor an invented value ends what the channel's rule forbids to end."""
+async def test_an_unsubscribe_is_checked_for_the_subscriptions_channel(world):
+    """Neither App Home nor a made-up value removes what that channel's rule protects."""
     world.slack.views.open_home("UBEN")
     view = await world.slack.wait_for(
         lambda: (found := world.slack.views.home("UBEN")) and "flokit_unsubscribe" in str(found) and found, 10, "a home"
@@ -133,8 +133,8 @@ async def test_an_unsubscribe_is_judged_by_the_subscriptions_channel(world):
     assert "all integrations" in words(await world.note("subscriptions", channel=OPS))
 
 
-async def test_keep_watching_is_judged_by_the_runs_channel(world):
-    """A value that names a run of another channel doesn't prolong it."""
+async def test_keep_watching_is_checked_for_the_runs_channel(world):
+    """A value that names a run of another channel doesn't extend it."""
     await world.press(incident(world), "flokit_resync", "int_s", channel=OPS)
     runs = await world.slack.wait_for(
         lambda: [
@@ -149,8 +149,8 @@ async def test_keep_watching_is_judged_by_the_runs_channel(world):
     assert refusals(world) == [(OPS, "keep_watching")]
 
 
-async def test_sync_anyway_takes_no_place_from_its_value(world):
-    """An invented place is none: the follow-up of an override comes directly, whatever channel the value names."""
+async def test_sync_anyway_ignores_a_made_up_channel(world):
+    """The outcome of an override is sent as a direct message, whatever channel the value names."""
     world.flokit.plan("int_a", Plan(0.1, 0.2, "succeeded"))
     root = await world.resync("int_a")
     await world.outcomes(root)
@@ -171,8 +171,8 @@ async def test_sync_anyway_takes_no_place_from_its_value(world):
     assert not world.slack.messages(OPS, place)
 
 
-async def test_a_form_subscribes_the_channel_that_it_was_opened_in(world):
-    """A form that claims another channel than the command was typed in changes nothing, and its person is told."""
+async def test_a_form_subscribes_only_the_channel_that_it_was_opened_in(world):
+    """A form that claims another channel changes nothing, and the person gets a message."""
     await world.command("subscribe", user="UBEN")
     view = await world.slack.wait_for(lambda: world.slack.views.modal("UBEN"), 5, "a form")
     asked = json.loads(view["private_metadata"])["asked"]
@@ -185,8 +185,8 @@ async def test_a_form_subscribes_the_channel_that_it_was_opened_in(world):
     assert len(world.slack.messages(OPS)) == before
 
 
-async def test_somebody_elses_form_is_none_of_mine(world):
-    """The request of another person proves no channel."""
+async def test_another_persons_form_cannot_be_submitted(world):
+    """Their request doesn't prove the channel."""
     await world.command("subscribe", user="UANA", channel=OPS)
     anas = await world.slack.wait_for(lambda: world.slack.views.modal("UANA"), 5, "a form")
     await world.command("subscribe", user="UBEN")

@@ -1,4 +1,4 @@
-"""Enterprise Grid and Slack Connect: a payload's workspace is only a doubt, and Slack's profile settles it."""
+"""Enterprise Grid and Slack Connect: the workspace in a payload is only a hint; ``users.info`` decides."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OTHERS = {
 
 
 def add(world, user):
-    """Add a person to the channel, and an integration that a sync cures at once."""
+    """Add a person to the channel, and an integration that a sync repairs immediately."""
     world.slack.workspace.add_user(user)
     world.slack.workspace.channels["C0DATA"].members.add(user.id)
     world.flokit.add("int_s", "stripe")
@@ -42,8 +42,8 @@ def add(world, user):
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-async def test_a_member_of_ours_in_an_organization(socket_world, name):
-    """Presses, commands, mentions, direct messages, forms and App Home work, whatever workspace the payload names."""
+async def test_a_member_can_do_everything_whatever_workspace_is_named(socket_world, name):
+    """Buttons, commands, mentions, direct messages, forms and App Home work."""
     world = socket_world
     user = add(world, MEMBERS[name])
     panel = await world.status(user=user)
@@ -72,8 +72,8 @@ async def test_a_member_of_ours_in_an_organization(socket_world, name):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-async def test_somebody_of_another_workspace_only_looks(socket_world, name):
-    """They see the status where a channel is shared, and start nothing by a press, a command or a mention."""
+async def test_people_from_another_workspace_can_only_view(socket_world, name):
+    """They can't start a sync with a button, a command or a mention."""
     world = socket_world
     user = add(world, OTHERS[name])
     panel = await world.status(user=user)
@@ -87,8 +87,8 @@ async def test_somebody_of_another_workspace_only_looks(socket_world, name):
     assert not world.flokit.posts("int_s")
 
 
-async def test_nobody_of_a_workspace_without_a_shared_channel_is_answered(socket_world):
-    """A request that names another workspace, by somebody who shares no channel with ours, shows nothing at all."""
+async def test_people_who_share_no_channel_get_no_answer(socket_world):
+    """Their request names another workspace."""
     world = socket_world
     user = User("UEVE", "eve", team_id="T0OTHER", acts_in="T0OTHER")
     add(world, user)
@@ -100,8 +100,8 @@ async def test_nobody_of_a_workspace_without_a_shared_channel_is_answered(socket
 
 
 @pytest.mark.parametrize("code", ["user_not_found", "user_not_visible", "a_code_of_tomorrow"])
-async def test_a_person_whom_slack_will_not_describe(socket_world, code):
-    """They may look; a sync is refused, in words that name Slack's reason, and not put off for ever."""
+async def test_a_person_who_cannot_be_looked_up_can_only_view(socket_world, code):
+    """A sync is refused with Slack's reason, instead of being postponed forever."""
     world = socket_world
     user = add(world, User("UFAY", "fay"))
     world.expected_refusals.add(code)
@@ -115,8 +115,8 @@ async def test_a_person_whom_slack_will_not_describe(socket_world, code):
     assert not world.flokit.posts("int_s")
 
 
-async def test_an_app_without_users_read(tmp_path):
-    """Status works, nobody syncs, and both the refusal and the doctor name the scope."""
+async def test_without_users_read_no_one_can_sync(tmp_path):
+    """Status works, and both the refusal and the doctor name the scope."""
     async with running_world(tmp_path) as world:
         world.slack.installation.scopes = frozenset(BOT_SCOPES) - {"users:read"}
         world.expected_refusals.add("missing_scope")

@@ -1,4 +1,4 @@
-"""The App Home: everything for one person, drawn when they open it and when something it shows has changed."""
+"""App Home: one page for one person, updated when they open it and when something on it changes."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ async def world(tmp_path):
 
 
 def shown(world, user="UANA"):
-    """Return all that can be read in a person's App Home."""
+    """Return everything that can be read in a person's App Home."""
     return json.dumps(world.slack.views.home(user), ensure_ascii=False)
 
 
 async def home(world, part, user="UANA"):
-    """Wait until a person's App Home says ``part``."""
+    """Wait until a person's App Home contains ``part``."""
     await world.slack.wait_for(lambda: part in shown(world, user), 10, f"a home with {part!r}")
     return world.slack.views.home(user)
 
 
 async def press(world, view, action_id, part, user="UANA"):
-    """Press the button of a home whose value mentions ``part``."""
+    """Press the button in App Home whose value mentions ``part``."""
     elements = [
         element
         for block in view["blocks"]
@@ -51,15 +51,15 @@ async def press(world, view, action_id, part, user="UANA"):
 
 
 async def test_home_shows_everything_when_it_is_opened(world):
-    """Whoever opens it sees what fails, with FloKit's words, and what is fine."""
+    """It shows what's failing, with FloKit's own words, and what's healthy."""
     world.slack.views.open_home("UANA")
     await home(world, "1 of 2 integrations needs attention")
     assert "The secret is wrong" in shown(world)
     assert "Adjust" in shown(world)
 
 
-async def test_resync_from_home_is_told_directly(world):
-    """A Resync pressed in App Home is followed in a direct message, and App Home shows it while it runs."""
+async def test_resync_from_home_reports_in_a_direct_message(world):
+    """App Home shows the sync while it runs."""
     world.flokit.plan("int_stripe", Plan(0.2, 3.0, "succeeded"))
     world.slack.views.open_home("UANA")
     view = await home(world, "int_stripe")
@@ -72,13 +72,13 @@ async def test_resync_from_home_is_told_directly(world):
     await home(world, "Nothing needs attention")
 
 
-async def test_home_changes_with_what_it_shows(world):
-    """An incident, a snooze and a subscription appear in an App Home that is open, and go again."""
+async def test_an_open_home_is_updated(world):
+    """An incident, a snooze and a subscription appear in it, and disappear again."""
     world.slack.views.open_home("UANA")
     await home(world, "int_stripe")
     await world.status("subscribe all")
     await home(world, "Open incidents")
-    view = await home(world, "<#C0DATA>: everything")
+    view = await home(world, "<#C0DATA>: all integrations")
     message = next(one for one in world.slack.messages("C0DATA") if "flokit_snooze" in words(one))
     menu = next(
         element
@@ -91,27 +91,26 @@ async def test_home_changes_with_what_it_shows(world):
     view = await home(world, "Snoozed by you")
     await press(world, view, "flokit_end_snooze", "pnl_")
     await world.slack.wait_for(lambda: "Snoozed by you" not in shown(world), 10, "no snooze")
-    view = await home(world, "<#C0DATA>: everything")
+    view = await home(world, "<#C0DATA>: all integrations")
     await press(world, view, "flokit_unsubscribe", "sub_")
-    await world.slack.wait_for(lambda: "<#C0DATA>: everything" not in shown(world), 10, "no subscription")
-    assert "ended this channel's subscription" in words(world.slack.messages("C0DATA")[-1])
+    await world.slack.wait_for(lambda: "<#C0DATA>: all integrations" not in shown(world), 10, "no subscription")
+    assert "removed this channel's subscription" in words(world.slack.messages("C0DATA")[-1])
 
 
 async def test_home_never_contradicts_itself(world):
-    """An incident never stands above an older row, in which that integration is fine."""
+    """An incident is never shown above an older row in which that integration is healthy."""
     await world.status("subscribe all")
     world.slack.views.open_home("UANA")
     await home(world, "1 of 2 integrations needs attention")
     await world.move_clock(seconds=2 * FRESH_FOR.total_seconds())
     world.flokit.set("int_adjust", status="error", error_message="The token was revoked")
-    await home(world, "*Adjust* is failing since")
+    await home(world, "*Adjust* has been failing since")
     drawn = [json.dumps(call.args["view"]) for call in world.slack.calls if call.method == "views.publish"]
-    with_incident = [view for view in drawn if "*Adjust* is failing since" in view]
+    with_incident = [view for view in drawn if "*Adjust* has been failing since" in view]
     assert all("2 of 2 integrations need attention" in view for view in with_incident)
 
 
-async def test_home_follows_what_is_no_incident(world):
-    """A sync that somebody started elsewhere is seen in an open App Home without asking for it."""
+async def test_home_shows_a_sync_that_was_started_elsewhere(world):
     await world.status("subscribe all")
     world.slack.views.open_home("UANA")
     await home(world, "1 of 2 integrations needs attention")
@@ -120,8 +119,7 @@ async def test_home_follows_what_is_no_incident(world):
     await home(world, "1 syncing")
 
 
-async def test_details_from_home_come_directly(world):
-    """Details pressed in App Home are a direct message."""
+async def test_details_from_home_are_sent_as_a_dm(world):
     world.slack.views.open_home("UANA")
     view = await home(world, "int_adjust")
     await press(world, view, "flokit_details", "int_adjust")

@@ -1,4 +1,4 @@
-"""Several people click: one sync in FloKit, and every thread that asked is told."""
+"""Several people click: FloKit runs one sync, and the outcome is posted in every thread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.scenarios.conftest import words
 
 
 async def test_a_second_click_from_anywhere_joins(socket_world):
-    """A click in another channel and a typed sync join: one POST, three threads told once, the joiners named."""
+    """A click in another channel and a typed sync join: one POST, one outcome in each thread, all joiners named."""
     socket_world.flokit.add("int_a", "stripe")
     socket_world.flokit.plan("int_a", Plan(0.1, 1.5, "succeeded"))
     elsewhere, third = socket_world.channel("C0ELSE"), socket_world.channel("C0THIRD")
@@ -26,14 +26,14 @@ async def test_a_second_click_from_anywhere_joins(socket_world):
     assert [outcome["outcome"] for [outcome] in ends] == ["succeeded"] * 3
     assert len({outcome["run_id"] for [outcome] in ends}) == 1
     assert len(socket_world.flokit.posts("int_a")) == 1
-    told = words(socket_world.told(root)[0])
-    assert all(mention in told for mention in ("<@UANA>", "<@UBEN>", "<@UCLEO>"))
+    outcome = words(socket_world.outcome_messages(root)[0])
+    assert all(mention in outcome for mention in ("<@UANA>", "<@UBEN>", "<@UCLEO>"))
     await socket_world.reply(root, "joined by ben")
     await socket_world.reply(joined, "joined a sync that was already running", channel=elsewhere)
 
 
 async def test_ten_clicks_at_once_are_one_sync(socket_world):
-    """Ten clicks on one button start one sync and get one outcome; a click after its end starts another."""
+    """There's one outcome; a click after the end starts another sync."""
     socket_world.flokit.add("int_a", "stripe")
     socket_world.flokit.plan("int_a", Plan(0.1, 0.4, "succeeded"))
     panel = await socket_world.status()

@@ -1,4 +1,4 @@
-"""The main job: see what fails, resync it, and be told in the thread what really happened."""
+"""The main job: see what's failing, resync it, and read in the thread what really happened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STRIPE = "int_01hx4j7stripe"
 
 
 def add_failing_stripe(flokit):
-    """Stripe fails with the documented error, and has counted some events; RevenueCat is fine."""
+    """Add a Stripe that fails with the documented error and has counted some events, and a healthy RevenueCat."""
     flokit.add("int_01hx4j7revenuecat", "revenuecat")
     flokit.add(
         STRIPE, "stripe", status="error", error_message="Webhook signature verification failed", events_total=1000
@@ -19,13 +19,13 @@ def add_failing_stripe(flokit):
 
 @pytest.fixture
 def failing(world):
-    """A world in which Stripe fails, for each way in."""
+    """A world in which Stripe fails, for each transport."""
     add_failing_stripe(world.flokit)
     return world
 
 
 async def test_a_resync_ends_with_one_truthful_outcome_in_the_thread(failing):
-    """Status, Resync, progress, success: one POST, one progress reply, one outcome, and the row put right."""
+    """Status, Resync, progress, success: one POST, one progress reply, one outcome, and an updated row."""
     failing.flokit.plan(STRIPE, Plan(start_lag_s=0.2, duration_s=0.6, ending="succeeded", new_events=120))
     panel = await failing.status()
     assert panel["text"].startswith("1 of 2 integrations needs attention: Stripe")
@@ -47,8 +47,8 @@ async def test_a_resync_ends_with_one_truthful_outcome_in_the_thread(failing):
     )
 
 
-async def test_an_old_error_is_not_told_as_new(socket_world):
-    """While FloKit still shows the error from before the click, the thread says "queued"; the real ending is told."""
+async def test_an_old_error_is_not_reported_as_new(socket_world):
+    """FloKit still shows the error from before the click until the sync starts."""
     add_failing_stripe(socket_world.flokit)
     socket_world.flokit.plan(STRIPE, Plan(start_lag_s=0.7, duration_s=0.3, ending="succeeded"))
     root = await socket_world.resync(STRIPE)

@@ -1,4 +1,4 @@
-"""A world whose clock is moved: what would take hours is seen at once, by the same bot."""
+"""When the world's clock is moved, the bot does immediately what would take hours."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import timedelta
 from sandbox.local_flokit.sources import Plan
 
 
-async def test_patience_ends_by_the_moved_clock(make_world):
-    """A sync that never ends is given up half an hour later, which is at once when the clock is moved."""
+async def test_the_deadline_passes_when_the_clock_is_moved(make_world):
+    """A sync that never ends is given up after half an hour of the moved clock."""
     async with make_world(FOLLOW_UP_DEADLINE_S="1800") as world:
         world.flokit.add("int_stuck", "stripe", last_synced_at=world.clock.now() - timedelta(hours=1))
         world.flokit.plan("int_stuck", Plan(start_lag_s=0, ending="stuck"))
@@ -20,8 +20,8 @@ async def test_patience_ends_by_the_moved_clock(make_world):
         assert outcome["outcome"] == "not_confirmed"
 
 
-async def test_all_replicas_and_both_services_move(make_world):
-    """Messages of every replica and FloKit's replies are of the same, later day."""
+async def test_all_replicas_slack_and_flokit_share_the_moved_clock(make_world):
+    """Their messages and replies have the same, later date."""
     async with make_world() as world:
         world.flokit.add("int_a", "adjust", last_synced_at=world.clock.now())
         await world.start_bot()

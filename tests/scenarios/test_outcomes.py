@@ -1,4 +1,4 @@
-"""Each way in which a sync can end is told as what it is, once."""
+"""Each way in which a sync can end is reported once, as what it is."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ SENTENCES = {
 }
 
 
-async def test_each_ending_is_told_as_what_it_is(make_world):
-    """Nine integrations with an old error end in nine ways; each thread is told its own, after one POST each."""
+async def test_each_ending_is_reported_as_what_it_is(make_world):
+    """Nine integrations with an old error end in nine ways; each thread gets its own outcome, after one POST each."""
     async with make_world(FOLLOW_UP_FIRST_LOOK_S="0.3", FOLLOW_UP_MAX_INTERVAL_S="0.6") as world:
         for ending, (plan, _) in ENDINGS.items():
             world.flokit.add(f"int_{ending}", "stripe", status="error", error_message=OLD_ERROR, last_synced_at=LAST)
@@ -48,7 +48,7 @@ async def test_each_ending_is_told_as_what_it_is(make_world):
             channel = world.channel(f"C0{ending.upper()}")
             root = await world.status(f"sync int_{ending}", channel=channel)
             [outcome] = await world.outcomes(root["ts"], channel=channel)
-            return outcome, world.told(root["ts"], channel=channel)[0]
+            return outcome, world.outcome_messages(root["ts"], channel=channel)[0]
 
         ended = dict(zip(ENDINGS, await asyncio.gather(*map(sync, ENDINGS)), strict=True))
 
@@ -67,13 +67,13 @@ LAST = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
 
 
 async def test_a_new_error_comes_with_advice_and_try_again(socket_world):
-    """A failure quotes the new error, says what to check, and Try again starts a new run in the same thread."""
+    """The message quotes the error and says what to check; Try again starts a new run in the same thread."""
     socket_world.flokit.add("int_a", "stripe", status="error", error_message=OLD_ERROR, last_synced_at=LAST)
     socket_world.flokit.plan("int_a", Plan(0.2, 0.3, "failed", error_message=NEW_ERROR))
     root = await socket_world.resync("int_a")
     [first] = await socket_world.outcomes(root)
     assert first["outcome"] == "failed"
-    message = socket_world.told(root)[0]
+    message = socket_world.outcome_messages(root)[0]
     assert NEW_ERROR in words(message)
     assert "signing secret" in words(message)
 
@@ -89,19 +89,18 @@ async def test_a_new_error_comes_with_advice_and_try_again(socket_world):
     )
 
 
-async def test_a_sync_that_was_already_under_way_is_named(socket_world):
-    """A click during a sync ends in a success that says that a sync was already under way."""
+async def test_a_sync_that_was_already_running_is_mentioned(socket_world):
     socket_world.flokit.add("int_a", "stripe", last_synced_at=LAST)
     socket_world.flokit.plan("int_a", Plan(0.0, 0.7, "succeeded"))
     socket_world.flokit.begin_sync("int_a")
     root = await socket_world.resync("int_a")
     [outcome] = await socket_world.outcomes(root)
     assert outcome["outcome"] == "succeeded"
-    assert "already running" in words(socket_world.told(root)[0])
+    assert "already running" in words(socket_world.outcome_messages(root)[0])
 
 
-async def test_a_key_that_is_rotated_meanwhile_is_no_failure(socket_world):
-    """With the key gone the thread is told that access is lost and that the sync was started, not that it failed."""
+async def test_a_key_rotated_during_a_sync_is_not_a_failure(socket_world):
+    """The thread says that access was lost and that the sync was started."""
     socket_world.flokit.add("int_a", "stripe", last_synced_at=LAST)
     socket_world.flokit.plan("int_a", Plan(ending="stuck", start_lag_s=0.1))
     root = await socket_world.resync("int_a")
@@ -109,17 +108,17 @@ async def test_a_key_that_is_rotated_meanwhile_is_no_failure(socket_world):
     del socket_world.flokit.keys[READ_KEY]
     [outcome] = await socket_world.outcomes(root)
     assert outcome["outcome"] == "access_lost"
-    assert "The sync started" in words(socket_world.told(root)[0])
+    assert "The sync started" in words(socket_world.outcome_messages(root)[0])
     assert "FloKit refuses my API key" in words(await socket_world.note("show stripe", user="UBEN"))
 
 
 def is_syncing_and_looked_at(world):
-    """The newest request is a look, at a sync that has begun."""
+    """Return whether the newest request is a check of a sync that has begun."""
     return world.flokit.source("int_a").status == "syncing" and world.flokit.requests[-1].method == "GET"
 
 
-async def test_what_flokit_refuses_to_start_is_told_at_once(make_world):
-    """After a read-only key, a 409 and a 422 each thread is told at once that nothing was started, and why."""
+async def test_a_refused_start_is_reported_at_once(make_world):
+    """A read-only key, a 409 and a 422."""
     async with make_world(FLOKIT_SYNC_API_KEY=READ_KEY) as world:
         for name, status in (("busy", 409), ("wrong", 422), ("denied", None)):
             world.flokit.add(f"int_{name}", "stripe", last_synced_at=LAST)
@@ -131,16 +130,16 @@ async def test_what_flokit_refuses_to_start_is_told_at_once(make_world):
             channel = world.channel(f"C0{name.upper()}")
             root = await world.status(f"sync int_{name}", channel=channel)
             [outcome] = await world.outcomes(root["ts"], channel=channel, timeout_s=8)
-            told = words(world.told(root["ts"], channel=channel)[0])
+            text = words(world.outcome_messages(root["ts"], channel=channel)[0])
             assert outcome["outcome"] == expected
-            assert "Nothing was started" in told
-            assert "read-write key" in told if name == "denied" else f"because it is {name}" in told
-            assert "flokit_keep_watching" not in told
+            assert "Nothing was started" in text
+            assert "read-write key" in text if name == "denied" else f"because it is {name}" in text
+            assert "flokit_keep_watching" not in text
             assert len(world.flokit.posts(f"int_{name}")) == 1
 
 
-async def test_a_late_result_is_told_once(make_world):
-    """At the deadline no result is told, with Keep watching; a late result comes, whether it was pressed or not."""
+async def test_a_late_result_is_posted_once(make_world):
+    """With or without a press on Keep watching."""
     async with make_world(FOLLOW_UP_DEADLINE_S="1.2", FOLLOW_UP_MAX_INTERVAL_S="0.15") as world:
         for name in ("left", "kept"):
             world.flokit.add(f"int_{name}", "stripe", last_synced_at=LAST)
@@ -152,15 +151,15 @@ async def test_a_late_result_is_told_once(make_world):
         for root, channel in ((left, "C0DATA"), (kept, elsewhere)):
             [outcome] = await world.outcomes(root, channel=channel)
             assert outcome["outcome"] == "not_confirmed"
-        told = world.told(kept, channel=elsewhere)[0]
-        assert "Stripe: no result" in told["text"]
-        assert [button["action_id"] for button in buttons(told)] == ["flokit_keep_watching", "flokit_try_again"]
+        unconfirmed = world.outcome_messages(kept, channel=elsewhere)[0]
+        assert "Stripe: no result" in unconfirmed["text"]
+        assert [button["action_id"] for button in buttons(unconfirmed)] == ["flokit_keep_watching", "flokit_try_again"]
 
-        await world.press(told, "flokit_keep_watching", user="UBEN", channel=elsewhere)
+        await world.press(unconfirmed, "flokit_keep_watching", user="UBEN", channel=elsewhere)
         await world.reply(kept, "still watching, until", channel=elsewhere)
         world.flokit.set("int_left", status="connected", last_synced_at=datetime.now(UTC))
         world.flokit.set("int_kept", status="error", error_message=NEW_ERROR)
         ends = [await world.outcomes(left, 2), await world.outcomes(kept, 2, channel=elsewhere)]
         assert [end[1]["outcome"] for end in ends] == ["succeeded", "failed"]
-        assert "Late result" in world.told(left)[1]["text"]
+        assert "Late result" in world.outcome_messages(left)[1]["text"]
         assert [len(world.flokit.posts(f"int_{name}")) for name in ("left", "kept")] == [1, 1]

@@ -1,4 +1,4 @@
-"""Who may do what: checked at the click, for whoever clicks; a refusal is private and says why."""
+"""Permissions: checked at click time for the person who clicks; a refusal is private and says why."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def world_with(folder, policy=POLICY, **options):
 
 
 def prepare(world):
-    """Add two integrations that a sync cures at once, a group and a stranger."""
+    """Add two integrations that a sync repairs immediately, a group and a stranger."""
     world.slack.workspace.usergroups["S0CREW"] = ["UCLEO"]
     for id_, type_ in (("int_a", "adjust"), ("int_s", "stripe")):
         world.flokit.add(id_, type_)
@@ -52,14 +52,14 @@ def prepare(world):
 
 
 async def refused(world, panel, integration_id, user):
-    """Press Resync, and return what only that person sees."""
+    """Press Resync, and return the answer that only that person sees."""
     before = len(world.slack.ephemerals(user))
     await world.press(panel, "flokit_resync", integration_id, user=user)
     return words(await world.whisper(user, before))
 
 
-async def test_without_a_policy_guests_and_strangers_only_look(world):
-    """A guest and somebody of another workspace see the status, but neither starts a sync nor subscribes a channel."""
+async def test_without_a_policy_guests_and_strangers_can_only_look(world):
+    """A guest and someone from another workspace see the status, but can't sync or subscribe."""
     prepare(world)
     panel = await world.status(user="UDORA")
     assert "guests can only look" in await refused(world, panel, "int_s", "UDORA")
@@ -73,7 +73,7 @@ async def test_without_a_policy_guests_and_strangers_only_look(world):
 
 
 async def test_rules_for_people_groups_and_types(tmp_path):
-    """The clicker counts, not who asked for the message; a refusal names the rule and whom to ask."""
+    """They're checked for the person who clicks, not who posted the message; a refusal names the rule and a contact."""
     async with world_with(tmp_path) as world:
         prepare(world)
         await world.start_bot()
@@ -89,8 +89,8 @@ async def test_rules_for_people_groups_and_types(tmp_path):
         assert len(world.flokit.posts("int_a")) == 1
 
 
-async def test_an_app_without_the_scope_for_groups(tmp_path):
-    """Where Slack will not tell who is in a group, nobody gets in by it, and everything else works."""
+async def test_without_the_scope_for_groups_group_rules_allow_nobody(tmp_path):
+    """Everything else works."""
     async with world_with(tmp_path) as world:
         prepare(world)
         world.slack.installation.scopes = frozenset(BOT_SCOPES) - {"usergroups:read"}
@@ -103,8 +103,8 @@ async def test_an_app_without_the_scope_for_groups(tmp_path):
         assert [entry for entry in world.log if entry["event"] == "group_lookup_denied"]
 
 
-async def test_a_cooldown_tells_when_and_may_be_overridden(tmp_path):
-    """After a success Ben is told when; Ana gets a button, and her sync is told in the thread where she clicked."""
+async def test_a_cooldown_says_when_it_ends_and_can_be_overridden(tmp_path):
+    """Only Ana, an administrator, gets the button."""
     async with world_with(tmp_path, SYNC_COOLDOWN_S="600", SYNC_QUOTA_PER_HOUR="2") as world:
         prepare(world)
         await world.start_bot()
@@ -125,8 +125,8 @@ async def test_a_cooldown_tells_when_and_may_be_overridden(tmp_path):
         assert len(world.flokit.posts("int_s")) == 2
 
 
-async def test_slack_away_at_the_look_up_loses_no_click(tmp_path):
-    """A click whose person Slack will not describe now is acked, waits, and is done when Slack answers again."""
+async def test_a_click_waits_while_slack_cannot_look_up_its_person(tmp_path):
+    """It's acked, waits, and is done when Slack answers again."""
     async with running_world(tmp_path) as world:
         prepare(world)
         await world.start_bot()
@@ -144,8 +144,8 @@ rules:
 """
 
 
-async def test_who_may_administer_is_asked_only_when_a_limit_holds_back(tmp_path):
-    """An allowed start waits for no group of Slack's; where a limit holds it back, it is refused without the button."""
+async def test_groups_are_looked_up_for_an_override_only_when_needed(tmp_path):
+    """An allowed sync waits for no group lookup; one that a limit blocks is refused without the button."""
     async with world_with(tmp_path, ADMINS_BY_GROUP, SYNC_COOLDOWN_S="600") as world:
         prepare(world)
         await world.start_bot()
@@ -158,8 +158,8 @@ async def test_who_may_administer_is_asked_only_when_a_limit_holds_back(tmp_path
         assert "Sync anyway" not in held
 
 
-async def test_a_channel_can_be_quieted_while_flokit_refuses_the_key(tmp_path):
-    """Subscribing, asking why and ending a subscription go by what was known last."""
+async def test_unsubscribe_works_while_flokit_refuses_the_key(tmp_path):
+    """Subscribing, why and unsubscribing use what was last known."""
     async with world_with(tmp_path, "") as world:
         prepare(world)
         await world.start_bot()
@@ -174,8 +174,8 @@ async def test_a_channel_can_be_quieted_while_flokit_refuses_the_key(tmp_path):
 
 
 @pytest.mark.postgres
-async def test_two_replicas_hold_one_quota(tmp_path, postgres_url):
-    """Five integrations clicked by one person, acked by two replicas: two are started, three refused."""
+async def test_two_replicas_enforce_one_quota(tmp_path, postgres_url):
+    """Of five clicks by one person, acked by two replicas, two start a sync and three are refused."""
     async with running_world(tmp_path, DATABASE_URL=postgres_url, SYNC_QUOTA_PER_HOUR="2") as world:
         for index in range(5):
             world.flokit.add(f"int_{index}", "adjust")

@@ -1,4 +1,4 @@
-"""A day in which nobody does anything, by a moved clock: what is written, and which tables are larger afterwards."""
+"""A day without any activity, on a virtual clock: what's written, and which tables grow."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from sqlalchemy import event, func, select
 from sqlalchemy.engine import Engine
 
 from bot.core.access.policy import Policy
+from bot.flokit import endpoint_of
 from bot.handlers.doctor import Live
-from bot.observability.telemetry import SILENT
+from bot.observability.context import Runtime
+from bot.serving import OneWorkspace, make_workers
 from bot.settings.settings import load_settings
 from bot.slack.client import SlackClient
 from bot.store import schema
@@ -23,7 +25,7 @@ from bot.store.store import Store
 from bot.store.tables import metadata
 from bot.store.timers import Timers
 from bot.workers.housekeeper import BEAT_EVERY, Housekeeper
-from bot.workspace import build_workspace
+from bot.workspace import Base, Tenant, build_workspace
 from sandbox.local_flokit import READ_KEY, LocalFlokit
 from sandbox.slack import flokit_slack
 from tests.adapters.conftest import Make, VirtualClock
@@ -33,7 +35,7 @@ SPAN = DAY / 4
 """The quarter of the day in which its digest is due; the others are alike."""
 
 WRITES_PER_MINUTE = 9
-"""Six signs of life; a request to FloKit from the budget and the timer of the next look; and, now and then, news."""
+"""Six heartbeats; a FloKit request from the budget and the timer of the next check; and occasionally a change."""
 
 INTEGRATIONS = 20
 SYNCED_EVERY = timedelta(hours=1)
@@ -41,18 +43,18 @@ SYNCED_EVERY = timedelta(hours=1)
 
 
 class Office:
-    """The bot's workers and housekeeper, which take a step only when the clock says so."""
+    """The bot's workers and housekeeper, which run only when the clock says so."""
 
-    def __init__(self, workspace, database, store, flokit, clock):
-        self.workspace, self.database, self.store, self.flokit, self.clock = workspace, database, store, flokit, clock
+    def __init__(self, workers, database, store, flokit, clock):
+        self.workers, self.database, self.store, self.flokit, self.clock = workers, database, store, flokit, clock
         self.housekeeper = Housekeeper(
             Replicas(database, "me"), Retention(database), keep=30 * DAY, clock=clock, connections=lambda: None
         )
 
     async def do_what_is_due(self):
-        """Let the workers do all that is due; return when more will be."""
+        """Let the workers do everything that's due; return when more will be."""
         while True:
-            dues = [(at, worker) for worker in self.workspace.workers if (at := await worker._next_due_at())]
+            dues = [(at, worker) for worker in self.workers if (at := await worker._next_due_at())]
             if not any(at <= self.clock() for at, _ in dues):
                 return min((at for at, _ in dues), default=None)
             for worker in [worker for at, worker in dues if at <= self.clock()]:
@@ -77,7 +79,7 @@ class Office:
             self.clock.advance(max((wake_at - self.clock()).total_seconds(), 0))
 
     async def sizes(self):
-        """Count the rows of each table."""
+        """Return the number of rows of each table."""
         async with self.database.read() as connection:
             counts = {name: select(func.count()).select_from(table) for name, table in metadata.tables.items()}
             return {name: await connection.scalar(count) for name, count in counts.items()}
@@ -85,7 +87,7 @@ class Office:
 
 @asynccontextmanager
 async def opened(folder, url, monkeypatch):
-    """Open an office between a local Slack and a local FloKit, all by one clock."""
+    """Run a bot between a local Slack and a local FloKit, all on one clock."""
     clock = VirtualClock()
     slack, flokit = flokit_slack(clock=clock.timestamp), LocalFlokit(clock=clock)
     await slack.start()
@@ -109,19 +111,13 @@ async def opened(folder, url, monkeypatch):
     store, timers = Store(database, owner="me"), Timers(database, owner="me", lease_s=10)
     try:
         await schema.upgrade(database)
-        workspace = build_workspace(
-            load_settings(),
-            await client.fetch_identity(),
-            policy=Policy(),
-            database=database,
-            store=store,
-            timers=timers,
-            slack=client,
-            clock=clock,
-            telemetry=SILENT,
-            live=Live(socket=lambda: None, webhook_at=lambda: None),
-        )
-        yield Office(workspace, database, store, flokit, clock), slack
+        identity = await client.fetch_identity()
+        live = Live(socket=lambda: None, webhook_at=lambda: None)
+        loaded = load_settings()
+        base = Base(loaded, database, store, timers, live, Runtime(clock))
+        tenant = Tenant(identity, tokens.bot, client, endpoint_of(loaded, timeout_s=8), Policy())
+        workspace = build_workspace(base, tenant)
+        yield Office(tuple(make_workers(base, OneWorkspace(workspace))), database, store, flokit, clock), slack
         await workspace.flokit.aclose()
     finally:
         await client.aclose()
@@ -132,7 +128,7 @@ async def opened(folder, url, monkeypatch):
 
 @contextmanager
 def counted_writes():
-    """Count the transactions that changed rows, and the rows that were changed in each table."""
+    """Count the transactions that changed rows, and the rows changed in each table."""
     counts, dirty = Counter(), set()
 
     def after(connection, cursor, _sql, _parameters, context, _many):
@@ -158,7 +154,7 @@ def counted_writes():
 
 @pytest.mark.timeout(300)
 async def test_a_quiet_day_leaves_little_behind(tmp_path, sqlite_url, monkeypatch):
-    """With one channel subscribed, a day leaves one message and its digest, and takes a few writes a minute."""
+    """With one subscribed channel, a day leaves one message and its digest, and takes a few writes a minute."""
     async with opened(tmp_path, sqlite_url, monkeypatch) as (office, slack):
         make = Make(office.clock)
         await office.store.inbox.add(make.command("subscribe all digest 13:00 daily zone UTC"))

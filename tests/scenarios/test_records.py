@@ -1,4 +1,4 @@
-"""What happened can be asked: the audit, for one reader, and the history of syncs."""
+"""The audit log, visible only to the person who asks, and the history of syncs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STRIPE = "int_01stripe"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def past(tmp_path_factory):
-    """A bot at which Ana synced Stripe, and Ben Adjust, which failed."""
+    """A bot with a past: Ana synced Stripe, and Ben synced Adjust, which failed."""
     async with running_world(tmp_path_factory.mktemp("past")) as world:
         world.flokit.add(STRIPE, "stripe", status="connected")
         world.flokit.add("int_01adjust", "adjust", status="connected")
@@ -33,8 +33,8 @@ async def past(tmp_path_factory):
         yield world
 
 
-async def test_the_audit_tells_each_act_and_what_came_of_it(past):
-    """Each sync is two entries: who asked, and its outcome; only the reader sees them, and nobody is notified."""
+async def test_the_audit_lists_each_action_and_its_result(past):
+    """Only the person who asks sees it, and it notifies no one."""
     shown = str((await past.note("audit"))["blocks"])
     assert shown.count("asked to sync") == 2
     assert shown.count("Outcome of the sync of") == 2
@@ -45,8 +45,8 @@ async def test_the_audit_tells_each_act_and_what_came_of_it(past):
 
 
 @pytest.mark.parametrize("person", ["<@UBEN|ben>", "@ben", "@UBEN"])
-async def test_the_audit_of_a_person(past, person):
-    """A person is found by Slack's escape and by the bare name."""
+async def test_the_audit_can_be_filtered_by_person(past, person):
+    """A mention and a plain name both work."""
     if person == "@UBEN":
         person = f"@{past.slack.workspace.users['UBEN'].name}"
     shown = words(await past.note(f"audit {person} 7d"))
@@ -54,8 +54,8 @@ async def test_the_audit_of_a_person(past, person):
     assert "Stripe" not in shown
 
 
-async def test_the_audit_of_an_integration(past):
-    """A type, an id and the ending of an id name the integration; another one is not shown."""
+async def test_the_audit_can_be_filtered_by_integration(past):
+    """A type, an ID and the end of an ID name it; others aren't shown."""
     for name in ("stripe", STRIPE, "01stripe"):
         shown = words(await past.note(f"audit {name}"))
         assert "Stripe" in shown
@@ -82,7 +82,7 @@ async def test_the_audit_of_an_integration(past):
     ],
 )
 async def test_times_and_names_are_understood(past, asked, shown, hidden):
-    """The usual ways to say a time are understood, and a bare name is found among people."""
+    """The usual ways to write a time work, and a plain name is looked up among people."""
     answer = words(await past.note(asked))
     assert all(part in answer for part in shown)
     assert hidden not in answer
@@ -102,57 +102,55 @@ async def test_times_and_names_are_understood(past, asked, shown, hidden):
         ("audit lsat week", "I don't recognize `lsat week`."),
     ],
 )
-async def test_what_is_not_recognized_says_so(past, asked, answer):
-    """An answer of nothing is for what was understood; anything else is named, with what comes closest."""
+async def test_unknown_words_are_named(past, asked, answer):
+    """Only what was understood can have no entries; anything else is named, with the closest matches."""
     note = words(await past.note(asked))
     assert answer in note
     assert "last week" in note
     assert ": no entries" not in note
 
 
-async def test_days_are_those_of_the_reader(past):
-    """Today begins at midnight in the time zone that Slack knows of the person who asks."""
+async def test_days_are_in_the_readers_time_zone(past):
+    """Today begins at midnight in the time zone of their Slack profile."""
     zone = ZoneInfo(past.slack.workspace.users["UCLEO"].zone)
     midnight = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     assert f"<!date^{int(midnight.timestamp())}^" in words(await past.note("audit today", user="UCLEO"))
 
 
-async def test_nothing_found_names_the_time(past):
-    """What was understood and has no entries says so, with the time that was searched."""
+async def test_an_empty_result_names_the_time_range(past):
     assert "no entries found from <!date^" in words(await past.note("audit yesterday"))
     assert "`/flokit history revenuecat`: no syncs found" in words(await past.note("history revenuecat"))
 
 
-async def test_a_span_that_nothing_is_kept_for(past):
-    """Any number is a span: all that is kept is shown, and whoever gets nothing hears how long that is."""
+async def test_a_range_may_be_longer_than_the_retention(past):
+    """Everything that's kept is shown; an empty result says how long entries are kept."""
     assert "asked to sync" in words(await past.note("audit 9999999d"))
     assert "Entries are kept for 90 days" in words(await past.note("audit @nobody 9999999d"))
 
 
-async def test_a_mention_gets_the_audit_directly(past):
-    """Asked for in a mention, the audit goes to the person's direct messages, not into the channel."""
+async def test_an_audit_by_mention_is_sent_as_a_dm(past):
+    """It isn't posted in the channel."""
     await past.slack.say("UCLEO", "C0DATA", f"<@{BOT_USER_ID}> audit")
     root = await past.direct_root("UCLEO")
     assert "asked to sync" in words(root)
 
 
-async def test_the_history_of_one(past):
-    """One integration's syncs come with outcome, who, the median, and how many that is of."""
+async def test_the_history_of_one_integration(past):
+    """Each sync has its outcome and who started it; the median names the number of syncs it's based on."""
     shown = words(await past.note("history stripe"))
     assert "1 sync, 1 succeeded" in shown
     assert "from 1 comparable sync" in shown
     assert "1. ✅ succeeded" in shown
 
 
-async def test_the_history_of_all(past):
-    """Without an integration each has a line."""
+async def test_the_history_of_all_has_a_line_for_each_integration(past):
     shown = words(await past.note("history"))
     assert "2 syncs of 2 integrations" in shown
     assert "0 of 1 succeeded" in shown
 
 
 async def test_pages_of_the_audit_are_turned_in_place(past):
-    """Older shows the next page in the same private message, and Newer leads back."""
+    """Older shows the next page in the same private message, and Newer goes back."""
     for _ in range(5):
         await past.status("subscribe stripe failing")
     before = len(past.slack.ephemerals("UANA"))

@@ -1,4 +1,4 @@
-"""Several replicas on one PostgreSQL: any of them may die, freeze or be replaced, and the database may go away."""
+"""Several replicas on one PostgreSQL: any of them can die, freeze or be replaced, and the database can go down."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ INTEGRATIONS = [f"int_{letter}" for letter in "abcdef"]
 
 @pytest_asyncio.fixture(params=["socket", "http"])
 async def two(request, tmp_path, postgres_url):
-    """Two replicas and six integrations that a sync cures within a second."""
+    """Two replicas, and six integrations that a sync repairs within a second."""
     async with _two_replicas(tmp_path, postgres_url, mode=request.param) as world:
         yield world
 
 
 @pytest_asyncio.fixture
 async def two_on_sockets(tmp_path, postgres_url):
-    """The same in Socket Mode only, for what does not depend on the way in."""
+    """The same in Socket Mode only, for what doesn't depend on the transport."""
     async with _two_replicas(tmp_path, postgres_url) as world:
         yield world
 
@@ -85,35 +85,35 @@ async def looked_at_after(world, integration, wall):
     return time.monotonic() - wall
 
 
-async def assert_told_once(world, root, integration):
-    """The outcome came once, after one POST."""
+async def assert_posted_once(world, root, integration):
+    """Check that the outcome was posted once, after one POST."""
     [outcome] = await world.outcomes(root)
     assert outcome["outcome"] == "succeeded"
     await world.settle()
-    assert len(world.told(root)) == 1
+    assert len(world.outcome_messages(root)) == 1
     assert len(world.flokit.posts(integration)) == 1
 
 
 async def test_a_killed_replica_is_taken_over_in_time(two):
-    """After kill -9 another replica looks within the lease and two seconds, and tells the outcome."""
+    """After kill -9, another replica checks within the lease and two seconds, and posts the outcome."""
     root = await resync(two, "int_a")
     dead, [other] = await follower_of(two, "int_a")
     point_at(two, other)
     await dead.kill()
     assert await looked_at_after(two, "int_a", time.monotonic()) < LEASE_S + 2
     two.flokit.finish("int_a")
-    await assert_told_once(two, root, "int_a")
+    await assert_posted_once(two, root, "int_a")
 
 
 def point_at(world, bot):
-    """Over HTTP, what balances the load stops sending to a replica that is about to go."""
+    """Over HTTP, stop sending requests to a replica that's about to be stopped, as a load balancer does."""
     if world.mode == "http":
         port = next(entry["port"] for entry in reversed(entries_of(bot.log)) if entry.get("event") == "listening")
         world.slack.request_url = f"http://127.0.0.1:{port}/slack/events"
 
 
-async def test_a_polite_stop_hands_over_at_once(tmp_path, postgres_url):
-    """After SIGTERM the leases are given back: nobody waits until they run out, and the exit code is 0."""
+async def test_sigterm_releases_the_leases(tmp_path, postgres_url):
+    """Nobody waits until they expire, and the exit code is 0."""
     async with _Prepared(running_world(tmp_path, DATABASE_URL=postgres_url, LEASE_S="60")) as world:
         root = await resync(world, "int_a")
         leaving, _ = await follower_of(world, "int_a")
@@ -122,11 +122,11 @@ async def test_a_polite_stop_hands_over_at_once(tmp_path, postgres_url):
         assert time.monotonic() - began < 10
         assert await looked_at_after(world, "int_a", time.monotonic()) < 5
         world.flokit.finish("int_a")
-        await assert_told_once(world, root, "int_a")
+        await assert_posted_once(world, root, "int_a")
 
 
 async def test_a_frozen_replica_that_wakes_up_writes_nothing(two_on_sockets):
-    """SIGSTOP in mid-run: another replica tells the outcome; the frozen one tells nothing when it goes on."""
+    """It gets SIGSTOP during a run; another replica posts the outcome, and the frozen one posts nothing later."""
     world = two_on_sockets
     root = await resync(world, "int_a")
     frozen, _ = await follower_of(world, "int_a")
@@ -135,7 +135,7 @@ async def test_a_frozen_replica_that_wakes_up_writes_nothing(two_on_sockets):
     await world.outcomes(root)
     frozen.signal(signal.SIGCONT)
     assert await frozen.stop() == 0
-    await assert_told_once(world, root, "int_a")
+    await assert_posted_once(world, root, "int_a")
 
 
 async def test_a_rolling_restart_under_load_loses_nothing(two):
@@ -160,12 +160,11 @@ async def test_a_rolling_restart_under_load_loses_nothing(two):
         assert [one["outcome"] for one in await two.outcomes(root)] == ["succeeded"]
     await two.settle()
     for root, id_ in roots:
-        assert len(two.told(root)) == 1
-        assert 1 <= len(two.flokit.posts(id_)) <= 2  # Ben's click joins, or comes when the sync has ended
+        assert len(two.outcome_messages(root)) == 1
+        assert 1 <= len(two.flokit.posts(id_)) <= 2  # Ben's click joins, or comes after the sync has ended
 
 
-async def test_a_database_that_is_away_is_told_and_waited_for(two_on_sockets, postgres_server):
-    """A click is answered that nothing was started; afterwards the follow-up goes on, in the same processes."""
+async def test_an_unavailable_database_is_reported_and_waited_for(two_on_sockets, postgres_server):
     world = two_on_sockets
     root = await resync(world, "int_a")
     await follower_of(world, "int_a")
@@ -182,20 +181,20 @@ async def test_a_database_that_is_away_is_told_and_waited_for(two_on_sockets, po
     finally:
         await asyncio.to_thread(postgres_server.ensure_postgres_running)
     world.flokit.finish("int_a")
-    await assert_told_once(world, root, "int_a")
+    await assert_posted_once(world, root, "int_a")
     assert [world.bot.pid, world.others[0].pid] == pids
     away = [entry for entry in world.log if entry.get("event") == "store_unavailable"]
-    assert len(away) < 100  # it waits between two tries
+    assert len(away) < 100  # it waits between two attempts
 
 
 @pytest.fixture
 def empty_postgres_url(postgres_server):
-    """Give a database without tables."""
+    """A database without tables."""
     return new_postgres(postgres_server)
 
 
 async def test_a_database_of_an_older_version_is_refused(empty_postgres_url, make_world):
-    """A replica never changes shared tables by itself: it says what to do, and ends with 78."""
+    """A replica never migrates shared tables automatically: it says what to do, and exits with 78."""
     async with make_world(DATABASE_URL=empty_postgres_url) as world:
         world.bot.use(world.settings)
         await world.bot.start()
@@ -204,7 +203,7 @@ async def test_a_database_of_an_older_version_is_refused(empty_postgres_url, mak
 
 
 async def test_one_budget_holds_for_all_replicas(two_on_sockets):
-    """When little of the minute is left, the replicas together ask no more than that; clicks are served first."""
+    """When little of the minute's budget is left, all replicas together stay within it, and clicks come first."""
     world, left = two_on_sockets, 25
     database = Database(world.database_url)
     budget = SharedBudget(database, "T0SANDBOX", clock=lambda: datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""What a person may not look at has no name for them: not as a suggestion, not by another answer, not in App Home."""
+"""People never see the name of an integration that they can't look at: not in suggestions, answers or App Home."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ async def started(world):
 
 
 def refusals(world, user="UBEN"):
-    """Count the refusals that the audit holds."""
+    """Count the refusals in the audit log."""
     with closing(sqlite3.connect(f"file:{world.folder / 'flokit.db'}?mode=ro", uri=True)) as database:
         query = "SELECT count(*) FROM audit WHERE decision = 'refused' AND user_id = ?"
         return database.execute(query, (user,)).fetchone()[0]
 
 
 def blank(text, name):
-    """Take out what was typed, so that answers can be compared."""
+    """Remove what was typed, so that answers can be compared."""
     return re.sub(re.escape(name), "…", text)
 
 
 @pytest.mark.parametrize("policy", [NOTHING_AT_ALL, STRIPE_ONLY])
-async def test_existing_and_missing_names_have_one_answer(tmp_path, policy):
-    """Whatever command names a hidden or a missing integration, the answer is the same, and the audit has a row."""
+async def test_hidden_and_missing_names_get_the_same_answer(tmp_path, policy):
+    """For every command; the audit log has an entry for each."""
     async with world_with(tmp_path, policy) as world:
         await started(world)
         for typed in TYPED:
@@ -87,8 +87,8 @@ async def test_existing_and_missing_names_have_one_answer(tmp_path, policy):
         assert not world.flokit.posts("int_zebra9")
 
 
-async def test_typos_suggest_nothing_to_somebody_who_may_sync_but_not_look(tmp_path):
-    """With `refuse: look` alone, exact names still sync, and no answer names anything that wasn't typed."""
+async def test_typos_suggest_nothing_to_people_who_can_sync_but_not_look(tmp_path):
+    """With only `refuse: look`, exact names still sync, and no answer has a name that wasn't typed."""
     async with world_with(tmp_path, NOTHING) as world:
         await started(world)
         for typed in ("show zebra_adz", "sync zebra_adz", "why look zebra_ads", "subscribe zebra_adz", "sync stripe"):
@@ -101,8 +101,8 @@ async def test_typos_suggest_nothing_to_somebody_who_may_sync_but_not_look(tmp_p
         await world.slack.wait_for(lambda: world.flokit.posts("int_zebra9"), 10, "a sync")
 
 
-async def test_what_may_be_seen_is_suggested(tmp_path):
-    """Somebody who may look at Stripe alone gets Stripe's names, and no others, in suggestions and in the form."""
+async def test_suggestions_are_limited_to_what_a_person_can_look_at(tmp_path):
+    """Someone who can look only at Stripe gets no other names, in suggestions and in the form."""
     async with world_with(tmp_path, STRIPE_ONLY) as world:
         await started(world)
         said = words(await world.note("show strpe", user="UBEN"))
@@ -117,7 +117,7 @@ async def test_what_may_be_seen_is_suggested(tmp_path):
 
 @pytest.mark.parametrize("policy", [NOTHING, STRIPE_ONLY])
 async def test_a_refused_home_is_in_the_audit(tmp_path, policy):
-    """App Home shows the rule and no name, and the refusal is noted."""
+    """App Home shows the rule and no names, and the refusal is recorded."""
     async with world_with(tmp_path, policy) as world:
         await started(world)
         world.slack.views.open_home("UBEN")
@@ -126,8 +126,8 @@ async def test_a_refused_home_is_in_the_audit(tmp_path, policy):
         await world.slack.wait_for(lambda: refusals(world) == 1, 5, "a row")
 
 
-async def test_a_home_that_is_open_when_the_policy_changes(tmp_path):
-    """A home that was drawn before shows nothing more once its person may no longer look."""
+async def test_an_open_home_is_emptied_when_the_policy_changes(tmp_path):
+    """Its person is no longer allowed to look."""
     async with world_with(tmp_path, "") as world:
         await started(world)
         world.slack.views.open_home("UBEN")

@@ -1,4 +1,4 @@
-"""Slack limits, fails or hangs up: what must be told is told, once."""
+"""Slack limits, fails or hangs up: every message that must be posted is posted once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def syncing(socket_world):
     return socket_world
 
 
-async def test_an_outcome_is_told_once_whatever_slack_does(syncing):
-    """One run, six threads, and a post of the outcome that goes wrong in another way for each: each is told once."""
+async def test_an_outcome_is_posted_once_whatever_slack_does(syncing):
+    """One run has six threads, and posting the outcome goes wrong in a different way in each."""
     syncing.flokit.plan("int_a", Plan(0.0, 1.8, "succeeded"))
     kinds = ("ratelimited", "http_500", "hang", "drop", "done_then_drop", "garbage")
     channels = [syncing.channel(f"C0{kind.upper()}") for kind in kinds]
@@ -35,14 +35,16 @@ async def test_an_outcome_is_told_once_whatever_slack_does(syncing):
         [outcome] = await syncing.outcomes(root, channel=channel)
         assert outcome["outcome"] == "succeeded"
     await syncing.settle()
-    assert [len(syncing.told(root, channel=channel)) for channel, root in zip(channels, roots, strict=True)] == [1] * 6
+    assert [
+        len(syncing.outcome_messages(root, channel=channel)) for channel, root in zip(channels, roots, strict=True)
+    ] == [1] * 6
     assert len(syncing.flokit.posts("int_a")) == 1
     posts = [call for call in syncing.slack.calls if call.method == "chat.postMessage"]
     assert len(posts) == 6 * 3 + 5  # done_then_drop needs no second post
 
 
 async def test_limits_on_everything_delay_but_lose_nothing(syncing):
-    """With posts, searches and edits failing or limited in turn, all is told once and the row is put right."""
+    """Posts, history and updates fail or are limited in turn; every outcome is posted once and the row is updated."""
     for method, kind in (
         ("chat.postMessage", "done_then_drop"),
         ("conversations.history", "ratelimited"),
@@ -60,8 +62,8 @@ async def test_limits_on_everything_delay_but_lose_nothing(syncing):
 
 
 @pytest.mark.parametrize("may_read", [True, False])
-async def test_lost_replies_of_a_limited_app_silence_no_outcome(socket_world, may_read):
-    """Where history is read once a minute, or never, an outcome whose reply was lost comes soon, twice at most."""
+async def test_a_lost_reply_never_loses_an_outcome_of_a_limited_app(socket_world, may_read):
+    """If history can be read once a minute or never, the outcome appears soon, and at most twice."""
     world = socket_world
     world.slack.is_distributed = True
     if not may_read:
@@ -80,14 +82,14 @@ async def test_lost_replies_of_a_limited_app_silence_no_outcome(socket_world, ma
     for channel, root in zip(channels, roots, strict=True):
         await world.outcomes(root, channel=channel)
     await world.settle()
-    told = [len(world.told(root, channel=channel)) for channel, root in zip(channels, roots, strict=True)]
+    posted = [len(world.outcome_messages(root, channel=channel)) for channel, root in zip(channels, roots, strict=True)]
     world.twice_at_most = True
-    assert set(told) <= {1, 2}
-    assert (2 in told) or may_read
+    assert set(posted) <= {1, 2}
+    assert (2 in posted) or may_read
 
 
 async def test_a_dropped_socket_is_opened_again(syncing):
-    """After Slack cuts the connection the bot comes back, and clicks work; what was under way is told."""
+    """After Slack drops the connection, clicks work again, and running syncs get their outcome."""
     panel = await syncing.status()
     await syncing.press(panel, "flokit_resync", "int_a")
     await syncing.slack.drop_sockets()
@@ -102,21 +104,21 @@ async def test_a_dropped_socket_is_opened_again(syncing):
 
 
 @pytest.mark.parametrize("lost", LostRoots)
-async def test_a_deleted_message_does_not_silence_the_outcome(syncing, lost):
-    """When the message above the thread is deleted, the outcome is told once: in what is left of it, or the channel."""
+async def test_the_outcome_is_posted_although_the_message_was_deleted(syncing, lost):
+    """It's posted once, in what's left of the thread or in the channel."""
     syncing.slack.lost_roots = lost
     syncing.flokit.plan("int_a", Plan(0.0, 1.2, "succeeded"))
     root = await syncing.resync("int_a")
     await syncing.reply(root, "Sync started by ana")
     syncing.slack.delete_message("C0DATA", root)
 
-    def told():
+    def posted():
         everything = syncing.slack.workspace.all_messages("C0DATA")
         return [one for one in everything if (one.get("metadata") or {}).get("event_type") == "flokit_sync_outcome"]
 
-    await syncing.slack.wait_for(told, 10, "the outcome")
+    await syncing.slack.wait_for(posted, 10, "the outcome")
     await syncing.settle()
-    [outcome] = told()
+    [outcome] = posted()
     in_channel = lost in {LostRoots.CHANNEL, LostRoots.UNLISTED}
     assert ("thread_ts" in outcome) is not in_channel
-    assert len(syncing.slack.messages("C0DATA")) == 1 + in_channel  # what is left of the root
+    assert len(syncing.slack.messages("C0DATA")) == 1 + in_channel  # what's left of the root

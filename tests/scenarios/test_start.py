@@ -1,4 +1,4 @@
-"""Starting, being ready, and refusing what does not come from Slack."""
+"""Starting, becoming ready, and refusing requests that don't come from Slack."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from sandbox.slack import BOT_USER_ID
 SECRETS = ("xoxb-secret-1", "wrong-app-token-2", "secret key 3")
 
 
-async def test_wrong_settings_are_told_in_sentences(tmp_path):
-    """Each wrong variable gets one sentence with its name; exit code 78, no traceback, no secret."""
+async def test_each_wrong_setting_is_named_in_a_sentence(tmp_path):
+    """Exit code 78, no traceback, no secret."""
     settings = {
         "SLACK_BOT_TOKEN": SECRETS[0],
         "SLACK_APP_TOKEN": SECRETS[1],
@@ -49,7 +49,7 @@ async def test_wrong_settings_are_told_in_sentences(tmp_path):
     ],
 )
 async def test_a_missing_token_is_named(tmp_path, settings, sentence):
-    """Without a token, or with half a mode, the bot says which variable is missing."""
+    """Without a token, or with half of a mode, the bot says which variable is missing."""
     assert sentence in await refused(settings, tmp_path)
 
 
@@ -62,8 +62,8 @@ async def refused(settings, folder):
     return bot.log
 
 
-async def test_a_revoked_token_is_told_in_a_sentence(make_world):
-    """A token that Slack refuses at the start ends the process with 78; revoked later, readiness says so."""
+async def test_a_revoked_token_is_reported_in_a_sentence(make_world):
+    """At startup the process exits with 78; later, readiness reports it."""
     async with make_world() as world:
         await world.start_bot()
         world.slack.revoke_token()
@@ -78,8 +78,8 @@ async def test_a_revoked_token_is_told_in_a_sentence(make_world):
         assert "SLACK_BOT_TOKEN: Slack refuses it (token_revoked)" in world.bot.log
 
 
-async def test_a_file_that_another_process_locks_is_waited_for(make_world):
-    """While the database cannot be written the bot does not give up its start: it goes on when it can."""
+async def test_the_bot_waits_for_a_locked_database_file(make_world):
+    """The start continues once the file can be written."""
     async with make_world() as world:
         with contextlib.closing(sqlite3.connect(world.folder / "flokit.db", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
@@ -90,8 +90,8 @@ async def test_a_file_that_another_process_locks_is_waited_for(make_world):
         await started
 
 
-async def test_a_database_that_is_deleted_is_told(make_world):
-    """Somebody who deletes the file under a running bot finds it not ready, and nothing is taken that would be lost."""
+async def test_a_deleted_database_file_makes_the_bot_unready(make_world):
+    """Nothing is accepted that would be lost."""
     async with make_world() as world:
         world.flokit.add("int_a", "stripe")
         await world.start_bot()
@@ -102,15 +102,15 @@ async def test_a_database_that_is_deleted_is_told(make_world):
 
 
 async def ready(world, status, part):
-    """Wait until readiness answers so."""
+    """Wait until readiness has this status."""
     async with asyncio.timeout(10):
         while (answer := await world.get("/readyz")).status_code != status or part not in answer.text:
             await asyncio.sleep(0.02)
     return answer
 
 
-async def test_readiness_has_reasons_and_liveness_has_none(make_world):
-    """While Slack is unreachable the bot lives but is not ready, and says why; later it is. Other routes are 404."""
+async def test_readiness_names_the_problem_and_liveness_ignores_it(make_world):
+    """While Slack is unreachable, the bot is alive but not ready; later it is. Other routes are 404."""
     async with make_world(mode="http") as world:
         world.flokit.add("int_a", "stripe")
         world.slack.faults.add(Fault("auth.test", "http_500", times=2))
@@ -119,7 +119,7 @@ async def test_readiness_has_reasons_and_liveness_has_none(make_world):
             while not world.url:
                 await asyncio.sleep(0.02)
         assert (await world.get("/livez")).status_code == 200
-        await ready(world, 503, '{"slack": "not connected yet"}')  # once the tables are made
+        await ready(world, 503, '{"slack": "not connected yet"}')  # once the tables exist
         async with httpx.AsyncClient() as http:
             assert (await http.post(f"{world.url}/slack/events")).status_code == 503
         await started
@@ -139,8 +139,8 @@ async def http_world(make_world):
         yield world
 
 
-async def test_only_slack_is_listened_to(http_world):
-    """A wrong signature and an old timestamp are refused with 401; broken bodies do no harm."""
+async def test_only_requests_signed_by_slack_are_accepted(http_world):
+    """A wrong signature and an old timestamp get a 401; malformed bodies do no harm."""
     event = json.dumps({"type": "event_callback", "event": {"type": "app_mention"}}).encode()
     assert (await post(http_world, event, secret="wrong")).status_code == 401
     assert (await post(http_world, event, at=time.time() - 3600)).status_code == 401
@@ -179,7 +179,7 @@ async def test_what_slack_delivers_twice_is_done_once(http_world):
 
 
 async def post(world, body, *, kind="application/json", at=None, secret=None, signature=None, timestamp=None):
-    """Send a request as Slack does, or nearly so."""
+    """Send a request as Slack does, or almost."""
     timestamp = str(int(at or time.time())) if timestamp is None else timestamp
     key = (secret or world.slack.installation.tokens.signing_secret).encode()
     digest = hmac.new(key, f"v0:{timestamp}:".encode() + body, hashlib.sha256).hexdigest()

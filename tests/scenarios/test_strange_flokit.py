@@ -1,4 +1,4 @@
-"""FloKit writes what it knows in strange but plausible ways: what is told stays true, and nothing is started twice."""
+"""FloKit writes data in unusual but plausible ways: outcomes stay true, and nothing is started twice."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ STRIPES = "{error} (request {request})"
 
 
 async def sync(world, integration_id):
-    """Sync in a channel of its own, and return the outcome with the message that tells it."""
+    """Sync in a new channel, and return the outcome and its message."""
     channel = world.channel(f"C0{integration_id.upper().replace('_', '')}")
     root = await world.status(f"sync {integration_id}", channel=channel)
     [outcome] = await world.outcomes(root["ts"], channel=channel)
-    return outcome["outcome"], words(world.told(root["ts"], channel=channel)[0])
+    return outcome["outcome"], words(world.outcome_messages(root["ts"], channel=channel)[0])
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,7 @@ async def sync(world, integration_id):
     ],
     ids=["request IDs", "countdowns", "dates", "other words"],
 )
-async def test_an_old_error_whose_words_vary_is_no_new_failure(make_world, forms):
-    """The old error changes from reply to reply, and the sync that begins later succeeds: that is what is told."""
+async def test_an_old_error_that_varies_is_not_a_new_failure(make_world, forms):
     async with make_world(FOLLOW_UP_GRACE_S="6") as world:
         world.flokit.quirks = Quirks(error_forms=forms)
         world.flokit.add("int_a", "stripe", status="error", error_message=ERROR, last_synced_at=LAST)
@@ -47,8 +46,7 @@ async def test_an_old_error_whose_words_vary_is_no_new_failure(make_world, forms
         assert len(world.flokit.posts("int_a")) == 1
 
 
-async def test_an_old_error_that_only_varies_is_told_as_the_same(make_world):
-    """A sync that never shows, with a new request ID in each reply, is still failing with the same error."""
+async def test_an_old_error_that_varies_is_reported_as_the_same(make_world):
     async with make_world() as world:
         world.flokit.quirks = Quirks(error_forms=(STRIPES,))
         world.flokit.add("int_a", "stripe", status="error", error_message=ERROR, last_synced_at=LAST)
@@ -66,8 +64,8 @@ LISTS = {
 
 
 @pytest.mark.parametrize("quirks", LISTS.values(), ids=LISTS)
-async def test_a_list_that_is_not_exact_makes_no_outcome(make_world, quirks):
-    """Syncs that share a list that cuts, rounds, lags or stands still each end in what really happened."""
+async def test_an_inexact_list_causes_no_outcome(make_world, quirks):
+    """The list truncates, rounds, lags or freezes; each sync still ends with what really happened."""
     async with make_world() as world:
         plans = {
             "int_good": (Plan(0.3, 3.0, "succeeded"), "succeeded"),
@@ -90,29 +88,28 @@ async def test_a_list_that_is_not_exact_makes_no_outcome(make_world, quirks):
         assert [len(world.flokit.posts(integration_id)) for integration_id in plans] == [1] * 4
 
 
-async def test_a_success_that_went_back_is_named_as_that(socket_world):
-    """After FloKit's clock went back, its success is older than the one before: it proves nothing, nor does it stay."""
+async def test_a_last_success_that_moved_back_is_reported(socket_world):
+    """FloKit's clock went back: the success is older than the earlier one, so it proves nothing."""
     now = datetime.now(UTC).replace(microsecond=0)
     socket_world.flokit.add("int_a", "stripe", last_synced_at=now)
     socket_world.flokit.clock_skew_s = -7200
     socket_world.flokit.plan("int_a", Plan(0.2, 1.0, "succeeded"))
-    outcome, told = await sync(socket_world, "int_a")
+    outcome, text = await sync(socket_world, "int_a")
     assert outcome == "finished_unproven"
-    assert "went back from" in told
-    assert "still" not in told
+    assert "moved back from" in text
+    assert "still" not in text
 
 
-async def test_a_success_that_stays_is_still_the_one_before(socket_world):
-    """When FloKit's success did not move, it is still the one from before."""
+async def test_an_unchanged_last_success_is_called_unchanged(socket_world):
     socket_world.flokit.add("int_a", "stripe", last_synced_at=LAST)
     socket_world.flokit.plan("int_a", Plan(0.2, 1.0, "unproven"))
-    outcome, told = await sync(socket_world, "int_a")
+    outcome, text = await sync(socket_world, "int_a")
     assert outcome == "finished_unproven"
-    assert f"its last successful sync is still <!date^{LAST.timestamp():.0f}^" in told
+    assert f"its last successful sync is still <!date^{LAST.timestamp():.0f}^" in text
 
 
 async def test_times_in_other_forms_prove_a_success(socket_world):
-    """A success is proved by a time in any form that can be read without guessing."""
+    """Any form works that can be parsed without guessing."""
     for form in ("lower case", "nanoseconds", "short offset", "epoch", "epoch milliseconds", "rfc 1123"):
         integration_id = f"int_{form.replace(' ', '')}"
         socket_world.flokit.quirks = Quirks(time_form=form)
@@ -122,23 +119,23 @@ async def test_times_in_other_forms_prove_a_success(socket_world):
 
 
 @pytest.mark.parametrize("form", ["unreadable", "not a text"])
-async def test_a_time_that_cannot_be_read_is_said_to_be_that(make_world, form):
-    """A sync ends without proof, in words that name the time that can't be read; it is logged once, by its shape."""
+async def test_an_unreadable_time_is_reported(make_world, form):
+    """The sync ends without proof and says why; the log has the time's shape, once."""
     async with make_world() as world:
         world.flokit.quirks = Quirks(time_form=form)
         world.flokit.add("int_a", "stripe", last_synced_at=LAST)
         world.flokit.plan("int_a", Plan(0.2, 1.0, "succeeded"))
         await world.start_bot()
-        outcome, told = await sync(world, "int_a")
+        outcome, text = await sync(world, "int_a")
         assert outcome == "finished_unproven"
-        assert "in a form I can't read" in told
-        assert "never synced" not in told
+        assert "in a format I can't read" in text
+        assert "never synced" not in text
         assert "at a time I can't read" in words(await world.status())
         assert len([entry for entry in world.log if entry["event"] == "time_not_readable"]) == 1
 
 
-async def test_every_2xx_is_an_acceptance(socket_world):
-    """An accepted sync whose reply has no JSON object is asked for once, and followed to its end."""
+async def test_every_2xx_accepts_the_sync(socket_world):
+    """It's requested once, even if the reply isn't a JSON object, and followed to its end."""
 
     async def accepted_as(kind):
         integration_id = f"int_{kind.replace(' ', '')}"
@@ -155,27 +152,27 @@ async def test_every_2xx_is_an_acceptance(socket_world):
         assert len(socket_world.flokit.posts(integration_id)) == 1
 
 
-async def test_states_in_other_letters_and_unknown_ones(make_world):
-    """ERROR is failing, and a word that nobody knows is never "no trouble"."""
+async def test_states_in_capitals_and_unknown_states(make_world):
+    """ERROR is failing, and an unknown state never means healthy."""
     async with make_world() as world:
         world.flokit.quirks = Quirks(status_form=lambda status: f" {status.upper()} ")
         world.flokit.add("int_a", "stripe", status="error", error_message=ERROR, last_synced_at=LAST)
         world.flokit.add("int_b", "adjust", status="paused", last_synced_at=LAST)
         world.flokit.plan("int_a", Plan(0.2, 0.6, "succeeded"))
         await world.start_bot()
-        told = (await world.status())["text"]
-        assert told.startswith("1 of 2 integrations needs attention, 1 in a state I don't know: Stripe is failing")
+        text = (await world.status())["text"]
+        assert text.startswith("1 of 2 integrations needs attention, 1 in a state I don't know: Stripe is failing")
         assert (await sync(world, "int_a"))[0] == "succeeded"
-        told = (await world.status())["text"]
-        assert told.startswith("1 of 2 integrations is in a state I don't know")
-        assert "No integration needs attention" not in told
+        text = (await world.status())["text"]
+        assert text.startswith("1 of 2 integrations is in a state I don't know")
+        assert "No integration needs attention" not in text
 
 
-async def test_a_pause_of_a_day_is_named_as_asked_for(make_world):
-    """When FloKit asks for a day of pause, the answer says so, and what the bot does."""
+async def test_a_pause_of_a_day_is_reported(make_world):
+    """The answer says how long FloKit asked the bot to wait, and what the bot does instead."""
     async with make_world() as world:
         world.flokit.add("int_a", "stripe", last_synced_at=LAST)
         world.flokit.faults.add(Fault("ratelimited", retry_after="86400"))
         await world.start_bot()
-        told = words(await world.note("status"))
-        assert "asked for a pause of 24 h; I'll ask again after 5 min" in told
+        text = words(await world.note("status"))
+        assert "asked for a pause of 24 h; I'll ask again after 5 min" in text

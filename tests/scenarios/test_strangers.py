@@ -1,4 +1,4 @@
-"""Strangers at the port: what isn't signed costs nothing, and keeps nobody out."""
+"""Strangers at the port: unsigned requests cost little, and keep no one else out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def http_world(make_world):
 
 
 def unsigned(**changes):
-    """Make the headers of a request that looks like Slack's, but isn't."""
+    """Return the headers of a request that looks like Slack's, but isn't."""
     return {
         "Content-Type": "application/x-www-form-urlencoded",
         "X-Slack-Request-Timestamp": str(int(time.time())),
@@ -34,8 +34,8 @@ def unsigned(**changes):
 
 
 @pytest.mark.parametrize("charset", ["punycode", "idna", "utf-7", "unicode_escape", "zip", "no-such-codec"])
-async def test_no_codec_of_a_strangers_is_used(http_world, charset):
-    """A body in an encoding that its sender named is refused unread, and a command beside it is answered at once."""
+async def test_a_strangers_choice_of_encoding_is_ignored(http_world, charset):
+    """The body is refused without being decoded, and a command at the same time is answered immediately."""
     async with http_world as world:
         await world.start_bot()
         body = b"a" * (MAX_BODY_BYTES - 10) + b"-zzzz"
@@ -48,8 +48,8 @@ async def test_no_codec_of_a_strangers_is_used(http_world, charset):
             assert (await attack).status_code == 401
 
 
-async def test_a_stranger_makes_the_bot_call_nobody(http_world):
-    """Whatever an unsigned request says, doubled headers included, it causes no call, no answer and no error."""
+async def test_an_unsigned_request_causes_no_calls(http_world):
+    """Whatever it contains, even duplicate headers, there's no API call, no answer and no error."""
     async with http_world as world:
         await world.start_bot()
         await world.settle()
@@ -70,8 +70,8 @@ async def test_a_stranger_makes_the_bot_call_nobody(http_world):
         assert not [entry for entry in world.log if entry["level"] in {"error", "critical"}]
 
 
-async def test_a_command_may_be_about_a_payload(http_world):
-    """The word "payload" in a command, or in the name of its channel, makes nothing else of it."""
+async def test_a_command_may_contain_the_word_payload(http_world):
+    """In its text or its channel's name, the word doesn't change how the command is parsed."""
     async with http_world as world:
         world.slack.add_channel("C0PAY", "payload-alerts", members=("UANA",), bot_is_member=True)
         await world.start_bot()
@@ -81,7 +81,7 @@ async def test_a_command_may_be_about_a_payload(http_world):
 
 @asynccontextmanager
 async def holding(url, count, said=b""):
-    """Hold connections open that ask for nothing, or say only the beginning of something."""
+    """Hold connections open that send nothing, or only part of a request."""
     host, _, port = url.removeprefix("http://").partition(":")
     held = []
     try:
@@ -95,8 +95,8 @@ async def holding(url, count, said=b""):
 
 
 @pytest.mark.parametrize("limits", [(64, 4096), (256, 256)], ids=["a low soft limit", "a low hard limit"])
-async def test_idle_connections_keep_nobody_out(http_world, limits):
-    """Beside 300 connections that ask for nothing, commands and health are answered, and the log stays short."""
+async def test_idle_connections_keep_no_one_out(http_world, limits):
+    """With 300 idle connections, commands and health checks are answered, and the log stays short."""
     async with http_world as world:
         await world.start_bot(descriptors=limits)
         async with holding(world.url, IDLE):
@@ -121,8 +121,8 @@ HALVES = {
 
 
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
-async def test_half_requests_keep_nobody_out(http_world, half):
-    """Beside 300 connections that began something and don't go on, commands are answered, and memory stays small."""
+async def test_half_requests_keep_no_one_out(http_world, half):
+    """With 300 unfinished requests, commands are answered, and memory stays low."""
     async with http_world as world:
         await world.start_bot(descriptors=(256, 256))
         await world.note("help")
@@ -137,6 +137,6 @@ async def test_half_requests_keep_nobody_out(http_world, half):
 
 
 def peak_bytes(world):
-    """Return the most memory that the bot's process has had."""
+    """Return the bot process's peak memory."""
     status = Path(f"/proc/{world.bot.pid}/status").read_text()
     return 1024 * int(status.split("VmHWM:")[1].split()[0])

@@ -1,4 +1,4 @@
-"""Many syncs of one workspace are followed with the looks of one, and a crash in the middle of one loses nothing."""
+"""Syncs of one workspace share checks, and a crash during one of these loses nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_S = 1.5
 
 
 async def start_all(world, many, plan):
-    """Start as many syncs, each in a channel of its own."""
+    """Start this many syncs, each in its own channel."""
     for n in range(many):
         world.flokit.add(f"int_{n}", "stripe")
         world.flokit.plan(f"int_{n}", plan)
@@ -23,12 +23,12 @@ async def start_all(world, many, plan):
 
 
 def have_started(world, many):
-    """Tell whether FloKit was asked to sync all of them."""
+    """Return whether FloKit was asked to run all of them."""
     return all(world.flokit.posts(f"int_{n}") for n in range(many))
 
 
 async def test_twenty_follow_ups_cost_about_the_calls_of_one(tmp_path):
-    """Once they are under way FloKit is asked once an interval, for all of them."""
+    """Once they're running, FloKit is asked once per interval for all of them."""
     settings = {"FOLLOW_UP_FIRST_LOOK_S": "0.5", "FOLLOW_UP_MAX_INTERVAL_S": str(LONGEST_S)}
     async with running_world(tmp_path, **settings, FOLLOW_UP_DEADLINE_S="120") as world:
         await world.start_bot()
@@ -42,14 +42,14 @@ async def test_twenty_follow_ups_cost_about_the_calls_of_one(tmp_path):
             return [one for one in looks() if one.path == LIST]
 
         await world.flokit.wait_for(lambda: len(lists()) >= 4, 30)
-        assert len(looks()) - len(lists()) <= 1  # now and then a page, to see whether the list hides something
+        assert len(looks()) - len(lists()) <= 1  # occasionally a page, to see whether the list hides something
         took_s = (lists()[-1].at - lists()[0].at).total_seconds()
         assert took_s >= (len(lists()) - 1) * 0.9 * LONGEST_S / 1.2
-        await world.bot.kill()  # Slack's rates let no bot show twenty such quick watches in time
+        await world.bot.kill()  # Slack's rate limits don't allow a bot to show twenty such quick runs in time.
 
 
-async def test_killed_in_the_middle_of_a_look_that_serves_three(socket_world):
-    """Each of them is told its outcome once, after one POST."""
+async def test_a_crash_during_a_shared_check_loses_nothing(socket_world):
+    """Each of the three syncs gets one outcome, after one POST."""
 
     def is_a_look_at_all():
         return have_started(socket_world, 3) and socket_world.flokit.requests[-1].path == LIST

@@ -1,4 +1,4 @@
-"""The bot as those who run it see it: metrics, log lines and traces of one click."""
+"""The bot as its operators see it: metrics, log lines and traces of one click."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sandbox.local_flokit.sources import Plan
 
 
 def sample(text, name):
-    """Return the value of one line of the metrics."""
+    """Return the value of one metric."""
     found = re.search(rf"^flokit_bot_{re.escape(name)} (\S+)$", text, re.MULTILINE)
     return float(found[1]) if found else None
 
 
-async def test_the_metrics_tell_of_a_click(world):
-    """After a click and its outcome, the metrics show what was asked, acked, called and told."""
+async def test_the_metrics_count_a_click(world):
+    """After the outcome, they show the request, the ack, the calls and the outcome."""
     world.flokit.add("int_a", "google_play")
     world.flokit.plan("int_a", Plan(0.2, 0.3, "succeeded"))
     root = await world.resync("int_a")
@@ -40,7 +40,7 @@ async def test_the_metrics_tell_of_a_click(world):
 
 
 async def test_a_click_can_be_followed_through_the_log(world):
-    """Every line on the way of a click, from the ack to the outcome in Slack, carries its run_id and request_id."""
+    """Every line about it, from the ack to the outcome in Slack, has its run_id and request_id."""
     world.flokit.add("int_a", "google_play")
     world.flokit.plan("int_a", Plan(0.2, 0.3, "succeeded"))
     panel = await world.status()
@@ -59,12 +59,12 @@ async def test_a_click_can_be_followed_through_the_log(world):
 
 
 def is_about_the_panel(line):
-    """Tell whether a line is about the message that was clicked: it belongs to whoever asked for it."""
+    """Return whether a line is about the clicked message, which belongs to the request that created it."""
     return line["event"] == "slack.call" and line.get("kind") == "panel"
 
 
 class Collector:
-    """Takes traces as OpenTelemetry's collector does, over HTTP."""
+    """Receives traces over HTTP, as OpenTelemetry's collector does."""
 
     def __init__(self):
         self.spans = []
@@ -92,8 +92,8 @@ class Collector:
         return web.Response(body=b"", content_type="application/x-protobuf")
 
 
-async def test_a_trace_goes_on_after_a_restart(make_world):
-    """The run of a click is followed in the same trace by the next process, from the ack to the outcome's post."""
+async def test_a_trace_continues_after_a_restart(make_world):
+    """The next process follows the run in the same trace, from the ack to the posted outcome."""
     async with (
         Collector() as collector,
         make_world(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="20") as world,

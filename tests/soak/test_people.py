@@ -1,9 +1,9 @@
-"""What the soak's people read: a refusal is told in words that they know, and a button names what it syncs."""
+"""How the soak's people read answers: they recognize refusals, and which sync a button starts."""
 
 import pytest
 
 from bot.core.blocks import access_lost_message, flokit_away_message, not_found_message
-from bot.handlers.requests import TOO_LATE
+from bot.handlers.responder import TOO_LATE
 from bot.listeners.reception import IN_DOUBT, NOT_SAVED
 from soak.people import DOUBT, REFUSAL, buttons, resyncs
 
@@ -19,25 +19,25 @@ from soak.people import DOUBT, REFUSAL, buttons, resyncs
         not_found_message("int_a", ()).text,
     ],
 )
-def test_a_refusal_is_understood(sentence):
-    """Each sentence with which the bot starts nothing counts as a refusal."""
+def test_a_refusal_is_recognized(sentence):
+    """Each sentence in which the bot refuses to start a sync counts as a refusal."""
     assert REFUSAL.search(sentence)
 
 
-def test_a_doubt_is_no_refusal():
-    """That nobody knows whether a sync was started is understood as just that."""
+def test_a_doubt_is_not_a_refusal():
+    """The answer that it's unknown whether a sync was started is recognized as that."""
     assert DOUBT.search(IN_DOUBT)
     assert not REFUSAL.search(IN_DOUBT)
     assert not DOUBT.search(NOT_SAVED)
 
 
-def test_a_hint_is_no_refusal():
-    """That the answer comes as a direct message refuses nothing."""
+def test_a_hint_is_not_a_refusal():
+    """An answer that's sent as a direct message refuses nothing."""
     assert not REFUSAL.search("I can't post here, so I've sent you a DM.")
 
 
 def test_the_buttons_that_start_a_sync_are_found():
-    """Buttons stand beside a section or in a row of their own; only Resync starts a sync from a list."""
+    """Buttons are beside a section or in their own row; in a list, only Resync starts a sync."""
     resync = {"type": "button", "action_id": "flokit_resync", "value": "1"}
     refresh = {"type": "button", "action_id": "flokit_refresh", "value": "2"}
     menu = {"type": "overflow", "action_id": "flokit_more"}

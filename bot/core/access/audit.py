@@ -1,9 +1,9 @@
-"""The audit: who did what, where and on what, what was decided by which rule, and what came of it."""
+"""The audit: who did what, where, to what, which rule decided, and the result."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -16,50 +16,58 @@ from bot.core.subscriptions.subscriptions import ALL, Subscription
 from bot.core.subscriptions.text import describe_wish
 
 NOBODY: Final = Person("")
-"""Who acts when the bot does something by itself."""
+"""The actor for what the bot does automatically."""
 
 
 class Deed(StrEnum):
-    """What was done; the words are stored, exported and stable."""
+    """What was done. The values are stored and exported, so they must stay the same."""
 
     LOOK = "look"
-    """Stands here when it was refused; what is allowed is not noted."""
+    """Recorded only if it was refused."""
     AUDIT = "audit"
     """As above."""
     SYNC = "sync"
-    """Asked for in words."""
+    """By typing a command."""
     RESYNC = "resync"
     TRY_AGAIN = "try_again"
     SYNC_ANYWAY = "sync_anyway"
-    """In spite of a cooldown or a quota."""
+    """Overriding a cooldown or a quota."""
     KEEP_WATCHING = "keep_watching"
     OUTCOME = "outcome"
-    """A run got its outcome, or a late one; the person is the one who started it."""
+    """A run got its outcome or a late one; the person is the one who started it."""
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
     SNOOZE = "snooze"
     END_SNOOZE = "end_snooze"
     PAUSE = "pause"
-    """A channel can no longer be posted in: its subscriptions rest."""
+    """The bot can no longer post in the channel, so its subscriptions are paused."""
     RESUME = "resume"
+    INSTALL = "install"
+    """The app was installed in the workspace."""
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+    POLICY = "policy"
+    """Saved a new version of the workspace's policy."""
+    KEY_LOST = "key_lost"
+    """The FloKit key stopped working, and the person who connected it was notified."""
 
 
 class Ruling(StrEnum):
-    """What was decided about a wish."""
+    """The decision about a request."""
 
     ALLOWED = "allowed"
     REFUSED = "refused"
     OVERRIDDEN = "overridden"
-    """A rule refused it, and somebody who may do so had it done all the same."""
+    """A limit refused it, but the person was allowed to override that."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One act. What came of it later is an entry of its own, with the same ``run_id``.
+    """One action. Its later outcome is a separate entry with the same ``run_id``.
 
-    ``action`` is a `Deed`, kept as text: a newer version may have written others. ``person`` is `NOBODY` for what the
-    bot does by itself, ``channel_id`` "" for the App Home and for outcomes. ``integration_type`` stands alone where a
-    whole type is meant, and both are "" where all are. ``rule`` names what decided, "" when nothing had to.
+    ``action`` is a `Deed` as text, because a newer version may have written others. ``person`` is `NOBODY` for what the
+    bot does automatically. ``channel_id`` is "" for the App Home and for outcomes. Only ``integration_type`` is set if
+    a whole type is meant, and neither if all integrations are. ``rule`` is the rule that decided, or "".
     """
 
     at: datetime
@@ -74,14 +82,14 @@ class AuditEntry:
     rule: str = ""
     result: str = ""
     id: int | None = None
-    """Its place in the order of writing; None until it is stored."""
+    """Its sequence number; None until it's stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries are wanted: all conditions that are set must hold.
+    """A filter for entries; all set conditions must hold.
 
-    ``integration_ids`` and ``integration_type`` are one condition: what concerns one of these, or the whole type.
+    ``integration_ids`` and ``integration_type`` are one condition: entries about any of these integrations or the type.
     """
 
     since: datetime | None = None
@@ -92,7 +100,7 @@ class AuditFilter:
 
 
 def of_origin(origin: Origin, action: str, at: datetime, run: SyncRun | None = None, result: str = "") -> AuditEntry:
-    """Describe what a person did, on a run if there is one."""
+    """Return the entry for a person's action, on a run if there is one."""
     return AuditEntry(
         at,
         origin.team_id,
@@ -108,22 +116,13 @@ def of_origin(origin: Origin, action: str, at: datetime, run: SyncRun | None = N
 
 
 def of_refusal(origin: Origin, action: str, rule: str, at: datetime, integration: Integration | None) -> AuditEntry:
-    """Describe what a person was refused, and by which rule."""
-    return AuditEntry(
-        at,
-        origin.team_id,
-        origin.person,
-        origin.channel_id,
-        action,
-        integration_id=integration.id if integration else "",
-        integration_type=integration.type if integration else "",
-        decision=Ruling.REFUSED,
-        rule=rule,
-    )
+    """Return the entry for a refusal and its rule."""
+    entry = replace(of_origin(origin, action, at), decision=Ruling.REFUSED, rule=rule)
+    return replace(entry, integration_id=integration.id, integration_type=integration.type) if integration else entry
 
 
 def of_outcome(before: SyncRun | None, after: SyncRun, at: datetime) -> AuditEntry | None:
-    """Describe that a run got an outcome; None when a decision brought no other one than before."""
+    """Return the entry for a run's outcome; None if the outcome didn't change."""
     if after.outcome is None or (before is not None and before.outcome is after.outcome):
         return None
     return AuditEntry(
@@ -142,7 +141,7 @@ def of_outcome(before: SyncRun | None, after: SyncRun, at: datetime) -> AuditEnt
 def of_subscription(
     subscription: Subscription, deed: Deed, person: Person, at: datetime, result: str = ""
 ) -> AuditEntry:
-    """Describe what became of a channel's subscription; what it tells is the result where nothing else is."""
+    """Return the entry for a change to a subscription; by default, its description is the result."""
     target = subscription.target
     is_type = target in KNOWN_TYPES
     return AuditEntry(
@@ -158,7 +157,7 @@ def of_subscription(
 
 
 def snooze_result(snooze: Snooze) -> str:
-    """Say how long an incident stays quiet."""
+    """Describe how long an incident is snoozed."""
     return f"until {snooze.until:%Y-%m-%d %H:%M} UTC" if snooze.until else "until it recovers"
 
 
@@ -176,11 +175,11 @@ COLUMNS: Final = (
     "rule",
     "result",
 )
-"""What an export holds of each entry, in this order; the names are stable."""
+"""The columns of an export, in order; the names must stay the same."""
 
 
 def as_row(entry: AuditEntry) -> dict[str, str]:
-    """Write an entry for an export: text only, the time in ISO 8601, UTC."""
+    """Return an entry as export columns: text only, with the time in ISO 8601, UTC."""
     values: Mapping[str, str] = {
         "at": entry.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "person_id": entry.person.id,
@@ -193,7 +192,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
 
 def csv_cell(text: str) -> str:
-    """Keep a spreadsheet from running a cell as a formula: names and the vendor's words are foreign text.
+    """Keep a spreadsheet from running a cell as a formula, because names and FloKit's texts are untrusted.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """

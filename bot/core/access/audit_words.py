@@ -1,6 +1,6 @@
-"""What people type after ``audit`` and ``history``: an integration, a person, a span of time, in any order.
+"""Parses what follows ``audit`` and ``history``: an integration, a person and a time span, in any order.
 
-Any text gets an answer. A bare name stays text until it is found among integrations, types and people.
+It never raises. A bare name stays text until it's looked up among integrations, types and people.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ _AROUND: Final = frozenset(
     )
 )
 # fmt: on
-"""Words that people put around those that mean something."""
+"""Filler words."""
 
 NEAREST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class AuditWish:
-    """Which part of the past somebody wants to see; all conditions that are set must hold.
+    """What part of the past to show; all set conditions must hold.
 
-    ``person_name`` is what stood after an @ (untrusted), or `ME`, the person who asks. ``name`` is what they called an
-    integration, a type or a person (untrusted). ``in_days`` is set when the span depends on where days begin.
-    ``unclear`` is a sentence about a time that can't be shown.
+    ``person_name`` is the text after an @ (untrusted), or `ME` for the person who asks. ``name`` is the name of an
+    integration, a type or a person (untrusted). ``in_days`` is set if the span depends on the person's time zone.
+    ``unclear`` is an error message about the time.
     """
 
     person_id: str = ""
@@ -57,10 +57,10 @@ class AuditWish:
 
 
 def parse_audit(words: str, now: datetime, zone: tzinfo = UTC) -> AuditWish:
-    """Read what stands after ``audit`` or ``history``.
+    """Parse the text after ``audit`` or ``history``.
 
-    With ``should_escape`` in its manifest, Slack writes a person as ``<@U123|name>``; without, ``@name`` comes as
-    it was typed: https://docs.slack.dev/interactivity/implementing-slash-commands
+    With ``should_escape`` in its manifest, Slack writes a person as ``<@U123|name>``; without, ``@name`` stays
+    as typed: https://docs.slack.dev/interactivity/implementing-slash-commands
     """
     text = plain(words)
     person_id = ""
@@ -104,13 +104,10 @@ def _trimmed(words: list[str]) -> list[str]:
     return words[begin:end]
 
 
-# --- people ------------------------------------------------------------------------------------------------------
-
-
 def people_meant(name: str, people: Iterable[Person]) -> tuple[Person, ...]:
-    """Find the people whom a name means: the whole name, else a part of it such as a first name.
+    """Find people by their full name, else by a part of it such as the first name.
 
-    Accents may be left out; names that have them as typed come first.
+    Accents can be omitted; names that match with the accents as typed come first.
     """
     known = list(people)
     for key in (_key, _unaccented):
@@ -134,7 +131,7 @@ def _key(name: str) -> str:
 
 
 _BASE_LETTERS: Final = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "\u0131": "i", "æ": "ae", "œ": "oe"})
-"""Letters whose marks Unicode doesn't take apart."""
+"""Letters that Unicode doesn't decompose."""
 
 
 def _unaccented(name: str) -> str:

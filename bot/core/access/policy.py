@@ -1,6 +1,6 @@
-"""Who may do what: a policy is a list of rules, and the first that fits decides. Nothing here asks who a person is.
+"""Permissions: a policy is a list of rules, and the first match decides. Facts about people come from the caller.
 
-What is not known never lets anybody in: then a rule that allows does not fit, and a rule that refuses does.
+Unknown facts never grant access: an allowing rule that depends on them doesn't match, a refusing one does.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from bot.core.typed import name_key
 
 
 class Verb(StrEnum):
-    """What a rule is about."""
+    """What a rule allows or refuses."""
 
     LOOK = "look"
     """Status, details, history, the App Home."""
     SYNC = "sync"
-    """Start or join a sync, try again, keep watching."""
+    """Start, join or retry a sync, and keep watching it."""
     SUBSCRIBE = "subscribe"
     """Subscribe and unsubscribe a channel, snooze an incident."""
     ADMINISTER = "administer"
-    """See the audit, and sync in spite of a cooldown or a quota."""
+    """See the audit, and override cooldowns and quotas."""
 
 
 class Kind(StrEnum):
-    """What a person is in this workspace."""
+    """A person's role in this workspace."""
 
     MEMBERS = "members"
     GUESTS = "guests"
     STRANGERS = "strangers"
-    """People of other workspaces, here through Slack Connect."""
+    """People from other workspaces, through Slack Connect."""
 
 
 EVERYBODY: Final = frozenset(Kind)
@@ -41,9 +41,9 @@ EVERYBODY: Final = frozenset(Kind)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of a policy. An empty condition fits everything; ``users`` and ``groups`` together say whom it is about.
+    """One line of a policy. An empty condition matches everything; ``users`` and ``groups`` are one condition.
 
-    ``kinds`` None: a refusal is for everybody, and a permission for members and the people whom it names in ``users``.
+    If ``kinds`` is None, a refusal applies to everyone, and a permission to members and the people in ``users``.
     """
 
     name: str
@@ -55,29 +55,38 @@ class Rule:
     channels: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
     ask: tuple[str, ...] = ()
-    """Whom to ask when it refuses: ids of users and groups; () is whom the policy names."""
+    """Whom to ask if it refuses: IDs of users and groups; () means the policy's default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules in their order; the built-in ones come after them."""
+    """The rules in order, followed by the built-in ones."""
 
     rules: tuple[Rule, ...] = ()
     ask: tuple[str, ...] = ()
 
     @property
     def names_administrators(self) -> bool:
-        """Whether anybody can administer at all."""
+        """Whether any rule allows anyone to administer."""
         return any(rule.allows and Verb.ADMINISTER in rule.verbs for rule in self.rules)
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """A person where they act, as far as they are known.
+class Problem:
+    """A mistake in the text of a policy. ``line`` and ``column`` count from 1; 0 means that the place isn't known."""
 
-    ``kind`` None: not known yet, or, with a sentence in ``no_kind``, Slack won't say. ``groups`` holds what is known
-    of their groups; None: Slack won't say, and ``no_group`` says why. ``is_elsewhere``: the request came from another
-    workspace, and nothing shows that this person has anything to do with ours.
+    sentence: str
+    line: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is known about a person and where they act.
+
+    ``kind`` is None if it isn't known yet or, if ``no_kind`` has a reason, Slack doesn't provide it. ``groups`` has
+    the known memberships; it's None if Slack doesn't provide them, for the reason in ``no_group``. ``is_elsewhere`` is
+    set if the request came from another workspace and nothing links the person to ours.
     """
 
     user_id: str
@@ -91,14 +100,14 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """A rule lets it happen."""
+    """A rule allows it."""
 
     rule: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A rule does not; ``ask`` are the ids of users and groups who could change that."""
+    """A rule refuses it; ``ask`` are the IDs of users and groups who could change that."""
 
     rule: str
     sentence: str
@@ -107,7 +116,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What must be known of a person to decide: their kind, or whether they are in these groups."""
+    """A missing fact about a person: their kind, or whether they're in these groups."""
 
     kind: bool = False
     groups: frozenset[str] = frozenset()
@@ -132,13 +141,13 @@ BUILT_IN: Final = (
     Rule("members can sync and subscribe", True, frozenset({Verb.SYNC, Verb.SUBSCRIBE})),
     Rule("only people named by a rule can administer", False, frozenset({Verb.ADMINISTER})),
 )
-"""What holds where no rule of the policy fits; the last two fit everybody who is left."""
+"""Used if no rule of the policy matches; the last two match everyone."""
 
 UNIDENTIFIED: Final = "people I can't identify can only look"
-"""The built-in rules for somebody whom Slack won't describe: they could be a guest, or of another workspace."""
+"""The built-in rules for people of unknown kind, who could be guests or from another workspace."""
 
 ELSEWHERE: Final = "requests from other workspaces aren't answered"
-"""Comes before all rules: nobody wrote those with another company's workspace in mind."""
+"""Precedes all rules, which weren't written for another company's workspace."""
 
 DEEDS: Final = {
     Verb.LOOK: "look",
@@ -149,13 +158,13 @@ DEEDS: Final = {
 
 
 def decide_access(policy: Policy, subject: Subject, verb: Verb, integration_type: str | None = None) -> Verdict:
-    """Decide whether a person may do something. What `needs` still names counts as not known.
+    """Decide whether a person may do something. Facts that `needs` still returns count as unknown.
 
     Args:
         policy: the rules.
         subject: who, and where.
         verb: what.
-        integration_type: on which type of integration; None: on several, or on one whose type is not known.
+        integration_type: on which type of integration; None: on several, or on one of unknown type.
     """
     sentence = f"You can't {DEEDS[verb]} here."
     if subject.is_elsewhere:
@@ -172,14 +181,14 @@ def decide_access(policy: Policy, subject: Subject, verb: Verb, integration_type
 
 
 def _unsaid(rule: Rule, subject: Subject) -> str:
-    """Say what a rule depends on that Slack won't say."""
+    """Return why a fact that the rule depends on is unavailable."""
     if _fits_kind(rule, subject) is None:
         return subject.no_kind
     return subject.no_group if _fits_people(rule, subject) is None else ""
 
 
 def needs(policy: Policy, subject: Subject, verb: Verb, integration_type: str | None = None) -> Needs | None:
-    """Name what must be learnt next to decide; None: all that can be learnt and matters is known."""
+    """Return the next fact needed to decide; None if every fact that matters and is available is known."""
     if subject.is_elsewhere:
         return Needs(kind=True) if subject.kind is None and not subject.no_kind else None
     for rule in (*policy.rules, *BUILT_IN):
@@ -194,26 +203,26 @@ def needs(policy: Policy, subject: Subject, verb: Verb, integration_type: str | 
 
 
 def needs_type(policy: Policy, verb: Verb) -> bool:
-    """Tell whether the type of an integration can make a difference."""
+    """Whether the type of an integration can make a difference."""
     return any(rule.types and verb in rule.verbs for rule in policy.rules)
 
 
 def decide_audit(policy: Policy, subject: Subject) -> Verdict:
-    """Decide who may read the audit: administrators; while a policy names none, members who may look at everything."""
+    """Decide who may read the audit: administrators or, if the policy has none, members who may view everything."""
     if policy.names_administrators:
         return decide_access(policy, subject, Verb.ADMINISTER)
     looks = decide_access(policy, subject, Verb.LOOK)
     if isinstance(looks, Refused):  # the audit names integrations
         return looks
     if subject.kind is Kind.MEMBERS:
-        return Allowed("members can read the audit while no rule names administrators")
+        return Allowed("members can read the audit log while no rule names administrators")
     return Refused(
-        "only members can read the audit", f"You may not read the audit. {subject.no_kind}".rstrip(), policy.ask
+        "only members can read the audit log", f"You can't read the audit log. {subject.no_kind}".rstrip(), policy.ask
     )
 
 
 def needs_for_audit(policy: Policy, subject: Subject) -> Needs | None:
-    """Name what must be learnt next to decide who may read the audit, as ``needs`` does."""
+    """Return the next fact needed to decide about the audit, like ``needs``."""
     if policy.names_administrators:
         return needs(policy, subject, Verb.ADMINISTER)
     if lacking := needs(policy, subject, Verb.LOOK):
@@ -222,14 +231,14 @@ def needs_for_audit(policy: Policy, subject: Subject) -> Needs | None:
 
 
 def _lacking(rule: Rule, subject: Subject) -> Needs | None:
-    """Name what a rule depends on, is not known of the person, and was not asked for yet."""
+    """Return a fact that a rule depends on and that wasn't looked up yet."""
     kind = _fits_kind(rule, subject) is None and not subject.no_kind
     groups = rule.groups - subject.groups.keys() if _fits_people(rule, subject) is None else frozenset()
     return Needs(kind, groups) if kind or groups else None
 
 
 def _fits(rule: Rule, subject: Subject, verb: Verb, integration_type: str | None) -> bool | None:
-    """Tell whether a rule fits; None: that depends on what is not known."""
+    """Whether a rule matches; None if that depends on unknown facts."""
     conditions = (
         verb in rule.verbs,
         not rule.channels or subject.channel_id in rule.channels,
@@ -268,35 +277,36 @@ def _fits_kind(rule: Rule, subject: Subject) -> bool | None:
     return None if subject.kind is None else subject.kind in kinds
 
 
-# --- in words --------------------------------------------------------------------------------------------------
-
 _KINDS: Final = {Kind.MEMBERS: "members", Kind.GUESTS: "guests", Kind.STRANGERS: "people from other workspaces"}
+
+_EVERYONE: Final = "everyone"
 
 
 def explain(policy: Policy) -> list[str]:
-    """Say in words who may do what: a line for each rule, in the order in which they are tried."""
+    """Describe who can do what: one line per rule, in order."""
     lines = [f"{number}. {_sentence(rule)}" for number, rule in enumerate(policy.rules, 1)]
     lines += [f"otherwise: {rule.name}" for rule in BUILT_IN]
     lines.append(f"otherwise: {UNIDENTIFIED}")
-    whom = ", ".join(policy.ask) or "nobody in particular"
-    return [*lines, f"anyone refused is pointed to: {whom}"]
+    whom = ", ".join(policy.ask) or "no one in particular"
+    return [*lines, f"anyone refused is told to ask: {whom}"]
 
 
 def _sentence(rule: Rule) -> str:
-    may = "may" if rule.allows else "may not"
+    people = _people(rule)
+    can = f"{people} can" if rule.allows else f"{people} can't" if people != _EVERYONE else "no one can"
     deeds = _listed(DEEDS[verb] for verb in Verb if verb in rule.verbs)
     where = f" in {_listed(sorted(rule.channels))}" if rule.channels else ""
     what = f", for {_listed(sorted(rule.types))} only" if rule.types else ""
-    return f"{rule.name}: {_people(rule)} {may} {deeds}{where}{what}"
+    return f"{rule.name}: {can} {deeds}{where}{what}"
 
 
 def _people(rule: Rule) -> str:
     named = [*sorted(rule.users), *(f"the group {group}" for group in sorted(rule.groups))]
     if rule.kinds is None and (named or not rule.allows):
-        return _listed(named) or "everybody"
+        return _listed(named) or _EVERYONE
     kinds = rule.kinds if rule.kinds is not None else frozenset({Kind.MEMBERS})
-    said = "everybody" if kinds == EVERYBODY else _listed(_KINDS[kind] for kind in Kind if kind in kinds)
-    return f"{_listed(named)}, as far as they are {said}," if named else said
+    said = _EVERYONE if kinds == EVERYBODY else _listed(_KINDS[kind] for kind in Kind if kind in kinds)
+    return f"{_listed(named)}, if they're {said}," if named else said
 
 
 def _listed(items: Iterable[str]) -> str:

@@ -1,11 +1,25 @@
-"""From values to Slack messages: each function returns a `Message` that Slack takes as it is.
+"""Renders values as Slack messages: each function returns a `Message` that Slack accepts unchanged.
 
-Nothing here asks, decides or sends. Every message stays inside the limits of `bot.core.blocks.limits`, whatever
+Nothing here fetches, decides or sends. Every message stays inside the limits of `bot.core.blocks.limits`, whatever
 FloKit or a person wrote: untrusted text is clipped, escaped, and put where Slack parses nothing.
 """
 
 from bot.core.blocks.access import held_message, refused_home, refused_message, why_message
 from bot.core.blocks.audit import nothing_found_message
+from bot.core.blocks.connect import (
+    connect_form,
+    connect_home,
+    connected_message,
+    connected_unseen_message,
+    disconnect_message,
+    key_lost_message,
+    may_not_connect_message,
+    not_connected_message,
+    settings_connect_message,
+    type_it_message,
+    welcome_back_message,
+    welcome_message,
+)
 from bot.core.blocks.digest import digest_message
 from bot.core.blocks.doctor import doctor_message
 from bot.core.blocks.history import history_message
@@ -28,6 +42,12 @@ from bot.core.blocks.past import (
     time_unclear_message,
     which_person_message,
 )
+from bot.core.blocks.policy_form import (
+    may_not_change_policy_message,
+    policy_form,
+    policy_saved_message,
+    settings_policy_message,
+)
 from bot.core.blocks.progress import PROGRESS_EVENT, progress_message
 from bot.core.blocks.subscribe_form import subscribe_form, with_preview
 from bot.core.blocks.subscriptions import (
@@ -37,40 +57,3 @@ from bot.core.blocks.subscriptions import (
     subscriptions_message,
     unsubscribed_message,
 )
-
-__all__ = [
-    "OUTCOME_EVENT",
-    "PROGRESS_EVENT",
-    "Home",
-    "access_lost_message",
-    "bulletin_message",
-    "digest_message",
-    "doctor_message",
-    "flokit_away_message",
-    "held_message",
-    "help_message",
-    "history_message",
-    "home_view",
-    "name_not_recognized_message",
-    "nobody_called_message",
-    "not_found_message",
-    "nothing_found_message",
-    "nothing_matches_message",
-    "outcome_message",
-    "panel_message",
-    "paused_message",
-    "plain_message",
-    "progress_message",
-    "refused_home",
-    "refused_message",
-    "resumed_message",
-    "subscribe_form",
-    "subscribed_message",
-    "subscriptions_message",
-    "time_unclear_message",
-    "unsubscribed_message",
-    "which_person_message",
-    "why_message",
-    "with_invite_hint",
-    "with_preview",
-]

@@ -1,4 +1,4 @@
-"""Why a person isn't allowed to, or has to wait. Only that person sees it, so mentions in it notify nobody else."""
+"""Why a person isn't allowed to, or has to wait. Only that person sees it, so mentions in it notify no one else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ASKED: Final = 5
 
 def refused_message(refused: Refused, name: Name | None = None) -> Message:
     """Say what is refused, by which rule, and whom to ask; ``name`` is the integration."""
-    about = f" This is about {name.text}." if name else ""
+    about = f" Integration: {name.text}." if name else ""
     return sentence(f"{escape(refused.sentence)}{about} Rule: {_rule(refused.rule)}. {_whom(refused.ask)}")
 
 
@@ -34,7 +34,7 @@ def held_message(held: Held, name: Name, anyway: Press | None = None) -> Message
     blocks: list[Block] = [section(text)]
     if anyway:
         blocks += actions(button("Sync anyway", anyway, about=name.plain))
-        blocks.append(context("You can override this; it will be logged in the audit."))
+        blocks.append(context("You can override this; it will be recorded in the audit log."))
     return Message(text, tuple(blocks))
 
 
@@ -66,7 +66,7 @@ def _rule(name: str) -> str:
 def _whom(ask: Sequence[str]) -> str:
     """Mention people and groups: those who aren't in the conversation aren't notified."""
     if not ask:
-        return "Ask whoever runs this bot."
+        return "Ask whoever manages this bot."
     return f"Ask {listed(ask, _mention, most=ASKED)}."
 
 

@@ -17,7 +17,7 @@ from bot.core.panels import Panel
 
 PAGE_SIZE: Final = 8
 AROUND_CHARS: Final = 2500
-"""The most JSON that the lead, the footer and the buttons take."""
+"""The most JSON that the lead, the footer and the buttons can take."""
 
 _DEEDS: Final = {
     Deed.LOOK: "looked at",
@@ -34,6 +34,8 @@ _DEEDS: Final = {
     Deed.END_SNOOZE: "ended the snooze of",
     Deed.PAUSE: "paused the subscription to",
     Deed.RESUME: "resumed the subscription to",
+    Deed.POLICY: "changed the policy for",
+    Deed.KEY_LOST: "noticed that the FloKit key doesn't work for",
 }
 
 _RULINGS: Final = {Ruling.ALLOWED: "", Ruling.REFUSED: "⛔ refused", Ruling.OVERRIDDEN: "🔓 overridden"}
@@ -67,7 +69,7 @@ def audit_message(panel: Panel, *, command: str) -> Message:
 
 
 def _within(panel: Panel) -> str:
-    """Say which span the entries are from: " since …", " from … to …"."""
+    """Describe the span of the entries: " since …", " from … to …"."""
     begin = f" {'from' if panel.until else 'since'} {date(panel.since)}" if panel.since else ""
     end = f" {'to' if panel.since else 'until'} {date(panel.until)}" if panel.until else ""
     said = begin + end
@@ -75,7 +77,7 @@ def _within(panel: Panel) -> str:
 
 
 def nothing_found_message(panel: Panel, *, kept_days: float, command: str) -> Message:
-    """Say that there are no such entries, and how long entries are kept."""
+    """Say that no entries match, and how long entries are kept."""
     asked = typed(command, f"audit {panel.query}")
     text = f"{asked}: no entries found{_within(panel)}. Entries are kept for {kept_days:g} days."
     return sentence(text, only_for_one=True)
@@ -97,7 +99,7 @@ def _entry_text(entry: AuditEntry, room: _Room) -> str:
 
 
 def _sentence(entry: AuditEntry, room: _Room) -> str:
-    """Say who did what to what: "ana pressed Resync for Stripe `int_1`"."""
+    """Describe an entry: "ana pressed Resync for Stripe `int_1`"."""
     what = _what(entry, room)
     if entry.action == Deed.OUTCOME:
         return f"Outcome of the sync of {what}, started by {person_name(entry.person)}"
@@ -119,7 +121,7 @@ def _what(entry: AuditEntry, room: _Room) -> str:
 def _ruling(entry: AuditEntry, room: _Room) -> str:
     rule = vendor_line(entry.rule, room.rule)
     ruling = _RULINGS[entry.decision] or ("allowed" if rule else "")
-    return f"{ruling} by {rule}" if rule else ruling
+    return f"{ruling} by “{rule}”" if rule else ruling
 
 
 def _result(entry: AuditEntry, room: _Room) -> str:

@@ -1,4 +1,4 @@
-"""The messages about one integration: its details, and the message that a sync is followed up under."""
+"""The messages about one integration: its details, and the root of a sync's thread."""
 
 from __future__ import annotations
 

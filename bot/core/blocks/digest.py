@@ -36,7 +36,8 @@ def digest_message(digest: Digest, now: datetime, *, command: str) -> Message:
     troubled = [one for one in sorted(covered, key=by_urgency) if _needs_attention(one, now)]
     above = [header(_title(digest)), *stale_note(digest), section(f"*{lead}*"), *_incidents(digest, now)]
     state = section(_state(covered))
-    below = [*_more_rows(troubled, command), *_slowest(digest, now), context(_footer(digest, now, command))]
+    more = and_more(len(troubled) - ROWS_SHOWN, typed(command, "status"))
+    below = [*map(context, more), *_slowest(digest, now), context(_footer(digest, now, command))]
     rows = [Row(one, name_of(one, digest.integrations)) for one in troubled[:ROWS_SHOWN]]
     shown = fit_rows(rows, lambda row, room: _row(row, now, room), [*above, state, *below])
     text = f"{stale_lead(digest)}FloKit digest: {lead} {_state(covered)}{_still_open(digest)}"
@@ -64,7 +65,7 @@ def _lead(digest: Digest) -> str:
     opened = sum(one.opened_at > digest.since for one in told)
     still_open = sum(one.is_open for one in told)
     new = counted(opened, "new incident") if opened else "no new incidents"
-    states = ((still_open, "still open"), (len(told) - still_open, "over"))
+    states = ((still_open, "still open"), (len(told) - still_open, "closed"))
     rest = ", ".join(f"{count:,} {words}" for count, words in states if count)
     return f"{new[0].upper()}{new[1:]} since {since}: {rest}."
 
@@ -78,9 +79,6 @@ def _still_open(digest: Digest) -> str:
 
 def _state(covered: Sequence[Integration]) -> str:
     return f"Now: {tally(covered)}." if covered else "FloKit has no integrations that match this subscription."
-
-
-# --- what happened ---------------------------------------------------------------------------------------------
 
 
 def _incidents(digest: Digest, now: datetime) -> list[Block]:
@@ -97,7 +95,7 @@ def _incident_line(incident: Incident, digest: Digest, now: datetime) -> str:
     if incident.is_open:
         return f"{words.emoji} {name} {words.state} since {began}, for {lasted}"
     if incident.gone:
-        return f"❔ {name} {words.past} {began}, and is no longer in FloKit"
+        return f"❔ {name} {words.past} {began} and is no longer in FloKit"
     return f"✅ {name} {words.past} {began}, recovered after {lasted}{repaired_by(incident)}"
 
 
@@ -118,9 +116,6 @@ def _name(integration: Integration, digest: Digest) -> Name:
     return name_of(integration, digest.integrations)
 
 
-# --- how it is now ---------------------------------------------------------------------------------------------
-
-
 def _needs_attention(integration: Integration, now: datetime) -> bool:
     is_late = integration.status == Status.CONNECTED and is_stale(integration, now)
     state = state_of(integration.status)
@@ -129,10 +124,6 @@ def _needs_attention(integration: Integration, now: datetime) -> bool:
 
 def _row(row: Row, now: datetime, room: Room) -> list[Block]:
     return [section(row_text(row, now), details_button(row.integration, row.name) if room >= Room.BUTTON else None)]
-
-
-def _more_rows(troubled: Sequence[Integration], command: str) -> list[Block]:
-    return [context(more) for more in and_more(len(troubled) - ROWS_SHOWN, typed(command, "status"))]
 
 
 def _footer(digest: Digest, now: datetime, command: str) -> str:

@@ -1,4 +1,4 @@
-"""What the doctor found: what needs attention first, for one reader."""
+"""The doctor's findings, those that need attention first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TITLES: Final = {Mark.WRONG: "Needs attention", Mark.UNKNOWN: "Unknown", Mark.F
 
 
 def doctor_message(findings: Sequence[Finding], now: datetime) -> Message:
-    """Show what was found, with what to do."""
+    """Show the findings, with fixes."""
     wrong = [one for one in findings if one.mark is Mark.WRONG]
     lead = f"Nothing needs attention ({counted(len(findings), 'check')})."
     if wrong:

@@ -1,6 +1,6 @@
-"""Block Kit in Python: one function a block or element that the bot's messages are made of.
+"""Block Kit in Python: one function per block or element that the bot uses.
 
-No block gets a ``block_id``: Slack then makes a new one at every update, as it asks for.
+Blocks have no ``block_id``, so that Slack generates a new one at every update, as it recommends.
 Source: https://docs.slack.dev/reference/block-kit
 """
 
@@ -26,12 +26,12 @@ def json_chars(blocks: Iterable[Block]) -> int:
 
 
 def plain(text: str) -> Block:
-    """Text in which nothing is parsed, not even ``:emoji:`` names."""
+    """Text that isn't parsed at all, not even for ``:emoji:`` names."""
     return {"type": "plain_text", "text": text, "emoji": False}
 
 
 def mrkdwn(text: str) -> Block:
-    """Formatted text. ``verbatim`` keeps Slack from linking addresses and channel names it finds in it."""
+    """Formatted text. ``verbatim`` keeps Slack from linking addresses and channel names in it."""
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
@@ -41,7 +41,7 @@ def header(text: str) -> Block:
 
 
 def section(text: str, accessory: Block | None = None) -> Block:
-    """A paragraph of mrkdwn, with a button beside it when there is one."""
+    """A paragraph of mrkdwn, optionally with a button beside it."""
     block: Block = {"type": "section", "text": mrkdwn(text)}
     return {**block, "accessory": accessory} if accessory else block
 
@@ -52,24 +52,24 @@ def fields(texts: Iterable[str]) -> Block:
 
 
 def context(text: str) -> Block:
-    """A small grey line of mrkdwn."""
+    """A small gray line of mrkdwn."""
     return {"type": "context", "elements": [mrkdwn(text)]}
 
 
 def actions(*buttons: Block | None) -> list[Block]:
-    """A row of those buttons that there are; no block when there is none."""
+    """A row of the buttons that aren't None; no block if there are none."""
     there = [button for button in buttons if button]
     return [{"type": "actions", "elements": there}] if there else []
 
 
 def sentence(text: str, hint: str = "", *, only_for_one: bool = False) -> Message:
-    """A message of one paragraph, and a small grey hint below it."""
+    """A message of one paragraph, with a small gray hint below."""
     blocks = (section(text), *([context(hint)] if hint else []))
     return Message(f"{text} {hint}".strip(), blocks, only_for_one=only_for_one)
 
 
 def quoted(untrusted: str, limit: int) -> list[Block]:
-    """Show an untrusted text in a block where Slack parses nothing; no block for an empty text."""
+    """Show an untrusted text in a block that Slack doesn't parse; no block if it's empty."""
     text = clip(clean(untrusted), limit)
     if not text:
         return []
@@ -84,7 +84,7 @@ def checks(type_: str, most: int | None = None, accessory: Block | None = None) 
 
 
 def button(label: str, press: Press, *, about: str = "") -> Block:
-    """A button that carries a press. ``about`` tells screen readers which of several equal buttons it is."""
+    """A button with a press as its value. ``about`` distinguishes it from identical buttons for screen readers."""
     element: Block = {
         "type": "button",
         "action_id": press.action.value,
@@ -97,14 +97,14 @@ def button(label: str, press: Press, *, about: str = "") -> Block:
 
 
 def press_select(placeholder: str, choices: Mapping[str, Press]) -> Block:
-    """A menu whose choices are presses of one action, by what they are called."""
+    """A menu whose choices are presses of one action, by label."""
     options = [{"text": plain(text), "value": press_value(press)} for text, press in choices.items()]
     action = next(iter(choices.values())).action
     return {"type": "static_select", "action_id": action.value, "placeholder": plain(placeholder), "options": options}
 
 
 def resync_button(integration: Integration, name: Name, panel_id: str = "") -> Block | None:
-    """The Resync button with its confirm dialog; None for an id that no button can carry."""
+    """The Resync button with its confirm dialog; None if the ID doesn't fit in a button."""
     if not fits_in_a_button(integration.id):
         return None
     press = Press(Action.RESYNC, integration_id=integration.id, panel_id=panel_id)
@@ -112,7 +112,7 @@ def resync_button(integration: Integration, name: Name, panel_id: str = "") -> B
 
 
 def details_button(integration: Integration, name: Name) -> Block | None:
-    """The Details button; None for an id that no button can carry."""
+    """The Details button; None if the ID doesn't fit in a button."""
     if not fits_in_a_button(integration.id):
         return None
     return button("Details", Press(Action.DETAILS, integration_id=integration.id), about=name.plain)

@@ -1,4 +1,4 @@
-"""Past syncs: numbers, a chart and a list for one integration; a line each for several."""
+"""Past syncs: statistics, a chart and a list for one integration; one line each for several."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OUTCOMES: Final = {
     Outcome.FINISHED_UNPROVEN: ("❔", "finished (unconfirmed)"),
     Outcome.GONE: ("❔", "was removed"),
     Outcome.ACCESS_LOST: ("🔑", "lost access to FloKit"),
-    Outcome.NOT_CONFIRMED: ("❔", "was not confirmed"),
+    Outcome.NOT_CONFIRMED: ("❔", "wasn't confirmed"),
 }
 
 
@@ -57,7 +57,7 @@ def _of_one(runs: Sequence[SyncRun], now: datetime, kept: str) -> Message:
     newest = runs[:SHOWN]
     lines = [_line(number, run, now) for number, run in enumerate(newest, 1)]
     hidden = len(runs) - len(newest)
-    lines += [f"and {hidden:,} before these"] if hidden else []
+    lines += [f"and {hidden:,} earlier"] if hidden else []
     return Message(
         f"History of {name}: {counted(len(runs), 'sync')}, {_tally(runs)}. {speed}",
         (section(f"{lead}\n{speed}"), section("\n".join(lines)), *_chart(newest), context(kept)),
@@ -67,7 +67,7 @@ def _of_one(runs: Sequence[SyncRun], now: datetime, kept: str) -> Message:
 def _tally(runs: Sequence[SyncRun]) -> str:
     counts: dict[str, int] = {}
     for run in runs:
-        word = "under way" if run.outcome is None else run.outcome.replace("_", " ")
+        word = "running" if run.outcome is None else run.outcome.replace("_", " ")
         counts[word] = counts.get(word, 0) + 1
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     return listed(ordered, lambda item: f"{item[1]:,} {item[0]}", most=len(Outcome) + 1)
@@ -102,7 +102,7 @@ def _chart(runs: Sequence[SyncRun]) -> list[Block]:
     bars = [
         f"{number}. {duration(took):<{width}} {'█' * max(1, round(BAR * took / longest))}" for number, took in taken
     ]
-    return [context("How long the successes above took:"), *quoted("\n".join(bars), CHART_CHARS)]
+    return [context("How long the successful syncs above took:"), *quoted("\n".join(bars), CHART_CHARS)]
 
 
 def _of_many(groups: dict[str, list[SyncRun]], kept: str, command: str) -> Message:
@@ -119,7 +119,7 @@ def _of_many(groups: dict[str, list[SyncRun]], kept: str, command: str) -> Messa
 
 def _group_line(runs: Sequence[SyncRun]) -> str:
     run, found = runs[0], durations(runs)
-    emoji, words = ("⏳", "is running") if run.outcome is None else OUTCOMES[run.outcome]
+    emoji, words = ("⏳", "started") if run.outcome is None else OUTCOMES[run.outcome]
     usual = f", median {duration(found.median_s)}" if found else ""
     succeeded = sum(one.outcome is Outcome.SUCCEEDED for one in runs)
     name = f"*{escape(display_name(run.integration_type))}* {code(run.integration_id, 30)}"

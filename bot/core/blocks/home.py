@@ -102,7 +102,8 @@ def _incident(incident: Incident) -> str:
     words = phrases.TROUBLES[incident.trouble]
     name = Name(display_name(incident.integration.type))
     since = f"since {date(incident.opened_at)}"
-    return f"{words.emoji} {name.mrkdwn} {words.now} {since} · {code(incident.integration.id, TARGET_CHARS)}"
+    state = words.now.replace("is ", "has been ", 1)
+    return f"{words.emoji} {name.mrkdwn} {state} {since} · {code(incident.integration.id, TARGET_CHARS)}"
 
 
 def _snoozed(panel: Panel) -> list[Block]:
@@ -133,13 +134,13 @@ def _row(integration: Integration, among: Sequence[Integration], now: datetime) 
 
 def _subscriptions(home: Home, now: datetime, command: str) -> list[Block]:
     if not home.subscriptions:
-        hint = f"In a channel, {phrases.typed(command, 'subscribe all')} makes it a live board."
+        hint = f"To notify a channel of failures, run {phrases.typed(command, 'subscribe all')} there."
         return [header("Your subscriptions"), context(hint)]
     return _part("Your subscriptions", home.subscriptions, lambda one: _subscription(one, now))
 
 
 def _subscription(subscription: Subscription, now: datetime) -> list[Block]:
-    target = "everything" if subscription.target == ALL else subscription.target
+    target = "all integrations" if subscription.target == ALL else subscription.target
     lines = [
         f"<#{subscription.channel_id}>: {shown(target, TARGET_CHARS)}",
         escape(describe_wish(subscription)),

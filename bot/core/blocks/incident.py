@@ -1,4 +1,4 @@
-"""An incident in a channel: its message, which is updated as long as it lasts, and the replies in its thread."""
+"""An incident in a channel: its message, updated while it lasts, and the replies in its thread."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SNOOZES: Final = {
     "tomorrow": "until tomorrow 9:00",
     "recovered": "until it recovers",
 }
-"""The choices of the Snooze menu. Their keys are in the values that Slack sends back."""
+"""The choices of the Snooze menu, by the keys in the values that Slack sends back."""
 
 
 def incident_message(panel: Panel, runs: Mapping[str, RowRun]) -> Message:
@@ -128,7 +128,7 @@ def _since(incident: Incident) -> str:
 
 
 def _head(incident: Incident) -> tuple[str, str]:
-    """Return the emoji and the words for the state of an open incident."""
+    """Return the emoji and the label for the state of an open incident."""
     if incident.flapping:
         return "🔁", f"is flapping: {counted(incident.opens, 'failure')} in a short time"
     if incident.quiet_since:
@@ -138,7 +138,7 @@ def _head(incident: Incident) -> tuple[str, str]:
 
 
 def _now(incident: Incident) -> str:
-    """Say what has changed since the trouble began; "" when nothing has."""
+    """Describe what has changed since the trouble began; "" if nothing has."""
     if incident.flapping:
         now = f"Right now it {phrases.TROUBLES[incident.trouble].now}"
         fine = f"Fine since {date(incident.quiet_since)}" if incident.quiet_since else now

@@ -1,4 +1,4 @@
-"""Slack's limits on messages: the numbers that everything the bot builds keeps to.
+"""Slack's limits on messages, which all messages of the bot keep to.
 
 Source: https://docs.slack.dev/reference/block-kit/blocks and https://docs.slack.dev/reference/methods/chat.update
 Characters are Unicode code points unless a name says bytes.
@@ -28,19 +28,19 @@ CONFIRM_TEXT: Final = 300
 CONFIRM_BUTTON: Final = 30
 
 MESSAGE_TEXT: Final = 40_000
-"""``chat.postMessage`` cuts ``text`` beyond this."""
+"""``chat.postMessage`` truncates longer ``text``."""
 
 UPDATE_TEXT_BYTES: Final = 4000
-"""``chat.update`` refuses a longer ``text`` (``msg_too_long``): UTF-8 bytes, after escaping."""
+"""``chat.update`` refuses longer ``text`` (``msg_too_long``): UTF-8 bytes, after escaping."""
 
 BLOCKS_TOTAL_CHARS: Final = 13_000
-"""Undocumented: all blocks together fail with ``msg_blocks_too_long`` near 11-13 k characters of JSON text."""
+"""Undocumented: above about 11,000 to 13,000 characters of JSON in the blocks, ``msg_blocks_too_long`` is returned."""
 
 BLOCKS_BUDGET_CHARS: Final = 10_000
-"""What the bot allows itself of the above."""
+"""The bot's own limit, below that."""
 
 METADATA_BYTES: Final = 8000
 """Metadata beyond 8 KB is refused (``metadata_too_large``)."""
 
 ACCESSIBILITY_LABEL: Final = 75
-"""What a screen reader says for a button instead of its text: https://docs.slack.dev/reference/block-kit/block-elements/button-element"""
+"""A button's text for screen readers: https://docs.slack.dev/reference/block-kit/block-elements/button-element"""

@@ -1,4 +1,4 @@
-"""What an integration is called in a message: its type, and the ending of its id where several share the type.
+"""An integration's name in a message: its type and, if several share it, the end of its ID.
 
 FloKit's integrations have no name of their own; iOS and Android apps are separate integrations of one type.
 """
@@ -14,24 +14,24 @@ from bot.core.blocks.text import clip, code, escape, one_line
 from bot.core.models import Integration
 
 ENDING_CHARS: Final = 4
-"""The shortest ending of an id that is shown; `bot.core.commands.targets` takes it back."""
+"""The shortest end of an ID that is shown; `bot.core.commands.targets` accepts it as input."""
 
 ENDING_SHOWN: Final = 16
 
 ID_SHOWN: Final = 60
-"""The longest id that a line shows whole."""
+"""The longest ID that a line shows in full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name for people. ``ending`` is "" when the type alone says which integration it is."""
+    """A display name. ``ending`` is "" if the type is unambiguous."""
 
     title: str
     ending: str = ""
 
     @property
     def plain(self) -> str:
-        """The name where Slack parses nothing."""
+        """The name as plain text."""
         return f"{self.title} …{self.ending}" if self.ending else self.title
 
     @property
@@ -47,7 +47,7 @@ class Name:
 
 
 def name_of(integration: Integration, among: Sequence[Integration]) -> Name:
-    """Name an integration so that it cannot be mistaken for another one of ``among``."""
+    """Name an integration so that it's unambiguous among ``among``."""
     title = clip(display_name(integration.type), NAME_CHARS)
     others = [one for one in among if one.id != integration.id]
     if all(one.type != integration.type for one in others):

@@ -1,4 +1,4 @@
-"""Short answers: help, nothing found, no access, each with what to do next."""
+"""Short answers: help, nothing found, no access; each says what to do next."""
 
 from __future__ import annotations
 
@@ -23,31 +23,34 @@ LISTED: Final = 10
 
 
 def plain_message(text: str) -> Message:
-    """Return a message of one sentence, which may hold untrusted text."""
+    """Return a message of one sentence, which may contain untrusted text."""
     return sentence(shown(text, SENTENCE_CHARS) or "…")
 
 
-def help_message(command_value: HelpCommand, *, command: str = "/flokit") -> Message:
-    """Say what was wrong with the command, if anything, then list the commands with examples."""
+def help_message(command_value: HelpCommand, *, command: str = "/flokit", of_many: bool = False) -> Message:
+    """Say what was wrong with the command, if anything, then list the commands with examples.
+
+    ``of_many``: the bot serves every workspace that installs it, so it has the commands for that.
+    """
     doc = next((doc for doc in COMMANDS if doc.name == command_value.topic), None)
     if doc:
         return _help_on(doc, command)
     lead = _help_lead(command_value, command)
     if command_value.problem:
         return sentence(lead, f"{typed(command, 'help')} lists what I can do.")
+    docs = [doc for doc in COMMANDS if of_many or not doc.of_many]
     blocks = (
         section(lead),
-        *(_help_group(group, command) for group in HelpGroup),
+        *(_help_group(group, docs, command) for group in HelpGroup),
         context(f"{typed(command, 'help sync')} explains one command."),
         context("In a thread, mention me with the same words: slash commands don't work there."),
     )
-    usages = ", ".join(escape(f"{command} {doc.usage}") for doc in COMMANDS)
+    usages = ", ".join(escape(f"{command} {doc.usage}") for doc in docs)
     return Message(f"{lead} Commands: {usages}.", blocks)
 
 
-def _help_group(group: HelpGroup, command: str) -> Block:
-    docs = [doc for doc in COMMANDS if doc.group is group]
-    lines = [f"{typed(command, doc.examples[0])} — {escape(doc.summary)}" for doc in docs]
+def _help_group(group: HelpGroup, docs: Sequence[CommandDoc], command: str) -> Block:
+    lines = [f"{typed(command, doc.examples[0])} — {escape(doc.summary)}" for doc in docs if doc.group is group]
     return section("\n".join((f"*{group}*", *lines)))
 
 
@@ -81,11 +84,11 @@ def not_found_message(
     command: str = "/flokit",
     is_partial: bool = False,
 ) -> Message:
-    """Say that there's no such integration, and which integrations or types come closest.
+    """Say that there's no such integration, and list the closest matches.
 
-    ``is_partial``: the person isn't allowed to see everything, so there may be one.
+    ``is_partial``: the person can't see all integrations, so it may exist.
     """
-    missing = "No integration that you may look at matches" if is_partial else "FloKit has no integration"
+    missing = "No integration that you can view matches" if is_partial else "FloKit has no integration"
     lead = f"{missing} {code(target, TYPED_CHARS)}."
     called = [_called(one, nearest) for one in nearest[:LISTED]]
     lead += closest([*called, *(code(type_, TYPED_CHARS) for type_ in types[:LISTED])])
@@ -95,7 +98,7 @@ def not_found_message(
 def nothing_matches_message(
     query: str, integrations: Sequence[Integration], now: datetime, *, command: str = "/flokit"
 ) -> Message:
-    """Say that a filter matches nothing, and what there is."""
+    """Say that a filter matches nothing, and count the integrations."""
     near = closest([_called(one, integrations) for one in nearest_integrations(query, integrations)])
     lead = f"No integration matches {code(query, TYPED_CHARS)}.{near}"
     there = f"There {'is' if len(integrations) == 1 else 'are'} {counted(len(integrations), 'integration')}"

@@ -1,4 +1,4 @@
-"""The last reply in a run's thread: its outcome, how the bot knows it, and what to do next.
+"""The final reply in a run's thread: the outcome, the evidence, and what to do next.
 
 Posted once and never edited. Its message metadata is public: other apps and workflows may rely on it.
 """
@@ -40,7 +40,7 @@ METADATA_WORD_CHARS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class _Story:
-    """The text of an outcome. ``quote`` holds FloKit's words: the only untrusted part."""
+    """The text of an outcome. ``quote`` is FloKit's text, the only untrusted part."""
 
     emoji: str
     headline: str
@@ -77,7 +77,7 @@ def _metadata(run: SyncRun, now: datetime, outbox_id: str) -> dict[str, object]:
             "run_id": run.id,
             "integration_id": _bounded(run.integration_id),
             "integration_type": _bounded(run.integration_type),
-            "sync_id": _bounded(run.sync_id or ""),  # Slack takes no null here
+            "sync_id": _bounded(run.sync_id or ""),  # Slack doesn't accept null here
             "outcome": run.outcome.value if run.outcome else "",
             "started_at": iso_utc(started_at(run)),
             "finished_at": iso_utc(run.ended_at or now),
@@ -86,7 +86,7 @@ def _metadata(run: SyncRun, now: datetime, outbox_id: str) -> dict[str, object]:
 
 
 def _bounded(vendor_word: str) -> str:
-    """Clip FloKit's words, so that the metadata stays within Slack's limit of 8 KB."""
+    """Clip FloKit's text, so that the metadata stays within Slack's limit of 8 KB."""
     return clip(one_line(vendor_word), METADATA_WORD_CHARS)
 
 
@@ -154,11 +154,13 @@ def _unproven(run: SyncRun, name: str) -> _Story:
     )
 
 
-_UNREADABLE: Final = "It sends the time of its last successful sync in a form I can't read, so I can't prove a success."
+_UNREADABLE: Final = (
+    "It sends the time of the last successful sync in a format I can't read, so I can't confirm a success."
+)
 
 
 def _last_success(run: SyncRun) -> str:
-    """Compare the last successful sync that FloKit shows with the one it showed before the POST."""
+    """Compare FloKit's last successful sync with the one before the POST."""
     before = run.baseline.last_synced_at if run.baseline else None
     after = run.last_seen.last_synced_at if run.last_seen else None
     if after is None:
@@ -172,7 +174,8 @@ def _last_success(run: SyncRun) -> str:
     if run.baseline and run.last_seen and not run.last_seen.synced_after(run.baseline):
         if not run.baseline.synced_after(run.last_seen):
             return f"its last successful sync is still {date(before)}"
-        return f"its last successful sync went back from {date(before)} to {date(after)}, so it doesn't prove this one"
+        times = f"from {date(before)} to {date(after)}"
+        return f"the time of its last successful sync moved back {times}, so it proves nothing"
     return f"its last successful sync, {date(after)}, is from before this one was started"
 
 

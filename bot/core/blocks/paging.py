@@ -1,7 +1,7 @@
-"""How many rows a message shows, and in how much detail: always within Slack's limits.
+"""How many rows a message shows, and in how much detail, within Slack's limits.
 
-A page has a fixed number of rows, so that a redraw never moves a row to another page; what varies is how much of
-each row is shown.
+A page has a fixed number of rows, so that a redraw never moves a row to another page; only the level of detail
+varies.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from bot.core.commands.presses import Action, Press
 from bot.core.models import Integration
 
 ROWS_PER_PAGE: Final = 8
-"""With Resync and its confirm dialog a row takes about 900 characters of JSON: eight fit with all that is around."""
+"""A row with Resync and its confirm dialog takes about 900 characters of JSON, so eight rows fit in a message."""
 
 RESERVED_CHARS: Final = 500
-"""Left free in every panel for what `bot.core.blocks.notices.with_invite_hint` appends."""
+"""Kept free in every panel for `bot.core.blocks.notices.with_invite_hint`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the integrations. ``number`` counts from 0."""
+    """A page of integrations. ``number`` counts from 0."""
 
     integrations: tuple[Integration, ...]
     number: int
@@ -33,12 +33,12 @@ class Page:
 
     @property
     def words(self) -> str:
-        """Where in the whole this page is; "" when it is the whole."""
+        """The page's position, such as "Page 2 of 3"; "" if it's the only page."""
         return f"Page {self.number + 1} of {self.count}" if self.count > 1 else ""
 
 
 def page_of(integrations: Sequence[Integration], number: int) -> Page:
-    """Cut out a page; beyond the last one it is the last one."""
+    """Return a page; the last one if ``number`` is too large."""
     count = max(1, -(-len(integrations) // ROWS_PER_PAGE))
     number = min(max(number, 0), count - 1)
     start = number * ROWS_PER_PAGE
@@ -46,7 +46,7 @@ def page_of(integrations: Sequence[Integration], number: int) -> Page:
 
 
 def page_buttons(panel_id: str, page: Page) -> tuple[Block, ...]:
-    """Make the buttons to the pages before and after this one, where there are any."""
+    """Return the buttons for the previous and the next page, if any."""
     buttons = []
     if page.number > 0:
         previous = Press(Action.PREVIOUS_PAGE, panel_id=panel_id, page=page.number - 1)
@@ -58,9 +58,9 @@ def page_buttons(panel_id: str, page: Page) -> tuple[Block, ...]:
 
 
 def fit_rows(rows: Sequence[Row], show: Callable[[Row, Room], list[Block]], around: Sequence[Block]) -> list[Block]:
-    """Show rows in as much detail as fits into one message together with the blocks ``around`` them.
+    """Show rows in as much detail as fits in one message together with the blocks ``around`` them.
 
-    The last rows give up detail first: the rows are in order of urgency.
+    Rows are in order of urgency, so the last ones lose detail first.
     """
     chars = limits.BLOCKS_BUDGET_CHARS - RESERVED_CHARS - json_chars(around)
     rooms = [max(Room)] * len(rows)

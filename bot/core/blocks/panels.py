@@ -1,4 +1,4 @@
-"""The one way from a panel to its message."""
+"""Renders any panel as its message."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.core.blocks.audit import audit_message
-from bot.core.blocks.choose import choose_message
 from bot.core.blocks.detail import detail_message, sync_message
 from bot.core.blocks.incident import incident_message
-from bot.core.blocks.status import status_message
+from bot.core.blocks.status import choose_message, status_message
 from bot.core.models import Message
 from bot.core.panels import Panel, PanelKind, RowRun
 
 
 def panel_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime, *, command: str = "/flokit") -> Message:
-    """Draw a panel, or draw it anew with the newest run (by integration id) of each of its integrations."""
+    """Render a panel, with the newest run of each of its integrations, by integration ID."""
     match panel.kind:
         case PanelKind.STATUS:
             return status_message(panel, runs, now, command=command)

@@ -1,4 +1,4 @@
-"""Words that several messages share, and how much of FloKit's error texts each of them shows."""
+"""Phrases shared by several messages, and how much of FloKit's error texts each message shows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMMAND_CHARS: Final = 80
 REASON_CHARS: Final = 100
 
 RECONNECT_IT: Final = f"Reconnect it in {RECONNECT}; a resync alone won't fix it."
-SET_A_NEW_KEY: Final = f"was rotated or lacks permissions. Ask whoever runs this bot to set a new one ({API_KEYS})."
+SET_A_NEW_KEY: Final = f"was rotated or lacks permissions. Ask whoever connected FloKit to set a new one ({API_KEYS})."
 JOINED_RUNNING: Final = "A sync was already running when you clicked"
 
 
@@ -44,7 +44,7 @@ TROUBLES: Final = {
 
 
 class _Known(Protocol):
-    """What is shown of FloKit, and from when it is."""
+    """Data from FloKit, and how old it is."""
 
     @property
     def as_of(self) -> datetime: ...
@@ -53,40 +53,40 @@ class _Known(Protocol):
 
 
 def stale_words(known: _Known) -> str:
-    """Say that older data is shown, and why; "" when FloKit answered."""
+    """Say that older data is shown, and why; "" if the data is current."""
     if not known.stale_reason:
         return ""
     reason = vendor_line(known.stale_reason.rstrip("."), REASON_CHARS)
-    return f"FloKit can't be reached ({reason}): this is what I knew at {date(known.as_of)}"
+    return f"FloKit can't be reached ({reason}); showing data from {date(known.as_of)}"
 
 
 def typed(command: str, words: str = "") -> str:
-    """Show a command that a person can type; "" for ``words`` shows the slash command alone."""
+    """Return a command to type, as code; without ``words``, only the slash command."""
     return code(f"{command} {words}".strip(), COMMAND_CHARS)
 
 
 def and_more(hidden: int, how: str = "") -> list[str]:
-    """Say how many items aren't shown and how to see them, as one line; no line when all are shown."""
+    """Say how many items aren't shown and how to see them, as one line; no line if all are shown."""
     return [f"and {hidden:,} more{how and f': {how}'}"] if hidden > 0 else []
 
 
 def need_attention(count: int, total: int, thing: str, matching: str = "") -> str:
-    """Return "1 of 5 integrations needs attention"; ``matching`` follows the things."""
+    """Return "1 of 5 integrations needs attention", with ``matching`` after the noun."""
     return f"{count:,} of {counted(total, thing)}{matching} {'needs' if count == 1 else 'need'} attention"
 
 
 def closest(matches: list[str]) -> str:
-    """List the closest matches as a sentence that follows another; "" without any."""
+    """List the closest matches as a sentence to append; "" without any."""
     return f" Closest matches: {' · '.join(matches)}." if matches else ""
 
 
-def went_wrong(error_id: str, then: str = "") -> str:
-    """Say that something failed unexpectedly. ``then`` says what that means for the person; the ID is in the log."""
-    return f"Something went wrong on my end (error ID {error_id}). {then}".rstrip()
+def went_wrong(error_id: str, then: str = "", *, while_: str = "") -> str:
+    """Report an unexpected error. ``then`` says what that means for the person; the ID is in the log."""
+    return f"Something went wrong on my end{while_ and f' while {while_}'} (error ID {error_id}). {then}".rstrip()
 
 
 def lower_first(text: str) -> str:
-    """Make a sentence part of another one."""
+    """Lowercase the first letter, to use a sentence within another."""
     return text[:1].lower() + text[1:]
 
 
@@ -96,12 +96,12 @@ def until(snooze: Snooze) -> str:
 
 
 def repaired_by(incident: Incident) -> str:
-    """Name the person whose resync ended an incident, as the end of a sentence; "" when it wasn't a resync."""
+    """Name the person whose resync ended an incident, as the end of a sentence; "" if it wasn't a resync."""
     return f", resync by {person_name(incident.repaired_by)}" if incident.repaired_by else ""
 
 
 def what_comes(subscription: Subscription, now: datetime) -> list[str]:
-    """Say that a subscription is paused, or when its next digest is due, as one line; no line for neither."""
+    """Say that a subscription is paused or when its next digest is due, as one line; no line if neither."""
     if subscription.paused:
         return [f"⏸️ paused: {PAUSED[subscription.paused]}"]
     return [f"next digest {date(next_digest_at(subscription.digest, now))}"] if subscription.digest else []

@@ -68,13 +68,13 @@ def _under_way(run: SyncRun, now: datetime) -> str:
 
 
 def _looked_since_attempt(run: SyncRun) -> bool:
-    """Return whether a check came after the POST without a reply: the process that sent it has died."""
+    """Whether there was a check after the POST but no reply: the process that sent it has died."""
     return run.last_seen_at is not None and run.attempted_at is not None and run.last_seen_at > run.attempted_at
 
 
 def _watching(run: SyncRun, now: datetime) -> str:
     if run.idle_since:
-        return "FloKit shows it as connected again; waiting for FloKit to show a new success"
+        return "FloKit shows it as connected again; waiting for FloKit to show a new successful sync"
     shown = run.last_seen or run.baseline
     if shown and shown.status == Status.SYNCING:
         since = run.syncing_since or run.accepted_at or run.requested_at
@@ -97,7 +97,7 @@ def _ended(run: SyncRun, now: datetime) -> str:
     if run.outcome is Outcome.NOT_CONFIRMED:
         return _not_confirmed(run, now)
     if is_late_result(run):
-        return f"a late result came after {duration(duration_s(run, now))} — see below"
+        return f"a late result arrived after {duration(duration_s(run, now))} — see below"
     return f"finished after {duration(duration_s(run, now))} — see the result below"
 
 

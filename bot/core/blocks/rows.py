@@ -1,4 +1,4 @@
-"""One integration as a row of a message, in as much detail as the message has room for."""
+"""One integration as a row of a message, in as much detail as fits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot.core.panels import Panel, RowRun
 
 
 class Room(IntEnum):
-    """How much of a row is shown."""
+    """A row's level of detail."""
 
     LINE = 0
     """Its name and state: at most about 900 characters of JSON, whatever FloKit sends."""
@@ -38,15 +38,15 @@ _GONE: Final = State("❔", "no longer in FloKit", 5)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An integration as last seen, and what a run did to it since its panel was created."""
+    """An integration's newest state, and what a run has done since its panel was created."""
 
     integration: Integration
     name: Name
     run_line: str = ""
     is_running: bool = False
-    """A sync that was started here is running."""
+    """Whether a sync started here is running."""
     is_gone: bool = False
-    """A run found that FloKit no longer has it."""
+    """Whether a run found that FloKit no longer has it."""
 
     @property
     def needs_help(self) -> bool:
@@ -58,7 +58,7 @@ class Row:
 
 
 def known_now(integration: Integration, panel: Panel, runs: Mapping[str, RowRun]) -> Integration:
-    """Return the newer of what the panel saw and what a run saw."""
+    """Return the newer state of the panel's and the run's."""
     row_run = runs.get(integration.id)
     if row_run is None or row_run.run.last_seen is None or row_run.run.last_seen_at is None:
         return integration

@@ -1,4 +1,4 @@
-"""A made-up message or view of every kind, for Slack's own validator: ``doctor blocks`` sends them there."""
+"""A sample message or view of every kind, for ``doctor blocks`` to validate with Slack."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from bot.core import blocks
 from bot.core.access.audit import AuditEntry, Deed
-from bot.core.access.policy import Refused, Verb
+from bot.core.access.policy import Kind, Policy, Refused, Rule, Verb
+from bot.core.access.policy_form import PolicyVersion
 from bot.core.blocks.names import Name
 from bot.core.commands.catalog import COMMANDS, HelpCommand
 from bot.core.commands.presses import Action, Press
@@ -29,7 +30,7 @@ COMMAND = "/flokit"
 
 
 def samples(now: datetime) -> dict[str, Sample]:
-    """Return one of every kind, by the name of the function that makes it and, if it makes several, which one."""
+    """Return the samples, by the name of their function and, if it makes several, their variant."""
     ana, ben, ago = Person("U0SAMPLE1", "ana"), Person("U0SAMPLE2", "ben"), now - timedelta(minutes=5)
     failing = Integration("int_sample1", "stripe", "error", ago, "The key was refused", SyncStats(10, 100, ago))
     working = Integration("int_sample2", "appsflyer", "connected", ago)
@@ -43,7 +44,9 @@ def samples(now: datetime) -> dict[str, Sample]:
     incident = Incident("inc_sample", "T0SAMPLE", failing, now, Trouble.FAILING, failing, ago)
     entry = AuditEntry(ago, "T0SAMPLE", ana, "C0SAMPLE", Deed.RESYNC, failing.id, "stripe", run.id, result="started")
 
-    refused = Refused("guests never sync", "Guests may not sync.", ("U0SAMPLE2",))
+    refused = Refused("guests never sync", "Guests can't sync.", ("U0SAMPLE2",))
+    policy = Policy((Rule("guests never sync", False, frozenset({Verb.SYNC}), kinds=frozenset({Kind.GUESTS})),))
+    versions = [PolicyVersion(number, "rules: []", ana, ago) for number in (2, 1)]
     held = Held(Limit.COOLDOWN, now)
     listing = (PanelKind.STATUS, PanelKind.CHOOSE_SYNC, PanelKind.CHOOSE_DETAIL)
     panels = {kind: Panel("pnl_sample", kind, both if kind in listing else (failing,), now) for kind in PanelKind}
@@ -102,6 +105,22 @@ def samples(now: datetime) -> dict[str, Sample]:
         ),
         "paused_message": blocks.paused_message(subscription, PauseReason.ARCHIVED.value, command=COMMAND),
         "resumed_message": blocks.resumed_message(["all integrations"]),
+        "welcome_message": blocks.welcome_message(command=COMMAND),
+        "welcome_back_message": blocks.welcome_back_message(command=COMMAND),
+        "not_connected_message": blocks.not_connected_message("FloKit isn't connected.", command=COMMAND),
+        "key_lost_message": blocks.key_lost_message("401", "1234", command=COMMAND),
+        "connected_message": blocks.connected_message(7, 2, "https://a.example/w", "U0SAMPLE1", command=COMMAND),
+        "connected_unseen_message": blocks.connected_unseen_message("No answer.", command=COMMAND),
+        "type_it_message": blocks.type_it_message("connect", command=COMMAND),
+        "settings_connect_message": blocks.settings_connect_message(),
+        "may_not_connect_message": blocks.may_not_connect_message(),
+        "disconnect_message": blocks.disconnect_message("1234"),
+        "connect_form": blocks.connect_form(),
+        "settings_policy_message": blocks.settings_policy_message(policy),
+        "may_not_change_policy_message": blocks.may_not_change_policy_message(),
+        "policy_saved_message": blocks.policy_saved_message(3, 1, policy, command=COMMAND),
+        "policy_form": blocks.policy_form(versions),
+        "policy_form: earlier": blocks.policy_form(versions, versions[1]),
         "home_view": blocks.home_view(
             blocks.Home(both, now, "", (run,), (incident,), (), (subscription,)), now, command=COMMAND
         ),

@@ -1,4 +1,4 @@
-"""The states of an integration in words, with an emoji beside them, and the order in which people need them."""
+"""The labels and emoji for the states of an integration, and their order by urgency."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ UNKNOWN_STATUS_CHARS: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How an integration is, as people read it. States of lower ``rank`` are shown first."""
+    """A state as shown to people. Those of lower ``rank`` are shown first."""
 
     emoji: str
     words: str
     rank: int
     needs_attention: bool = False
     is_known: bool = True
-    """FloKit's word for it is documented; what it means is known."""
+    """Whether FloKit documents the status."""
 
     @property
     def label(self) -> str:
-        """The state in words, with the emoji before them."""
+        """The emoji and the label."""
         return f"{self.emoji} {self.words}"
 
 
@@ -43,7 +43,7 @@ UNKNOWN_STATE: Final = "in a state I don't know"
 
 
 def state_of(status: str) -> State:
-    """Return how a status is shown; a word that nobody documented is quoted, escaped, and never "no trouble"."""
+    """Return how a status is shown; an undocumented one is quoted and escaped, and never counts as healthy."""
     if known := _STATES.get(status):
         return known
     word = vendor_line(status, UNKNOWN_STATUS_CHARS)
@@ -52,24 +52,24 @@ def state_of(status: str) -> State:
 
 
 def in_unknown_state(unknown: int, of: int, matching: str = "") -> str:
-    """Say as the beginning of a sentence how many are in a state that nobody knows."""
+    """Say how many are in an unknown state, as the beginning of a sentence."""
     return f"{unknown:,} of {counted(of, 'integration')}{matching} {'is' if unknown == 1 else 'are'} {UNKNOWN_STATE}"
 
 
 def last_success(integration: Integration) -> str:
-    """Say when an integration last synced, as a part of a sentence."""
+    """Say when an integration last synced, as part of a sentence."""
     if integration.last_synced_at:
         return f"last successful sync {date(integration.last_synced_at)}"
     return "last successful sync at a time I can't read" if integration.unreadable_time else "never synced"
 
 
 def count_unknown(integrations: Iterable[Integration]) -> int:
-    """Count the integrations in a state that nobody knows."""
+    """Count the integrations in an unknown state."""
     return sum(not state_of(one.status).is_known for one in integrations)
 
 
 def state_now(integration: Integration, now: datetime) -> State:
-    """Return how an integration is shown, which includes being stale although it is connected."""
+    """Return how an integration is shown, which may be stale even if it's connected."""
     state = state_of(integration.status)
     if integration.status == Status.CONNECTED and is_stale(integration, now):
         return replace(state, words=f"{state.words}, but stale")
@@ -77,7 +77,7 @@ def state_now(integration: Integration, now: datetime) -> State:
 
 
 def by_urgency(integration: Integration) -> tuple[int, str, str]:
-    """Sort key: failing, syncing, disconnected, unknown, connected; then by name and id."""
+    """Sort key: failing, syncing, disconnected, unknown, connected; then by name and ID."""
     return state_of(integration.status).rank, display_name(integration.type), integration.id
 
 

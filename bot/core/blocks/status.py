@@ -1,4 +1,4 @@
-"""The status message: every integration that matches, those that need attention first."""
+"""The status message: all matching integrations, those that need attention first; or a choice among them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,35 @@ from datetime import datetime
 from typing import Final
 
 from bot.core.advice import RECONNECT
-from bot.core.blocks.elements import Block, actions, button, context, header, section
+from bot.core.blocks.elements import (
+    Block,
+    actions,
+    button,
+    context,
+    details_button,
+    header,
+    resync_button,
+    section,
+)
 from bot.core.blocks.names import name_of
 from bot.core.blocks.paging import Page, fit_rows, page_buttons, page_of
 from bot.core.blocks.phrases import need_attention, stale_words, typed
-from bot.core.blocks.rows import known_now, row_blocks, row_of
+from bot.core.blocks.rows import Room, Row, known_now, row_blocks, row_of, row_text
 from bot.core.blocks.states import UNKNOWN_STATE, by_urgency, in_unknown_state, state_of, tally
-from bot.core.blocks.text import clip, date, listed, one_line, vendor_line
+from bot.core.blocks.text import clip, counted, date, listed, one_line, vendor_line
 from bot.core.commands.presses import Action, Press
 from bot.core.models import Integration, Message
-from bot.core.panels import Panel, RowRun
+from bot.core.panels import Panel, PanelKind, RowRun
 from bot.core.subscriptions.digests import Digest
 
 QUERY_CHARS: Final = 40
 
+_CONNECT_ONE: Final = f"Connect one in {RECONNECT}."
+
 
 def status_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime, *, command: str) -> Message:
     """Show a page of a panel's integrations, each with its newest run."""
-    # In the order that the panel first had: rows mustn't move while someone reads or clicks.
+    # Keep the panel's first order: rows mustn't move while someone reads or clicks.
     page = page_of(sorted(panel.integrations, key=by_urgency), panel.page)
     lead, rest = _summary(panel, runs)
     above = [header(_title(panel)), *stale_note(panel), section(f"*{lead}*{rest}")]
@@ -41,7 +52,7 @@ def stale_lead(known: Panel | Digest) -> str:
 
 
 def stale_note(known: Panel | Digest) -> list[Block]:
-    """Show `stale_words` as a block; no block when FloKit answered."""
+    """Show `stale_words` as a block; no block if the data is current."""
     words = stale_words(known)
     return [context(f"⚠️ {words}.")] if words else []
 
@@ -57,8 +68,7 @@ def _summary(panel: Panel, runs: Mapping[str, RowRun]) -> tuple[str, str]:
     matching = f" matching “{query}”" if query else ""
     known = [known_now(integration, panel, runs) for integration in sorted(panel.integrations, key=by_urgency)]
     if not known:
-        where = "" if query else f" Connect one in {RECONNECT}."
-        return f"No integrations in FloKit yet{matching}", f".{where}"
+        return (f"No integrations{matching}", ".") if query else ("No integrations in FloKit yet", f". {_CONNECT_ONE}")
     troubled = [one for one in known if state_of(one.status).needs_attention]
     unknown = [one for one in known if not state_of(one.status).is_known]
     if not troubled and unknown:
@@ -78,10 +88,32 @@ def _trouble(integration: Integration, panel: Panel, runs: Mapping[str, RowRun])
 
 
 def _footer(panel: Panel, page: Page, command: str) -> str:
-    parts = (f"As of {date(panel.as_of)}", page.words, f"Details of one: {typed(command, 'show <integration>')}")
+    parts = (f"As of {date(panel.as_of)}", page.words, f"For details: {typed(command, 'show <integration>')}")
     return " · ".join(part for part in parts if part)
 
 
 def _buttons(panel: Panel, page: Page) -> list[Block]:
     refresh = button("Refresh", Press(Action.REFRESH, panel_id=panel.id))
     return actions(refresh, *page_buttons(panel.id, page))
+
+
+def choose_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> Message:
+    """Offer one button per matching integration: Resync or Details, depending on the panel's kind."""
+    page = page_of(sorted(panel.integrations, key=by_urgency), panel.page)
+    query = vendor_line(panel.query, QUERY_CHARS)
+    question = f"“{query}” matches {counted(len(panel.integrations), 'integration')} — which one?"
+    above = [*stale_note(panel), section(question)]
+    below = actions(*page_buttons(panel.id, page))
+    rows = [row_of(integration, panel, runs) for integration in page.integrations]
+    shown = fit_rows(rows, lambda row, room: _choice(row, panel, now, room), [*above, *below])
+    return Message(f"{stale_lead(panel)}{question}", (*above, *shown, *below))
+
+
+def _choice(row: Row, panel: Panel, now: datetime, room: Room) -> list[Block]:
+    return [section(row_text(row, now), _button(row, panel) if room >= Room.BUTTON else None)]
+
+
+def _button(row: Row, panel: Panel) -> Block | None:
+    if panel.kind is PanelKind.CHOOSE_SYNC:
+        return resync_button(row.integration, row.name, panel.id)
+    return details_button(row.integration, row.name)

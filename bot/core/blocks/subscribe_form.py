@@ -36,18 +36,18 @@ PREVIEWED: Final = 4
 
 _NEWS: Final[dict[str, str]] = {
     News.FAILING: "failing: FloKit shows an error",
-    News.STALE: "stale: connected, but no success for too long",
-    News.DISCONNECTED: "disconnected: must be reconnected in FloKit",
-    News.RECOVERED: "recovered: a reply when it is over",
+    News.STALE: "stale: connected, but not synced for too long",
+    News.DISCONNECTED: "disconnected: needs to be reconnected in FloKit",
+    News.RECOVERED: "recovered: a reply when it works again",
 }
 _STYLES: Final[dict[str, str]] = {
-    Style.THREAD: "only in the thread of the incident",
-    Style.BROADCAST: "a different error during an incident in the channel, too",
+    Style.THREAD: "only in the incident's thread",
+    Style.BROADCAST: "in the channel, too, if the error changes",
 }
 _KEPT: Final = ("type", "callback_id", "private_metadata", "title", "submit", "close")
-"""The fields of a view that Slack accepts back as it sent them."""
+"""The members of a received view that Slack accepts back unchanged."""
 
-_MENTIONS: Final = {NOBODY: "nobody", "here": "@here, once in each incident"}
+_MENTIONS: Final = {NOBODY: "no one", "here": "@here, once per incident"}
 
 
 def subscribe_form(
@@ -68,7 +68,7 @@ def subscribe_form(
         _input(WHAT, "Integrations", _menu(what, ALL), dispatch=True),
         _input(NEWS, "Notify about", {"type": "checkboxes", **_options(_NEWS, *_NEWS)}, dispatch=True, optional=True),
         _input(DAYS, "Digest", _menu(DAYS_OFFERED, NO_DIGEST)),
-        _input(TIME, f"Time of the digest ({zone})", {"type": "timepicker", "initial_time": "09:00"}),
+        _input(TIME, f"Digest time ({zone})", {"type": "timepicker", "initial_time": "09:00"}),
         _input(STYLE, "Updates during an incident", {"type": "radio_buttons", **_option(_STYLES, Style.THREAD)}),
         _input(MENTION, "Mention", _menu(_MENTIONS, NOBODY)),
         preview_block(told, now),
@@ -98,7 +98,7 @@ def preview_block(told: Sequence[Incident], now: datetime) -> Block:
 
 
 def with_preview(view: Mapping[str, object], told: Sequence[Incident], now: datetime) -> dict[str, object]:
-    """Return an open form with a new preview; what the person filled in stays."""
+    """Return an open form with a new preview; the person's input is kept."""
     blocks = view.get("blocks")
     kept = [block for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else []
     return {
@@ -115,7 +115,7 @@ def _incident(incident: Incident, now: datetime) -> str:
 
 def _targets(integrations: Sequence[Integration]) -> dict[str, str]:
     types = dict.fromkeys(one.type for one in integrations if fits_in_a_button(one.type))
-    choices = {ALL: "everything"} | {type_: f"every {display_name(type_)}" for type_ in types}
+    choices = {ALL: "all integrations"} | {type_: f"every {display_name(type_)}" for type_ in types}
     for one in integrations:
         if fits_in_a_button(one.id):
             choices.setdefault(one.id, f"{name_of(one, integrations).plain} ({one.id})")

@@ -35,14 +35,14 @@ def subscribed_message(subscription: Subscription, name: str, *, command: str) -
 def unsubscribed_message(person: Person, names: Sequence[str], *, digest_only: bool) -> Message:
     """Say in the channel what it's no longer subscribed to."""
     what = "the digest of " if digest_only else ""
-    return sentence(f"🔕 {person_name(person)} ended {what}this channel's subscription to {_all(names)}.")
+    return sentence(f"🔕 {person_name(person)} removed {what}this channel's subscription to {_all(names)}.")
 
 
 def subscriptions_message(rows: Sequence[tuple[Subscription, str]], now: datetime, *, command: str) -> Message:
     """List a channel's subscriptions, each with a button that removes it."""
     if not rows:
         example = typed(command, "subscribe all")
-        return sentence(f"This channel has no subscriptions. {example} posts what fails and what recovers.")
+        return sentence(f"This channel has no subscriptions. To hear when something fails or recovers, run {example}.")
     lead = f"This channel has {counted(len(rows), 'subscription')}."
     drawn = [_row(subscription, name, now) for subscription, name in rows[:LISTED]]
     while json_chars(block for row in drawn for block in row) > LIST_CHARS:
@@ -56,17 +56,17 @@ def _row(subscription: Subscription, name: str, now: datetime) -> list[Block]:
         f"*{shown(name, NAME_CHARS)}*",
         escape(describe_wish(subscription)),
         *what_comes(subscription, now),
-        f"by {person_name(subscription.created_by)}",
+        f"created by {person_name(subscription.created_by)}",
     ]
     end = button("Unsubscribe", Press(Action.UNSUBSCRIBE, subscription_id=subscription.id), about=name)
     return [section("\n".join(lines)), *actions(end)]
 
 
 def paused_message(subscription: Subscription, name: str, *, command: str) -> Message:
-    """Tell the person who created a subscription that it's paused, and when it will resume."""
+    """Notify the person who created a subscription that it's paused, and when it will resume."""
     reason = PAUSED[subscription.paused or PauseReason.REMOVED]
     return sentence(
-        f"⏸️ Your subscription of <#{subscription.channel_id}> to {shown(name, NAME_CHARS)} is paused: {reason}. It "
+        f"⏸️ Your subscription to {shown(name, NAME_CHARS)} in <#{subscription.channel_id}> is paused: {reason}. It "
         "will resume automatically once I can post there again. To use another channel, run "
         f"{typed(command, 'subscribe')} there."
     )

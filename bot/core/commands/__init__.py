@@ -1,1 +1,1 @@
-"""What people type and click, as values; and which integrations they mean."""
+"""Commands and button presses as values, and the integrations they refer to."""

@@ -1,4 +1,4 @@
-"""The commands, as values and as people read about them."""
+"""The commands as values, and their documentation."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ class SyncCommand:
 
 @dataclass(frozen=True, slots=True)
 class SubscribeCommand:
-    """Have this channel told; ``words`` are read by `bot.core.subscriptions.words`."""
+    """Subscribe this channel; ``words`` are parsed by `bot.core.subscriptions.words`."""
 
     words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class UnsubscribeCommand:
-    """End what this channel is told; ``words`` as above."""
+    """Unsubscribe this channel; ``words`` as above."""
 
     words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionsCommand:
-    """Show what this channel is told."""
+    """List this channel's subscriptions."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryCommand:
-    """Show how the last syncs went; ``words`` are read by `bot.core.access.audit_words`, "" means all."""
+    """Show past syncs; ``words`` are parsed by `bot.core.access.audit_words`, "" means all."""
 
     words: str = ""
 
@@ -66,32 +66,47 @@ class WhyCommand:
 
 @dataclass(frozen=True, slots=True)
 class AuditCommand:
-    """Show who did what; ``words`` are read by `bot.core.access.audit_words`."""
+    """Show who did what; ``words`` are parsed by `bot.core.access.audit_words`."""
 
     words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorCommand:
-    """Show whether all is well; ``blocks`` has Slack validate every kind of message, too."""
+    """Run health checks; with ``blocks``, also validate every kind of message with Slack."""
 
     blocks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectCommand:
+    """Open the form that connects the workspace to its FloKit."""
+
+
+@dataclass(frozen=True, slots=True)
+class DisconnectCommand:
+    """Ask whether to disconnect FloKit."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCommand:
+    """Open the form in which the workspace's policy is edited."""
+
+
+@dataclass(frozen=True, slots=True)
 class HelpCommand:
-    """Show the commands, and first what was wrong with the text, if anything was."""
+    """Show the commands, preceded by what was wrong with the text, if anything."""
 
     not_understood: str = ""
-    """What was typed (untrusted), when it is no command."""
+    """The text (untrusted), if it isn't a command."""
     suggestions: tuple[str, ...] = ()
-    """The names of the commands that were probably meant, the closest first."""
+    """The names of similar commands, the closest first."""
     problem: str = ""
-    """A sentence about what else was wrong (it may hold untrusted text); nothing was done."""
+    """Another error message (it may contain untrusted text); nothing was done."""
     needs_target: str = ""
-    """The name of the command that was typed without its integration."""
+    """The name of a command typed without its integration."""
     topic: str = ""
-    """The name of the one command to be explained with examples."""
+    """The name of the command to explain with examples."""
 
 
 Command: TypeAlias = (
@@ -105,17 +120,20 @@ Command: TypeAlias = (
     | AuditCommand
     | WhyCommand
     | DoctorCommand
+    | ConnectCommand
+    | DisconnectCommand
+    | PolicyCommand
     | HelpCommand
 )
 
 
 def command_name(command: Command) -> str:
-    """Name a command by the word that is typed for it."""
+    """Return the word that is typed for a command."""
     return type(command).__name__.removesuffix("Command").lower()
 
 
 class HelpGroup(StrEnum):
-    """What commands are for, as the help groups them."""
+    """The groups of commands in the help."""
 
     SEE = "See"
     REPAIR = "Repair"
@@ -125,16 +143,18 @@ class HelpGroup(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandDoc:
-    """One command as people read it; the help message and ``docs/commands.md`` have the same words."""
+    """A command's documentation, used in the help message and ``docs/commands.md``."""
 
     name: str
     group: HelpGroup
     usage: str
     summary: str
     examples: tuple[str, ...]
-    """The first is the one that the overview shows."""
+    """The overview shows the first one."""
     more: str = ""
-    """What only the help on this one command says."""
+    """Shown only in the help on this command."""
+    of_many: bool = False
+    """Only for a bot that serves every workspace that installs it; otherwise, its settings do this."""
 
 
 COMMANDS: Final = (
@@ -142,7 +162,7 @@ COMMANDS: Final = (
         "status",
         HelpGroup.SEE,
         "status [filter]",
-        "Show all integrations, failing first.",
+        "List integrations, failing first.",
         ("status failing", "status", "status appsflyer"),
         "Filter by failing, syncing, stale, a type, an ID, or text.",
     ),
@@ -184,7 +204,7 @@ COMMANDS: Final = (
         "Notify this channel automatically.",
         ("subscribe all digest 09:00 weekdays", "subscribe all", "subscribe stripe failing, recovered"),
         "What: all, a type, or one integration. News: failing, stale, disconnected, recovered. "
-        "Without words, a form opens.",
+        "Without arguments, a form opens.",
     ),
     CommandDoc(
         "unsubscribe",
@@ -214,13 +234,40 @@ COMMANDS: Final = (
         "doctor [blocks]",
         "Run health checks and show fixes.",
         ("doctor", "doctor blocks"),
-        "With blocks, I also validate every message with Slack.",
+        "With blocks, I also validate every kind of message with Slack.",
+    ),
+    CommandDoc(
+        "connect",
+        HelpGroup.ADMINISTER,
+        "connect",
+        "Connect FloKit, or change its API key.",
+        ("connect",),
+        "For the person who installed me, workspace owners and admins, and anyone the policy allows to administer.",
+        of_many=True,
+    ),
+    CommandDoc(
+        "disconnect",
+        HelpGroup.ADMINISTER,
+        "disconnect",
+        "Disconnect FloKit and erase its API key.",
+        ("disconnect",),
+        "I ask first. Subscriptions and history stay.",
+        of_many=True,
+    ),
+    CommandDoc(
+        "policy",
+        HelpGroup.ADMINISTER,
+        "policy",
+        "Change who can do what, or go back to an earlier version.",
+        ("policy",),
+        "For the person who installed me, workspace owners and admins, and anyone the policy allows to administer.",
+        of_many=True,
     ),
     CommandDoc(
         "help",
         HelpGroup.ADMINISTER,
         "help [command]",
         "List the commands, or explain one.",
-        ("help sync", "help"),
+        ("help", "help sync"),
     ),
 )

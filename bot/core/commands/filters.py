@@ -1,4 +1,4 @@
-"""Which integrations a filter such as ``failing`` or ``stale stripe`` lets through."""
+"""Filters integrations by texts such as ``failing`` or ``stale stripe``."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ FILTER_WORDS: Final = tuple(_FILTERS)
 
 
 def filter_integrations(query: str, integrations: Sequence[Integration], now: datetime) -> tuple[Integration, ...]:
-    """Return the integrations that match a filter, in their order; an empty one lets all through.
+    """Return the integrations that match a filter, in order; an empty one matches all.
 
-    An exact id or type is taken as just that. Otherwise every word must hold: as one of the filter words
-    (``failing``, ``stale``, a status), or by occurring in what FloKit says about the integration.
+    An exact ID or type matches only that. Otherwise every word must match: as a filter word (``failing``, ``stale``, a
+    status) or as part of FloKit's data about the integration.
     """
     for wanted in readings(query):
         exact = [one for one in integrations if wanted and one.id == wanted] or of_type(wanted, integrations)

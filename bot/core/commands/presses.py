@@ -1,7 +1,7 @@
-"""Buttons: what each one means, and what a click on it carries.
+"""Buttons: their actions and their values.
 
-What a button means is in its ``action_id``; its ``value`` holds only IDs, so an old button never carries old data. Any
-payload gets an answer: nothing here raises on what comes from outside.
+A button's action is its ``action_id``; its ``value`` has only IDs, so an old button never carries old data. Any
+payload is handled: nothing here raises on outside input.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from bot.core.json_values import parse_object
 
 
 class Action(StrEnum):
@@ -28,28 +30,31 @@ class Action(StrEnum):
     END_SNOOZE = "flokit_end_snooze"
     UNSUBSCRIBE = "flokit_unsubscribe"
     REFRESH_HOME = "flokit_refresh_home"
+    CONNECT = "flokit_connect"
+    DISCONNECT = "flokit_disconnect"
+    EARLIER_VERSION = "flokit_earlier_version"
 
 
 ACTION_PATTERN: Final = re.compile(r"^flokit_")
-"""Matches every ``action_id`` of ours, also those of a newer version: they still get a sentence."""
+"""Matches every ``action_id`` of ours, including those of newer versions, which get an error message."""
 
 PRESS_VERSION: Final = 1
 
 MAX_PAGE: Final = 100_000
-"""Beyond any page that there is: a larger number was made up, and would not fit into a database."""
+"""Above any real page; larger numbers are forged and wouldn't fit in the database."""
 
 PRESS_CHARS: Final = 1100
-"""The longest value of a button: five ids of `ID_CHARS`, even if all of it had to be escaped. Slack allows 2000."""
+"""The longest value of a button: five IDs of `ID_CHARS`, even if every character is escaped. Slack allows 2,000."""
 
 ID_CHARS: Final = 100
-"""The longest id that a button carries; documented ones have about 25 characters."""
+"""The longest ID in a button; documented ones have about 25 characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """A click on one of our buttons. Which of the IDs are there depends on the action.
+    """A click on one of our buttons. Which IDs are set depends on the action.
 
-    A button's value is a JSON object of what isn't empty, at most `PRESS_CHARS` long::
+    A button's value is a JSON object of the non-empty fields, at most `PRESS_CHARS` long::
 
         {"v": 1, "i": integration_id, "p": panel_id, "r": run_id, "s": subscription_id, "c": choice, "n": page}
     """
@@ -61,16 +66,17 @@ class Press:
     page: int = 0
     subscription_id: str = ""
     choice: str = ""
-    """What the action says beside the IDs.
+    """An additional parameter of the action.
 
-    SNOOZE: a key of `bot.core.blocks.incident.SNOOZES`. SYNC_ANYWAY: the ID of the request that a limit held back.
-    REFRESH_HOME: ``home``, since a button's value can't be empty.
+    SNOOZE: a key of `bot.core.blocks.incident.SNOOZES`, such as ``4h``. SYNC_ANYWAY: the ID of the request that a limit
+    held back, such as ``1337.42.ab``. EARLIER_VERSION: a number of the policy's versions, such as ``3``.
+    REFRESH_HOME: ``home``, and CONNECT and DISCONNECT: ``flokit``, since a button's value can't be empty.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePress:
-    """A click on a button that this version cannot read; ``sentence`` is for the person who clicked."""
+    """A click that this version can't parse; ``sentence`` is for the person who clicked."""
 
     sentence: str
 
@@ -88,6 +94,9 @@ _NEEDED_ID: Final = {
     Action.END_SNOOZE: "panel_id",
     Action.UNSUBSCRIBE: "subscription_id",
     Action.REFRESH_HOME: "choice",
+    Action.CONNECT: "choice",
+    Action.DISCONNECT: "choice",
+    Action.EARLIER_VERSION: "choice",
 }
 
 
@@ -102,15 +111,15 @@ _IDS: Final = {
 
 
 def fits_in_a_button(text: str) -> bool:
-    """Tell whether a button's value can hold an ID: printable ASCII of at most `ID_CHARS` characters."""
+    """Whether an ID fits in a button's value: printable ASCII of at most `ID_CHARS` characters."""
     return 0 < len(text) <= ID_CHARS and text.isascii() and text.isprintable()
 
 
 def press_value(press: Press) -> str:
-    """Write the ids of a press as a button's value of at most `PRESS_CHARS` characters.
+    """Encode a press as a button's value of at most `PRESS_CHARS` characters.
 
     Raises:
-        ValueError: An ID doesn't fit (see `fits_in_a_button`), or the one that the action needs is missing.
+        ValueError: An ID doesn't fit (see `fits_in_a_button`), or the one required by the action is missing.
     """
     ids = {key: getattr(press, field) for key, field in _IDS.items()}
     if not getattr(press, _NEEDED_ID[press.action]) or not all(fits_in_a_button(id_) for id_ in ids.values() if id_):
@@ -122,15 +131,16 @@ def press_value(press: Press) -> str:
 
 
 def parse_press(action_id: object, value: object, *, command: str = "/flokit") -> Press | UnreadablePress:
-    """Read a click; whatever another version or a broken client sent becomes a sentence for the person.
+    """Parse a click; input from another version or a broken client becomes an error message for the person.
 
-    Slack wants each ``action_id`` once in a block, so one may carry a suffix: ``flokit_resync:1``.
+    Each ``action_id`` must be unique within a block, so it may have a suffix: ``flokit_resync:1``.
     """
     unreadable = UnreadablePress(
         f"This button is from a different version of the bot. Run {command} status for a new message."
     )
-    fields = _press_fields(value)
-    if not isinstance(action_id, str) or fields is None:
+    fields = parse_object(value) if isinstance(value, str) and len(value) <= PRESS_CHARS else {}
+    version = fields.get("v")
+    if not isinstance(action_id, str) or type(version) is not int or version != PRESS_VERSION:
         return unreadable
     try:
         action = Action(action_id.partition(":")[0])
@@ -138,19 +148,6 @@ def parse_press(action_id: object, value: object, *, command: str = "/flokit") -
         return unreadable
     press = _press(action, fields)
     return unreadable if press is None else press
-
-
-def _press_fields(value: object) -> dict[str, object] | None:
-    if not isinstance(value, str) or len(value) > PRESS_CHARS:
-        return None
-    try:
-        fields = json.loads(value)
-    except (ValueError, RecursionError):  # a thousand opening brackets may be too deep
-        return None
-    if not isinstance(fields, dict):
-        return None
-    version = fields.get("v")
-    return fields if type(version) is int and version == PRESS_VERSION else None
 
 
 def _press(action: Action, fields: dict[str, object]) -> Press | None:

@@ -16,7 +16,7 @@ from bot.core.typed import name_key, readings
 NEAREST: Final = 3
 WORDS_COMPARED: Final = 5
 ENDING_CHARS: Final = 3
-"""The shortest ending of an ID that is taken for one."""
+"""The shortest end of an ID that counts as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class All:
 
 @dataclass(frozen=True, slots=True)
 class OfType:
-    """A type is meant. There may be no integration of it: then it is a documented one."""
+    """A type is meant. If there's no integration of it, it's a documented type."""
 
     type_: str
     integrations: tuple[Integration, ...]
@@ -41,14 +41,14 @@ class One:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Several integrations match equally well: the person must choose."""
+    """Several integrations match equally well, so the person must choose."""
 
     matches: tuple[Integration, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """Nothing is called that; ``nearest`` are the integrations with a similar name, at most `NEAREST`."""
+    """There's no match; ``nearest`` are at most `NEAREST` integrations with a similar name."""
 
     text: str
     nearest: tuple[Integration, ...]
@@ -60,8 +60,8 @@ Target: TypeAlias = All | OfType | One | Ambiguous | NotFound
 def resolve_target(text: str, known: Sequence[Integration], *, types: Iterable[str] = KNOWN_TYPES) -> Target:
     """Find what a person means: everything, else by ID, else by type or its name, else by the end of an ID.
 
-    Customers have several integrations of one type (iOS and Android apps are separate), so it's the caller who decides
-    what a type means. ``types`` can be meant even if there's no integration of them.
+    Customers may have several integrations of one type (iOS and Android apps are separate), so the caller decides what
+    a type means. ``types`` match even if there's no integration of them.
     """
     names = readings(text)
     if names[0].casefold() == ALL:
@@ -81,7 +81,7 @@ def resolve_target(text: str, known: Sequence[Integration], *, types: Iterable[s
 
 
 def not_found(text: str, known: Sequence[Integration]) -> NotFound:
-    """Describe that nothing is called that, with what comes closest."""
+    """Return a NotFound with the closest matches."""
     return NotFound(text, nearest_integrations(readings(text)[-1], known))
 
 
@@ -102,7 +102,7 @@ def _type_called(name: str, types: Iterable[str]) -> str:
 
 
 def of_type(name: str, known: Iterable[Integration]) -> list[Integration]:
-    """Find the integrations of a type, by what people may call it."""
+    """Return the integrations of a type, by any name that people use for it."""
     key = name_key(name)
     return [one for one in known if key and key in _type_keys(one.type)]
 
@@ -114,14 +114,14 @@ def _with_ending(ending: str, known: Iterable[Integration]) -> list[Integration]
 
 
 def nearest_types(text: str) -> tuple[str, ...]:
-    """Name the documented types that a text resembles; at most `NEAREST`."""
+    """Return at most `NEAREST` documented types similar to a text."""
     by_key = {name_key(name): type_ for type_ in KNOWN_TYPES for name in (type_, display_name(type_))}
     near = difflib.get_close_matches(name_key(text)[:ID_CHARS], by_key, n=NEAREST)
     return tuple(dict.fromkeys(by_key[key] for key in near))
 
 
 def nearest_integrations(text: str, integrations: Iterable[Integration]) -> tuple[Integration, ...]:
-    """Find the integrations whose names resemble a text, or else one of its words; at most `NEAREST`."""
+    """Return at most `NEAREST` integrations with names similar to a text, or else to one of its words."""
     by_key: dict[str, list[Integration]] = {}
     for one in integrations:
         for key in {*_type_keys(one.type), name_key(one.id)}:

@@ -1,7 +1,4 @@
-"""Turns typed text into a command.
-
-Any text gets an answer: nothing here raises.
-"""
+"""Parses typed text as a command. Nothing here raises."""
 
 from __future__ import annotations
 
@@ -16,9 +13,12 @@ from bot.core.commands.catalog import (
     COMMANDS,
     AuditCommand,
     Command,
+    ConnectCommand,
+    DisconnectCommand,
     DoctorCommand,
     HelpCommand,
     HistoryCommand,
+    PolicyCommand,
     ShowCommand,
     StatusCommand,
     SubscribeCommand,
@@ -57,10 +57,11 @@ _WORDS: Final = {
     "log": "audit",
     "check": "doctor",
     "health": "doctor",
+    "permissions": "policy",
     "commands": "help",
     "?": "help",
 }
-"""Every word that starts a command, with the command it means."""
+"""Every word that starts a command, and its command."""
 
 NOT_UNDERSTOOD_CHARS: Final = 100
 
@@ -71,7 +72,7 @@ _ASIDE: Final = frozenset(
         *("doing", "anything", "everything", "integrations", "currently", "status", "right", "now"),
     )
 )
-"""Words around a filter in a question such as "what's failing?"."""
+"""Filler words around a filter in a question such as "what's failing?"."""
 
 _ONE_SYNC: Final = (
     "I sync one integration at a time. Name one, or run status failing and press Resync. Nothing was done."
@@ -90,16 +91,16 @@ _NO_COMMANDS: Final = {
         ("next", "previous", "more", "back", "older", "newer"), "To turn pages, use the buttons below the message."
     ),
 }
-"""Words that people try as commands, with what does that instead."""
+"""Words that people try as commands, with the real command."""
 
 
 def parse_command(text: str, *, command: str = "/flokit", bot_user_id: str = "") -> Command:
-    """Read the text of a slash command; what isn't a command becomes the help that suggests one.
+    """Parse the text of a slash command; anything else becomes help with suggestions.
 
     Args:
-        text: what follows the slash command.
-        command: what the slash command is called; people type it twice.
-        bot_user_id: whose mention people type after it.
+        text: the text after the slash command.
+        command: the slash command's name, because some people repeat it.
+        bot_user_id: the bot's user ID, because some people mention it after the command.
     """
     if is_too_long(text):
         return _too_long()
@@ -108,7 +109,7 @@ def parse_command(text: str, *, command: str = "/flokit", bot_user_id: str = "")
 
 
 def parse_mention(text: str, bot_user_id: str, *, command: str = "/flokit") -> Command:
-    """Read a message that mentions the bot, or a direct message to it.
+    """Parse a message that mentions the bot, or a direct message to it.
 
     Slack writes a mention as ``<@U123>`` or ``<@U123|name>``:
     https://docs.slack.dev/messaging/formatting-message-text
@@ -129,7 +130,7 @@ def _too_long() -> HelpCommand:
 
 
 def _read_lines(lines: Sequence[str], *, is_blank: bool) -> Command:
-    """Read the first line; of further ones, those that are commands are never dropped in silence."""
+    """Parse the first line; if other lines are commands too, say so."""
     if not lines:
         return StatusCommand() if is_blank else HelpCommand()
     command, further = _read_line(lines[0]), lines[1:]
@@ -139,7 +140,7 @@ def _read_lines(lines: Sequence[str], *, is_blank: bool) -> Command:
     if others:
         first, second = (line[:NOT_UNDERSTOOD_CHARS] for line in (lines[0], others[0]))
         return HelpCommand(
-            problem=f"I take one command at a time, and read two: “{first}” and “{second}”. Nothing was done."
+            problem=f"I take one command at a time, but found two: “{first}” and “{second}”. Nothing was done."
         )
     if further and isinstance(command, SubscribeCommand | UnsubscribeCommand):
         return _read_line(" ".join(lines))
@@ -171,7 +172,7 @@ _DEEDS: Final = {**{verb.value: verb for verb in Verb}, **dict.fromkeys(("status
 
 
 def _why(rest: str) -> Command:
-    """Read what follows ``why``, such as ``sync stripe``, ``can't I subscribe``, ``is stripe failing``."""
+    """Parse what follows ``why``, such as ``sync stripe``, ``can't I subscribe``, ``is stripe failing``."""
     words = [word for word in rest.split() if word.casefold().strip(WRAPPING) not in _FILLING]
     if not words:
         return HelpCommand(needs_target="why sync")
@@ -216,27 +217,37 @@ def _with_command(name: str, rest: str) -> Command:
 _ARGUMENTS: Final = {
     "subscriptions": frozenset({"all", "here", "list", "channel"}),
     "doctor": frozenset({"blocks", "block"}),
+    "connect": frozenset({"flokit"}),
+    "disconnect": frozenset({"flokit"}),
+    "policy": frozenset({"permissions", "rules"}),
     "help": frozenset(_WORDS),
 }
-"""The commands that take one of a few words, or none, with those words."""
+"""The commands with an optional argument from a fixed list."""
 
 
 def _with_argument(name: str, rest: str) -> Command:
-    """Read a command that takes one of a few words."""
+    """Parse a command with an optional argument from a fixed list."""
     words = [word for word in rest.casefold().split() if word not in _AROUND_ARGUMENTS]
     argument = " ".join(words[:1] if name == "help" else words).strip(f"{WRAPPING}-")
     if argument and argument not in _ARGUMENTS[name]:
         return HelpCommand(not_understood=rest[:NOT_UNDERSTOOD_CHARS], suggestions=(name,))
     if name == "doctor":
         return DoctorCommand(blocks=bool(argument))
-    return SubscriptionsCommand() if name == "subscriptions" else HelpCommand(topic=_WORDS.get(argument, ""))
+    return _BARE[name] if name in _BARE else HelpCommand(topic=_WORDS.get(argument, ""))
 
+
+_BARE: Final[dict[str, Command]] = {
+    "subscriptions": SubscriptionsCommand(),
+    "connect": ConnectCommand(),
+    "disconnect": DisconnectCommand(),
+    "policy": PolicyCommand(),
+}
 
 _AROUND_ARGUMENTS: Final = frozenset({"me", "with", "on", "the", "about", "for", "of", "in", "this", "my", "our", "to"})
 
 
 def _shown(rest: str) -> Command:
-    """Read what follows ``show``: an integration, or one of the lists that other commands show."""
+    """Parse what follows ``show``: an integration, or a list that another command shows."""
     words = rest.casefold().split()
     while len(words) > 1 and words[0] in _AROUND_ARGUMENTS:
         words = words[1:]
@@ -267,7 +278,7 @@ def _without_command(words: Sequence[str]) -> Command:
 
 
 def _nearest_commands(words: Sequence[str]) -> tuple[str, ...]:
-    """Name the commands that the first word resembles; else those that stand further on, as in "could stripe sync"."""
+    """Return commands similar to the first word, or else those later in the text, as in "could stripe sync"."""
     first = words[0].casefold()[:NOT_UNDERSTOOD_CHARS]
     near = difflib.get_close_matches(first, _WORDS, n=NEAREST)
     further = (word.casefold().strip(WRAPPING) for word in words[1:])

@@ -1,1 +1,1 @@
-"""Incidents: when one opens, changes and ends, and what the channels that subscribe to it hear about it."""
+"""Incidents: when one opens, changes and ends, and what is posted about it in subscribed channels."""

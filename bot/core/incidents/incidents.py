@@ -1,26 +1,26 @@
-"""When something is worth telling without being asked. Everything that decides about incidents stands in this file.
+"""Decides when an incident opens, changes and ends, which is when channels are notified without being asked.
 
     an integration has …     a sighting shows …                               … and this follows
     ────────────────────     ─────────────────────────────────────────────    ──────────────────────────────────────
-    no incident              trouble, while somebody follows a sync of it     nothing: its thread tells
-                             trouble for the first time                       a suspicion; a second look is due soon
+    no incident              trouble, while a sync of it is being followed    nothing: its thread reports it
+                             trouble for the first time                       a suspicion; a second check is due soon
                              the same trouble, ``confirm_s`` later            OPENED (flapping after several opens)
                              no trouble                                       the suspicion is dropped
                              ``syncing``, or an unknown state                 nothing: neither trouble nor proof
-    an open incident         a trouble or an error text not told yet          CHANGED, once in ``CHANGE_EVERY``;
+    an open incident         a trouble or error text not reported yet         CHANGED, once in ``CHANGE_EVERY``;
                                                                               EDITED until then
-                             one that was told earlier and came back          REPEATED: a counter goes up
+                             one reported earlier that came back              REPEATED: a counter goes up
                              the same trouble after a sync or a quiet time    REPEATED: a counter goes up
                              ``syncing``                                      SYNCING
                              an unknown state                                 nothing
-                             no trouble, no newer success either              QUIET: not proven yet
-                             no trouble and a newer success                   RECOVERED; while flapping: CALM, and
+                             no trouble, but no newer success                 QUIET: not proven yet
+                             no trouble and a newer success                   RECOVERED; while flapping: CALM, then
                                                                               RECOVERED after a calm window
-                             it is gone                                       GONE
-    anything                 what is older than what was seen before          nothing, but it may date a suspicion
+                             it was removed                                   GONE
+    anything                 older than an earlier sighting                   nothing, but it may date a suspicion
 
-A sighting is one look at FloKit, whoever asked for it and why: a poll, a webhook's hint, a follow-up, a person.
-FloKit being away is no sighting at all. Nothing here waits, asks, or knows who is told.
+A sighting is one reading of FloKit, for any reason: a poll, a webhook, a follow-up or a person. FloKit being
+unreachable isn't a sighting. Nothing here does I/O or knows who is notified.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from bot.core.advice import stale_after_s
 from bot.core.error_texts import same_text
@@ -43,7 +43,7 @@ class Trouble(StrEnum):
     FAILING = "failing"
     DISCONNECTED = "disconnected"
     STALE = "stale"
-    """No success for longer than is usual for its type, although nothing else is wrong."""
+    """No success for longer than usual for its type, but nothing else is wrong."""
 
 
 class Change(StrEnum):
@@ -52,7 +52,7 @@ class Change(StrEnum):
     OPENED = "opened"
     CHANGED = "changed"
     EDITED = "edited"
-    """Another failure so soon after the last one was told that only the message shows it for now."""
+    """A different failure soon after the last reported one; for now, only the message shows it."""
     REPEATED = "repeated"
     SYNCING = "syncing"
     QUIET = "quiet"
@@ -63,33 +63,33 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What counts as an incident; the settings fill it."""
+    """What counts as an incident, from the settings."""
 
     confirm_s: float = 5.0
-    """How far apart two looks are that show the same trouble before it is believed."""
+    """How long trouble must last before an incident opens."""
     flapping_opens: int = 3
-    """So many incidents within the window, and the last one becomes the one rolling message."""
+    """This many incidents within the window are merged into one message."""
     flapping_window_s: float = 3600.0
 
 
 CHANGE_EVERY: Final = timedelta(minutes=10)
-"""At most so often it is told that an incident is another failure now; a message in the channel, where it is loud."""
+"""The minimum time between posts about a different failure."""
 
 REMEMBERED: Final = 10
-"""So many failures of an incident are remembered as told."""
+"""How many reported failures of an incident are remembered."""
 
 REMEMBERED_CHARS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A failure that was told within an incident. A long text is cut, which "…" shows."""
+    """A failure reported within an incident. A long text is cut and ends in "…"."""
 
     trouble: Trouble
     text: str = ""
 
     def is_same(self, other: Told) -> bool:
-        """Tell whether both are the same failure; how long nothing succeeded makes no difference."""
+        """Whether both are the same failure; how long it's overdue makes no difference."""
         if self.trouble is not other.trouble:
             return False
         return self.trouble is Trouble.STALE or same_text(self.text, other.text)
@@ -97,44 +97,53 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One trouble of one integration, from its first sight to the proof that it is over."""
+    """One problem of one integration, from the first sighting to the proof that it's over.
+
+    Stored in ``incidents``::
+
+        {"id": "inc_77b0", "team_id": "T0ACME", "integration": {"id": "int_01hx4j7stripe", "status": "syncing"},
+         "seen_at": "2026-11-26T14:35:00Z", "trouble": "failing",
+         "failure": {"id": "int_01hx4j7stripe", "status": "error", "error_message": "The key was refused"},
+         "opened_at": "2026-11-26T14:30:00Z", "repeats": 1,
+         "told": [{"trouble": "failing", "text": "The key was refused"}]}
+    """
 
     id: str
     team_id: str
     integration: Integration
-    """As it was seen last."""
+    """The newest sighting."""
     seen_at: datetime
     trouble: Trouble
     failure: Integration
-    """As it was when the trouble was seen last: only a success newer than the one it shows proves recovery."""
+    """The newest sighting with trouble: only a newer success than the one in it proves recovery."""
     opened_at: datetime
-    """The look that showed it first."""
+    """The first sighting."""
     repeats: int = 0
     quiet_since: datetime | None = None
-    """No trouble seen since, without proof; while flapping, also with proof."""
+    """No trouble since then, but no proof; while flapping, also with proof."""
     flapping: bool = False
     opens: int = 1
-    """How often it opened within the flapping window, this time included."""
+    """How often it opened within the flapping window, including this time."""
     continues_run_id: str = ""
-    """The sync whose thread told this failure already."""
+    """The sync whose thread already reported this failure."""
     closed_at: datetime | None = None
     gone: bool = False
     repaired_by: Person | None = None
-    """Whose resync brought the success, where it was one."""
+    """Who started the resync that fixed it, if any."""
     told: tuple[Told, ...] = ()
-    """The failures that were told so far, the newest last; the first one opened it."""
+    """The failures reported so far, the newest last; the first one opened the incident."""
     changed_at: datetime | None = None
-    """When it was told last that this is another failure now."""
+    """When a different failure was last reported."""
 
     @property
     def is_open(self) -> bool:
-        """It is not over yet."""
+        """Whether it isn't over yet."""
         return self.closed_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """Trouble that was seen, and is not believed yet."""
+    """Trouble that isn't confirmed yet."""
 
     trouble: Trouble
     first_at: datetime
@@ -143,14 +152,21 @@ class Suspicion:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What is known of one integration between two sightings."""
+    """What is kept about one integration between sightings.
+
+    Stored in ``sightings``, without its incident::
+
+        {"integration_id": "int_01hx4j7stripe", "first_seen_at": "2026-11-01T08:00:00Z",
+         "seen": {"id": "int_01hx4j7stripe", "status": "error"}, "seen_at": "2026-11-26T14:30:00Z",
+         "suspicion": {"trouble": "failing", "first_at": "2026-11-26T14:30:00Z", "last_at": "2026-11-26T14:30:00Z"}}
+    """
 
     integration_id: str
     first_seen_at: datetime
     seen: Integration | None = None
     seen_at: datetime | None = None
     fine_at: datetime | None = None
-    """The newest look that showed no trouble."""
+    """The newest sighting without trouble."""
     suspicion: Suspicion | None = None
     opens: tuple[datetime, ...] = ()
     """When incidents opened, within the flapping window."""
@@ -159,27 +175,27 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class RunNews:
-    """What the newest sync that was asked for here means for an incident."""
+    """The newest sync started here, as far as it matters for an incident."""
 
     run_id: str
     starter: Person
     ended_at: datetime | None = None
-    """None: somebody follows it right now."""
+    """None: it's being followed now."""
     succeeded: bool = False
     failed_as: Integration | None = None
-    """It ended in this trouble, and its threads were told."""
+    """It ended in this trouble, which was reported in its threads."""
 
     @property
     def active(self) -> bool:
-        """It is being followed."""
+        """Whether it's being followed."""
         return self.ended_at is None
 
     def repaired(self, incident: Incident) -> bool:
-        """Tell whether a success that came after the incident opened is this sync's."""
+        """Whether this sync is the success that came after the incident opened."""
         return self.ended_at is None or (self.succeeded and self.ended_at > incident.opened_at)
 
     def tells(self, change: Change, incident: Incident) -> bool:
-        """Tell whether its own outcome says, or will say, what a change of an incident is."""
+        """Whether its outcome reports, or will report, a change of an incident."""
         if self.active:
             return True
         if change is Change.RECOVERED:
@@ -189,7 +205,7 @@ class RunNews:
         )
 
     def told_of(self, seen: Integration, fine_at: datetime | None) -> bool:
-        """Tell whether its threads know this very failure, with nothing fine in between."""
+        """Whether its threads reported this failure, with no good sighting in between."""
         if self.failed_as is None or self.ended_at is None or not same_failure(self.failed_as, seen):
             return False
         return fine_at is None or fine_at < self.ended_at
@@ -197,7 +213,7 @@ class RunNews:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One look at one integration. ``integration`` is None when FloKit no longer has it."""
+    """One reading of one integration. ``integration`` is None if FloKit no longer has it."""
 
     at: datetime
     """When FloKit was asked (our clock)."""
@@ -207,36 +223,43 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What follows from a sighting: what to keep, what to tell, and when to look again to be sure."""
+    """The result of a sighting: what to store, what to report, and when to check again."""
 
     watched: Watched
     incident: Incident | None = None
-    """The incident that changed; it may be over now."""
+    """The changed incident, which may be over now."""
     change: Change | None = None
     look_again_at: datetime | None = None
 
 
+class _NewIncident(NamedTuple):
+    """What an incident gets if one opens."""
+
+    id: str
+    team_id: str
+
+
 def observe(watched: Watched, sighting: Sighting, rules: Rules, *, team_id: str, incident_id: str) -> Verdict:
-    """Decide what a sighting means.
+    """Evaluate a sighting.
 
     Args:
         watched: what was known before.
         sighting: what was seen now.
         rules: what counts as an incident.
-        team_id: whose workspace it is.
-        incident_id: the id for a new incident, should one open.
+        team_id: the workspace's ID.
+        incident_id: the ID for a new incident, if one opens.
     """
     if watched.seen_at is not None and sighting.at <= watched.seen_at:
         return Verdict(_dated(watched, sighting))
     if sighting.integration is None:
         return _gone(watched, sighting)
     if watched.incident is None:
-        return _without_incident(watched, sighting, sighting.integration, rules, team_id, incident_id)
+        return _without_incident(watched, sighting, sighting.integration, rules, _NewIncident(incident_id, team_id))
     return _with_incident(watched, watched.incident, sighting, sighting.integration, rules)
 
 
 def trouble_of(integration: Integration, at: datetime, first_seen_at: datetime) -> Trouble | None:
-    """Tell what is wrong with an integration; None when nothing is."""
+    """Return what is wrong with an integration; None if nothing is."""
     if integration.status == Status.ERROR:
         return Trouble.FAILING
     if integration.status == Status.DISCONNECTED:
@@ -245,18 +268,18 @@ def trouble_of(integration: Integration, at: datetime, first_seen_at: datetime) 
 
 
 def _is_overdue(integration: Integration, at: datetime, first_seen_at: datetime) -> bool:
-    """Tell whether the last success (or, before the first one, the first sight) is too long ago."""
+    """Whether the last success (or, without one, the first sighting) is too long ago."""
     if integration.unreadable_time:
         return False
     last = integration.last_synced_at or first_seen_at
     allowed_s = stale_after_s(integration)
     if integration.status == Status.SYNCING:
-        allowed_s *= 2  # the success that is missing may be on its way; one that never ends is told all the same
+        allowed_s *= 2  # a running sync may bring the missing success; one that never ends is still reported
     return (at - last).total_seconds() > allowed_s
 
 
 def _is_unknown(integration: Integration) -> bool:
-    """Tell whether it is in a state that nobody documented: neither trouble nor proof of health."""
+    """Whether its state is undocumented: neither trouble nor proof of health."""
     return integration.status not in _STATUSES
 
 
@@ -265,15 +288,12 @@ def _says_nothing(integration: Integration) -> bool:
 
 
 def same_failure(one: Integration, other: Integration) -> bool:
-    """Tell whether two states are the same failure: what varies within the error text does not count."""
+    """Whether two states are the same failure, ignoring variable parts of the error text."""
     return one.status == other.status and same_text(one.error_message or "", other.error_message or "")
 
 
-# --- no incident -----------------------------------------------------------------------------------------------
-
-
 def _dated(watched: Watched, late: Sighting) -> Watched:
-    """A look that began before one that was seen already changes nothing but the date of a suspicion."""
+    """Apply a sighting older than the newest one, which can only date a suspicion."""
     suspicion = watched.suspicion
     if late.integration is None:
         return watched
@@ -281,14 +301,10 @@ def _dated(watched: Watched, late: Sighting) -> Watched:
     if trouble is None and not _says_nothing(late.integration):
         if suspicion and suspicion.first_at < late.at:
             suspicion = replace(suspicion, first_at=suspicion.last_at)
-        return replace(watched, suspicion=suspicion, fine_at=_later(watched.fine_at, late.at))
+        return replace(watched, suspicion=suspicion, fine_at=max(watched.fine_at or late.at, late.at))
     if suspicion and suspicion.trouble is trouble and (watched.fine_at is None or watched.fine_at < late.at):
         return replace(watched, suspicion=replace(suspicion, first_at=min(suspicion.first_at, late.at)))
     return watched
-
-
-def _later(one: datetime | None, other: datetime) -> datetime:
-    return other if one is None else max(one, other)
 
 
 def _gone(watched: Watched, sighting: Sighting) -> Verdict:
@@ -301,7 +317,7 @@ def _gone(watched: Watched, sighting: Sighting) -> Verdict:
 
 
 def _without_incident(
-    watched: Watched, sighting: Sighting, seen: Integration, rules: Rules, team_id: str, incident_id: str
+    watched: Watched, sighting: Sighting, seen: Integration, rules: Rules, new: _NewIncident
 ) -> Verdict:
     at = sighting.at
     now_seen = replace(watched, seen=seen, seen_at=at)
@@ -319,24 +335,18 @@ def _without_incident(
     confirmed_at = suspicion.first_at + timedelta(seconds=rules.confirm_s)
     if at < confirmed_at:
         return Verdict(replace(now_seen, suspicion=suspicion), look_again_at=confirmed_at)
-    return _open(now_seen, suspicion, sighting, seen, rules, team_id, incident_id)
+    return _open(now_seen, suspicion, sighting, seen, rules, new)
 
 
 def _open(
-    watched: Watched,
-    suspicion: Suspicion,
-    sighting: Sighting,
-    seen: Integration,
-    rules: Rules,
-    team_id: str,
-    incident_id: str,
+    watched: Watched, suspicion: Suspicion, sighting: Sighting, seen: Integration, rules: Rules, new: _NewIncident
 ) -> Verdict:
     since = sighting.at - timedelta(seconds=rules.flapping_window_s)
     opens = (*(at for at in watched.opens if at > since), suspicion.first_at)
     run = sighting.run
     incident = Incident(
-        id=incident_id,
-        team_id=team_id,
+        id=new.id,
+        team_id=new.team_id,
         integration=seen,
         seen_at=sighting.at,
         trouble=suspicion.trouble,
@@ -354,16 +364,13 @@ def _open(
     )
 
 
-# --- an open incident ------------------------------------------------------------------------------------------
-
-
 def _with_incident(
     watched: Watched, incident: Incident, sighting: Sighting, seen: Integration, rules: Rules
 ) -> Verdict:
     at = sighting.at
     trouble = trouble_of(seen, at, watched.first_seen_at)
     if trouble is Trouble.STALE and incident.trouble is not Trouble.STALE:
-        trouble = None  # it no longer fails; that no success followed yet is what QUIET says
+        trouble = None  # it no longer fails; QUIET means that no success followed yet
     seen_now = replace(incident, integration=seen, seen_at=at)
     if trouble is None and not _is_unknown(seen) and _has_newer_success(seen, incident):
         return _recovered(watched, seen_now, sighting, rules)
@@ -380,7 +387,7 @@ def _with_incident(
 
 
 def _has_newer_success(seen: Integration, incident: Incident) -> bool:
-    """Tell whether a sync succeeded since the failure; if its time can't be read, since the incident began."""
+    """Whether a sync succeeded since the failure or, if its time can't be read, since the incident began."""
     if incident.failure.unreadable_time:
         return seen.last_synced_at is not None and seen.last_synced_at > incident.opened_at
     return seen.synced_after(incident.failure)

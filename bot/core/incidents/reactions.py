@@ -1,4 +1,4 @@
-"""How a change of an incident is told in one channel: what is said in its thread, and what only its message shows."""
+"""How one channel learns about an incident's change: by a reply in the thread, or only by the updated message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.core.subscriptions.subscriptions import News, Style, Subscription
 
 @dataclass(frozen=True, slots=True)
 class Snooze:
-    """Somebody wants quiet about an incident, in one channel. ``until`` is None for "until it recovers"."""
+    """A snoozed incident in one channel. ``until`` is None for "until it recovers"."""
 
     by: Person
     until: datetime | None = None
@@ -22,7 +22,7 @@ class Snooze:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a channel's subscriptions together want of an incident."""
+    """What a channel's subscriptions together ask for about an incident."""
 
     news: frozenset[News]
     style: Style = Style.THREAD
@@ -30,7 +30,7 @@ class Wish:
 
 
 class Word(StrEnum):
-    """What a reply in an incident's thread says; the words are stored."""
+    """The kinds of reply in an incident's thread; the values are stored."""
 
     CHANGED = "changed"
     RECOVERED = "recovered"
@@ -40,17 +40,20 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bulletin:
-    """A reply in an incident's thread: the incident as it was then, and what is said of it."""
+    """A reply in an incident's thread: its kind, and the incident at that time.
+
+    Stored in ``outbox`` as ``{"incident": {…}, "word": "changed", "broadcast": false}``; see `Incident`.
+    """
 
     incident: Incident
     word: Word
     broadcast: bool = False
-    """Show it in the channel, too."""
+    """Also show it in the channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """What one channel is told: its message is redrawn in any case, ``bulletin`` is what its thread says."""
+    """How one channel is notified: its message is always updated; ``bulletin`` is the reply in its thread, if any."""
 
     bulletin: Bulletin | None = None
     ends_snooze: bool = False
@@ -60,10 +63,10 @@ _WORDS = {Change.CHANGED: Word.CHANGED, Change.RECOVERED: Word.RECOVERED, Change
 
 
 def wish_of(subscriptions: Iterable[Subscription], incident: Incident) -> Wish | None:
-    """Put together what the subscriptions of one channel want of an incident; None when it is not their business.
+    """Combine what one channel's subscriptions ask for about an incident; None if they don't cover it.
 
-    Which trouble it is decides while the incident is open. How it ended concerns whoever was told of it, although the
-    trouble may have become another one meanwhile.
+    While the incident is open, its trouble decides. Its end concerns every channel that was notified of it, even if the
+    trouble has changed in the meantime.
     """
     about = [one for one in subscriptions if one.paused is None and one.covers(incident.integration)]
     asked = [one for one in about if News(incident.trouble) in one.news] if incident.is_open else about
@@ -79,14 +82,14 @@ def wish_of(subscriptions: Iterable[Subscription], incident: Incident) -> Wish |
 def react(
     incident: Incident, change: Change, wish: Wish | None, snooze: Snooze | None, *, told_by_run: bool
 ) -> Reaction:
-    """Decide what a channel whose message stands already is told of a change.
+    """Decide how a channel that already has the incident's message is notified of a change.
 
     Args:
-        incident: as it is after the change.
+        incident: after the change.
         change: what happened.
-        wish: what the channel wants; None when it no longer asks for this.
-        snooze: who wants quiet, if anybody does: only another failure than the one that was snoozed breaks it.
-        told_by_run: the outcome of a resync says the same in the same thread.
+        wish: what the channel asks for; None if it no longer covers the incident.
+        snooze: the snooze, if any; only a different failure than the snoozed one breaks it.
+        told_by_run: a resync's outcome reports the same in the same thread.
     """
     word = _WORDS.get(change)
     if wish is None or word is None:

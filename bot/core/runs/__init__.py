@@ -1,1 +1,1 @@
-"""One sync run, from the click to its outcome: how it moves, when it is checked next, how long it usually takes."""
+"""A sync run from click to outcome: its state machine, its next check, and its usual duration."""

@@ -1,8 +1,8 @@
-"""How long a sync is likely to take, learned from history, and how often it is worth looking at each moment of it.
+"""How long a sync is likely to take, learned from history, and how often to check it.
 
-The durations of one kind of sync spread evenly on a logarithmic scale; a share of all syncs, ``STRANGE``, follow no
-history. Between two looks goes the time in which the gain of a look outweighs its price: with the hazard ``h`` (the
-chance a second that a sync which has not ended ends now) and a price of ``c`` seconds, the best rate of looks is
+The durations of one kind of sync are modeled as log-normal; a share of all syncs, ``STRANGE``, follow no history.
+Checks are spaced so that each is worth its price: with the hazard ``h`` (the chance per second that a running sync
+ends now) and a price of ``c`` seconds, the best rate of checks is
 ``sqrt(h / 2c)`` (J. B. Keller, Optimum checking schedules for systems subject to random failure, 1974).
 """
 
@@ -16,25 +16,25 @@ from typing import Final
 from bot.core.models import Expected
 
 LOOK_PRICE_S: Final = 0.4
-"""So many seconds later an outcome may be told, on average, if that spares a look."""
+"""The price of a check: the average delay of an outcome, in seconds, that saving one is worth."""
 
 UNKNOWN_SPREAD: Final = 0.5
-"""The spread while little is known: one sync of six takes longer than 1.6 times the usual."""
+"""The prior spread: one sync in six takes longer than 1.6 times the usual."""
 UNKNOWN_WEIGHT: Final = 2
-"""It counts as so many observations."""
+"""How many observations the prior counts as."""
 
 STRANGE: Final = 0.03
 STRANGE_SPREAD: Final = 2.0
 NARROWEST: Final = 0.05
 SHORTEST_S: Final = 0.5
 _FAR: Final = 6.0
-"""So many spreads from the middle nothing is left of a curve."""
+"""The distribution is cut off this many spreads from its center."""
 _ROOT_OF_TWO: Final = math.sqrt(2)
 _ROOT_OF_TWO_PI: Final = math.sqrt(2 * math.pi)
 
 
 def learn(own_s: Sequence[float], of_type_s: Sequence[float] = ()) -> Expected | None:
-    """Learn from durations in seconds: an integration's own, or while it has none, those of its type."""
+    """Learn from durations in seconds: the integration's own or, without any, those of its type."""
     logs = [math.log(max(SHORTEST_S, seconds)) for seconds in own_s or of_type_s]
     if not logs:
         return None
@@ -45,10 +45,9 @@ def learn(own_s: Sequence[float], of_type_s: Sequence[float] = ()) -> Expected |
 
 
 def pause_s(expected: Expected, elapsed_s: float, *, shortest_s: float, longest_s: float) -> float:
-    """Return the seconds until the next look at a sync that has been running for ``elapsed_s``.
+    """Return the seconds until the next check of a sync that has been running for ``elapsed_s``.
 
-    Looks are rare while an end is unlikely, frequent where ends cluster, and rare again when the sync has outlived
-    what history knows.
+    Checks are rare while an end is unlikely, frequent around the usual duration, and rare again after that.
     """
     step_s = min(shortest_s, longest_s)
     hazard = _hazard(expected)
@@ -63,7 +62,7 @@ def pause_s(expected: Expected, elapsed_s: float, *, shortest_s: float, longest_
 
 
 def _hazard(expected: Expected) -> Callable[[float], float]:
-    """Return the function that tells the chance a second that a sync which runs since so many seconds ends now."""
+    """Return the hazard function: from seconds running to the chance per second that the sync ends now."""
     middle = math.log(max(expected.median_s, SHORTEST_S))
     curves = (
         (1 - STRANGE, max(NARROWEST, expected.spread)),

@@ -1,6 +1,6 @@
-"""How soon, and how often, a sync may be started: a pause after a success, and a number for each person and hour.
+"""Limits on starting syncs: a cooldown after a success, and a number per person and hour.
 
-Joining a sync that is under way is never limited, and neither is trying again what did not work.
+Joining a running sync and retrying a failed one are never limited.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ QUOTA_WINDOW: Final = timedelta(hours=1)
 
 
 class Limit(StrEnum):
-    """What keeps a sync from starting; the audit stores these words as rules."""
+    """What keeps a sync from starting; the audit stores these values as rules."""
 
     COOLDOWN = "cooldown"
     QUOTA = "quota"
@@ -43,7 +43,7 @@ class Held:
 def decide_limits(
     limits: Limits, succeeded_at: datetime | None, starts: Sequence[datetime], now: datetime
 ) -> Held | None:
-    """Decide whether a sync may be started now; of two limits, the one that ends later is returned.
+    """Decide whether a sync may be started now; if both limits apply, the one that ends later is returned.
 
     Args:
         limits: what is allowed.

@@ -1,18 +1,18 @@
-"""How a sync run moves and ends. Everything that decides what really happened stands in this file; nothing here waits.
+"""The state machine of a sync run: everything that decides what really happened. No I/O.
 
     phase        waits for            an observation …                          … moves the run to
     ─────────    ─────────────────    ──────────────────────────────────────    ─────────────────────────────────
-    BASELINE     a first look         Seen                                      TRIGGER
+    BASELINE     a first check        Seen                                      TRIGGER
                                       Missing · Denied                          DONE: gone · access_lost
                                       Unreachable                               BASELINE, later
-    TRIGGER      the POST             attempt() notes it before it is sent      CONFIRMING
-                                      any look: only fresh knowledge may        as from BASELINE; as from CONFIRMING
-                                      lead to a POST                            when an earlier POST was lost
+    TRIGGER      the POST             attempt() records it before it's sent     CONFIRMING
+                                      any check: a POST needs fresh data        as from BASELINE; as from CONFIRMING
+                                                                                if an earlier POST was lost
     CONFIRMING   a reply, or a sign   TriggerAccepted                           WATCHING
                  of a started sync    TriggerDenied                             DONE: access_lost, nothing started
                                       TriggerRefused                            DONE: not_confirmed, nothing started;
-                                                                                CONFIRMING when an earlier POST was lost
-                                      TriggerNotSent                            BASELINE, later; CONFIRMING when an
+                                                                                CONFIRMING if an earlier POST was lost
+                                      TriggerNotSent                            BASELINE, later; CONFIRMING if an
                                                                                 earlier POST was lost
                                       TriggerLost · Unreachable                 CONFIRMING
                                       Seen, with a sign                         WATCHING, or an outcome
@@ -25,14 +25,14 @@
                                       anything else                             LATE, until ``late_until``
     DONE         nothing              anything                                  DONE, unchanged
 
-    ``Listed`` leaves every phase as it is: a list hints, the integration's own page proves. ``needs_proof`` says when
-    a hint is worth a look at that page, and ``probe_of`` picks the page that is read although no list hints at it.
+    ``Listed`` never changes the phase: a list is a hint, only the integration's own page is proof. ``needs_proof``
+    decides whether a hint is worth reading that page; ``probe_of`` picks a page to read without a hint.
 
-    BASELINE, CONFIRMING, WATCHING at the deadline, without a verdict: not_confirmed, then LATE (DONE when no POST
-    was ever sent).
+    BASELINE, CONFIRMING, WATCHING at the deadline without a verdict: not_confirmed, then LATE (DONE if no POST was
+    ever sent).
 
-What counts as proof is the table "Outcomes" of the design page and the traps of ``flokit-api.md``: an accepted POST
-proves nothing, an old error is no news, and not having been able to look is never a failure.
+What counts as proof: an accepted POST proves nothing, an old error isn't news, and an unreachable FloKit is never a
+failure.
 """
 
 from __future__ import annotations
@@ -46,19 +46,14 @@ from typing import Any, Final
 from bot.core.error_texts import same_text
 from bot.core.errors import IllegalObservation
 from bot.core.models import (
-    NO_CAUSE,
     UNKNOWN,
-    Cause,
     Decision,
     Denied,
-    Expected,
     Integration,
     Listed,
     Missing,
     Observation,
     Outcome,
-    Patience,
-    Person,
     Phase,
     Seen,
     Status,
@@ -74,79 +69,55 @@ from bot.core.models import (
 from bot.core.runs.durations import pause_s
 
 MAX_ATTEMPTS: Final = 3
-"""POSTs of one run whose replies were lost, before it only watches."""
+"""How many POSTs of a run can lose their replies before it only watches."""
 
 BACKOFF: Final = 1.5
 JITTER: Final = 0.2
-"""The share by which a wait may be shortened, so that runs of one moment do not look in step."""
+"""The share by which a wait may be shortened, so that runs started together aren't checked in step."""
 
 SHORTEST_SHARE: Final = 0.25
-"""The share of the time until the first look that lies between two looks where ends cluster, at least."""
+"""The minimum time between planned checks, as a share of the time until the first check."""
 
 ALONG_SHARE: Final = 0.35
-"""The share of a wait after which a look that is made for other runs serves this one, too. Less than half of the
-shortest wait, or else two groups of runs that look by turns would do so for ever."""
+"""The share of a wait after which a check made for other runs serves this one too. Less than half of the shortest
+wait, so that two groups of runs can't alternate forever."""
 
 LATE_INTERVALS: Final = 10
-"""The slow watch looks every ten longest intervals …"""
+"""The slow watch checks every ten longest intervals …"""
 LATE_DEADLINES: Final = 10
 """… for ten more deadlines."""
 
 PROBE_EVERY: Final = 10
-"""Every so many lists, the page of one of their runs is read as well: a list that lags must not hide an end."""
+"""After this many lists, the page of one of their runs is read as well, because a list may lag."""
 
 DOUBTED_EVERY: Final = 4
-"""Every so many lists, a page that said something else than its list does is read again."""
+"""After this many lists, a page that contradicts its list is read again."""
 
 USUAL_ENDS: Final = 1.5
-"""After so many times its usual duration a sync's page is read, although the list still shows it under way."""
+"""After this many times the usual duration, a sync's page is read even if the list still shows it running."""
 
 STARTED: Final = (Telling.PROGRESS, Telling.ROW)
-"""Told when a run opens, is joined, or is seen to have started."""
+"""Updated when a run opens, is joined, or is seen to have started."""
 
 _WITHOUT_ERROR: Final = (Status.CONNECTED, Status.SYNCING, Status.DISCONNECTED)
 
 _REACHED: Final[dict[str, Any]] = {"unreachable_since": None, "unreachable_reason": "", "unreachable_words": ""}
 _NO_REASON: Final[dict[str, Any]] = {"reason": "", "reason_words": ""}
-"""What a run no longer says once FloKit answered, or once its POST has arrived."""
+"""Resets these once FloKit replied, or once the POST arrived."""
 
 _EVERYTHING: Final = (Telling.OUTCOME, Telling.PROGRESS, Telling.ROW)
 
 
-def open_run(
-    run_id: str,
-    team_id: str,
-    integration_id: str,
-    integration_type: str,
-    person: Person,
-    now: datetime,
-    *,
-    patience: Patience,
-    typical_s: float | None = None,
-    cause: Cause = NO_CAUSE,
-    expected: Expected | None = None,
-) -> Decision:
-    """Begin a run for a click: it is looked at, and told about, at once."""
-    run = SyncRun(
-        id=run_id,
-        team_id=team_id,
-        integration_id=integration_id,
-        integration_type=integration_type,
-        requested_at=now,
-        requested_by=person,
-        patience=patience,
-        typical_s=typical_s,
-        cause=cause,
-        expected=expected,
-    )
-    return Decision(run, now, STARTED)
+def open_run(run: SyncRun) -> Decision:
+    """Open a run for a click; it's checked and shown immediately."""
+    return Decision(run, run.requested_at, STARTED)
 
 
 def attempt(run: SyncRun, now: datetime) -> SyncRun:
-    """Note that a POST is about to be sent; must be saved before it is.
+    """Record that a POST is about to be sent; save this before sending it.
 
     Raises:
-        IllegalObservation: the run does not wait for a POST.
+        IllegalObservation: the run isn't waiting for a POST.
     """
     if run.phase is not Phase.TRIGGER:
         raise IllegalObservation(f"a run in phase {run.phase} must not be triggered")
@@ -156,14 +127,14 @@ def attempt(run: SyncRun, now: datetime) -> SyncRun:
         attempts=run.attempts + 1,
         attempted_at=now,
         posted_vendor_at=_vendor_time(run, now),
-        idle_since=None,  # having been idle before this POST says nothing about what it started
+        idle_since=None,  # being idle before this POST says nothing about its sync
     )
 
 
 def keep_watching(run: SyncRun, now: datetime) -> Decision:
-    """Look at the normal pace again for one more deadline, after ``not_confirmed`` was told.
+    """Check at the normal pace for one more deadline, after ``not_confirmed``.
 
-    A run that has another outcome, or never sent a POST, is left as it is: there is nothing to watch.
+    A run with another outcome, or without a POST, is returned unchanged: there's nothing to watch.
     """
     if run.outcome is not Outcome.NOT_CONFIRMED or run.attempts == 0:
         return Decision(run, None) if run.phase is Phase.DONE else _look_later(run, now)
@@ -179,13 +150,12 @@ def keep_watching(run: SyncRun, now: datetime) -> Decision:
 
 
 def decide(run: SyncRun, observation: Observation, now: datetime) -> Decision:
-    """Find what an observation means for a run: the run as it is now, when to act next, and what to tell.
+    """Apply an observation to a run: return the new run, when to act next, and what to show.
 
-    Polls, webhooks and the replies to our own POST all come in here. Facts about a run that is DONE are no
-    longer news: it is returned unchanged.
+    Polls, webhooks and replies to our own POST all come in here. A run that is DONE is returned unchanged.
 
     Raises:
-        IllegalObservation: a reply to a POST for a run that does not wait for one.
+        IllegalObservation: a reply to a POST for a run that isn't waiting for one.
     """
     if run.phase is Phase.DONE:
         return Decision(run, None)
@@ -215,10 +185,10 @@ def decide(run: SyncRun, observation: Observation, now: datetime) -> Decision:
 
 
 def needs_proof(run: SyncRun, hint: Integration, now: datetime) -> bool:
-    """Tell whether a run's own page must be read after a list showed ``hint``.
+    """Whether a run's own page must be read after a list showed ``hint``.
 
-    It must when the list shows something new, when one of the run's own instants passed since the page was read, and
-    now and then while the two contradict each other.
+    It must if the list shows something new, if one of the run's deadlines passed since the page was read, and
+    occasionally while the two contradict each other.
     """
     if run.last_seen is None or run.last_seen_at is None or not _same_sight(run.hinted or run.last_seen, hint):
         return True
@@ -229,14 +199,14 @@ def needs_proof(run: SyncRun, hint: Integration, now: datetime) -> bool:
 
 
 def probe_of(runs: Sequence[SyncRun]) -> SyncRun | None:
-    """Choose the run whose page is read beside a list that hints at nothing; None: no page, this time."""
+    """Return the run whose page to read if a list has no hints; None if none is due."""
     if min(run.listed for run in runs) < PROBE_EVERY - 1:
         return None
     return max(runs, key=lambda run: (run.listed, run.id))
 
 
 def is_hidden_by(hint: Integration | None, run: SyncRun, seen: Seen, now: datetime) -> bool:
-    """Tell whether a list hides what a page showed: another state, or an outcome."""
+    """Whether a list hides what a page showed: another state, or an outcome."""
     if hint is None or hint.status != seen.integration.status:
         return True
     return run.is_watched and decide(run, seen, now).run.outcome is not run.outcome
@@ -250,7 +220,7 @@ def _same_sight(one: Integration, other: Integration) -> bool:
 
 
 def _would_move(run: SyncRun, hint: Integration, now: datetime) -> bool:
-    """Tell whether the run would go on from here, were the hint proof."""
+    """Whether the run would move on if the hint were proof."""
     after = decide(run, Seen(hint), now).run
     changed = (after.outcome, after.phase) != (run.outcome, run.phase)
     return changed or any(
@@ -259,7 +229,7 @@ def _would_move(run: SyncRun, hint: Integration, now: datetime) -> bool:
 
 
 def _moments(run: SyncRun) -> tuple[datetime, ...]:
-    """Return the instants of a run after which its page says more than a list: ends of waits, and the usual end."""
+    """Return the times after which a run's page says more than a list: ends of waits, and the usual end."""
     usual: tuple[datetime, ...] = ()
     if run.expected and run.accepted_at and run.phase is not Phase.LATE:
         usual_s = min(run.expected.median_s * USUAL_ENDS, run.patience.deadline_s)
@@ -280,7 +250,7 @@ def _decide_listed(run: SyncRun, listed: Listed, now: datetime) -> Decision:
 
 
 def postpone(run: SyncRun, seconds: float, reason: str, now: datetime) -> Decision:
-    """Look later, because we may not ask yet: that is no news about FloKit, unless the watch ends meanwhile."""
+    """Check later, because the budget doesn't allow it now. That says nothing about FloKit, unless the watch ends."""
     if _past_deadline(run, now):
         return decide(run, Unreachable(reason), now)
     at = now + timedelta(seconds=min(run.patience.deadline_s, seconds))
@@ -288,7 +258,7 @@ def postpone(run: SyncRun, seconds: float, reason: str, now: datetime) -> Decisi
 
 
 def stumble(run: SyncRun, fault_id: str, now: datetime) -> Decision:
-    """Go on after an unexpected error of ours, which says nothing about the sync; ``fault_id`` names it in the log."""
+    """Continue after an unexpected error in the bot, which says nothing about the sync; ``fault_id`` is in the log."""
     news = not run.fault_id and run.phase is not Phase.LATE
     run = replace(_step_back(run), looks=run.looks + 1, fault_id=fault_id)
     if _past_deadline(run, now):
@@ -297,7 +267,7 @@ def stumble(run: SyncRun, fault_id: str, now: datetime) -> Decision:
 
 
 def _step_back(run: SyncRun) -> SyncRun:
-    """Undo TRIGGER when a look comes before the POST did: the POST must follow from the newest knowledge."""
+    """Undo TRIGGER if a check comes before the POST, which must be based on the newest data."""
     if run.phase is not Phase.TRIGGER:
         return run
     return replace(run, phase=Phase.CONFIRMING if run.attempts else Phase.BASELINE)
@@ -318,7 +288,7 @@ def _decide_accepted(run: SyncRun, accepted: TriggerAccepted, now: datetime) -> 
 
 
 def _decide_refused(run: SyncRun, refused: TriggerRefused, now: datetime) -> Decision:
-    """Nothing was started by this attempt; but the reason may be a sync that an earlier, lost one did start."""
+    """Nothing was started by this attempt, but the reason may be a sync started by an earlier, lost one."""
     run = _because(run, replace(refused, reason=refused.reason or f"HTTP {refused.http_status}"))
     if run.attempts > 1:
         return _go_on(replace(run, looks=0), now, tell=(Telling.PROGRESS,))
@@ -326,7 +296,7 @@ def _decide_refused(run: SyncRun, refused: TriggerRefused, now: datetime) -> Dec
 
 
 def _decide_not_sent(run: SyncRun, not_sent: TriggerNotSent, now: datetime) -> Decision:
-    """Nothing was started by this attempt. Without an earlier, lost one the baseline is read anew before the next."""
+    """Nothing was started by this attempt. Without an earlier, lost one, the baseline is read again before the next."""
     attempts = run.attempts - 1
     run = replace(
         run,
@@ -357,7 +327,7 @@ def _decide_seen(run: SyncRun, integration: Integration, now: datetime) -> Decis
     if run.phase is Phase.BASELINE:
         if _past_deadline(run, now):
             return _end(run, Outcome.NOT_CONFIRMED, now)
-        # A sync seen before a new baseline is not the one this run will start.
+        # A sync seen before a new baseline isn't the one this run will start.
         type_ = run.integration_type if integration.type == UNKNOWN else integration.type
         run = replace(run, baseline=integration, integration_type=type_, syncing_since=None)
         return Decision(replace(run, phase=Phase.TRIGGER), now)
@@ -378,7 +348,7 @@ def _decide_seen(run: SyncRun, integration: Integration, now: datetime) -> Decis
 
 
 def _note_status(run: SyncRun, integration: Integration, now: datetime) -> SyncRun:
-    """Remember since when the run is seen syncing, or idle after it."""
+    """Record since when the run has been syncing, or idle after that."""
     if integration.status == Status.SYNCING:
         return replace(run, syncing_since=run.syncing_since or now, idle_since=None)
     if integration.status in (Status.CONNECTED, Status.ERROR) and _was_syncing(run):
@@ -387,7 +357,7 @@ def _note_status(run: SyncRun, integration: Integration, now: datetime) -> SyncR
 
 
 def _verdict(run: SyncRun, integration: Integration, now: datetime) -> Outcome | None:
-    """Answer the one question: what does this look prove about this run? None: nothing yet."""
+    """Return what this check proves about this run; None: nothing yet."""
     watched = run.accepted_at is not None
     match integration.status:
         case Status.CONNECTED:
@@ -413,12 +383,12 @@ def _verdict(run: SyncRun, integration: Integration, now: datetime) -> Outcome |
 
 
 def _newer_success(run: SyncRun, integration: Integration) -> bool:
-    """Tell whether a success is ours to claim.
+    """Whether a success belongs to this run.
 
-    With a sync already under way at the click, the first advance may belong to the earlier run: it must not be
-    older than the vendor's time of our POST. That time is an HTTP ``Date``, cut to whole seconds, so a success
-    within the same second counts: the baseline, read just before, still showed ``syncing``. The same time decides when
-    the baseline's can't be read.
+    If a sync was already running at the click, the first new success may be that one's, so ours must not be older
+    than FloKit's time of our POST. That time is an HTTP ``Date``, cut to whole seconds, so a success within the same
+    second counts: the baseline, read just before, still showed ``syncing``. The same rule applies if the baseline's
+    time can't be read.
     """
     after, posted_at = integration.last_synced_at, run.posted_vendor_at
     if after is None:
@@ -430,14 +400,14 @@ def _newer_success(run: SyncRun, integration: Integration) -> bool:
 
 
 def _moved(run: SyncRun, integration: Integration) -> bool:
-    """Tell whether the last success is newer than before the POST; not known where that one can't be read."""
+    """Whether the last success is newer than before the POST; false if that one can't be read."""
     return integration.synced_after(run.baseline)
 
 
 def _error_is_news(run: SyncRun) -> bool:
-    """Tell whether an error cannot be the one from before the POST.
+    """Whether an error can't be the one from before the POST.
 
-    A baseline in a state that nobody knows proves nothing: the old error may have been there, too.
+    A baseline in an unknown state proves nothing: the old error may have been there too.
     """
     return bool(run.syncing_since) or run.baseline is None or run.baseline.status in _WITHOUT_ERROR
 
@@ -447,9 +417,9 @@ def _was_failing(run: SyncRun) -> bool:
 
 
 def _text_changed(run: SyncRun, integration: Integration) -> bool:
-    """Tell whether an old error is in other words now: weak evidence, because vendors reword them.
+    """Whether an old error's text has changed: weak evidence, because vendors reword errors.
 
-    It counts when nothing better came within the grace time.
+    It counts if nothing better came within the grace time.
     """
     before = run.baseline.error_message if run.baseline and _was_failing(run) else None
     after = integration.error_message
@@ -457,7 +427,7 @@ def _text_changed(run: SyncRun, integration: Integration) -> bool:
 
 
 def _error_is_ours(run: SyncRun, now: datetime) -> bool:
-    """With a sync already under way at the click, the first error may be that one's, and ours still to come."""
+    """Whether an error belongs to this run: if a sync was already running at the click, the first may be that one's."""
     return not run.overlapped or (run.accepted_at is not None and _waited(run.idle_since, run, now))
 
 
@@ -466,7 +436,7 @@ def _was_syncing(run: SyncRun) -> bool:
 
 
 def _sign_of_start(run: SyncRun, integration: Integration) -> bool:
-    """With the reply to our POST lost: ``syncing`` where it was not before is the sign that it arrived."""
+    """Whether a POST without a reply arrived: the sign is ``syncing`` where it wasn't before."""
     return integration.status == Status.SYNCING and not run.overlapped
 
 
@@ -480,7 +450,7 @@ def _should_trigger_again(run: SyncRun, integration: Integration, now: datetime)
 
 
 def _decide_denied(run: SyncRun, denied: Denied, now: datetime) -> Decision:
-    if run.phase is Phase.LATE:  # the outcome was told; a lost key is no result of this sync
+    if run.phase is Phase.LATE:  # the outcome was posted; a lost key isn't a result of this sync
         return _go_on(replace(run, looks=run.looks + 1), now)
     return _end(_because(run, denied), Outcome.ACCESS_LOST, now)
 
@@ -543,8 +513,8 @@ def _go_on(
 def _look_later(
     run: SyncRun, now: datetime, *, tell: tuple[Telling, ...] = (), not_before_s: float | None = None
 ) -> Decision:
-    """Wait one interval; not past an instant of the run's own, nor shorter than FloKit asked, but for its end."""
-    # Bounded, for no number of the vendor's may overflow a date.
+    """Wait one interval, but not past one of the run's deadlines, and at least as long as FloKit asked."""
+    # Bounded, so that no number of FloKit's overflows a date.
     allowed_at = now + timedelta(seconds=max(0.0, min(run.patience.deadline_s, not_before_s or 0.0)))
     at = _no_later_than(_grace_ends(run), now + timedelta(seconds=_interval_s(run, now)), now)
     at = _no_later_than(_watch_ends(run), max(at, allowed_at), now)
@@ -557,7 +527,7 @@ def _no_later_than(moments: tuple[datetime | None, ...], at: datetime, now: date
 
 
 def _interval_s(run: SyncRun, now: datetime) -> float:
-    """Where an end is likely, when history knows that; else fast at first, backing off. Always jittered."""
+    """Return the jittered wait: as planned from history or, without any, with backoff."""
     patience = run.patience
     if run.phase is Phase.LATE and not run.keep_until:
         interval_s = patience.max_interval_s * LATE_INTERVALS
@@ -568,7 +538,7 @@ def _interval_s(run: SyncRun, now: datetime) -> float:
 
 
 def _planned_s(run: SyncRun, now: datetime) -> float | None:
-    """Plan by history while FloKit shows the sync under way; the first look comes early in any case."""
+    """Plan by history while FloKit shows the sync running; the first check is always early."""
     if run.expected is None or run.accepted_at is None or run.looks == 0 or not _is_under_way(run):
         return None
     return pause_s(
@@ -580,19 +550,19 @@ def _planned_s(run: SyncRun, now: datetime) -> float | None:
 
 
 def _is_under_way(run: SyncRun) -> bool:
-    """Tell whether the newest look showed the sync running: then nothing but its end is waited for."""
+    """Whether the newest check showed the sync running, so that only its end is pending."""
     return run.unreachable_since is None and run.last_seen is not None and run.last_seen.status == Status.SYNCING
 
 
 def _spread(run: SyncRun) -> float:
-    """Between 0 and 1, the same for the same look of the same run: jitter without a random source."""
+    """Return a number between 0 and 1, deterministic per run and check: jitter without a random source."""
     return zlib.crc32(f"{run.id}:{run.looks}".encode()) / 0xFFFF_FFFF
 
 
 def _grace_ends(run: SyncRun) -> tuple[datetime, ...]:
-    """The instants at which waiting ends by itself: a look belongs there, not one interval later.
+    """Return the times at which waiting ends, so that a check comes then and not one interval later.
 
-    While a sync is seen under way none of them ends anything.
+    While a sync is running, there are none.
     """
     if run.phase is Phase.WATCHING and _is_under_way(run):
         return ()

@@ -1,1 +1,1 @@
-"""Subscriptions and digests: what people type or choose in the form, and when a digest is due."""
+"""Subscriptions and digests: the parser, the form, and when a digest is due."""

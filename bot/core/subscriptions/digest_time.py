@@ -1,8 +1,8 @@
-"""When a digest is due: local times of day as instants, whatever the clocks of the zone do in between.
+"""When a digest is due: local times of day as UTC, across clock changes.
 
-Each local day that matches has exactly one digest. A time of day that the clocks jump over is moved forward by the
-jump, so it may fall into the next day; one that they show twice is taken the first time. Where a zone left a whole
-day out, that day's digest is the next day's.
+Each matching local day has exactly one digest. A time skipped by a clock change is moved forward by the gap, possibly
+into the next day; for a repeated time, the first one counts. If a zone skipped a whole day, that day's digest is sent
+the next day.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from bot.core.subscriptions.subscriptions import DigestTime
 from bot.core.subscriptions.zones import zone_info
 
 LATE_AT_MOST: Final = timedelta(hours=1)
-"""A digest that is late by less, after a downtime, is still sent; by more it is skipped."""
+"""After downtime, a digest that is late by less than this is still sent; others are skipped."""
 
 UNKNOWN_ZONE: Final = "UTC"
-"""What a digest goes by while its person's zone could not be asked for yet."""
+"""The zone of a digest until the person's is known."""
 
 ASKED_AGAIN_AFTER: Final = timedelta(minutes=1)
-"""How soon a zone that is not known is asked for again: well before any zone's first digest is missed."""
+"""How often to retry an unknown zone: well before any zone's first digest is missed."""
 
 DAILY: Final = frozenset(range(7))
 WEEKDAYS: Final = frozenset(range(5))
@@ -33,14 +33,14 @@ _SETS_OF_DAYS: Final = {DAILY: "daily", WEEKDAYS: "weekdays", WEEKEND: "weekends
 
 
 def next_digest_at(digest: DigestTime, after: datetime) -> datetime:
-    """Return the first time, strictly later than ``after``, at which the digest is due.
+    """Return the first time strictly after ``after`` at which the digest is due.
 
     Raises:
-        ValueError: It has no days, or its zone does not exist.
+        ValueError: It has no days, or its zone doesn't exist.
     """
     zone = zone_info(digest.zone or UNKNOWN_ZONE)
     today = after.astimezone(zone).date()
-    # The digest of yesterday may still be to come: moved forward, it falls into the next day.
+    # Yesterday's digest may still be due, if it was moved into the next day.
     for days in range(-1, 8):
         day = today + timedelta(days=days)
         due_at = _instant(digest, day, zone)
@@ -50,13 +50,13 @@ def next_digest_at(digest: DigestTime, after: datetime) -> datetime:
 
 
 def digest_wake_at(digest: DigestTime, now: datetime) -> datetime:
-    """Return when to do something about a digest: when it is due, or sooner, to ask for the zone that isn't known."""
+    """Return when to act on a digest: when it's due, or earlier to retry an unknown zone."""
     due_at = next_digest_at(digest, now)
     return due_at if digest.zone else min(due_at, now + ASKED_AGAIN_AFTER)
 
 
 def last_digest_at(digest: DigestTime, now: datetime) -> datetime | None:
-    """Return the newest time up to ``now`` at which the digest was due; None when that is more than a week ago."""
+    """Return the last time up to ``now`` at which the digest was due; None if that was more than a week ago."""
     due_at, following = None, next_digest_at(digest, now - timedelta(days=8))
     while following <= now:
         due_at, following = following, next_digest_at(digest, following)
@@ -64,22 +64,22 @@ def last_digest_at(digest: DigestTime, now: datetime) -> datetime | None:
 
 
 def _instant(digest: DigestTime, day: date, zone: ZoneInfo) -> datetime:
-    # With fold=0 a time that exists twice is the first one, and one in a gap is read with the offset before it, which
+    # With fold=0, a repeated time is the first one, and one in a gap is read with the offset before it, which
     # moves it forward: https://docs.python.org/3/library/zoneinfo.html#using-zoneinfo
     return datetime.combine(day, digest.at.replace(fold=0), tzinfo=zone).astimezone(UTC)
 
 
 def missed(due_at: datetime, now: datetime) -> bool:
-    """Tell whether it is too late for a digest that was due."""
+    """Whether it's too late for a digest that was due."""
     return now - due_at >= LATE_AT_MOST
 
 
 def describe(digest: DigestTime) -> str:
-    """Say when a digest comes: "weekdays at 09:00 (Europe/Berlin)"."""
+    """Describe when a digest is posted: "weekdays at 09:00 (Europe/Berlin)"."""
     zone = f" ({digest.zone or 'time zone not known yet'})"
     return f"{describe_days(digest.weekdays)} at {digest.at:%H:%M}{zone}"
 
 
 def describe_days(weekdays: frozenset[int]) -> str:
-    """Say which days of the week: "daily", "weekdays", "weekends", "Mon, Wed, Fri"."""
+    """Describe days of the week: "daily", "weekdays", "weekends", "Mon, Wed, Fri"."""
     return _SETS_OF_DAYS.get(weekdays) or ", ".join(DAY_NAMES[day] for day in sorted(weekdays))

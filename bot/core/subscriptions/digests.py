@@ -1,4 +1,4 @@
-"""What a digest tells: everything its subscription is about, and what became of it since the last digest."""
+"""The contents of a digest: the subscription's integrations, and what happened since the last digest."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from bot.core.subscriptions.subscriptions import Subscription
 class Digest:
     """One digest of one subscription.
 
-    ``integrations``, ``incidents`` and ``runs`` may hold those of the whole workspace: the properties choose.
-    ``stale_reason`` is set when FloKit could not be asked and what was known ``as_of`` is shown.
+    ``integrations``, ``incidents`` and ``runs`` may be those of the whole workspace; the properties filter them.
+    ``stale_reason`` is set if FloKit is unreachable and the data is from ``as_of``.
     """
 
     subscription: Subscription
     integrations: tuple[Integration, ...]
     as_of: datetime
     since: datetime
-    """The last digest, or the subscription's beginning."""
+    """The time of the last digest, or the subscription's creation."""
     incidents: tuple[Incident, ...] = ()
     runs: tuple[SyncRun, ...] = ()
     stale_reason: str = ""
 
     @property
     def covered(self) -> tuple[Integration, ...]:
-        """The integrations that it is about."""
+        """The subscription's integrations."""
         return tuple(one for one in self.integrations if self.subscription.covers(one))
 
     @property
     def told(self) -> tuple[Incident, ...]:
-        """The incidents that were open at some time since the last digest: open ones first, the newest first."""
+        """Incidents open at some time since the last digest: open ones first, then the newest first."""
         told = [one for one in self.incidents if self.subscription.covers(one.integration) and self._lasted(one)]
         newest_first = sorted(told, key=lambda one: one.closed_at or one.opened_at, reverse=True)
         return tuple(sorted(newest_first, key=lambda one: not one.is_open))
@@ -44,7 +44,7 @@ class Digest:
 
     @property
     def synced(self) -> tuple[SyncRun, ...]:
-        """The syncs that were asked for and succeeded since the last digest."""
+        """Syncs started here that succeeded since the last digest."""
         return tuple(
             run
             for run in self.runs

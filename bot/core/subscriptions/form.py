@@ -1,6 +1,6 @@
-"""The form behind ``/flokit subscribe``: what was chosen in it.
+"""The values of the form behind ``/flokit subscribe``.
 
-Any values get an answer: a browser, an old form or a stranger may send whatever they like.
+Any values are handled, because an old or tampered form may send anything.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from bot.core.commands.presses import fits_in_a_button
 from bot.core.incidents.incidents import Incident
+from bot.core.json_values import object_in, parse_object
 from bot.core.requests import Request
 from bot.core.subscriptions.digest_time import DAILY, WEEKDAYS
 from bot.core.subscriptions.subscriptions import ALL, HERE, DigestTime, News, Style
@@ -32,7 +33,7 @@ LOOKED_BACK: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A form that says something: what was chosen, and what it carries: see ``write_metadata``."""
+    """A valid form: its choices, and its metadata (see ``write_metadata``)."""
 
     wish: Wish
     channel_id: str
@@ -41,7 +42,7 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """A form that cannot be taken: a sentence for the input of each ``block_id``."""
+    """An invalid form: error messages by ``block_id``."""
 
     errors: Mapping[str, str] = field(default_factory=dict)
 
@@ -51,16 +52,16 @@ INPUT_PATTERN: Final = re.compile(r"^subscribe_")
 
 
 def action_id(block_id: str) -> str:
-    """Name the element in an input's block."""
+    """Return the ``action_id`` of an input block's element."""
     return f"subscribe_{block_id}"
 
 
 def read_form(values: object, private_metadata: object) -> Filled | Wrong:
-    """Read what was filled in.
+    """Read a submitted form.
 
     Args:
         values: ``view.state.values``: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
-        private_metadata: what the form carried.
+        private_metadata: the form's metadata.
     """
     channel_id, asked_id = read_metadata(private_metadata)
     target = next(iter(_chosen(values, WHAT)), ALL)
@@ -81,12 +82,12 @@ def read_form(values: object, private_metadata: object) -> Filled | Wrong:
 
 
 def wish_of(request: Request, *, command: str = "/flokit") -> Wish | Unclear:
-    """Return what was chosen in a form that was sent; version 0.1 saved words that could have been typed instead."""
+    """Return the choices of a submitted form; version 0.1 saved them as the equivalent command text."""
     return request.wish or parse_subscribe(request.text.removeprefix("subscribe "), command=command)
 
 
 def write_metadata(channel_id: str, asked_id: str) -> str:
-    """Write what the form carries: the channel it is about, and the request that opened it, which proves that.
+    """Return a form's ``private_metadata``: its channel, and the request that opened it, as proof.
 
     It's JSON: ``{"channel": "C0DATA", "asked": "<the request's ID>"}``.
     """
@@ -94,12 +95,8 @@ def write_metadata(channel_id: str, asked_id: str) -> str:
 
 
 def read_metadata(private_metadata: object) -> tuple[str, str]:
-    """Read which channel a form says that it is about, and which request opened it; "" for what can't be read."""
-    try:
-        read = json.loads(private_metadata) if isinstance(private_metadata, str) else None
-    except (ValueError, RecursionError):
-        return "", ""
-    fields = read if isinstance(read, dict) else {}
+    """Return the channel and the request from a form's metadata; "" if invalid."""
+    fields = parse_object(private_metadata)
     channel_id, asked_id = fields.get("channel"), fields.get("asked")
     return (
         channel_id if isinstance(channel_id, str) and re.fullmatch(r"[A-Z0-9]{2,30}", channel_id) else "",
@@ -108,9 +105,9 @@ def read_metadata(private_metadata: object) -> tuple[str, str]:
 
 
 def would_have_told(values: object, incidents: Iterable[Incident], now: datetime) -> list[Incident]:
-    """Find the incidents of the last days that the choices in a form would have told, the newest first.
+    """Return the incidents of the last days that a form's choices would have posted, the newest first.
 
-    ``values`` is None for a form that is just opened: everything is chosen.
+    ``values`` is None for a form that was just opened, with everything selected.
     """
     target = next(iter(_chosen(values, WHAT)), ALL)
     news = set(_chosen(values, NEWS)) if values is not None else set(News)
@@ -132,7 +129,7 @@ def _time(values: object) -> time:
 
 
 def _chosen(values: object, block_id: str) -> list[str]:
-    """Read what is chosen in a menu, in radio buttons or in checkboxes."""
+    """Return the values chosen in a menu, radio buttons or checkboxes."""
     state = _state(values, block_id)
     options = state.get("selected_options")
     options = options if isinstance(options, list) else [state.get("selected_option")]
@@ -141,6 +138,5 @@ def _chosen(values: object, block_id: str) -> list[str]:
 
 
 def _state(values: object, block_id: str) -> Mapping[str, Any]:
-    block = values.get(block_id) if isinstance(values, Mapping) else None
-    state = block.get(action_id(block_id)) if isinstance(block, Mapping) else None
-    return state if isinstance(state, Mapping) else {}
+    block = object_in(values, block_id) if isinstance(values, Mapping) else {}
+    return object_in(block, action_id(block_id))

@@ -1,4 +1,4 @@
-"""What a channel wants to be told without asking: about which integrations, which news, and a digest when."""
+"""A channel's subscription: which integrations, which events, and when to send a digest."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ALL: Final = "all"
 """The target that every integration matches."""
 
 HERE: Final = "here"
-"""The mention of everybody who is active in the channel."""
+"""Mentions everyone who is active in the channel."""
 
 
 class News(StrEnum):
-    """What a subscription tells about; the words are typed by people and stable."""
+    """The events of a subscription; the values can be typed and must stay the same."""
 
     FAILING = "failing"
     STALE = "stale"
@@ -28,36 +28,43 @@ class News(StrEnum):
 
 
 class Style(StrEnum):
-    """How much of the channel's attention an incident takes."""
+    """How prominently an incident is posted."""
 
     THREAD = "thread"
-    """One message in the channel; all that follows stands in its thread."""
+    """One message in the channel, with all updates in its thread."""
     BROADCAST = "broadcast"
-    """As above, and a failure within an open incident is shown in the channel, too."""
+    """As above, but new failures within an open incident are also shown in the channel."""
 
 
 class PauseReason(StrEnum):
-    """Why a subscription rests."""
+    """Why a subscription is paused."""
 
     ARCHIVED = "archived"
     """The channel is archived."""
     REMOVED = "removed"
-    """The bot is not in the channel (any more), or must not post there."""
+    """The bot isn't in the channel, or isn't allowed to post there."""
 
 
 @dataclass(frozen=True, slots=True)
 class DigestTime:
-    """When a digest is due: a local time on some days of the week, 0 is Monday."""
+    """When a digest is due: a local time on certain days of the week (0 is Monday)."""
 
     at: time
     weekdays: frozenset[int]
     zone: str
-    """An IANA name such as ``Europe/Berlin``; "" while Slack could not be asked for the person's."""
+    """An IANA name such as ``Europe/Berlin``; "" until Slack provides the person's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One channel's wish to be told. ``target`` is `ALL`, a type, or an integration's id."""
+    """A subscription of one channel. ``target`` is `ALL`, a type, or an integration's ID.
+
+    Stored in ``subscriptions``::
+
+        {"id": "sub_1d20", "team_id": "T0ACME", "channel_id": "C0DATA", "created_by": {"id": "U0ANA", "name": "ana"},
+         "created_at": "2026-11-26T14:30:00Z", "target": "stripe", "news": ["failing", "recovered"],
+         "digest": {"at": "09:00:00", "weekdays": [0, 1, 2, 3, 4], "zone": "Europe/Berlin"}, "mention": "here"}
+    """
 
     id: str
     team_id: str
@@ -69,17 +76,17 @@ class Subscription:
     digest: DigestTime | None = None
     style: Style = Style.THREAD
     mention: str = ""
-    """``here``, or the id of a user group: mentioned once in each incident; "" mentions nobody."""
+    """``here`` or a user group's ID, mentioned once per incident; "" mentions no one."""
     paused: PauseReason | None = None
     digested_at: datetime | None = None
     """When the last digest was sent."""
 
     def covers(self, integration: Integration) -> bool:
-        """Tell whether it is about this integration."""
+        """Whether it includes this integration."""
         return self.target in (ALL, integration.type, integration.id)
 
 
 def type_of(target: str, known: Sequence[Integration]) -> str | None:
-    """Return the type that a subscription is about; None: several, or one that isn't known."""
+    """Return a subscription's integration type; None if there are several or it isn't known."""
     types = {*KNOWN_TYPES, *(one.type for one in known)}
     return next((one.type for one in known if one.id == target), target if target in types else None)

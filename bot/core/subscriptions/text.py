@@ -1,4 +1,4 @@
-"""A subscription in words."""
+"""Describes subscriptions."""
 
 from __future__ import annotations
 
@@ -14,24 +14,20 @@ PAUSED: Final = {
     PauseReason.ARCHIVED: "the channel is archived",
     PauseReason.REMOVED: "I can no longer post there",
 }
-"""Why a subscription rests."""
+"""Why a subscription is paused."""
 
 
 def describe_wish(subscription: Subscription) -> str:
-    """Say in plain words what a channel is told; about what, its target says."""
+    """Describe what a subscription posts, without its target."""
     parts = (
-        _news(subscription.news),
+        ", ".join(one for one in News if one in subscription.news),
         f"digest {describe(subscription.digest)}" if subscription.digest else "",
-        "a different error within an incident is posted to the channel, too"
+        "a different error within an incident is also posted to the channel"
         if subscription.style is Style.BROADCAST
         else "",
         _mentions(subscription.mention),
     )
     return "; ".join(part for part in parts if part)
-
-
-def _news(news: frozenset[News]) -> str:
-    return ", ".join(one for one in News if one in news)
 
 
 def _mentions(mention: str) -> str:
@@ -41,7 +37,7 @@ def _mentions(mention: str) -> str:
 
 
 def describe_target(target: str, known: Sequence[Integration]) -> str:
-    """Say in plain words which integrations a subscription is about."""
+    """Describe which integrations a subscription includes."""
     if target == ALL:
         return "all integrations"
     if one := next((integration for integration in known if integration.id == target), None):

@@ -1,6 +1,6 @@
 """Times of day and days of the week as people type them: "09:00", "at 9am", "mon-fri", "every day".
 
-Each function reads the beginning of a list of lower-case words and tells how many of them it took; it never raises.
+Each function parses the beginning of a list of lowercase words and returns how many it consumed; it never raises.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bot.core.subscriptions.digest_time import DAILY, DAY_NAMES, WEEKDAYS, WEEKE
 
 @dataclass(frozen=True, slots=True)
 class TimeRead:
-    """A time of day in so many words; ``at`` is None when they look like one and are none, such as 25:00."""
+    """A parsed time of day; ``at`` is None if it's invalid, such as 25:00."""
 
     at: time | None
     words: int
@@ -24,7 +24,7 @@ class TimeRead:
 
 @dataclass(frozen=True, slots=True)
 class DaysRead:
-    """Days of the week in so many words, 0 is Monday."""
+    """Parsed days of the week; 0 is Monday."""
 
     weekdays: frozenset[int]
     words: int
@@ -63,11 +63,11 @@ _ANY_DAY: Final = frozenset({"day", "days", "morning", "mornings"})
 _UP_TO: Final = frozenset({"-", "to", "through", "thru", "till", "until"})
 
 DAY_WORDS: Final = (*_DAYS, *_SETS)
-"""The words that mean days by themselves."""
+"""Single words for sets of days."""
 
 
 def read_time(words: Sequence[str], *, expected: bool) -> TimeRead | None:
-    """Read a time of day; a mere number is one only where a time is ``expected``, or before "am" and the like."""
+    """Parse a time of day; a bare number counts only if a time is ``expected`` or if "am" or the like follows."""
     if words[0] in _NAMED_TIMES:
         return TimeRead(_NAMED_TIMES[words[0]], 1)
     if expected and re.fullmatch(r"\d{4}", words[0], re.ASCII):
@@ -95,7 +95,7 @@ def _time(hour: str, minute: str | None, half: str | None) -> time | None:
 
 
 def read_days(words: Sequence[str]) -> DaysRead | None:
-    """Read days of the week: one, several with dashes or slashes, or a word for a set of them."""
+    """Parse days of the week: one, several with dashes or slashes, or a word for a set of them."""
     first, rest = words[0], words[1:]
     if first in _EVERY and rest:
         if rest[0] in _ANY_DAY:
@@ -123,12 +123,12 @@ def _days_of_word(word: str) -> frozenset[int]:
 
 
 def _span(begin: str, end: str) -> frozenset[int]:
-    """From one day to the other, over the end of the week where it must be."""
+    """Return the days from one to the other, wrapping around the week if needed."""
     (first,), (last,) = _DAYS[begin], _DAYS[end]
     return frozenset((first + offset) % 7 for offset in range((last - first) % 7 + 1))
 
 
 def weekday_of(word: str) -> int | None:
-    """Return the day of the week that a word names, 0 is Monday; None for anything else."""
+    """Return the day of the week for a word (0 is Monday), or None."""
     days = _DAYS.get(word)
     return min(days) if days else None

@@ -1,7 +1,7 @@
-"""What follows ``subscribe`` and ``unsubscribe``, read as a wish: about what, which news, a digest when, how loud.
+"""Parses what follows ``subscribe`` and ``unsubscribe``: target, events, digest time and style, in any order.
 
-Any text gets an answer, in any order of its parts; nothing here raises, or knows which integrations there are: the
-target stays text until `bot.core.commands.targets` finds it. What is not understood is said, never dropped.
+Nothing here raises or knows which integrations exist: the target stays text until `bot.core.commands.targets` looks it
+up. Unrecognized words are reported, never ignored.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from datetime import time
 from typing import Final
 
 from bot.core.advice import KNOWN_TYPES, display_name
+from bot.core.characters import cut
 from bot.core.subscriptions.digest_time import WEEKDAYS
 from bot.core.subscriptions.subscriptions import ALL, HERE, DigestTime, News, Style
 from bot.core.subscriptions.time_words import DAY_WORDS, read_days, read_time
-from bot.core.subscriptions.zones import parse_zone, zones_called
+from bot.core.subscriptions.zones import unclear_zone, zones_called
 from bot.core.typed import WRAPPING, plain
 
 TEXT_CHARS: Final = 500
-"""More than this is no wish that a person typed."""
+"""Longer texts aren't parsed."""
 
 SHOWN_CHARS: Final = 60
 
@@ -31,10 +32,10 @@ DEFAULT_DAYS: Final = WEEKDAYS
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a person wants to be told. The zone of the digest is "" when none was named: take theirs."""
+    """A parsed subscription. The digest's zone is "" if none was given: use the person's."""
 
     target_text: str = ALL
-    """`ALL`, or what the person called an integration or a type (untrusted)."""
+    """`ALL`, or the name of an integration or type as typed (untrusted)."""
     news: frozenset[News] = frozenset(News)
     digest: DigestTime | None = None
     style: Style = Style.THREAD
@@ -43,23 +44,23 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a person no longer wants to be told."""
+    """A parsed removal of subscriptions."""
 
     target_text: str = ""
-    """`ALL`, what the person called an integration or a type (untrusted), or "" when they named nothing."""
+    """`ALL`, the name of an integration or type as typed (untrusted), or "" if none was given."""
     digest_only: bool = False
-    """Only the digest ends; the news stay."""
+    """Remove only the digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """A text that is no wish; ``sentence`` is for the person, says why, and holds what they typed."""
+    """A text that can't be parsed; ``sentence`` explains why and quotes what they typed."""
 
     sentence: str
 
 
 def parse_subscribe(text: str, *, command: str = "/flokit") -> Wish | Unclear:
-    """Read what follows ``subscribe``."""
+    """Parse what follows ``subscribe``."""
     reading = _read(text)
     wish = None if reading.puzzles else _wish(reading)
     if wish is None:
@@ -69,7 +70,7 @@ def parse_subscribe(text: str, *, command: str = "/flokit") -> Wish | Unclear:
 
 
 def parse_unsubscribe(text: str, *, command: str = "/flokit") -> Ending | Unclear:
-    """Read what follows ``unsubscribe``: which subscription ends, or only its digest."""
+    """Parse what follows ``unsubscribe``: which subscription to remove, or only its digest."""
     reading = _read(text)
     if reading.news or reading.unwanted or reading.styles or reading.mention:
         reading.puzzles.append("Unsubscribe stops all notifications. To change them, subscribe again.")
@@ -78,8 +79,6 @@ def parse_unsubscribe(text: str, *, command: str = "/flokit") -> Ending | Unclea
         return Unclear(f"{reading.puzzles[0]} Example: {command} unsubscribe stripe digest")
     return Ending(name or (ALL if reading.is_all else ""), reading.has_digest or reading.no_digest)
 
-
-# --- the words -------------------------------------------------------------------------------------------------
 
 _NEWS: Final[Mapping[str, News]] = {
     **{news.value: news for news in News},
@@ -115,10 +114,10 @@ _FILLERS: Final = frozenset(
     )
 )
 # fmt: on
-"""Words that people put between those that mean something."""
+"""Filler words."""
 
 KEYWORDS: Final = (*_NEWS, *_STYLES, *_DIGEST_WORDS, *DAY_WORDS, "mention", "zone", "timezone", "everything")
-"""Words that a misspelled one may have been meant as."""
+"""Known words, to suggest for misspelled ones."""
 
 _TYPE_WORDS: Final = frozenset(
     word for type_ in KNOWN_TYPES for word in (type_, *display_name(type_).casefold().split())
@@ -129,7 +128,7 @@ _SPECIALS: Final = (
     (re.compile(r"<?!(here|channel|everyone)\b(\|[^>\s]*)?>?"), r" @\1 "),
     (re.compile(r"<?@[UW][A-Z0-9]{2,30}\b(\|[^<>|]*)?>"), " @person "),
 )
-"""How Slack writes mentions, and how they are typed; the outer brackets may have been stripped already.
+"""Mentions as Slack writes them and as people type them; the outer brackets may already be stripped.
 
 Source: https://docs.slack.dev/messaging/formatting-message-text
 """
@@ -137,7 +136,7 @@ Source: https://docs.slack.dev/messaging/formatting-message-text
 _SUBTEAM: Final = re.compile(r"@subteam\^([A-Z0-9]{2,30})")
 
 _GROUP_ID: Final = re.compile(r"S[A-Z0-9]{6,29}")
-"""A user group's id, which Slack shows with the group: a slash command gets a typed ``@group`` as mere text."""
+"""A user group's ID, shown in Slack with the group, because a slash command gets a typed ``@group`` as plain text."""
 
 _NEVER_ALL: Final = "I never mention everyone in a channel. I can mention @here or a user group."
 
@@ -146,7 +145,7 @@ _NEVER_ALL: Final = "I never mention everyone in a channel. I can mention @here 
 class _Word:
     text: str
     key: str
-    """In lower case; "" when it stood in quotes: then it is a name, whatever it reads like."""
+    """In lowercase; "" if it was quoted, so that it's always a name."""
 
 
 def _split(text: str) -> tuple[_Word, ...]:
@@ -162,12 +161,9 @@ def _split(text: str) -> tuple[_Word, ...]:
     return tuple(words)
 
 
-# --- reading ---------------------------------------------------------------------------------------------------
-
-
 @dataclass(slots=True)
 class _Reading:
-    """What has been read so far; ``puzzles`` are sentences about what could not be."""
+    """What has been parsed so far; ``puzzles`` are error messages about the rest."""
 
     puzzles: list[str] = field(default_factory=list)
     names: list[list[_Word]] = field(default_factory=list)
@@ -186,13 +182,13 @@ class _Reading:
 
 def _read(text: str) -> _Reading:
     if len(text) > TEXT_CHARS:
-        return _Reading(puzzles=["That is too long for a subscription."])
+        return _Reading(puzzles=["That's too long for a subscription."])
     reading = _Reading()
     words = _split(text)
     reading.digest_only = _says_digest_only(words)
     position = 0
     in_name = False
-    while position < len(words) and not reading.puzzles:  # the first is said, and one may take a while to find
+    while position < len(words) and not reading.puzzles:  # only the first is reported, and finding one may take a while
         before, rest = words[:position], words[position:]
         taken = next((count for take in _TAKERS if (count := take(reading, before, rest))), 0)
         if not taken:
@@ -205,7 +201,7 @@ def _read(text: str) -> _Reading:
 
 
 def _says_digest_only(words: Sequence[_Word]) -> bool:
-    """Tell whether "digest only" stands there, or "only a digest" at the beginning."""
+    """Whether the text contains "digest only" or begins with "only a digest"."""
     said = " ".join(word.key or "?" for word in words if word.key not in _FILLERS - {"only", "just"})
     return bool(re.search(r"\bdigests? (only|just)\b|^(only|just) digests?\b", said))
 
@@ -223,15 +219,8 @@ def _take_without(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_W
     elif what in _DIGEST_WORDS:
         reading.no_digest = True
     elif what not in _MENTION_WORDS:
-        reading.puzzles.append(f"I don't recognize “{_shown(' '.join(word.text for word in rest[:2]))}”.")
+        reading.puzzles.append(f"I don't recognize “{cut(' '.join(word.text for word in rest[:2]), SHOWN_CHARS)}”.")
     return 2
-
-
-def _take_digest(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
-    if rest[0].key not in _DIGEST_WORDS:
-        return 0
-    reading.has_digest = True
-    return 1
 
 
 def _take_days(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
@@ -249,7 +238,7 @@ def _take_time(reading: _Reading, before: Sequence[_Word], rest: Sequence[_Word]
         return 0
     reading.has_digest = True
     if read.at is None:
-        reading.puzzles.append(f"“{_shown(rest[0].text)}” isn't a valid time; try 09:00, 9am, or 21:00.")
+        reading.puzzles.append(f"“{cut(rest[0].text, SHOWN_CHARS)}” isn't a valid time; try 09:00, 9am, or 21:00.")
         return read.words
     reading.at.add(read.at)
     return read.words + _take_place(reading, rest[read.words :])
@@ -260,7 +249,7 @@ def _announces_time(key: str) -> bool:
 
 
 def _take_place(reading: _Reading, rest: Sequence[_Word]) -> int:
-    """Take a zone that is named right after a time: "9am in New York"."""
+    """Consume a zone right after a time: "9am in New York"."""
     skipped = 1 if rest and rest[0].key == "in" else 0
     name, count = _zone_of(rest[skipped:], quoted=True)
     if not name:
@@ -282,15 +271,15 @@ def _take_zone(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word
     if name:
         reading.zones.add(name)
         return skipped + count
-    named = parse_zone(rest[skipped].text) if len(rest) > skipped else ""
-    reading.puzzles.append(getattr(named, "sentence", "Which time zone? Name a region and a city."))
+    named = rest[skipped : skipped + 1]
+    reading.puzzles.append(unclear_zone(named[0].text) if named else "Which time zone? Name a region and a city.")
     return skipped + 1
 
 
 def _zone_of(words: Sequence[_Word], *, quoted: bool = False) -> tuple[str, int]:
-    """Find the zone that words begin with, and how many of them it has; cities have up to three.
+    """Return the zone at the beginning of the words and its number of words; cities have up to three.
 
-    Where a zone is expected it may stand in quotes.
+    If a zone is expected, it may be quoted.
     """
     if quoted and words and not words[0].key:
         zones = zones_called(words[0].text)
@@ -303,25 +292,11 @@ def _zone_of(words: Sequence[_Word], *, quoted: bool = False) -> tuple[str, int]
     return "", 0
 
 
-def _take_news(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
-    if rest[0].key not in _NEWS:
-        return 0
-    reading.news.add(_NEWS[rest[0].key])
-    return 1
-
-
-def _take_style(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
-    if rest[0].key not in _STYLES:
-        return 0
-    reading.styles.add(_STYLES[rest[0].key])
-    return 1
-
-
 def _take_mention(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
     asked = rest[0].key in _MENTION_WORDS
     whom = rest[1 + (len(rest) > 2 and rest[1].key == "the") :] if asked else rest
     if asked and not whom:
-        reading.puzzles.append("Whom should I mention? I can mention @here or a user group.")
+        reading.puzzles.append("Who should I mention? I can mention @here or a user group.")
         return 1
     taken = len(rest) - len(whom) + 1
     key = whom[0].key
@@ -339,7 +314,7 @@ def _take_mention(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_W
         reading.puzzles.append("I can't mention individual people, only @here or a user group.")
     elif asked or (key.startswith("@") and key != "@"):
         reading.puzzles.append(
-            f"I don't know who “{_shown(whom[0].text)}” is. I can mention @here or a user group by its ID, "
+            f"I don't know who “{cut(whom[0].text, SHOWN_CHARS)}” is. I can mention @here or a user group by its ID, "
             "which you can copy from the group's profile in Slack."
         )
     else:
@@ -347,45 +322,37 @@ def _take_mention(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_W
     return taken
 
 
-def _take_channel(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
-    if not rest[0].key.startswith("#"):
-        return 0
-    reading.puzzles.append("Subscriptions apply to the current channel. Run this in that channel instead.")
+def _take_word(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    """Consume a word that always means the same; fillers mean nothing."""
+    key = rest[0].key
+    if key in _DIGEST_WORDS:
+        reading.has_digest = True
+    elif key in _NEWS:
+        reading.news.add(_NEWS[key])
+    elif key in _STYLES:
+        reading.styles.add(_STYLES[key])
+    elif key in _ALL_WORDS:
+        reading.is_all = True
+    elif key.startswith("#"):
+        reading.puzzles.append("Subscriptions apply to the current channel. Run this in that channel instead.")
+    else:
+        return int(key in _FILLERS)
     return 1
-
-
-def _take_all(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
-    if rest[0].key not in _ALL_WORDS:
-        return 0
-    reading.is_all = True
-    return 1
-
-
-def _take_filler(_reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
-    return int(rest[0].key in _FILLERS)
 
 
 _TAKERS: Final[tuple[Callable[[_Reading, Sequence[_Word], Sequence[_Word]], int], ...]] = (
     _take_without,
-    _take_digest,
     _take_days,
     _take_time,
     _take_zone,
-    _take_news,
-    _take_style,
     _take_mention,
-    _take_channel,
-    _take_all,
-    _take_filler,
+    _take_word,
 )
-"""Each takes some words from the beginning of the rest, or none; what nobody takes is a name."""
-
-
-# --- from what was read to a wish ------------------------------------------------------------------------------
+"""Each consumes words from the beginning of the rest, or none; words that none consumes are a name."""
 
 
 def _wish(reading: _Reading) -> Wish | None:
-    """Put the parts together; None, and a puzzle, when they contradict each other."""
+    """Combine the parts; None, with a puzzle, if they contradict each other."""
     digest = _digest(reading)
     news = frozenset(reading.news or (() if reading.digest_only else News)) - reading.unwanted
     name = _name(reading)
@@ -407,9 +374,9 @@ def _wish(reading: _Reading) -> Wish | None:
 
 def _digest(reading: _Reading) -> DigestTime | None:
     if len(reading.at) > 1:
-        reading.puzzles.append("A digest comes once a day. Name one time for it.")
+        reading.puzzles.append("A digest is sent once a day. Choose one time.")
     if len(reading.zones) > 1:
-        reading.puzzles.append(f"Name one time zone, not {' and '.join(sorted(reading.zones))}.")
+        reading.puzzles.append(f"Choose one time zone, not {' and '.join(sorted(reading.zones))}.")
     if reading.no_digest or not reading.has_digest:
         return None
     at = min(reading.at, default=DEFAULT_AT)
@@ -417,15 +384,14 @@ def _digest(reading: _Reading) -> DigestTime | None:
 
 
 def _name(reading: _Reading) -> str:
-    """Return the one name; "" and maybe a puzzle when there is none, or more."""
+    """Return the only name; "", maybe with a puzzle, if there are none or several."""
     names = [" ".join(word.text for word in words) for words in reading.names]
     misspelled = _misspelled(reading.names)
     if misspelled:
         reading.puzzles.append(misspelled)
     elif len(names) > 1:
-        reading.puzzles.append(
-            f"Pick one integration, or all. I found two names: “{_shown(names[0])}” and “{_shown(names[1])}”."
-        )
+        first, second = (cut(name, SHOWN_CHARS) for name in names[:2])
+        reading.puzzles.append(f"Pick one integration, or all. I found two names: “{first}” and “{second}”.")
     return names[0] if names else ""
 
 
@@ -433,9 +399,5 @@ def _misspelled(names: Sequence[Sequence[_Word]]) -> str:
     for word in (word for words in names for word in words):
         near = difflib.get_close_matches(word.key[:SHOWN_CHARS], KEYWORDS, n=1, cutoff=0.8)
         if near and word.key.isalpha() and word.key not in _TYPE_WORDS:
-            return f"I don't recognize “{_shown(word.text)}”. Did you mean “{near[0]}”?"
+            return f"I don't recognize “{cut(word.text, SHOWN_CHARS)}”. Did you mean “{near[0]}”?"
     return ""
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 1] + "…"

@@ -1,0 +1,69 @@
+"""What the handlers of one workspace have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from bot.core.commands.catalog import Command
+from bot.core.commands.presses import Action
+from bot.core.requests import Request, RequestKind
+from bot.handlers.answers import Answers
+from bot.handlers.permits import Permits
+from bot.lookups.access import Access
+from bot.lookups.integrations import Knowledge
+from bot.lookups.people import People
+from bot.observability.context import Context
+from bot.store.store import Store
+
+Asked: TypeAlias = type[Command] | Action | RequestKind
+Handler: TypeAlias = Callable[[Request, Any], Awaitable[None]]
+"""It gets the request, and the command or the press if any."""
+
+Handlers: TypeAlias = Mapping[Asked, Handler]
+"""The function for each command, button and other request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a handler can use: what is stored, what is known, who may do what, and how to answer."""
+
+    context: Context
+    store: Store
+    knowledge: Knowledge
+    people: People
+    access: Access
+    permits: Permits
+    answers: Answers
+
+
+class Feature:
+    """A group of handlers. Each subclass returns its own as ``handlers``; `find_handler` looks there."""
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+        self._knowledge = services.knowledge
+        self._people = services.people
+        self._access = services.access
+        self._permits = services.permits
+        self._answers = services.answers
+        self._clock = services.context.clock
+        self._command = services.context.command
+
+    @property
+    def handlers(self) -> Handlers:
+        """What is handled here."""
+        raise NotImplementedError
+
+
+def find_handler(features: Iterable[Feature], asked: Asked) -> Handler:
+    """Return the function for a request. No table of them is kept: with thousands of workspaces, it would add up.
+
+    Raises:
+        KeyError: there is none.
+    """
+    for feature in features:
+        if handler := feature.handlers.get(asked):
+            return handler
+    raise KeyError(asked)
