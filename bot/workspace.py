@@ -161,6 +161,7 @@ class _Parts:
         subscribing = Subscribing(services, self._subscriptions, self._incidents, slack)
         self._channels = Channels(services, self._subscriptions)
         connecting = Connecting(services, self._tenant.door, slack)
+        self._edits_policy = connecting.is_offered
         policies = Policies(self._base.database, context.team_id)
         editing = PolicyEditing(services, self._tenant.door, slack, policies, may=connecting.may)
         features = (
@@ -171,7 +172,7 @@ class _Parts:
             records,
             Doctor(services, self._make_diagnosis()),
             Explanations(services, limits=settings.limits),
-            OpenedHomes(services, self._homes, slack),
+            OpenedHomes(services, self._homes, slack, edits_policy=connecting.is_offered),
             self._channels,
             connecting,
             editing,
@@ -206,7 +207,16 @@ class _Parts:
         self.sender = Sender(store, slack, context, on_closed=channels.pause, on_refused=channels.follow_refused)
         self._digests = Digests(subscriptions, incidents, store, timers, knowledge, self._people, context)
         self._drawer = HomeDrawer(
-            self._homes, subscriptions, incidents, store, timers, knowledge, slack, self._access, context
+            self._homes,
+            subscriptions,
+            incidents,
+            store,
+            timers,
+            knowledge,
+            slack,
+            self._access,
+            context,
+            edits_policy=self._edits_policy,
         )
 
     async def _look(self, claim: TimerClaim) -> None:

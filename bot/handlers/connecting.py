@@ -195,9 +195,20 @@ class Connecting(Feature):
         Raises:
             SlackError: who they are can't be looked up now; ``retryable``.
         """
+        return await self._passes(origin, self._people.is_admin)
+
+    async def is_offered(self, origin: Origin) -> bool:
+        """Whether to offer a person what `may` allows. What's known of them is good enough, and no answer is a no."""
+        try:
+            return await self._passes(origin, self._people.was_admin)
+        except SlackError as error:
+            log.info("person_not_prepared", user_id=origin.person.id, code=error.code)
+            return False
+
+    async def _passes(self, origin: Origin, is_admin: Callable[[str], Awaitable[bool]]) -> bool:
         if self._door is None or origin.is_elsewhere:
             return False
-        if origin.person.id == self._door.installed_by or await self._people.is_admin(origin.person.id):
+        if origin.person.id == self._door.installed_by or await is_admin(origin.person.id):
             return True
         return await self._access.allows(origin, Verb.ADMINISTER)
 

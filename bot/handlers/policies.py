@@ -58,7 +58,11 @@ class PolicyEditing(Feature):
     @property
     def handlers(self) -> Handlers:
         """What is handled here."""
-        return {PolicyCommand: self.open_form, Action.EARLIER_VERSION: self.open_earlier}
+        return {
+            PolicyCommand: self.open_form,
+            Action.EDIT_POLICY: self.open_form,
+            Action.EARLIER_VERSION: self.open_earlier,
+        }
 
     async def open_form(self, request: Request, _: object) -> None:
         """Open the form with the current policy."""

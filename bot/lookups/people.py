@@ -47,12 +47,13 @@ class Standing:
     """A person's role in our workspace.
 
     ``kind`` is None if Slack doesn't say, for the reason in ``unknown``. ``is_near``: a member, or someone whose
-    workspace shares a channel with ours.
+    workspace shares a channel with ours. ``is_admin``: an owner or admin.
     """
 
     kind: Kind | None = None
     unknown: str = ""
     is_near: bool = False
+    is_admin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,15 @@ class People:
             return False
         return profile.is_admin and not profile.is_deactivated and self._team_id in profile.team_ids
 
+    async def was_admin(self, user_id: str) -> bool:
+        """Whether a person was an owner or admin when they were last looked up, a few minutes ago at most.
+
+        Raises:
+            SlackError: Slack can't be asked now; ``retryable``.
+        """
+        standing = self.known_standing(user_id) or await self.learn_standing(user_id)
+        return standing.is_admin
+
     async def learn_standing(self, user_id: str) -> Standing:
         """Look up a person's role.
 
@@ -164,7 +174,7 @@ class People:
             return Standing(Kind.STRANGERS)
         if self._team_id not in profile.team_ids:
             return Standing(Kind.STRANGERS, is_near=True)
-        return Standing(Kind.GUESTS if profile.is_guest else Kind.MEMBERS, is_near=True)
+        return Standing(Kind.GUESTS if profile.is_guest else Kind.MEMBERS, is_near=True, is_admin=profile.is_admin)
 
     def _note_unknown(self, user_id: str, code: str) -> Standing:
         why = _why_unknown(code, "users:read", "your profile")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -36,7 +37,7 @@ AGAIN_S: Final = 10.0
 
 
 class HomeDrawer:
-    """The App Homes of one workspace."""
+    """The App Homes of one workspace; ``edits_policy`` is whether to offer that to a person."""
 
     def __init__(
         self,
@@ -49,6 +50,8 @@ class HomeDrawer:
         slack: SlackClient,
         access: Access,
         context: Context,
+        *,
+        edits_policy: Callable[[Origin], Awaitable[bool]],
     ) -> None:
         self._homes = homes
         self._subscriptions = subscriptions
@@ -58,6 +61,7 @@ class HomeDrawer:
         self._knowledge = knowledge
         self._slack = slack
         self._access = access
+        self._edits_policy = edits_policy
         self._clock = context.clock
         self._command = context.command
 
@@ -68,13 +72,15 @@ class HomeDrawer:
         again_at = None
         if opened_at:
             try:
-                looks = await self._access.decide(Origin(claim.team_id, Person(user_id), ""), Verb.LOOK)
+                origin = Origin(claim.team_id, Person(user_id), "")
+                looks, edits_policy = await self._access.decide(origin, Verb.LOOK), await self._edits_policy(origin)
                 if isinstance(looks, Refused):  # permissions can change while it's open
-                    await publish_refusal(self._slack, user_id, looks)
+                    await publish_refusal(self._slack, user_id, looks, edits_policy=edits_policy)
                 elif not self._knowledge.is_connected:
-                    await self._slack.publish_home(user_id, blocks.connect_home())
+                    await self._slack.publish_home(user_id, blocks.connect_home(edits_policy=edits_policy))
                 else:
-                    view = await self._view(user_id, claim.team_id, now, fresh=now - opened_at < FRESH_FOR)
+                    home = await self._home(user_id, claim.team_id, now, fresh=now - opened_at < FRESH_FOR)
+                    view = blocks.home_view(home, now, command=self._command, edits_policy=edits_policy)
                     await self._slack.publish_home(user_id, view)
             except SlackRateLimited as error:
                 again_at = now + timedelta(seconds=error.retry_after_s)
@@ -83,22 +89,18 @@ class HomeDrawer:
                 again_at = now + timedelta(seconds=AGAIN_S) if error.retryable else None
         await self._timers.finish(claim, again_at)
 
-    async def _view(self, user_id: str, team_id: str, now: datetime, *, fresh: bool) -> dict[str, object]:
+    async def _home(self, user_id: str, team_id: str, now: datetime, *, fresh: bool) -> blocks.Home:
         known = await self._known(now, fresh=fresh)
         standing = await self._incidents.standing(known.as_of)
         subscriptions = await self._subscriptions.all()
-        return blocks.home_view(
-            blocks.Home(
-                integrations=tuple(standing.changed.get(one.id, one) for one in known.integrations),
-                as_of=known.as_of,
-                stale_reason=known.stale_reason,
-                runs=tuple(await self._store.runs.active(team_id)),
-                incidents=standing.incidents,
-                snoozed=tuple(await self._incidents.snoozed_by(user_id)),
-                subscriptions=tuple(one for one in subscriptions if one.created_by.id == user_id),
-            ),
-            now,
-            command=self._command,
+        return blocks.Home(
+            integrations=tuple(standing.changed.get(one.id, one) for one in known.integrations),
+            as_of=known.as_of,
+            stale_reason=known.stale_reason,
+            runs=tuple(await self._store.runs.active(team_id)),
+            incidents=standing.incidents,
+            snoozed=tuple(await self._incidents.snoozed_by(user_id)),
+            subscriptions=tuple(one for one in subscriptions if one.created_by.id == user_id),
         )
 
     async def _known(self, now: datetime, *, fresh: bool) -> Known:

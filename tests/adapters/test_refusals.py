@@ -39,7 +39,7 @@ from bot.workspace import Base, Tenant, build_workspace
 FREE_COMMANDS = {"help", "connect", "disconnect", "policy"}
 """What anyone may type: help shows no data, and connecting FloKit is refused before any policy is asked."""
 
-FREE_ACTIONS = {Action.CONNECT, Action.DISCONNECT, Action.EARLIER_VERSION}
+FREE_ACTIONS = {Action.CONNECT, Action.DISCONNECT, Action.EARLIER_VERSION, Action.EDIT_POLICY}
 
 FREE_KINDS = {RequestKind.CHANNEL, RequestKind.INSTALLED, RequestKind.CONNECTED, RequestKind.KEY_LOST}
 """Requests that no one types or clicks: a channel was opened or closed, or an allowed action is confirmed."""

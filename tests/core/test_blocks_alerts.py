@@ -115,9 +115,9 @@ def test_slack_accepts_every_message(message):
 
 
 @hostile
-@given(homes, texts)
-def test_slack_accepts_every_home(home, command):
-    assert_view_is_taken(blocks.home_view(home, NOW, command=command))
+@given(homes, texts, st.booleans())
+def test_slack_accepts_every_home(home, command, edits_policy):
+    assert_view_is_taken(blocks.home_view(home, NOW, command=command, edits_policy=edits_policy))
 
 
 @hostile

@@ -141,7 +141,7 @@ def test_slack_accepts_every_diagnosis(found):
 def test_there_is_a_sample_of_every_message():
     """Every function that makes a message or a view, every kind of panel and every outcome has a sample."""
     names = set(samples(NOW))
-    makers = {name for name in vars(blocks) if name.endswith(("_message", "_view", "_form"))}
+    makers = {name for name in vars(blocks) if name.endswith(("_message", "_view", "_form", "_home"))}
     assert {name.partition(":")[0] for name in names} == makers
     assert {f"panel_message: {kind}" for kind in PanelKind} <= names
     assert {f"outcome_message: {outcome}" for outcome in Outcome} <= names

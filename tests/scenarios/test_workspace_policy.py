@@ -220,6 +220,73 @@ async def test_a_mention_says_what_to_type(both):  # noqa: F811
     )
 
 
+async def home_of(world, workspace, user, part):
+    """Open a person's App Home, and wait until it says ``part``."""
+    workspace.views.open_home(user)
+    return await world.slack.wait_for(
+        lambda: (view := workspace.views.home(user)) and part in json.dumps(view) and view, 10, f"{part} in App Home"
+    )
+
+
+async def press_edit(workspace, user, view):
+    """Press the button that opens the policy."""
+    [button] = [
+        block["accessory"]
+        for block in view["blocks"]
+        if block.get("accessory", {}).get("action_id") == "flokit_edit_policy"
+    ]
+    ack = await workspace.views.click(user, view["id"], "flokit_edit_policy", value=button["value"])
+    assert ack.ok
+
+
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_app_home_leads_those_who_may_to_the_policy(both):  # noqa: F811
+    """The installer and an admin; nobody else sees a button."""
+    dora = both.beta.workspace.users["UDORA"]
+    both.beta.workspace.users["UDORA"] = replace(dora, is_guest=False, is_admin=True)
+    for user in ("UANA", "UDORA"):
+        view = await home_of(both, both.beta, user, "Edit policy")
+        assert "1 of 1 integration" in json.dumps(view)
+        await press_edit(both.beta, user, view)
+        form = await both.slack.wait_for(lambda user=user: both.beta.views.modal(user), 10, "the form")
+        assert "There's no policy yet" in json.dumps(form)
+    assert "Edit policy" not in json.dumps(await home_of(both, both.beta, "UBEN", "1 of 1 integration"))
+
+
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_app_home_leads_to_a_policy_that_refuses_even_looking(both):  # noqa: F811
+    """Otherwise, it would be a dead end for whoever can change that."""
+    await save(both, both.beta, CLEO_ADMINISTERS)
+    await both.direct(both.beta, "version 1.")
+    assert "Edit policy" in json.dumps(await home_of(both, both.beta, "UANA", "Nobody does anything"))
+    view = await home_of(both, both.beta, "UCLEO", "Nobody does anything")
+    await press_edit(both.beta, "UCLEO", view)
+    form = await both.slack.wait_for(lambda: both.beta.views.modal("UCLEO"), 10, "the form")
+    assert shown(form) == CLEO_ADMINISTERS.rstrip()
+    assert "Edit policy" not in json.dumps(await home_of(both, both.beta, "UBEN", "Nobody does anything"))
+
+
+async def test_app_home_shows_the_way_to_the_policy_before_flokit_is_connected(many):  # noqa: F811
+    """The policy can be written first."""
+    await many.install(many.beta)
+    view = await home_of(many, many.beta, "UANA", "Connect FloKit")
+    await press_edit(many.beta, "UANA", view)
+    await many.slack.wait_for(lambda: many.beta.views.modal("UANA"), 10, "the form")
+    assert "Edit policy" not in json.dumps(await home_of(many, many.beta, "UBEN", "Connect FloKit"))
+
+
+async def test_an_old_button_in_app_home_opens_nothing_for_those_who_may_not(both):  # noqa: F811
+    """The page may be older than the policy: the click is checked again, and audited."""
+    ben = both.beta.workspace.users["UBEN"]
+    both.beta.workspace.users["UBEN"] = replace(ben, is_admin=True)
+    view = await home_of(both, both.beta, "UBEN", "Edit policy")
+    both.beta.workspace.users["UBEN"] = ben
+    await press_edit(both.beta, "UBEN", view)
+    await both.direct(both.beta, "can change the policy. Nothing was changed.", "UBEN")
+    assert both.beta.views.modal("UBEN") is None
+    assert [row[1:3] for row in audited(both)] == [("UBEN", "refused")]
+
+
 async def test_the_settings_name_the_policy_of_a_single_workspace(tmp_path):
     """There, the command explains it to whoever may administer, and tells others only who can change it."""
     path = tmp_path / "policy.yaml"
@@ -231,3 +298,4 @@ async def test_the_settings_name_the_policy_of_a_single_workspace(tmp_path):
         assert "1. Cleo administers: UCLEO can administer" in explained
         assert "Cleo" not in words(await world.note("policy", user="UANA"))
         assert world.slack.views.modal("UCLEO") is None
+        assert "Edit policy" not in json.dumps(await home_of(world, world.slack, "UCLEO", "Nobody does anything"))

@@ -7,6 +7,7 @@ from typing import Final
 
 from bot.core.access.policy import DEEDS, Allowed, Refused, Verb
 from bot.core.blocks.elements import Block, actions, button, context, section, sentence
+from bot.core.blocks.home_tab import home_tab
 from bot.core.blocks.names import Name
 from bot.core.blocks.text import date, escape, listed, mention, mention_group, shown
 from bot.core.commands.presses import Press
@@ -23,9 +24,9 @@ def refused_message(refused: Refused, name: Name | None = None) -> Message:
     return sentence(f"{escape(refused.sentence)}{about} Rule: {_rule(refused.rule)}. {_whom(refused.ask)}")
 
 
-def refused_home(refused: Refused) -> dict[str, object]:
-    """Return the App Home of a person who isn't allowed to look."""
-    return {"type": "home", "blocks": list(refused_message(refused).blocks)}
+def refused_home(refused: Refused, *, edits_policy: bool = False) -> dict[str, object]:
+    """Return the App Home of a person who isn't allowed to look; ``edits_policy`` as in `home_tab`."""
+    return home_tab(refused_message(refused).blocks, edits_policy=edits_policy)
 
 
 def held_message(held: Held, name: Name, anyway: Press | None = None) -> Message:

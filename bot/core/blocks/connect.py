@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bot.core.blocks.elements import Block, actions, button, context, header, plain, section, sentence
+from bot.core.blocks.home_tab import home_tab
 from bot.core.blocks.phrases import typed
 from bot.core.blocks.text import code, counted, mention
 from bot.core.commands.presses import Action, Press
@@ -144,10 +145,10 @@ def type_it_message(word: str, *, command: str) -> Message:
     return sentence(f"Run {typed(command, word)}: only the slash command can open the form.")
 
 
-def connect_home() -> dict[str, object]:
-    """Return the App Home of a workspace that isn't connected."""
+def connect_home(*, edits_policy: bool = False) -> dict[str, object]:
+    """Return the App Home of a workspace that isn't connected; ``edits_policy`` as in `home_tab`."""
     text = "FloKit isn't connected to this workspace yet. All it takes is an API key and a minute."
-    return {"type": "home", "blocks": [header("FloKit"), section(text), *actions(_connect_button())]}
+    return home_tab([header("FloKit"), section(text), *actions(_connect_button())], edits_policy=edits_policy)
 
 
 def _connect_button() -> Block:

@@ -20,6 +20,7 @@ from bot.core.blocks.elements import (
     resync_button,
     section,
 )
+from bot.core.blocks.home_tab import home_tab
 from bot.core.blocks.names import Name, name_of
 from bot.core.blocks.runs import who
 from bot.core.blocks.states import by_urgency, count_unknown, in_unknown_state, last_success, state_now, state_of, tally
@@ -53,8 +54,8 @@ class Home:
     subscriptions: tuple[Subscription, ...] = ()
 
 
-def home_view(home: Home, now: datetime, *, command: str) -> dict[str, object]:
-    """Return an App Home: https://docs.slack.dev/reference/views/home-tab-views."""
+def home_view(home: Home, now: datetime, *, command: str, edits_policy: bool = False) -> dict[str, object]:
+    """Return an App Home; ``edits_policy`` as in `home_tab`."""
     refresh = button("Refresh", Press(Action.REFRESH_HOME, choice="home"))
     blocks = [
         header("FloKit"),
@@ -66,7 +67,7 @@ def home_view(home: Home, now: datetime, *, command: str) -> dict[str, object]:
         *_integrations(home, now, command),
         *_subscriptions(home, now, command),
     ]
-    return {"type": "home", "blocks": blocks}
+    return home_tab(blocks, edits_policy=edits_policy)
 
 
 def _part(title: str, things: Sequence[_T], show: Callable[[_T], list[Block]]) -> list[Block]:

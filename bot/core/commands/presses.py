@@ -33,6 +33,7 @@ class Action(StrEnum):
     CONNECT = "flokit_connect"
     DISCONNECT = "flokit_disconnect"
     EARLIER_VERSION = "flokit_earlier_version"
+    EDIT_POLICY = "flokit_edit_policy"
 
 
 ACTION_PATTERN: Final = re.compile(r"^flokit_")
@@ -70,7 +71,8 @@ class Press:
 
     SNOOZE: a key of `bot.core.blocks.incident.SNOOZES`, such as ``4h``. SYNC_ANYWAY: the ID of the request that a limit
     held back, such as ``1337.42.ab``. EARLIER_VERSION: a number of the policy's versions, such as ``3``.
-    REFRESH_HOME: ``home``, and CONNECT and DISCONNECT: ``flokit``, since a button's value can't be empty.
+    REFRESH_HOME: ``home``, CONNECT and DISCONNECT: ``flokit``, and EDIT_POLICY: ``policy``, since a button's value
+    can't be empty.
     """
 
 
@@ -97,6 +99,7 @@ _NEEDED_ID: Final = {
     Action.CONNECT: "choice",
     Action.DISCONNECT: "choice",
     Action.EARLIER_VERSION: "choice",
+    Action.EDIT_POLICY: "choice",
 }
 
 
