@@ -179,6 +179,11 @@ class FlokitClient:
         """Whether there is a key to ask with."""
         return bool(self._look_key)
 
+    @property
+    def not_connected(self) -> FlokitNotConnected:
+        """What every call raises without a key."""
+        return FlokitNotConnected(self._key_lost) if self._key_lost else FlokitNotConnected()
+
     async def fetch_integrations(
         self, *, priority: Priority = Priority.CLICK, max_age_s: float | None = None, patience_s: float | None = None
     ) -> Listing:
@@ -310,7 +315,7 @@ class FlokitClient:
         A reply that ``parse`` refuses counts as a failed call.
         """
         if not key:
-            raise FlokitNotConnected(self._key_lost) if self._key_lost else FlokitNotConnected
+            raise self.not_connected
         with reported(self._telemetry, _operation(method, path), priority), self._circuit.asking(priority):
             reply = await self._send(priority, method, path, key, headers)
             try:

@@ -50,6 +50,11 @@ class Knowledge:
         """Whether the workspace has a FloKit to ask."""
         return self._flokit.is_connected
 
+    @property
+    def why_not_connected(self) -> str:
+        """A sentence for people of a workspace that has no FloKit to ask."""
+        return self._flokit.not_connected.sentence
+
     async def look(self, *, priority: Priority = Priority.CLICK, max_age_s: float | None = None) -> Known:
         """Fetch all integrations; if FloKit doesn't answer in time, return older data.
 

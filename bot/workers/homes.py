@@ -77,7 +77,8 @@ class HomeDrawer:
                 if isinstance(looks, Refused):  # permissions can change while it's open
                     await publish_refusal(self._slack, user_id, looks, edits_policy=edits_policy)
                 elif not self._knowledge.is_connected:
-                    await self._slack.publish_home(user_id, blocks.connect_home(edits_policy=edits_policy))
+                    view = blocks.connect_home(self._knowledge.why_not_connected, edits_policy=edits_policy)
+                    await self._slack.publish_home(user_id, view)
                 else:
                     home = await self._home(user_id, claim.team_id, now, fresh=now - opened_at < FRESH_FOR)
                     view = blocks.home_view(home, now, command=self._command, edits_policy=edits_policy)

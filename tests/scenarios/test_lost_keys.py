@@ -13,7 +13,7 @@ import pytest
 from bot.settings.encryption_keys import new_encryption_key
 from sandbox.local_flokit import WRITE_KEY
 from tests.scenarios.conftest import buttons, words
-from tests.scenarios.test_many_workspaces import BETA_KEY, both, many, mode
+from tests.scenarios.test_many_workspaces import BETA_KEY, both, home_of, many, mode
 
 pytestmark = pytest.mark.usefixtures("mode")
 __all__ = ["both", "many", "mode"]
@@ -192,7 +192,7 @@ async def test_the_work_comes_back_when_the_master_key_is_back(both):
 
 
 async def test_a_workspace_whose_flokit_key_cannot_be_decrypted_is_told_to_connect_again(both):
-    """Once, to whoever connected it, and in the answer to every command; then it goes on."""
+    """Once, to whoever connected it, and in the answer to every command and App Home; then it goes on."""
     with closing(sqlite3.connect(both.folder / "flokit.db")) as database:
         database.execute("UPDATE installations SET flokit_key = bot_token WHERE id = 'T0BETA'")
         database.commit()
@@ -203,6 +203,9 @@ async def test_a_workspace_whose_flokit_key_cannot_be_decrypted_is_told_to_conne
     await both.settle()
     (message,) = told(both, "I can no longer decrypt the API key that you connected")
     assert [one["action_id"] for one in buttons(message)] == ["flokit_connect"]
+    view = await home_of(both, both.beta, "UBEN", "Connect FloKit")
+    assert "I can no longer decrypt this workspace's FloKit key. Please connect FloKit again." in words(view)
+    assert "isn't connected" not in words(view)
     submitted = await both.connect(both.beta, BETA_KEY)
     assert not submitted.errors
     await both.ask(both.beta, "show int_1", "Beta's secret")

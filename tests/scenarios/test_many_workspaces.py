@@ -110,6 +110,14 @@ class ManyWorld(World):
         await self.beta_flokit.stop()
 
 
+async def home_of(world, workspace, user, part):
+    """Open a person's App Home, and wait until it says ``part``."""
+    workspace.views.open_home(user)
+    return await world.slack.wait_for(
+        lambda: (view := workspace.views.home(user)) and part in words(view) and view, 10, f"{part} in App Home"
+    )
+
+
 @pytest.fixture
 def mode():
     """Return how Slack reaches the bot."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.scenarios.conftest import running_world, words
-from tests.scenarios.test_many_workspaces import both, many, mode  # noqa: F401 - fixtures
+from tests.scenarios.test_many_workspaces import both, home_of, many, mode  # noqa: F401 - fixtures
 
 NO_STRIPE = """\
 rules:
@@ -217,14 +217,6 @@ async def test_a_mention_says_what_to_type(both):  # noqa: F811
         lambda: any("only the slash command" in words(one) for one in both.beta.workspace.all_messages("C0DATA")),
         10,
         "the answer",
-    )
-
-
-async def home_of(world, workspace, user, part):
-    """Open a person's App Home, and wait until it says ``part``."""
-    workspace.views.open_home(user)
-    return await world.slack.wait_for(
-        lambda: (view := workspace.views.home(user)) and part in json.dumps(view) and view, 10, f"{part} in App Home"
     )
 
 

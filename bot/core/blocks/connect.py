@@ -145,10 +145,10 @@ def type_it_message(word: str, *, command: str) -> Message:
     return sentence(f"Run {typed(command, word)}: only the slash command can open the form.")
 
 
-def connect_home(*, edits_policy: bool = False) -> dict[str, object]:
-    """Return the App Home of a workspace that isn't connected; ``edits_policy`` as in `home_tab`."""
-    text = "FloKit isn't connected to this workspace yet. All it takes is an API key and a minute."
-    return home_tab([header("FloKit"), section(text), *actions(_connect_button())], edits_policy=edits_policy)
+def connect_home(why: str, *, edits_policy: bool = False) -> dict[str, object]:
+    """Return the App Home of a workspace that isn't connected, as ``why`` says; ``edits_policy`` as in `home_tab`."""
+    text = section(f"{why} All it takes is an API key and a minute.")
+    return home_tab([header("FloKit"), text, *actions(_connect_button())], edits_policy=edits_policy)
 
 
 def _connect_button() -> Block:

@@ -125,7 +125,7 @@ def samples(now: datetime) -> dict[str, Sample]:
             blocks.Home(both, now, "", (run,), (incident,), (), (subscription,)), now, command=COMMAND
         ),
         "home_view: policy": blocks.home_view(blocks.Home(both, now), now, command=COMMAND, edits_policy=True),
-        "connect_home": blocks.connect_home(edits_policy=True),
+        "connect_home": blocks.connect_home("FloKit isn't connected.", edits_policy=True),
         "refused_home": blocks.refused_home(refused, edits_policy=True),
         "subscribe_form": blocks.subscribe_form(
             write_metadata("C0SAMPLE", "sample"), "Europe/Berlin", both, [incident], now
