@@ -16,7 +16,7 @@ from bot.core.blocks.states import state_of
 from bot.core.commands.catalog import ConnectCommand, DisconnectCommand
 from bot.core.commands.presses import Action
 from bot.core.connecting import KEY, SYNC_KEY, Keys
-from bot.core.errors import FlokitDenied, FlokitError, SlackError
+from bot.core.errors import FlokitDenied, FlokitError, SlackError, StoreUnavailable
 from bot.core.installations import Connection
 from bot.core.requests import Origin, Request, RequestKind
 from bot.flokit import KeyCheck, Listing
@@ -38,6 +38,10 @@ NOT_OPENED: Final = "The form didn't open in time. Please try again."
 SLOW_SLACK: Final = "I couldn't look you up in Slack in time, so nothing was saved. Please try again."
 SLOW_FLOKIT: Final = "FloKit didn't answer in time, so nothing was saved. Please try again in a minute."
 TWO_WORKSPACES: Final = "This key belongs to a different FloKit workspace than the key above."
+KEPT: Final = (
+    "Your key is saved, but my database went away before I could send you the next steps. To get them, press Connect "
+    "again."
+)
 MAY_NOT: Final = "You aren't allowed to connect FloKit in this workspace. Nothing was saved."
 
 
@@ -106,7 +110,7 @@ class Connecting(Feature):
         """Have FloKit confirm keys and keep them; return what's wrong, by input.
 
         Raises:
-            StoreUnavailable: nothing was saved.
+            StoreUnavailable: nothing was saved, or that isn't known.
         """
         door, origin = self._door, request.origin
         if door is None:
@@ -128,7 +132,11 @@ class Connecting(Feature):
         connection = Connection(keys.key, keys.sync_key or None, origin.person.id, now)
         token = await door.keep(connection)
         log.info("flokit_connected", user_id=origin.person.id)
-        await self._store.inbox.add(replace(request, text=token))
+        try:
+            await self._store.inbox.add(replace(request, text=token))
+        except StoreUnavailable as error:
+            log.warning("request_not_saved", error=str(error))
+            return {KEY: KEPT}
         return {}
 
     async def tell(self, request: Request, _: object) -> None:
