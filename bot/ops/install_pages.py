@@ -36,7 +36,7 @@ font-weight:700;text-decoration:none}
 a.button:hover{text-decoration:underline}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px}
 .soft{color:var(--soft)}
-svg{display:block;width:100%;max-width:32rem;height:auto;margin:1.5rem 0;font:14px system-ui,sans-serif;fill:var(--ink)}
+svg{display:block;width:100%;max-width:24rem;height:auto;margin:1.5rem 0;font:14px system-ui,sans-serif;fill:var(--ink)}
 svg .box{fill:none;stroke:var(--line)}
 svg .edge{fill:none;stroke:var(--edge)}
 svg .fill{fill:var(--fill)}
@@ -58,30 +58,30 @@ HEADERS: Final = {
 }
 
 PICTURE: Final = """
-<svg viewBox="0 0 470 270" role="img" aria-labelledby="picture">
+<svg viewBox="0 0 340 292" role="img" aria-labelledby="picture">
 <title id="picture">A Slack message lists two integrations: Stripe is failing, Google Play is connected, and each has a
 Resync button. A reply in the message's thread says that Stripe synced in 42 seconds and that 214 new events came
 in.</title>
-<rect class="box" x=".5" y=".5" width="469" height="269" rx="10"/>
+<rect class="box" x=".5" y=".5" width="339" height="291" rx="10"/>
 <g aria-hidden="true">
-<rect class="fill" x="16" y="16" width="32" height="32" rx="8"/>
-<path class="mark" d="M24 28h14l-4-4M40 36H26l4 4"/>
-<text class="bold" x="60" y="29">FloKit</text>
-<text class="bold" x="60" y="54">1 of 2 integrations needs attention</text>
-<text class="bold" x="60" y="87">Stripe</text>
-<text x="60" y="107"><tspan class="bad bold">✕</tspan> failing · last sync 2:24 AM</text>
-<rect class="edge" x="378" y="76" width="76" height="30" rx="6"/>
-<text class="bold" x="416" y="96" text-anchor="middle">Resync</text>
-<text class="bold" x="60" y="138">Google Play</text>
-<text x="60" y="158"><tspan class="ok bold">✓</tspan> connected · last sync 5:24 PM</text>
-<rect class="edge" x="378" y="127" width="76" height="30" rx="6"/>
-<text class="bold" x="416" y="147" text-anchor="middle">Resync</text>
-<path class="edge" d="M60 184v60"/>
-<rect class="fill" x="74" y="188" width="24" height="24" rx="6"/>
-<path class="mark" d="M80 197h11l-3-3M92 204H81l3 3"/>
-<text class="bold" x="108" y="205">FloKit</text><text class="small" x="158" y="205">in the thread</text>
-<text x="108" y="233"><tspan class="ok bold">✓</tspan> <tspan class="bold">Stripe synced in 42 s — 214 new
-events</tspan></text>
+<rect class="fill" x="14" y="16" width="32" height="32" rx="8"/>
+<path class="mark" d="M22 28h14l-4-4M38 36H24l4 4"/>
+<text class="bold" x="58" y="29">FloKit</text>
+<text class="bold" x="58" y="54">1 of 2 needs attention</text>
+<text class="bold" x="58" y="88">Stripe</text>
+<text x="58" y="108"><tspan class="bad bold">✕</tspan> failing since 2:24 AM</text>
+<rect class="edge" x="250" y="77" width="76" height="30" rx="6"/>
+<text class="bold" x="288" y="97" text-anchor="middle">Resync</text>
+<text class="bold" x="58" y="140">Google Play</text>
+<text x="58" y="160"><tspan class="ok bold">✓</tspan> connected, 5:24 PM</text>
+<rect class="edge" x="250" y="129" width="76" height="30" rx="6"/>
+<text class="bold" x="288" y="149" text-anchor="middle">Resync</text>
+<path class="edge" d="M58 184v88"/>
+<rect class="fill" x="72" y="188" width="24" height="24" rx="6"/>
+<path class="mark" d="M78 197h11l-3-3M90 204H79l3 3"/>
+<text class="bold" x="106" y="205">FloKit</text><text class="small" x="156" y="205">in the thread</text>
+<text x="106" y="234"><tspan class="ok bold">✓</tspan> <tspan class="bold">Stripe synced in 42 s</tspan></text>
+<text x="106" y="256">214 new events</text>
 </g>
 </svg>"""
 
