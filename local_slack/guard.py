@@ -26,8 +26,11 @@ AUTHORIZE_PATH: Final = "/oauth/v2/authorize"
 APP_REDIRECT_PATH: Final = "/app_redirect"
 """Opens an app in a workspace: https://docs.slack.dev/interactivity/deep-linking."""
 
+MANAGE_PATH: Final = "/manage/"
+"""Where an organization's admins manage its apps; the rest of the path names both."""
+
 OPENED: Final = frozenset({"/", AUTHORIZE_PATH, APP_REDIRECT_PATH})
-"""Pages that links of other sites may lead to."""
+"""Pages that links of other sites may lead to, and those below `MANAGE_PATH`."""
 
 LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 SECURITY_HEADERS: Final = {
@@ -88,6 +91,7 @@ def _is_foreign(request: web.Request) -> bool:
     origins = request.headers.getall("Origin", [])
     if any(origin != f"{request.scheme}://{request.host}" for origin in origins):
         return True
-    is_link = request.method == "GET" and request.path in OPENED and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    is_opened = request.path in OPENED or request.path.startswith(MANAGE_PATH)
+    is_link = request.method == "GET" and is_opened and request.headers.get("Sec-Fetch-Mode") == "navigate"
     distances = request.headers.getall("Sec-Fetch-Site", [])
     return any(distance not in {"same-origin", "none"} for distance in distances) and not is_link

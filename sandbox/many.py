@@ -20,7 +20,7 @@ from bot.core.connecting import CALLBACK_ID, KEY, SYNC_KEY
 from bot.ops.web import WEBHOOK_PATH
 from bot.settings.encryption_keys import new_encryption_key
 from bot.slack.oauth import INSTALL_PATH, REDIRECT_PATH
-from local_slack import LocalSlack, LocalWorkspace, NotYet
+from local_slack import LocalSlack, LocalWorkspace, NotYet, Org
 from local_slack.workspace import Json
 from sandbox.child import BotProcess
 from sandbox.keeper import BotKeeper
@@ -72,8 +72,10 @@ class ManyWorkspaces:
         """Whether the bot serves many workspaces, or is about to."""
         return bool(self._public_url)
 
-    async def invite(self, workspace: LocalWorkspace) -> str:
+    async def invite(self, place: LocalWorkspace | Org) -> str:
         """Return the address of the bot's install page for a workspace; the first time, this restarts the bot.
+
+        An organization is chosen on Slack's page. If it has the app already, it's added to workspaces on another one.
 
         Raises:
             BadRequestError: the bot didn't start, or the first workspace can't be installed or connected now.
@@ -81,7 +83,10 @@ class ManyWorkspaces:
         async with self._lock:
             if not self._first_is_connected:
                 await self._begin()
-        return f"{self._public_url}{INSTALL_PATH}?team={workspace.workspace.id}"
+        if not isinstance(place, Org):
+            return f"{self._public_url}{INSTALL_PATH}?team={place.workspace.id}"
+        oauth = self._slack.oauth
+        return oauth.access_url(place) if oauth.is_installed(place) else f"{self._public_url}{INSTALL_PATH}"
 
     def key(self, team_id: str, rights: str) -> str:
         """Return an API key of a workspace's FloKit, as its page Settings → API Keys shows it.

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from local_slack import LocalSlack, LocalWorkspace
+from local_slack import LocalSlack, LocalWorkspace, Org
 from local_slack.config import ChannelKind
 from local_slack.delivery import AckError
 from local_slack.guard import APP_REDIRECT_PATH
@@ -208,6 +208,7 @@ class _Page:
             "teams": self._teams(),
             "installable": self._installable(),
             "installed": here.installation.is_installed,
+            "org": workspace.org.name if workspace.org else "",
             "can_uninstall": self._many is not None and self._many.is_on and here.installation.is_installed,
             "bot": {"user_id": app.bot_user_id, "name": app.name, "connected": connected},
             "command": app.command,
@@ -228,12 +229,25 @@ class _Page:
         shown = [one.workspace for one in self._slack.workspaces if one is self._slack or _was_installed(one)]
         return [{"id": one.id, "name": one.name} for one in shown]
 
-    def _installable(self) -> Json | None:
-        """Return the workspace in which the app can be installed next, if any."""
+    def _installable(self) -> list[Json]:
+        """Return where the app isn't installed: workspaces, and organizations of which at least one lacks it."""
         if self._many is None:
-            return None
+            return []
         missing = [one.workspace for one in self._slack.workspaces if not one.installation.is_installed]
-        return {"id": missing[0].id, "name": missing[0].name} if missing else None
+        places = dict.fromkeys(one.org or one for one in missing)
+        return [{"id": one.id, "name": one.name, "is_org": isinstance(one, Org)} for one in places]
+
+    def _place(self, place_id: str) -> LocalWorkspace | Org:
+        """Return the workspace or organization with this ID; for a workspace of an organization, that.
+
+        Raises:
+            BadRequestError: there is none.
+        """
+        for one in self._slack.workspaces:
+            org = one.workspace.org
+            if place_id in {one.workspace.id, org and org.id}:
+                return org or one
+        raise BadRequestError("There's no such workspace.")
 
     async def command(self, here: LocalWorkspace, asked: Json) -> Json:
         """Type a slash command: ``text`` is the whole line."""
@@ -337,11 +351,9 @@ class _Page:
 
     async def another(self, _here: LocalWorkspace, asked: Json) -> Json:
         """Return the address at which someone installs the app in the workspace with the ID ``install``."""
-        [team_id] = texts(asked, "install")
-        there = self._slack.workspaces.get(team_id)
-        if there is None:
-            raise BadRequestError("There's no such workspace.")
-        return {"ok": True, "url": await self._serving_many().invite(there), "error": ""}
+        [place_id] = texts(asked, "install")
+        url = await self._serving_many().invite(self._place(place_id))
+        return {"ok": True, "url": url, "error": ""}
 
     async def flokit_key(self, here: LocalWorkspace, asked: Json) -> Json:
         """Return an API key of the workspace's FloKit, as a person copies it there."""
@@ -349,10 +361,13 @@ class _Page:
         return {"ok": True, "key": self._serving_many().key(here.workspace.id, rights), "error": ""}
 
     async def uninstall(self, here: LocalWorkspace, _asked: Json) -> Json:
-        """Uninstall the app, as an admin does."""
+        """Uninstall the app, as an admin does; if the organization installed it, take it from this workspace."""
         if not self._serving_many().is_on:
             raise BadRequestError("The bot has this workspace's token in its settings, so it can't be uninstalled.")
-        self._slack.oauth.uninstall(here)
+        if here.workspace.is_org_install:
+            self._slack.oauth.revoke_access(here)
+        else:
+            self._slack.oauth.uninstall(here)
         return {"ok": True, "error": ""}
 
     def _serving_many(self) -> ManyWorkspaces:

@@ -22,7 +22,7 @@ from sandbox.local_flokit import LocalFlokit
 from sandbox.local_flokit.webhooks import SIGNATURE_HEADER, Webhooks
 from sandbox.many import ManyWorkspaces
 from sandbox.page import add_page
-from sandbox.slack import BETA, BOT_USER_ID, FLOKIT_APP, WORKSPACE, flokit_slack
+from sandbox.slack import BETA, BOT_USER_ID, FLOKIT_APP, GAMMA_WORKSPACES, WORKSPACE, flokit_slack
 
 PAGE_FILES: Final = Path(__file__).parent / "page_files"
 READY_WITHIN_S: Final = 30.0
@@ -146,8 +146,8 @@ def make_services(clock: WorldClock) -> tuple[LocalSlack, dict[str, LocalFlokit]
     """
     slack = flokit_slack(
         clock.time,
-        oauth=OAuth(client_secret=secrets.token_urlsafe()),
-        events=FLOKIT_APP.events | {"app_uninstalled", "tokens_revoked"},
+        oauth=OAuth(client_secret=secrets.token_urlsafe(), is_org_ready=True),
+        events=FLOKIT_APP.events | {"app_uninstalled", "team_access_granted", "team_access_revoked", "tokens_revoked"},
         app_token=f"xapp-sandbox-{secrets.token_urlsafe()}",
         signing_secret=secrets.token_urlsafe(),
         most_records=MOST_RECORDS,
@@ -155,13 +155,17 @@ def make_services(clock: WorldClock) -> tuple[LocalSlack, dict[str, LocalFlokit]
     )
     slack.oauth.grant(slack, next(iter(slack.workspace.users)))
     slack.workspace.channels["C0DATA"].members.add(BOT_USER_ID)
-    slack.add_workspace(BETA)
-    flokit, beta = LocalFlokit(clock=clock.now), BetaFlokit(clock=clock.now)
-    for one in (flokit, beta):
+    flokits = {WORKSPACE.id: LocalFlokit(clock=clock.now)}
+    for workspace in (BETA, *GAMMA_WORKSPACES):
+        slack.add_workspace(workspace)
+        kind = BetaFlokit if workspace is BETA else LocalFlokit
+        flokits[workspace.id] = kind(clock=clock.now)
+    first, *others = flokits.values()
+    for one in flokits.values():
         one.keys = {f"flo_sandbox_{secrets.token_urlsafe()}": rights for rights in one.keys.values()}
         one.demo()
-    flokit.neighbors = dict.fromkeys(beta.keys, beta)
-    return slack, {WORKSPACE.id: flokit, BETA.id: beta}, secrets.token_urlsafe()
+    first.neighbors = {key: one for one in others for key in one.keys}
+    return slack, flokits, secrets.token_urlsafe()
 
 
 async def _welcome(slack: LocalSlack, bot: BotProcess) -> None:

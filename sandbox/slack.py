@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any, Final
 
-from local_slack import App, Channel, ChannelKind, LocalSlack, User, Workspace
+from local_slack import App, Channel, ChannelKind, LocalSlack, Org, User, Workspace
 from local_slack.workspace import Clock
 
 FLOKIT_APP: Final = App(
@@ -95,6 +95,29 @@ BETA: Final = Workspace(
     bot_user_id="UFLOKITBETA",
 )
 """A workspace of other people, who install the app themselves."""
+
+GAMMA: Final = Org("E0GAMMA", "Gamma Group")
+_GAMMA_PEOPLE: Final = (User("UIDA", "ida", zone="Europe/Helsinki"), User("ULEV", "lev", zone="Asia/Tokyo"))
+
+
+def _of_gamma(id_: str, name: str, channel: Channel) -> Workspace:
+    return Workspace(
+        id_,
+        name,
+        name.lower().replace(" ", "-"),
+        users=_GAMMA_PEOPLE,
+        channels=(channel,),
+        bot_id="BFLOKITGAMMA",
+        bot_user_id="UFLOKITGAMMA",
+        org=GAMMA,
+    )
+
+
+GAMMA_WORKSPACES: Final = (
+    _of_gamma("T0GAMMAEU", "Gamma Europe", Channel("C0EUROPE", "europe", members={"UIDA", "ULEV"})),
+    _of_gamma("T0GAMMAASIA", "Gamma Asia", Channel("C0ASIA", "asia", members={"UIDA", "ULEV"})),
+)
+"""The workspaces of an Enterprise organization, which installs the app once for all of them."""
 
 
 def flokit_slack(

@@ -276,10 +276,10 @@ class InstallPages:
         grant = args.installation
         page = success_page(
             grant.team_name or grant.enterprise_name or "",
-            enterprise_id=grant.enterprise_id or "",
             app_id=grant.app_id or "",
             team_id=grant.team_id or "",
             slack_url=self._app.slack_url,
+            access_url=self._app.access_url(grant.enterprise_id or "", grant.app_id or ""),
         )
         return BoltResponse(status=HTTPStatus.OK, body=page)
 

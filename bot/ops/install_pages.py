@@ -149,24 +149,22 @@ have it erased sooner. Please report security problems to them privately.</p>
     )
 
 
-def success_page(name: str, *, enterprise_id: str, app_id: str, team_id: str, slack_url: str) -> str:
+def success_page(name: str, *, app_id: str, team_id: str, slack_url: str, access_url: str) -> str:
     """Return the page for an installation that worked.
 
     Args:
         name: the workspace's name, or the organization's; may be empty.
-        enterprise_id: the organization, if it was installed org-wide.
         app_id: opens the app in Slack.
         team_id: the workspace; "" if it was installed org-wide.
         slack_url: Slack's own address.
+        access_url: where an organization's admins add it to workspaces.
     """
     if team_id:
         # https://docs.slack.dev/interactivity/deep-linking
         link = f"{slack_url}/app_redirect?{urlencode({'app': app_id, 'team': team_id})}"
-        label, first = "Open FloKit in Slack", "Open FloKit in Slack."
+        label, first, where = "Open FloKit in Slack", "Open FloKit in Slack.", " or in its message to you"
     else:
-        # https://api.slack.com/enterprise/apps/reference
-        link = f"https://app.slack.com/manage/{enterprise_id}/integrations/profile/{app_id}/workspaces/add"
-        label = "Add it to workspaces"
+        link, label, where = access_url, "Add it to workspaces", ""  # an organization gets no message
         first = "Choose the workspaces that can use it. Each of them connects its own FloKit, so there:"
     return _page(
         "FloKit is installed",
@@ -174,8 +172,7 @@ def success_page(name: str, *, enterprise_id: str, app_id: str, team_id: str, sl
 <p>Three steps are left:</p>
 <ol>
 <li>{first}</li>
-<li>Press <strong>Connect FloKit</strong> on the app's <strong>Home</strong> tab or in its message to you, and paste an
-API key. You can create one in FloKit under <em>Settings → API Keys</em>.</li>
+<li>Press <strong>Connect FloKit</strong> on the app's <strong>Home</strong> tab{where}, and paste an API key. You can create one in FloKit under <em>Settings → API Keys</em>.</li>
 <li>In each channel where outcomes should appear, type <code>/invite @FloKit</code>.</li>
 </ol>
 <p><a class="button" href="{escape(link)}">{label}</a></p>

@@ -36,6 +36,7 @@ from bot.slack.scopes import DISTRIBUTED_SCOPES
 INSTALL_PATH: Final = "/slack/install"
 REDIRECT_PATH: Final = "/slack/oauth_redirect"
 AUTHORIZE_URL: Final = "https://slack.com/oauth/v2/authorize"
+ADMIN_URL: Final = "https://app.slack.com"
 
 COOKIE_FOR_S: Final = 600
 """As long as a state and Slack's code."""
@@ -103,6 +104,11 @@ class OAuthApp:
     def slack_url(self) -> str:
         """Slack's own address, without a slash at the end."""
         return self.authorize_url.removesuffix(urlsplit(AUTHORIZE_URL).path)
+
+    def access_url(self, enterprise_id: str, app_id: str) -> str:
+        """Where an organization's admins add an app to workspaces: https://api.slack.com/enterprise/apps/reference."""
+        base = ADMIN_URL if self.authorize_url == AUTHORIZE_URL else self.slack_url
+        return f"{base}/manage/{enterprise_id}/integrations/profile/{app_id}/workspaces/add"
 
     @property
     def is_secure(self) -> bool:

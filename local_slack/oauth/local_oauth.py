@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from local_slack.config import App, OAuth, Org
-from local_slack.guard import AUTHORIZE_PATH
+from local_slack.guard import AUTHORIZE_PATH, MANAGE_PATH
 from local_slack.local_workspace import LocalWorkspace, Shared
+from local_slack.oauth.access_page import AccessPage
 from local_slack.oauth.browser import Shown, go_through
 from local_slack.oauth.grants import Grant, Grants
 from local_slack.oauth.methods import oauth_methods
@@ -37,11 +38,18 @@ class LocalOAuth:
         """Answer OAuth's methods, and show its page."""
         web_api.add_methods(oauth_methods(self.server, self._grants, self._removal))
         AuthorizePage(self.server).add_routes(router)
+        AccessPage(self.workspaces, self._grants, self._removal).add_routes(router)
 
     @property
     def authorize_url(self) -> str:
         """The page on which people allow the app, instead of https://slack.com/oauth/v2/authorize."""
         return f"{self.workspaces.first.installation.url}{AUTHORIZE_PATH}"
+
+    def access_url(self, org: Org) -> str:
+        """The page on which an organization's admins add the app to workspaces, instead of https://app.slack.com/manage."""
+        first = self.workspaces.first
+        app_id = first.workspace.app.id
+        return f"{first.installation.url}{MANAGE_PATH}{org.id}/integrations/profile/{app_id}/workspaces/add"
 
     @property
     def redirect_urls(self) -> tuple[str, ...]:
@@ -96,12 +104,18 @@ class LocalOAuth:
         return self.server.grant(_id_of(place), user, scopes)
 
     def installer(self, place: LocalWorkspace | Org) -> str:
-        """Return the user ID of the person who installed the app last.
+        """Return the user ID of the person who installed the app last, perhaps for the whole organization.
 
         Raises:
             LookupError: the app isn't installed there.
         """
+        if isinstance(place, LocalWorkspace) and place.workspace.is_org_install:
+            return self._installed_by_org(place).installer
         return self._installed(_id_of(place)).installer
+
+    def is_installed(self, org: Org) -> bool:
+        """Whether an organization installed the app."""
+        return self._grants.of(org.id) is not None
 
     def uninstall(self, place: LocalWorkspace | Org, told: Sequence[str] = TOLD) -> None:
         """Uninstall the app, as admins do.

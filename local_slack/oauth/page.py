@@ -37,6 +37,9 @@ main { max-width: 38rem; margin: 0 auto; padding: 24px clamp(16px, 5vw, 32px); b
   border: 1px solid var(--edge); border-radius: 8px; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 16px; }
 h2 { font-size: 1rem; margin: 24px 0 8px; }
+a { color: var(--focus); }
+fieldset { margin: 0; padding: 0; border: 0; }
+legend { padding: 0; margin: 24px 0 8px; font-weight: 700; }
 ul { margin: 0; padding-left: 1.25rem; }
 label { display: block; margin-bottom: 4px; }
 select { font: inherit; width: 100%; padding: 8px; border: 1px solid var(--edge); border-radius: 4px;
@@ -66,7 +69,7 @@ class AuthorizePage:
         try:
             asked = self._server.read_request(request.query)
         except AuthorizeError as error:
-            return _sorry(str(error))
+            return sorry(str(error))
         return self._form(asked)
 
     async def _take(self, request: web.Request) -> web.Response:
@@ -74,7 +77,7 @@ class AuthorizePage:
         try:
             asked = self._server.read_request(request.query)
         except AuthorizeError as error:
-            return _sorry(str(error))
+            return sorry(str(error))
         if form.get("press") != "allow":
             return _see_other(self._server.cancel(asked))
         holder_id, _, user_id = str(form.get("as", "")).partition(" ")
@@ -82,14 +85,14 @@ class AuthorizePage:
         try:
             return _see_other(self._server.allow(asked, holder_id, user_id, optional))
         except LookupError:
-            return _sorry("Choose a workspace and a person.")
+            return sorry("Choose a workspace and a person.")
 
     def _form(self, asked: Request) -> web.Response:
         name = escape(self._server.app.name)
         optional = "".join(_checkbox(scope) for scope in sorted(asked.optional))
         named = self._server.workspaces.get(asked.team_id)
         where = "a workspace" if named is None else escape(named.workspace.name)
-        return _page(
+        return html_page(
             f"Allow {name}?",
             f"""<h1>{name} wants access to {where}</h1>
 <form method="post">
@@ -130,12 +133,14 @@ def _checkbox(scope: str) -> str:
     return f'<label><input type="checkbox" name="optional" value="{escape(scope)}" checked> {words}</label>'
 
 
-def _sorry(sentence: str) -> web.Response:
+def sorry(sentence: str) -> web.Response:
+    """Return a page about a link that leads nowhere."""
     body = f"<h1>There's a problem with this link</h1><p>{escape(sentence)}</p>"
-    return _page("There's a problem", body, status=400)
+    return html_page("There's a problem", body, status=400)
 
 
-def _page(title: str, body: str, status: int = 200) -> web.Response:
+def html_page(title: str, body: str, status: int = 200) -> web.Response:
+    """Return a page; the title and the body are HTML."""
     text = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><link rel="stylesheet" href="{STYLE_PATH}"></head>

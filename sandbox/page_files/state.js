@@ -11,6 +11,7 @@
  * @typedef {import("./types.js").LiveEvent} LiveEvent
  * @typedef {import("./types.js").Message} Message
  * @typedef {import("./types.js").Snapshot} Snapshot
+ * @typedef {import("./types.js").Installable} Installable
  * @typedef {import("./types.js").Team} Team
  * @typedef {import("./types.js").User} User
  * @typedef {import("./types.js").View} View
@@ -28,8 +29,10 @@ export class Store {
   team = { id: "", name: "" };
   /** Where the app is or was installed, the first workspace first. @type {Team[]} */
   teams = [];
-  /** Where the app can be installed next. @type {Team | null} */
-  installable = null;
+  /** Where the app can be installed. @type {Installable[]} */
+  installable = [];
+  /** The organization that this workspace is part of. */
+  org = "";
   /** Other workspaces in which the app posted something while this tab showed this one. @type {Set<string>} */
   elsewhere = new Set();
   /** Whether the app is installed in this workspace. */
@@ -296,7 +299,8 @@ export class Store {
     const byTs = (/** @type {Message[]} */ messages) => new Map(messages.map((message) => [message.ts, message]));
     this.team = snapshot.team;
     this.teams = snapshot.teams ?? [snapshot.team];
-    this.installable = snapshot.installable ?? null;
+    this.installable = snapshot.installable ?? [];
+    this.org = snapshot.org ?? "";
     this.installed = snapshot.installed ?? true;
     this.canUninstall = snapshot.can_uninstall ?? false;
     this.hearsDirects = snapshot.hears_directs ?? true;

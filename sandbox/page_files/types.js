@@ -81,11 +81,14 @@
  * @property {Block} [submit]
  * @property {Block} [close]
  *
+ * @typedef {{id: string, name: string, is_org: boolean}} Installable  A workspace or an organization that lacks the app.
+ *
  * @typedef {object} Snapshot  The first message of the WebSocket.
  * @property {"state"} type
  * @property {Team} team
  * @property {Team[]} [teams]  Where the app is or was installed, the first workspace first.
- * @property {Team | null} [installable]  Where it can be installed next.
+ * @property {Installable[]} [installable]  Where it can be installed.
+ * @property {string} [org]  The organization that the workspace is part of.
  * @property {boolean} [installed]  Whether it's installed in this workspace.
  * @property {boolean} [can_uninstall]
  * @property {boolean} [hears_directs]  Whether the app gets what people write to it directly.
@@ -113,7 +116,7 @@
  *   | {type: "log", entry: Entry}
  *   | {type: "view", user: string, view: View | null, replaces: string | null}
  *   | {type: "home", user: string, view: View | null}
- *   | {type: "teams", teams: Team[], installable: Team | null}
+ *   | {type: "teams", teams: Team[], installable: Installable[]}
  *   | {type: "elsewhere", team: string}} LiveEvent
  *
  * @typedef {object} Press  A person's action on a block element.

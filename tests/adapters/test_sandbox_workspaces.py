@@ -13,6 +13,7 @@ from sandbox.keeper import BotKeeper
 from sandbox.many import ManyWorkspaces
 from sandbox.page import add_page
 from sandbox.run import make_services
+from sandbox.slack import GAMMA, GAMMA_WORKSPACES
 from tests.adapters.test_sandbox_control import MortalProcess
 
 
@@ -49,11 +50,14 @@ async def sandbox(tmp_path):
 
 
 async def test_there_is_one_workspace_at_first(sandbox):
-    """The app is installed there, and can be installed in the other one."""
+    """The app is installed there, and can be installed in another one and in an organization."""
     state = await sandbox.open()
     assert state["team"] == {"id": "T0SANDBOX", "name": "Sandbox"}
     assert state["teams"] == [state["team"]]
-    assert state["installable"] == {"id": "T0BETA", "name": "Beta Corp"}
+    assert state["installable"] == [
+        {"id": "T0BETA", "name": "Beta Corp", "is_org": False},
+        {"id": "E0GAMMA", "name": "Gamma Group", "is_org": True},
+    ]
     assert (state["installed"], state["can_uninstall"]) == (True, False)
 
 
@@ -84,7 +88,7 @@ async def test_a_tab_hears_of_other_workspaces(sandbox):
         sandbox.beta.workspace.post("C0GROWTH", {**sandbox.beta.workspace.bot_author, "text": "secret of Beta"})
         news = await feed.receive_json(timeout=5)
     assert [team["id"] for team in teams["teams"]] == ["T0SANDBOX", "T0BETA"]
-    assert teams["installable"] is None
+    assert [one["id"] for one in teams["installable"]] == ["E0GAMMA"]
     assert news == {"type": "elsewhere", "team": "T0BETA"}
 
 
@@ -107,6 +111,35 @@ async def test_slacks_link_opens_the_app_as_the_person_who_installed_it(sandbox)
     assert await redirect(sandbox, "T0NONE") == "/"
     sandbox.slack.oauth.grant(sandbox.beta, "UNOAH")
     assert await redirect(sandbox, "T0BETA") == "/?team=T0BETA&as=UNOAH#D0NOAH"
+
+
+async def test_an_organization_is_offered_until_all_its_workspaces_have_the_app(sandbox):
+    """A tab hears of each; Slack's link opens the app there as the person who installed it for all of them."""
+    sandbox.slack.oauth.grant(GAMMA, "ULEV")
+    europe, asia = (sandbox.slack.workspaces[one.id] for one in GAMMA_WORKSPACES)
+    async with sandbox.session.ws_connect("/page/live") as feed:
+        await feed.receive_json(timeout=5)
+        sandbox.slack.oauth.grant_access(europe)
+        half = await feed.receive_json(timeout=5)
+        sandbox.slack.oauth.grant_access(asia)
+        whole = await feed.receive_json(timeout=5)
+    assert [one["id"] for one in half["installable"]] == ["T0BETA", "E0GAMMA"]
+    assert [one["id"] for one in whole["installable"]] == ["T0BETA"]
+    assert await redirect(sandbox, "T0GAMMAASIA") == "/?team=T0GAMMAASIA&as=ULEV#D0LEV"
+
+
+async def test_an_organizations_app_is_uninstalled_from_one_workspace(sandbox, monkeypatch):
+    """It stays in the others, and can be added to this one again."""
+    monkeypatch.setattr(ManyWorkspaces, "is_on", True)
+    sandbox.slack.oauth.grant(GAMMA, "UIDA")
+    europe, asia = (sandbox.slack.workspaces[one.id] for one in GAMMA_WORKSPACES)
+    for one in (europe, asia):
+        sandbox.slack.oauth.grant_access(one)
+    assert (await sandbox.ask("uninstall", team="T0GAMMAEU"))[0] == 200
+    assert (europe.installation.is_installed, asia.installation.is_installed) == (False, True)
+    state = await sandbox.open("T0GAMMAEU")
+    assert (state["installed"], state["org"]) == (False, "Gamma Group")
+    assert [one["id"] for one in state["installable"]] == ["T0BETA", "E0GAMMA"]
 
 
 async def test_the_first_workspace_can_be_uninstalled_only_if_the_bot_serves_many(sandbox):

@@ -102,6 +102,30 @@ async def test_an_organization_installs_it(slack):
     assert not any(one.installation.is_installed for one in slack.workspaces)
 
 
+async def test_its_admins_add_the_app_to_workspaces_on_a_page(slack, crochet):
+    """The page offers those that lack it, and links to the app in the others; the app hears of each."""
+    url = slack.oauth.access_url(ORG)
+    async with aiohttp.ClientSession() as session:
+        async with session.get(url) as page:
+            assert page.status == 400
+        slack.oauth.grant(ORG, "U0ANA")
+        async with session.get(url) as page:
+            assert '<input type="checkbox" name="team" value="T0KNIT"> Knitting' in await page.text()
+        async with session.post(url, data=[("team", "T0CROCHET"), ("team", "T0ELSE")]) as page:
+            text = await page.text()
+        assert '<a href="/app_redirect?app=A0LOCAL&amp;team=T0CROCHET">Crochet</a>' in text
+        assert 'value="T0KNIT"' in text
+        assert 'value="T0CROCHET"' not in text
+        assert [one.installation.is_installed for one in slack.workspaces] == [False, True, False]
+        async with session.get(url.replace("A0LOCAL", "A0OTHER")) as page:
+            assert page.status == 400
+        async with session.post(url, data={"team": "T0KNIT"}, headers={"Origin": "https://evil.example"}) as page:
+            assert page.status == 403
+    granted = [one["event"] for one in sent(slack) if one["event"]["type"] == "team_access_granted"]
+    assert [one["team_ids"] for one in granted] == [["T0CROCHET"]]
+    assert slack.oauth.installer(crochet) == "U0ANA"
+
+
 async def test_only_an_app_that_is_ready_is_offered_to_organizations():
     """Without ``is_org_ready``, an organization can't be chosen."""
     slack = LocalSlack(App(scopes=APP.scopes, oauth=OAuth(redirect_urls=(CALLBACK,))), KNITTING)

@@ -53,18 +53,19 @@ async def ask(url: str, action: str, **asked: str) -> dict[str, str]:
         return await answer.json()
 
 
-async def choose_another(page: Page) -> None:
-    """Choose *Another workspace…*; on a narrow page, the sidebar has to be opened first."""
+async def choose_another(page: Page, place: str = "Beta Corp") -> None:
+    """Choose *Another workspace…* and which; on a narrow page, the sidebar has to be opened first."""
     drawer = page.get_by_role("button", name="Channels and people")
     if await drawer.is_visible():
         await drawer.click()
     await page.get_by_test_id("another-workspace").click()
+    await page.get_by_role("menuitem", name=place).click()
     await page.get_by_test_id("dialog").wait_for()
 
 
-async def go_to_install_page(page: Page) -> None:
+async def go_to_install_page(page: Page, place: str = "Beta Corp") -> None:
     """Choose *Another workspace…*, confirm, and wait for the bot's own page."""
-    await choose_another(page)
+    await choose_another(page, place)
     await page.get_by_test_id("dialog-confirm").click()
     await heading(page, "Add FloKit to Slack")
 
@@ -102,6 +103,13 @@ async def open_form(page: Page) -> None:
 
 async def connect(page: Page) -> None:
     """Submit the form with a key of Beta Corp's FloKit."""
+    await connect_in_form(page)
+    told = page.get_by_test_id("messages").get_by_test_id("message").last
+    await expect(told).to_contain_text("Connected: 7 integrations, 2 need attention.", timeout=OUTCOME_WITHIN_MS)
+
+
+async def connect_in_form(page: Page) -> None:
+    """Submit the form with a key of the workspace's FloKit."""
     await page.get_by_test_id("key-write").click()
     await expect(page.get_by_label("API key", exact=True)).not_to_be_empty()
     for _ in range(3):
@@ -109,8 +117,6 @@ async def connect(page: Page) -> None:
         await expect(page.locator("#modal-submit:not([aria-busy])")).to_be_attached()
         if not await page.get_by_text("in time, so nothing was saved").is_visible():
             break  # otherwise, the machine was so busy that FloKit took longer than Slack waits
-    told = page.get_by_test_id("messages").get_by_test_id("message").last
-    await expect(told).to_contain_text("Connected: 7 integrations, 2 need attention.", timeout=OUTCOME_WITHIN_MS)
 
 
 async def uninstall(page: Page) -> None:
@@ -242,6 +248,54 @@ async def test_the_inspector_shows_no_secret_of_the_way(browser, url):
     [exchange] = [one for one in log if one["title"] == "oauth.v2.access"][:1]
     assert exchange["request"]["client_secret"] == exchange["request"]["code"] == "•••"
     assert exchange["response"]["access_token"] == "•••"
+
+
+async def test_an_organization_installs_it_for_its_workspaces(browser):
+    """Org-wide, then in one workspace after the other; each connects its own FloKit, and can lose the app alone."""
+    async with running_sandbox() as url:
+        page = await open_page(browser, url)
+        await page.get_by_test_id("another-workspace").click()
+        await keep_picture(page, "org-menu")
+        await page.keyboard.press("Escape")
+        await go_to_install_page(page, "All of Gamma Group")
+        await page.get_by_role("link", name="Add to Slack").click()
+        await heading(page, "FloKit wants access to a workspace")
+        await page.get_by_label("Workspace and person").select_option(label="All of Gamma Group, as ida")
+        await page.get_by_role("button", name="Allow").click()
+        await heading(page, "FloKit is installed in Gamma Group")
+        await keep_picture(page, "org-installed")
+        await page.get_by_role("link", name="Add it to workspaces").click()
+        await heading(page, "FloKit in Gamma Group")
+        await page.get_by_label("Gamma Europe").check()
+        await keep_picture(page, "org-access")
+        await page.get_by_role("button", name="Add to workspaces").click()
+        await page.get_by_role("link", name="Gamma Europe").click()
+        await expect(page.locator("#team-name")).to_have_text("Gamma Europe")
+        await expect(page.get_by_test_id("acting-as")).to_have_value("UIDA")
+        await page.get_by_test_id("home-tab").click()
+        await page.get_by_test_id("home").get_by_role("button", name="Connect FloKit").click()
+        await connect_in_form(page)
+        await page.get_by_test_id("channel-C0EUROPE").click()
+        await type_in(page, "/flokit status")
+        await expect(page.get_by_test_id("messages")).to_contain_text("3 of 7 integrations need attention")
+        await keep_picture(page, "org-status")
+        await choose_another(page, "All of Gamma Group")
+        await page.get_by_test_id("dialog-confirm").click()
+        await heading(page, "FloKit in Gamma Group")
+        await page.get_by_label("Gamma Asia").check()
+        await page.get_by_role("button", name="Add to workspaces").click()
+        await page.get_by_role("link", name="Gamma Asia").click()
+        await expect(page.locator("#team-name")).to_have_text("Gamma Asia")
+        await page.get_by_test_id("channel-C0ASIA").click()
+        await type_in(page, "/flokit status")
+        await expect(page.get_by_test_id("messages")).to_contain_text("FloKit isn't connected to this workspace yet.")
+        await page.get_by_test_id("channel-D0IDA").click()
+        await uninstall(page)
+        await page.get_by_test_id("team-T0GAMMAEU").click()
+        await page.get_by_test_id("channel-C0EUROPE").click()
+        await type_in(page, "/flokit status")
+        await expect(page.get_by_test_id("messages").get_by_test_id("message").last).to_contain_text("3 of 7")
+        assert not page.complaints
 
 
 async def the_install(page: Page, url: str) -> AsyncIterator[str]:
