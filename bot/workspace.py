@@ -17,6 +17,7 @@ from bot.handlers.connecting import Connecting, Door
 from bot.handlers.doctor import Diagnosis, Doctor, Live
 from bot.handlers.feature import Services, find_handler
 from bot.handlers.homes import OpenedHomes
+from bot.handlers.naming import Nicknaming
 from bot.handlers.permits import Permits
 from bot.handlers.policies import PolicyEditing
 from bot.handlers.records import Records
@@ -30,6 +31,7 @@ from bot.listeners.observed import Addressee
 from bot.listeners.reception import Reception
 from bot.lookups.access import Access
 from bot.lookups.integrations import Knowledge
+from bot.lookups.nicknames import Naming
 from bot.lookups.people import People
 from bot.observability.context import Runtime
 from bot.settings.settings import Settings
@@ -41,6 +43,7 @@ from bot.store.budget import SharedBudget
 from bot.store.database import Database
 from bot.store.homes import Homes
 from bot.store.incidents import Incidents
+from bot.store.nicknames import NicknameRows
 from bot.store.policies import Policies
 from bot.store.snapshots import Snapshots
 from bot.store.store import Store
@@ -128,6 +131,7 @@ class _Parts:
         self._homes = Homes(database, team_id)
         self._audit = Audit(database, team_id)
         self._snapshots = Snapshots(database, team_id)
+        self._nicknames = NicknameRows(database, team_id)
         self._budget = SharedBudget(database, team_id, clock=self._context.clock)
 
     def _make_lookups(self) -> None:
@@ -148,15 +152,16 @@ class _Parts:
             telemetry=context.telemetry,
             http=self._tenant.http,
         )
-        self._knowledge = Knowledge(self.flokit, self._snapshots, context.clock)
+        self._naming = Naming(self._nicknames.all, context.clock)
+        self._knowledge = Knowledge(self.flokit, self._snapshots, self._naming, context.clock)
         self._people = People(self._tenant.slack, context.team_id)
         self._access = Access(self._tenant.policy, self._people)
 
     def _make_handlers(self) -> None:
         store, slack, settings, context = self._base.store, self._tenant.slack, self._base.settings, self._context
         answers = Answers(store, context)
-        permits = Permits(self._access, self._knowledge, answers, context)
-        services = Services(context, store, self._knowledge, self._people, self._access, permits, answers)
+        permits = Permits(self._access, self._knowledge, self._naming, answers, context)
+        services = Services(context, store, self._knowledge, self._naming, self._people, self._access, permits, answers)
         records = Records(services, self._audit, kept_days=settings.retention_days)
         subscribing = Subscribing(services, self._subscriptions, self._incidents, slack)
         self._channels = Channels(services, self._subscriptions)
@@ -174,6 +179,7 @@ class _Parts:
             Explanations(services, limits=settings.limits),
             OpenedHomes(services, self._homes, slack, edits_policy=connecting.is_offered),
             self._channels,
+            Nicknaming(services, self._nicknames, slack),
             connecting,
             editing,
         )
@@ -204,7 +210,9 @@ class _Parts:
         slack, context, channels = self._tenant.slack, self._context, self._channels
         store, timers, knowledge = self._base.store, self._base.timers, self._knowledge
         subscriptions, incidents = self._subscriptions, self._incidents
-        self.sender = Sender(store, slack, context, on_closed=channels.pause, on_refused=channels.follow_refused)
+        self.sender = Sender(
+            store, slack, context, self._naming, on_closed=channels.pause, on_refused=channels.follow_refused
+        )
         self._digests = Digests(subscriptions, incidents, store, timers, knowledge, self._people, context)
         self._drawer = HomeDrawer(
             self._homes,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bot.core.commands.targets import Ambiguous, NotFound, OfType, One, not_found, resolve_target
 from bot.core.models import Integration
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +18,20 @@ class Sight:
     """The integrations that a person may view (``seen``) and those they may use in a request (``usable``).
 
     ``usable`` includes ``seen``: someone may be allowed to sync an integration that they may not view, by name.
-    ``is_whole``: they may view everything.
+    ``is_whole``: they may view everything. ``nicknames`` are what the integrations are called.
     """
 
     seen: tuple[Integration, ...]
     usable: tuple[Integration, ...]
     is_whole: bool
+    nicknames: Nicknames = NO_NICKNAMES
 
     def find(self, text: str) -> One | Ambiguous | NotFound:
         """Find the integration that a person means; a type counts if there's only one integration of it.
 
         Choices and similar names include only integrations that they may view.
         """
-        match resolve_target(text, self.usable, types=()):
+        match resolve_target(text, self.usable, self.nicknames, types=()):
             case One() as one:
                 return one
             case OfType(integrations=(only,)):
@@ -37,13 +39,13 @@ class Sight:
             case OfType(integrations=matches) | Ambiguous(matches=matches):
                 if seen := tuple(one for one in matches if self.sees(one)):
                     return Ambiguous(seen)
-        return not_found(text, self.seen)
+        return not_found(text, self.seen, self.nicknames)
 
     def sees(self, integration: Integration) -> bool:
         """Whether they may view an integration."""
         return self.is_whole or any(one.id == integration.id for one in self.seen)
 
 
-def all_of(integrations: tuple[Integration, ...]) -> Sight:
+def all_of(integrations: tuple[Integration, ...], nicknames: Nicknames = NO_NICKNAMES) -> Sight:
     """Return the sight of someone who may view everything."""
-    return Sight(integrations, integrations, is_whole=True)
+    return Sight(integrations, integrations, is_whole=True, nicknames=nicknames)

@@ -13,6 +13,7 @@ from bot.handlers.answers import Answers
 from bot.handlers.permits import Permits
 from bot.lookups.access import Access
 from bot.lookups.integrations import Knowledge
+from bot.lookups.nicknames import Naming
 from bot.lookups.people import People
 from bot.observability.context import Context
 from bot.store.store import Store
@@ -32,6 +33,7 @@ class Services:
     context: Context
     store: Store
     knowledge: Knowledge
+    naming: Naming
     people: People
     access: Access
     permits: Permits
@@ -44,6 +46,7 @@ class Feature:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._knowledge = services.knowledge
+        self._naming = services.naming
         self._people = services.people
         self._access = services.access
         self._permits = services.permits

@@ -20,6 +20,7 @@ from bot.core.sight import Sight, all_of
 from bot.handlers.answers import Answers
 from bot.lookups.access import Access
 from bot.lookups.integrations import Knowledge
+from bot.lookups.nicknames import Naming
 from bot.observability.context import Context
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ _VERBS: Final = {
     Deed.UNSUBSCRIBE: (Verb.SUBSCRIBE,),
     Deed.SNOOZE: (Verb.SUBSCRIBE,),
     Deed.END_SNOOZE: (Verb.SUBSCRIBE,),
+    Deed.NAME: (Verb.SUBSCRIBE,),
 }
 """The verbs that a person must be allowed for each deed."""
 
@@ -63,9 +65,12 @@ class Act:
 class Permits:
     """Permissions in one workspace, checked when someone asks."""
 
-    def __init__(self, access: Access, knowledge: Knowledge, answers: Answers, context: Context) -> None:
+    def __init__(
+        self, access: Access, knowledge: Knowledge, naming: Naming, answers: Answers, context: Context
+    ) -> None:
         self._access = access
         self._knowledge = knowledge
+        self._naming = naming
         self._answers = answers
         self._clock = context.clock
         self._command = context.command
@@ -113,8 +118,9 @@ class Permits:
         Raises:
             SlackError: the facts about the person can't be looked up now; ``retryable``.
         """
+        nicknames = await self._naming.current()
         if await self._access.allows(origin, Verb.LOOK):
-            return all_of(known)
+            return all_of(known, nicknames)
         types = dict.fromkeys(known_type(one) for one in known)
         seen_types = {one for one in types if await self._access.allows(origin, Verb.LOOK, one)}
         usable_types = {one for one in types if one in seen_types or await self._access.allows(origin, verb, one)}
@@ -122,6 +128,7 @@ class Permits:
             tuple(one for one in known if known_type(one) in seen_types),
             tuple(one for one in known if known_type(one) in usable_types),
             is_whole=False,
+            nicknames=nicknames,
         )
 
     async def find(
@@ -145,11 +152,13 @@ class Permits:
         """Answer that nothing has that name; if something is hidden from the person, that's a refusal."""
         found = sight.find(act.typed)
         nearest = found.nearest if isinstance(found, NotFound) else ()
-        message = blocks.not_found_message(act.typed, nearest, command=self._command, is_partial=not sight.is_whole)
+        message = blocks.not_found_message(
+            act.typed, nearest, nicknames=sight.nicknames, command=self._command, is_partial=not sight.is_whole
+        )
         if sight.is_whole:
             await self._answers.note(request, message)
             return
-        hidden = all_of(known).find(act.typed)
+        hidden = all_of(known, sight.nicknames).find(act.typed)
         refused = await self._access.decide(request.origin, Verb.LOOK)
         about = hidden.integration if isinstance(hidden, One) else None
         entry = of_refusal(request.origin, act.deed, refused.rule, self._clock(), about)
@@ -159,7 +168,7 @@ class Permits:
         """Find what a refused person typed, for the audit log; they don't learn whether it exists."""
         if not typed:
             return None
-        found = all_of(await self._knowledge.last_names()).find(typed)
+        found = all_of(await self._knowledge.last_names(), await self._naming.current()).find(typed)
         return found.integration if isinstance(found, One) else None
 
     async def name_for(self, origin: Origin, about: Integration | None) -> Name | None:

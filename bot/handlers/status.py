@@ -47,9 +47,12 @@ class Looks(Feature):
         """Show the integrations that match a filter, failing first."""
         permitted, query = await self._permits.check(request, Act(Deed.LOOK)), command.query
         known = await self._knowledge.look()
-        matching = filter_integrations(query, known.integrations, self._clock())
+        nicknames = await self._naming.current()
+        matching = filter_integrations(query, known.integrations, self._clock(), nicknames)
         if query and not matching:
-            message = blocks.nothing_matches_message(query, known.integrations, self._clock(), command=self._command)
+            message = blocks.nothing_matches_message(
+                query, known.integrations, self._clock(), nicknames=nicknames, command=self._command
+            )
             await self._answers.note(permitted, message)
         else:
             await self._answers.show(permitted, panel_of(PanelKind.STATUS, known, matching, query=query))
@@ -117,7 +120,8 @@ class Looks(Feature):
         try:
             if panel.kind is PanelKind.STATUS:
                 known = await self._knowledge.look(max_age_s=SHARED_WITHIN_S)
-                shown = filter_integrations(panel.query, known.integrations, self._clock())
+                nicknames = await self._naming.current()
+                shown = filter_integrations(panel.query, known.integrations, self._clock(), nicknames)
             else:
                 known = await self._look_again(panel)
                 shown = known.integrations

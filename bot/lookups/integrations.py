@@ -13,6 +13,7 @@ from bot.core.errors import FlokitDenied, FlokitError
 from bot.core.models import Integration
 from bot.core.panels import Panel, PanelKind
 from bot.flokit import FlokitClient, Priority
+from bot.lookups.nicknames import Naming
 from bot.store.ids import new_id
 from bot.store.snapshots import Snapshots
 
@@ -38,9 +39,12 @@ class Known:
 class Knowledge:
     """The integrations of one workspace."""
 
-    def __init__(self, flokit: FlokitClient, snapshots: Snapshots, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, flokit: FlokitClient, snapshots: Snapshots, naming: Naming, clock: Callable[[], datetime]
+    ) -> None:
         self._flokit = flokit
         self._snapshots = snapshots
+        self._naming = naming
         self._clock = clock
         self._last_known: Known | None = None
         self._saved: Known | None = None
@@ -104,7 +108,7 @@ class Knowledge:
 
     async def last_name(self, integration: Integration) -> Name:
         """Name an integration among the last known ones, because starting a sync must not wait for FloKit."""
-        return name_of(integration, await self.last_names())
+        return name_of(integration, await self.last_names(), await self._naming.current())
 
     async def last_of(self, integration_id: str) -> Integration:
         """Return an integration as last known; an unknown one has only its ID."""

@@ -411,6 +411,20 @@ policies = Table(
     Column("saved_at", UtcTime, nullable=False),
 )
 
+nicknames = Table(
+    "nicknames",
+    metadata,
+    Column("team_id", Text, primary_key=True),
+    Column("integration_id", Text, primary_key=True),
+    Column("name", Text, nullable=False, comment="empty when it has only an owner or a link"),
+    Column("name_key", Text, comment="core.typed.name_key of the name; NULL without one"),
+    Column("owner", Text, nullable=False, comment="a person or a user group of Slack's, or empty"),
+    Column("link", Text, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+    # One integration per name, enforced by the database.
+    Index("nicknames_once", "team_id", "name_key", unique=True),
+)
+
 oauth_states = Table(
     "oauth_states",
     metadata,

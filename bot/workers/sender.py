@@ -28,6 +28,7 @@ from bot.core.errors import (
 from bot.core.incidents.reactions import Bulletin
 from bot.core.models import Message
 from bot.core.subscriptions.subscriptions import PauseReason
+from bot.lookups.nicknames import Naming
 from bot.observability.context import Context
 from bot.observability.telemetry import following
 from bot.slack.client import PACED, SlackClient
@@ -89,6 +90,7 @@ class Sender:
         store: Store,
         slack: SlackClient,
         context: Context,
+        naming: Naming,
         *,
         on_closed: OnClosed,
         on_refused: OnRefused,
@@ -96,6 +98,7 @@ class Sender:
         self._telemetry = context.telemetry
         self._store = store
         self._slack = slack
+        self._naming = naming
         self._clock = context.clock
         self._bot_user_id = context.bot_user_id
         self._on_closed = on_closed
@@ -234,7 +237,9 @@ class Sender:
                 drawn = await self._store.panels.load_view(item.panel_id or "")
                 if drawn is None:
                     return None
-                return replace(blocks.panel_message(*drawn, now, command=self._command), cause=drawn[0].cause)
+                nicknames = await self._naming.current()
+                panel = blocks.panel_message(*drawn, now, nicknames, command=self._command)
+                return replace(panel, cause=drawn[0].cause)
             case OutboxKind.NOTE:
                 return codec.load(Message, item.data or "")
             case OutboxKind.NEWS:

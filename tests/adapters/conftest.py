@@ -12,9 +12,11 @@ import pytest_asyncio
 
 from bot.core.commands.presses import Action, Press
 from bot.core.models import Decision, Integration, Outcome, Patience, Person, Phase, Telling
+from bot.core.nicknames import NO_NICKNAMES
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request, RequestKind
 from bot.listeners.observed import Addressee
+from bot.lookups.nicknames import Naming
 from bot.slack.replies import Identity
 from bot.store import embedded
 from bot.store.database import Database
@@ -101,6 +103,15 @@ class Make:
         watched = replace(run, phase=Phase.WATCHING, looks=run.looks + 1)
         along_at = None if along_s is None else self.clock.now + timedelta(seconds=along_s)
         return Decision(watched, self.clock.now + timedelta(seconds=in_s), tell, along_at)
+
+
+def unnamed(clock):
+    """Return the names of a workspace in which nobody has named anything."""
+
+    async def read():
+        return NO_NICKNAMES
+
+    return Naming(read, clock)
 
 
 async def start(store, make, request=None, integration="int_1", **options):

@@ -25,7 +25,7 @@ from bot.workers import follower as follower_module
 from bot.workers import sender as sender_module
 from bot.workers.follower import Follower, claim_batches
 from bot.workers.sender import Sender
-from tests.adapters.conftest import finding
+from tests.adapters.conftest import finding, unnamed
 
 ERROR_ID = re.compile(r"err_[0-9a-f]{16}")
 
@@ -240,7 +240,7 @@ async def test_a_message_that_fails_three_times_is_replaced_by_the_id(
         raise AssertionError
 
     context = Context("T0SANDBOX", "UFLOKIT", clock)
-    sender = Sender(sqlite_store, client, context, on_closed=on_closed, on_refused=on_closed)
+    sender = Sender(sqlite_store, client, context, unnamed(clock), on_closed=on_closed, on_refused=on_closed)
     asked = make.command()
     await sqlite_store.inbox.add(asked)
     await sqlite_store.panels.add(asked, make.panel(), sender_module.Address("T0SANDBOX", "C0DATA"), clock())

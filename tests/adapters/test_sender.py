@@ -25,6 +25,7 @@ from bot.workers.remedies import AUTH_RETRY_S
 from bot.workers.sender import Sender
 from local_slack import Fault, LostRoots
 from sandbox.slack import flokit_slack
+from tests.adapters.conftest import unnamed
 
 POST = "chat.postMessage"
 HERE = Address("T0SANDBOX", "C0DATA", user_id="UANA")
@@ -44,6 +45,7 @@ class Bench:
             store,
             client,
             Context("T0SANDBOX", "UFLOKIT", clock),
+            unnamed(clock),
             on_closed=self.note_closed,
             on_refused=self.note_refused,
         )

@@ -16,6 +16,7 @@ from bot.core.access.audit import AuditFilter
 from bot.core.incidents.incidents import Rules
 from bot.core.incidents.reactions import Snooze
 from bot.core.models import Integration, Message, Person
+from bot.core.nicknames import Nickname
 from bot.core.panels import refreshed
 from bot.core.requests import ChannelNews, RequestKind
 from bot.core.subscriptions.digest_time import next_digest_at
@@ -25,6 +26,7 @@ from bot.store.database import Database
 from bot.store.homes import Homes
 from bot.store.incidents import Incidents, SeenTogether
 from bot.store.locks import in_order, of_team
+from bot.store.nicknames import Change, NicknameRows
 from bot.store.outbox_rows import Address
 from bot.store.snapshots import Snapshots
 from bot.store.store import Store
@@ -55,6 +57,7 @@ class Side:
         self.incidents = Incidents(database, team, rules=Rules(confirm_s=0))
         self.subscriptions = Subscriptions(database, team)
         self.homes = Homes(database, team)
+        self.nicknames = NicknameRows(database, team)
         self.snapshots = Snapshots(database, team)
         self.audit = Audit(database, team)
         self.make = Make(clock)
@@ -137,6 +140,22 @@ class Side:
         ordered = query.where(alerts.team_id == self.team).order_by(incidents.c.opened_at, alerts.channel_id)
         async with self.database.read() as connection:
             return (await connection.scalars(ordered)).all()
+
+    async def name(self, user, channel, integration):
+        """Name an integration after a channel, or forget that; both workspaces have the same names."""
+        request = await self.asks(user, channel)
+        address = Address(self.team, channel, user_id=user)
+
+        def decide(now):
+            name = "" if now.of(integration).name == channel else channel
+            taken = now.called(channel) not in ("", integration)
+            return Change(None if taken else Nickname(integration, name, user), Message("done"), address)
+
+        panel_id = self.panel.id if self.panel else ""
+        changed = await self.nicknames.change(
+            decide, self.clock.now, cause=request.cause, request_id=request.id, panel_id=panel_id
+        )
+        return changed.after, await self.nicknames.all()
 
     async def pause(self, _user, channel, _integration):
         """Pause the channel's subscriptions, because it was archived."""
@@ -239,6 +258,7 @@ DEEDS = (
     "fail",
     "recover",
     "snooze",
+    "name",
     "pause",
     "resume",
     "move",
@@ -336,6 +356,8 @@ TWINS = [
     *((team, "click", "U1", "C1", "int_1") for team in TEAMS),
     ("T1", "work"),
     ("T1", "show", "U1", "C1", "int_1"),
+    *((team, "name", "U1", "C1", "int_1") for team in TEAMS),
+    ("T2", "name", "U1", "C1", "int_1"),
     ("T1", "move", "U1", "C1", "int_1"),
     ("T2", "move", "U1", "C2", "int_1"),
     ("T2", "snooze", "U1", "C1", "int_1"),

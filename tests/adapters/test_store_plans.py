@@ -137,7 +137,7 @@ async def install(one, clock):
     await states.consume(await states.issue("browser", now), "browser", now)
 
 
-LITTLE = frozenset({"subscriptions", "sightings", "budget", "snapshots", "replicas", "policies"})
+LITTLE = frozenset({"subscriptions", "sightings", "budget", "snapshots", "replicas", "policies", "nicknames"})
 """Tables as small as a workspace, however much happened in it: they may be read completely."""
 
 GROWING = frozenset(metadata.tables) - LITTLE

@@ -27,6 +27,7 @@ from bot.workers.follower import Follower, claim_batches
 from bot.workers.sender import Sender
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from sandbox.local_flokit.sources import Plan
+from tests.adapters.conftest import unnamed
 
 ASKED = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 
@@ -76,7 +77,7 @@ async def test_a_click_is_one_trace(spans, telemetry, sqlite_store, local_slack,
     follower = Follower(sqlite_store, client, context)
     ((claim,),) = await claim_batches(follower._store, clock(), 5)
     await follower.follow([claim])
-    sender = Sender(sqlite_store, slack, context, on_closed=None, on_refused=None)
+    sender = Sender(sqlite_store, slack, context, unnamed(clock), on_closed=None, on_refused=None)
     for item in await sqlite_store.outbox.claim(clock(), 5):
         await sender.send(item)
     await client.aclose()

@@ -48,6 +48,8 @@ class Deed(StrEnum):
     DISCONNECT = "disconnect"
     POLICY = "policy"
     """Saved a new version of the workspace's policy."""
+    NAME = "name"
+    """Changed the name, the owner or the link of an integration."""
     KEY_LOST = "key_lost"
     """The FloKit key stopped working, and the person who connected it was notified."""
 

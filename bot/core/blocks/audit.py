@@ -35,6 +35,7 @@ _DEEDS: Final = {
     Deed.PAUSE: "paused the subscription to",
     Deed.RESUME: "resumed the subscription to",
     Deed.POLICY: "changed the policy for",
+    Deed.NAME: "changed the name of",
     Deed.KEY_LOST: "noticed that the FloKit key doesn't work for",
 }
 

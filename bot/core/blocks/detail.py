@@ -26,17 +26,20 @@ from bot.core.blocks.status import stale_lead, stale_note
 from bot.core.blocks.text import clip, code, date
 from bot.core.commands.presses import ID_CHARS, Action, Press
 from bot.core.models import Integration, Message, SyncStats
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.panels import Panel, RowRun
 
 NUMBER_CHARS: Final = 24
 NOT_KNOWN: Final = "not known"
 
 
-def detail_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> Message:
+def detail_message(
+    panel: Panel, runs: Mapping[str, RowRun], now: datetime, nicknames: Nicknames = NO_NICKNAMES
+) -> Message:
     """Show all fields of a panel's one integration, the things to check, Resync and Refresh."""
     if not panel.integrations:
         return _gone(panel)
-    row = row_of(panel.integrations[0], panel, runs)
+    row = row_of(panel.integrations[0], panel, runs, nicknames)
     blocks = [
         header(row.name.plain),
         *stale_note(panel),
@@ -50,11 +53,13 @@ def detail_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> M
     return Message(f"{stale_lead(panel)}{row.name.text} is {row_state(row, now).words}.", tuple(blocks))
 
 
-def sync_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> Message:
+def sync_message(
+    panel: Panel, runs: Mapping[str, RowRun], now: datetime, nicknames: Nicknames = NO_NICKNAMES
+) -> Message:
     """Show the row of a panel's one integration, and who asked for its sync; the outcome is posted in its thread."""
     if not panel.integrations:
         return _gone(panel)
-    row = row_of(panel.integrations[0], panel, runs)
+    row = row_of(panel.integrations[0], panel, runs, nicknames)
     row_run = runs.get(panel.integrations[0].id)
     asked = f", {who(row_run.run, row_run.joined_by)}" if row_run else ""
     blocks = [

@@ -16,6 +16,7 @@ from bot.core.commands.catalog import COMMANDS, CommandDoc, HelpCommand, HelpGro
 from bot.core.commands.filters import FILTER_WORDS
 from bot.core.commands.targets import nearest_integrations
 from bot.core.models import Integration, Message, Person
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 
 TYPED_CHARS: Final = 60
 SENTENCE_CHARS: Final = 900
@@ -81,6 +82,7 @@ def not_found_message(
     nearest: Sequence[Integration],
     types: Sequence[str] = (),
     *,
+    nicknames: Nicknames = NO_NICKNAMES,
     command: str = "/flokit",
     is_partial: bool = False,
 ) -> Message:
@@ -90,30 +92,36 @@ def not_found_message(
     """
     missing = "No integration that you can view matches" if is_partial else "FloKit has no integration"
     lead = f"{missing} {code(target, TYPED_CHARS)}."
-    called = [_called(one, nearest) for one in nearest[:LISTED]]
+    called = [_called(one, nearest, nicknames) for one in nearest[:LISTED]]
     lead += closest([*called, *(code(type_, TYPED_CHARS) for type_ in types[:LISTED])])
     return sentence(lead, "" if is_partial else f"Run {typed(command, 'status')} to list all integrations.")
 
 
 def nothing_matches_message(
-    query: str, integrations: Sequence[Integration], now: datetime, *, command: str = "/flokit"
+    query: str,
+    integrations: Sequence[Integration],
+    now: datetime,
+    *,
+    nicknames: Nicknames = NO_NICKNAMES,
+    command: str = "/flokit",
 ) -> Message:
     """Say that a filter matches nothing, and count the integrations."""
-    near = closest([_called(one, integrations) for one in nearest_integrations(query, integrations)])
+    found = nearest_integrations(query, integrations, nicknames)
+    near = closest([_called(one, integrations, nicknames) for one in found])
     lead = f"No integration matches {code(query, TYPED_CHARS)}.{near}"
     there = f"There {'is' if len(integrations) == 1 else 'are'} {counted(len(integrations), 'integration')}"
     if integrations:
         there += f": {tally(integrations)}"
     first = sorted(integrations, key=by_urgency)[:LISTED]
-    lines = [f"{state_now(one, now).label} · {_called(one, integrations)}" for one in first]
+    lines = [f"{state_now(one, now).label} · {_called(one, integrations, nicknames)}" for one in first]
     lines += and_more(len(integrations) - len(first), typed(command, "status"))
     filters = f"Filter by {', '.join(FILTER_WORDS)}, a type, an ID, or text."
     blocks = [section(f"{lead} {there}."), *([section("\n".join(lines))] if lines else []), context(filters)]
     return Message(f"{lead} {there}.", tuple(blocks))
 
 
-def _called(integration: Integration, among: Sequence[Integration]) -> str:
-    return f"{name_of(integration, among).text} {code(integration.id, ID_SHOWN)}"
+def _called(integration: Integration, among: Sequence[Integration], nicknames: Nicknames) -> str:
+    return f"{name_of(integration, among, nicknames).text} {code(integration.id, ID_SHOWN)}"
 
 
 def flokit_away_message(reason: str, vendor_words: str = "") -> Message:

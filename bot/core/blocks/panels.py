@@ -10,20 +10,28 @@ from bot.core.blocks.detail import detail_message, sync_message
 from bot.core.blocks.incident import incident_message
 from bot.core.blocks.status import choose_message, status_message
 from bot.core.models import Message
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.panels import Panel, PanelKind, RowRun
 
 
-def panel_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime, *, command: str = "/flokit") -> Message:
+def panel_message(
+    panel: Panel,
+    runs: Mapping[str, RowRun],
+    now: datetime,
+    nicknames: Nicknames = NO_NICKNAMES,
+    *,
+    command: str = "/flokit",
+) -> Message:
     """Render a panel, with the newest run of each of its integrations, by integration ID."""
     match panel.kind:
         case PanelKind.STATUS:
-            return status_message(panel, runs, now, command=command)
+            return status_message(panel, runs, now, nicknames, command=command)
         case PanelKind.DETAIL:
-            return detail_message(panel, runs, now)
+            return detail_message(panel, runs, now, nicknames)
         case PanelKind.SYNC:
-            return sync_message(panel, runs, now)
+            return sync_message(panel, runs, now, nicknames)
         case PanelKind.CHOOSE_SYNC | PanelKind.CHOOSE_DETAIL:
-            return choose_message(panel, runs, now)
+            return choose_message(panel, runs, now, nicknames)
         case PanelKind.AUDIT:
             return audit_message(panel, command=command)
         case PanelKind.INCIDENT:

@@ -14,6 +14,7 @@ from bot.core.blocks.phrases import ERROR_IN_LINE, ERROR_IN_ROW, RECONNECT_IT
 from bot.core.blocks.runs import row_line
 from bot.core.blocks.states import State, last_success, state_now, state_of
 from bot.core.models import Integration, Outcome, Status
+from bot.core.nicknames import Nicknames
 from bot.core.panels import Panel, RowRun
 
 
@@ -65,10 +66,10 @@ def known_now(integration: Integration, panel: Panel, runs: Mapping[str, RowRun]
     return row_run.run.last_seen if row_run.run.last_seen_at > panel.as_of else integration
 
 
-def row_of(integration: Integration, panel: Panel, runs: Mapping[str, RowRun]) -> Row:
+def row_of(integration: Integration, panel: Panel, runs: Mapping[str, RowRun], nicknames: Nicknames) -> Row:
     """Return the row of one of a panel's integrations."""
     known = known_now(integration, panel, runs)
-    name = name_of(integration, panel.integrations)
+    name = name_of(integration, panel.integrations, nicknames)
     row_run = runs.get(integration.id)
     line = row_line(row_run, panel.as_of) if row_run else ""
     if row_run is None or not line:

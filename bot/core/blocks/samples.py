@@ -17,6 +17,7 @@ from bot.core.health.findings import fine, unknown, wrong
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.incidents.reactions import Bulletin, Word
 from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
+from bot.core.nicknames import Nickname, nicknames_of
 from bot.core.panels import Panel, PanelKind
 from bot.core.runs.limits import Held, Limit
 from bot.core.subscriptions.digest_time import WEEKDAYS
@@ -44,6 +45,8 @@ def samples(now: datetime) -> dict[str, Sample]:
     incident = Incident("inc_sample", "T0SAMPLE", failing, now, Trouble.FAILING, failing, ago)
     entry = AuditEntry(ago, "T0SAMPLE", ana, "C0SAMPLE", Deed.RESYNC, failing.id, "stripe", run.id, result="started")
 
+    nickname = Nickname(working.id, "AppsFlyer Android", "U0SAMPLE2", "https://wiki.example.com/android")
+    nicknames = nicknames_of([nickname, Nickname(failing.id, link="https://wiki.example.com/stripe")])
     refused = Refused("guests never sync", "Guests can't sync.", ("U0SAMPLE2",))
     policy = Policy((Rule("guests never sync", False, frozenset({Verb.SYNC}), kinds=frozenset({Kind.GUESTS})),))
     versions = [PolicyVersion(number, "rules: []", ana, ago) for number in (2, 1)]
@@ -58,7 +61,7 @@ def samples(now: datetime) -> dict[str, Sample]:
     ]
     return {
         **{
-            f"panel_message: {kind}": blocks.panel_message(panel, {}, now, command=COMMAND)
+            f"panel_message: {kind}": blocks.panel_message(panel, {}, now, nicknames, command=COMMAND)
             for kind, panel in panels.items()
         },
         **{
@@ -94,6 +97,8 @@ def samples(now: datetime) -> dict[str, Sample]:
             "That time is in the future.", word="history", command=COMMAND
         ),
         "which_person_message": blocks.which_person_message("an", (ana, ben), word="audit", command=COMMAND),
+        "named_message": blocks.named_message(Nickname(working.id), nickname, working.type, ana, command=COMMAND),
+        "which_to_name_message": blocks.which_to_name_message("appsflyer", both, nicknames, command=COMMAND),
         "refused_message": blocks.refused_message(refused, Name("Stripe")),
         "held_message": blocks.held_message(held, Name("Stripe"), Press(Action.SYNC_ANYWAY, integration_id=failing.id)),
         "why_message": blocks.why_message(refused, Verb.SYNC, Name("Stripe"), held),

@@ -25,6 +25,7 @@ from bot.core.blocks.states import UNKNOWN_STATE, by_urgency, in_unknown_state, 
 from bot.core.blocks.text import clip, counted, date, listed, one_line, vendor_line
 from bot.core.commands.presses import Action, Press
 from bot.core.models import Integration, Message
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.panels import Panel, PanelKind, RowRun
 from bot.core.subscriptions.digests import Digest
 
@@ -33,14 +34,16 @@ QUERY_CHARS: Final = 40
 _CONNECT_ONE: Final = f"Connect one in {RECONNECT}."
 
 
-def status_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime, *, command: str) -> Message:
+def status_message(
+    panel: Panel, runs: Mapping[str, RowRun], now: datetime, nicknames: Nicknames = NO_NICKNAMES, *, command: str
+) -> Message:
     """Show a page of a panel's integrations, each with its newest run."""
     # Keep the panel's first order: rows mustn't move while someone reads or clicks.
     page = page_of(sorted(panel.integrations, key=by_urgency), panel.page)
-    lead, rest = _summary(panel, runs)
+    lead, rest = _summary(panel, runs, nicknames)
     above = [header(_title(panel)), *stale_note(panel), section(f"*{lead}*{rest}")]
     below = [context(_footer(panel, page, command)), *_buttons(panel, page)]
-    rows = [row_of(integration, panel, runs) for integration in page.integrations]
+    rows = [row_of(integration, panel, runs, nicknames) for integration in page.integrations]
     shown = fit_rows(rows, lambda row, room: row_blocks(row, panel.id, now, room), [*above, *below])
     return Message(f"{stale_lead(panel)}{lead}{rest}", (*above, *shown, *below))
 
@@ -62,7 +65,7 @@ def _title(panel: Panel) -> str:
     return f"FloKit integrations: {query}" if query else "FloKit integrations"
 
 
-def _summary(panel: Panel, runs: Mapping[str, RowRun]) -> tuple[str, str]:
+def _summary(panel: Panel, runs: Mapping[str, RowRun], nicknames: Nicknames) -> tuple[str, str]:
     """Return the summary in two parts: how many integrations need attention, and which."""
     query = vendor_line(panel.query, QUERY_CHARS)
     matching = f" matching “{query}”" if query else ""
@@ -77,13 +80,13 @@ def _summary(panel: Panel, runs: Mapping[str, RowRun]) -> tuple[str, str]:
         return f"No integration{matching} needs attention", f": {tally(known)}."
     lead = need_attention(len(troubled), len(known), "integration", matching)
     also = f", {len(unknown):,} {UNKNOWN_STATE}" if unknown else ""
-    return f"{lead}{also}", f": {listed([*troubled, *unknown], lambda one: _trouble(one, panel, runs))}."
+    return f"{lead}{also}", f": {listed([*troubled, *unknown], lambda one: _trouble(one, panel, runs, nicknames))}."
 
 
-def _trouble(integration: Integration, panel: Panel, runs: Mapping[str, RowRun]) -> str:
+def _trouble(integration: Integration, panel: Panel, runs: Mapping[str, RowRun], nicknames: Nicknames) -> str:
     row_run = runs.get(integration.id)
     under_way = " (resync running)" if row_run and row_run.run.is_active else ""
-    name = name_of(integration, panel.integrations)
+    name = name_of(integration, panel.integrations, nicknames)
     return f"{name.text} is {state_of(integration.status).words}{under_way}"
 
 
@@ -97,14 +100,16 @@ def _buttons(panel: Panel, page: Page) -> list[Block]:
     return actions(refresh, *page_buttons(panel.id, page))
 
 
-def choose_message(panel: Panel, runs: Mapping[str, RowRun], now: datetime) -> Message:
+def choose_message(
+    panel: Panel, runs: Mapping[str, RowRun], now: datetime, nicknames: Nicknames = NO_NICKNAMES
+) -> Message:
     """Offer one button per matching integration: Resync or Details, depending on the panel's kind."""
     page = page_of(sorted(panel.integrations, key=by_urgency), panel.page)
     query = vendor_line(panel.query, QUERY_CHARS)
     question = f"“{query}” matches {counted(len(panel.integrations), 'integration')} — which one?"
     above = [*stale_note(panel), section(question)]
     below = actions(*page_buttons(panel.id, page))
-    rows = [row_of(integration, panel, runs) for integration in page.integrations]
+    rows = [row_of(integration, panel, runs, nicknames) for integration in page.integrations]
     shown = fit_rows(rows, lambda row, room: _choice(row, panel, now, room), [*above, *below])
     return Message(f"{stale_lead(panel)}{question}", (*above, *shown, *below))
 

@@ -72,6 +72,20 @@ class AuditCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class NameCommand:
+    """Name an integration for everyone, or give it an owner or a link; parsed by `bot.core.commands.naming`."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetCommand:
+    """Forget the name of an integration; ``words`` as above."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class DoctorCommand:
     """Run health checks; with ``blocks``, also validate every kind of message with Slack."""
 
@@ -119,6 +133,8 @@ Command: TypeAlias = (
     | HistoryCommand
     | AuditCommand
     | WhyCommand
+    | NameCommand
+    | ForgetCommand
     | DoctorCommand
     | ConnectCommand
     | DisconnectCommand
@@ -219,6 +235,27 @@ COMMANDS: Final = (
         "subscriptions",
         "List this channel's subscriptions.",
         ("subscriptions",),
+    ),
+    CommandDoc(
+        "name",
+        HelpGroup.ADMINISTER,
+        "name <integration> <name>",
+        "Name an integration, for everyone in this workspace.",
+        (
+            'name 8appsflyerandroid "AppsFlyer Android"',
+            "rename AppsFlyer Android to AppsFlyer",
+            "name stripe owner S0615G0KT link https://wiki.example.com/stripe",
+        ),
+        "You can use the name wherever you name an integration. Incidents mention its owner, a person or a user group. "
+        "Its link, such as a runbook's, is shown among the things to check.",
+    ),
+    CommandDoc(
+        "forget",
+        HelpGroup.ADMINISTER,
+        "forget <integration>",
+        "Forget the name of an integration.",
+        ("forget AppsFlyer Android", "forget the name of stripe"),
+        "Its owner and its link stay.",
     ),
     CommandDoc(
         "audit",

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from bot.core.advice import display_name, is_stale
 from bot.core.commands.targets import of_type
 from bot.core.models import Integration, Status
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.typed import readings
 
 _Filter: TypeAlias = "Callable[[Integration, datetime], bool]"
@@ -28,27 +29,31 @@ _FILTERS: Final[dict[str, _Filter]] = {
 FILTER_WORDS: Final = tuple(_FILTERS)
 
 
-def filter_integrations(query: str, integrations: Sequence[Integration], now: datetime) -> tuple[Integration, ...]:
+def filter_integrations(
+    query: str, integrations: Sequence[Integration], now: datetime, nicknames: Nicknames = NO_NICKNAMES
+) -> tuple[Integration, ...]:
     """Return the integrations that match a filter, in order; an empty one matches all.
 
-    An exact ID or type matches only that. Otherwise every word must match: as a filter word (``failing``, ``stale``, a
-    status) or as part of FloKit's data about the integration.
+    An exact ID, name or type matches only that. Otherwise every word must match: as a filter word (``failing``,
+    ``stale``, a status) or as part of the integration's name or of FloKit's data about it.
     """
     for wanted in readings(query):
-        exact = [one for one in integrations if wanted and one.id == wanted] or of_type(wanted, integrations)
+        called = {nicknames.called(wanted), *(one.id for one in of_type(wanted, integrations))}
+        exact = [one for one in integrations if one.id == wanted] or [one for one in integrations if one.id in called]
         words = tuple(dict.fromkeys(wanted.casefold().split()))
-        if found := exact or [one for one in integrations if _words_hold(words, one, now)]:
+        if found := exact or [one for one in integrations if _words_hold(words, one, now, nicknames)]:
             return tuple(found)
     return ()
 
 
-def _words_hold(words: Iterable[str], integration: Integration, now: datetime) -> bool:
+def _words_hold(words: Iterable[str], integration: Integration, now: datetime, nicknames: Nicknames) -> bool:
     said = (
         integration.id,
         integration.type,
         display_name(integration.type),
         integration.status,
         integration.error_message or "",
+        nicknames.of(integration.id).name,
     )
     texts = [text.casefold() for text in said]
     return all(

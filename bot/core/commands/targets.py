@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from bot.core.advice import KNOWN_TYPES, display_name
 from bot.core.commands.presses import ID_CHARS
 from bot.core.models import Integration
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.subscriptions.subscriptions import ALL
 from bot.core.typed import name_key, readings
 
@@ -57,11 +58,18 @@ class NotFound:
 Target: TypeAlias = All | OfType | One | Ambiguous | NotFound
 
 
-def resolve_target(text: str, known: Sequence[Integration], *, types: Iterable[str] = KNOWN_TYPES) -> Target:
-    """Find what a person means: everything, else by ID, else by type or its name, else by the end of an ID.
+def resolve_target(
+    text: str,
+    known: Sequence[Integration],
+    nicknames: Nicknames = NO_NICKNAMES,
+    *,
+    types: Iterable[str] = KNOWN_TYPES,
+) -> Target:
+    """Find what a person means: everything, else by ID, else by its name, else by type, else by the end of an ID.
 
     Customers may have several integrations of one type (iOS and Android apps are separate), so the caller decides what
-    a type means. ``types`` match even if there's no integration of them.
+    a type means. ``types`` match even if there's no integration of them. A name that turned out to be a type's, too,
+    since FloKit has that, is ambiguous.
     """
     names = readings(text)
     if names[0].casefold() == ALL:
@@ -73,16 +81,21 @@ def resolve_target(text: str, known: Sequence[Integration], *, types: Iterable[s
         ):
             if same_id:
                 return _one_or_several(same_id)
+        called = nicknames.called(wanted)
+        named = [one for one in known if called and one.id == called]
         if type_ := _type_called(wanted, (*types, *(one.type for one in known))):
-            return OfType(type_, tuple(of_type(wanted, known)))
+            others = [one for one in of_type(wanted, known) if one not in named]
+            return _one_or_several([*named, *others]) if named else OfType(type_, tuple(others))
+        if named:
+            return One(named[0])
         if with_ending := _with_ending(wanted, known):
             return _one_or_several(with_ending)
-    return not_found(text, known)
+    return not_found(text, known, nicknames)
 
 
-def not_found(text: str, known: Sequence[Integration]) -> NotFound:
+def not_found(text: str, known: Sequence[Integration], nicknames: Nicknames = NO_NICKNAMES) -> NotFound:
     """Return a NotFound with the closest matches."""
-    return NotFound(text, nearest_integrations(readings(text)[-1], known))
+    return NotFound(text, nearest_integrations(readings(text)[-1], known, nicknames))
 
 
 def _one_or_several(matches: Sequence[Integration]) -> One | Ambiguous:
@@ -120,11 +133,13 @@ def nearest_types(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(by_key[key] for key in near))
 
 
-def nearest_integrations(text: str, integrations: Iterable[Integration]) -> tuple[Integration, ...]:
+def nearest_integrations(
+    text: str, integrations: Iterable[Integration], nicknames: Nicknames = NO_NICKNAMES
+) -> tuple[Integration, ...]:
     """Return at most `NEAREST` integrations with names similar to a text, or else to one of its words."""
     by_key: dict[str, list[Integration]] = {}
     for one in integrations:
-        for key in {*_type_keys(one.type), name_key(one.id)}:
+        for key in {*_type_keys(one.type), name_key(one.id), name_key(nicknames.of(one.id).name)} - {""}:
             by_key.setdefault(key[:ID_CHARS], []).append(one)
     for wanted in (text, *text.split()[:WORDS_COMPARED]):
         keys = difflib.get_close_matches(name_key(wanted)[:ID_CHARS], by_key, n=NEAREST)

@@ -16,8 +16,10 @@ from bot.core.commands.catalog import (
     ConnectCommand,
     DisconnectCommand,
     DoctorCommand,
+    ForgetCommand,
     HelpCommand,
     HistoryCommand,
+    NameCommand,
     PolicyCommand,
     ShowCommand,
     StatusCommand,
@@ -58,6 +60,12 @@ _WORDS: Final = {
     "check": "doctor",
     "health": "doctor",
     "permissions": "policy",
+    "rename": "name",
+    "nickname": "name",
+    "alias": "name",
+    "call": "name",
+    "unname": "forget",
+    "names": "status",
     "commands": "help",
     "?": "help",
 }
@@ -200,6 +208,8 @@ def _with_command(name: str, rest: str) -> Command:
         return AuditCommand(rest)
     if name == "history":
         return HistoryCommand(rest)
+    if name in ("name", "forget") and rest.strip(WRAPPING):
+        return NameCommand(rest) if name == "name" else ForgetCommand(rest)
     rest = rest.strip(WRAPPING)
     if name in _ARGUMENTS:
         return _with_argument(name, rest)
@@ -271,10 +281,28 @@ def _without_command(words: Sequence[str]) -> Command:
         return StatusCommand()
     if asked and all(word in FILTER_WORDS or name_key(word) in KNOWN_TYPE_KEYS for word in asked):
         return StatusCommand(" ".join(asked))
+    if renaming := _renaming(words):
+        return renaming
     not_understood = HelpCommand(not_understood=text[:NOT_UNDERSTOOD_CHARS])
     if problem := _NO_COMMANDS.get(words[0].casefold().strip(WRAPPING)):
         return replace(not_understood, problem=problem)
     return replace(not_understood, suggestions=_nearest_commands(words))
+
+
+_FORGET_WORDS: Final = frozenset({"remove", "delete", "clear", "drop", "erase", "unset"})
+_NAME_WORDS: Final = frozenset({"set", "change", "give", "make", "update"})
+
+
+def _renaming(words: Sequence[str]) -> Command | None:
+    """Parse "set the name of stripe to Money" and "remove the name of stripe"."""
+    keys = [word.casefold().strip(WRAPPING) for word in words]
+    about = next((place for place in (1, 2) if keys[place : place + 2] in (["name", "of"], ["nickname", "of"])), 0)
+    rest = " ".join(words[about + 2 :])
+    if not about or not rest:
+        return None
+    if keys[0] in _FORGET_WORDS:
+        return ForgetCommand(rest)
+    return NameCommand(rest) if keys[0] in _NAME_WORDS else None
 
 
 def _nearest_commands(words: Sequence[str]) -> tuple[str, ...]:

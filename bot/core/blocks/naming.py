@@ -1,0 +1,74 @@
+"""The names, owners and links that people give to integrations: what changed, and what couldn't be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from bot.core.blocks.elements import context, section, sentence
+from bot.core.blocks.names import ID_SHOWN, name_of, short_name
+from bot.core.blocks.phrases import typed
+from bot.core.blocks.text import code, counted, escape, listed, mention, person_name
+from bot.core.models import Integration, Message, Person
+from bot.core.nicknames import Nickname, Nicknames
+
+TARGET_CHARS: Final = 60
+CHOICES: Final = 8
+
+
+def named_message(before: Nickname, after: Nickname, type_: str, person: Person, *, command: str) -> Message:
+    """Say in the channel what an integration is called from now on, who owns it, and what its link is.
+
+    Args:
+        before: what people had added to it.
+        after: what they add now.
+        type_: its type, which it's called by without a name.
+        person: who changed it.
+        command: the slash command.
+    """
+    who, id_ = person_name(person), code(after.integration_id, ID_SHOWN)
+    usual = short_name(after.integration_id, type_)
+    old, new = f"*{escape(before.name)}*", f"*{escape(after.name)}*"
+    if before.name == after.name:
+        lead = f"✏️ {who} updated {new if after.name else usual.mrkdwn} {id_}."
+    elif not after.name:
+        lead = f"✏️ {who} removed the name {old}: it's {usual.mrkdwn} {id_} again."
+    elif before.name:
+        lead = f"✏️ {who} renamed {old} to {new} {id_}."
+    else:
+        lead = f"✏️ {who} named {usual.mrkdwn} {id_}: it's {new} from now on, for everyone here."
+    changed = [text for part, text in _parts(after).items() if getattr(before, part) != getattr(after, part)]
+    lead = " ".join((lead, *changed))
+    if not after.name:
+        return Message(lead.replace("*", ""), (section(lead),))
+    hint = f"You can use the name in commands: {typed(command, f'sync {after.name}')}. It takes effect within a minute."
+    return Message(lead.replace("*", ""), (section(lead), context(hint)))
+
+
+def _parts(after: Nickname) -> dict[str, str]:
+    return {
+        "owner": f"Incidents mention its owner, {owner_called(after.owner)}."
+        if after.owner
+        else "It has no owner now.",
+        "link": f"Its link: {link_text(after.link)}." if after.link else "Its link is removed.",
+    }
+
+
+def owner_called(owner: str) -> str:
+    """Name an owner; members of a group aren't notified."""
+    return f"the group {code(owner, TARGET_CHARS)}" if owner.startswith("S") else mention(Person(owner))
+
+
+def link_text(link: str) -> str:
+    """Show a link as its address, so that it says where it leads."""
+    return f"<{escape(link)}>" if link else ""
+
+
+def which_to_name_message(
+    target: str, matches: Sequence[Integration], nicknames: Nicknames, *, command: str
+) -> Message:
+    """Ask which of several integrations is meant."""
+    lead = f"{code(target, TARGET_CHARS)} matches {counted(len(matches), 'integration')}. Which one?"
+    called = [f"{name_of(one, matches, nicknames).text} {code(one.id, ID_SHOWN)}" for one in matches]
+    example = typed(command, f'name {matches[0].id} "…"')
+    return sentence(f"{lead} {listed(called, str, most=CHOICES)}.", f"Name it by its ID: {example}.")
