@@ -172,7 +172,8 @@ def success_page(name: str, *, app_id: str, team_id: str, slack_url: str, access
 <p>Three steps are left:</p>
 <ol>
 <li>{first}</li>
-<li>Press <strong>Connect FloKit</strong> on the app's <strong>Home</strong> tab{where}, and paste an API key. You can create one in FloKit under <em>Settings → API Keys</em>.</li>
+<li>Press <strong>Connect FloKit</strong> on the app's <strong>Home</strong> tab{where}, and paste an API key. You can
+create one in FloKit under <em>Settings → API Keys</em>.</li>
 <li>In each channel where outcomes should appear, type <code>/invite @FloKit</code>.</li>
 </ol>
 <p><a class="button" href="{escape(link)}">{label}</a></p>
