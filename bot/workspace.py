@@ -12,6 +12,7 @@ from bot.core.errors import FlokitDenied
 from bot.flokit import Endpoint, FlokitClient
 from bot.flokit.http import FlokitHttp
 from bot.handlers.answers import Answers
+from bot.handlers.bulks import Bulks
 from bot.handlers.channels import Channels
 from bot.handlers.connecting import Connecting, Door
 from bot.handlers.doctor import Diagnosis, Doctor, Live
@@ -169,9 +170,11 @@ class _Parts:
         self._edits_policy = connecting.is_offered
         policies = Policies(self._base.database, context.team_id)
         editing = PolicyEditing(services, self._tenant.door, slack, policies, may=connecting.may)
+        bulks = Bulks(services, patience=settings.patience, limits=settings.limits)
         features = (
             Looks(services, records),
-            Syncs(services, patience=settings.patience, limits=settings.limits),
+            Syncs(services, bulks, patience=settings.patience, limits=settings.limits),
+            bulks,
             subscribing,
             Snoozes(services, self._incidents),
             records,

@@ -14,10 +14,12 @@ import pytest
 import yaml
 
 from bot import __version__, listeners
-from bot.core.blocks import outcome_message
+from bot.core.blocks import outcome_message, panel_message
+from bot.core.bulks import Bulk, Member
 from bot.core.commands.catalog import COMMANDS
 from bot.core.commands.presses import Action
-from bot.core.models import Outcome, Person, Phase, SyncRun
+from bot.core.models import Integration, Outcome, Person, Phase, SyncRun
+from bot.core.panels import Panel, PanelKind, RowRun
 from bot.listeners.payloads import parse_access_news
 from bot.ops import web
 from bot.settings.settings import Settings, has_slack_tokens
@@ -404,13 +406,39 @@ def arrows(text):
 
 def test_the_metadata_is_documented():
     """docs/message-metadata.md has exactly the fields of a final reply, and so does its example."""
-    text = doc("message-metadata.md")
+    text = doc("message-metadata.md").partition(f"## {SEVERAL}")[0]
     carried = payload()
     example = json.loads(re.search(r"```json\n(.+?)```", text, re.DOTALL)[1])
     assert {plain(row[0]): row[1] for row in rows(text)} == dict.fromkeys(carried["event_payload"], "string")
     assert example["event_type"] == carried["event_type"]
     assert list(example["event_payload"]) == list(carried["event_payload"])
     assert {plain(row[0]): plain(row[3]) for row in rows(text)} == example["event_payload"]
+
+
+def test_the_metadata_of_several_syncs_is_documented():
+    """docs/message-metadata.md has exactly the fields of a bulk, and so does its example."""
+    text = section(doc("message-metadata.md"), SEVERAL)
+    carried = bulk_metadata()
+    example = json.loads(re.search(r"```json\n(.+?)```", text, re.DOTALL)[1])
+    types = {str: "string", int: "number", list: "list"}
+    assert example["event_type"] == carried["event_type"]
+    assert {plain(row[0]): row[1] for row in rows(text)} == {
+        name: types[type(value)] for name, value in carried["event_payload"].items()
+    }
+    assert list(example["event_payload"]) == list(carried["event_payload"])
+    assert [*example["event_payload"]["syncs"][0]] == [*carried["event_payload"]["syncs"][0]]
+
+
+SEVERAL = "Several syncs at once"
+
+
+def bulk_metadata():
+    """Return the metadata of several syncs that have ended."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    run = SyncRun("run_1", "T1", "int_1", "stripe", now, Person("U1"), outcome=Outcome.SUCCEEDED, ended_at=now)
+    bulk = Bulk(Person("U1"), now, (Member("int_1", "run_1"),))
+    panel = Panel("pnl_1", PanelKind.BULK, (Integration("int_1", "stripe"),), now, bulk=bulk)
+    return panel_message(panel, {"int_1": RowRun(run)}, now, outbox_id="msg_1").metadata
 
 
 def payload():

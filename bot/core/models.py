@@ -300,6 +300,10 @@ class SyncRun:
     """The slow watch after ``not_confirmed`` ends here."""
     cause: Cause = NO_CAUSE
     """The click that opened it."""
+    bulk_id: str = ""
+    """The message of the syncs that it was started with, or ""."""
+    is_patient: bool = False
+    """Whether it lets the clicks of others go first, because it was started with other syncs."""
 
     @property
     def overlapped(self) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.core.access.audit import AuditEntry
+from bot.core.bulks import Bulk, Plan
 from bot.core.incidents.incidents import Incident
 from bot.core.incidents.reactions import Snooze
 from bot.core.models import NO_CAUSE, Cause, Integration, Person, SyncRun
@@ -27,6 +28,10 @@ class PanelKind(StrEnum):
     """A page of the audit, for one reader; the query is the text after ``audit``."""
     INCIDENT = "incident"
     """An incident in one channel, and the root of its thread."""
+    PREVIEW = "preview"
+    """Which syncs would be started, for one reader, with a button to start them."""
+    BULK = "bulk"
+    """The syncs that one click started, and the root of their thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,10 @@ class Panel:
     """The span of a page of the audit, if given."""
     zone: str = ""
     """The person in whose time zone the span is, or ""."""
+    plan: Plan | None = None
+    """What a preview shows besides its integrations."""
+    bulk: Bulk | None = None
+    """What the message about several syncs shows besides its integrations."""
 
     @property
     def only(self) -> Integration | None:

@@ -213,12 +213,15 @@ class FlokitClient:
         look = partial(self._details.look, path, fetch, max_age_s=max_age_s)
         return await self._patiently(look, priority, patience_s)
 
-    async def trigger_sync(self, integration_id: str, *, idempotency_key: str) -> TriggerAccepted:
+    async def trigger_sync(
+        self, integration_id: str, *, idempotency_key: str, priority: Priority = Priority.CLICK
+    ) -> TriggerAccepted:
         """Ask FloKit, exactly once, to sync an integration.
 
         Args:
             integration_id: the integration to sync.
             idempotency_key: the same for the same sync. FloKit documents it only for events, but it's harmless here.
+            priority: whose request this is.
 
         Raises:
             FlokitNotSent, FlokitRateLimited: nothing was started, so it can be sent again.
@@ -228,7 +231,7 @@ class FlokitClient:
         path = _integration_path(integration_id)
         headers = {"Idempotency-Key": idempotency_key}
         try:
-            return await self._ask(Priority.CLICK, "POST", f"{path}/sync", self._sync_key, parse_accepted, headers)
+            return await self._ask(priority, "POST", f"{path}/sync", self._sync_key, parse_accepted, headers)
         finally:
             # Data from before the POST is outdated, whatever the reply.
             self._lists.forget(INTEGRATIONS_PATH)

@@ -10,7 +10,7 @@ import structlog
 
 from bot.core import blocks
 from bot.core.access.audit import Deed, of_refusal
-from bot.core.access.policy import Refused, Verb, Verdict
+from bot.core.access.policy import Allowed, Refused, Verb, Verdict
 from bot.core.blocks.names import Name
 from bot.core.commands.targets import Ambiguous, NotFound, One
 from bot.core.errors import SlackError
@@ -32,6 +32,7 @@ _VERBS: Final = {
     Deed.RESYNC: (Verb.SYNC,),
     Deed.TRY_AGAIN: (Verb.SYNC,),
     Deed.SYNC_ANYWAY: (Verb.SYNC, Verb.ADMINISTER),
+    Deed.SYNC_SEVERAL: (Verb.SYNC,),
     Deed.KEEP_WATCHING: (Verb.SYNC,),
     Deed.SUBSCRIBE: (Verb.SUBSCRIBE,),
     Deed.UNSUBSCRIBE: (Verb.SUBSCRIBE,),
@@ -96,6 +97,16 @@ class Permits:
         """Like ``check``, before it's known what the request is about, unless its type can make a difference."""
         if not any(self._access.depends_on_type(verb) for verb in _VERBS[act.deed]):
             await self.check(request, act)
+
+    async def verdict(self, request: Request, act: Act) -> Verdict:
+        """Return the decision without answering: the rule that allows it, or the first that refuses it."""
+        verdict: Verdict = Allowed("")
+        for verb in _VERBS[act.deed]:
+            for origin in _everywhere(request.origin, act.channels):
+                verdict = await self._decide(origin, verb, act)
+                if isinstance(verdict, Refused):
+                    return verdict
+        return verdict
 
     async def _decide(self, origin: Origin, verb: Verb, act: Act) -> Verdict:
         if act.deed is Deed.AUDIT:

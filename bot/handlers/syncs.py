@@ -9,13 +9,16 @@ import structlog
 
 from bot.core import blocks
 from bot.core.access.audit import Deed, of_refusal
+from bot.core.access.policy import Verb
 from bot.core.commands.catalog import SyncCommand
+from bot.core.commands.many import read_many
 from bot.core.commands.presses import Action, Press, fits_in_a_button
 from bot.core.commands.targets import One
 from bot.core.models import Integration, Patience
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request
 from bot.core.runs.limits import Held, Limits
+from bot.handlers.bulks import Bulks
 from bot.handlers.feature import Feature, Handlers, Services
 from bot.handlers.permits import Act, known_type
 from bot.lookups.integrations import Known, panel_of
@@ -39,8 +42,9 @@ _NOTHING_TO_WATCH: Final = {
 class Syncs(Feature):
     """The sync commands and buttons of one workspace."""
 
-    def __init__(self, services: Services, *, patience: Patience, limits: Limits) -> None:
+    def __init__(self, services: Services, bulks: Bulks, *, patience: Patience, limits: Limits) -> None:
         super().__init__(services)
+        self._bulks = bulks
         self._patience = patience
         self._limits = limits
 
@@ -54,10 +58,24 @@ class Syncs(Feature):
         }
 
     async def sync(self, request: Request, command: SyncCommand) -> None:
-        """Start or join the sync that was typed; if several integrations match, offer a button for each."""
+        """Start or join the sync that was typed.
+
+        If several are meant, show a preview of them; if one is meant and several match, offer a button for each.
+        """
         act = Act(Deed.SYNC, typed=command.target)
         await self._permits.check_early(request, act)
         known = await self._knowledge.look()
+        sight = await self._permits.sight(request.origin, known.integrations, Verb.SYNC)
+        many = read_many(command.target, sight, self._clock())
+        if many and many.integrations:
+            await self._bulks.preview(request, many, known, len(sight.seen), query=command.target)
+            return
+        if many:
+            message = blocks.nothing_matches_message(
+                command.target, sight.seen, self._clock(), nicknames=sight.nicknames, command=self._command
+            )
+            await self._answers.note(request, message)
+            return
         found = await self._permits.find(request, act, known.integrations)
         about = found.integration if isinstance(found, One) else found.matches[0]
         permitted = await self._permits.check(request, Act(Deed.SYNC, about))

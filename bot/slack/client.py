@@ -199,11 +199,23 @@ class SlackClient:
             raise SlackAstray(ts)
         return ts
 
-    async def update(self, channel_id: str, ts: str, message: Message, *, spare: bool = False) -> None:
-        """Edit a message; a ``spare`` edit leaves some of what Slack allows to other edits."""
+    async def update(
+        self,
+        channel_id: str,
+        ts: str,
+        message: Message,
+        *,
+        spare: bool = False,
+        metadata: dict[str, object] | None = None,
+    ) -> None:
+        """Edit a message; a ``spare`` edit leaves some of what Slack allows to other edits.
+
+        Its metadata stays unless there is a new one.
+        """
         await self._wait_for_turn(self._updates, leave=UPDATES_FOR_PEOPLE if spare else 0.0)
         text = message.text.encode()[:UPDATE_TEXT_BYTES].decode(errors="ignore")
-        update = self.web.chat_update(channel=channel_id, ts=ts, text=text, blocks=list(message.blocks))
+        blocks = list(message.blocks)
+        update = self.web.chat_update(channel=channel_id, ts=ts, text=text, blocks=blocks, metadata=metadata)
         await self._call_paced(self._updates, update)
 
     async def publish_home(self, user_id: str, view: dict[str, object]) -> None:

@@ -58,13 +58,19 @@ class OutboxKind(StrEnum):
     PROGRESS = "progress"
     NEWS = "news"
     """A reply in the thread of an incident."""
+    BULK = "bulk"
+    """A panel that follows several syncs, so its updates are paced."""
 
+
+PACED: Final = frozenset({OutboxKind.PROGRESS, OutboxKind.BULK})
+"""What is edited while syncs run, so each such message is edited at most every `EDIT_EVERY_S`."""
 
 _PRIORITY: Final = {
     OutboxKind.OUTCOME: 0,
     OutboxKind.NOTE: 1,
     OutboxKind.PANEL: 1,
     OutboxKind.NEWS: 1,
+    OutboxKind.BULK: 1,
     OutboxKind.PROGRESS: 2,
 }
 
@@ -271,12 +277,16 @@ def _bump(connection: Transaction, row: Row[Any], now: datetime) -> dict[str, An
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What a decision about a run wants posted; ``data`` is the run as decided."""
+    """What a decision about a run wants posted.
+
+    ``data`` is the run as decided, ``bulk_id`` the message of the syncs that it was started with, if any.
+    """
 
     run_id: str
     tellings: Sequence[Telling]
     data: str
     ended: bool
+    bulk_id: str = ""
 
 
 # Locked: the root of one of them may be recorded at this moment.
@@ -305,7 +315,9 @@ async def tell(connection: Transaction, stories: Sequence[Story], now: datetime)
     moved = {story.run_id: story.ended for story in stories if Telling.PROGRESS in story.tellings}
     shown = {story.run_id for story in stories if Telling.ROW in story.tellings}
     shown_in = [thread for thread in run_threads if thread.run_id in shown]
-    panel_ids = await _panels_about(connection, shown, shown_in) if shown else set()
+    panel_ids = {story.bulk_id for story in stories if story.bulk_id and story.run_id in moved}
+    if shown:
+        panel_ids |= await _panels_about(connection, shown, shown_in)
     if moved or panel_ids:
         told = (await connection.execute(_SHOWS, {"runs": list(moved), "panels": list(panel_ids)})).all()
         ended = {run_id for run_id, has_ended in moved.items() if has_ended}
@@ -349,9 +361,7 @@ def _showing_runs() -> CompoundSelect[Any]:
 _SHOWING: Final = _showing_runs()
 
 
-async def _panels_about(
-    connection: Transaction, run_ids: Collection[str], shown_in: Sequence[Row[Any]]
-) -> Collection[str]:
+async def _panels_about(connection: Transaction, run_ids: Collection[str], shown_in: Sequence[Row[Any]]) -> set[str]:
     """Return the messages that show runs."""
     found = (await connection.scalars(_SHOWING, {"runs": list(run_ids)})).all()
     return {thread.panel_id for thread in shown_in if thread.panel_id}.union(found)
@@ -498,7 +508,7 @@ POSTED: Final = _sent(channel_id=bindparam("channel"), thread_ts=bindparam("thre
 
 def sent_values(item: OutboxItem, now: datetime) -> dict[str, Any]:
     """Return the parameters that ``SHOWN`` and ``POSTED`` share."""
-    next_edit = now + timedelta(seconds=EDIT_EVERY_S) if item.kind is OutboxKind.PROGRESS else now
+    next_edit = now + timedelta(seconds=EDIT_EVERY_S) if item.kind in PACED else now
     return {"row_id": item.id, "claim": item.claims, "shown_version": item.version, "next_edit": next_edit}
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select, update
 
 from bot.core.panels import Panel, RowRun
 from bot.core.requests import Request
-from bot.store import alerts, codec, inbox, outbox_rows, run_rows
+from bot.store import alerts, bulks, codec, inbox, outbox_rows, run_rows
 from bot.store.database import Database
 from bot.store.locks import in_order
 from bot.store.outbox_rows import Address, OutboxKind
@@ -93,6 +93,9 @@ class Panels:
             panel = codec.load(Panel, row.data)
             ids = [integration.id for integration in panel.integrations]
             rows = await run_rows.rows_since(connection, row.team_id, ids, panel.as_of)
+            if panel.plan or panel.bulk:
+                started = tuple(await bulks.started_from(connection, row.team_id, panel_id))
+                return bulks.seen(panel, started, rows)
         return panel, run_rows.newest_of(rows)
 
     async def _renew_response_url(

@@ -12,6 +12,7 @@ from bot.store.locks import chosen, once
 from bot.store.tables import (
     alerts,
     audit,
+    bulks,
     homes,
     inbox,
     incidents,
@@ -94,6 +95,7 @@ def _finished(before: datetime) -> list[tuple[Table, ColumnElement[bool]]]:
             ),
         ),
         (inbox, and_(inbox.c.received_at < before, inbox.c.due_at.is_(None))),
+        (bulks, bulks.c.created_at < before),
         (audit, audit.c.at < before),
         (snapshots, snapshots.c.as_of < before),
         (homes, homes.c.opened_at < before),

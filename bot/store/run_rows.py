@@ -54,7 +54,7 @@ def row_values(decision: Decision) -> dict[str, Any]:
 
 def story_of(decision: Decision, data: str) -> outbox_rows.Story:
     """Return what a decision wants posted, with the run as saved."""
-    return outbox_rows.Story(decision.run.id, decision.tell, data, ended=not decision.run.is_active)
+    return outbox_rows.Story(decision.run.id, decision.tell, data, not decision.run.is_active, decision.run.bulk_id)
 
 
 _OF_INTEGRATION: Final = and_(runs.c.team_id == bindparam("team"), runs.c.integration_id == bindparam("integration"))
@@ -75,10 +75,13 @@ async def find_active(connection: Transaction, team_id: str, integration_id: str
 _ADD: Final = insert(runs).on_conflict_do_nothing()
 
 
-async def add(connection: Transaction, decision: Decision, now: datetime) -> bool:
-    """Add a new run; False when another replica opened one for this integration at the same moment."""
+async def add(connection: Transaction, decision: Decision, now: datetime, *, in_turn: bool = True) -> bool:
+    """Add a new run; False when another replica opened one for this integration at the same moment.
+
+    ``in_turn`` is False if it isn't taken up right away, because others go first.
+    """
     run = decision.run
-    lease = connection.hold(Work.RUNS, now, run.team_id)
+    lease = connection.hold(Work.RUNS, now, run.team_id) if in_turn else None
     row = row_values(decision) | {
         "id": run.id,
         "team_id": run.team_id,
@@ -93,8 +96,24 @@ async def add(connection: Transaction, decision: Decision, now: datetime) -> boo
     if lease:
         connection.hand(Work.RUNS, [RunClaim(run, 0, lease.until)])
     else:
-        connection.ring(Work.RUNS)
+        connection.ring(Work.RUNS, decision.next_look_at)
     return True
+
+
+async def hurry(connection: Transaction, run: SyncRun, now: datetime) -> None:
+    """Start a run now that waits for its turn among several: someone clicked on it alone.
+
+    The caller has locked it; one that a process has claimed is being started anyway.
+    """
+    if not run.is_patient or run.phase is not Phase.BASELINE:
+        return
+    hurried = await connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.lease_owner.is_(None), runs.c.due_at > now)
+        .values(data=codec.dump(replace(run, is_patient=False)), due_at=now, version=runs.c.version + 1)
+    )
+    if hurried.rowcount:
+        connection.ring(Work.RUNS)
 
 
 _LATE: Final = (

@@ -181,6 +181,7 @@ class Runs:
         for _ in range(3):  # a run may end, or another replica open one, between two statements
             active = await run_rows.find_active(connection, origin.team_id, integration.id)
             if active:
+                await run_rows.hurry(connection, active, now)
                 return active, True, ended
             own_s = await run_rows.durations_s(connection, origin.team_id, integration.id)
             of_type_s = (

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import update
 
 from bot.store.bell import Lease
+from bot.store.bulks import Bulks
 from bot.store.database import Database
 from bot.store.inbox import Inbox
 from bot.store.locks import in_order
@@ -36,6 +37,7 @@ class Store:
         self.outbox = Outbox(database, owner, lease_s)
         self.panels = Panels(database)
         self.runs = Runs(database, owner, lease_s)
+        self.bulks = Bulks(database)
 
     def lease(self, now: datetime) -> Lease:
         """Return the lease of what this process takes now."""

@@ -116,6 +116,18 @@ participants = Table(
 )
 Index("participants_called", func.lower(participants.c.user_name))
 
+bulks = Table(
+    "bulks",
+    metadata,
+    Column("team_id", Text, primary_key=True),
+    Column("source_id", Text, primary_key=True, comment="the panel whose button started it"),
+    Column("integration_id", Text, primary_key=True),
+    Column("bulk_id", Text, nullable=False, comment="the panel that shows the sync"),
+    Column("created_at", UtcTime, nullable=False),
+    Index("bulks_created", "created_at"),
+)
+"""Which syncs the buttons that start several have started: each integration once for each button."""
+
 panels = Table(
     "panels",
     metadata,

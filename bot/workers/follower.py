@@ -257,14 +257,15 @@ class Follower:
     async def _look_at_page(self, run: SyncRun, max_age_s: float | None = None) -> Seen:
         detail = await self._flokit.fetch_integration(
             run.integration_id,
-            priority=Priority.CLICK if run.phase is Phase.BASELINE else Priority.FOLLOW_UP,
+            priority=Priority.CLICK if run.phase is Phase.BASELINE and not run.is_patient else Priority.FOLLOW_UP,
             max_age_s=_max_age_s(run) if max_age_s is None else max_age_s,
         )
         return Seen(detail.integration, detail.vendor_at)
 
     async def _trigger(self, run: SyncRun) -> TriggerReply:
         try:
-            return await self._flokit.trigger_sync(run.integration_id, idempotency_key=run.id)
+            priority = Priority.FOLLOW_UP if run.is_patient else Priority.CLICK
+            return await self._flokit.trigger_sync(run.integration_id, idempotency_key=run.id, priority=priority)
         except FlokitMissing as error:
             return await self._understand_404(run, error)
         except FlokitDenied as error:

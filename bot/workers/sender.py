@@ -34,6 +34,7 @@ from bot.observability.telemetry import following
 from bot.slack.client import PACED, SlackClient
 from bot.store import codec
 from bot.store.ids import new_id
+from bot.store.outbox_rows import PACED as PACED_KINDS
 from bot.store.outbox_rows import Address, OutboxItem, OutboxKind
 from bot.store.store import Store
 from bot.workers.remedies import (
@@ -60,7 +61,7 @@ MESSAGE_EVENT: Final = "flokit_message"
 """Metadata of messages that have none of their own: with it, any post can be found again."""
 
 MAX_FAULTS: Final = 3
-_REDRAWN: Final = frozenset({OutboxKind.PROGRESS, OutboxKind.PANEL})
+_REDRAWN: Final = frozenset({OutboxKind.PROGRESS, OutboxKind.PANEL, OutboxKind.BULK})
 """What changes after it was posted: when it's found again, it may be out of date."""
 
 RENEWED_AT: Final = 1 / 3
@@ -233,12 +234,12 @@ class Sender:
                 view = await self._store.outbox.load_outcome(item)
                 ended = blocks.outcome_message(view.run, view.joined_by, now, outbox_id=item.id)
                 return replace(ended, cause=view.run.cause)
-            case OutboxKind.PANEL:
+            case OutboxKind.PANEL | OutboxKind.BULK:
                 drawn = await self._store.panels.load_view(item.panel_id or "")
                 if drawn is None:
                     return None
                 nicknames = await self._naming.current()
-                panel = blocks.panel_message(*drawn, now, nicknames, command=self._command)
+                panel = blocks.panel_message(*drawn, now, nicknames, command=self._command, outbox_id=item.id)
                 return replace(panel, cause=drawn[0].cause)
             case OutboxKind.NOTE:
                 return codec.load(Message, item.data or "")
@@ -256,7 +257,8 @@ class Sender:
             await self._post(item, message)
 
     async def _edit(self, item: OutboxItem, channel_id: str, ts: str, message: Message) -> None:
-        await self._slack.update(channel_id, ts, message, spare=item.kind is OutboxKind.PROGRESS)
+        metadata = message.metadata if item.kind is OutboxKind.BULK else None
+        await self._slack.update(channel_id, ts, message, spare=item.kind in PACED_KINDS, metadata=metadata)
         await self._store.outbox.mark_shown(item, self._clock())
 
     async def _respond(self, item: OutboxItem, message: Message) -> None:
@@ -264,7 +266,7 @@ class Sender:
         if item.response_url is None:
             await self._store.outbox.give_up(item)
             return
-        if item.kind is OutboxKind.PANEL and not message.only_for_one:
+        if item.panel_id and not message.only_for_one:
             message = blocks.with_invite_hint(message, self._bot_user_id, command=self._command)
         await self._slack.respond(item.response_url, message, replace=item.is_shown)
         await self._store.outbox.mark_shown(item, self._clock(), ephemeral=True)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core import blocks
+from bot.core.bulks import Bulk, LeftOut, Member, Obstacle, Place, Plan
 from bot.core.commands.catalog import HelpCommand
 from bot.core.models import Integration, Message, Person, SyncRun
 from bot.core.panels import Panel, PanelKind, RowRun
@@ -37,10 +38,24 @@ panels = st.builds(
 )
 
 
+def filled(panel: Panel, person: Person, text: str) -> Panel:
+    """Return a panel with what its kind shows besides its integrations."""
+    members = tuple(Member(one.id, "run_1", joined=place % 2 == 0) for place, one in enumerate(panel.integrations))
+    left_out = tuple(
+        LeftOut(one.id, [*Obstacle][place % 4], NOW, text, text, ("U1", "S0OURS"))
+        for place, one in enumerate(panel.integrations)
+        if place % 3
+    )
+    plan = Plan(person, Place("C0OURS"), left_out, total=12, unknown=(text,), beyond=3)
+    bulk = Bulk(person, NOW, members, left_out, repaired=tuple(one.id for one in panel.integrations[:2]))
+    kinds = {PanelKind.PREVIEW: {"plan": plan}, PanelKind.BULK: {"bulk": bulk}}
+    return replace(panel, **kinds.get(panel.kind, {}))
+
+
 @st.composite
 def drawn_panels(draw: st.DrawFn) -> Message:
     """Draw a panel with a run in some of its rows, as its message."""
-    panel = draw(panels)
+    panel = filled(draw(panels), draw(people), draw(texts))
     known = {one.id: draw(row_runs) for one in panel.integrations if draw(st.booleans())}
     return blocks.panel_message(panel, known, NOW)
 
@@ -104,7 +119,8 @@ def test_slack_accepts_a_panel_full_of_one_attack(kind, attack):
     )
     run = SyncRun("r", "T1", "int", attack, NOW, Person(attack, attack), last_seen_at=NOW)
     known = {one.id: RowRun(replace(run, integration_id=one.id), (run.requested_by,) * 9) for one in crowd}
-    message = blocks.panel_message(Panel("p" * 36, kind, crowd, NOW, attack, 0, attack), known, NOW)
+    panel = filled(Panel("p" * 36, kind, crowd, NOW, attack, 0, attack), run.requested_by, attack)
+    message = blocks.panel_message(panel, known, NOW)
     assert_slack_takes(message)
     assert_no_markup_of_others(message)
 

@@ -43,7 +43,7 @@ def make(kind=OutboxKind.OUTCOME, **changes):
         kind=kind,
         run_id=None,
         thread_id=None,
-        panel_id="pnl_1" if kind is OutboxKind.PANEL else None,
+        panel_id="pnl_1" if kind in (OutboxKind.PANEL, OutboxKind.BULK) else None,
         data=None,
         channel_id="C1",
         thread_ts=None,
@@ -80,7 +80,7 @@ UNASKED = {"user_id": None}
 WITH_URL = {"response_url": URL}
 EPHEMERAL = {"response_url": URL, "ephemeral": True}
 TIRED = {"failures": MAX_REFUSALS - 1}
-OUTCOME, PANEL, NOTE, PROGRESS, NEWS = OutboxKind
+OUTCOME, PANEL, NOTE, PROGRESS, NEWS, BULK = OutboxKind
 
 TABLE = [
     # Slack can't take it now

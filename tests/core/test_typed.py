@@ -219,14 +219,6 @@ def test_other_words_for_a_command_are_understood(text, command):
     assert parse_command(text) == command
 
 
-@pytest.mark.parametrize("text", ["sync all", "resync everything", "sync all integrations please"])
-def test_all_integrations_are_never_synced_at_once(text):
-    """The answer says so, and nothing starts."""
-    command = parse_command(text)
-    assert isinstance(command, HelpCommand)
-    assert command.problem.startswith("I sync one integration at a time.")
-
-
 def test_a_button_typed_as_a_command_says_where_it_is():
     command = parse_command("snooze 2 hours")
     assert isinstance(command, HelpCommand)

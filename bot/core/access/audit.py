@@ -32,6 +32,8 @@ class Deed(StrEnum):
     TRY_AGAIN = "try_again"
     SYNC_ANYWAY = "sync_anyway"
     """Overriding a cooldown or a quota."""
+    SYNC_SEVERAL = "sync_several"
+    """Started several syncs with one click; each has an entry of its own, too."""
     KEEP_WATCHING = "keep_watching"
     OUTCOME = "outcome"
     """A run got its outcome or a late one; the person is the one who started it."""

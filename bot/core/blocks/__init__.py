@@ -6,6 +6,7 @@ FloKit or a person wrote: untrusted text is clipped, escaped, and put where Slac
 
 from bot.core.blocks.access import held_message, refused_home, refused_message, why_message
 from bot.core.blocks.audit import nothing_found_message
+from bot.core.blocks.bulk import BULK_EVENT, retryable
 from bot.core.blocks.connect import (
     connect_form,
     connect_home,

@@ -68,8 +68,9 @@ def _whom(ask: Sequence[str]) -> str:
     """Mention people and groups: those who aren't in the conversation aren't notified."""
     if not ask:
         return "Ask whoever manages this bot."
-    return f"Ask {listed(ask, _mention, most=ASKED)}."
+    return f"Ask {listed(ask, mention_id, most=ASKED)}."
 
 
-def _mention(id_: str) -> str:
+def mention_id(id_: str) -> str:
+    """Mention a person or a group by its ID."""
     return (mention_group(id_) if id_.startswith("S") else "") or mention(Person(id_))

@@ -24,6 +24,7 @@ _DEEDS: Final = {
     Deed.AUDIT: "read the audit of",
     Deed.SYNC_ANYWAY: "pressed Sync anyway for",
     Deed.SYNC: "asked to sync",
+    Deed.SYNC_SEVERAL: "started several syncs among",
     Deed.RESYNC: "pressed Resync for",
     Deed.TRY_AGAIN: "pressed Try again for",
     Deed.KEEP_WATCHING: "kept watching",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.core.blocks.audit import audit_message
+from bot.core.blocks.bulk import bulk_message, preview_message
 from bot.core.blocks.detail import detail_message, sync_message
 from bot.core.blocks.incident import incident_message
 from bot.core.blocks.status import choose_message, status_message
@@ -21,8 +22,12 @@ def panel_message(
     nicknames: Nicknames = NO_NICKNAMES,
     *,
     command: str = "/flokit",
+    outbox_id: str = "",
 ) -> Message:
-    """Render a panel, with the newest run of each of its integrations, by integration ID."""
+    """Render a panel, with the newest run of each of its integrations, by integration ID.
+
+    ``outbox_id`` is for the metadata of those that have their own.
+    """
     match panel.kind:
         case PanelKind.STATUS:
             return status_message(panel, runs, now, nicknames, command=command)
@@ -36,3 +41,7 @@ def panel_message(
             return audit_message(panel, command=command)
         case PanelKind.INCIDENT:
             return incident_message(panel, runs)
+        case PanelKind.PREVIEW:
+            return preview_message(panel, nicknames)
+        case PanelKind.BULK:
+            return bulk_message(panel, runs, now, nicknames, outbox_id=outbox_id)

@@ -23,7 +23,7 @@ def progress_message(
 ) -> Message:
     """Show a run's progress. ``joined_here``: this thread asked for the sync when it was already running."""
     name = Name(display_name(run.integration_type))
-    words = _ended(run, now) if run.outcome else _under_way(run, now)
+    words = _ended(run, now) if run.outcome else under_way(run, now)
     return Message(
         text=f"{name.text}: {words}.",
         blocks=(section(f"{_emoji(run)} {name.mrkdwn}: {words}"), context(_about(run, joined_by, joined_here))),
@@ -49,12 +49,15 @@ def _about(run: SyncRun, joined_by: Sequence[Person], joined_here: bool) -> str:
     return " · ".join(parts)
 
 
-def _under_way(run: SyncRun, now: datetime) -> str:
+def under_way(run: SyncRun, now: datetime) -> str:
+    """Describe what a run that has no outcome yet is doing."""
     if run.fault_id:
         return f"{lower_first(went_wrong(run.fault_id)).rstrip('.')}; still trying"
     if run.unreachable_since:
         return f"haven't been able to reach FloKit since {date(run.unreachable_since)}; still trying"
     match run.phase:
+        case Phase.BASELINE if run.is_patient and run.last_seen is None:
+            return "queued behind other syncs"
         case Phase.BASELINE:
             return "reading the current state before starting"
         case Phase.TRIGGER if run.attempts > 0:

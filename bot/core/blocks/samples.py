@@ -11,6 +11,7 @@ from bot.core.access.audit import AuditEntry, Deed
 from bot.core.access.policy import Kind, Policy, Refused, Rule, Verb
 from bot.core.access.policy_form import PolicyVersion
 from bot.core.blocks.names import Name
+from bot.core.bulks import Bulk, LeftOut, Member, Obstacle, Place, Plan
 from bot.core.commands.catalog import COMMANDS, HelpCommand
 from bot.core.commands.presses import Action, Press
 from bot.core.health.findings import fine, unknown, wrong
@@ -18,7 +19,7 @@ from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.incidents.reactions import Bulletin, Word
 from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
 from bot.core.nicknames import Nickname, nicknames_of
-from bot.core.panels import Panel, PanelKind
+from bot.core.panels import Panel, PanelKind, RowRun
 from bot.core.runs.limits import Held, Limit
 from bot.core.subscriptions.digest_time import WEEKDAYS
 from bot.core.subscriptions.digests import Digest
@@ -55,6 +56,10 @@ def samples(now: datetime) -> dict[str, Sample]:
     panels = {kind: Panel("pnl_sample", kind, both if kind in listing else (failing,), now) for kind in PanelKind}
     panels[PanelKind.INCIDENT] = replace(panels[PanelKind.INCIDENT], incident=incident)
     panels[PanelKind.AUDIT] = replace(panels[PanelKind.AUDIT], entries=(entry,))
+    plan = Plan(ana, Place("C0SAMPLE"), (LeftOut(working.id, Obstacle.COOLDOWN, until=now),), total=7, unknown=("x",))
+    panels[PanelKind.PREVIEW] = replace(panels[PanelKind.PREVIEW], integrations=both, plan=plan)
+    bulk = Bulk(ana, ago, (Member(failing.id, run.id),), (LeftOut(working.id, Obstacle.REFUSED, rule="no"),))
+    panels[PanelKind.BULK] = replace(panels[PanelKind.BULK], integrations=both, bulk=bulk)
     past = [
         replace(run, phase=Phase.DONE, ended_at=now, outcome=outcome, last_seen=failing, last_seen_at=now)
         for outcome in Outcome
@@ -63,6 +68,12 @@ def samples(now: datetime) -> dict[str, Sample]:
         **{
             f"panel_message: {kind}": blocks.panel_message(panel, {}, now, nicknames, command=COMMAND)
             for kind, panel in panels.items()
+        },
+        **{
+            f"panel_message: bulk {one.outcome}": blocks.panel_message(
+                panels[PanelKind.BULK], {failing.id: RowRun(one)}, now, outbox_id="msg_1"
+            )
+            for one in (run, *past)
         },
         **{
             f"outcome_message: {one.outcome}": blocks.outcome_message(one, (ben,), now, outbox_id="msg_1")

@@ -24,12 +24,15 @@ from bot.core.blocks.rows import Room, Row, known_now, row_blocks, row_of, row_t
 from bot.core.blocks.states import UNKNOWN_STATE, by_urgency, in_unknown_state, state_of, tally
 from bot.core.blocks.text import clip, counted, date, listed, one_line, vendor_line
 from bot.core.commands.presses import Action, Press
-from bot.core.models import Integration, Message
+from bot.core.models import Integration, Message, Status
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.panels import Panel, PanelKind, RowRun
 from bot.core.subscriptions.digests import Digest
 
 QUERY_CHARS: Final = 40
+
+FAILING_AT_LEAST: Final = 2
+"""How many must fail for a button that resyncs all of them."""
 
 _CONNECT_ONE: Final = f"Connect one in {RECONNECT}."
 
@@ -42,7 +45,7 @@ def status_message(
     page = page_of(sorted(panel.integrations, key=by_urgency), panel.page)
     lead, rest = _summary(panel, runs, nicknames)
     above = [header(_title(panel)), *stale_note(panel), section(f"*{lead}*{rest}")]
-    below = [context(_footer(panel, page, command)), *_buttons(panel, page)]
+    below = [context(_footer(panel, page, command)), *_buttons(panel, page, runs)]
     rows = [row_of(integration, panel, runs, nicknames) for integration in page.integrations]
     shown = fit_rows(rows, lambda row, room: row_blocks(row, panel.id, now, room), [*above, *below])
     return Message(f"{stale_lead(panel)}{lead}{rest}", (*above, *shown, *below))
@@ -95,9 +98,18 @@ def _footer(panel: Panel, page: Page, command: str) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _buttons(panel: Panel, page: Page) -> list[Block]:
+def _buttons(panel: Panel, page: Page, runs: Mapping[str, RowRun]) -> list[Block]:
     refresh = button("Refresh", Press(Action.REFRESH, panel_id=panel.id))
-    return actions(refresh, *page_buttons(panel.id, page))
+    return actions(_resync_all(panel, runs), refresh, *page_buttons(panel.id, page))
+
+
+def _resync_all(panel: Panel, runs: Mapping[str, RowRun]) -> Block | None:
+    """Return the button for all that fail; None unless a sync can help at least two, which aren't disconnected."""
+    failing = [one for one in panel.integrations if known_now(one, panel, runs).status == Status.ERROR]
+    waiting = [one for one in failing if not (one.id in runs and runs[one.id].run.is_active)]
+    if len(waiting) < FAILING_AT_LEAST:
+        return None
+    return button("Resync all failing", Press(Action.RESYNC_ALL_FAILING, panel_id=panel.id))
 
 
 def choose_message(

@@ -25,7 +25,7 @@ class ShowCommand:
 
 @dataclass(frozen=True, slots=True)
 class SyncCommand:
-    """Start, or join, a sync of one integration."""
+    """Start, or join, a sync of one integration, or of several after a preview."""
 
     target: str
 
@@ -200,10 +200,11 @@ COMMANDS: Final = (
     CommandDoc(
         "sync",
         HelpGroup.REPAIR,
-        "sync <integration>",
+        "sync <integrations>",
         "Start a sync; I'll post the outcome in the thread.",
-        ("sync stripe", "sync 4j7stripe"),
-        "Name an integration by its type, its ID, or the last characters of its ID.",
+        ("sync stripe", "sync failing", "sync stripe, google play", "sync all except stripe", "sync 4j7stripe"),
+        "Name an integration by its type, its ID, or the last characters of its ID. "
+        "For several, name them, or use the filters of status; I show you a preview first.",
     ),
     CommandDoc(
         "why",

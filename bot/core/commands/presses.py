@@ -34,6 +34,9 @@ class Action(StrEnum):
     DISCONNECT = "flokit_disconnect"
     EARLIER_VERSION = "flokit_earlier_version"
     EDIT_POLICY = "flokit_edit_policy"
+    RESYNC_ALL_FAILING = "flokit_resync_all_failing"
+    SYNC_SEVERAL = "flokit_sync_several"
+    RETRY_FAILED = "flokit_retry_failed"
 
 
 ACTION_PATTERN: Final = re.compile(r"^flokit_")
@@ -100,6 +103,9 @@ _NEEDED_ID: Final = {
     Action.DISCONNECT: "choice",
     Action.EARLIER_VERSION: "choice",
     Action.EDIT_POLICY: "choice",
+    Action.RESYNC_ALL_FAILING: "panel_id",
+    Action.SYNC_SEVERAL: "panel_id",
+    Action.RETRY_FAILED: "panel_id",
 }
 
 

@@ -49,6 +49,8 @@ _WORDS: Final = {
     "resync": "sync",
     "refresh": "sync",
     "run": "sync",
+    "retry": "sync",
+    "rerun": "sync",
     "details": "show",
     "detail": "show",
     "info": "show",
@@ -81,10 +83,6 @@ _ASIDE: Final = frozenset(
     )
 )
 """Filler words around a filter in a question such as "what's failing?"."""
-
-_ONE_SYNC: Final = (
-    "I sync one integration at a time. Name one, or run status failing and press Resync. Nothing was done."
-)
 
 _NO_COMMANDS: Final = {
     **dict.fromkeys(
@@ -221,7 +219,7 @@ def _with_command(name: str, rest: str) -> Command:
         return HelpCommand(needs_target=name)
     if name == "show":
         return _shown(rest)
-    return HelpCommand(problem=_ONE_SYNC) if readings(rest)[-1].casefold() in _ALL_WORDS else SyncCommand(rest)
+    return SyncCommand(rest)
 
 
 _ARGUMENTS: Final = {
