@@ -7,7 +7,6 @@ import hashlib
 import json
 from datetime import timedelta
 
-import pytest
 import pytest_asyncio
 from sqlalchemy import event, text
 
@@ -85,7 +84,7 @@ async def fill(database, now):
     times["parked"] = now.replace(year=2900)
     async with database.begin() as connection:
         for name, rows in EACH.items():
-            inserted = f"INSERT INTO {name} {rows} {OF_EACH}"  # noqa: S608 - ours
+            inserted = f"INSERT INTO {name} {rows} {OF_EACH}"
             given = {**times, "workspaces": WORKSPACES, "of_each": OTHERS_EACH.get(name, 3)}
             used = {key: value for key, value in given.items() if f":{key}" in inserted}
             for key, value in used.items():
