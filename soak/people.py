@@ -242,4 +242,4 @@ def buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
 
 def resyncs(message: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the buttons that start a sync."""
-    return [button for button in buttons(message) if button["action_id"].startswith("flokit_resync")]
+    return [button for button in buttons(message) if button["action_id"].partition(":")[0] == "flokit_resync"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.core.commands.targets import Ambiguous, NotFound, OfType, One, not_found, resolve_target
+from bot.core.commands.targets import Ambiguous, NotFound, OfType, One, match_target, not_found
 from bot.core.models import Integration
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
 
@@ -31,7 +31,11 @@ class Sight:
 
         Choices and similar names include only integrations that they may view.
         """
-        match resolve_target(text, self.usable, self.nicknames, types=()):
+        return self.match(text) or not_found(text, self.seen, self.nicknames)
+
+    def match(self, text: str) -> One | Ambiguous | None:
+        """Return the same, but None if there's no match: finding similar names takes much longer."""
+        match match_target(text, self.usable, self.nicknames, types=()):
             case One() as one:
                 return one
             case OfType(integrations=(only,)):
@@ -39,7 +43,7 @@ class Sight:
             case OfType(integrations=matches) | Ambiguous(matches=matches):
                 if seen := tuple(one for one in matches if self.sees(one)):
                     return Ambiguous(seen)
-        return not_found(text, self.seen, self.nicknames)
+        return None
 
     def sees(self, integration: Integration) -> bool:
         """Whether they may view an integration."""

@@ -290,7 +290,7 @@ class Guide {
   }
 
   #resyncButton() {
-    const all = /** @type {HTMLElement[]} */ ([...byId("messages").querySelectorAll("[data-action-id^=flokit_resync]")]);
+    const all = /** @type {HTMLElement[]} */ ([...byId("messages").querySelectorAll("[data-action-id=flokit_resync], [data-action-id^='flokit_resync:']")]);
     const id = this.integration?.id;
     return all.findLast(({ dataset }) => id && dataset.value?.includes(id)) ?? all.at(-1);
   }

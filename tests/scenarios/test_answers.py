@@ -78,7 +78,7 @@ async def test_unknown_words_get_suggestions(asked, channel):
         "status nonsense": "No integration matches `nonsense`",
         "show strip": "int_01stripe",
         "sync": "Which integration?",
-        "help": "/flokit sync &lt;integration&gt;",
+        "help": "/flokit sync &lt;integrations&gt;",
         "unsubscribe stripes": "FloKit has no integration `stripes`. Closest matches: Stripe `int_01stripe`",
         "unsubscribe stripe": "This channel has no subscription to remove.",
         "subscribe revenuecats": "FloKit has no integration `revenuecats`. Closest matches: `revenuecat`",

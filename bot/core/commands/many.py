@@ -14,7 +14,13 @@ from bot.core.models import Integration
 from bot.core.sight import Sight
 from bot.core.typed import WRAPPING, plain, readings
 
+_AROUND: Final = f"{WRAPPING}()"
+
 UNKNOWN_SHOWN: Final = 5
+NAMES_TRIED: Final = 120
+"""How many texts are looked up as names: enough for any real list, and for a hostile one hardly a second."""
+
+SHORTEST_PLURAL: Final = 4
 LONGEST_NAME: Final = 6
 """The most words that are tried as one name."""
 
@@ -41,7 +47,9 @@ _SYNONYMS: Final = {
 }
 # fmt: on
 _EXCEPT: Final = re.compile(r"[\s,]+(?:except(?:\s+for)?|but(?:\s+not)?|excluding|without|besides)\s+", re.IGNORECASE)
-_SEPARATORS: Final = re.compile(r"\s*(?:[,;&+\n]|\band\b|\bas well as\b|\bplus\b)\s*", re.IGNORECASE)
+_BETWEEN: Final = re.compile(r"[,;\n]|\bas well as\b", re.IGNORECASE)
+_AND: Final = re.compile(r"(\s*(?:[&+]|\band\b|\bplus\b)\s*)", re.IGNORECASE)
+"""These also occur in names, such as "Search and Social"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +66,11 @@ def read_many(text: str, sight: Sight, now: datetime) -> Many | None:
     Names count if the person may use them in a request; descriptions, such as ``failing``, only select among the
     integrations that they may view.
     """
-    if isinstance(sight.find(text), One | Ambiguous):
+    if sight.match(text):
         return None
     wanted, *excluded = _EXCEPT.split(f" {plain(text).strip(WRAPPING)}")
     reader = _Reader(sight, now)
-    found, unknown = reader.read(wanted)
+    found, unknown = reader.read(wanted, is_all=not excluded)
     for part in excluded:
         without, also_unknown = reader.read(part)
         unknown += also_unknown
@@ -77,27 +85,43 @@ class _Reader:
     def __init__(self, sight: Sight, now: datetime) -> None:
         self._sight = sight
         self._now = now
+        self._names: dict[str, Sequence[Integration]] = {}
         self.described = False
         """Whether a description, such as ``failing``, was read."""
 
-    def read(self, text: str) -> tuple[list[Integration], list[str]]:
-        """Return what the parts of a text mean, without duplicates, and the parts that mean nothing."""
-        parts = [part for part in (piece.strip(f"{WRAPPING}()") for piece in _SEPARATORS.split(text)) if part]
+    def read(self, text: str, *, is_all: bool = False) -> tuple[list[Integration], list[str]]:
+        """Return what the parts of a text mean, without duplicates, and the parts that mean nothing.
+
+        If ``is_all`` was typed and is one word, it may also be part of FloKit's data, as in ``status``.
+        """
+        pieces = [part for piece in _BETWEEN.split(text) for part in self._parts(piece)]
+        parts = [part for part in (piece.strip(_AROUND) for piece in pieces) if part]
         found: dict[str, Integration] = {}
         unknown: list[str] = []
         for part in parts:
-            matches = self._read_part(part, alone=len(parts) == 1)
+            matches = self._read_part(part, alone=is_all and len(parts) == 1)
             if isinstance(matches, str):
                 unknown.append(matches)
             else:
                 found |= {one.id: one for one in matches}
         return list(found.values()), unknown
 
+    def _parts(self, piece: str) -> list[str]:
+        """Split a text at each "and" that isn't part of a name."""
+        halves = _AND.split(piece)  # a part, an "and", a part, …
+        parts = []
+        while halves:
+            ends = range(min(len(halves), 2 * LONGEST_NAME - 1), 1, -2)
+            end = next((end for end in ends if end % 2 and self._named("".join(halves[:end]).strip(_AROUND))), 1)
+            parts.append("".join(halves[:end]))
+            halves = halves[end + 1 :]
+        return parts
+
     def _read_part(self, part: str, *, alone: bool) -> Sequence[Integration] | str:
         """Return what one part means, or what of it means nothing."""
         if named := self._named(part):
             return named
-        words = [word for word in (word.strip(f"{WRAPPING}()") for word in part.split()) if word]
+        words = [word for word in (word.strip(_AROUND) for word in part.split()) if word]
         wanted = [_SYNONYMS.get(word.casefold(), word) for word in words if word.casefold() not in {*_FILLERS, *_ALL}]
         states = [word.casefold() for word in wanted if word.casefold() in FILTER_WORDS]
         rest = [word for word in wanted if word.casefold() not in FILTER_WORDS]
@@ -129,8 +153,16 @@ class _Reader:
 
     def _named(self, text: str) -> Sequence[Integration]:
         """Return the integration that a text names, or all of the type that it names."""
-        for reading in readings(text):
-            match self._sight.find(reading):
+        if text not in self._names:
+            if len(self._names) >= NAMES_TRIED:
+                return ()
+            self._names[text] = self._look_up(text)
+        return self._names[text]
+
+    def _look_up(self, text: str) -> Sequence[Integration]:
+        plural = [text.removesuffix("s")] if text.endswith("s") and len(text) > SHORTEST_PLURAL else []
+        for reading in dict.fromkeys((*readings(text)[:1], *plural)):
+            match self._sight.match(reading):
                 case One(integration=one):
                     return (one,)
                 case Ambiguous(matches=matches):

@@ -71,6 +71,13 @@ def resolve_target(
     a type means. ``types`` match even if there's no integration of them. A name that turned out to be a type's, too,
     since FloKit has that, is ambiguous.
     """
+    return match_target(text, known, nicknames, types=types) or not_found(text, known, nicknames)
+
+
+def match_target(
+    text: str, known: Sequence[Integration], nicknames: Nicknames, *, types: Iterable[str]
+) -> All | OfType | One | Ambiguous | None:
+    """Return the same, but None if there's no match: finding similar names takes much longer."""
     names = readings(text)
     if names[0].casefold() == ALL:
         return All()
@@ -90,7 +97,7 @@ def resolve_target(
             return One(named[0])
         if with_ending := _with_ending(wanted, known):
             return _one_or_several(with_ending)
-    return not_found(text, known, nicknames)
+    return None
 
 
 def not_found(text: str, known: Sequence[Integration], nicknames: Nicknames = NO_NICKNAMES) -> NotFound:
