@@ -169,6 +169,7 @@ class _Parts:
         connecting = Connecting(services, self._tenant.door, slack)
         self._edits_policy = connecting.is_offered
         policies = Policies(self._base.database, context.team_id)
+        naming = Nicknaming(services, self._nicknames, slack)
         editing = PolicyEditing(services, self._tenant.door, slack, policies, may=connecting.may)
         bulks = Bulks(services, patience=settings.patience, limits=settings.limits)
         features = (
@@ -182,7 +183,7 @@ class _Parts:
             Explanations(services, limits=settings.limits),
             OpenedHomes(services, self._homes, slack, edits_policy=connecting.is_offered),
             self._channels,
-            Nicknaming(services, self._nicknames, slack),
+            naming,
             connecting,
             editing,
         )
@@ -195,6 +196,7 @@ class _Parts:
             preview=subscribing.preview,
             connect=connecting.connect,
             save_policy=editing.save,
+            save_name=naming.save,
         )
 
     def _make_diagnosis(self) -> Diagnosis:
@@ -216,7 +218,7 @@ class _Parts:
         self.sender = Sender(
             store, slack, context, self._naming, on_closed=channels.pause, on_refused=channels.follow_refused
         )
-        self._digests = Digests(subscriptions, incidents, store, timers, knowledge, self._people, context)
+        self._digests = Digests(subscriptions, incidents, store, timers, knowledge, self._naming, self._people, context)
         self._drawer = HomeDrawer(
             self._homes,
             subscriptions,
@@ -224,6 +226,7 @@ class _Parts:
             store,
             timers,
             knowledge,
+            self._naming,
             slack,
             self._access,
             context,

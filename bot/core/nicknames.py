@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -62,6 +62,26 @@ class Nicknames:
         """Return the ID of the integration with a name, however it's spelled; "" if there's none."""
         key = name_key(name)
         return next((one.integration_id for one in self.by_id.values() if one.name and name_key(one.name) == key), "")
+
+    def replace_in(self, words: str, written: Callable[[Nickname], str]) -> str:
+        """Replace the names in typed words, the longest ones first, by what ``written`` returns for each.
+
+        A name may contain words that mean something else in a command, such as "for" or "May".
+        """
+        by_key = {name_key(one.name): one for one in self.by_id.values() if one.name}
+        if not by_key:
+            return words
+        left, kept = words.split(), []
+        while left:
+            for count in range(min(len(left), NAME_CHARS), 0, -1):
+                found = by_key.get(name_key(" ".join(left[:count])))
+                if found and not left[0].startswith(("@", "<")):
+                    kept.append(written(found))
+                    left = left[count:]
+                    break
+            else:
+                kept.append(left.pop(0))
+        return " ".join(kept)
 
 
 NO_NICKNAMES: Final = Nicknames()

@@ -67,10 +67,11 @@ class Channels(Feature):
 
     async def pause(self, channel_id: str, reason: PauseReason) -> None:
         """Pause the subscriptions of a channel that the bot can't post in, and notify their creators."""
+        nicknames = await self._naming.current()
         paused = await self._subscriptions.pause(
             channel_id,
             reason,
-            lambda one: blocks.paused_message(one, describe_target(one.target, ()), command=self._command),
+            lambda one: blocks.paused_message(one, describe_target(one.target, (), nicknames), command=self._command),
             self._clock(),
         )
         if paused:
@@ -78,10 +79,10 @@ class Channels(Feature):
 
     async def resume(self, channel_id: str) -> None:
         """Resume the subscriptions of a channel that the bot can post in again."""
-        now = self._clock()
+        now, nicknames = self._clock(), await self._naming.current()
         resumed = await self._subscriptions.resume(
             channel_id,
-            lambda them: blocks.resumed_message([describe_target(one.target, ()) for one in them]),
+            lambda them: blocks.resumed_message([describe_target(one.target, (), nicknames) for one in them]),
             lambda one: digest_wake_at(one.digest, now) if one.digest else None,
             now,
         )

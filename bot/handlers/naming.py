@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -10,12 +11,16 @@ from typing import Final
 import structlog
 
 from bot.core import blocks
-from bot.core.access.audit import Deed, of_origin
-from bot.core.access.policy import Verb
+from bot.core.access.audit import Deed, of_origin, of_refusal
+from bot.core.access.policy import Refused, Verb
+from bot.core.advice import display_name
 from bot.core.commands.catalog import ForgetCommand, NameCommand
 from bot.core.commands.naming import Split, name_conflict, parse_forgetting, parse_naming
+from bot.core.commands.presses import Action, Press, fits_in_a_button
 from bot.core.commands.targets import Ambiguous, One
+from bot.core.errors import SlackError
 from bot.core.models import Integration
+from bot.core.naming_form import EXPIRED, NAME, Filled, write_metadata
 from bot.core.nicknames import (
     MOST,
     NO_EDIT,
@@ -26,16 +31,19 @@ from bot.core.nicknames import (
     problems_of,
     tidy_name,
 )
-from bot.core.requests import Request
+from bot.core.requests import Request, RequestKind
 from bot.core.sight import Sight
+from bot.handlers.connecting import DECIDED_WITHIN_S, NOT_OPENED, SLOW_SLACK
 from bot.handlers.feature import Feature, Handlers, Services
-from bot.handlers.permits import Act, Answered
+from bot.handlers.permits import Act, Answered, known_type
+from bot.lookups.integrations import NAMES_LAST_S
 from bot.slack.client import SlackClient
 from bot.store.nicknames import Change, NicknameRows
-from bot.store.outbox_rows import answer_address
+from bot.store.outbox_rows import Address, answer_address
 
 log = structlog.get_logger(__name__)
 
+SAME: Final = "That's how it is already."
 TOO_MANY: Final = f"{MOST} integrations have a name, an owner or a link. Forget one first."
 
 
@@ -50,7 +58,7 @@ class Nicknaming(Feature):
     @property
     def handlers(self) -> Handlers:
         """What is handled here."""
-        return {NameCommand: self.name, ForgetCommand: self.forget}
+        return {NameCommand: self.name, ForgetCommand: self.forget, Action.EDIT_NAME: self.press}
 
     async def name(self, request: Request, command: NameCommand) -> None:
         """Name an integration, or give it an owner or a link."""
@@ -64,6 +72,9 @@ class Nicknaming(Feature):
         permitted = await self._permits.check(request, Act(Deed.NAME, about))
         edit = wish.edit if split.name is None else replace(wish.edit, name=tidy_name(split.name))
         problem = wish.problem or next(iter(problems_of(edit).values()), "")
+        if not problem and edit == NO_EDIT and request.kind is RequestKind.COMMAND:
+            await self._open_form(permitted, about)
+            return
         if not problem and edit == NO_EDIT:
             problem = f'What should it be called? For example: {self._command} name {split.target} "My app"'
         if problem:
@@ -85,6 +96,56 @@ class Nicknaming(Feature):
         _split, about = await self._find(request, (Split(typed),), sight, known)
         permitted = await self._permits.check(request, Act(Deed.NAME, about))
         await self._change(permitted, about, known, Edit(name=""), request_id=request.id)
+
+    async def press(self, request: Request, press: Press) -> None:
+        """Open the form for an integration."""
+        about = await self._knowledge.last_of(press.integration_id)
+        permitted = await self._permits.check(request, Act(Deed.NAME, about))
+        panel_id = "" if request.origin.ephemeral else press.panel_id
+        await self._open_form(permitted, about, panel_id)
+
+    async def _open_form(self, request: Request, about: Integration, panel_id: str = "") -> None:
+        nickname = (await self._rows.all()).of(about.id)
+        if not (fits_in_a_button(about.id) and fits_in_a_button(request.id)):
+            await self._answers.note(request, blocks.plain_message(NOT_OPENED))
+            return
+        view = blocks.name_form(nickname, display_name(about.type), write_metadata(about.id, request.id, panel_id))
+        try:
+            await self._slack.open_view(request.id, view)
+        except SlackError as error:
+            log.info("form_not_opened", code=error.code)
+            await self._answers.note(request, blocks.plain_message(NOT_OPENED))
+            return
+        await self._answers.none(request, is_kept=True)
+
+    async def save(self, request: Request, filled: Filled) -> Mapping[str, str]:
+        """Save what a form says; return what's wrong, by field.
+
+        Raises:
+            StoreUnavailable: nothing was saved, or that isn't known.
+        """
+        asked = await self._store.inbox.load_asked(request.origin.team_id, filled.asked_id)
+        if asked is None or asked.origin.person.id != request.origin.person.id:
+            return {NAME: EXPIRED}
+        known = await self._knowledge.last(NAMES_LAST_S)
+        integrations = known.integrations if known else ()
+        about = next((one for one in integrations if one.id == filled.integration_id), None)
+        if about is None and known:
+            return {NAME: "FloKit no longer has this integration. Nothing was saved."}
+        about = about or Integration(filled.integration_id)
+        here = replace(asked, origin=replace(asked.origin, is_elsewhere=request.origin.is_elsewhere))
+        try:
+            async with asyncio.timeout(DECIDED_WITHIN_S):
+                verdict = await self._access.decide(here.origin, Verb.SUBSCRIBE, known_type(about))
+        except (SlackError, TimeoutError):
+            return {NAME: SLOW_SLACK}
+        if isinstance(verdict, Refused):
+            entry = of_refusal(here.origin, Deed.NAME, verdict.rule, self._clock(), about)
+            await self._rows.change(lambda _: Change(None, entry=entry), self._clock(), cause=request.cause)
+            return {NAME: f"{verdict.sentence} Nothing was saved."}
+        here = replace(here, origin=replace(here.origin, rule=verdict.rule))
+        changed = await self._change(here, about, integrations, filled.edit, panel_id=filled.panel_id)
+        return {NAME: changed.problem} if changed.problem and changed.problem != SAME else {}
 
     async def _find(
         self, request: Request, splits: Sequence[Split], sight: Sight, known: tuple[Integration, ...]
@@ -113,28 +174,53 @@ class Nicknaming(Feature):
         raise Answered
 
     async def _change(
-        self, request: Request, about: Integration, known: Sequence[Integration], edit: Edit, *, request_id: str
-    ) -> None:
-        decide = partial(self._decide, request, about, known, edit)
-        changed = await self._rows.change(decide, self._clock(), cause=request.cause, request_id=request_id)
+        self,
+        request: Request,
+        about: Integration,
+        known: Sequence[Integration],
+        edit: Edit,
+        *,
+        request_id: str = "",
+        panel_id: str = "",
+    ) -> Change:
+        """Change what people added to an integration; ``request_id`` is the saved request that this answers."""
+        decide = partial(self._decide, request, about, known, edit, is_answer=bool(request_id))
+        changed = await self._rows.change(
+            decide, self._clock(), cause=request.cause, request_id=request_id, panel_id=panel_id
+        )
         if changed.after:
             self._naming.changed()
             log.info("nickname_changed", integration_id=about.id, user_id=request.origin.person.id)
+        return changed
 
     def _decide(
-        self, request: Request, about: Integration, known: Sequence[Integration], edit: Edit, nicknames: Nicknames
+        self,
+        request: Request,
+        about: Integration,
+        known: Sequence[Integration],
+        edit: Edit,
+        nicknames: Nicknames,
+        *,
+        is_answer: bool,
     ) -> Change:
         before = nicknames.of(about.id)
         after = edit.apply(before)
         problem = _problem(before, after, about, known, nicknames)
+        if problem and not is_answer:
+            return Change(None, problem=problem)
         if problem:
             message = blocks.plain_message(f"{problem} Nothing was changed.")
-            return Change(None, message, answer_address(request, private=True))
+            return Change(None, message, answer_address(request, private=True), problem=problem)
         message = blocks.named_message(before, after, about.type, request.origin.person, command=self._command)
         result = describe_change(before, after)
         entry = of_origin(request.origin, Deed.NAME, self._clock(), result=result)
         entry = replace(entry, integration_id=about.id, integration_type=about.type)
-        return Change(after, message, answer_address(request), entry)
+        address = (
+            Address(request.origin.team_id, user_id=request.origin.person.id)
+            if request.origin.ephemeral and not is_answer
+            else answer_address(request)
+        )
+        return Change(after, message, address, entry)
 
 
 def _problem(
@@ -142,7 +228,7 @@ def _problem(
 ) -> str:
     """Say why a change can't be made; "" if it can."""
     if after == before:
-        return "It has no name." if not after.name else "That's how it is already."
+        return SAME
     is_new = after.name and after.name != before.name
     if is_new and (conflict := name_conflict(after.name, about, known, nicknames)):
         return conflict

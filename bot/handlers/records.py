@@ -24,6 +24,7 @@ from bot.core.commands.targets import (
     resolve_target,
 )
 from bot.core.models import Integration, Message, Person, SyncRun
+from bot.core.nicknames import Nicknames
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Request
 from bot.handlers.feature import Feature, Handlers, Services
@@ -101,6 +102,7 @@ class Records(Feature):
         message = blocks.history_message(
             [run for run in runs if asked.counts(run)],
             self._clock(),
+            await self._naming.current(),
             kept_days=self._kept_days,
             asked=command.words,
             command=self._command,
@@ -109,6 +111,8 @@ class Records(Feature):
 
     async def _asked(self, words: str, now: datetime, reader_id: str, word: str) -> _Asked | Message:
         """Parse which part of the past is asked for; a message if that isn't clear."""
+        nicknames = await self._naming.current()
+        words = nicknames.replace_in(words, lambda one: one.integration_id)
         wish, zone = parse_audit(words, now), ""
         if wish.in_days:
             zone = await self._people.zone_of(reader_id)
@@ -123,20 +127,20 @@ class Records(Feature):
             if not ids:
                 return await self._nobody(wish.person_name, word)
             asked = replace(asked, person_ids=ids)
-        return await self._with_name(asked, wish.name, word) if wish.name else asked
+        return await self._with_name(asked, wish.name, nicknames, word) if wish.name else asked
 
     async def _nobody(self, name: str, word: str) -> Message:
         near = nearest_people(name, (await self._audit.names())[0])
         return blocks.nobody_called_message(name, near, kept_days=self._kept_days, word=word, command=self._command)
 
-    async def _with_name(self, asked: _Asked, name: str, word: str) -> _Asked | Message:
+    async def _with_name(self, asked: _Asked, name: str, nicknames: Nicknames, word: str) -> _Asked | Message:
         """Look a plain name up among integrations and types, then among people; two names can be one of each."""
         people, past = await self._audit.names()
         known = (*await self._knowledge.last_names(), *past)
-        group = _group(name, known)
+        group = _group(name, known, nicknames)
         if isinstance(group, NotFound):
             known = (*await self._knowledge.names(), *past)
-            group = _group(name, known)
+            group = _group(name, known, nicknames)
         if not isinstance(group, NotFound):
             return replace(asked, group=group)
         meant = () if asked.person_ids else people_meant(name, people)
@@ -144,7 +148,7 @@ class Records(Feature):
             return blocks.which_person_message(name, meant, word=word, command=self._command)
         if meant:
             return replace(asked, person_ids=(meant[0].id,))
-        if not asked.person_ids and (both := _one_of_each(name, known, people)):
+        if not asked.person_ids and (both := _one_of_each(name, known, people, nicknames)):
             return replace(asked, group=both[0], person_ids=(both[1].id,))
         near = group.nearest
         return blocks.name_not_recognized_message(
@@ -152,6 +156,7 @@ class Records(Feature):
             near,
             () if near else nearest_types(name),
             nearest_people(name, people),
+            nicknames,
             word=word,
             command=self._command,
         )
@@ -165,8 +170,8 @@ class _Group:
     type_: str = ""
 
 
-def _group(name: str, known: Sequence[Integration]) -> _Group | NotFound:
-    match resolve_target(name, known):
+def _group(name: str, known: Sequence[Integration], nicknames: Nicknames) -> _Group | NotFound:
+    match resolve_target(name, known, nicknames):
         case OfType(type_=type_, integrations=integrations):
             return _Group(tuple(one.id for one in integrations), type_)
         case Ambiguous(matches=matches):
@@ -196,13 +201,15 @@ class _Asked:
         return not ((self.since and run.requested_at < self.since) or (self.until and run.requested_at >= self.until))
 
 
-def _one_of_each(name: str, known: Sequence[Integration], people: Sequence[Person]) -> tuple[_Group, Person] | None:
+def _one_of_each(
+    name: str, known: Sequence[Integration], people: Sequence[Person], nicknames: Nicknames
+) -> tuple[_Group, Person] | None:
     """Split "stripe ana" into an integration and a person, whichever comes first."""
     words = name.split()[:WORDS_COMPARED]
     for place in range(1, len(words)):
         before, after = " ".join(words[:place]), " ".join(words[place:])
         for about, by in ((before, after), (after, before)):
-            group, meant = _group(about, known), people_meant(by, people)
+            group, meant = _group(about, known, nicknames), people_meant(by, people)
             if not isinstance(group, NotFound) and len(meant) == 1:
                 return group, meant[0]
     return None

@@ -27,6 +27,7 @@ from bot.core.commands.targets import (
 from bot.core.errors import FlokitError, SlackError
 from bot.core.incidents.incidents import Incident
 from bot.core.models import Integration, Message
+from bot.core.nicknames import Nickname
 from bot.core.requests import Origin, Request, RequestKind
 from bot.core.sight import Sight
 from bot.core.subscriptions.digest_time import digest_wake_at
@@ -72,9 +73,9 @@ class Subscribing(Feature):
     async def show(self, request: Request, _: SubscriptionsCommand) -> None:
         """List the subscriptions of the channel that a request came from."""
         permitted = await self._permits.check(request, Act(Deed.LOOK))
-        known = await self._knowledge.names()
+        known, nicknames = await self._knowledge.names(), await self._naming.current()
         there = await self._subscriptions.of_channel(request.origin.channel_id)
-        rows = [(one, describe_target(one.target, known)) for one in there]
+        rows = [(one, describe_target(one.target, known, nicknames)) for one in there]
         await self._answers.note(permitted, blocks.subscriptions_message(rows, self._clock(), command=self._command))
 
     # Subscribing
@@ -84,7 +85,8 @@ class Subscribing(Feature):
         if not command.words and request.kind is RequestKind.COMMAND:
             await self._open_form(request)
         else:
-            await self._subscribe(request, parse_subscribe(command.words, command=self._command))
+            words = (await self._naming.current()).replace_in(command.words, _quoted)
+            await self._subscribe(request, parse_subscribe(words, command=self._command))
 
     async def submit(self, request: Request, _: object) -> None:
         """Subscribe the channel in which a form was opened to what was chosen in it."""
@@ -109,7 +111,7 @@ class Subscribing(Feature):
         sight = await self._permits.sight(asked.origin, await self._knowledge.last_names())
         told = would_have_told(view.get("values"), await self._incidents_in(sight, now), now)
         await self._slack.update_view(
-            str(view["id"]), blocks.with_preview(view, told, now), str(view.get("hash") or "")
+            str(view["id"]), blocks.with_preview(view, told, now, sight.nicknames), str(view.get("hash") or "")
         )
 
     async def _asked(self, origin: Origin, asked_id: str) -> Request | None:
@@ -124,7 +126,9 @@ class Subscribing(Feature):
         sight = await self._permits.sight(origin, await self._knowledge.last_names())
         told = would_have_told(None, await self._incidents_in(sight, now), now)
         zone = await self._people.find_zone(origin.person.id) or "your time zone"
-        view = blocks.subscribe_form(write_metadata(origin.channel_id, request.id), zone, sight.seen, told, now)
+        view = blocks.subscribe_form(
+            write_metadata(origin.channel_id, request.id), zone, sight.seen, told, now, sight.nicknames
+        )
         try:
             await self._slack.open_view(request.id, view)
         except SlackError as error:
@@ -143,7 +147,7 @@ class Subscribing(Feature):
         known, trouble = await self._last_known()
         sight = await self._permits.sight(request.origin, known, Verb.SUBSCRIBE)
         typed = "" if isinstance(wish, Unclear) else wish.target_text
-        target = resolve_target(typed, sight.usable)
+        target = resolve_target(typed, sight.usable, sight.nicknames)
         if typed and trouble and isinstance(target, Ambiguous | NotFound):
             raise trouble
         act = Act(Deed.SUBSCRIBE, type_=_type_of(target, sight), typed=typed)
@@ -172,7 +176,9 @@ class Subscribing(Feature):
             style=wish.style,
             mention=wish.mention,
         )
-        message = blocks.subscribed_message(subscription, describe_target(target, sight.seen), command=self._command)
+        message = blocks.subscribed_message(
+            subscription, describe_target(target, sight.seen, sight.nicknames), command=self._command
+        )
         digest_at = digest_wake_at(digest, now) if digest else None
         await self._subscriptions.add(request, subscription, message, answer_address(request), digest_at, now)
         log.info("subscribed", subscription_id=subscription.id, channel_id=origin.channel_id, target=target)
@@ -182,11 +188,12 @@ class Subscribing(Feature):
     async def unsubscribe(self, request: Request, command: UnsubscribeCommand) -> None:
         """Remove the subscriptions that a text names; without a name, the only one."""
         await self._permits.check_early(request, Act(Deed.UNSUBSCRIBE))
-        ending = parse_unsubscribe(command.words, command=self._command)
+        words = (await self._naming.current()).replace_in(command.words, _quoted)
+        ending = parse_unsubscribe(words, command=self._command)
         known, _trouble = await self._last_known()
         sight = await self._permits.sight(request.origin, known, Verb.SUBSCRIBE)
         typed = "" if isinstance(ending, Unclear) else ending.target_text
-        target = resolve_target(typed, sight.usable)
+        target = resolve_target(typed, sight.usable, sight.nicknames)
         act = Act(Deed.UNSUBSCRIBE, type_=_type_of(target, sight), typed=typed)
         permitted = await self._permits.check(request, replace(act, typed=""))
         if isinstance(ending, Unclear):
@@ -194,7 +201,8 @@ class Subscribing(Feature):
             return
         there = await self._subscriptions.of_channel(request.origin.channel_id)
         # Integrations that are gone from FloKit can still have subscriptions.
-        subscribed = next((one.target for one in there if one.target.casefold() == typed.casefold()), "")
+        names = {typed.casefold(), sight.nicknames.called(typed).casefold()} - {""}
+        subscribed = next((one.target for one in there if one.target.casefold() in names), "")
         if typed and not subscribed and isinstance(target, Ambiguous | NotFound):
             await self._not_found(permitted, act, target, sight, known)
             return
@@ -202,7 +210,7 @@ class Subscribing(Feature):
         if isinstance(meant, Message):
             await self._answers.note(permitted, meant)
         else:
-            await self._end(permitted, meant, sight.seen, digest_only=ending.digest_only)
+            await self._end(permitted, meant, sight, digest_only=ending.digest_only)
 
     async def press_unsubscribe(self, request: Request, press: Press) -> None:
         """Remove the subscription whose button was pressed."""
@@ -216,7 +224,7 @@ class Subscribing(Feature):
             await self._answers.note(permitted, blocks.plain_message("This subscription was already removed."))
             return
         sight = await self._permits.sight(request.origin, known)
-        await self._end(permitted, [subscription], sight.seen, digest_only=False)
+        await self._end(permitted, [subscription], sight, digest_only=False)
 
     def _meant(
         self, target: str, ending: Ending, there: Sequence[Subscription], sight: Sight
@@ -227,7 +235,7 @@ class Subscribing(Feature):
         if not there:
             thing = "digest" if ending.digest_only else "subscription"
             return blocks.plain_message(f"This channel has no {thing} to remove.")
-        named = ", ".join(describe_target(one.target, sight.seen) for one in there)
+        named = ", ".join(describe_target(one.target, sight.seen, sight.nicknames) for one in there)
         names = named if sight.is_whole else str(len(there))
         if not target and len(there) > 1:
             return blocks.plain_message(
@@ -236,14 +244,13 @@ class Subscribing(Feature):
             )
         if target in ("", ALL):
             return list(there)
+        wanted = describe_target(target, sight.seen, sight.nicknames)
         return [one for one in there if one.target == target] or blocks.plain_message(
-            f"This channel has no subscription to {describe_target(target, sight.seen)}. It has: {names}."
+            f"This channel has no subscription to {wanted}. It has: {names}."
         )
 
-    async def _end(
-        self, request: Request, meant: list[Subscription], known: Sequence[Integration], *, digest_only: bool
-    ) -> None:
-        names = [describe_target(one.target, known) for one in meant]
+    async def _end(self, request: Request, meant: list[Subscription], sight: Sight, *, digest_only: bool) -> None:
+        names = [describe_target(one.target, sight.seen, sight.nicknames) for one in meant]
         message = blocks.unsubscribed_message(request.origin.person, names, digest_only=digest_only)
         kept = [replace(one, digest=None) for one in meant if digest_only and one.news]
         # In the subscribed channel, wherever the button was: everyone there should know.
@@ -276,7 +283,14 @@ class Subscribing(Feature):
             return
         near = target.matches if isinstance(target, Ambiguous) else target.nearest
         types = () if near else nearest_types(act.typed)
-        await self._answers.note(request, blocks.not_found_message(act.typed, near, types, command=self._command))
+        await self._answers.note(
+            request, blocks.not_found_message(act.typed, near, types, nicknames=sight.nicknames, command=self._command)
+        )
+
+
+def _quoted(nickname: Nickname) -> str:
+    """Write a name so that all of it is read as a name."""
+    return f'"{nickname.name}"'
 
 
 def _stored(target: Target) -> str:

@@ -36,7 +36,9 @@ class Explanations(Feature):
             known = (await self._knowledge.recalled()).integrations
             found = await self._permits.find(request, Act(Deed.LOOK, typed=target), known, verb)
             if isinstance(found, Ambiguous):
-                message = blocks.not_found_message(target, found.matches, command=self._command)
+                message = blocks.not_found_message(
+                    target, found.matches, nicknames=await self._naming.current(), command=self._command
+                )
                 await self._answers.note(request, message)
                 return
             about = found.integration

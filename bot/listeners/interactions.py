@@ -1,4 +1,4 @@
-"""The slash command, buttons, and the forms behind ``subscribe``, ``connect`` and ``policy``."""
+"""The slash command, buttons, and the forms behind ``subscribe``, ``connect``, ``policy`` and ``name``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncAck
 
+from bot.core import naming_form
 from bot.core.access.policy_form import WrongDraft, read_draft
 from bot.core.commands.presses import UnreadablePress, parse_press
 from bot.core.connecting import WrongKeys, read_keys
@@ -99,3 +100,18 @@ async def on_policy(ack: AsyncAck, body: dict[str, Any], reception: Reception) -
         await ack(response_action="errors", errors=dict(errors))
     else:
         await ack(response_action="clear")
+
+
+async def on_name(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+    """Check the name, the owner and the link of an integration and save them, then ack."""
+    view = view_of(body)
+    filled = naming_form.read_form(view.get("values"), view.get("private_metadata"))
+    request = parse_checked_submission(body, reception.context.team_id, reception.context.clock())
+    if isinstance(filled, naming_form.WrongName):
+        await ack(response_action="errors", errors=dict(filled.errors))
+        return
+    errors = await reception.save_name(request, filled) if request else {}
+    if errors:
+        await ack(response_action="errors", errors=dict(errors))
+    else:
+        await ack()

@@ -15,6 +15,7 @@ from bot.core.blocks.phrases import went_wrong
 from bot.core.connecting import KEY, Keys
 from bot.core.errors import BotError, SlackAstray, SlackError, StoreInDoubt, StoreUnavailable
 from bot.core.models import Message
+from bot.core.naming_form import NAME, Filled
 from bot.core.requests import Origin, Request
 from bot.observability.context import Context
 from bot.observability.telemetry import following
@@ -44,6 +45,7 @@ class Reception:
         preview: shows in an open form what its choices would have reported.
         connect: checks FloKit's keys and keeps them, or returns what's wrong by input.
         save_policy: checks a policy and saves it, or returns what's wrong by input.
+        save_name: does the same with an integration's name.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class Reception:
         preview: Callable[[Origin, str, dict[str, Any]], Awaitable[None]],
         connect: Callable[[Request, Keys], Awaitable[Mapping[str, str]]],
         save_policy: Callable[[Request, Draft], Awaitable[Mapping[str, str]]],
+        save_name: Callable[[Request, Filled], Awaitable[Mapping[str, str]]],
     ) -> None:
         self._telemetry = context.telemetry
         self._save = save
         self._show_preview = preview
         self._connect = connect
         self._save_policy = save_policy
+        self._save_name = save_name
         self._slack = slack
         self.context = context
         self._tasks: set[asyncio.Task[None]] = set()
@@ -93,6 +97,11 @@ class Reception:
         """Check a policy and save it, while Slack waits; return error messages by input, {} if it worked."""
         with following(self._telemetry, "policy", request.cause):
             return await self._checked(self._save_policy(request, draft), FIRST)
+
+    async def save_name(self, request: Request, filled: Filled) -> Mapping[str, str]:
+        """Check what people add to an integration and save it, while Slack waits; return as above."""
+        with following(self._telemetry, "name", request.cause):
+            return await self._checked(self._save_name(request, filled), NAME)
 
     async def _checked(self, check: Awaitable[Mapping[str, str]], first: str) -> Mapping[str, str]:
         """Return what is wrong with an open form; trouble of our own is shown below its first input."""

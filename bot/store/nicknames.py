@@ -35,13 +35,14 @@ _KEEP: Final = _ROW.on_conflict_do_update(
 class Change:
     """What follows from a wish to change one: ``after`` is kept, unless it's None; ``entry`` goes to the audit log.
 
-    ``message`` is the answer, to ``address``.
+    ``message`` is the answer, to ``address``. ``problem`` says why nothing is kept.
     """
 
     after: Nickname | None
     message: Message | None = None
     address: Address | None = None
     entry: AuditEntry | None = None
+    problem: str = ""
 
 
 class NicknameRows:

@@ -15,6 +15,7 @@ from bot.core.subscriptions.digests import Digest
 from bot.core.subscriptions.subscriptions import DigestTime, Subscription
 from bot.flokit import Priority
 from bot.lookups.integrations import Knowledge, Known
+from bot.lookups.nicknames import Naming
 from bot.lookups.people import People
 from bot.observability.context import Context
 from bot.store.incidents import Incidents
@@ -35,6 +36,7 @@ class Digests:
         store: Store,
         timers: Timers,
         knowledge: Knowledge,
+        naming: Naming,
         people: People,
         context: Context,
     ) -> None:
@@ -43,6 +45,7 @@ class Digests:
         self._store = store
         self._timers = timers
         self._knowledge = knowledge
+        self._naming = naming
         self._people = people
         self._clock = context.clock
         self._command = context.command
@@ -84,6 +87,7 @@ class Digests:
             incidents=tuple(await self._incidents.since(since)),
             runs=tuple(await self._store.runs.ended_since(subscription.team_id, since)),
             stale_reason=known.stale_reason,
+            nicknames=await self._naming.current(),
         )
         return blocks.digest_message(digest, now, command=self._command)
 

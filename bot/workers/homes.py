@@ -16,6 +16,7 @@ from bot.core.requests import Origin
 from bot.flokit import SHARED_WITHIN_S, Priority
 from bot.lookups.access import Access
 from bot.lookups.integrations import Knowledge, Known
+from bot.lookups.nicknames import Naming
 from bot.observability.context import Context
 from bot.slack.client import SlackClient
 from bot.slack.homes import publish_refusal
@@ -47,6 +48,7 @@ class HomeDrawer:
         store: Store,
         timers: Timers,
         knowledge: Knowledge,
+        naming: Naming,
         slack: SlackClient,
         access: Access,
         context: Context,
@@ -59,6 +61,7 @@ class HomeDrawer:
         self._store = store
         self._timers = timers
         self._knowledge = knowledge
+        self._naming = naming
         self._slack = slack
         self._access = access
         self._edits_policy = edits_policy
@@ -101,6 +104,7 @@ class HomeDrawer:
             runs=tuple(await self._store.runs.active(team_id)),
             incidents=standing.incidents,
             snoozed=tuple(await self._incidents.snoozed_by(user_id)),
+            nicknames=await self._naming.current(),
             subscriptions=tuple(one for one in subscriptions if one.created_by.id == user_id),
         )
 

@@ -220,31 +220,30 @@ class Sender:
 
     async def _render(self, item: OutboxItem) -> Message | None:
         """Build the message as it must read now; None when there is nothing left to show."""
-        now = self._clock()
+        now, nicknames = self._clock(), await self._naming.current()
         match item.kind:
             case OutboxKind.PROGRESS:
                 view = await self._store.outbox.load_progress(item)
                 if view is None or (not view.run.is_active and item.ts is None and not item.in_doubt):
                     return None  # it ended before its progress was posted: the outcome says it all
                 progress = blocks.progress_message(
-                    view.run, view.joined_by, now, outbox_id=item.id, joined_here=view.joined_here
+                    view.run, view.joined_by, now, nicknames, outbox_id=item.id, joined_here=view.joined_here
                 )
                 return replace(progress, cause=view.run.cause)
             case OutboxKind.OUTCOME:
                 view = await self._store.outbox.load_outcome(item)
-                ended = blocks.outcome_message(view.run, view.joined_by, now, outbox_id=item.id)
+                ended = blocks.outcome_message(view.run, view.joined_by, now, nicknames, outbox_id=item.id)
                 return replace(ended, cause=view.run.cause)
             case OutboxKind.PANEL | OutboxKind.BULK:
                 drawn = await self._store.panels.load_view(item.panel_id or "")
                 if drawn is None:
                     return None
-                nicknames = await self._naming.current()
                 panel = blocks.panel_message(*drawn, now, nicknames, command=self._command, outbox_id=item.id)
                 return replace(panel, cause=drawn[0].cause)
             case OutboxKind.NOTE:
                 return codec.load(Message, item.data or "")
             case OutboxKind.NEWS:
-                return blocks.bulletin_message(codec.load(Bulletin, item.data or ""), now)
+                return blocks.bulletin_message(codec.load(Bulletin, item.data or ""), now, nicknames)
 
     # Showing
 

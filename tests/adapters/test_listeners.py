@@ -110,6 +110,7 @@ def reception(sqlite_store, slack, clock):
         preview=no_preview,
         connect=no_fault,
         save_policy=no_fault,
+        save_name=no_fault,
     )
 
 

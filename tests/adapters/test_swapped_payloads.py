@@ -168,7 +168,13 @@ def app(saving):
     """A Bolt app of a workspace, with all its listeners."""
     runtime = Runtime(lambda: datetime.now(UTC))
     reception = Reception(
-        saving, Nobody(), runtime.of("T1", "UBOT"), preview=no_preview, connect=no_fault, save_policy=no_fault
+        saving,
+        Nobody(),
+        runtime.of("T1", "UBOT"),
+        preview=no_preview,
+        connect=no_fault,
+        save_policy=no_fault,
+        save_name=no_fault,
     )
     app = ObservedApp(runtime, finding(reception), process_before_response=True)
     listeners.register(app, command="/flokit")

@@ -323,7 +323,11 @@ def test_the_detail_shows_every_field():
     ]
     assert quotes(message) == [ERROR]
     assert message.text == "Stripe is failing."
-    assert presses(message) == [Press(Action.RESYNC, STRIPE.id, "panel_1"), Press(Action.REFRESH, "", "panel_1")]
+    assert presses(message) == [
+        Press(Action.RESYNC, STRIPE.id, "panel_1"),
+        Press(Action.REFRESH, "", "panel_1"),
+        Press(Action.EDIT_NAME, STRIPE.id, "panel_1"),
+    ]
 
 
 def test_the_root_of_a_follow_up_says_who_asked():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bot.core.blocks.names import name_of, short_name
 from bot.core.commands.catalog import ForgetCommand, HelpCommand, NameCommand, SyncCommand
 from bot.core.commands.filters import filter_integrations
+from bot.core.commands.many import read_many
 from bot.core.commands.naming import name_conflict, parse_forgetting, parse_naming
 from bot.core.commands.targets import Ambiguous, NotFound, OfType, One, resolve_target
 from bot.core.commands.text import parse_command, parse_mention
@@ -270,6 +271,17 @@ def test_a_type_still_means_all_of_it():
 
 def test_a_forgotten_name_means_nothing():
     assert isinstance(resolve_target("Pay to Win", ALL), NotFound)
+
+
+def test_several_can_be_named_at_once():
+    """Even if a name contains what separates names."""
+    called = nicknames_of([Nickname(ANDROID.id, "Search and Social, EU"), Nickname(PLAY.id, "Play & Pay")])
+    sight = all_of(ALL, called)
+    assert read_many("play & pay, search and social eu and stripe", sight, NOW).integrations == (PLAY, ANDROID, STRIPE)
+    assert read_many("all except Search and Social, EU", sight, NOW).integrations == (IOS, STRIPE, PLAY)
+    hidden = Sight((STRIPE, IOS), (STRIPE, IOS), is_whole=False, nicknames=called)
+    assert read_many("stripe, appsflyer, search and social eu", hidden, NOW).integrations == (STRIPE, IOS)
+    assert ANDROID.id not in str(read_many("stripe, appsflyer, search and social eu", hidden, NOW))
 
 
 def test_a_similar_name_is_suggested():

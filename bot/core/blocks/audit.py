@@ -9,10 +9,12 @@ from bot.core.access.audit import NOBODY, AuditEntry, Deed, Ruling
 from bot.core.advice import display_name
 from bot.core.blocks import limits
 from bot.core.blocks.elements import Block, actions, button, context, json_chars, section, sentence
+from bot.core.blocks.names import title_of
 from bot.core.blocks.phrases import typed
 from bot.core.blocks.text import channel, code, date, person_name, shown, vendor_line
 from bot.core.commands.presses import Action, Press
 from bot.core.models import Message, Outcome
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.panels import Panel
 
 PAGE_SIZE: Final = 8
@@ -55,18 +57,18 @@ class _Room:
 _ROOMS: Final = (_Room(80, 60, 60), _Room(24, 24, 24))
 
 
-def audit_message(panel: Panel, *, command: str) -> Message:
-    """Show the entries of one page, newest first."""
+def audit_message(panel: Panel, nicknames: Nicknames = NO_NICKNAMES, *, command: str) -> Message:
+    """Show the entries of one page, newest first, with the names that integrations have now."""
     asked = typed(command, f"audit {panel.query}")
     if not panel.entries:
         lead = f"{asked}: no entries found{_within(panel)}." if panel.page == 0 else f"{asked}: nothing older."
         return Message(lead, (section(lead), *_buttons(panel)), only_for_one=True)
     lead = f"*Audit*, newest first: {asked}{_within(panel)}"
-    rows = [[section(_entry_text(entry, room)) for entry in panel.entries] for room in _ROOMS]
+    rows = [[section(_entry_text(entry, room, nicknames)) for entry in panel.entries] for room in _ROOMS]
     fitting = next((row for row in rows if json_chars(row) <= limits.BLOCKS_BUDGET_CHARS - AROUND_CHARS), rows[-1])
     footer = f"Page {panel.page + 1:,} · as of {date(panel.as_of)} · to export it: {typed('flokit-bot audit')}"
     count = "1 entry" if len(panel.entries) == 1 else f"{len(panel.entries):,} entries"
-    text = f"Audit: {count}. Newest: {_sentence(panel.entries[0], _ROOMS[-1])}."
+    text = f"Audit: {count}. Newest: {_sentence(panel.entries[0], _ROOMS[-1], nicknames)}."
     return Message(text, (section(lead), *fitting, *_buttons(panel), context(footer)), only_for_one=True)
 
 
@@ -94,15 +96,15 @@ def _buttons(panel: Panel) -> list[Block]:
     )
 
 
-def _entry_text(entry: AuditEntry, room: _Room) -> str:
+def _entry_text(entry: AuditEntry, room: _Room, nicknames: Nicknames) -> str:
     where = channel(entry.channel_id)
     parts = [date(entry.at), f"in {where}" if where else "", _ruling(entry, room), _result(entry, room)]
-    return f"{_sentence(entry, room)}\n{' · '.join(part for part in parts if part)}"
+    return f"{_sentence(entry, room, nicknames)}\n{' · '.join(part for part in parts if part)}"
 
 
-def _sentence(entry: AuditEntry, room: _Room) -> str:
+def _sentence(entry: AuditEntry, room: _Room, nicknames: Nicknames) -> str:
     """Describe an entry: "ana pressed Resync for Stripe `int_1`"."""
-    what = _what(entry, room)
+    what = _what(entry, room, nicknames)
     if entry.action == Deed.OUTCOME:
         return f"Outcome of the sync of {what}, started by {person_name(entry.person)}"
     deed = _DEEDS.get(Deed(entry.action)) if entry.action in list(Deed) else None
@@ -112,11 +114,12 @@ def _sentence(entry: AuditEntry, room: _Room) -> str:
     return f"*{who}*{refused} {did} {what}"
 
 
-def _what(entry: AuditEntry, room: _Room) -> str:
+def _what(entry: AuditEntry, room: _Room, nicknames: Nicknames) -> str:
     id_ = f" {code(entry.integration_id, room.name)}" if entry.integration_id else ""
+    if id_ and (entry.integration_type or nicknames.of(entry.integration_id).name):
+        return f"{shown(title_of(entry.integration_id, entry.integration_type, nicknames), room.name)}{id_}"
     if entry.integration_type:
-        name = shown(display_name(entry.integration_type), room.name)
-        return f"{name}{id_}" if id_ else f"every {name} integration"
+        return f"every {shown(display_name(entry.integration_type), room.name)} integration"
     return id_.strip() or "all integrations"
 
 

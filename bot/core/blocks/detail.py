@@ -24,7 +24,7 @@ from bot.core.blocks.rows import Room, Row, row_blocks, row_of, row_state
 from bot.core.blocks.runs import who
 from bot.core.blocks.status import stale_lead, stale_note
 from bot.core.blocks.text import clip, code, date
-from bot.core.commands.presses import ID_CHARS, Action, Press
+from bot.core.commands.presses import ID_CHARS, Action, Press, fits_in_a_button
 from bot.core.models import Integration, Message, SyncStats
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.panels import Panel, RowRun
@@ -46,7 +46,7 @@ def detail_message(
         fields(_fields(row, now)),
         *quoted(row.integration.error_message or "", ERROR_IN_DETAILS),
         *([section(row.run_line)] if row.run_line else []),
-        checks(row.integration.type),
+        checks(row.integration.type, link=row.link),
         context(f"As of {date(panel.as_of)} · manage credentials in {RECONNECT}"),
         *_buttons(panel, row),
     ]
@@ -105,4 +105,12 @@ def _number(count: int | None) -> str:
 def _buttons(panel: Panel, row: Row) -> list[Block]:
     refresh = button("Refresh", Press(Action.REFRESH, panel_id=panel.id))
     resync = None if row.is_gone else resync_button(row.integration, row.name, panel.id)
-    return actions(resync, refresh)
+    return actions(resync, refresh, _edit_name(panel, row))
+
+
+def _edit_name(panel: Panel, row: Row) -> Block | None:
+    """Return the Edit name button; None if the ID doesn't fit in a button."""
+    if not fits_in_a_button(row.integration.id):
+        return None
+    press = Press(Action.EDIT_NAME, integration_id=row.integration.id, panel_id=panel.id)
+    return button("Edit name", press, about=row.name.plain)

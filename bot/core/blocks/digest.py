@@ -38,7 +38,7 @@ def digest_message(digest: Digest, now: datetime, *, command: str) -> Message:
     state = section(_state(covered))
     more = and_more(len(troubled) - ROWS_SHOWN, typed(command, "status"))
     below = [*map(context, more), *_slowest(digest, now), context(_footer(digest, now, command))]
-    rows = [Row(one, name_of(one, digest.integrations)) for one in troubled[:ROWS_SHOWN]]
+    rows = [Row(one, _name(one, digest)) for one in troubled[:ROWS_SHOWN]]
     shown = fit_rows(rows, lambda row, room: _row(row, now, room), [*above, state, *below])
     text = f"{stale_lead(digest)}FloKit digest: {lead} {_state(covered)}{_still_open(digest)}"
     return Message(text, (*above, state, *shown, *below))
@@ -50,7 +50,7 @@ def _title(digest: Digest) -> str:
         return "FloKit digest"
     one = next((one for one in digest.integrations if one.id == target), None)
     if one:
-        return f"FloKit digest: {name_of(one, digest.integrations).plain}"
+        return f"FloKit digest: {_name(one, digest).plain}"
     if digest.covered:
         return f"FloKit digest: {display_name(target)}"
     return f"FloKit digest: {clip(one_line(target), TARGET_CHARS)}"
@@ -113,7 +113,7 @@ def _run_words(run: SyncRun, digest: Digest, now: datetime) -> str:
 
 
 def _name(integration: Integration, digest: Digest) -> Name:
-    return name_of(integration, digest.integrations)
+    return name_of(integration, digest.integrations, digest.nicknames)
 
 
 def _needs_attention(integration: Integration, now: datetime) -> bool:

@@ -77,10 +77,15 @@ def quoted(untrusted: str, limit: int) -> list[Block]:
     return [{"type": "rich_text", "elements": [preformatted]}]
 
 
-def checks(type_: str, most: int | None = None, accessory: Block | None = None) -> Block:
-    """List the things to check for an integration type, at most ``most`` of them."""
+def checks(type_: str, most: int | None = None, accessory: Block | None = None, *, link: str = "") -> Block:
+    """List the things to check for an integration type, at most ``most`` of them, and the link that people added."""
     lines = [f"• {escape(check)}" for check in things_to_check(type_)[:most]]
-    return section("\n".join(("Things to check:", *lines)), accessory)
+    return section("\n".join(("Things to check:", *link_line(link), *lines)), accessory)
+
+
+def link_line(link: str) -> list[str]:
+    """Return the line of a link among the things to check; it says where it leads."""
+    return [f"• Your team's notes: <{escape(link)}>"] if link else []
 
 
 def button(label: str, press: Press, *, about: str = "") -> Block:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.core.advice import display_name
 from bot.core.blocks.elements import Block, context, quoted, section, sentence
-from bot.core.blocks.names import ID_SHOWN
+from bot.core.blocks.names import ID_SHOWN, title_of
 from bot.core.blocks.phrases import and_more, typed
 from bot.core.blocks.runs import duration_s, nothing_started
 from bot.core.blocks.text import code, counted, date, duration, escape, listed, person_name
 from bot.core.models import Message, Outcome, SyncRun
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.runs.history import by_integration, durations, took_s
 
 SHOWN: Final = 8
@@ -34,7 +34,13 @@ OUTCOMES: Final = {
 
 
 def history_message(
-    runs: Sequence[SyncRun], now: datetime, *, kept_days: float, asked: str = "", command: str = "/flokit"
+    runs: Sequence[SyncRun],
+    now: datetime,
+    nicknames: Nicknames = NO_NICKNAMES,
+    *,
+    kept_days: float,
+    asked: str = "",
+    command: str = "/flokit",
 ) -> Message:
     """Show past runs, newest first: one integration in detail, several with a line each.
 
@@ -45,13 +51,15 @@ def history_message(
     if not groups:
         return sentence(f"{typed(command, f'history {asked}')}: no syncs found.", kept)
     if len(groups) > 1:
-        return _of_many(groups, kept, command)
-    return _of_one(next(iter(groups.values())), now, kept)
+        return _of_many(groups, kept, nicknames, command)
+    return _of_one(next(iter(groups.values())), now, kept, nicknames)
 
 
-def _of_one(runs: Sequence[SyncRun], now: datetime, kept: str) -> Message:
+def _of_one(runs: Sequence[SyncRun], now: datetime, kept: str, nicknames: Nicknames) -> Message:
     run = runs[0]
-    name = f"{escape(display_name(run.integration_type))} {code(run.integration_id, ID_SHOWN)}"
+    name = (
+        f"{escape(title_of(run.integration_id, run.integration_type, nicknames))} {code(run.integration_id, ID_SHOWN)}"
+    )
     lead = f"*History of {name}*: {counted(len(runs), 'sync')}, {_tally(runs)}."
     speed = _speed(runs)
     newest = runs[:SHOWN]
@@ -105,11 +113,11 @@ def _chart(runs: Sequence[SyncRun]) -> list[Block]:
     return [context("How long the successful syncs above took:"), *quoted("\n".join(bars), CHART_CHARS)]
 
 
-def _of_many(groups: dict[str, list[SyncRun]], kept: str, command: str) -> Message:
+def _of_many(groups: dict[str, list[SyncRun]], kept: str, nicknames: Nicknames, command: str) -> Message:
     total = sum(len(runs) for runs in groups.values())
     everything = [run for runs in groups.values() for run in runs]
     lead = f"{counted(total, 'sync')} of {counted(len(groups), 'integration')}: {_tally(everything)}."
-    lines = [_group_line(runs) for runs in list(groups.values())[:GROUPS_SHOWN]]
+    lines = [_group_line(runs, nicknames) for runs in list(groups.values())[:GROUPS_SHOWN]]
     lines += and_more(len(groups) - len(lines))
     hint = f"{typed(command, 'history stripe')} shows one in detail."
     half = (len(lines) + 1) // 2
@@ -117,10 +125,10 @@ def _of_many(groups: dict[str, list[SyncRun]], kept: str, command: str) -> Messa
     return Message(f"History: {lead}", (section(f"*History*: {lead}"), *parts, context(f"{hint} {kept}")))
 
 
-def _group_line(runs: Sequence[SyncRun]) -> str:
+def _group_line(runs: Sequence[SyncRun], nicknames: Nicknames) -> str:
     run, found = runs[0], durations(runs)
     emoji, words = ("⏳", "started") if run.outcome is None else OUTCOMES[run.outcome]
     usual = f", median {duration(found.median_s)}" if found else ""
     succeeded = sum(one.outcome is Outcome.SUCCEEDED for one in runs)
-    name = f"*{escape(display_name(run.integration_type))}* {code(run.integration_id, 30)}"
+    name = f"*{escape(title_of(run.integration_id, run.integration_type, nicknames))}* {code(run.integration_id, 30)}"
     return f"{emoji} {name}: {succeeded:,} of {len(runs):,} succeeded{usual}; the last {words} {date(run.requested_at)}"

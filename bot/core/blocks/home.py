@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from bot.core.advice import display_name
 from bot.core.blocks import phrases
 from bot.core.blocks.elements import (
     Block,
@@ -21,13 +20,14 @@ from bot.core.blocks.elements import (
     section,
 )
 from bot.core.blocks.home_tab import home_tab
-from bot.core.blocks.names import Name, name_of
+from bot.core.blocks.names import Name, name_of, short_name
 from bot.core.blocks.runs import who
 from bot.core.blocks.states import by_urgency, count_unknown, in_unknown_state, last_success, state_now, state_of, tally
 from bot.core.blocks.text import code, date, escape, shown
 from bot.core.commands.presses import Action, Press
 from bot.core.incidents.incidents import Incident
 from bot.core.models import Integration, SyncRun
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.panels import Panel
 from bot.core.subscriptions.subscriptions import ALL, Subscription
 from bot.core.subscriptions.text import describe_wish
@@ -52,6 +52,7 @@ class Home:
     incidents: tuple[Incident, ...] = ()
     snoozed: tuple[Panel, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
+    nicknames: Nicknames = NO_NICKNAMES
 
 
 def home_view(home: Home, now: datetime, *, command: str, edits_policy: bool = False) -> dict[str, object]:
@@ -61,9 +62,9 @@ def home_view(home: Home, now: datetime, *, command: str, edits_policy: bool = F
         header("FloKit"),
         section(f"*{_lead(home)}*", refresh),
         context(_as_of(home)),
-        *_part("Running syncs", home.runs, lambda run: [section(_run(run))]),
-        *_part("Open incidents", home.incidents, lambda incident: [section(_incident(incident))]),
-        *_part("Snoozed by you", home.snoozed, _snoozed),
+        *_part("Running syncs", home.runs, lambda run: [section(_run(run, home))]),
+        *_part("Open incidents", home.incidents, lambda incident: [section(_incident(incident, home))]),
+        *_part("Snoozed by you", home.snoozed, lambda panel: _snoozed(panel, home)),
         *_integrations(home, now, command),
         *_subscriptions(home, now, command),
     ]
@@ -94,23 +95,27 @@ def _as_of(home: Home) -> str:
     return f"⚠️ {stale}" if stale else f"As of {date(home.as_of)}"
 
 
-def _run(run: SyncRun) -> str:
-    name = Name(display_name(run.integration_type))
+def _run(run: SyncRun, home: Home) -> str:
+    name = short_name(run.integration_id, run.integration_type, home.nicknames)
     return f"⏳ {name.mrkdwn}: sync {who(run, ())}, {date(run.requested_at)}"
 
 
-def _incident(incident: Incident) -> str:
+def _incident(incident: Incident, home: Home) -> str:
     words = phrases.TROUBLES[incident.trouble]
-    name = Name(display_name(incident.integration.type))
+    name = _name(incident, home)
     since = f"since {date(incident.opened_at)}"
     state = words.now.replace("is ", "has been ", 1)
     return f"{words.emoji} {name.mrkdwn} {state} {since} · {code(incident.integration.id, TARGET_CHARS)}"
 
 
-def _snoozed(panel: Panel) -> list[Block]:
+def _name(incident: Incident, home: Home) -> Name:
+    return short_name(incident.integration.id, incident.integration.type, home.nicknames)
+
+
+def _snoozed(panel: Panel, home: Home) -> list[Block]:
     if panel.incident is None or panel.snooze is None:
         return []
-    name = Name(display_name(panel.incident.integration.type))
+    name = _name(panel.incident, home)
     end = button("End snooze", Press(Action.END_SNOOZE, panel_id=panel.id), about=name.plain)
     return [section(f"💤 {name.mrkdwn} {phrases.until(panel.snooze)}", end)]
 
@@ -119,13 +124,13 @@ def _integrations(home: Home, now: datetime, command: str) -> list[Block]:
     if not home.integrations:
         return []
     urgent = sorted(home.integrations, key=by_urgency)
-    rows = [block for one in urgent[:ROWS_SHOWN] for block in _row(one, home.integrations, now)]
+    rows = [block for one in urgent[:ROWS_SHOWN] for block in _row(one, home, now)]
     more = phrases.and_more(len(urgent) - ROWS_SHOWN, phrases.typed(command, "status"))
     return [header("Integrations"), *rows, *map(context, more)]
 
 
-def _row(integration: Integration, among: Sequence[Integration], now: datetime) -> list[Block]:
-    name = name_of(integration, among)
+def _row(integration: Integration, home: Home, now: datetime) -> list[Block]:
+    name = name_of(integration, home.integrations, home.nicknames)
     text = f"{name.mrkdwn}\n{state_now(integration, now).label} · {last_success(integration)}"
     if not state_of(integration.status).needs_attention:
         return [section(text, details_button(integration, name))]
@@ -137,11 +142,12 @@ def _subscriptions(home: Home, now: datetime, command: str) -> list[Block]:
     if not home.subscriptions:
         hint = f"To notify a channel of failures, run {phrases.typed(command, 'subscribe all')} there."
         return [header("Your subscriptions"), context(hint)]
-    return _part("Your subscriptions", home.subscriptions, lambda one: _subscription(one, now))
+    return _part("Your subscriptions", home.subscriptions, lambda one: _subscription(one, home, now))
 
 
-def _subscription(subscription: Subscription, now: datetime) -> list[Block]:
-    target = "all integrations" if subscription.target == ALL else subscription.target
+def _subscription(subscription: Subscription, home: Home, now: datetime) -> list[Block]:
+    called = home.nicknames.of(subscription.target).name
+    target = "all integrations" if subscription.target == ALL else called or subscription.target
     lines = [
         f"<#{subscription.channel_id}>: {shown(target, TARGET_CHARS)}",
         escape(describe_wish(subscription)),

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from bot.core.advice import display_name
 from bot.core.blocks import phrases
 from bot.core.blocks.elements import (
     Block,
@@ -15,13 +14,14 @@ from bot.core.blocks.elements import (
     checks,
     context,
     details_button,
+    link_line,
     press_select,
     quoted,
     resync_button,
     section,
     sentence,
 )
-from bot.core.blocks.names import ID_SHOWN, Name
+from bot.core.blocks.names import ID_SHOWN, Name, short_name
 from bot.core.blocks.runs import row_line
 from bot.core.blocks.states import last_success
 from bot.core.blocks.text import (
@@ -31,6 +31,7 @@ from bot.core.blocks.text import (
     date,
     duration,
     mention_group,
+    mention_owner,
     one_line,
     person_name,
     shown,
@@ -40,6 +41,7 @@ from bot.core.commands.presses import Action, Press
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.incidents.reactions import Bulletin, Snooze, Word
 from bot.core.models import Message, Status
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.panels import Panel, RowRun
 
 CHECKS_SHOWN: Final = 3
@@ -54,33 +56,34 @@ SNOOZES: Final = {
 """The choices of the Snooze menu, by the keys in the values that Slack sends back."""
 
 
-def incident_message(panel: Panel, runs: Mapping[str, RowRun]) -> Message:
-    """Show an incident in one channel."""
+def incident_message(panel: Panel, runs: Mapping[str, RowRun], nicknames: Nicknames = NO_NICKNAMES) -> Message:
+    """Show an incident in one channel. It mentions whom the subscription asks for, and the integration's owner."""
     incident = panel.incident
     if incident is None:
         return sentence("I no longer have this incident on record.")
-    name = Name(display_name(incident.integration.type))
+    name = short_name(incident.integration.id, incident.integration.type, nicknames)
     if not incident.is_open:
         return _over(incident, name)
     emoji, words = _head(incident)
     run = runs.get(incident.integration.id)
     run_line = row_line(run, panel.as_of) if run else ""
     lines = [f"{emoji} {name.mrkdwn} {words}", _now(incident), _since(incident), run_line]
-    whom = f"{mention_group(panel.mention)} " if panel.mention else ""
+    nickname = nicknames.of(incident.integration.id)
+    whom = "".join(f"{one} " for one in (mention_group(panel.mention), mention_owner(nickname.owner)) if one)
     blocks = [
         section(f"{whom}{chr(10).join(line for line in lines if line)}"),
         *quoted(incident.failure.error_message or "", phrases.ERROR_IN_INCIDENT),
-        *_advice(incident),
+        *_advice(incident, nickname.link),
         context(_about(incident, panel.snooze)),
         *_buttons(panel, incident, name),
     ]
     return Message(f"{whom}{emoji} {name.text} {words}. {_in_short(incident)}", tuple(blocks))
 
 
-def bulletin_message(bulletin: Bulletin, now: datetime) -> Message:
+def bulletin_message(bulletin: Bulletin, now: datetime, nicknames: Nicknames = NO_NICKNAMES) -> Message:
     """Return a reply in the thread of an incident."""
     incident = bulletin.incident
-    name = Name(display_name(incident.integration.type))
+    name = short_name(incident.integration.id, incident.integration.type, nicknames)
     words = phrases.TROUBLES[incident.trouble]
     match bulletin.word:
         case Word.RECOVERED | Word.GONE:
@@ -169,10 +172,10 @@ def _about(incident: Incident, snooze: Snooze | None) -> str:
     return " · ".join(parts)
 
 
-def _advice(incident: Incident) -> list[Block]:
+def _advice(incident: Incident, link: str) -> list[Block]:
     if incident.trouble is Trouble.DISCONNECTED:
-        return [section(phrases.RECONNECT_IT)]
-    return [checks(incident.integration.type, CHECKS_SHOWN)]
+        return [section("\n".join((phrases.RECONNECT_IT, *link_line(link))))]
+    return [checks(incident.integration.type, CHECKS_SHOWN, link=link)]
 
 
 def _in_short(incident: Incident) -> str:

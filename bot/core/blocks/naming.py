@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bot.core.blocks.elements import context, section, sentence
+from bot.core.advice import NAME_CHARS
+from bot.core.blocks.elements import Block, context, plain, section, sentence
 from bot.core.blocks.names import ID_SHOWN, name_of, short_name
 from bot.core.blocks.phrases import typed
-from bot.core.blocks.text import code, counted, escape, listed, mention, person_name
+from bot.core.blocks.text import clip, code, counted, escape, listed, mention, person_name
 from bot.core.models import Integration, Message, Person
+from bot.core.naming_form import CALLBACK_ID, GROUP, LINK, NAME, OWNER, action_id
 from bot.core.nicknames import Nickname, Nicknames
 
 TARGET_CHARS: Final = 60
 CHOICES: Final = 8
+GROUP_CHARS: Final = 30
 
 
 def named_message(before: Nickname, after: Nickname, type_: str, person: Person, *, command: str) -> Message:
@@ -50,18 +53,13 @@ def _parts(after: Nickname) -> dict[str, str]:
         "owner": f"Incidents mention its owner, {owner_called(after.owner)}."
         if after.owner
         else "It has no owner now.",
-        "link": f"Its link: {link_text(after.link)}." if after.link else "Its link is removed.",
+        "link": f"Its link: <{escape(after.link)}>." if after.link else "Its link is removed.",
     }
 
 
 def owner_called(owner: str) -> str:
     """Name an owner; members of a group aren't notified."""
     return f"the group {code(owner, TARGET_CHARS)}" if owner.startswith("S") else mention(Person(owner))
-
-
-def link_text(link: str) -> str:
-    """Show a link as its address, so that it says where it leads."""
-    return f"<{escape(link)}>" if link else ""
 
 
 def which_to_name_message(
@@ -72,3 +70,66 @@ def which_to_name_message(
     called = [f"{name_of(one, matches, nicknames).text} {code(one.id, ID_SHOWN)}" for one in matches]
     example = typed(command, f'name {matches[0].id} "…"')
     return sentence(f"{lead} {listed(called, str, most=CHOICES)}.", f"Name it by its ID: {example}.")
+
+
+def name_form(nickname: Nickname, usual: str, metadata: str) -> dict[str, object]:
+    """Return the form in which an integration gets a name, an owner and a link.
+
+    Args:
+        nickname: what it has now.
+        usual: what it's called without a name.
+        metadata: its ``private_metadata``: see ``bot.core.naming_form.write_metadata``.
+    """
+    is_group = nickname.owner.startswith("S")
+    person, group = ("", nickname.owner) if is_group else (nickname.owner, "")
+    about = f"{escape(clip(usual, NAME_CHARS))} {code(nickname.integration_id, ID_SHOWN)}"
+    return {
+        "type": "modal",
+        "callback_id": CALLBACK_ID,
+        "private_metadata": metadata,
+        "title": plain("Name an integration"),
+        "submit": plain("Save"),
+        "close": plain("Cancel"),
+        "blocks": [
+            section(f"{about}: what you save here is for everyone in this workspace."),
+            _input(
+                NAME,
+                "Name",
+                {"type": "plain_text_input", "max_length": NAME_CHARS, **_initial("initial_value", nickname.name)},
+                "Shown instead of the type, and understood in commands. Empty: no name.",
+            ),
+            _input(
+                OWNER,
+                "Owner",
+                {"type": "users_select", "placeholder": plain("A person"), **_initial("initial_user", person)},
+                "Incidents of this integration mention its owner.",
+            ),
+            _input(
+                GROUP,
+                "Or a user group",
+                {"type": "plain_text_input", "max_length": GROUP_CHARS, **_initial("initial_value", group)},
+                "The group's ID, such as S0615G0KT; copy it from the group's profile in Slack.",
+            ),
+            _input(
+                LINK,
+                "Link",
+                {"type": "url_text_input", **_initial("initial_value", nickname.link)},
+                "Such as a runbook. Shown among the things to check when it fails.",
+            ),
+        ],
+    }
+
+
+def _input(block_id: str, label: str, element: Block, hint: str) -> Block:
+    return {
+        "type": "input",
+        "block_id": block_id,
+        "label": plain(label),
+        "hint": plain(hint),
+        "optional": True,
+        "element": {**element, "action_id": action_id(block_id)},
+    }
+
+
+def _initial(key: str, value: str) -> dict[str, object]:
+    return {key: value} if value else {}

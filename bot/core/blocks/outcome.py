@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from bot.core.advice import display_name
 from bot.core.blocks import phrases
 from bot.core.blocks.elements import Block, actions, button, checks, context, quoted, section
-from bot.core.blocks.names import ID_SHOWN
+from bot.core.blocks.names import ID_SHOWN, short_name
 from bot.core.blocks.runs import duration_s, events_added, is_late_result, nothing_started, started_at
 from bot.core.blocks.text import (
     clip,
@@ -30,6 +29,7 @@ from bot.core.blocks.text import (
 )
 from bot.core.commands.presses import Action, Press, fits_in_a_button
 from bot.core.models import Message, Outcome, Person, SyncRun
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 
 OUTCOME_EVENT: Final = "flokit_sync_outcome"
 """The ``event_type`` of the reply's message metadata."""
@@ -50,9 +50,16 @@ class _Story:
     offers: tuple[Action, ...] = ()
 
 
-def outcome_message(run: SyncRun, joined_by: Sequence[Person], now: datetime, *, outbox_id: str) -> Message:
+def outcome_message(
+    run: SyncRun,
+    joined_by: Sequence[Person],
+    now: datetime,
+    nicknames: Nicknames = NO_NICKNAMES,
+    *,
+    outbox_id: str,
+) -> Message:
     """Report the outcome of a run: the only message that mentions the people who asked for it."""
-    story = _story(run, display_name(run.integration_type), now)
+    story = _story(run, short_name(run.integration_id, run.integration_type, nicknames).text, now)
     people = list(dict.fromkeys(map(mention, (run.requested_by, *joined_by))))
     mentions = listed(people, str, most=PEOPLE_MENTIONED)
     headline = f"Late result: {story.headline}" if is_late_result(run) else story.headline
@@ -60,7 +67,7 @@ def outcome_message(run: SyncRun, joined_by: Sequence[Person], now: datetime, *,
     blocks = [
         section("\n".join(part for part in (f"{story.emoji} *{headline}* {mentions}", more) if part)),
         *quoted(story.quote, phrases.ERROR_IN_OUTCOME),
-        *([checks(run.integration_type)] if story.advises else []),
+        *([checks(run.integration_type, link=nicknames.of(run.integration_id).link)] if story.advises else []),
         context(_about(run, now)),
         *_buttons(run, story),
     ]

@@ -38,9 +38,9 @@ def panel_message(
         case PanelKind.CHOOSE_SYNC | PanelKind.CHOOSE_DETAIL:
             return choose_message(panel, runs, now, nicknames)
         case PanelKind.AUDIT:
-            return audit_message(panel, command=command)
+            return audit_message(panel, nicknames, command=command)
         case PanelKind.INCIDENT:
-            return incident_message(panel, runs)
+            return incident_message(panel, runs, nicknames)
         case PanelKind.PREVIEW:
             return preview_message(panel, nicknames)
         case PanelKind.BULK:

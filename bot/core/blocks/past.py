@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bot.core.advice import display_name
 from bot.core.blocks.elements import sentence
-from bot.core.blocks.names import ID_SHOWN
+from bot.core.blocks.names import ID_SHOWN, title_of
 from bot.core.blocks.phrases import closest, typed
 from bot.core.blocks.text import NAMES_LISTED, code, person_name, shown
 from bot.core.models import Integration, Message, Person
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.span_words import SPAN_EXAMPLES
 
 TYPED_CHARS: Final = 60
@@ -22,6 +22,7 @@ def name_not_recognized_message(
     integrations: Sequence[Integration] = (),
     types: Sequence[str] = (),
     people: Sequence[Person] = (),
+    nicknames: Nicknames = NO_NICKNAMES,
     *,
     word: str,
     command: str,
@@ -30,7 +31,10 @@ def name_not_recognized_message(
     lead = f"I don't recognize {code(name, TYPED_CHARS)}."
     near = closest(
         [
-            *(f"{shown(display_name(one.type), TYPED_CHARS)} {code(one.id, ID_SHOWN)}" for one in integrations),
+            *(
+                f"{shown(title_of(one.id, one.type, nicknames), TYPED_CHARS)} {code(one.id, ID_SHOWN)}"
+                for one in integrations
+            ),
             *(code(type_, TYPED_CHARS) for type_ in types),
             *map(person_name, people),
         ]

@@ -6,23 +6,29 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.core.advice import display_name
 from bot.core.blocks.elements import context, section
-from bot.core.blocks.names import ID_SHOWN, Name
+from bot.core.blocks.names import ID_SHOWN, short_name
 from bot.core.blocks.phrases import JOINED_RUNNING, lower_first, went_wrong
 from bot.core.blocks.runs import duration_s, is_late_result, nothing_started, who
 from bot.core.blocks.text import code, date, duration
 from bot.core.models import Message, Outcome, Person, Phase, Status, SyncRun
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 
 PROGRESS_EVENT: Final = "flokit_sync_progress"
 """The ``event_type`` of the reply's message metadata."""
 
 
 def progress_message(
-    run: SyncRun, joined_by: Sequence[Person], now: datetime, *, outbox_id: str, joined_here: bool = False
+    run: SyncRun,
+    joined_by: Sequence[Person],
+    now: datetime,
+    nicknames: Nicknames = NO_NICKNAMES,
+    *,
+    outbox_id: str,
+    joined_here: bool = False,
 ) -> Message:
     """Show a run's progress. ``joined_here``: this thread asked for the sync when it was already running."""
-    name = Name(display_name(run.integration_type))
+    name = short_name(run.integration_id, run.integration_type, nicknames)
     words = _ended(run, now) if run.outcome else under_way(run, now)
     return Message(
         text=f"{name.text}: {words}.",

@@ -48,6 +48,8 @@ class Row:
     """Whether a sync started here is running."""
     is_gone: bool = False
     """Whether a run found that FloKit no longer has it."""
+    link: str = ""
+    """What people added to its things to check."""
 
     @property
     def needs_help(self) -> bool:
@@ -70,12 +72,13 @@ def row_of(integration: Integration, panel: Panel, runs: Mapping[str, RowRun], n
     """Return the row of one of a panel's integrations."""
     known = known_now(integration, panel, runs)
     name = name_of(integration, panel.integrations, nicknames)
+    link = nicknames.of(integration.id).link
     row_run = runs.get(integration.id)
     line = row_line(row_run, panel.as_of) if row_run else ""
     if row_run is None or not line:
-        return Row(known, name)
+        return Row(known, name, link=link)
     run = row_run.run
-    return Row(known, name, line, is_running=run.is_active, is_gone=run.outcome is Outcome.GONE)
+    return Row(known, name, line, is_running=run.is_active, is_gone=run.outcome is Outcome.GONE, link=link)
 
 
 def row_blocks(row: Row, panel_id: str, now: datetime, room: Room) -> list[Block]:
@@ -88,7 +91,8 @@ def row_blocks(row: Row, panel_id: str, now: datetime, room: Room) -> list[Block
     if row.needs_help and room >= Room.ERROR:
         blocks += quoted(row.integration.error_message or "", _ERROR_CHARS[room])
     if row.needs_help and room >= Room.ADVICE:
-        blocks.append(checks(row.integration.type, CHECKS_IN_ROW, details_button(row.integration, row.name)))
+        details = details_button(row.integration, row.name)
+        blocks.append(checks(row.integration.type, CHECKS_IN_ROW, details, link=row.link))
     return blocks
 
 

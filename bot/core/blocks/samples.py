@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import TypeAlias
 
-from bot.core import blocks
+from bot.core import blocks, naming_form
 from bot.core.access.audit import AuditEntry, Deed
 from bot.core.access.policy import Kind, Policy, Refused, Rule, Verb
 from bot.core.access.policy_form import PolicyVersion
@@ -109,6 +109,7 @@ def samples(now: datetime) -> dict[str, Sample]:
         ),
         "which_person_message": blocks.which_person_message("an", (ana, ben), word="audit", command=COMMAND),
         "named_message": blocks.named_message(Nickname(working.id), nickname, working.type, ana, command=COMMAND),
+        "name_form": blocks.name_form(nickname, "AppsFlyer", naming_form.write_metadata(working.id, "sample")),
         "which_to_name_message": blocks.which_to_name_message("appsflyer", both, nicknames, command=COMMAND),
         "refused_message": blocks.refused_message(refused, Name("Stripe")),
         "held_message": blocks.held_message(held, Name("Stripe"), Press(Action.SYNC_ANYWAY, integration_id=failing.id)),

@@ -9,12 +9,13 @@ from typing import Final
 from bot.core.advice import display_name
 from bot.core.blocks import limits
 from bot.core.blocks.elements import Block, context, plain, section
-from bot.core.blocks.names import name_of
+from bot.core.blocks.names import name_of, title_of
 from bot.core.blocks.phrases import TROUBLES
 from bot.core.blocks.text import clip, counted, date, duration, escape, listed
 from bot.core.commands.presses import fits_in_a_button
 from bot.core.incidents.incidents import Incident
 from bot.core.models import Integration
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.subscriptions.form import (
     CALLBACK_ID,
     DAYS,
@@ -51,7 +52,12 @@ _MENTIONS: Final = {NOBODY: "no one", "here": "@here, once per incident"}
 
 
 def subscribe_form(
-    metadata: str, zone: str, integrations: Sequence[Integration], told: Sequence[Incident], now: datetime
+    metadata: str,
+    zone: str,
+    integrations: Sequence[Integration],
+    told: Sequence[Incident],
+    now: datetime,
+    nicknames: Nicknames = NO_NICKNAMES,
 ) -> dict[str, object]:
     """Return the form as it opens: everything is preselected, so that one click is enough.
 
@@ -61,8 +67,9 @@ def subscribe_form(
         integrations: the choices.
         told: the incidents of the last 7 days that the preselected choices would have posted.
         now: the time.
+        nicknames: what the integrations are called.
     """
-    what, channel_id = _targets(integrations), read_metadata(metadata)[0]
+    what, channel_id = _targets(integrations, nicknames), read_metadata(metadata)[0]
     blocks = [
         section(f"What should I post in <#{channel_id}>?"),
         _input(WHAT, "Integrations", _menu(what, ALL), dispatch=True),
@@ -71,7 +78,7 @@ def subscribe_form(
         _input(TIME, f"Digest time ({zone})", {"type": "timepicker", "initial_time": "09:00"}),
         _input(STYLE, "Updates during an incident", {"type": "radio_buttons", **_option(_STYLES, Style.THREAD)}),
         _input(MENTION, "Mention", _menu(_MENTIONS, NOBODY)),
-        preview_block(told, now),
+        preview_block(told, now, nicknames),
     ]
     return {
         "type": "modal",
@@ -84,11 +91,11 @@ def subscribe_form(
     }
 
 
-def preview_block(told: Sequence[Incident], now: datetime) -> Block:
+def preview_block(told: Sequence[Incident], now: datetime, nicknames: Nicknames = NO_NICKNAMES) -> Block:
     """Say what the choices would have posted in the last 7 days."""
     if told:
         words = f"In the last 7 days you'd have been notified of {counted(len(told), 'incident')}: "
-        text = words + listed(list(told), lambda one: _incident(one, now), most=PREVIEWED) + "."
+        text = words + listed(list(told), lambda one: _incident(one, now, nicknames), most=PREVIEWED) + "."
     else:
         text = (
             "Nothing in the last 7 days would have triggered a notification. (I check in the background only while a "
@@ -97,28 +104,32 @@ def preview_block(told: Sequence[Incident], now: datetime) -> Block:
     return {**context(text), "block_id": PREVIEW}
 
 
-def with_preview(view: Mapping[str, object], told: Sequence[Incident], now: datetime) -> dict[str, object]:
+def with_preview(
+    view: Mapping[str, object], told: Sequence[Incident], now: datetime, nicknames: Nicknames = NO_NICKNAMES
+) -> dict[str, object]:
     """Return an open form with a new preview; the person's input is kept."""
     blocks = view.get("blocks")
     kept = [block for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else []
     return {
         **{key: view[key] for key in _KEPT if key in view},
-        "blocks": [preview_block(told, now) if block.get("block_id") == PREVIEW else block for block in kept],
+        "blocks": [
+            preview_block(told, now, nicknames) if block.get("block_id") == PREVIEW else block for block in kept
+        ],
     }
 
 
-def _incident(incident: Incident, now: datetime) -> str:
+def _incident(incident: Incident, now: datetime, nicknames: Nicknames) -> str:
     lasted = duration(((incident.closed_at or now) - incident.opened_at).total_seconds())
-    name = escape(display_name(incident.integration.type))
+    name = escape(title_of(incident.integration.id, incident.integration.type, nicknames))
     return f"{name} {TROUBLES[incident.trouble].now.removeprefix('is ')} {date(incident.opened_at)} for {lasted}"
 
 
-def _targets(integrations: Sequence[Integration]) -> dict[str, str]:
+def _targets(integrations: Sequence[Integration], nicknames: Nicknames) -> dict[str, str]:
     types = dict.fromkeys(one.type for one in integrations if fits_in_a_button(one.type))
     choices = {ALL: "all integrations"} | {type_: f"every {display_name(type_)}" for type_ in types}
     for one in integrations:
         if fits_in_a_button(one.id):
-            choices.setdefault(one.id, f"{name_of(one, integrations).plain} ({one.id})")
+            choices.setdefault(one.id, f"{name_of(one, integrations, nicknames).plain} ({one.id})")
     return dict(list(choices.items())[: limits.SELECT_OPTIONS])
 
 

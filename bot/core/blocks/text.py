@@ -133,6 +133,13 @@ def mention_group(whom: str) -> str:
     return f"<!subteam^{whom}>" if _SLACK_ID.fullmatch(whom) else ""
 
 
+def mention_owner(owner: str) -> str:
+    """Mention the owner of an integration, a person or a user group, by the ID; "" if there's none."""
+    if not _SLACK_ID.fullmatch(owner):
+        return ""
+    return f"<!subteam^{owner}>" if owner.startswith("S") else f"<@{owner}>"
+
+
 def person_name(person: Person) -> str:
     """Name a person without notifying them, if the name is known."""
     return vendor_line(person.name, PERSON_CHARS) or mention(person)

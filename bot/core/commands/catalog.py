@@ -248,7 +248,7 @@ COMMANDS: Final = (
             "name stripe owner S0615G0KT link https://wiki.example.com/stripe",
         ),
         "You can use the name wherever you name an integration. Incidents mention its owner, a person or a user group. "
-        "Its link, such as a runbook's, is shown among the things to check.",
+        "Its link, such as a runbook's, is shown among the things to check. Without a name, a form opens.",
     ),
     CommandDoc(
         "forget",
@@ -256,7 +256,7 @@ COMMANDS: Final = (
         "forget <integration>",
         "Forget the name of an integration.",
         ("forget AppsFlyer Android", "forget the name of stripe"),
-        "Its owner and its link stay.",
+        "Its owner and its link stay; to change them, press Details, then Edit name.",
     ),
     CommandDoc(
         "audit",

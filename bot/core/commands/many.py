@@ -68,7 +68,12 @@ def read_many(text: str, sight: Sight, now: datetime) -> Many | None:
     """
     if sight.match(text):
         return None
-    wanted, *excluded = _EXCEPT.split(f" {plain(text).strip(WRAPPING)}")
+    # A name may contain a separator, such as "and".
+    usable = {one.id for one in sight.usable}
+    typed = sight.nicknames.replace_in(
+        plain(text), lambda one: one.integration_id if one.integration_id in usable else one.name
+    )
+    wanted, *excluded = _EXCEPT.split(f" {typed.strip(WRAPPING)}")
     reader = _Reader(sight, now)
     found, unknown = reader.read(wanted, is_all=not excluded)
     for part in excluded:

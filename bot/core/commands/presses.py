@@ -33,6 +33,7 @@ class Action(StrEnum):
     CONNECT = "flokit_connect"
     DISCONNECT = "flokit_disconnect"
     EARLIER_VERSION = "flokit_earlier_version"
+    EDIT_NAME = "flokit_edit_name"
     EDIT_POLICY = "flokit_edit_policy"
     RESYNC_ALL_FAILING = "flokit_resync_all_failing"
     SYNC_SEVERAL = "flokit_sync_several"
@@ -89,6 +90,7 @@ class UnreadablePress:
 _NEEDED_ID: Final = {
     Action.RESYNC: "integration_id",
     Action.DETAILS: "integration_id",
+    Action.EDIT_NAME: "integration_id",
     Action.TRY_AGAIN: "integration_id",
     Action.SYNC_ANYWAY: "integration_id",
     Action.KEEP_WATCHING: "run_id",

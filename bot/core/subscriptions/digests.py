@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bot.core.incidents.incidents import Incident
 from bot.core.models import Integration, Outcome, SyncRun
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.subscriptions.subscriptions import Subscription
 
 
@@ -26,6 +27,7 @@ class Digest:
     incidents: tuple[Incident, ...] = ()
     runs: tuple[SyncRun, ...] = ()
     stale_reason: str = ""
+    nicknames: Nicknames = NO_NICKNAMES
 
     @property
     def covered(self) -> tuple[Integration, ...]:

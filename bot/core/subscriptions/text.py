@@ -7,6 +7,7 @@ from typing import Final
 
 from bot.core.advice import display_name
 from bot.core.models import Integration
+from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.subscriptions.digest_time import describe
 from bot.core.subscriptions.subscriptions import ALL, HERE, News, PauseReason, Style, Subscription, type_of
 
@@ -36,10 +37,13 @@ def _mentions(mention: str) -> str:
     return "mentions @here" if mention == HERE else "mentions a user group"
 
 
-def describe_target(target: str, known: Sequence[Integration]) -> str:
+def describe_target(target: str, known: Sequence[Integration], nicknames: Nicknames = NO_NICKNAMES) -> str:
     """Describe which integrations a subscription includes."""
     if target == ALL:
         return "all integrations"
+    name = nicknames.of(target).name
     if one := next((integration for integration in known if integration.id == target), None):
-        return f"{display_name(one.type)} ({one.id})"
+        return f"{name or display_name(one.type)} ({one.id})"
+    if name:
+        return f"{name} ({target})"
     return target if type_of(target, known) is None else f"every {display_name(target)} integration"
