@@ -46,6 +46,7 @@ const anywhere = {
     return store.me;
   },
   userName: (id) => store.userName(id),
+  people: () => store.people(),
   channelName: (id) => store.channels.get(id)?.name,
   form: new Form(),
   press: async () => {},
@@ -247,6 +248,7 @@ function inView(view) {
   return {
     me: store.me,
     userName: anywhere.userName,
+    people: anywhere.people,
     channelName: anywhere.channelName,
     form,
     confirm: anywhere.confirm,

@@ -36,6 +36,8 @@ export function makeField(element, frame) {
   switch (element.type) {
     case "static_select":
       return chosen(element, frame);
+    case "users_select":
+      return person(element, frame);
     case "multi_static_select":
     case "checkboxes":
     case "radio_buttons":
@@ -102,6 +104,25 @@ function chosen(element, { id, labelled, kept }) {
   );
   const pick = () => optionsOf(element).find(({ value }) => value === control.value) ?? null;
   return { node: control, control, read: () => ({ type: element.type, selected_option: pick() }), isEmpty: () => !pick() };
+}
+
+/** @param {Block} element @param {Frame} frame @returns {Field} */
+function person(element, { id, labelled, around, kept }) {
+  const start = (kept ? kept.selected_user : element.initial_user) ?? "";
+  const people = around.people();
+  const others = start && !people.some((one) => one.id === start) ? [{ id: start, name: around.userName(start) }] : [];
+  const control = el(
+    "select",
+    { id, class: "input select", "aria-labelledby": labelled, data: { actionId: element.action_id ?? "" } },
+    el("option", { value: "" }, plainText(element.placeholder) || "Choose"),
+    ...[...people, ...others].map((one) => el("option", { value: one.id, selected: one.id === start }, one.name)),
+  );
+  return {
+    node: control,
+    control,
+    read: () => ({ type: element.type, selected_user: control.value || null }),
+    isEmpty: () => control.value === "",
+  };
 }
 
 /** @param {Block} element @param {Frame} frame @returns {Field} */

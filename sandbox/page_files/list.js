@@ -123,6 +123,7 @@ export class MessageList {
         return renderMessage(message, frame, {
           me: store.me,
           userName: (id) => store.userName(id),
+          people: () => store.people(),
           channelName: (id) => store.channels.get(id)?.name,
           form,
           press: (press) => this.press(message, press, form.values()),

@@ -129,6 +129,7 @@
  * @typedef {object} Surroundings
  * @property {string} me
  * @property {(userId: string) => string} userName
+ * @property {() => User[]} people
  * @property {(channelId: string) => string | undefined} channelName
  * @property {import("./form.js").Form} form
  * @property {(press: Press) => Promise<void>} press

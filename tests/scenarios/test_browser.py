@@ -674,6 +674,40 @@ async def test_an_incident_is_one_message_from_start_to_end(browser):
         assert not page.complaints
 
 
+async def test_an_integration_gets_a_name_by_typing_and_in_its_form(browser):
+    """The row, its button and the sync say the name; the form behind Details shows what is wrong, and saves a link."""
+    async with running_sandbox() as url:
+        page = await open_page(browser, url)
+        messages = page.get_by_test_id("messages").get_by_test_id("message")
+        await type_in(page, "/flokit name stripe “Card payments”")
+        await expect(messages.last).to_contain_text("it's Card payments from now on")
+        await type_in(page, "/flokit show card PAYMENTS")
+        await expect(messages.last).to_contain_text("Things to check")
+        await messages.last.get_by_role("button", name="Edit name").click()
+        modal = page.get_by_test_id("modal")
+        await expect(modal.get_by_role("textbox", name="Name")).to_have_value("Card payments")
+        await modal.get_by_label("Owner").select_option("ben")
+        await modal.get_by_role("textbox", name="Name").fill("google-play")
+        await modal.get_by_role("textbox", name="Link").fill("https://wiki.example.com/payments")
+        await page.get_by_test_id("modal-submit").click()
+        await expect(modal).to_contain_text("is a type of integration")
+        await keep_picture(page, "name-form")
+        await modal.get_by_role("textbox", name="Name").fill("Payments")
+        await page.get_by_test_id("modal-submit").click()
+        await expect(modal).to_be_hidden()
+        await expect(messages.last).to_contain_text("https://wiki.example.com/payments")
+        await type_in(page, "/flokit status")
+        await expect(messages.last).to_contain_text("Payments")
+        await keep_picture(page, "named")
+        await plan_success(url, STRIPE, 1)
+        await resync_of(page, "Payments").click()
+        await page.get_by_test_id("dialog-confirm").click()
+        await messages.last.get_by_test_id("open-thread").click()
+        await expect(page.get_by_test_id("thread")).to_contain_text("Payments synced in", timeout=OUTCOME_WITHIN_MS)
+        await keep_picture(page, "named-thread")
+        assert not page.complaints
+
+
 async def test_channels_close_and_open_by_their_menu(browser):
     """By the menu of a channel its app is removed and invited, and it is archived and brought back."""
     async with workspace_with_a_modal() as (url, _saved):
