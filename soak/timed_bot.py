@@ -7,38 +7,70 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
 
 from sandbox import bot_with_clock
 from soak.checker import SLOW_MS
 from soak.evidence import SLOW_EVENT
 
 
-def log_slow(engine: Engine | type[Engine], clock: Callable[[], float] = time.perf_counter) -> None:
-    """Log each statement that takes over ``SLOW_MS`` by the clock, as one JSON object on a line of its own."""
+def timed(clock: Callable[[], float] = time.perf_counter) -> type[sqlite3.Connection]:
+    """Return a kind of connection that logs each statement over ``SLOW_MS``, as JSON on a line of its own."""
 
-    @event.listens_for(engine, "before_cursor_execute")
-    def begin(connection: Connection, *_: Any) -> None:
-        connection.info["began_at"] = clock()
+    class Cursor(sqlite3.Cursor):
+        """A cursor that looks at a clock."""
 
-    @event.listens_for(engine, "after_cursor_execute")
-    def end(connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
-        ms = (clock() - connection.info["began_at"]) * 1000
+        def execute(self, statement: str, parameters: Any = ()) -> Cursor:
+            """Run a statement."""
+            began_at = clock()
+            super().execute(statement, parameters)
+            log(statement, parameters, began_at)
+            return self
+
+        def executemany(self, statement: str, parameters: Any) -> Cursor:
+            """Run a statement for several rows."""
+            rows, began_at = list(parameters), clock()
+            super().executemany(statement, rows)
+            log(statement, rows[0] if rows else (), began_at)
+            return self
+
+    class Connection(sqlite3.Connection):
+        """A connection whose cursors do."""
+
+        def cursor(self, *_: Any) -> Cursor:  # type: ignore[override]
+            """Open one."""
+            return super().cursor(Cursor)
+
+        def execute(self, *what: Any) -> Cursor:
+            """Run a statement on a cursor of this kind; sqlite3's own method wouldn't."""
+            return self.cursor().execute(*what)
+
+        def executemany(self, *what: Any) -> Cursor:
+            """Run it for several rows."""
+            return self.cursor().executemany(*what)
+
+    def log(statement: str, parameters: Any, began_at: float) -> None:
+        ms = (clock() - began_at) * 1000
         if ms > SLOW_MS:
-            one = parameters[0] if many else parameters
-            entry = {"event": SLOW_EVENT, "level": "info", "ms": ms, "statement": statement, "parameters": list(one)}
-            os.write(
-                sys.stdout.fileno(), f"{json.dumps(entry, default=str)}\n".encode()
-            )  # in one write: a kill must not cut it
+            entry = {
+                "event": SLOW_EVENT,
+                "level": "info",
+                "ms": ms,
+                "statement": statement,
+                "parameters": [*parameters],
+            }
+            line = f"{json.dumps(entry, default=str)}\n".encode()
+            os.write(sys.stdout.fileno(), line)  # in one write: a kill must not cut it
+
+    return Connection
 
 
 if __name__ == "__main__":
-    log_slow(Engine)
+    setattr(sqlite3.dbapi2, "connect", partial(sqlite3.connect, factory=timed()))  # noqa: B010 - what SQLAlchemy calls
     sys.exit(bot_with_clock.main(Path(sys.argv[1])))

@@ -1,25 +1,29 @@
 """Watches which tables each transaction locks, and names what breaks the one order.
 
-It listens to all engines of this process, so that whole bots are watched as well. The order is defined in
+It watches all transactions of this process, so whole bots as well. The order is defined in
 ``bot/store/locks.py``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import CTE, Delete, Insert, Select, Update, event
-from sqlalchemy.engine import Engine
+from sqlalchemy import CTE, Delete, Insert, Select, Update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter
 from sqlalchemy.sql.operators import eq
 
 from bot.store.locks import FRESH, LOCK_ORDER, ONLY_PURGED
+from tests.statements import watched
 
+DIALECT = sqlite.dialect()
 RANK = {name: rank for rank, name in enumerate(LOCK_ORDER)}
 
 
-class Transaction:
+class Held:
     """What one transaction has locked so far."""
 
     def __init__(self):
@@ -43,6 +47,11 @@ class Transaction:
 def is_ours(statement):
     """Return whether a statement works on the bot's tables: not Alembic's own, nor a test's."""
     return isinstance(statement, Select) or getattr(getattr(statement, "table", None), "name", "") in RANK
+
+
+def is_about_timers(statement):
+    """Return whether a statement writes timers, whose IDs have an order."""
+    return isinstance(statement, Update | Delete) and statement.table.name == "timers"
 
 
 def locks_of(statement):
@@ -146,30 +155,26 @@ def ids_in(row):
     return [value for name, value in row.items() if name.startswith("id") and isinstance(value, str)]
 
 
+def rows_of(statement, parameters):
+    """Return the values that a statement writes or compares with, by name, for each row."""
+    given = [parameters or {}] if not parameters or isinstance(parameters, Mapping) else parameters
+    columns = list(given[0]) if isinstance(statement, Insert) and given[0] else None
+    compiled = statement.compile(dialect=DIALECT, column_keys=columns)
+    return [compiled.construct_params(row) for row in given]
+
+
 @contextmanager
 def watched_locks():
     """Watch all transactions; yield the list of what was wrong with them."""
-    wrong, held = [], {}
+    wrong, held = [], WeakKeyDictionary()
 
-    def begun(connection):
-        held[id(connection)] = Transaction()
-
-    def ended(connection):
-        held.pop(id(connection), None)
-
-    def before(connection, _cursor, _sql, _parameters, context, _many):
-        compiled = getattr(context, "compiled", None)
-        if compiled is None or not is_ours(compiled.statement):
+    def before(transaction, statement, parameters):
+        if not is_ours(statement):
             return
-        transaction = held.setdefault(id(connection), Transaction())
-        problems = judge(transaction, compiled.statement, context.compiled_parameters)
-        wrong.extend(f"{problem}; so far {transaction.tables}: {str(compiled)[:160]}" for problem in problems)
+        so_far = held.setdefault(transaction, Held())
+        rows = rows_of(statement, parameters) if isinstance(statement, Insert) or is_about_timers(statement) else []
+        problems = judge(so_far, statement, rows)
+        wrong.extend(f"{problem}; so far {so_far.tables}: {str(statement)[:160]}" for problem in problems)
 
-    listeners = {"begin": begun, "commit": ended, "rollback": ended, "before_cursor_execute": before}
-    for name, listener in listeners.items():
-        event.listen(Engine, name, listener)
-    try:
+    with watched(before):
         yield wrong
-    finally:
-        for name, listener in listeners.items():
-            event.remove(Engine, name, listener)

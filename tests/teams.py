@@ -19,9 +19,12 @@ from sqlalchemy.sql.operators import and_, concat_op, eq, in_op
 import bot
 from bot.store import transactions
 from bot.store.tables import metadata
+from tests import statements
+from tests.statements import watched
 
 HOME = Path(bot.__file__).parent
 STORE = HOME / "store"
+BETWEEN = frozenset({transactions.__file__, statements.__file__})
 
 OF_A_WORKSPACE = frozenset(name for name, table in metadata.tables.items() if "team_id" in table.c) | {"participants"}
 OF_A_WORKSPACE -= {"installations"}  # who installed the app is stored per workspace, and isn't a workspace's data
@@ -154,7 +157,7 @@ def column_of(element):
 def asking():
     """Return the function of the bot that runs a statement; "" if it's a test's own."""
     frame = sys._getframe(2)
-    while frame and (frame.f_code.co_filename == transactions.__file__ or frame.f_code.co_name.startswith("<")):
+    while frame and (frame.f_code.co_filename in BETWEEN or frame.f_code.co_name.startswith("<")):
         frame = frame.f_back
     if frame is None or Path(frame.f_code.co_filename).parent != STORE:
         return ""
@@ -163,20 +166,15 @@ def asking():
 
 @contextmanager
 def watched_teams():
-    """Watch all statements; yields what was wrong with them, and how many were checked."""
+    """Watch all statements; yields what was wrong with them."""
     wrong, fine = [], weakref.WeakSet()
-    run = transactions.Transaction.execute
 
-    def execute(transaction, statement, parameters=None):
+    def before(_transaction, statement, _parameters):
         if statement not in fine:
             where = asking()
             if where and where not in FOR_ALL:
                 wrong.extend(f"{where} meets {table} of all workspaces: {statement}" for table in judge(statement))
                 fine.add(statement)
-        return run(transaction, statement, parameters)
 
-    transactions.Transaction.execute = execute
-    try:
+    with watched(before):
         yield wrong
-    finally:
-        transactions.Transaction.execute = run

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.incidents.incidents import Change, Incident
@@ -18,6 +18,7 @@ from bot.store import codec, outbox_rows
 from bot.store.ids import new_id
 from bot.store.locks import in_order
 from bot.store.outbox_rows import Address, OutboxKind
+from bot.store.statements import Row, among, constant
 from bot.store.tables import alerts, incidents, panels, threads
 from bot.store.transactions import Transaction
 
@@ -27,12 +28,9 @@ RAISED_TOGETHER: Final = 50
 """How many open incidents are shown to a new subscriber in one transaction."""
 
 
-_ALERTS_ABOUT: Final = select(alerts).where(alerts.c.incident_id.in_(bindparam("ids", expanding=True)))
-_HELD_ALERTS: Final = (
-    select(alerts)
-    .where(alerts.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(alerts.c.id)
-    .with_for_update(key_share=True)
+_ALERTS_ABOUT: Final = constant(select(alerts).where(among(alerts.c.incident_id, "ids")))
+_HELD_ALERTS: Final = constant(
+    select(alerts).where(among(alerts.c.id, "ids")).order_by(alerts.c.id).with_for_update(key_share=True)
 )
 
 
@@ -127,7 +125,7 @@ async def raise_open_incidents(
         )
     )
     wanted = []
-    for incident in sorted((codec.load(Incident, data) for data in untold.all()), key=lambda one: one.opened_at):
+    for incident in sorted((codec.load(Incident, data) for data in untold), key=lambda one: one.opened_at):
         wish = _wishes(subscriptions, incident).get(channel_id)
         if wish:
             wanted.append((incident, wish))
@@ -141,7 +139,7 @@ async def drop_unposted(connection: Transaction, team_id: str, channel_id: str) 
     unposted = select(alerts.c.id).where(
         alerts.c.team_id == team_id, alerts.c.channel_id == channel_id, alerts.c.root_ts.is_(None)
     )
-    ids = list((await connection.scalars(unposted)).all())
+    ids = list(await connection.scalars(unposted))
     if ids:
         await connection.execute(panels.delete().where(in_order(panels, panels.c.id.in_(ids))))
         await connection.execute(alerts.delete().where(in_order(alerts, alerts.c.id.in_(ids))))
@@ -184,7 +182,7 @@ def _wishes(subscriptions: Iterable[Subscription], incident: Incident) -> dict[s
     return {channel_id: wish for channel_id, wish in wishes.items() if wish}
 
 
-async def _stands_in_thread(connection: Transaction, run_id: str, alert: Row[Any]) -> bool:
+async def _stands_in_thread(connection: Transaction, run_id: str, alert: Row) -> bool:
     if not run_id or alert.root_ts is None:
         return False
     query = select(threads.c.id).where(

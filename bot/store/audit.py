@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import func, or_, select
 
 from bot.core.access.audit import AuditEntry, AuditFilter, Ruling
 from bot.core.models import Integration, Person
 from bot.store.database import Database
 from bot.store.locks import of_team
+from bot.store.statements import Row, constant
 from bot.store.tables import audit, participants, runs
 from bot.store.transactions import Transaction
 
@@ -36,7 +37,7 @@ class AuditPage:
     has_more: bool
 
 
-_ADD: Final = audit.insert()
+_ADD: Final = constant(audit.insert())
 
 
 async def add(connection: Transaction, entry: AuditEntry | None) -> None:
@@ -89,7 +90,7 @@ async def load(
     return [_read(row) for row in (await connection.execute(query)).all()]
 
 
-def _read(row: Row[Any]) -> AuditEntry:
+def _read(row: Row) -> AuditEntry:
     return AuditEntry(
         row.at,
         row.team_id,
@@ -127,7 +128,7 @@ class Audit:
             acted = acted.where(audit.c.team_id == self._team_id)
             joined = joined.join(runs, runs.c.id == participants.c.run_id).where(of_team(runs, self._team_id))
         async with self._database.read(is_long=True) as connection:
-            return tuple((await connection.scalars(acted.union(joined))).all())
+            return tuple(await connection.scalars(acted.union(joined)))
 
     async def names(self) -> tuple[list[Person], list[Integration]]:
         """Return which people and integrations the newest entries are about."""

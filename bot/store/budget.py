@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bot.core.budget import BUSY_S, MAX_PAUSE_S, PER_MINUTE, Priority, refusal, slots_of
 from bot.store.database import Database
 from bot.store.locks import once
+from bot.store.statements import constant
 from bot.store.tables import budget
 from bot.store.transactions import retried
 
@@ -32,19 +33,19 @@ _FREE: Final = (
     .limit(1)
     .with_for_update(skip_locked=True)
 )
-_TAKE: Final = (
+_TAKE: Final = constant(
     update(budget)
     .where(budget.c.team_id == bindparam("team"), budget.c.slot == once(_FREE).scalar_subquery())
     .values(free_at=bindparam("until"), held=False)
     .returning(budget.c.slot)
 )
-_RENEW: Final = (
+_RENEW: Final = constant(
     update(budget)
     .where(budget.c.team_id == bindparam("team"), budget.c.slot == bindparam("taken"))
     .where(budget.c.free_at < bindparam("until"))
     .values(free_at=bindparam("until"))
 )
-_EARLIEST: Final = select(budget.c.free_at, budget.c.held).where(_USABLE).order_by(budget.c.free_at).limit(1)
+_EARLIEST: Final = constant(select(budget.c.free_at, budget.c.held).where(_USABLE).order_by(budget.c.free_at).limit(1))
 
 
 class SharedBudget:
@@ -65,7 +66,7 @@ class SharedBudget:
         now = self._clock()
         about = {"team": self._team_id, "slots": slots_of(priority, self._per_minute)}
         await self._lay_out()
-        async with self._database.begin(autocommit=True) as connection:
+        async with self._database.begin(is_light=True) as connection:
             until = now + timedelta(seconds=BUSY_S)
             slot: int | None = await connection.scalar(_TAKE, about | {"now": now, "until": until})
             if slot is not None:
@@ -78,7 +79,7 @@ class SharedBudget:
     async def renew(self, slot: int) -> None:
         """Keep a slot taken for a minute from now."""
         until = self._clock() + timedelta(seconds=BUSY_S)
-        async with self._database.begin(autocommit=True) as connection:
+        async with self._database.begin(is_light=True) as connection:
             await connection.execute(_RENEW, {"team": self._team_id, "taken": slot, "until": until})
 
     @retried

@@ -24,6 +24,7 @@ from bot.store import audit, codec, outbox_rows, run_rows
 from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.outbox_rows import Address, OutboxKind
+from bot.store.statements import among, constant
 from bot.store.tables import UtcTime, bulks, panels, runs, threads
 from bot.store.transactions import Transaction, retried
 
@@ -79,29 +80,32 @@ class Met:
     running: frozenset[str] = frozenset()
 
 
-_ADD: Final = insert(bulks).on_conflict_do_nothing()
-_ADD_PANEL: Final = panels.insert()
-_IDS: Final[Any] = bindparam("ids", expanding=True)
-_RUNNING: Final = select(runs.c.integration_id).where(
-    runs.c.team_id == bindparam("team"), runs.c.integration_id.in_(_IDS), runs.c.outcome.is_(None)
+_ADD: Final = constant(insert(bulks).on_conflict_do_nothing())
+_ADD_PANEL: Final = constant(panels.insert())
+_RUNNING: Final = constant(
+    select(runs.c.integration_id).where(
+        runs.c.team_id == bindparam("team"), among(runs.c.integration_id, "ids"), runs.c.outcome.is_(None)
+    )
 )
-_LAST_SUCCESSES: Final = (
+_LAST_SUCCESSES: Final = constant(
     select(runs.c.integration_id, func.max(runs.c.ended_at, type_=UtcTime()).label("at"))
-    .where(runs.c.team_id == bindparam("team"), runs.c.integration_id.in_(_IDS), runs.c.outcome == Outcome.SUCCEEDED)
+    .where(
+        runs.c.team_id == bindparam("team"), among(runs.c.integration_id, "ids"), runs.c.outcome == Outcome.SUCCEEDED
+    )
     .group_by(runs.c.integration_id)
 )
-_TO_JOIN_OR_END: Final = (
+_TO_JOIN_OR_END: Final = constant(
     select(runs.c.data, runs.c.outcome)
     .where(
         runs.c.team_id == bindparam("team"),
-        runs.c.integration_id.in_(_IDS),
+        among(runs.c.integration_id, "ids"),
         or_(runs.c.outcome.is_(None), runs.c.phase == Phase.LATE),
     )
     .order_by(runs.c.id)
     .with_for_update(key_share=True)
 )
-_STARTED_FROM: Final = select(bulks.c.integration_id).where(
-    bulks.c.team_id == bindparam("team"), bulks.c.source_id == bindparam("source")
+_STARTED_FROM: Final = constant(
+    select(bulks.c.integration_id).where(bulks.c.team_id == bindparam("team"), bulks.c.source_id == bindparam("source"))
 )
 
 
@@ -197,7 +201,7 @@ def _entries(
 async def started_from(connection: Transaction, team_id: str, source_id: str) -> Sequence[str]:
     """Return the IDs of the integrations that were started by a button of this panel."""
     about = {"team": team_id, "source": source_id}
-    started: Sequence[str] = (await connection.scalars(_STARTED_FROM, about)).all()
+    started: Sequence[str] = await connection.scalars(_STARTED_FROM, about)
     return started
 
 
@@ -220,7 +224,7 @@ async def _meet(
     connection: Transaction, origin: Origin, integration_ids: Sequence[str], limits: Limits, now: datetime
 ) -> Met:
     about = {"team": origin.team_id, "ids": list(integration_ids)}
-    running = frozenset((await connection.scalars(_RUNNING, about)).all())
+    running = frozenset(await connection.scalars(_RUNNING, about))
     if limits == NO_LIMITS:
         return Met(running=running)
     succeeded = {row.integration_id: row.at for row in (await connection.execute(_LAST_SUCCESSES, about)).all()}

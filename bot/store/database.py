@@ -120,7 +120,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def begin(
-        self, *, urgent: bool = False, is_long: bool = False, autocommit: bool = False
+        self, *, urgent: bool = False, is_long: bool = False, autocommit: bool = False, is_light: bool = False
     ) -> AsyncIterator[Transaction]:
         """Open a transaction that commits at the end of the block, and then wakes the workers that it has work for.
 
@@ -130,7 +130,9 @@ class Database:
             urgent: Slack waits for it, so it goes before all others that wait for SQLite's single writer.
             is_long: its statements may take long, so they run outside the event loop.
             autocommit: on a server, each statement is a transaction of its own, which saves the trips for BEGIN and
-                COMMIT. For statements that may be lost or repeated: if one fails, it may have been saved.
+                COMMIT. For statements that may be repeated: if one fails, it may have been saved.
+            is_light: the same, and on a file it isn't brought to the disk at once: it survives a crash of the process,
+                but maybe not a power cut.
 
         Raises:
             StoreUnavailable: the database can't be reached; nothing was saved.
@@ -141,8 +143,10 @@ class Database:
             raise StoreUnavailable(f"the file {self.file} was deleted or replaced")
         transaction, committing, is_committed = None, False, False
         try:
-            async with self._where.transaction(writes=True, urgent=urgent, autocommit=autocommit) as connection:
-                transaction = Transaction(connection, self.bells, in_thread=is_long)
+            async with self._where.transaction(
+                writes=True, urgent=urgent, autocommit=autocommit or is_light, is_light=is_light
+            ) as session:
+                transaction = Transaction(session, self.bells, is_long=is_long)
                 yield transaction
                 committing = True
             is_committed = True
@@ -175,9 +179,9 @@ class Database:
         """
         connecting = True
         try:
-            async with self._where.transaction(writes=False) as connection:
+            async with self._where.transaction(writes=False) as session:
                 connecting = False
-                yield Transaction(connection, self.bells, in_thread=is_long)
+                yield Transaction(session, self.bells, is_long=is_long)
         except Exception as error:
             unavailable = failures.as_unavailable(error, connecting=connecting)
             if unavailable is None:

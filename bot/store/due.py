@@ -10,6 +10,7 @@ from sqlalchemy import Column, ColumnElement, Integer, Select, Table, bindparam,
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from bot.store.database import Database
+from bot.store.statements import among
 from bot.store.tables import UtcTime
 
 
@@ -48,7 +49,7 @@ def claimable(table: Table, *conditions: ColumnElement[bool], first: Sequence[Co
 
 def of_others(table: Table) -> ColumnElement[bool]:
     """Meet the rows of all workspaces but those that hold their share of a process's slots, in ``full``."""
-    return table.c.team_id.not_in(bindparam("full", expanding=True))
+    return ~among(table.c.team_id, "full")
 
 
 def claiming(

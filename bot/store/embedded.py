@@ -10,15 +10,17 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy import URL, Connection, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from bot.store.statements import Parameters, Rows, form_of, run_through_sqlalchemy
 from bot.store.transactions import in_thread
 from bot.store.turns import Turns
 
@@ -26,6 +28,44 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_MS: Final = 1000
 """How long to wait while another process writes to the file. It may delay an ack twice."""
+
+
+HEAVY: Final = ("synchronous=FULL", "wal_autocheckpoint=1000")
+"""An acknowledged click survives a power cut, too; the second is SQLite's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A connection of SQLAlchemy's, and the driver's below it."""
+
+    connection: Connection
+    raw: sqlite3.Connection
+
+    async def run(self, statement: Executable, parameters: Parameters, *, is_long: bool) -> Rows:
+        """Run a statement."""
+        work = partial(self._run, statement, parameters)
+        return await in_thread(work) if is_long else work()
+
+    def _run(self, statement: Executable, parameters: Parameters) -> Rows:
+        form = form_of(statement, self.connection.dialect, parameters)
+        if form is None:
+            return run_through_sqlalchemy(self.connection.execute(statement, parameters))
+        if isinstance(parameters, Sequence):
+            return Rows((), self.raw.executemany(form.sql, map(form.arguments, parameters)).rowcount)
+        cursor = self.raw.execute(form.sql, form.arguments(parameters or {}))
+        return Rows(form.rows(cursor), cursor.rowcount)
+
+    async def lock(self, name: str, *, shared: bool) -> None:
+        """Do nothing: every transaction that writes begins as the only one."""
+
+    async def run_sync(self, work: Callable[[Connection], T]) -> T:
+        """Run something in a thread."""
+        return await in_thread(partial(work, self.connection))
+
+    def commit(self) -> None:
+        """Commit, and end what SQLAlchemy doesn't know has begun."""
+        self.connection.commit()
+        self.raw.commit()
 
 
 class Embedded:
@@ -46,7 +86,8 @@ class Embedded:
         event.listen(self.engine, "connect", self._prepare)
         # SQLite has one writer. Waiting for it here is fair and wakes at once; its own busy handler sleeps and guesses.
         self._turns = Turns()
-        self._idle: list[Connection] = []
+        self._idle: list[Handle] = []
+        self._idle_light: list[Handle] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._first_opened: os.stat_result | None = None
 
@@ -70,30 +111,32 @@ class Embedded:
         writes: bool,
         urgent: bool = False,
         autocommit: bool = False,  # noqa: ARG002 - a commit takes no trip
-    ) -> AsyncIterator[Connection]:
+        is_light: bool = False,
+    ) -> AsyncIterator[Handle]:
         """Open a transaction that commits at the end of the block.
 
         Args:
             writes: take the write lock at the start: a transaction that reads first could fail when it writes.
             urgent: go before all others that wait to write.
+            is_light: don't wait until it's on the disk; the next commit that waits brings it there, too.
         """
         async with self._turns.take(urgent=urgent) if writes else contextlib.nullcontext():
-            connection = self._idle.pop() if self._idle else self.engine.connect()
+            idle = self._idle_light if is_light else self._idle
+            handle = idle.pop() if idle else self._open(is_light=is_light)
             try:
-                raw: Any = connection.connection.driver_connection
-                await self._begin(raw, "BEGIN IMMEDIATE" if writes else "BEGIN")
-                changes = raw.total_changes
-                yield connection
-                if raw.total_changes == changes:
-                    _end(connection, raw)
+                await self._begin(handle.raw, "BEGIN IMMEDIATE" if writes else "BEGIN")
+                changes = handle.raw.total_changes
+                yield handle
+                if is_light or handle.raw.total_changes == changes:
+                    handle.commit()
                 else:
-                    await self._in_thread(partial(_end, connection, raw))
+                    await self._in_thread(handle.commit)
             except BaseException as error:
                 if isinstance(error, DBAPIError | sqlite3.Error):
-                    connection.invalidate()  # it's unknown what a failed commit did
-                connection.close()  # it rolls back
+                    handle.connection.invalidate()  # it's unknown what a failed commit did
+                handle.connection.close()  # it rolls back
                 raise
-            self._idle.append(connection)
+            idle.append(handle)
 
     async def empty_log(self) -> bool:
         """Move what is in the write-ahead log into the file, and cut the log off; False if another reads or writes now.
@@ -114,14 +157,23 @@ class Embedded:
 
     def drop_idle(self) -> None:
         """Close idle connections; the next transactions open new ones."""
-        while self._idle:
-            self._idle.pop().close()
+        for idle in (self._idle, self._idle_light):
+            while idle:
+                idle.pop().connection.close()
         self.engine.dispose()
 
     async def close(self) -> None:
         """Close all connections, and end the thread."""
         self.drop_idle()
         await asyncio.to_thread(self._thread.shutdown)
+
+    def _open(self, *, is_light: bool) -> Handle:
+        connection = self.engine.connect()
+        raw: Any = connection.connection.driver_connection
+        # The engine gives a connection that was closed to whoever asks next. A checkpoint would wait for the disk.
+        for pragma in ("synchronous=NORMAL", "wal_autocheckpoint=0") if is_light else HEAVY:
+            raw.execute(f"PRAGMA {pragma}")
+        return Handle(connection, raw)
 
     async def _begin(self, raw: sqlite3.Connection, statement: str) -> None:
         try:
@@ -144,7 +196,6 @@ class Embedded:
         for pragma in (
             f"busy_timeout={BUSY_TIMEOUT_MS}",
             "journal_mode=WAL",
-            "synchronous=FULL",  # an acknowledged click survives a power cut, too
             "foreign_keys=ON",
             "secure_delete=ON",  # Debian's default: what is erased is overwritten
             "busy_timeout=0",  # on the loop nothing waits
@@ -153,12 +204,6 @@ class Embedded:
         if self._first_opened is None:
             with contextlib.suppress(FileNotFoundError):
                 self._first_opened = self._file.stat()
-
-
-def _end(connection: Connection, raw: sqlite3.Connection) -> None:
-    """Commit, and end what SQLAlchemy doesn't know has begun."""
-    connection.commit()
-    raw.commit()
 
 
 def _begin_patiently(raw: sqlite3.Connection, statement: str) -> None:

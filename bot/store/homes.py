@@ -12,6 +12,7 @@ from bot.core.requests import Request
 from bot.store import inbox, timers
 from bot.store.bell import Work
 from bot.store.database import Database
+from bot.store.statements import constant
 from bot.store.tables import UtcTime, homes
 from bot.store.tables import timers as timers_table
 from bot.store.timers import TimerKind
@@ -36,7 +37,7 @@ _LOOKING: Final = (
     .where(homes.c.team_id == bindparam("team"), homes.c.opened_at > bindparam("since"))
     .order_by(homes.c.user_id)
 )
-_DRAW_SOON: Final = (
+_DRAW_SOON: Final = constant(
     insert(timers_table)
     .from_select(["id", "team_id", "kind", "subject", "due_at", "version"], _LOOKING)
     .on_conflict_do_update(index_elements=["id"], set_={"due_at": timers.EARLIEST})

@@ -20,6 +20,7 @@ from bot.store.bell import Work
 from bot.store.database import Database
 from bot.store.due import NOW, claimable, claiming, next_at, of_others, read_next
 from bot.store.locks import chosen
+from bot.store.statements import constant
 from bot.store.tables import inbox
 from bot.store.together import Together
 from bot.store.transactions import Transaction, retried
@@ -45,13 +46,13 @@ def _claim(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
     )
 
 
-_CLAIM: Final = _claim()
-_CLAIM_OF_OTHERS: Final = _claim(of_others(inbox))
-_ADD: Final = insert(inbox).on_conflict_do_nothing()
-_NEXT: Final = next_at(inbox)
+_CLAIM: Final = constant(_claim())
+_CLAIM_OF_OTHERS: Final = constant(_claim(of_others(inbox)))
+_ADD: Final = constant(insert(inbox).on_conflict_do_nothing())
+_NEXT: Final = constant(next_at(inbox))
 """Built once, because building it takes longer than running it."""
 
-_FINISH: Final = (
+_FINISH: Final = constant(
     update(inbox)
     .where(inbox.c.id == bindparam("request_id"), inbox.c.due_at.is_not(None))
     .values(due_at=None, data=bindparam("kept"), lease_until=None)
@@ -124,7 +125,7 @@ class Inbox:
     async def claim(self, now: datetime, limit: int, full: Collection[str] = ()) -> list[RequestClaim]:
         """Take requests that wait for an answer, of all workspaces but those in ``full``."""
         until = now + timedelta(seconds=self._lease_s)
-        async with self._database.begin(autocommit=True) as connection:
+        async with self._database.begin(is_light=True) as connection:
             wanted = {"owner": self._owner, "now": now, "until": until, "most": limit}
             rows = (await connection.execute(*claiming(_CLAIM, _CLAIM_OF_OTHERS, wanted, full))).all()
         return codec.read_claimed(rows, lambda row: RequestClaim(codec.load(Request, row.data), row.attempts))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import BindParameter, bindparam, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.access.audit import NOBODY, AuditEntry, Deed, of_origin, snooze_result
@@ -31,6 +31,7 @@ from bot.store import alerts, audit, codec, homes, inbox, outbox_rows, run_rows,
 from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.locks import of_team
+from bot.store.statements import among, constant
 from bot.store.tables import alerts as alerts_table
 from bot.store.tables import incidents, panels, sightings
 from bot.store.timers import TimerClaim, TimerKind
@@ -62,24 +63,27 @@ class Standing:
     changed: dict[str, Integration]
 
 
-_OF_IDS: Final[BindParameter[str]] = bindparam("ids", expanding=True)
-_KNOWN_IDS: Final = select(sightings.c.integration_id).where(sightings.c.team_id == bindparam("team"))
-_KNOWN: Final = (
+_KNOWN_IDS: Final = constant(select(sightings.c.integration_id).where(sightings.c.team_id == bindparam("team")))
+_KNOWN: Final = constant(
     select(sightings.c.integration_id, sightings.c.data)
-    .where(sightings.c.team_id == bindparam("team"), sightings.c.integration_id.in_(_OF_IDS))
+    .where(sightings.c.team_id == bindparam("team"), among(sightings.c.integration_id, "ids"))
     .order_by(sightings.c.integration_id)
     .with_for_update(key_share=True)
 )
-_OPEN_OF: Final = select(incidents.c.data).where(
-    incidents.c.team_id == bindparam("team"), incidents.c.integration_id.in_(_OF_IDS), incidents.c.closed_at.is_(None)
+_OPEN_OF: Final = constant(
+    select(incidents.c.data).where(
+        incidents.c.team_id == bindparam("team"),
+        among(incidents.c.integration_id, "ids"),
+        incidents.c.closed_at.is_(None),
+    )
 )
-_KEEP: Final = (
+_KEEP: Final = constant(
     insert(sightings)
     .values(team_id=bindparam("team"), integration_id=bindparam("integration"), data=bindparam("watched"))
     .on_conflict_do_update(index_elements=["team_id", "integration_id"], set_={"data": bindparam("watched")})
 )
-_ADD: Final = incidents.insert()
-_CHANGE: Final = (
+_ADD: Final = constant(incidents.insert())
+_CHANGE: Final = constant(
     update(incidents)
     .where(incidents.c.id == bindparam("incident"))
     .values(data=bindparam("new_data"), closed_at=bindparam("new_closed_at"))
@@ -108,7 +112,7 @@ class Incidents:
 
     async def _known_ids(self) -> Sequence[str]:
         async with self._database.read() as connection:
-            return (await connection.scalars(_KNOWN_IDS, {"team": self._team_id})).all()
+            return await connection.scalars(_KNOWN_IDS, {"team": self._team_id})
 
     @retried
     async def _observe(self, look: SeenTogether, ids: list[str], now: datetime) -> list[Verdict]:
@@ -160,7 +164,7 @@ class Incidents:
         """Return what's known of some integrations, and lock it."""
         about = {"team": self._team_id, "ids": ids}
         rows = (await connection.execute(_KNOWN, about)).all()
-        current = [codec.load(Incident, data) for data in (await connection.scalars(_OPEN_OF, about)).all()]
+        current = [codec.load(Incident, data) for data in await connection.scalars(_OPEN_OF, about)]
         by_integration = {incident.integration.id: incident for incident in current}
         return {
             row.integration_id: codec.load_watched(row.data, by_integration.get(row.integration_id)) for row in rows
@@ -215,8 +219,8 @@ class Incidents:
         )
         known = select(sightings.c.data).where(sightings.c.team_id == self._team_id)
         async with self._database.read() as connection:
-            opened = (await connection.scalars(open_ones)).all()
-            known_ones = (await connection.scalars(known)).all()
+            opened = await connection.scalars(open_ones)
+            known_ones = await connection.scalars(known)
         seen = [codec.load_watched(data, None) for data in known_ones]
         return Standing(
             tuple(_oldest_first(opened)),
@@ -229,7 +233,7 @@ class Incidents:
             of_team(incidents, self._team_id), or_(incidents.c.closed_at.is_(None), incidents.c.closed_at > at)
         )
         async with self._database.read() as connection:
-            rows = (await connection.scalars(query)).all()
+            rows = await connection.scalars(query)
         return _oldest_first(rows)
 
     async def channel_of(self, alert_id: str) -> str:
@@ -302,7 +306,7 @@ class Incidents:
             )
         )
         async with self._database.read() as connection:
-            rows = (await connection.scalars(query)).all()
+            rows = await connection.scalars(query)
         return [codec.load(Panel, data) for data in rows]
 
 

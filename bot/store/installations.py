@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.access.audit import AuditEntry
@@ -26,6 +26,7 @@ from bot.store.database import Database
 from bot.store.erasure import erase_data
 from bot.store.locks import chosen, in_order, locked, locked_rows
 from bot.store.sealing import DataKey, MasterKeys
+from bot.store.statements import Row, constant
 from bot.store.tables import UtcTime, installations, policies
 from bot.store.transactions import Transaction, retried
 
@@ -54,10 +55,10 @@ _NO_SECRETS: Final[dict[str, Any]] = _NO_CONNECTION | dict.fromkeys(
 )
 
 _of: Final = installations.c
-_LOAD: Final = select(installations).where(_of.id == bindparam("of_id"))
+_LOAD: Final = constant(select(installations).where(_of.id == bindparam("of_id")))
 _org: Final = installations.alias("org")
 _NEWEST_POLICY: Final = select(func.max(policies.c.version)).where(policies.c.team_id == bindparam("of_id"))
-_STAMP: Final = (
+_STAMP: Final = constant(
     select(
         *(_of.generation, _of.installed_at, _of.uninstalled_at, _of.connected_at),
         *(_org.c.generation, _org.c.installed_at, _org.c.uninstalled_at),
@@ -66,7 +67,7 @@ _STAMP: Final = (
     .select_from(installations.outerjoin(_org, _org.c.id == _of.enterprise_id))
     .where(_of.id == bindparam("of_id"))
 )
-_BY_WEBHOOK: Final = select(_of.id).where(_of.webhook_hash == bindparam("hash"), _of.uninstalled_at.is_(None))
+_BY_WEBHOOK: Final = constant(select(_of.id).where(_of.webhook_hash == bindparam("hash"), _of.uninstalled_at.is_(None)))
 _EXPIRING: Final = (
     select(_of.id)
     .where(
@@ -124,7 +125,7 @@ class Installations:
                 together = and_(
                     _of.enterprise_id == id_, _of.bot_token.is_(None), _of.uninstalled_at == before.uninstalled_at
                 )
-                back += (await connection.scalars(locked(installations, together))).all()
+                back += await connection.scalars(locked(installations, together))
                 await connection.execute(
                     update(installations).where(in_order(installations, together)).values(uninstalled_at=None)
                 )
@@ -303,7 +304,7 @@ class Installations:
         covered = and_(_of.enterprise_id == id_, _of.bot_token.is_(None), _of.uninstalled_at.is_not(None))
         gone = covered if record.is_enterprise else _of.id == id_
         async with self._database.read() as connection:
-            return list((await connection.scalars(select(_of.id).where(or_(_of.id == id_, gone)))).all())
+            return list(await connection.scalars(select(_of.id).where(or_(_of.id == id_, gone))))
 
     async def erase(self, ids: Sequence[str], cutoff: datetime) -> int:
         """Delete all data of workspaces that uninstalled before ``cutoff``, and then their rows; return how many.
@@ -321,7 +322,7 @@ class Installations:
         expired = select(_of.id).where(_of.uninstalled_at <= cutoff).order_by(_of.uninstalled_at)
         while True:
             async with self._database.read() as connection:
-                ids = (await connection.scalars(expired.limit(ERASED_TOGETHER))).all()
+                ids = await connection.scalars(expired.limit(ERASED_TOGETHER))
             if not ids:
                 return erased
             erased += await self.erase(ids, cutoff)
@@ -515,10 +516,10 @@ class Installations:
 
     # --- rows -------------------------------------------------------------------------------------------------
 
-    async def _load(self, connection: Transaction, id_: str) -> Row[Any] | None:
+    async def _load(self, connection: Transaction, id_: str) -> Row | None:
         return (await connection.execute(_LOAD, {"of_id": id_})).first() if id_ else None
 
-    async def _lock_org(self, connection: Transaction, enterprise_id: str) -> Row[Any] | None:
+    async def _lock_org(self, connection: Transaction, enterprise_id: str) -> Row | None:
         """Hold an organization's row, if the app is installed there; it goes before those of its workspaces.
 
         Slack's IDs of organizations begin with E, and those of workspaces with T: that is the order of the keys.
@@ -526,15 +527,15 @@ class Installations:
         row = await self._lock(connection, enterprise_id)
         return row if row and row.is_enterprise and not row.uninstalled_at else None
 
-    async def _lock(self, connection: Transaction, id_: str) -> Row[Any] | None:
+    async def _lock(self, connection: Transaction, id_: str) -> Row | None:
         return (await connection.execute(locked_rows(installations, _of.id == id_))).first()
 
-    def _key_of(self, row: Row[Any]) -> DataKey:
+    def _key_of(self, row: Row) -> DataKey:
         if row.data_key is None:
             raise MasterKeyMissing("")
         return self._keys.unwrap(row.data_key, row.data_key_id or "", row.id)
 
-    def _key_if_readable(self, row: Row[Any] | None) -> DataKey | None:
+    def _key_if_readable(self, row: Row | None) -> DataKey | None:
         if row is None or row.data_key is None:
             return None
         try:
@@ -545,7 +546,7 @@ class Installations:
     def _wrapped(self, key: DataKey) -> dict[str, Any]:
         return {"data_key": self._keys.wrap(key), "data_key_id": self._keys.first_id}
 
-    def _read(self, row: Row[Any]) -> Installation:
+    def _read(self, row: Row) -> Installation:
         key = self._key_of(row)
         return Installation(
             row.team_id,
@@ -597,7 +598,7 @@ def _sealed_tokens(key: DataKey, installation: Installation) -> dict[str, Any]:
     }
 
 
-def _record(row: Row[Any]) -> InstallationRecord:
+def _record(row: Row) -> InstallationRecord:
     return InstallationRecord(
         row.id,
         row.team_id,

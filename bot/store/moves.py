@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, literal, or_, select, update
+from sqlalchemy import literal, or_, select, update
 
 from bot.core.requests import Request
 from bot.core.subscriptions.subscriptions import Subscription
 from bot.store import codec, outbox_rows, timers
 from bot.store.locks import in_order, locked, of_team
+from bot.store.statements import Row
 from bot.store.tables import alerts, inbox, panels, subscriptions, threads
 from bot.store.tables import outbox as outbox_table
 from bot.store.tables import timers as timers_table
@@ -83,7 +84,7 @@ async def heard_of(connection: Transaction, team_id: str, old_id: str) -> list[s
         .where(timers_table.c.subject.startswith(f"{old_id}:", autoescape=True), timers_table.c.due_at.is_not(None))
         .order_by(timers_table.c.subject)
     )
-    return [new_id for _, new_id, _ in (subject.split(":") for subject in moves.all())]
+    return [new_id for _, new_id, _ in (subject.split(":") for subject in moves)]
 
 
 async def drop_digests(connection: Transaction, team_id: str, moved: Moved) -> None:
@@ -103,7 +104,7 @@ async def raise_there(connection: Transaction, team_id: str, moved: Moved, now: 
 
 async def _move_messages(connection: Transaction, team_id: str, old_id: str, new_id: str, now: datetime) -> None:
     there = outbox_table.c.team_id == team_id, outbox_table.c.channel_id == old_id
-    ids = (await connection.scalars(locked(outbox_table, *there))).all()
+    ids = await connection.scalars(locked(outbox_table, *there))
     if ids:
         moving = update(outbox_table).where(outbox_table.c.id.in_(ids))
         # A process that is sending one knows the old ID, so it's claimed again, and checked for before it's reposted.
@@ -116,7 +117,7 @@ async def _move_messages(connection: Transaction, team_id: str, old_id: str, new
     await outbox_rows.show_held_back(connection, team_id, new_id, now)
 
 
-async def _losing_alerts(connection: Transaction, team_id: str, old_id: str, new_id: str) -> list[Row[Any]]:
+async def _losing_alerts(connection: Transaction, team_id: str, old_id: str, new_id: str) -> list[Row]:
     """Return which of two alerts for one incident to drop: the posted one stays, or else the newer one."""
     query = select(alerts).where(alerts.c.team_id == team_id, alerts.c.channel_id.in_([old_id, new_id]))
     rows = (await connection.execute(query)).all()
@@ -138,11 +139,11 @@ async def _move_alerts(connection: Transaction, team_id: str, old_id: str, new_i
     )
 
 
-def _of(rows: Sequence[Row[Any]], channel_id: str) -> list[Row[Any]]:
+def _of(rows: Sequence[Row], channel_id: str) -> list[Row]:
     return [row for row in rows if row.channel_id == channel_id]
 
 
-def _loser(old: Row[Any], new: Row[Any]) -> Row[Any]:
+def _loser(old: Row, new: Row) -> Row:
     return new if new.root_ts is None and old.root_ts is not None else old
 
 
@@ -170,7 +171,7 @@ async def _move_threads(connection: Transaction, team_id: str, old_id: str, new_
     )
 
 
-def _key(row: Row[Any]) -> tuple[str, str | None]:
+def _key(row: Row) -> tuple[str, str | None]:
     return row.run_id, row.thread_ts
 
 
@@ -186,7 +187,7 @@ async def _move_subscriptions(
         subscriptions.c.team_id == team_id, subscriptions.c.channel_id.in_([old_id, new_id])
     )
     rows = await connection.scalars(query.order_by(subscriptions.c.id).with_for_update(key_share=True))
-    there = sorted((codec.load(Subscription, data) for data in rows.all()), key=lambda one: (one.created_at, one.id))
+    there = sorted((codec.load(Subscription, data) for data in rows), key=lambda one: (one.created_at, one.id))
     by_target: dict[str, Subscription] = {}
     gone = []
     for one in there:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, bindparam, delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.access.audit import AuditEntry
@@ -17,12 +17,12 @@ from bot.core.typed import name_key
 from bot.store import alerts, audit, codec, homes, inbox, outbox_rows
 from bot.store.database import Database
 from bot.store.outbox_rows import Address, OutboxKind
+from bot.store.statements import Row, constant
 from bot.store.tables import alerts as alerts_table
 from bot.store.tables import incidents, nicknames
 from bot.store.transactions import Transaction, retried
 
-_ALL: Final = select(nicknames).where(nicknames.c.team_id == bindparam("team"))
-"""Built once: that takes longer than running it."""
+_ALL: Final = constant(select(nicknames).where(nicknames.c.team_id == bindparam("team")))
 
 _ROW: Final = insert(nicknames)
 _KEEP: Final = _ROW.on_conflict_do_update(
@@ -120,11 +120,11 @@ class NicknameRows:
                 incidents.c.closed_at.is_(None),
             )
         )
-        shown: Sequence[str] = (await connection.scalars(open_ones)).all()
+        shown: Sequence[str] = await connection.scalars(open_ones)
         if panel_id and await alerts.load_panel(connection, self._team_id, panel_id):
             shown = [*shown, panel_id]
         await outbox_rows.bump_panels(connection, shown, now)
 
 
-def _read(row: Row[Any]) -> Nickname:
+def _read(row: Row) -> Nickname:
     return Nickname(row.integration_id, row.name, row.owner, row.link)

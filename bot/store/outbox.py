@@ -19,14 +19,15 @@ from bot.store.bell import Lease, Work
 from bot.store.database import Database
 from bot.store.due import next_at, read_next
 from bot.store.outbox_rows import POSTED, SHOWN, Address, OutboxItem, OutboxKind
+from bot.store.statements import constant
 from bot.store.tables import outbox, participants, runs, threads
 from bot.store.transactions import Transaction, retried
 
-_NEXT: Final = next_at(outbox, outbox_rows.IN_TURN)
+_NEXT: Final = constant(next_at(outbox, outbox_rows.IN_TURN))
 """Built once, because building it takes longer than running it."""
 
 
-_PROGRESS: Final = (
+_PROGRESS: Final = constant(
     select(runs.c.data, threads.c.joined, runs.c.id.label("run_id"), participants.c.user_id, participants.c.user_name)
     .outerjoin(threads, and_(threads.c.run_id == runs.c.id, threads.c.id == bindparam("thread")))
     .outerjoin(participants, participants.c.run_id == runs.c.id)
@@ -160,7 +161,7 @@ class Outbox:
     @retried
     async def mark_shown(self, item: OutboxItem, now: datetime, *, ephemeral: bool = False) -> None:
         """Record that a version is shown if there's no new ts: an update, or a message by response_url."""
-        async with self._database.begin(autocommit=True) as connection:
+        async with self._database.begin(is_light=True) as connection:
             shown = outbox_rows.sent_values(item, now) | {"only_for_one": ephemeral}
             await _record(connection, item, SHOWN, shown)
 

@@ -16,7 +16,6 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
-    Row,
     Update,
     and_,
     bindparam,
@@ -38,6 +37,7 @@ from bot.store.bell import Lease, Work
 from bot.store.due import NOW, claimable, claiming, of_others
 from bot.store.ids import new_id
 from bot.store.locks import chosen, locked, locked_rows, of_team
+from bot.store.statements import Row, among, constant
 from bot.store.tables import alerts, incidents, outbox, runs, threads
 from bot.store.transactions import Transaction
 
@@ -152,7 +152,7 @@ def private_address(request: Request) -> Address:
     return address if address.ephemeral else Address(address.team_id, user_id=address.user_id)
 
 
-_ADD: Final = outbox.insert()
+_ADD: Final = constant(outbox.insert())
 
 
 async def add_row(
@@ -212,7 +212,7 @@ async def add_row(
     return row_id
 
 
-_REWRITE: Final = (
+_REWRITE: Final = constant(
     update(outbox)
     .where(outbox.c.id == bindparam("row_id"))
     .values(
@@ -224,7 +224,7 @@ _REWRITE: Final = (
         lease_until=bindparam("new_until"),
     )
 )
-_OF_PANELS: Final = locked_rows(outbox, outbox.c.panel_id.in_(bindparam("panels", expanding=True)))
+_OF_PANELS: Final = constant(locked_rows(outbox, among(outbox.c.panel_id, "panels")))
 
 
 async def bump_panels(connection: Transaction, panel_ids: Collection[str], now: datetime) -> None:
@@ -235,18 +235,18 @@ async def bump_panels(connection: Transaction, panel_ids: Collection[str], now: 
 
 
 async def _locked(connection: Transaction, *conditions: ColumnElement[bool]) -> Sequence[str]:
-    ids: Sequence[str] = (await connection.scalars(locked(outbox, *conditions))).all()
+    ids: Sequence[str] = await connection.scalars(locked(outbox, *conditions))
     return ids
 
 
-async def _bump_rows(connection: Transaction, rows: Sequence[Row[Any]], now: datetime) -> None:
+async def _bump_rows(connection: Transaction, rows: Sequence[Row], now: datetime) -> None:
     """Have newer versions of locked rows shown."""
     new = {item.id for item in connection.handed(Work.MESSAGES)}  # these are rendered after the commit
     if changed := [_bump(connection, row, now) for row in rows if row.id not in new]:
         await connection.execute(_REWRITE, changed)
 
 
-def _bump(connection: Transaction, row: Row[Any], now: datetime) -> dict[str, Any]:
+def _bump(connection: Transaction, row: Row, now: datetime) -> dict[str, Any]:
     """Have a newer version shown: immediately, or when the message's update interval allows."""
     waits_for_root = row.sent_version == 0 and row.due_at is None and row.ts is None
     due_at = None if waits_for_root else row.due_at or max(now, row.not_before or now)
@@ -290,18 +290,17 @@ class Story:
 
 
 # Locked: the root of one of them may be recorded at this moment.
-_THREADS_OF: Final = (
-    select(threads)
-    .where(threads.c.run_id.in_(bindparam("runs", expanding=True)))
-    .order_by(threads.c.id)
-    .with_for_update(key_share=True)
+_THREADS_OF: Final = constant(
+    select(threads).where(among(threads.c.run_id, "runs")).order_by(threads.c.id).with_for_update(key_share=True)
 )
-_SHOWS: Final = locked_rows(
-    outbox,
-    or_(
-        and_(outbox.c.run_id.in_(bindparam("runs", expanding=True)), outbox.c.kind == OutboxKind.PROGRESS),
-        outbox.c.panel_id.in_(bindparam("panels", expanding=True)),
-    ),
+_SHOWS: Final = constant(
+    locked_rows(
+        outbox,
+        or_(
+            and_(among(outbox.c.run_id, "runs"), outbox.c.kind == OutboxKind.PROGRESS),
+            among(outbox.c.panel_id, "panels"),
+        ),
+    )
 )
 
 
@@ -343,7 +342,7 @@ def _showing_runs() -> CompoundSelect[Any]:
         select(outbox.c.panel_id)
         .join(threads, and_(same_channel, same_message))
         .where(
-            threads.c.run_id.in_(bindparam("runs", expanding=True)),
+            among(threads.c.run_id, "runs"),
             outbox.c.panel_id.is_not(None),
             outbox.c.sent_version > 0,
         )
@@ -353,22 +352,22 @@ def _showing_runs() -> CompoundSelect[Any]:
         select(alerts.c.id)
         .join(incidents, incidents.c.id == alerts.c.incident_id)
         .join(runs, same_integration)
-        .where(runs.c.id.in_(bindparam("runs", expanding=True)), incidents.c.closed_at.is_(None))
+        .where(among(runs.c.id, "runs"), incidents.c.closed_at.is_(None))
     )
     return union_all(in_threads, of_incidents)
 
 
-_SHOWING: Final = _showing_runs()
+_SHOWING: Final = constant(_showing_runs())
 
 
-async def _panels_about(connection: Transaction, run_ids: Collection[str], shown_in: Sequence[Row[Any]]) -> set[str]:
+async def _panels_about(connection: Transaction, run_ids: Collection[str], shown_in: Sequence[Row]) -> set[str]:
     """Return the messages that show runs."""
-    found = (await connection.scalars(_SHOWING, {"runs": list(run_ids)})).all()
+    found = await connection.scalars(_SHOWING, {"runs": list(run_ids)})
     return {thread.panel_id for thread in shown_in if thread.panel_id}.union(found)
 
 
 async def _drop_unposted_progress(
-    connection: Transaction, rows: Sequence[Row[Any]], ended: Collection[str], now: datetime
+    connection: Transaction, rows: Sequence[Row], ended: Collection[str], now: datetime
 ) -> Collection[str]:
     """Delete unposted progress of runs that have ended, and return its IDs: the outcome says everything."""
     dropped = {
@@ -386,11 +385,11 @@ _REPLIES: Final = select(
     func.max(outbox.c.seq),
     func.count(case((and_(outbox.c.ts.is_(None), outbox.c.due_at.is_not(None)), 1))),
 )
-_REPLIES_IN_THREAD: Final = _REPLIES.where(outbox.c.thread_id == bindparam("thread"))
-_REPLIES_OF_ALERT: Final = _REPLIES.where(outbox.c.alert_id == bindparam("alert"))
+_REPLIES_IN_THREAD: Final = constant(_REPLIES.where(outbox.c.thread_id == bindparam("thread")))
+_REPLIES_OF_ALERT: Final = constant(_REPLIES.where(outbox.c.alert_id == bindparam("alert")))
 
 
-async def _add_outcome(connection: Transaction, thread: Row[Any], run_data: str, now: datetime) -> None:
+async def _add_outcome(connection: Transaction, thread: Row, run_data: str, now: datetime) -> None:
     last_seq, waiting = (await connection.execute(_REPLIES_IN_THREAD, {"thread": thread.id})).one()
     await add_row(
         connection,
@@ -435,8 +434,8 @@ def _claim(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
     )
 
 
-_CLAIM: Final = _claim()
-_CLAIM_OF_OTHERS: Final = _claim(of_others(outbox))
+_CLAIM: Final = constant(_claim())
+_CLAIM_OF_OTHERS: Final = constant(_claim(of_others(outbox)))
 """Built once, because building it takes longer than SQLite takes to run it."""
 
 
@@ -484,7 +483,7 @@ def held(item: OutboxItem) -> Update:
 
 def _sent(**posted: Any) -> ReturningUpdate[Any]:
     newer = outbox.c.version > bindparam("shown_version")
-    return (
+    return constant(
         update(outbox)
         .where(outbox.c.id == bindparam("row_id"), outbox.c.claims == bindparam("claim"))
         .values(
@@ -501,8 +500,12 @@ def _sent(**posted: Any) -> ReturningUpdate[Any]:
     )
 
 
-SHOWN: Final = _sent(ephemeral=or_(outbox.c.ephemeral, bindparam("only_for_one", type_=outbox.c.ephemeral.type)))
-POSTED: Final = _sent(channel_id=bindparam("channel"), thread_ts=bindparam("thread"), ts=bindparam("posted_ts"))
+SHOWN: Final = constant(
+    _sent(ephemeral=or_(outbox.c.ephemeral, bindparam("only_for_one", type_=outbox.c.ephemeral.type)))
+)
+POSTED: Final = constant(
+    _sent(channel_id=bindparam("channel"), thread_ts=bindparam("thread"), ts=bindparam("posted_ts"))
+)
 """A row's values once its claimed version is shown; a newer version waits for its interval."""
 
 
@@ -549,7 +552,7 @@ async def show_held_back(connection: Transaction, team_id: str, channel_id: str,
         connection.ring(Work.MESSAGES)
 
 
-_WAITING: Final = (
+_WAITING: Final = constant(
     select(threads.c.id)
     .where(threads.c.panel_id == bindparam("panel_id"), threads.c.thread_ts.is_(None))
     .order_by(threads.c.id)
@@ -581,12 +584,14 @@ async def move_story(connection: Transaction, item: OutboxItem, channel_id: str,
         await connection.execute(update(outbox).where(outbox.c.id.in_(waiting)).values(thread_ts=ts))
 
 
-_ROOT_OF_ALERT: Final = update(alerts).where(alerts.c.id == bindparam("alert_id")).values(root_ts=bindparam("root"))
+_ROOT_OF_ALERT: Final = constant(
+    update(alerts).where(alerts.c.id == bindparam("alert_id")).values(root_ts=bindparam("root"))
+)
 
 
 async def place_thread(connection: Transaction, item: OutboxItem, channel_id: str, root_ts: str, now: datetime) -> None:
     """Give the replies their thread, now that its root is posted, and make them due."""
-    waiting_ids = (await connection.scalars(_WAITING, {"panel_id": item.panel_id})).all()
+    waiting_ids = await connection.scalars(_WAITING, {"panel_id": item.panel_id})
     if waiting_ids:
         joined = threads.alias()  # someone clicked on the root quickly: its thread is registered already
         told = exists().where(
@@ -609,7 +614,7 @@ async def place_thread(connection: Transaction, item: OutboxItem, channel_id: st
         connection.ring(Work.MESSAGES)
 
 
-async def add_news(connection: Transaction, alert: Row[Any], data: str, now: datetime) -> None:
+async def add_news(connection: Transaction, alert: Row, data: str, now: datetime) -> None:
     """Add a reply to an incident's thread, after those that are posted or waiting."""
     last_seq, waiting = (await connection.execute(_REPLIES_OF_ALERT, {"alert": alert.id})).one()
     await add_row(

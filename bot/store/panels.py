@@ -15,12 +15,13 @@ from bot.store import alerts, bulks, codec, inbox, outbox_rows, run_rows
 from bot.store.database import Database
 from bot.store.locks import in_order
 from bot.store.outbox_rows import Address, OutboxKind
+from bot.store.statements import constant
 from bot.store.tables import outbox, panels
 from bot.store.transactions import Transaction, retried
 
-_ADD: Final = panels.insert()
-_LOAD: Final = select(panels.c.data, panels.c.team_id).where(panels.c.id == bindparam("panel_id"))
-_HOME: Final = (
+_ADD: Final = constant(panels.insert())
+_LOAD: Final = constant(select(panels.c.data, panels.c.team_id).where(panels.c.id == bindparam("panel_id")))
+_HOME: Final = constant(
     select(outbox.c.channel_id, outbox.c.user_id, outbox.c.ephemeral)
     .where(outbox.c.panel_id == bindparam("panel_id"), outbox.c.team_id == bindparam("team"))
     .order_by(outbox.c.created_at.desc())

@@ -104,7 +104,7 @@ async def left_behind(database: Database, key_ids: Sequence[str], after: str) ->
     ).subquery()
     page = select(found.c.team_id).where(found.c.team_id > after).order_by(found.c.team_id).limit(BATCH)
     async with database.read(is_long=True) as connection:
-        return list((await connection.scalars(page)).all())
+        return list(await connection.scalars(page))
 
 
 @retried

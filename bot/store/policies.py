@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 
 from bot.core.access.audit import AuditEntry
 from bot.core.access.policy_form import PolicyVersion
@@ -13,14 +13,17 @@ from bot.core.models import Message, Person
 from bot.store import audit, codec, homes, outbox_rows
 from bot.store.database import Database
 from bot.store.outbox_rows import Address, OutboxKind
+from bot.store.statements import Row, constant
 from bot.store.tables import policies
 from bot.store.transactions import Transaction, retried
 
 KEPT: Final = 20
 """How many versions are kept, the current one included."""
 
-_OF_TEAM: Final = select(policies).where(policies.c.team_id == bindparam("team")).order_by(policies.c.version.desc())
-_CURRENT: Final = _OF_TEAM.limit(1)
+_OF_TEAM: Final = constant(
+    select(policies).where(policies.c.team_id == bindparam("team")).order_by(policies.c.version.desc())
+)
+_CURRENT: Final = constant(_OF_TEAM.limit(1))
 """Built once: that takes longer than running it."""
 
 
@@ -87,5 +90,5 @@ class Policies:
         return _read(row) if row else None
 
 
-def _read(row: Row[Any]) -> PolicyVersion:
+def _read(row: Row) -> PolicyVersion:
     return PolicyVersion(row.version, row.text, Person(row.saved_by, row.saved_by_name), row.saved_at)

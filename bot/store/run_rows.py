@@ -19,6 +19,7 @@ from bot.store.database import Database
 from bot.store.due import NOW, claimable, claiming, of_others
 from bot.store.ids import new_id
 from bot.store.locks import chosen, of_team
+from bot.store.statements import among, constant
 from bot.store.tables import UtcTime, participants, runs, threads
 from bot.store.transactions import Transaction
 
@@ -58,7 +59,7 @@ def story_of(decision: Decision, data: str) -> outbox_rows.Story:
 
 
 _OF_INTEGRATION: Final = and_(runs.c.team_id == bindparam("team"), runs.c.integration_id == bindparam("integration"))
-_ACTIVE: Final = (
+_ACTIVE: Final = constant(
     select(runs.c.data)
     .where(_OF_INTEGRATION, runs.c.outcome.is_(None))
     .order_by(runs.c.id)
@@ -72,7 +73,7 @@ async def find_active(connection: Transaction, team_id: str, integration_id: str
     return codec.load(SyncRun, data) if data else None
 
 
-_ADD: Final = insert(runs).on_conflict_do_nothing()
+_ADD: Final = constant(insert(runs).on_conflict_do_nothing())
 
 
 async def add(connection: Transaction, decision: Decision, now: datetime, *, in_turn: bool = True) -> bool:
@@ -116,7 +117,7 @@ async def hurry(connection: Transaction, run: SyncRun, now: datetime) -> None:
         connection.ring(Work.RUNS)
 
 
-_LATE: Final = (
+_LATE: Final = constant(
     select(runs.c.data)
     .where(_OF_INTEGRATION, runs.c.phase == Phase.LATE)
     .order_by(runs.c.id)
@@ -127,7 +128,7 @@ _LATE: Final = (
 async def end_late_watches(connection: Transaction, run: SyncRun) -> list[outbox_rows.Story]:
     """End the slow watch of earlier runs, and return what to post: a result now belongs to the newer run."""
     rows = await connection.scalars(_LATE, {"team": run.team_id, "integration": run.integration_id})
-    ended = [replace(codec.load(SyncRun, data), phase=Phase.DONE) for data in rows.all()]
+    ended = [replace(codec.load(SyncRun, data), phase=Phase.DONE) for data in rows]
     return [await write(connection, Decision(each, None, (Telling.PROGRESS,))) for each in ended]
 
 
@@ -144,7 +145,7 @@ async def write(connection: Transaction, decision: Decision) -> outbox_rows.Stor
     return story_of(decision, values["data"])
 
 
-_TAKE_PART: Final = insert(participants).on_conflict_do_nothing()
+_TAKE_PART: Final = constant(insert(participants).on_conflict_do_nothing())
 
 
 async def add_participant(connection: Transaction, run_id: str, person: Person, now: datetime) -> None:
@@ -153,13 +154,13 @@ async def add_participant(connection: Transaction, run_id: str, person: Person, 
     await connection.execute(_TAKE_PART, row)
 
 
-_TOLD_IN: Final = (
+_TOLD_IN: Final = constant(
     select(threads.c.channel_id, threads.c.thread_ts)
     .where(threads.c.run_id == bindparam("run"))
     .order_by(threads.c.id)
     .with_for_update(key_share=True)
 )
-_ADD_THREAD: Final = insert(threads).on_conflict_do_nothing()
+_ADD_THREAD: Final = constant(insert(threads).on_conflict_do_nothing())
 
 
 async def add_thread(
@@ -208,7 +209,7 @@ async def add_thread(
     return True
 
 
-_TOOK_PART: Final = (
+_TOOK_PART: Final = constant(
     select(participants.c.run_id, participants.c.user_id, participants.c.user_name)
     .where(participants.c.run_id == bindparam("run"))
     .order_by(participants.c.joined_at)
@@ -242,12 +243,12 @@ def _durations(which: ColumnElement[bool]) -> Select[str]:
     return succeeded.order_by(runs.c.requested_at.desc()).limit(TYPICAL_OF)
 
 
-_SUCCESSES: Final = _durations(_OF_INTEGRATION)
-_SUCCESSES_OF_TYPE: Final = _durations(
-    and_(runs.c.team_id == bindparam("team"), runs.c.integration_type == bindparam("of_type"))
+_SUCCESSES: Final = constant(_durations(_OF_INTEGRATION))
+_SUCCESSES_OF_TYPE: Final = constant(
+    _durations(and_(runs.c.team_id == bindparam("team"), runs.c.integration_type == bindparam("of_type")))
 )
-_LAST_SUCCESS: Final = select(func.max(runs.c.ended_at, type_=UtcTime())).where(
-    _OF_INTEGRATION, runs.c.outcome == Outcome.SUCCEEDED
+_LAST_SUCCESS: Final = constant(
+    select(func.max(runs.c.ended_at, type_=UtcTime())).where(_OF_INTEGRATION, runs.c.outcome == Outcome.SUCCEEDED)
 )
 
 
@@ -279,7 +280,7 @@ async def starts_of(connection: Transaction, team_id: str, user_id: str, since: 
         .join(participants, participants.c.run_id == runs.c.id)
         .where(of_team(runs, team_id), runs.c.requested_at > since, participants.c.user_id == user_id)
     )
-    taken_part_in = [codec.load(SyncRun, data) for data in (await connection.scalars(query)).all()]
+    taken_part_in = [codec.load(SyncRun, data) for data in await connection.scalars(query)]
     return [run.requested_at for run in taken_part_in if run.requested_by.id == user_id]
 
 
@@ -292,9 +293,9 @@ def _claim(*when: ColumnElement[bool]) -> ReturningUpdate[Any]:
     )
 
 
-_CLAIM_DUE: Final = _claim(runs.c.due_at <= NOW)
-_CLAIM_OF_OTHERS: Final = _claim(runs.c.due_at <= NOW, of_others(runs))
-_CLAIM_ALONG: Final = _claim(and_(runs.c.team_id.in_(bindparam("teams", expanding=True)), runs.c.along_at <= NOW))
+_CLAIM_DUE: Final = constant(_claim(runs.c.due_at <= NOW))
+_CLAIM_OF_OTHERS: Final = constant(_claim(runs.c.due_at <= NOW, of_others(runs)))
+_CLAIM_ALONG: Final = constant(_claim(and_(among(runs.c.team_id, "teams"), runs.c.along_at <= NOW)))
 
 
 async def claim(
@@ -315,7 +316,7 @@ async def claim(
     return due + read(await connection.execute(_CLAIM_ALONG, along))
 
 
-_SAVE: Final = (
+_SAVE: Final = constant(
     update(runs)
     .where(runs.c.id == bindparam("run"), runs.c.version == bindparam("claim"))
     .values(
@@ -378,7 +379,7 @@ async def past(
     return [codec.load(SyncRun, row.data) for row in found[:limit]]
 
 
-_SINCE: Final = (
+_SINCE: Final = constant(
     select(
         runs.c.id.label("run_id"),
         runs.c.integration_id,
@@ -391,7 +392,7 @@ _SINCE: Final = (
     .outerjoin(participants, participants.c.run_id == runs.c.id)
     .where(
         runs.c.team_id == bindparam("team"),
-        runs.c.integration_id.in_(bindparam("ids", expanding=True)),
+        among(runs.c.integration_id, "ids"),
         or_(runs.c.outcome.is_(None), runs.c.ended_at > bindparam("since")),
     )
 )

@@ -27,6 +27,7 @@ from bot.store.ids import new_id
 from bot.store.locks import of_team
 from bot.store.outbox_rows import Address
 from bot.store.run_rows import RunClaim
+from bot.store.statements import constant
 from bot.store.tables import runs, threads
 from bot.store.together import Together
 from bot.store.transactions import Transaction, retried
@@ -34,7 +35,7 @@ from bot.store.transactions import Transaction, retried
 SAVED_TOGETHER: Final = 20
 """Decisions of one transaction: few enough that clicks hardly wait for SQLite's one writer."""
 
-_NEXT: Final = next_at(runs)
+_NEXT: Final = constant(next_at(runs))
 """Built once, because building it takes longer than running it."""
 
 
@@ -232,7 +233,7 @@ class Runs:
         Those of the workspaces in ``full`` are left.
         """
         lease = Lease(self._owner, now + timedelta(seconds=self._lease_s))
-        async with self._database.begin(autocommit=True) as connection:
+        async with self._database.begin(is_light=True) as connection:
             return await run_rows.claim(connection, lease, now, limit, full)
 
     async def next_at(self) -> datetime | None:
@@ -276,7 +277,7 @@ class Runs:
         """Return the runs that are being followed, oldest first."""
         query = select(runs.c.data).where(runs.c.team_id == team_id, runs.c.outcome.is_(None))
         async with self._database.read() as connection:
-            rows = (await connection.scalars(query.order_by(runs.c.requested_at))).all()
+            rows = await connection.scalars(query.order_by(runs.c.requested_at))
         return [codec.load(SyncRun, data) for data in rows]
 
     async def past(
@@ -289,7 +290,7 @@ class Runs:
         """Read the runs that ended since a time."""
         query = select(runs.c.data).where(of_team(runs, team_id), runs.c.ended_at > at)
         async with self._database.read() as connection:
-            rows = (await connection.scalars(query.order_by(runs.c.ended_at))).all()
+            rows = await connection.scalars(query.order_by(runs.c.ended_at))
         return [codec.load(SyncRun, data) for data in rows]
 
     async def channels_of(self, team_id: str, run_id: str) -> tuple[str, ...]:
@@ -297,7 +298,7 @@ class Runs:
         of_run = threads.c.run_id == run_id, threads.c.team_id == team_id
         query = select(threads.c.channel_id).where(*of_run, threads.c.channel_id.is_not(None))
         async with self._database.read() as connection:
-            return tuple(sorted(set((await connection.scalars(query)).all())))
+            return tuple(sorted(set(await connection.scalars(query))))
 
 
 def _thread_address(origin: Origin, *, is_new: bool) -> Address:

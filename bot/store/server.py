@@ -10,21 +10,24 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
-from sqlalchemy import Engine, NullPool
+from sqlalchemy import Connection, Engine, Executable, NullPool
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from bot.core.errors import StoreUnavailable
 from bot.settings import database_url
 from bot.settings.database_url import SYSTEM
 from bot.store import failures
+from bot.store.statements import Parameters, Rows, form_of, run_through_sqlalchemy
+
+T = TypeVar("T")
 
 POOL_SIZE: Final = 15
 KEPT_OPEN: Final = 5
@@ -65,6 +68,28 @@ class Link:
     """Where it belongs while it isn't used."""
     used_at: float
 
+    async def run(self, statement: Executable, parameters: Parameters, *, is_long: bool) -> Rows:  # noqa: ARG002
+        """Run a statement."""
+        form = form_of(statement, self.connection.dialect, parameters)
+        if form is None:
+            return run_through_sqlalchemy(await self.connection.execute(statement, parameters))
+        if isinstance(parameters, Sequence):
+            if len(parameters) > 1:
+                await self.session.executemany(form.sql, [form.arguments(one) for one in parameters])
+                return Rows(())
+            (parameters,) = parameters
+        found, status = await self.session.run(form.sql, form.arguments(parameters or {}))
+        return Rows(form.rows(found), _number_in(status))
+
+    async def lock(self, name: str, *, shared: bool) -> None:
+        """Let one transaction at a time past this name, or several that share it, until the transaction ends."""
+        take = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        await self.session.run(f"SELECT {take}(hashtextextended($1, 0))", [name])
+
+    async def run_sync(self, work: Callable[[Connection], T]) -> T:
+        """Run something that needs a synchronous connection."""
+        return await self.connection.run_sync(work)
+
     async def begin(self, *, begins: bool) -> None:
         """Begin a transaction, or make sure that the session works."""
         try:
@@ -91,6 +116,15 @@ class Link:
         self.session.terminate()
         await self.connection.invalidate()
         await self.connection.close()
+
+
+def _number_in(status: str) -> int:
+    """Return how many rows a statement touched, from its tag such as ``UPDATE 3``.
+
+    "CommandComplete" in https://www.postgresql.org/docs/current/protocol-message-formats.html
+    """
+    number = status.rpartition(" ")[2]
+    return int(number) if number.isdecimal() else -1
 
 
 class Server:
@@ -124,7 +158,8 @@ class Server:
         writes: bool,
         urgent: bool = False,  # noqa: ARG002 - a server has many writers
         autocommit: bool = False,
-    ) -> AsyncIterator[AsyncConnection]:
+        is_light: bool = False,  # noqa: ARG002 - it costs nothing to have it on the disk
+    ) -> AsyncIterator[Link]:
         """Open a transaction that commits at the end of the block.
 
         What only reads needs none: each statement is one, and several never share a snapshot at READ COMMITTED.
@@ -138,7 +173,7 @@ class Server:
         try:
             link = await self._take(begins=begins)
             try:
-                yield link.connection
+                yield link
                 await link.commit(begins=begins)
             except BaseException as error:
                 await self._undo(link, error, begins=begins)
@@ -343,10 +378,11 @@ def _make_session_class() -> Any:
         the process ID that it makes up: https://www.pgbouncer.org/faq.html
         """
 
-        __slots__ = ("_begin", "_is_ours")
+        __slots__ = ("_begin", "_is_ours", "_prepared")
 
         async def settle(self, limits: dict[str, str]) -> None:
             """Find out whether there is a pooler, and set the limits."""
+            self._prepared: dict[str, Any] = {}
             self._begin = "".join(("BEGIN;", *(f" SET LOCAL {name} = {value};" for name, value in limits.items())))
             try:
                 self._is_ours = await self.fetchval("SELECT pg_backend_pid()") == self.get_server_pid()
@@ -361,6 +397,13 @@ def _make_session_class() -> Any:
         async def begin(self) -> None:
             """Begin a transaction."""
             await self.execute(self._begin)
+
+        async def run(self, sql: str, arguments: Sequence[Any]) -> tuple[Sequence[Any], str]:
+            """Run a statement, and return its rows and its tag."""
+            statement = self._prepared.get(sql) or await self.prepare(sql)
+            if self._is_ours:
+                self._prepared[sql] = statement
+            return await statement.fetch(*arguments), statement.get_statusmsg()
 
         async def prepare(self, query: str, *, name: str | None = None, **options: Any) -> Any:
             """Prepare a statement, which stays prepared in a session of our own."""

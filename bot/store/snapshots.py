@@ -11,16 +11,19 @@ from sqlalchemy.dialects.postgresql import insert
 from bot.core.models import Integration
 from bot.store import codec
 from bot.store.database import Database
+from bot.store.statements import constant
 from bot.store.tables import snapshots
 from bot.store.transactions import retried
 
 _ROW: Final = insert(snapshots)
-_KEEP: Final = _ROW.on_conflict_do_update(
-    index_elements=["team_id"],
-    set_={"data": _ROW.excluded.data, "as_of": _ROW.excluded.as_of},
-    where=snapshots.c.as_of < _ROW.excluded.as_of,
+_KEEP: Final = constant(
+    _ROW.on_conflict_do_update(
+        index_elements=["team_id"],
+        set_={"data": _ROW.excluded.data, "as_of": _ROW.excluded.as_of},
+        where=snapshots.c.as_of < _ROW.excluded.as_of,
+    )
 )
-_LOAD: Final = select(snapshots.c.data, snapshots.c.as_of).where(snapshots.c.team_id == bindparam("team"))
+_LOAD: Final = constant(select(snapshots.c.data, snapshots.c.as_of).where(snapshots.c.team_id == bindparam("team")))
 
 
 class Snapshots:
@@ -34,7 +37,7 @@ class Snapshots:
     async def save(self, integrations: tuple[Integration, ...], as_of: datetime) -> None:
         """Save a list, unless a newer one is saved already."""
         row = {"team_id": self._team_id, "data": codec.dump_integrations(integrations), "as_of": as_of}
-        async with self._database.begin(autocommit=True) as connection:
+        async with self._database.begin(is_light=True) as connection:
             await connection.execute(_KEEP, row)
 
     async def load(self) -> tuple[tuple[Integration, ...], datetime] | None:

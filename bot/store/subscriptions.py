@@ -21,6 +21,7 @@ from bot.store.alerts import drop_unposted, hold_audience, raise_open_incidents
 from bot.store.database import Database
 from bot.store.locks import in_order
 from bot.store.outbox_rows import Address, OutboxKind
+from bot.store.statements import constant
 from bot.store.tables import subscriptions
 from bot.store.tables import timers as timers_table
 from bot.store.timers import TimerClaim, TimerKind
@@ -30,12 +31,12 @@ SWEPT_AFTER: Final = (timedelta(), timedelta(seconds=30), timedelta(minutes=10))
 """When to move what was written under a channel's old ID; Slack redelivers an event for five minutes."""
 
 
-_ALL: Final = (
+_ALL: Final = constant(
     select(subscriptions.c.data)
     .where(subscriptions.c.team_id == bindparam("team"))
     .order_by(subscriptions.c.created_at, subscriptions.c.id)
 )
-_OF_CHANNEL: Final = _ALL.where(subscriptions.c.channel_id == bindparam("channel"))
+_OF_CHANNEL: Final = constant(_ALL.where(subscriptions.c.channel_id == bindparam("channel")))
 
 
 async def load_all(connection: Transaction, team_id: str, channel_id: str | None = None) -> list[Subscription]:
@@ -45,8 +46,8 @@ async def load_all(connection: Transaction, team_id: str, channel_id: str | None
 
 async def _read(connection: Transaction, team_id: str, channel_id: str | None = None) -> Sequence[str]:
     if channel_id is None:
-        return (await connection.scalars(_ALL, {"team": team_id})).all()
-    return (await connection.scalars(_OF_CHANNEL, {"team": team_id, "channel": channel_id})).all()
+        return await connection.scalars(_ALL, {"team": team_id})
+    return await connection.scalars(_OF_CHANNEL, {"team": team_id, "channel": channel_id})
 
 
 class Subscriptions:
@@ -214,7 +215,7 @@ class Subscriptions:
             .order_by(subscriptions.c.id)
             .with_for_update(key_share=True)
         )
-        return [codec.load(Subscription, data) for data in (await connection.scalars(query)).all()]
+        return [codec.load(Subscription, data) for data in await connection.scalars(query)]
 
     @retried
     async def move(self, request: Request, old_id: str, new_id: str, now: datetime) -> str:

@@ -23,6 +23,7 @@ from bot.store.bell import Work
 from bot.store.database import Database
 from bot.store.due import NOW, claimable, claiming, next_at, of_others, read_next
 from bot.store.locks import chosen, in_order
+from bot.store.statements import constant
 from bot.store.tables import UtcTime, timers
 from bot.store.transactions import Transaction, retried
 
@@ -98,7 +99,7 @@ def times_of(due_at: datetime) -> dict[str, datetime]:
     return {"due": due_at, "just_before": due_at - timedelta(microseconds=1), "late_since": due_at - LATE_HOLDER}
 
 
-_PUT: Final = (
+_PUT: Final = constant(
     insert(timers)
     .values(
         id=bindparam("row_id"),
@@ -153,7 +154,7 @@ async def finish(connection: Transaction, claim: TimerClaim, next_due_at: dateti
         raise ClaimLost(f"timer {claim.id} was taken over")
 
 
-_NEXT: Final = next_at(timers)
+_NEXT: Final = constant(next_at(timers))
 
 
 def _claim(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
@@ -170,8 +171,8 @@ def _claim(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
     )
 
 
-_CLAIM: Final = _claim()
-_CLAIM_OF_OTHERS: Final = _claim(of_others(timers))
+_CLAIM: Final = constant(_claim())
+_CLAIM_OF_OTHERS: Final = constant(_claim(of_others(timers)))
 
 
 class Timers:
@@ -186,7 +187,7 @@ class Timers:
     async def claim(self, now: datetime, limit: int, full: Collection[str] = ()) -> list[TimerClaim]:
         """Take timers that are due, in one statement, of all workspaces but those in ``full``."""
         wanted = {"by": self._owner, "now": now, "until": now + timedelta(seconds=self._lease_s), "most": limit}
-        async with self._database.begin(autocommit=True) as connection:
+        async with self._database.begin(is_light=True) as connection:
             claimed = (await connection.execute(*claiming(_CLAIM, _CLAIM_OF_OTHERS, wanted, full))).all()
         return [
             TimerClaim(row.id, TimerKind(row.kind), row.team_id, row.subject, row.due_at, row.version)

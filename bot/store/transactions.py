@@ -8,14 +8,13 @@ import functools
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
-from functools import partial
-from typing import Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Executable, ScalarResult, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Executable
 
 from bot.core.errors import StoreConflict
 from bot.store.bell import Bell, Hands, Lease, Work
+from bot.store.statements import Parameters, Rows
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,24 +22,36 @@ T = TypeVar("T")
 TRIES: Final = 4
 """How often a transaction that PostgreSQL rolls back is tried; each time, the other of the two continues."""
 
-Parameters: TypeAlias = "Mapping[str, Any] | Sequence[Mapping[str, Any]] | None"
+
+class Session(Protocol):
+    """What the statements of a transaction run on: see `bot.store.embedded` and `bot.store.server`."""
+
+    async def run(self, statement: Executable, parameters: Parameters, *, is_long: bool) -> Rows:
+        """Run a statement."""
+        ...
+
+    async def lock(self, name: str, *, shared: bool) -> None:
+        """Let one transaction at a time past this name, or several that share it, until the transaction ends."""
+        ...
+
+    async def run_sync(self, work: Callable[[Connection], T]) -> T:
+        """Run something that needs a synchronous connection."""
+        ...
 
 
 class Transaction:
     """The statements of a transaction, and the workers that they wake.
 
     Args:
-        connection: what they run on: an ``AsyncConnection`` to a server, or a ``Connection`` to a file.
+        session: what they run on.
         bells: the loops of this process.
-        in_thread: run those on a file in a thread, because they may take long.
+        is_long: they may take long, so those on a file run in a thread.
     """
 
-    def __init__(
-        self, connection: Connection | AsyncConnection, bells: Mapping[Work, Bell], *, in_thread: bool = False
-    ) -> None:
-        self._connection = connection
+    def __init__(self, session: Session, bells: Mapping[Work, Bell], *, is_long: bool = False) -> None:
+        self._session = session
         self._bells = bells
-        self._in_thread = in_thread
+        self._is_long = is_long
         self._rings: set[tuple[Work, datetime | None]] = set()
         self._reserved: list[tuple[Hands, str]] = []
         self._pieces: list[tuple[Work, Any]] = []
@@ -81,23 +92,14 @@ class Transaction:
                 taker.accept(piece)
 
     async def lock(self, name: str, *, shared: bool = False) -> None:
-        """Let one transaction at a time past this name, or several that share it, until the transaction ends.
+        """Let one transaction at a time past this name, or several that share it, until the transaction ends."""
+        await self._session.lock(name, shared=shared)
 
-        SQLite has only one writer anyway: every transaction that writes begins as one.
-        """
-        if isinstance(self._connection, AsyncConnection):
-            take = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
-            await self.execute(select(take(func.hashtextextended(name, 0))))
-
-    async def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[*tuple[Any, ...]]:
+    async def execute(self, statement: Executable, parameters: Parameters = None) -> Rows:
         """Run a statement."""
-        if isinstance(self._connection, AsyncConnection):
-            return await self._connection.execute(statement, parameters)
-        if self._in_thread:
-            return await in_thread(partial(_execute, self._connection, statement, parameters))
-        return self._connection.execute(statement, parameters)
+        return await self._session.run(statement, parameters, is_long=self._is_long)
 
-    async def scalars(self, statement: Executable, parameters: Parameters = None) -> ScalarResult[Any]:
+    async def scalars(self, statement: Executable, parameters: Parameters = None) -> Sequence[Any]:
         """Run a statement and return the first column of its rows."""
         return (await self.execute(statement, parameters)).scalars()
 
@@ -107,9 +109,7 @@ class Transaction:
 
     async def run_sync(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that needs a synchronous connection, such as a migration."""
-        if isinstance(self._connection, AsyncConnection):
-            return await self._connection.run_sync(work, *args, **kwargs)
-        return await in_thread(partial(work, self._connection, *args, **kwargs))
+        return await self._session.run_sync(lambda connection: work(connection, *args, **kwargs))
 
 
 async def in_thread(work: Callable[[], T], thread: Executor | None = None) -> T:
@@ -122,12 +122,6 @@ async def in_thread(work: Callable[[], T], thread: Executor | None = None) -> T:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([future])
         raise
-
-
-def _execute(connection: Connection, statement: Executable, parameters: Parameters) -> CursorResult[*tuple[Any, ...]]:
-    """Run a statement, and read its rows in the same thread."""
-    result = connection.execute(statement, parameters)
-    return result.freeze()() if result.returns_rows else result  # type: ignore[return-value]  # all but its rowcount
 
 
 def retried(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:

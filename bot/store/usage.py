@@ -123,7 +123,7 @@ async def known_teams(database: Database, limit: int) -> list[str]:
     """
     query = select(budget.c.team_id).where(budget.c.slot == 0).order_by(budget.c.team_id).limit(limit)
     async with database.read(is_long=True) as connection:
-        return list((await connection.scalars(query)).all())
+        return list(await connection.scalars(query))
 
 
 def _measured(measure: Measure, now: datetime) -> list[tuple[Table, ColumnElement[bool]]]:

@@ -70,7 +70,7 @@ async def test_a_long_statement_leaves_the_loop(database):
     async with database.read(is_long=True) as connection:
         raw = await connection.run_sync(lambda sync: sync.connection.driver_connection)
         raw.create_function("name", 0, lambda: threads.add(threading.current_thread()) or "")
-        assert (await connection.scalars(database_threads)).all() == [""]
+        assert await connection.scalars(database_threads) == [""]
     assert threads
     assert threading.current_thread() not in threads
 

@@ -17,14 +17,14 @@ from bot.store.database import Database
 from bot.store.locks import LOCK_ORDER, chosen, in_order
 from bot.store.tables import alerts, metadata, outbox, panels, runs, timers
 from bot.store.transactions import TRIES, retried
-from tests.locks import Transaction, judge
+from tests.locks import Held, judge
 
 STORE = Path(locks.__file__).parent
 
 
 def wrong(*statements, rows=({},)):
     """Return what's wrong with a transaction of these statements."""
-    held = Transaction()
+    held = Held()
     return [problem for statement in statements for problem in judge(held, statement, rows)]
 
 
@@ -150,7 +150,7 @@ async def test_a_rolled_back_transaction_is_retried(database, state, reason):
     """Immediately; it's counted, and wakes the workers that have work."""
     await Undone(database, 2, state).write()
     async with database.read() as connection:
-        assert (await connection.scalars(select(panels.c.id))).all() == ["p"]
+        assert await connection.scalars(select(panels.c.id)) == ["p"]
     assert database._telemetry.undone == [reason, reason]
     assert database.bells[Work.RUNS].is_rung
 

@@ -139,7 +139,7 @@ class Side:
         query = select(alerts.id).join(incidents, incidents.c.id == alerts.incident_id)
         ordered = query.where(alerts.team_id == self.team).order_by(incidents.c.opened_at, alerts.channel_id)
         async with self.database.read() as connection:
-            return (await connection.scalars(ordered)).all()
+            return await connection.scalars(ordered)
 
     async def name(self, user, channel, integration):
         """Name an integration after a channel, or forget that; both workspaces have the same names."""

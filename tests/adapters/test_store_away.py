@@ -179,10 +179,10 @@ async def _stand_still(database, claim, *, prepared=False):
 @pytest.mark.postgres
 async def test_a_process_that_hangs_in_a_transaction_is_disconnected(postgres_url, make, click, monkeypatch):
     """It keeps rows from others only briefly, and can then save nothing."""
-    monkeypatch.setattr(server, "STANDS_STILL_MS", 100)
     frozen, awake = Database(postgres_url), Store(Database(postgres_url), owner="b")
     try:
         await click(awake, make)
+        monkeypatch.setattr(server, "STANDS_STILL_MS", 100)
         with pytest.raises(StoreUnavailable):
             await _stand_still(frozen, lambda: awake.runs.claim(make.clock.now, 1))
         async with frozen.begin() as connection:
@@ -259,14 +259,17 @@ def hanging_up(database, moment, monkeypatch):
             yield
         database._where.drop_idle()
         return
-    event.listen(database.engine, moment, _hang_up)
-    try:
+    with monkeypatch.context() as patch:
+        patch.setattr(server.Link, moment, _drop if moment == "begin" else _hang_up)
         yield
-    finally:
-        event.remove(database.engine, moment, _hang_up)
 
 
-def _hang_up(_connection):
+async def _drop(link, *, begins):
+    await link.drop()
+    raise ConnectionResetError
+
+
+async def _hang_up(_link, *, begins):
     raise ConnectionResetError
 
 

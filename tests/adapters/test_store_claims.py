@@ -200,7 +200,7 @@ class Claims(Processes):
 
         async def active():
             async with self.stores["a"]._database.begin() as connection:
-                return set((await connection.scalars(select(runs.c.id).where(runs.c.outcome.is_(None)))).all())
+                return set(await connection.scalars(select(runs.c.id).where(runs.c.outcome.is_(None))))
 
         assert self.run(active()) == set(self.active.values())
 

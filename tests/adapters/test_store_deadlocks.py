@@ -8,7 +8,6 @@ from datetime import time, timedelta
 
 import pytest
 from sqlalchemy import event, select
-from sqlalchemy.util import await_only
 
 from bot.core.errors import ClaimLost, StoreUnavailable
 from bot.core.incidents.incidents import Rules
@@ -18,6 +17,7 @@ from bot.core.requests import Origin, Request, RequestKind
 from bot.core.subscriptions.digest_time import next_digest_at
 from bot.core.subscriptions.subscriptions import DigestTime, PauseReason, Subscription
 from bot.store.database import Database
+from bot.store.failures import sqlstate_of
 from bot.store.homes import Homes
 from bot.store.incidents import Incidents, SeenTogether
 from bot.store.outbox_rows import Address
@@ -25,6 +25,7 @@ from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
 from bot.store.tables import alerts
 from bot.store.timers import TimerKind, Timers
+from bot.store.transactions import Transaction
 from tests.adapters.conftest import TEAM
 
 pytestmark = pytest.mark.postgres
@@ -39,21 +40,14 @@ MORNING = DigestTime(at=time(9), weekdays=frozenset(range(7)), zone="UTC")
 class Replica:
     """One process whose statements each take a few milliseconds, as over a network."""
 
-    def __init__(self, url, name, deadlocks):
+    def __init__(self, url, name):
         self.database = Database(url)
-        event.listen(self.database.engine, "before_cursor_execute", slowly)
         event.listen(self.database.engine, "connect", impatient)
-        event.listen(self.database.engine, "handle_error", noting(deadlocks))
         self.store = Store(self.database, owner=name)
         self.timers = Timers(self.database, owner=name, lease_s=10)
         self.incidents = Incidents(self.database, TEAM, rules=Rules(confirm_s=5))
         self.subscriptions = Subscriptions(self.database, TEAM)
         self.homes = Homes(self.database, TEAM)
-
-
-def slowly(*_):
-    """Let a statement take its time."""
-    await_only(asyncio.sleep(STATEMENT_S))
 
 
 def impatient(connection, _record):
@@ -64,20 +58,27 @@ def impatient(connection, _record):
     connection.commit()
 
 
-def noting(deadlocks):
-    """Record what PostgreSQL ends as a deadlock."""
+def slowed(deadlocks):
+    """Let every statement take its time, and record what PostgreSQL ends as a deadlock."""
+    run = Transaction.execute
 
-    def note(context):
-        if getattr(context.original_exception, "sqlstate", None) == "40P01":
-            deadlocks.append(str(context.statement))
+    async def execute(transaction, statement, parameters=None):
+        await asyncio.sleep(STATEMENT_S)
+        try:
+            return await run(transaction, statement, parameters)
+        except Exception as error:
+            if sqlstate_of(error) == "40P01":
+                deadlocks.append(str(statement))
+            raise
 
-    return note
+    return execute
 
 
 @pytest.fixture
-async def world(postgres_url, make, clock):
+async def world(postgres_url, make, clock, monkeypatch):
     """Two replicas, and a channel that was notified of an incident."""
     world = World(postgres_url, make, clock)
+    monkeypatch.setattr(Transaction, "execute", slowed(world.deadlocks))
     try:
         await world.prepare()
         yield world
@@ -91,7 +92,7 @@ class World:
 
     def __init__(self, url, make, clock):
         self.make, self.clock, self.deadlocks = make, clock, []
-        self.one, self.other = (Replica(url, name, self.deadlocks) for name in ("one", "other"))
+        self.one, self.other = (Replica(url, name) for name in ("one", "other"))
         self.times = 0
 
     async def asked(self, kind=RequestKind.PRESS, channel="C0DATA", user="UANA"):

@@ -238,7 +238,7 @@ async def test_a_sweep_of_a_process_that_died_is_continued_soon(bench):
 
     def channels_with(subscriptions):
         context = Context(TEAM, "UBOT", lambda: bench.clock.now)
-        return Channels(Services(context, *[None] * 6), subscriptions)
+        return Channels(Services(context, *[None] * 7), subscriptions)
 
     async def sweep_claim():
         claims = await bench.timers.claim(bench.clock.now, 20)

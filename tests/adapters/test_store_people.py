@@ -201,8 +201,8 @@ async def test_earlier_duplicates_are_merged(empty_url, clock, newest):
     kept = await Subscriptions(database, TEAM).all()
     assert [subscription.id for subscription in kept] == [newest]
     async with database.read() as connection:
-        assert (await connection.scalars(select(timers.c.id))).all() == [f"digest:{newest}"]
-        assert (await connection.scalars(select(subscriptions.c.target))).all() == ["all"]
+        assert await connection.scalars(select(timers.c.id)) == [f"digest:{newest}"]
+        assert await connection.scalars(select(subscriptions.c.target)) == ["all"]
     await database.close()
 
 

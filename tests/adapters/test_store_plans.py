@@ -6,7 +6,7 @@ import json
 import re
 from datetime import timedelta
 
-from sqlalchemy import event, text
+from sqlalchemy import Insert, TextClause, text
 
 from benchmarks.seeding import Plan, seed
 from bot.core.access.audit import AuditFilter
@@ -14,6 +14,7 @@ from bot.core.incidents.reactions import Snooze
 from bot.core.models import Integration, Outcome
 from bot.core.runs.limits import Limits
 from bot.core.subscriptions.subscriptions import PauseReason
+from bot.store import statements
 from bot.store.audit import Audit
 from bot.store.gauges import read_gauges
 from bot.store.incidents import SeenTogether
@@ -26,6 +27,7 @@ from bot.store.vitals import Vitals
 from tests.adapters.conftest import TEAM, start
 from tests.adapters.test_installations import ACME, BOTH, FLOKIT, OLD, ORG, ROTATING
 from tests.adapters.test_store_people import ANA, HELLO, HERE, MORNING, Replica
+from tests.statements import watched
 
 GROWING = (
     "runs",
@@ -216,15 +218,15 @@ async def asked_of(one, make, clock):
     """Do everything, and return each statement with its parameters."""
     asked = {}
 
-    def note(_connection, _cursor, sql, parameters, context, many):
-        if not many and context.compiled and sql.split()[0] in ("SELECT", "UPDATE", "DELETE"):
-            asked.setdefault(sql, parameters)
+    def note(_transaction, statement, parameters):
+        if isinstance(parameters, list) or isinstance(statement, Insert | TextClause):
+            return
+        form = statements._compile(statement, one.database.engine.dialect, ())
+        asked.setdefault(form.sql, tuple(form.arguments(parameters or {})))
 
-    engine = one.database.engine
-    event.listen(engine, "before_cursor_execute", note)
-    await everything(one, make, clock)
-    event.remove(engine, "before_cursor_execute", note)
-    return {sql: parameters for sql, parameters in asked.items() if "pg_advisory" not in sql and "FROM" in sql.upper()}
+    with watched(note):
+        await everything(one, make, clock)
+    return {sql: parameters for sql, parameters in asked.items() if "FROM" in sql.upper()}
 
 
 def explain(connection, sql, parameters):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, func, select
-from sqlalchemy.engine import Engine
+from sqlalchemy import Delete, Insert, Update, func, select
 
 from bot.core.access.policy import Policy
 from bot.flokit import endpoint_of
@@ -29,12 +29,13 @@ from bot.workspace import Base, Tenant, build_workspace
 from sandbox.local_flokit import READ_KEY, LocalFlokit
 from sandbox.slack import flokit_slack
 from tests.adapters.conftest import Make, VirtualClock
+from tests.statements import watched
 
 DAY = timedelta(days=1)
 SPAN = DAY / 4
 """The quarter of the day in which its digest is due; the others are alike."""
 
-WRITES_PER_MINUTE = 9
+WRITES_PER_MINUTE = 10
 """Six heartbeats; a FloKit request from the budget and the timer of the next check; and occasionally a change."""
 
 INTEGRATIONS = 20
@@ -129,27 +130,19 @@ async def opened(folder, url, monkeypatch):
 @contextmanager
 def counted_writes():
     """Count the transactions that changed rows, and the rows changed in each table."""
-    counts, dirty = Counter(), set()
+    counts, dirty = Counter(), weakref.WeakSet()
 
-    def after(connection, cursor, _sql, _parameters, context, _many):
-        if context.isinsert or context.isupdate or context.isdelete:
-            table = context.compiled.statement.table.name
-            if cursor.rowcount > 0:
-                dirty.add(id(connection))
-                counts[table] += cursor.rowcount
+    def after(transaction, statement, rows):
+        if isinstance(statement, Insert | Update | Delete) and rows.rowcount > 0:
+            dirty.add(transaction)
+            counts[statement.table.name] += rows.rowcount
 
-    def committed(connection):
-        if id(connection) in dirty:
-            dirty.discard(id(connection))
+    def ended(transaction, is_committed):
+        if is_committed and transaction in dirty:
             counts["transactions"] += 1
 
-    event.listen(Engine, "after_cursor_execute", after)
-    event.listen(Engine, "commit", committed)
-    try:
+    with watched(after=after, ended=ended):
         yield counts
-    finally:
-        event.remove(Engine, "after_cursor_execute", after)
-        event.remove(Engine, "commit", committed)
 
 
 @pytest.mark.timeout(300)

@@ -6,11 +6,10 @@ import sqlite3
 
 import asyncpg
 import pytest
-from sqlalchemy import create_engine, event, text
 
 from soak.evidence import Slow
 from soak.statements import is_query, measure, measure_in, read_slow, read_slow_events
-from soak.timed_bot import log_slow
+from soak.timed_bot import timed
 
 LOG = """\
 2026-11-26 23:10:18.222 UTC [10] LOG:  database system is ready to accept connections
@@ -111,21 +110,19 @@ def slow_file(tmp_path, clock):
         clock.now += 0.2
         return value
 
-    engine = create_engine(f"sqlite:///{tmp_path / 'db'}")
-    event.listen(engine, "connect", lambda connection, _: connection.create_function("slowly", 1, slowly))
-    with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)"))
-    yield engine
-    engine.dispose()
+    connection = sqlite3.connect(tmp_path / "db", factory=timed(clock))
+    connection.create_function("slowly", 1, slowly)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)")
+    yield connection
+    connection.close()
 
 
 def test_slow_statements_on_a_file_are_logged(slow_file, clock, capfd):
     """Only slow ones, each on its own line with its parameters; many rows at once by the first row's."""
-    log_slow(slow_file, clock)
-    with slow_file.begin() as connection:
-        connection.execute(text("INSERT INTO t (x) VALUES (:x)"), {"x": "quick"})
-        connection.execute(text("UPDATE t\n SET x = slowly(:x) WHERE id = :id"), {"x": "a", "id": 1})
-        connection.execute(text("INSERT INTO t (x) VALUES (slowly(:x))"), [{"x": "b"}, {"x": None}])
+    with slow_file as connection:
+        connection.execute("INSERT INTO t (x) VALUES (?)", ("quick",))
+        connection.execute("UPDATE t\n SET x = slowly(?) WHERE id = ?", ("a", 1))
+        connection.executemany("INSERT INTO t (x) VALUES (slowly(?))", [("b",), (None,)])
     log = [
         '{"event": "slow_statement", "ms',
         '{"event": "posted", "text": "slow_statement"}',
