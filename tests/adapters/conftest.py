@@ -10,15 +10,19 @@ from itertools import count
 import pytest
 import pytest_asyncio
 
+from bot.core.access.audit import Deed
+from bot.core.bulks import Bulk, Place
 from bot.core.commands.presses import Action, Press
 from bot.core.models import Decision, Integration, Outcome, Patience, Person, Phase, Telling
 from bot.core.nicknames import NO_NICKNAMES
 from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request, RequestKind
+from bot.core.runs.limits import NO_LIMITS
 from bot.listeners.observed import Addressee
 from bot.lookups.nicknames import Naming
 from bot.slack.replies import Identity
 from bot.store import embedded
+from bot.store.bulks import StartBulk
 from bot.store.database import Database
 from bot.store.runs import StartSync
 from bot.store.store import Store
@@ -122,6 +126,17 @@ async def start(store, make, request=None, integration="int_1", **options):
     if isinstance(integration, str):
         integration = make.integration(integration)
     return await store.runs.start_sync(StartSync(request, integration, patience=Patience(), **options), make.clock.now)
+
+
+def wanted_bulk(make, ids=("int_1", "int_2"), request=None, source_id="pnl_source", limits=NO_LIMITS):
+    """Return the wish to sync several integrations, as a preview's button makes it."""
+    request = request or make.press(message_ts="900.000001", ephemeral=True)
+    shown = make.panel(*ids, kind=PanelKind.BULK)
+    bulk = Bulk(request.origin.person, make.clock.now)
+    place = Place(request.origin.channel_id)
+    return StartBulk(
+        request, source_id, shown.integrations, {}, shown, bulk, place, Deed.SYNC, patience=Patience(), limits=limits
+    )
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
 from bot.store.tables import incidents, metadata, outbox, participants, runs, subscriptions, threads
 from bot.store.timers import TimerKind, Timers
-from tests.adapters.conftest import START, Make, VirtualClock, start
+from tests.adapters.conftest import START, Make, VirtualClock, start, wanted_bulk
 from tests.teams import FOR_ALL, NAMES_IT_IF_TOLD, STORE, judge
 
 TEAMS = ("T1", "T2")
@@ -81,6 +81,14 @@ class Side:
         request = self.ask(user, channel, message_ts="100.000001")
         opened = await start(self.store, self.make, request, integration)
         return opened.joined, opened.told_here, await self.store.runs.channels_of(self.team, opened.run.id)
+
+    async def start_both(self, user, channel, _integration):
+        """Sync both integrations with one click; the buttons have the same ID in both workspaces."""
+        request = replace(self.ask(user, channel), origin=self.make.origin(user, channel, team_id=self.team))
+        wanted = wanted_bulk(self.make, INTEGRATIONS, request, f"pnl_of_{channel}")
+        wanted = replace(wanted, panel=replace(wanted.panel, id=f"pnl_{self.team}-b{self.asked}"))
+        started = await self.store.bulks.start(wanted, self.clock.now)
+        return started.was_started, [one.joined for one in started.members]
 
     async def show(self, user, channel, integration):
         """Ask for the status, and refresh the answer."""
@@ -251,6 +259,7 @@ VARYING = frozenset(
 
 DEEDS = (
     "click",
+    "start_both",
     "show",
     "open_home",
     "subscribe",
@@ -355,6 +364,7 @@ TWINS = [
     ("T1", "work"),
     *((team, "click", "U1", "C1", "int_1") for team in TEAMS),
     ("T1", "work"),
+    *((team, "start_both", "U1", "C1", "int_1") for team in TEAMS),
     ("T1", "show", "U1", "C1", "int_1"),
     *((team, "name", "U1", "C1", "int_1") for team in TEAMS),
     ("T2", "name", "U1", "C1", "int_1"),

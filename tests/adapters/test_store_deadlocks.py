@@ -26,7 +26,7 @@ from bot.store.subscriptions import Subscriptions
 from bot.store.tables import alerts
 from bot.store.timers import TimerKind, Timers
 from bot.store.transactions import Transaction
-from tests.adapters.conftest import TEAM
+from tests.adapters.conftest import TEAM, wanted_bulk
 
 pytestmark = pytest.mark.postgres
 
@@ -201,5 +201,25 @@ async def test_a_snooze_and_a_change_of_its_incident(world, clock):
             number,
             world.see(world.other, ("the account was closed", "the password is wrong")[number % 2]),
             world.one.incidents.snooze(await world.asked(), world.alert_id, until, clock.now),
+        )
+    assert world.deadlocks == []
+
+
+async def test_several_syncs_and_clicks_on_them(world, make, clock, click):
+    """Two buttons that start the same syncs in another order, clicks on one of them, and a run that is being saved."""
+    ids = ("int_1", "int_2", "int_3")
+    for number in range(ROUNDS):
+        clock.advance(100)
+        await world.at_once(
+            number,
+            world.one.store.bulks.start(wanted_bulk(make, ids, source_id=f"pnl_a{number}"), clock.now),
+            click(world.other.store, make, make.press("UBEN", message_ts=f"{number}.1"), ids[number % 3]),
+            world.other.store.bulks.start(wanted_bulk(make, ids[::-1], source_id=f"pnl_b{number}"), clock.now),
+        )
+        claims = await world.one.store.runs.claim(clock.advance(20), 9)
+        await world.at_once(
+            number,
+            *(world.one.store.runs.save(claim, make.ended(claim.run), clock.now) for claim in claims),
+            world.other.store.bulks.start(wanted_bulk(make, ids, source_id=f"pnl_c{number}"), clock.now),
         )
     assert world.deadlocks == []
