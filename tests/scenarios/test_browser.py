@@ -708,6 +708,36 @@ async def test_an_integration_gets_a_name_by_typing_and_in_its_form(browser):
         assert not page.complaints
 
 
+async def test_several_syncs_are_started_by_one_click(browser):
+    """A preview that only the person sees, one click, and one message that ends with a count and a retry."""
+    async with running_sandbox() as url:
+        page = await open_page(browser, url)
+        await page.get_by_test_id("tour-skip").click()
+        await turn(url, action="plan", id=STRIPE, ending="failed", start_lag_s=0.2, duration_s=1)
+        await type_in(page, "/flokit sync stripe, google play, revenuecat and warehouse")
+        preview = page.get_by_test_id("messages").get_by_test_id("message").last
+        await expect(preview).to_contain_text("To sync:")
+        await keep_picture(page, "bulk-preview")
+        await preview.get_by_role("button", name=re.compile(r"Sync \d integrations?")).click()
+        followed = page.get_by_test_id("messages").get_by_test_id("message").last
+        await expect(followed).to_contain_text("outcomes are in the thread")
+        await keep_picture(page, "bulk-running")
+        await expect(followed).to_contain_text(
+            re.compile(r"\d of \d synced; 1 failed", re.DOTALL), timeout=OUTCOME_WITHIN_MS
+        )
+        await expect(followed.get_by_role("button", name="Retry the 1 that failed")).to_be_visible()
+        await keep_picture(page, "bulk-ended")
+        await followed.get_by_test_id("open-thread").click()
+        await expect(page.get_by_test_id("thread-messages")).to_contain_text("synced in")
+        await plan_success(url, STRIPE, 1)
+        await followed.get_by_role("button", name="Retry the 1 that failed").click()
+        await page.get_by_test_id("dialog-confirm").click()
+        again = page.get_by_test_id("messages").get_by_test_id("message").last
+        await expect(again).to_contain_text("1 of 1 synced", timeout=OUTCOME_WITHIN_MS)
+        await keep_picture(page, "bulk-retried")
+        assert not page.complaints
+
+
 async def test_channels_close_and_open_by_their_menu(browser):
     """By the menu of a channel its app is removed and invited, and it is archived and brought back."""
     async with workspace_with_a_modal() as (url, _saved):
