@@ -9,6 +9,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.core import naming_form
 from bot.core.commands.presses import Action, Press
 from bot.core.errors import StoreInDoubt, StoreUnavailable
 from bot.core.requests import Request, RequestKind
@@ -418,3 +419,30 @@ async def test_a_policy_form_of_another_version_saves_nothing(reception):
     ack = Ack()
     await interactions.on_policy(ack, policy_body(metadata=""), submitting(reception, RuntimeError("never asked")))
     assert "different version of the bot" in ack.calls[0]["errors"]["policy_0"]
+
+
+async def test_a_name_that_is_not_saved_stays_in_its_form(reception):
+    """The sentence is below its field; an unexpected error is below the first one."""
+    body = {
+        "type": "view_submission",
+        "user": {"id": "UANA"},
+        "team": {"id": "T1"},
+        "trigger_id": "t",
+        "view": {
+            "private_metadata": naming_form.write_metadata("int_1", "t0"),
+            "state": {"values": {"name": {"name_name": {"value": "Money"}}}},
+        },
+    }
+
+    async def taken(_request, filled):
+        assert filled.edit.name == "Money"
+        return {"name": "It's taken."}
+
+    async def broken(_request, _filled):
+        raise RuntimeError("boom")
+
+    for save, said in ((taken, "It's taken."), (broken, "error ID err_")):
+        reception._save_name = save
+        ack = Ack()
+        await interactions.on_name(ack, body, reception)
+        assert said in ack.calls[0]["errors"]["name"]

@@ -11,6 +11,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from structlog.testing import capture_logs
 
 from bot import listeners
+from bot.core import naming_form
 from bot.core.access import policy_form
 from bot.core.commands.presses import Action
 from bot.core.subscriptions.form import ALL, CALLBACK_ID, DAYS, NEWS, WHAT, action_id
@@ -52,6 +53,15 @@ POLICY = {
     "app_installed_team_id": "T1",
 }
 
+NAME = {
+    "id": "V3",
+    "type": "modal",
+    "callback_id": naming_form.CALLBACK_ID,
+    "private_metadata": naming_form.write_metadata("int_1", "t0", "p"),
+    "state": {"values": {"name": {"name_name": {"type": "plain_text_input", "value": "Money"}}}},
+    "app_installed_team_id": "T1",
+}
+
 
 def event(**members):
     """Wrap an event as Slack does."""
@@ -87,6 +97,7 @@ PAYLOADS = {
     },
     "form": {"type": "view_submission", **WHO, "view": FORM},
     "policy": {"type": "view_submission", **WHO, "view": POLICY},
+    "name": {"type": "view_submission", **WHO, "view": NAME},
     "closed form": {"type": "view_closed", **WHO, "view": FORM},
     "choice": {
         "type": "block_actions",

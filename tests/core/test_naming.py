@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.blocks.names import name_of, short_name
+from bot.core.blocks.samples import samples
 from bot.core.commands.catalog import ForgetCommand, HelpCommand, NameCommand, SyncCommand
 from bot.core.commands.filters import filter_integrations
 from bot.core.commands.many import read_many
@@ -338,3 +339,16 @@ def test_a_change_is_described_for_the_audit_log():
     assert describe_change(before, Nickname("int_1", "Money", "S0615G0KT", "")) == (
         "name “Money”, was “Stripe EU”; owner S0615G0KT, was U0ANA; link none, was https://a.example"
     )
+
+
+SAYS_THE_TYPE = ("help_message", "subscribe_form", "name_form", "named_message", "welcome", "connect")
+"""What names a type for a reason: as an example, as a choice, or for what an integration is called without a name."""
+
+
+@pytest.mark.parametrize(("name", "sample"), [*samples(NOW).items()])
+def test_every_message_says_the_names(name, sample):
+    """Wherever a sample would say "Stripe" or "AppsFlyer", it says what people call them."""
+    said = str(sample)
+    if not name.startswith(SAYS_THE_TYPE):
+        assert "Stripe" not in said.replace("Stripe payments", "")
+        assert "AppsFlyer" not in said.replace("AppsFlyer Android", "")

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import httpx
 from hypothesis import strategies as st
 
+from bot.core import naming_form
 from bot.ops.web import MAX_BODY_BYTES
 from tests.fuzz import surfaces
 from tests.scenarios.conftest import World
@@ -265,7 +266,25 @@ forms = st.builds(
     st.sampled_from(["failing", "stale", "recovered", "disconnected"]),
     st.sampled_from(["view_submission", "block_actions"]),
 )
-invented = presses | forms
+names = st.builds(
+    lambda metadata, values: {
+        "type": "view_submission",
+        "user": {"id": "UANA", "username": "ana", "team_id": "T0SANDBOX"},
+        "team": {"id": "T0SANDBOX"},
+        "view": {
+            "id": "V1",
+            "type": "modal",
+            "callback_id": naming_form.CALLBACK_ID,
+            "private_metadata": json.dumps(metadata),
+            "state": {"values": {part: {naming_form.action_id(part): {"value": one}} for part, one in values.items()}},
+        },
+    },
+    st.fixed_dictionaries({"i": ids, "asked": ids | st.from_regex(r"t[0-9]{1,2}", fullmatch=True), "p": ids}),
+    st.dictionaries(
+        st.sampled_from(["name", "group", "link"]), st.sampled_from(["Pixel", "S0615G0KT", "https://a.example"])
+    ),
+)
+invented = presses | forms | names
 
 
 class Member:
@@ -292,7 +311,7 @@ class Member:
         self._bot.check()
         assert not [request for request in world.flokit.requests if request.method == "POST"]
         with closing(sqlite3.connect(f"file:{world.folder / 'flokit.db'}?mode=ro", uri=True)) as database:
-            for table in ("runs", "subscriptions"):
+            for table in ("runs", "subscriptions", "nicknames"):
                 assert not database.execute(f"SELECT * FROM {table}").fetchall(), table  # noqa: S608
         assert SECRET_WORDS not in str([(call.args, call.method) for call in world.slack.calls])
         assert SECRET_WORDS not in str(world.slack.ephemerals("UANA"))

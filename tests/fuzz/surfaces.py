@@ -16,7 +16,8 @@ import httpx
 from aiohttp import web
 from hypothesis import strategies as st
 
-from bot.core import blocks, errors
+from bot.core import blocks, errors, naming_form
+from bot.core.commands.naming import parse_forgetting, parse_naming
 from bot.core.commands.presses import Action, parse_press
 from bot.core.commands.text import parse_command, parse_mention
 from bot.core.subscriptions.form import CALLBACK_ID, action_id, read_form
@@ -107,7 +108,9 @@ slack_words = st.sampled_from(
         "C0DATA",
         "D0ANA",
         CALLBACK_ID,
+        naming_form.CALLBACK_ID,
         action_id(""),
+        naming_form.action_id(""),
         *Action,
     ]
 )
@@ -365,6 +368,7 @@ def read_view(drawn):
     """Parse a form's values and metadata: the result is what was filled in, or what's wrong."""
     values, metadata = drawn
     read_form(values, metadata)
+    naming_form.read_form(values, metadata)
 
 
 def read_policy(text):
@@ -384,12 +388,16 @@ def read_words(text):
     parse_mention(text, "UFLOKIT")
     parse_subscribe(text)
     parse_unsubscribe(text)
+    parse_naming(text)
+    parse_forgetting(text)
 
 
 typed = texts | st.lists(
     st.sampled_from(
         [
             "status",
+            "name",
+            "forget",
             "show",
             "sync",
             "subscribe",
@@ -435,8 +443,15 @@ press_values = (
     | st.binary(max_size=20).map(lambda raw: base64.b64encode(raw).decode())
 )
 view_values = st.dictionaries(
-    st.sampled_from(["what", "news", "digest", "time", "mention", "channel"]) | texts,
-    st.dictionaries(texts | st.sampled_from(["what", "news"]).map(action_id), slack_trees, max_size=3) | trees,
+    st.sampled_from(["what", "news", "digest", "time", "mention", "channel", "name", "owner", "group", "link"]) | texts,
+    st.dictionaries(
+        texts
+        | st.sampled_from(["what", "news"]).map(action_id)
+        | st.sampled_from(["name", "owner", "group", "link"]).map(naming_form.action_id),
+        slack_trees,
+        max_size=3,
+    )
+    | trees,
 )
 
 EXAMPLE = (Path(__file__).parents[2] / "manifests" / "policy.example.yaml").read_text()

@@ -195,3 +195,18 @@ async def test_another_persons_form_cannot_be_submitted(world):
     assert (await world.slack.views.submit("UBEN", view["id"])).ok
     direct = world.slack.workspace.open_im("UBEN").id
     await world.slack.wait_for(lambda: "has expired" in str(world.slack.messages(direct)), 10, "a sentence")
+
+
+async def test_another_persons_form_names_nothing(world):
+    """Their request doesn't prove where it was opened; neither does a made-up one."""
+    await world.command("name int_a", user="UANA", channel=OPS)
+    anas = await world.slack.wait_for(lambda: world.slack.views.modal("UANA"), 5, "a form")
+    await world.command("name int_a", user="UBEN")
+    view = await world.slack.wait_for(lambda: world.slack.views.modal("UBEN"), 5, "a form")
+    stored = world.slack.installation.views._views[view["id"]]
+    filled = {"name": {"name_name": {"value": "Forged"}}}
+    for metadata in (anas["private_metadata"], json.dumps({"i": "int_a", "asked": "made_up"}), "{}", ""):
+        stored["private_metadata"] = metadata
+        submitted = await world.slack.views.submit("UBEN", view["id"], filled)
+        assert "has expired" in submitted.errors["name"]
+    assert "Forged" not in words(await world.status())

@@ -187,3 +187,40 @@ async def test_two_replicas_enforce_one_quota(tmp_path, postgres_url):
             await world.press(panel, "flokit_resync", f"int_{index}")
         await world.slack.wait_for(lambda: len(world.slack.ephemerals("UANA")) == 3, 10, "three refusals")
         assert len(await world.outcomes(panel["ts"], 2)) == 2
+
+
+NAMING = """
+ask: [UANA]
+rules:
+  - name: Ana names Stripe
+    allow: subscribe
+    users: UANA
+    types: stripe
+  - name: Nobody else names anything
+    refuse: subscribe
+"""
+
+
+async def test_naming_is_checked_for_the_person_who_saves(tmp_path):
+    """By command, by the button, and when its form is submitted; refusals are private and audited."""
+    async with world_with(tmp_path, NAMING) as world:
+        prepare(world)
+        await world.start_bot()
+        await world.status("name stripe Money")
+        assert "Nobody else names anything" in words(await world.note("name adjust Ads"))
+        assert "Nobody else names anything" in words(await world.note("forget money", user="UBEN"))
+        shown = await world.status("show money")
+        before = len(world.slack.ephemerals("UBEN"))
+        await world.press(shown, "flokit_edit_name", user="UBEN")
+        assert "You can't subscribe, unsubscribe, snooze or name integrations here" in words(
+            await world.whisper("UBEN", before)
+        )
+        await world.press(shown, "flokit_edit_name")
+        form = await world.slack.wait_for(lambda: world.slack.views.modal("UANA"), 5, "a form")
+        stored = world.slack.installation.views._views[form["id"]]
+        stored["private_metadata"] = form["private_metadata"].replace("int_s", "int_a")
+        filled = {"name": {"name_name": {"value": "Ads"}}}
+        submitted = await world.slack.views.submit("UANA", form["id"], filled)
+        assert "You can't" in submitted.errors["name"]
+        assert str((await world.note("audit"))["blocks"]).count("(refused) changed the name of") == 4
+        assert "*Adjust*" in words(await world.status("status adjust"))

@@ -10,7 +10,7 @@ from bot.core import blocks, naming_form
 from bot.core.access.audit import AuditEntry, Deed
 from bot.core.access.policy import Kind, Policy, Refused, Rule, Verb
 from bot.core.access.policy_form import PolicyVersion
-from bot.core.blocks.names import Name
+from bot.core.blocks.names import short_name
 from bot.core.bulks import Bulk, LeftOut, Member, Obstacle, Place, Plan
 from bot.core.commands.catalog import COMMANDS, HelpCommand
 from bot.core.commands.presses import Action, Press
@@ -47,7 +47,9 @@ def samples(now: datetime) -> dict[str, Sample]:
     entry = AuditEntry(ago, "T0SAMPLE", ana, "C0SAMPLE", Deed.RESYNC, failing.id, "stripe", run.id, result="started")
 
     nickname = Nickname(working.id, "AppsFlyer Android", "U0SAMPLE2", "https://wiki.example.com/android")
-    nicknames = nicknames_of([nickname, Nickname(failing.id, link="https://wiki.example.com/stripe")])
+    nicknames = nicknames_of(
+        [nickname, Nickname(failing.id, "Stripe payments", "S0SAMPLE", "https://wiki.example.com/stripe")]
+    )
     refused = Refused("guests never sync", "Guests can't sync.", ("U0SAMPLE2",))
     policy = Policy((Rule("guests never sync", False, frozenset({Verb.SYNC}), kinds=frozenset({Kind.GUESTS})),))
     versions = [PolicyVersion(number, "rules: []", ana, ago) for number in (2, 1)]
@@ -71,35 +73,37 @@ def samples(now: datetime) -> dict[str, Sample]:
         },
         **{
             f"panel_message: bulk {one.outcome}": blocks.panel_message(
-                panels[PanelKind.BULK], {failing.id: RowRun(one)}, now, outbox_id="msg_1"
+                panels[PanelKind.BULK], {failing.id: RowRun(one)}, now, nicknames, outbox_id="msg_1"
             )
             for one in (run, *past)
         },
         **{
-            f"outcome_message: {one.outcome}": blocks.outcome_message(one, (ben,), now, outbox_id="msg_1")
+            f"outcome_message: {one.outcome}": blocks.outcome_message(one, (ben,), now, nicknames, outbox_id="msg_1")
             for one in past
         },
-        **{f"bulletin_message: {one}": blocks.bulletin_message(Bulletin(incident, one), now) for one in Word},
+        **{
+            f"bulletin_message: {one}": blocks.bulletin_message(Bulletin(incident, one), now, nicknames) for one in Word
+        },
         **{
             f"help_message: {doc.name}": blocks.help_message(HelpCommand(topic=doc.name), command=COMMAND)
             for doc in COMMANDS
         },
         "help_message": blocks.help_message(HelpCommand("staus", ("status",)), command=COMMAND),
-        "progress_message": blocks.progress_message(run, (ben,), now, outbox_id="msg_1", joined_here=False),
-        "history_message": blocks.history_message(past, now, kept_days=90),
+        "progress_message": blocks.progress_message(run, (ben,), now, nicknames, outbox_id="msg_1", joined_here=False),
+        "history_message": blocks.history_message(past, now, nicknames, kept_days=90),
         "doctor_message": blocks.doctor_message([fine("fine"), wrong("wrong"), unknown("unknown")], now),
         "digest_message": blocks.digest_message(
-            Digest(subscription, both, now, ago, (incident,), (past[0],)), now, command=COMMAND
+            Digest(subscription, both, now, ago, (incident,), (past[0],), nicknames=nicknames), now, command=COMMAND
         ),
         "access_lost_message": blocks.access_lost_message("refused"),
         "flokit_away_message": blocks.flokit_away_message("no answer"),
-        "not_found_message": blocks.not_found_message("strpe", both),
-        "nothing_matches_message": blocks.nothing_matches_message("x", both, now),
+        "not_found_message": blocks.not_found_message("strpe", both, nicknames=nicknames),
+        "nothing_matches_message": blocks.nothing_matches_message("x", both, now, nicknames=nicknames),
         "nothing_found_message": blocks.nothing_found_message(
             Panel("pnl_1", PanelKind.AUDIT, (), now, query="stripe 7d", since=now), kept_days=90, command=COMMAND
         ),
         "name_not_recognized_message": blocks.name_not_recognized_message(
-            "strpe", both, ("stripe",), (ana,), word="audit", command=COMMAND
+            "strpe", both, ("stripe",), (ana,), nicknames, word="audit", command=COMMAND
         ),
         "nobody_called_message": blocks.nobody_called_message(
             "an", (ana,), kept_days=90, word="audit", command=COMMAND
@@ -111,9 +115,11 @@ def samples(now: datetime) -> dict[str, Sample]:
         "named_message": blocks.named_message(Nickname(working.id), nickname, working.type, ana, command=COMMAND),
         "name_form": blocks.name_form(nickname, "AppsFlyer", naming_form.write_metadata(working.id, "sample")),
         "which_to_name_message": blocks.which_to_name_message("appsflyer", both, nicknames, command=COMMAND),
-        "refused_message": blocks.refused_message(refused, Name("Stripe")),
-        "held_message": blocks.held_message(held, Name("Stripe"), Press(Action.SYNC_ANYWAY, integration_id=failing.id)),
-        "why_message": blocks.why_message(refused, Verb.SYNC, Name("Stripe"), held),
+        "refused_message": blocks.refused_message(refused, short_name(failing.id, failing.type, nicknames)),
+        "held_message": blocks.held_message(
+            held, short_name(failing.id, failing.type, nicknames), Press(Action.SYNC_ANYWAY, integration_id=failing.id)
+        ),
+        "why_message": blocks.why_message(refused, Verb.SYNC, short_name(failing.id, failing.type, nicknames), held),
         "plain_message": blocks.plain_message("A sentence."),
         "subscribed_message": blocks.subscribed_message(subscription, "all integrations", command=COMMAND),
         "unsubscribed_message": blocks.unsubscribed_message(ana, ["all integrations"], digest_only=False),
@@ -139,12 +145,14 @@ def samples(now: datetime) -> dict[str, Sample]:
         "policy_form": blocks.policy_form(versions),
         "policy_form: earlier": blocks.policy_form(versions, versions[1]),
         "home_view": blocks.home_view(
-            blocks.Home(both, now, "", (run,), (incident,), (), (subscription,)), now, command=COMMAND
+            blocks.Home(both, now, "", (run,), (incident,), (), (subscription,), nicknames), now, command=COMMAND
         ),
-        "home_view: policy": blocks.home_view(blocks.Home(both, now), now, command=COMMAND, edits_policy=True),
+        "home_view: policy": blocks.home_view(
+            blocks.Home(both, now, nicknames=nicknames), now, command=COMMAND, edits_policy=True
+        ),
         "connect_home": blocks.connect_home("FloKit isn't connected.", edits_policy=True),
         "refused_home": blocks.refused_home(refused, edits_policy=True),
         "subscribe_form": blocks.subscribe_form(
-            write_metadata("C0SAMPLE", "sample"), "Europe/Berlin", both, [incident], now
+            write_metadata("C0SAMPLE", "sample"), "Europe/Berlin", both, [incident], now, nicknames
         ),
     }
