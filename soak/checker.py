@@ -186,9 +186,12 @@ def may_be_refused(click: Click, spans: Iterable[Span]) -> bool:
 
     While nothing can be saved a refusal is answered from memory, once: the one thing that is documented to be lost.
     """
-    return click.thread_ts is not None and any(
-        span.what in (AWAY, READ_ONLY) and span.began_at - UPSET_S <= click.at <= span.ended_at + UPSET_S
-        for span in spans
+    return click.thread_ts is not None and _while_away(click.at, spans)
+
+
+def _while_away(at: float, spans: Iterable[Span]) -> bool:
+    return any(
+        span.what in (AWAY, READ_ONLY) and span.began_at - UPSET_S <= at <= span.ended_at + UPSET_S for span in spans
     )
 
 
@@ -231,6 +234,27 @@ def refused_yet_started(evidence: Evidence) -> Iterator[str]:
     for click in evidence.clicks:
         if click.refusals and len(click.refusals) >= len(click.acks) and click.user in mentioned:
             yield str(click)
+
+
+def several_wrong(evidence: Evidence) -> Iterator[str]:
+    """Several syncs have one message, which ends with the outcome of each, as it's in its thread."""
+    not_looked_for = {entry.get("outbox_id") for entry in evidence.log if entry.get("event") == NOT_LOOKED_FOR}
+    threads: dict[tuple[str, str, str], str] = {}
+    for telling in sorted(evidence.tellings, key=lambda one: one.at):
+        threads[telling.channel, telling.thread_ts, telling.run_id] = telling.outcome
+    for several in evidence.several:
+        if several.is_refused or not any(several.acks):
+            continue
+        if not several.messages and _while_away(several.at, evidence.spans):
+            continue
+        if len(several.messages) != 1 and several.outbox_id not in not_looked_for:
+            yield f"{len(several.messages)} messages: {several}"
+        elif several.total != several.count:
+            yield f"{several.total or 'not all'} of {several.count} have ended: {several}"
+        for run_id, outcome in several.outcomes.items():
+            told = {threads.get((several.channel, ts, run_id)) for ts in several.messages}
+            if outcome not in told:
+                yield f"{run_id} ended {outcome}, and its thread says {told}: {several}"
 
 
 # --- true ------------------------------------------------------------------------------------------------------
@@ -671,6 +695,7 @@ PROMISES: Final[dict[str, Callable[[Evidence], Iterable[str]]]] = {
     "every accepted click gets its outcome": untold,
     "nothing is posted twice": told_twice,
     "all threads of a run show the same outcome": told_differently,
+    "several syncs are one message that ends right": several_wrong,
     "a refused click starts nothing": refused_yet_started,
     "every outcome is true": untrue,
     "a sync is requested again only when in doubt": posted_again,

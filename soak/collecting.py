@@ -39,6 +39,7 @@ def collect(storm: Storm, people: People) -> Evidence:
     evidence = Evidence(
         rules=storm.settings.rules,
         clicks=people.clicks,
+        several=people.several,
         posts=list(_posts(flokit)),
         requests=[request.at.timestamp() for request in flokit.requests],
         denials=[request.at.timestamp() for request in flokit.requests if request.status in (401, 403)],

@@ -62,6 +62,29 @@ class Click:
 
 
 @dataclass(frozen=True, slots=True)
+class Several:
+    """Somebody asked for several syncs, and pressed the button of the preview; each press is by a person of its own.
+
+    ``count`` is the number on the button. ``messages`` are the ts of the messages about it, of which there must be
+    one; the rest is what the first of them says.
+    """
+
+    user: str
+    channel: str
+    at: float
+    acks: tuple[bool, ...]
+    count: int
+    is_refused: bool = False
+    """The bot said that nothing was started, that it doesn't know, or showed another preview."""
+    messages: tuple[str, ...] = ()
+    outbox_id: str = ""
+    total: int = 0
+    """0: it doesn't say yet that all have ended."""
+    outcomes: dict[str, str] = field(default_factory=dict)
+    """By run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Telling:
     """One message with the outcome of a run."""
 
@@ -270,6 +293,7 @@ class Evidence:
 
     rules: Rules
     clicks: list[Click] = field(default_factory=list)
+    several: list[Several] = field(default_factory=list)
     tellings: list[Telling] = field(default_factory=list)
     outbox_ids: list[str] = field(default_factory=list)
     """Of every message that carries one, once a message."""

@@ -16,7 +16,7 @@ from random import Random
 from typing import Any, Final
 
 from local_slack import LocalSlack, User
-from soak.evidence import Click
+from soak.evidence import Click, Several
 from soak.noting import Faults
 
 NAMES: Final = ("ana", "ben", "cleo", "dora", "emil", "fay")
@@ -34,6 +34,12 @@ REFUSAL: Final = re.compile(
 )
 """The sentences that say that a click started nothing."""
 
+TOGETHER: Final = 3
+"""So many integrations somebody names who wants several."""
+
+NO_THREAD: Final = ""
+"""Where nothing was posted about several syncs."""
+
 DOUBT: Final = re.compile(r"don.t know yet whether it went through")
 """The sentence that says that nobody knows."""
 
@@ -48,6 +54,8 @@ class People:
         self._integrations = integrations
         self._pause_s = 60.0 / per_minute
         self._clicks: list[Click] = []
+        self._several: list[tuple[Several, list[str]]] = []
+        """With the integrations that were named."""
         self._recent: dict[str, deque[str]] = {channel: deque(maxlen=REMEMBERED) for channel in OPEN_CHANNELS}
         self._outcomes: deque[tuple[str, str]] = deque(maxlen=REMEMBERED)
         self._busy: set[asyncio.Task[None]] = set()
@@ -67,6 +75,7 @@ class People:
             (self._type, 4),
             (self._answer_an_outcome, 2),
             (self._ask_in_private, 1),
+            (self._ask_for_several, 2),
         )
         while True:
             await asyncio.sleep(self._rng.expovariate(1 / self._pause_s))
@@ -83,8 +92,54 @@ class People:
 
     @property
     def clicks(self) -> list[Click]:
-        """Every click, with what its person has been sent in private since."""
-        return [self._with_answers(one) for one in self._clicks]
+        """Every click, with what its person has been sent in private since.
+
+        A press that starts several counts as a click for each.
+        """
+        return [self._with_answers(one) for one in (*self._clicks, *self._clicks_on_several())]
+
+    @property
+    def several(self) -> list[Several]:
+        """Every press that started several syncs, with the messages about it."""
+        return [self._with_messages(one) for one, _ in self._several]
+
+    def _clicks_on_several(self) -> list[Click]:
+        clicks = []
+        for one, named in self._several:
+            found = self._with_messages(one)
+            started = [] if found.is_refused else self._started_by(found, named)
+            root = found.messages[0] if len(found.messages) == 1 else None if found.messages else NO_THREAD
+            clicks += [Click(one.user, one.channel, id_, one.at, root, (any(one.acks),)) for id_ in started]
+        return clicks
+
+    def _started_by(self, several: Several, named: Sequence[str]) -> Sequence[str]:
+        """Return the integrations: those that were named, or those of the message where some were left out."""
+        if several.count == len(named):
+            return named
+        message = self._slack.workspace.find(several.channel, several.messages[0]) if several.messages else None
+        payload = ((message or {}).get("metadata") or {}).get("event_payload") or {}
+        return [one["integration_id"] for one in payload.get("syncs", ())]
+
+    def _with_messages(self, several: Several) -> Several:
+        """Find the messages by the name of the person, who is nowhere else."""
+        by = f"Started by {self._slack.workspace.users[several.user].name}, "
+        found = [one for one in self._slack.messages(several.channel) if by in str(one.get("blocks"))]
+        metadata = (found[0].get("metadata") or {}) if found else {}
+        payload = metadata.get("event_payload") or {}
+        said = [*self._slack.ephemerals(several.user), *self._slack.messages(self._direct(several.user))]
+        texts = [str(one.get("text")) for one in said]
+        return replace(
+            several,
+            is_refused=any(REFUSAL.search(text) or DOUBT.search(text) for text in texts)
+            or sum(starts_several(one) is not None or "Started" in str(one.get("text")) for one in said) != 1,
+            messages=tuple(one["ts"] for one in found),
+            outbox_id=payload.get("outbox_id", ""),
+            total=payload.get("total", 0),
+            outcomes={one["run_id"]: one["outcome"] for one in payload.get("syncs", ())},
+        )
+
+    def _direct(self, user: str) -> str:
+        return self._slack.workspace.open_im(user).id
 
     def _with_answers(self, click: Click) -> Click:
         direct = self._slack.workspace.open_im(click.user).id
@@ -166,6 +221,36 @@ class People:
                     return
             await asyncio.sleep(POLL_S)
 
+    async def _ask_for_several(self) -> None:
+        """Name several integrations, and press the button of the preview, sometimes twice."""
+        user, channel = self._somebody(), self._rng.choice(OPEN_CHANNELS)
+        self._enter(user, channel)
+        named = self._rng.sample(list(self._integrations), min(TOGETHER, len(self._integrations)))
+        self.commands += 1
+        ack = await self._slack.command(user, channel, f"sync {', '.join(named)}")
+        until = time.monotonic() + PANEL_WITHIN_S
+        while ack.ok and time.monotonic() < until:
+            for message in self._slack.ephemerals(user):
+                if button := starts_several(message):
+                    await self._start_several(user, channel, message, button, named)
+                    return
+            await asyncio.sleep(POLL_S)
+
+    async def _start_several(
+        self, user: str, channel: str, message: dict[str, Any], button: dict[str, Any], named: list[str]
+    ) -> None:
+        at, count = self._now(), int(button["text"]["text"].split()[1])
+        presses = [
+            self._slack.click(user, channel, message["ts"], button["action_id"], value=button["value"], ephemeral=True)
+            for _ in range(2 if self._rng.random() < 0.2 else 1)
+        ]
+        taken = await asyncio.gather(*presses, return_exceptions=True)
+        acks = tuple(ack.ok for ack in taken if not isinstance(ack, BaseException))
+        self._several.append((Several(user, channel, at, acks, count), named))
+        unexpected = [one for one in taken if isinstance(one, BaseException) and not isinstance(one, LookupError)]
+        if unexpected:
+            raise unexpected[0]
+
     # pressing
 
     async def _press(self, user: str, channel: str, ts: str) -> None:
@@ -243,3 +328,8 @@ def buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
 def resyncs(message: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the buttons that start a sync."""
     return [button for button in buttons(message) if button["action_id"].partition(":")[0] == "flokit_resync"]
+
+
+def starts_several(message: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the button of a preview that starts several syncs."""
+    return next((button for button in buttons(message) if button["action_id"] == "flokit_sync_several"), None)

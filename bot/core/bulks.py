@@ -68,6 +68,7 @@ class Plan:
 
     asked_by: Person
     place: Place
+    asked_at: datetime | None = None
     left_out: tuple[LeftOut, ...] = ()
     running: tuple[str, ...] = ()
     total: int = 0

@@ -84,6 +84,7 @@ class Bulks(Feature):
         held = tuple(LeftOut(id_, Obstacle(one.by.value), until=one.until) for id_, one in met.held.items())
         plan = replace(
             plan,
+            asked_at=self._clock(),
             left_out=chosen.left_out + held,
             running=tuple(one for one in ids if one in met.running),
             unknown=many.unknown,
@@ -130,7 +131,8 @@ class Bulks(Feature):
             await self._expired(request)
             return
         plan = panel.plan
-        if self._clock() - panel.as_of > PREVIEW_LASTS and not await self._was_started(request, panel):
+        is_old = plan.asked_at is not None and self._clock() - plan.asked_at > PREVIEW_LASTS
+        if is_old and not await self._was_started(request, panel):
             await self._preview_again(request, panel, plan)
             return
         left_out = {one.integration_id for one in plan.left_out}

@@ -46,7 +46,7 @@ def filled(panel: Panel, person: Person, text: str) -> Panel:
         for place, one in enumerate(panel.integrations)
         if place % 3
     )
-    plan = Plan(person, Place("C0OURS"), left_out, total=12, unknown=(text,), beyond=3)
+    plan = Plan(person, Place("C0OURS"), NOW, left_out, total=12, unknown=(text,), beyond=3)
     bulk = Bulk(person, NOW, members, left_out, repaired=tuple(one.id for one in panel.integrations[:2]))
     kinds = {PanelKind.PREVIEW: {"plan": plan}, PanelKind.BULK: {"bulk": bulk}}
     return replace(panel, **kinds.get(panel.kind, {}))

@@ -148,7 +148,7 @@ def test_names_of_people_are_used():
 def preview_of(count, left_out=(), **plan):
     """Return the preview of some integrations."""
     crowd = tuple(integration(number) for number in range(count))
-    about = Plan(ANA, Place("C1"), left_out, total=count + 5, **plan)
+    about = Plan(ANA, Place("C1"), NOW, left_out, total=count + 5, **plan)
     message = blocks.panel_message(Panel("pnl_1", PanelKind.PREVIEW, crowd, NOW, query="failing", plan=about), {}, NOW)
     assert_slack_takes(message)
     assert message.only_for_one

@@ -246,3 +246,28 @@ async def test_a_click_on_a_queued_one_goes_first(socket_world):
     message = await the_end(socket_world, root, timeout_s=40)
     assert message["text"].startswith("12 of 12 synced.")
     assert {len(socket_world.flokit.posts(f"int_{number:02}")) for number in range(12)} == {1}
+
+
+async def test_an_old_preview_is_shown_again(socket_world):
+    """What failed then may not fail now: nothing starts, and the person sees the present state."""
+    add_failing(socket_world)
+    shown = await socket_world.note("sync failing")
+    for id_ in FAILING:
+        socket_world.flokit.repair(id_)
+    await socket_world.move_clock(minutes=11)
+    before = len(socket_world.slack.ephemerals("UANA"))
+    await socket_world.press(shown, "flokit_sync_several", ephemeral=True)
+    again = await socket_world.whisper("UANA", before)
+    assert "Sync 3 integrations" in words(again)
+    assert not socket_world.slack.messages("C0DATA")
+    assert not any(socket_world.flokit.posts(id_) for id_ in FAILING)
+
+
+async def test_someone_elses_preview_starts_nothing(socket_world):
+    """A forged click on a preview that another person got."""
+    add_failing(socket_world)
+    shown = await socket_world.note("sync failing")
+    before = len(socket_world.slack.ephemerals("UBEN"))
+    await socket_world.press(shown, "flokit_sync_several", user="UBEN", ephemeral=True)
+    assert "This message has expired." in words(await socket_world.whisper("UBEN", before))
+    assert not any(socket_world.flokit.posts(id_) for id_ in FAILING)

@@ -20,6 +20,7 @@ from soak.evidence import (
     Rules,
     Sample,
     Sent,
+    Several,
     Size,
     Slow,
     Snoozed,
@@ -53,6 +54,10 @@ SNOOZED = Snoozed("C1", ROOT, asked=1, ended=1, due=1)
 DUE = DueDigest("C1", 60.0)
 LOADED = Slow(1900.0, "SELECT 1", alone_ms=0.2)
 LOCKED = Slow(1900.0, "UPDATE runs SET x", waited_ms=1850.0)
+
+
+SEVERAL = Several("U1", "C1", 100.5, (True,), 1, messages=(ROOT,), outbox_id="msg_3", total=1)
+SEVERAL = replace(SEVERAL, outcomes={"run_1": "succeeded"})
 
 
 def story(**changes):
@@ -103,6 +108,16 @@ def broken(evidence):
 
 KEPT = {
     "a success": story(),
+    "several syncs": story(several=[SEVERAL]),
+    "several syncs that were refused": story(several=[replace(SEVERAL, messages=(), is_refused=True)]),
+    "several syncs that nobody acked": story(several=[replace(SEVERAL, messages=(), acks=(False,))]),
+    "several syncs whose refusal was lost with the database": story(
+        several=[replace(SEVERAL, messages=(), total=0, outcomes={})], spans=[Span("database away", 99.0, 101.0)]
+    ),
+    "several syncs whose message Slack let nobody look for": story(
+        several=[replace(SEVERAL, messages=(ROOT, "101.0"))],
+        log=[{"event": "message_not_looked_for", "outbox_id": "msg_3", "level": "info"}],
+    ),
     "a success in one of several workspaces": crowd(),
     "what a frozen replica sends after an uninstall": crowd(
         sent=[SENT, replace(SENT, team="T2", marks=frozenset({"T2"}), run_id="", at=110.0)]
@@ -366,6 +381,13 @@ BROKEN = {
             slow=[Slow(2000.0, "UPDATE runs SET x", alone_ms=101.0, waited_ms=1990.0)]
         ),
         "a read that could not be run again": story(slow=[Slow(2000.0, "SELECT count(*) FROM runs")]),
+    },
+    "several syncs are one message that ends right": {
+        "no message": story(several=[replace(SEVERAL, messages=())]),
+        "two messages": story(several=[replace(SEVERAL, messages=(ROOT, "101.0"))]),
+        "no end": story(several=[replace(SEVERAL, total=0, outcomes={})]),
+        "one is missing": story(several=[replace(SEVERAL, count=2)]),
+        "another outcome than in the thread": story(several=[replace(SEVERAL, outcomes={"run_1": "failed"})]),
     },
     "no table grows while nothing happens": {"one row more": story(sizes=[Size("timers", 3, 4)])},
 }

@@ -41,7 +41,8 @@ def test_the_buttons_that_start_a_sync_are_found():
     resync = {"type": "button", "action_id": "flokit_resync", "value": "1"}
     refresh = {"type": "button", "action_id": "flokit_refresh", "value": "2"}
     menu = {"type": "overflow", "action_id": "flokit_more"}
-    message = {"blocks": [{"accessory": resync}, {"elements": [refresh, menu]}, {"type": "divider"}]}
-    assert buttons(message) == [resync, refresh]
+    every = {"type": "button", "action_id": "flokit_resync_all_failing", "value": "3"}
+    message = {"blocks": [{"accessory": resync}, {"elements": [refresh, menu, every]}, {"type": "divider"}]}
+    assert buttons(message) == [resync, refresh, every]
     assert resyncs(message) == [resync]
     assert buttons({"text": "no blocks"}) == []

@@ -58,7 +58,8 @@ def samples(now: datetime) -> dict[str, Sample]:
     panels = {kind: Panel("pnl_sample", kind, both if kind in listing else (failing,), now) for kind in PanelKind}
     panels[PanelKind.INCIDENT] = replace(panels[PanelKind.INCIDENT], incident=incident)
     panels[PanelKind.AUDIT] = replace(panels[PanelKind.AUDIT], entries=(entry,))
-    plan = Plan(ana, Place("C0SAMPLE"), (LeftOut(working.id, Obstacle.COOLDOWN, until=now),), total=7, unknown=("x",))
+    cooling = LeftOut(working.id, Obstacle.COOLDOWN, until=now)
+    plan = Plan(ana, Place("C0SAMPLE"), now, (cooling,), total=7, unknown=("x",))
     panels[PanelKind.PREVIEW] = replace(panels[PanelKind.PREVIEW], integrations=both, plan=plan)
     bulk = Bulk(ana, ago, (Member(failing.id, run.id),), (LeftOut(working.id, Obstacle.REFUSED, rule="no"),))
     panels[PanelKind.BULK] = replace(panels[PanelKind.BULK], integrations=both, bulk=bulk)
