@@ -267,7 +267,9 @@ async def test_someone_elses_preview_starts_nothing(socket_world):
     """A forged click on a preview that another person got."""
     add_failing(socket_world)
     shown = await socket_world.note("sync failing")
+    own = await socket_world.note("sync failing", user="UBEN")
+    [of_ana] = [one["value"] for one in buttons(shown)]
     before = len(socket_world.slack.ephemerals("UBEN"))
-    await socket_world.press(shown, "flokit_sync_several", user="UBEN", ephemeral=True)
+    await socket_world.press(own, "flokit_sync_several", user="UBEN", ephemeral=True, raw_value=of_ana)
     assert "This message has expired." in words(await socket_world.whisper("UBEN", before))
     assert not any(socket_world.flokit.posts(id_) for id_ in FAILING)
