@@ -188,7 +188,14 @@ class _Parts:
             editing,
         )
         of_many = self._tenant.door is not None
-        self._responder = Responder(store, answers, partial(find_handler, features), context, of_many=of_many)
+        self._responder = Responder(
+            store,
+            answers,
+            partial(find_handler, features),
+            context,
+            nicknames=self._naming.current,
+            of_many=of_many,
+        )
         self.reception = Reception(
             store.inbox.add,
             slack,

@@ -44,6 +44,15 @@ DOUBT: Final = re.compile(r"don.t know yet whether it went through")
 """The sentence that says that nobody knows."""
 
 
+WORDS: Final = ("Amber", "Birch", "Cedar", "Dune", "Ember", "Fjord", "Grove", "Heath", "Iris", "Jade", "Kelp", "Larch")
+
+
+def names_for(integration_id: str, integrations: Sequence[str]) -> tuple[str, str]:
+    """Return the names that people give to an integration; no other one ever gets them, so they never mislead."""
+    word = WORDS[list(integrations).index(integration_id) % len(WORDS)]
+    return f"{word} feed", f"{word} lane"
+
+
 class People:
     """Types and presses at random, from ``rng``, and remembers each click."""
 
@@ -175,7 +184,7 @@ class People:
             await self._press(user, channel, self._rng.choice(list(self._recent[channel])))
 
     async def _type(self) -> None:
-        """Type ``sync`` with an id."""
+        """Type ``sync`` with an ID, or with a name that the integration may have."""
         user, channel = self._somebody(), self._rng.choice(OPEN_CHANNELS)
         await self._type_in(user, channel)
 
@@ -183,7 +192,10 @@ class People:
         self._enter(user, channel)
         integration_id = self._rng.choice(self._integrations)
         at = self._now()
-        ack = await self._slack.command(user, channel, f"sync {integration_id}")
+        called = integration_id
+        if self._rng.random() < 0.25:
+            called = self._rng.choice(names_for(integration_id, self._integrations))
+        ack = await self._slack.command(user, channel, f"sync {called}")
         self._clicks.append(Click(user, channel, integration_id, at, None, (ack.ok,)))
 
     async def _answer_an_outcome(self) -> None:

@@ -23,6 +23,7 @@ RESIDENTS: Final = {
     "page": "status lists paged",
     "home": "visits to App Home",
     "question": "questions",
+    "name": "integrations named or their names forgotten",
     "channel closed or opened": "channels archived or restored",
     "channel shared": "channels shared",
 }

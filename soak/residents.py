@@ -18,7 +18,7 @@ from local_slack import LocalSlack, User
 from sandbox.slack import BOT_USER_ID
 from soak.evidence import Board, Snoozed, Wishes
 from soak.noting import Faults
-from soak.people import DOUBT
+from soak.people import DOUBT, names_for
 
 _T = TypeVar("_T")
 
@@ -91,6 +91,7 @@ class Residents:
         self._slack = slack
         self._rng = rng
         self._targets = (ALL, "stripe", *integrations)
+        self._integrations = tuple(integrations)
         self._pause_s = 60.0 / per_minute
         self._busy: set[asyncio.Task[None]] = set()
         self._count = 0
@@ -122,6 +123,7 @@ class Residents:
             (self._page, 4),
             (self._open_home, 4),
             (self._ask, 4),
+            (self._name, 3),
             (self._close_channel, 1),
             (self._share_channel, 1),
         )
@@ -398,6 +400,24 @@ class Residents:
             else:
                 await self._slack.command(user, channel, text)
             self.met["question"] += 1
+
+    async def _name(self) -> None:
+        """Name an integration, rename it, or forget its name; by its form now and then."""
+        channel, integration_id = self._rng.choice(self._channels), self._rng.choice(self._integrations)
+        name, other = self._rng.sample(names_for(integration_id, self._integrations), 2)
+        user = self._somebody(channel)
+        texts = (f"name {integration_id} “{name}”", f"rename {other} to {name}", f"forget the name of {other}")
+        by_form = self._rng.random() < 0.3
+        with contextlib.suppress(LookupError):
+            ack = await self._slack.command(
+                user, channel, f"name {integration_id}" if by_form else self._rng.choice(texts)
+            )
+            self.met["name"] += 1
+            view = await self._until(lambda: self._slack.views.modal(user)) if by_form and ack.ok else None
+            if view:
+                owner = {"selected_user": user}
+                given = {"name": {"name_name": {"value": name}}, "owner": {"name_owner": owner}}
+                await self._slack.views.submit(user, view["id"], given)
 
     async def _close_channel(self) -> None:
         """Archive the channel that moves, or bring it back."""

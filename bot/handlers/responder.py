@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
@@ -12,11 +12,13 @@ import structlog
 
 from bot.core import blocks
 from bot.core.blocks.phrases import went_wrong
-from bot.core.commands.catalog import Command, HelpCommand, command_name
+from bot.core.commands.catalog import Command, HelpCommand, StatusCommand, command_name
 from bot.core.commands.presses import Press
 from bot.core.commands.text import parse_command, parse_mention
 from bot.core.errors import ClaimLost, FlokitDenied, FlokitError, FlokitNotConnected, SlackError, StoreUnavailable
+from bot.core.nicknames import Nicknames
 from bot.core.requests import Request, RequestKind
+from bot.core.typed import readings
 from bot.handlers.answers import Answers
 from bot.handlers.feature import Asked, Handler
 from bot.handlers.permits import Answered
@@ -57,6 +59,7 @@ class Responder:
     Args:
         store, answers, context: what it works with.
         find: returns the function for a request other than ``help``.
+        nicknames: returns what people call the integrations.
         of_many: whether it's one of many workspaces, which have commands more.
     """
 
@@ -67,11 +70,13 @@ class Responder:
         find: Callable[[Asked], Handler],
         context: Context,
         *,
+        nicknames: Callable[[], Awaitable[Nicknames]],
         of_many: bool = False,
     ) -> None:
         self._store = store
         self._answers = answers
         self._find = find
+        self._nicknames = nicknames
         self._of_many = of_many
         self._context = context
         self._clock = context.clock
@@ -132,7 +137,7 @@ class Responder:
         if request.kind not in NEWS and self._clock() - request.received_at > REQUEST_LIVES:
             await self._answers.note(request, blocks.plain_message(TOO_LATE))
             return
-        asked = request.press or self._read(request)
+        asked = request.press or await self._read_name(self._read(request))
         key: Asked = asked.action if isinstance(asked, Press) else type(asked) if asked else request.kind
         handler: Handler = self._help if key is HelpCommand else self._find(key)
         try:
@@ -156,6 +161,15 @@ class Responder:
         if request.kind is RequestKind.COMMAND:
             return parse_command(request.text, command=command, bot_user_id=bot_user_id)
         return None
+
+    async def _read_name(self, command: Command | None) -> Command | None:
+        """Read a name alone as a filter, as a type alone is read."""
+        if isinstance(command, HelpCommand) and command.not_understood:
+            nicknames = await self._nicknames()
+            for reading in readings(command.not_understood):
+                if nicknames.called(reading):
+                    return StatusCommand(reading)
+        return command
 
     def _count(self, request: Request, asked: Command | Press | None) -> None:
         if isinstance(asked, Press):

@@ -129,7 +129,13 @@ async def test_a_failed_request_is_answered_with_the_logged_id(make):
 
     store, context = SimpleNamespace(lease_s=10), Context("T1", "UFLOKIT", make.clock)
     with capture_logs() as logs:
-        responder = Responder(store, SimpleNamespace(note=note), {StatusCommand: breaks_soon}.__getitem__, context)
+        responder = Responder(
+            store,
+            SimpleNamespace(note=note),
+            {StatusCommand: breaks_soon}.__getitem__,
+            context,
+            nicknames=unnamed(make.clock).current,
+        )
         await responder.answer(SimpleNamespace(request=make.command(), attempts=1))
     assert set(sent_ids) == logged_ids(logs)
     assert {line["error_id"] for line in logs} == set(sent_ids)
@@ -156,6 +162,7 @@ async def test_flokits_words_are_quoted_and_never_formatted(make, error):
         SimpleNamespace(note=note),
         {StatusCommand: refused}.__getitem__,
         Context("T1", "U1", make.clock),
+        nicknames=unnamed(make.clock).current,
     )
     await responder.answer(SimpleNamespace(request=make.command(), attempts=1))
     lead, quoted = answers[0].blocks
@@ -174,7 +181,13 @@ async def test_a_request_that_the_database_interrupts_is_not_blamed(make, clock)
         released.append((request_id, due_at - clock.now))
 
     store = SimpleNamespace(lease_s=10, inbox=SimpleNamespace(retry=retry))
-    responder = Responder(store, SimpleNamespace(), {StatusCommand: away}.__getitem__, Context("T1", "UFLOKIT", clock))
+    responder = Responder(
+        store,
+        SimpleNamespace(),
+        {StatusCommand: away}.__getitem__,
+        Context("T1", "UFLOKIT", clock),
+        nicknames=unnamed(clock).current,
+    )
     request = make.command()
     with pytest.raises(StoreUnavailable):
         await responder.answer(SimpleNamespace(request=request, attempts=1))

@@ -12,6 +12,7 @@ from bot.core.errors import StoreUnavailable
 from bot.handlers.answers import Answers
 from bot.handlers.responder import RENEWED_AT, Responder
 from bot.observability.context import Context
+from tests.adapters.conftest import unnamed
 
 
 class SlowHandler:
@@ -35,7 +36,11 @@ class Bench:
         self.slow = SlowHandler()
         context = Context("T1", "UFLOKIT", make.clock)
         self.responder = Responder(
-            store, Answers(store, context), {StatusCommand: self.slow.handle}.__getitem__, context
+            store,
+            Answers(store, context),
+            {StatusCommand: self.slow.handle}.__getitem__,
+            context,
+            nicknames=unnamed(make.clock).current,
         )
 
     async def claim(self):

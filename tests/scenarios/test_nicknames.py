@@ -26,6 +26,8 @@ async def test_a_named_integration_is_called_that(phones):
     assert "AppsFlyer Android is failing" in shown["text"]
     assert "*AppsFlyer Android*" in words(shown)
     assert "…rios" in words(shown)
+    alone = await phones.status("“AppsFlyer Android”", user="UBEN")
+    assert "1 of 1 integration matching" in alone["text"]
     synced = await phones.status("sync appsflyer android", user="UBEN")
     assert synced["text"].startswith("Resync of AppsFlyer Android")
     await phones.outcomes(synced["ts"])
