@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.blocks.names import name_of, short_name
+from bot.core.blocks.panels import panel_message
 from bot.core.blocks.samples import samples
+from bot.core.blocks.text import escape
 from bot.core.commands.catalog import ForgetCommand, HelpCommand, NameCommand, SyncCommand
 from bot.core.commands.filters import filter_integrations
 from bot.core.commands.many import read_many
 from bot.core.commands.naming import name_conflict, parse_forgetting, parse_naming
 from bot.core.commands.targets import Ambiguous, NotFound, OfType, One, resolve_target
 from bot.core.commands.text import parse_command, parse_mention
+from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.models import Integration
 from bot.core.nicknames import (
     LINK_CHARS,
@@ -29,7 +33,9 @@ from bot.core.nicknames import (
     owner_problem,
     tidy_name,
 )
+from bot.core.panels import Panel, PanelKind
 from bot.core.sight import Sight, all_of
+from tests.core.hostile import assert_slack_takes
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 ANDROID = Integration("int_01hx8appsflyerandroid", "appsflyer")
@@ -352,3 +358,20 @@ def test_every_message_says_the_names(name, sample):
     if not name.startswith(SAYS_THE_TYPE):
         assert "Stripe" not in said.replace("Stripe payments", "")
         assert "AppsFlyer" not in said.replace("AppsFlyer Android", "")
+
+
+@pytest.mark.parametrize("letter", ["x", "売", "&"])
+@pytest.mark.parametrize("kind", [PanelKind.STATUS, PanelKind.CHOOSE_SYNC, PanelKind.DETAIL, PanelKind.INCIDENT])
+def test_slack_takes_the_longest_names_and_links(letter, kind):
+    """All of a message's integrations have them; the names aren't cut, because two could then look the same."""
+    name, link = letter * 40, "https://wiki.example.com/" + "&" * (LINK_CHARS - 25)
+    many = tuple(replace(STRIPE, id=f"int_{number:0>20}", error_message="<&" * 900) for number in range(60))
+    shown = many if kind in (PanelKind.STATUS, PanelKind.CHOOSE_SYNC) else many[:1]
+    called = nicknames_of(
+        Nickname(one.id, f"{name[:-2]}{number:02}", "S0615G0KT", link) for number, one in enumerate(many)
+    )
+    incident = Incident("inc_1", "T1", many[0], NOW, Trouble.FAILING, many[0], NOW)
+    panel = Panel("pnl_1", kind, shown, NOW, incident=incident, mention="here")
+    message = panel_message(panel, {}, NOW, called)
+    assert_slack_takes(message)
+    assert escape(f"{name[:-2]}00") in str(message)

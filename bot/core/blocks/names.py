@@ -11,6 +11,7 @@ from typing import Final
 
 from bot.core.advice import NAME_CHARS, display_name
 from bot.core.blocks.text import clip, code, escape, one_line
+from bot.core.characters import cut
 from bot.core.models import Integration
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
 
@@ -49,7 +50,8 @@ class Name:
 
 def title_of(integration_id: str, type_: str, nicknames: Nicknames = NO_NICKNAMES) -> str:
     """Return what people call an integration, or else the name of its type."""
-    return clip(nicknames.of(integration_id).name or display_name(type_), NAME_CHARS)
+    name = nicknames.of(integration_id).name
+    return cut(name, NAME_CHARS) if name else clip(display_name(type_), NAME_CHARS)
 
 
 def short_name(integration_id: str, type_: str, nicknames: Nicknames = NO_NICKNAMES) -> Name:
