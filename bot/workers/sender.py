@@ -256,8 +256,9 @@ class Sender:
             await self._post(item, message)
 
     async def _edit(self, item: OutboxItem, channel_id: str, ts: str, message: Message) -> None:
-        metadata = message.metadata if item.kind is OutboxKind.BULK else None
-        await self._slack.update(channel_id, ts, message, spare=item.kind in PACED_KINDS, metadata=metadata)
+        ends = message.metadata if item.kind is OutboxKind.BULK else None
+        is_progress = item.kind in PACED_KINDS and not ends
+        await self._slack.update(channel_id, ts, message, spare=is_progress, metadata=ends)
         await self._store.outbox.mark_shown(item, self._clock())
 
     async def _respond(self, item: OutboxItem, message: Message) -> None:

@@ -16,7 +16,7 @@ from bot.core.errors import ClaimLost, StoreUnavailable
 from bot.core.models import Message, Outcome
 from bot.core.panels import PanelKind
 from bot.observability.context import Context
-from bot.slack.client import SlackClient
+from bot.slack.client import UPDATES_FOR_PEOPLE, SlackClient
 from bot.slack.scopes import BOT_SCOPES
 from bot.store.outbox_rows import EDIT_EVERY_S, Address, OutboxKind, show_held_back
 from bot.store.tables import outbox
@@ -25,7 +25,7 @@ from bot.workers.remedies import AUTH_RETRY_S
 from bot.workers.sender import Sender
 from local_slack import Fault, LostRoots
 from sandbox.slack import flokit_slack
-from tests.adapters.conftest import unnamed
+from tests.adapters.conftest import unnamed, wanted_bulk
 
 POST = "chat.postMessage"
 HERE = Address("T0SANDBOX", "C0DATA", user_id="UANA")
@@ -970,3 +970,32 @@ async def test_many_replies_in_one_channel_are_paced(bench, click, root):
 def test_the_clock_of_these_tests_is_aware(clock):
     assert isinstance(clock.now, datetime)
     assert clock.now.tzinfo is not None
+
+
+async def test_the_end_of_several_syncs_is_shown_although_edits_are_scarce(bench):
+    """Their progress leaves edits to other messages; the last edit, with its metadata, doesn't."""
+    await bench.store.bulks.start(wanted_bulk(bench.make), bench.clock.now)
+    await bench.send_all()
+    [root] = bench.slack.messages("C0DATA")
+    assert root["metadata"]["event_type"] == sender.MESSAGE_EVENT
+
+    async def send_while_edits_are_scarce():
+        bench.clock.advance(EDIT_EVERY_S)
+        while not bench.client._updates.take(leave=UPDATES_FOR_PEOPLE):
+            pass  # only those for people are left
+        for _ in range(3):
+            await bench.send_due()
+
+    for claim in await bench.store.runs.claim(bench.clock.now, 9):
+        await bench.store.runs.save(claim, bench.make.watching(claim.run, in_s=0), bench.clock.now)
+    await send_while_edits_are_scarce()
+    assert bench.calls("chat.update") == 0
+    for claim in await bench.store.runs.claim(bench.clock.now, 9):
+        await bench.store.runs.save(claim, bench.make.ended(claim.run), bench.clock.now)
+    bench.clock.advance(10)
+    await send_while_edits_are_scarce()
+    ended = bench.slack.message("C0DATA", root["ts"])
+    assert ended["text"].startswith("2 of 2 synced.")
+    assert ended["metadata"]["event_type"] == "flokit_bulk_outcome"
+    assert ended["metadata"]["event_payload"]["outbox_id"] == root["metadata"]["event_payload"]["outbox_id"]
+    assert len(bench.outcomes("C0DATA", root["ts"])) == 2
