@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bot.core.commands.targets import Ambiguous, NotFound, OfType, One, match_target, not_found
 from bot.core.models import Integration
-from bot.core.nicknames import NO_NICKNAMES, Nicknames
+from bot.core.nicknames import NO_NICKNAMES, Nicknames, nicknames_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,13 @@ class Sight:
                 if seen := tuple(one for one in matches if self.sees(one)):
                     return Ambiguous(seen)
         return None
+
+    @property
+    def seen_nicknames(self) -> Nicknames:
+        """What the integrations are called that they may view: for messages about those that may be gone."""
+        if self.is_whole:
+            return self.nicknames
+        return nicknames_of(self.nicknames.of(one.id) for one in self.seen)
 
     def sees(self, integration: Integration) -> bool:
         """Whether they may view an integration."""

@@ -177,7 +177,7 @@ class Subscribing(Feature):
             mention=wish.mention,
         )
         message = blocks.subscribed_message(
-            subscription, describe_target(target, sight.seen, sight.nicknames), command=self._command
+            subscription, describe_target(target, sight.seen, sight.seen_nicknames), command=self._command
         )
         digest_at = digest_wake_at(digest, now) if digest else None
         await self._subscriptions.add(request, subscription, message, answer_address(request), digest_at, now)
@@ -235,7 +235,7 @@ class Subscribing(Feature):
         if not there:
             thing = "digest" if ending.digest_only else "subscription"
             return blocks.plain_message(f"This channel has no {thing} to remove.")
-        named = ", ".join(describe_target(one.target, sight.seen, sight.nicknames) for one in there)
+        named = ", ".join(describe_target(one.target, sight.seen, sight.seen_nicknames) for one in there)
         names = named if sight.is_whole else str(len(there))
         if not target and len(there) > 1:
             return blocks.plain_message(
@@ -244,13 +244,13 @@ class Subscribing(Feature):
             )
         if target in ("", ALL):
             return list(there)
-        wanted = describe_target(target, sight.seen, sight.nicknames)
+        wanted = describe_target(target, sight.seen, sight.seen_nicknames)
         return [one for one in there if one.target == target] or blocks.plain_message(
             f"This channel has no subscription to {wanted}. It has: {names}."
         )
 
     async def _end(self, request: Request, meant: list[Subscription], sight: Sight, *, digest_only: bool) -> None:
-        names = [describe_target(one.target, sight.seen, sight.nicknames) for one in meant]
+        names = [describe_target(one.target, sight.seen, sight.seen_nicknames) for one in meant]
         message = blocks.unsubscribed_message(request.origin.person, names, digest_only=digest_only)
         kept = [replace(one, digest=None) for one in meant if digest_only and one.news]
         # In the subscribed channel, wherever the button was: everyone there should know.

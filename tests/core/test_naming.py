@@ -35,6 +35,7 @@ from bot.core.nicknames import (
 )
 from bot.core.panels import Panel, PanelKind
 from bot.core.sight import Sight, all_of
+from bot.core.subscriptions.text import describe_target
 from tests.core.hostile import assert_slack_takes
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -299,6 +300,13 @@ def test_the_name_of_what_someone_may_not_see_leads_nowhere():
     """Neither is it suggested."""
     sight = Sight((STRIPE,), (STRIPE,), is_whole=False, nicknames=CALLED)
     assert sight.find("AppsFlyer Android") == NotFound("AppsFlyer Android", ())
+    assert describe_target(ANDROID.id, sight.seen, sight.seen_nicknames) == ANDROID.id
+
+
+def test_the_name_of_what_is_gone_from_flokit_is_kept():
+    """To those who may view everything."""
+    sight = all_of((STRIPE,), CALLED)
+    assert describe_target(ANDROID.id, sight.seen, sight.seen_nicknames) == f"AppsFlyer Android ({ANDROID.id})"
 
 
 @pytest.mark.parametrize(
