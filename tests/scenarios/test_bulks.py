@@ -273,3 +273,20 @@ async def test_someone_elses_preview_starts_nothing(socket_world):
     await socket_world.press(own, "flokit_sync_several", user="UBEN", ephemeral=True, raw_value=of_ana)
     assert "This message has expired." in words(await socket_world.whisper("UBEN", before))
     assert not any(socket_world.flokit.posts(id_) for id_ in FAILING)
+
+
+async def test_asked_for_in_a_thread(socket_world):
+    """A mention's preview is a DM; what it starts is followed in the thread where it was asked for."""
+    add_failing(socket_world)
+    asked = await socket_world.slack.say("UANA", "C0DATA", "<@UFLOKIT> sync all failing")
+    preview = await socket_world.direct_root("UANA")
+    assert "Sync 3 integrations" in words(preview)
+    await socket_world.press(preview, "flokit_sync_several", channel=preview["channel"])
+    followed = await socket_world.reply(asked, "outcomes are in the thread")
+    message = await the_end(socket_world, followed)
+    assert message["text"].startswith("3 of 3 synced.")
+    await socket_world.outcomes(asked, 3)
+    direct = preview["channel"]
+    await socket_world.slack.wait_for(
+        lambda: "Started 3 syncs" in words(socket_world.slack.message(direct, preview["ts"])), 10, "the preview"
+    )
