@@ -19,10 +19,15 @@ from bot.settings.database_url import UrlProblem, parse_database_url
 from bot.store import failures
 from bot.store.bell import Bell, Work
 from bot.store.embedded import Embedded
-from bot.store.server import POOL_SIZE, STATEMENT_S, Server, Sessions
-from bot.store.transactions import Transaction
+from bot.store.transactions import Connections, Transaction
 
 log = structlog.get_logger(__name__)
+
+POOL_SIZE: Final = 15
+"""How many connections to a server can be open at a time."""
+
+STATEMENT_S: Final = 2.0
+"""A running bot's statements are short, and a hanging server must be given up while Slack still waits."""
 
 COMPANIONS: Final = ("-journal", "-wal", "-shm")
 """The suffixes of the files that SQLite creates beside its file: https://www.sqlite.org/tempfiles.html"""
@@ -65,10 +70,13 @@ class Database:
         self.application_name = ""
         """What a server shows of this process's sessions."""
         self._needed_files: dict[str, Path] = {}
-        self._where: Embedded | Server
+        self._where: Connections
         if isinstance(where, Path):
             self._where = Embedded(where)
         else:
+            # SQLAlchemy loads its ORM with its asyncio layer: a fifth of a start that a file doesn't need.
+            from bot.store.server import Server, Sessions  # noqa: PLC0415
+
             sessions = Sessions(where, statement_s=statement_s)
             self.application_name = sessions.application_name
             self._needed_files = where.files

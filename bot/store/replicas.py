@@ -10,9 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.store.database import Database
 from bot.store.locks import once
-from bot.store.server import STANDS_STILL_MS
 from bot.store.tables import replicas
-from bot.store.transactions import Transaction, retried
+from bot.store.transactions import STANDS_STILL_MS, Transaction, retried
 
 ALIVE_S: Final = 40.0
 """A process that hasn't been seen for this long is gone."""

@@ -6,10 +6,8 @@ Alembic is loaded only when there is something to bring up: a start that finds i
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
@@ -28,7 +26,7 @@ FOREIGN_TABLES: Final = "this database already has tables with the same names as
 _VERSION: Final = table("alembic_version", column("version_num"))
 
 
-def _config(connection: Connection | None = None) -> Config:
+def _config(connection: Connection | None = None) -> Any:
     from alembic.config import Config  # noqa: PLC0415 - see above
 
     config = Config()
@@ -37,8 +35,8 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
-def scripts() -> ScriptDirectory:
-    """Give all revisions of this code."""
+def scripts() -> Any:
+    """Give all revisions of this code: Alembic's ``ScriptDirectory``."""
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - see above
 
     return ScriptDirectory.from_config(_config())

@@ -26,10 +26,10 @@ from bot.settings import database_url
 from bot.settings.database_url import SYSTEM
 from bot.store import failures
 from bot.store.statements import Parameters, Rows, form_of, run_through_sqlalchemy
+from bot.store.transactions import STANDS_STILL_MS
 
 T = TypeVar("T")
 
-POOL_SIZE: Final = 15
 KEPT_OPEN: Final = 5
 """How many stay open while idle: a server has few connections."""
 
@@ -41,12 +41,6 @@ TRUSTED_S: Final = 1.0
 
 CONNECT_S = 2.0
 """Slack waits three seconds for an ack, so a silent server must be given up earlier."""
-
-STATEMENT_S = 2.0
-"""A running bot's statements are short, and a hanging server must be given up while Slack still waits."""
-
-STANDS_STILL_MS = 2000
-"""A process that freezes during a transaction keeps rows locked: the server ends it, and others continue."""
 
 HEAD_BYTES: Final = 5
 SHORTEST_MESSAGE: Final = 4

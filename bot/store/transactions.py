@@ -7,10 +7,11 @@ import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection, Engine, Executable
 
 from bot.core.errors import StoreConflict
 from bot.store.bell import Bell, Hands, Lease, Work
@@ -18,6 +19,9 @@ from bot.store.statements import Parameters, Rows
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+STANDS_STILL_MS: Final = 2000
+"""A process that freezes during a transaction keeps rows locked: the server ends it, and others continue."""
 
 TRIES: Final = 4
 """How often a transaction that PostgreSQL rolls back is tried; each time, the other of the two continues."""
@@ -36,6 +40,25 @@ class Session(Protocol):
 
     async def run_sync(self, work: Callable[[Connection], T]) -> T:
         """Run something that needs a synchronous connection."""
+        ...
+
+
+class Connections(Protocol):
+    """Opens connections to a database: see `bot.store.embedded` and `bot.store.server`."""
+
+    @property
+    def engine(self) -> Engine:
+        """Return SQLAlchemy's engine."""
+        ...
+
+    def transaction(
+        self, *, writes: bool, urgent: bool = False, autocommit: bool = False, is_light: bool = False
+    ) -> AbstractAsyncContextManager[Session]:
+        """Open a transaction that commits at the end of the block; the arguments are those of ``Database.begin``."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
         ...
 
 
