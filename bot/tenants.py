@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import structlog
@@ -377,7 +377,7 @@ class InstalledWorkspaces:
             installation.team_name,
             installation.bot_user_id,
             installation.bot_id,
-            frozenset(installation.scopes),
+            _set_of(installation.scopes),
         )
         key = connection.api_key if connection else ""
         sync_key = (connection.sync_api_key or key) if connection else ""
@@ -385,7 +385,7 @@ class InstalledWorkspaces:
             installation.installed_by,
             connection.hint if connection else "",
             check=partial(self._check, team_id),
-            webhook_url=lambda token: f"{settings.public_url}{WEBHOOK_PATH}/{token}",
+            webhook_url=self._webhook_url,
             keep=partial(self._connect, team_id),
             erase=partial(self._disconnect, team_id),
             changed=partial(self.forget, team_id),
@@ -408,6 +408,9 @@ class InstalledWorkspaces:
             door=door,
             key_refused=refused,
         )
+
+    def _webhook_url(self, token: str) -> str:
+        return f"{self._base.settings.public_url}{WEBHOOK_PATH}/{token}"
 
     async def _connect(self, team_id: str, connection: Connection) -> str:
         token = await self._installations.connect(team_id, connection, self._base.runtime.clock())
@@ -462,6 +465,12 @@ async def _policy_of(team_id: str, version: PolicyVersion | None) -> Policy:
         return found
     log.error("policy_unreadable", team_id=team_id, version=version.number, error=found[0].sentence)
     return UNREADABLE
+
+
+@lru_cache(maxsize=64)
+def _set_of(scopes: tuple[str, ...]) -> frozenset[str]:
+    """Return scopes as a set; workspaces that have the same share it."""
+    return frozenset(scopes)
 
 
 def _now_s() -> float:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from bot.core.access.policy import Policy
@@ -16,7 +15,7 @@ from bot.handlers.bulks import Bulks
 from bot.handlers.channels import Channels
 from bot.handlers.connecting import Connecting, Door
 from bot.handlers.doctor import Diagnosis, Doctor, Live
-from bot.handlers.feature import Services, find_handler
+from bot.handlers.feature import Asked, Feature, Handler, Services, find_handler
 from bot.handlers.homes import OpenedHomes
 from bot.handlers.naming import Nicknaming
 from bot.handlers.permits import Permits
@@ -52,7 +51,7 @@ from bot.store.subscriptions import Subscriptions
 from bot.store.timers import TimerClaim, TimerKind, Timers
 from bot.store.vitals import Vitals
 from bot.workers.digests import Digests
-from bot.workers.follower import Follower
+from bot.workers.follower import Batch, Follower
 from bot.workers.homes import HomeDrawer
 from bot.workers.key_watch import KeyWatch
 from bot.workers.sender import Sender
@@ -114,7 +113,11 @@ def build_workspace(base: Base, tenant: Tenant) -> Workspace:
 
 
 class _Parts:
-    """The parts of one workspace, from what is stored up to what does claimed work."""
+    """The parts of one workspace, from what is stored up to what does claimed work.
+
+    Only what remembers something is kept: with thousands of workspaces, the rest would add up. A handler is made for
+    the request that it handles.
+    """
 
     def __init__(self, base: Base, tenant: Tenant) -> None:
         self._base = base
@@ -122,16 +125,38 @@ class _Parts:
         self._context = base.runtime.of(tenant.identity.team_id, tenant.identity.bot_user_id)
         self._open_tables()
         self._make_lookups()
+        self._services = self._make_services()
         self._make_handlers()
-        self._make_senders()
+        self._responder = Responder(
+            base.store,
+            self._services.answers,
+            self._find_handler,
+            self._context,
+            nicknames=self._naming.current,
+            of_many=tenant.door is not None,
+        )
+        self.reception = Reception(
+            base.store.inbox.add,
+            tenant.slack,
+            self._context,
+            preview=self._subscribing.preview,
+            connect=self._connecting.connect,
+            save_policy=self._editing.save,
+            save_name=self._nicknaming.save,
+        )
+        self.sender = Sender(
+            base.store,
+            tenant.slack,
+            self._context,
+            self._naming,
+            on_closed=self._channels.pause,
+            on_refused=self._channels.follow_refused,
+        )
 
     def _open_tables(self) -> None:
         database, team_id = self._base.database, self._context.team_id
         self._subscriptions = Subscriptions(database, team_id)
         self._incidents = Incidents(database, team_id, rules=self._base.settings.rules)
-        self._homes = Homes(database, team_id)
-        self._audit = Audit(database, team_id)
-        self._snapshots = Snapshots(database, team_id)
         self._nicknames = NicknameRows(database, team_id)
         self._budget = SharedBudget(database, team_id, clock=self._context.clock)
 
@@ -154,57 +179,56 @@ class _Parts:
             http=self._tenant.http,
         )
         self._naming = Naming(self._nicknames.all, context.clock)
-        self._knowledge = Knowledge(self.flokit, self._snapshots, self._naming, context.clock)
+        snapshots = Snapshots(base.database, context.team_id)
+        self._knowledge = Knowledge(self.flokit, snapshots, self._naming, context.clock)
         self._people = People(self._tenant.slack, context.team_id)
         self._access = Access(self._tenant.policy, self._people)
 
-    def _make_handlers(self) -> None:
-        store, slack, settings, context = self._base.store, self._tenant.slack, self._base.settings, self._context
+    def _make_services(self) -> Services:
+        store, context, knowledge, naming = self._base.store, self._context, self._knowledge, self._naming
         answers = Answers(store, context)
-        permits = Permits(self._access, self._knowledge, self._naming, answers, context)
-        services = Services(context, store, self._knowledge, self._naming, self._people, self._access, permits, answers)
-        records = Records(services, self._audit, kept_days=settings.retention_days)
-        subscribing = Subscribing(services, self._subscriptions, self._incidents, slack)
+        permits = Permits(self._access, knowledge, naming, answers, context)
+        return Services(context, store, knowledge, naming, self._people, self._access, permits, answers)
+
+    # Handlers
+
+    def _make_handlers(self) -> None:
+        """Make those that aren't only needed for a request."""
+        services, slack, door = self._services, self._tenant.slack, self._tenant.door
+        policies = Policies(self._base.database, self._context.team_id)
+        self._subscribing = Subscribing(services, self._subscriptions, self._incidents, slack)
         self._channels = Channels(services, self._subscriptions)
-        connecting = Connecting(services, self._tenant.door, slack)
-        self._edits_policy = connecting.is_offered
-        policies = Policies(self._base.database, context.team_id)
-        naming = Nicknaming(services, self._nicknames, slack)
-        editing = PolicyEditing(services, self._tenant.door, slack, policies, may=connecting.may)
-        bulks = Bulks(services, patience=settings.patience, limits=settings.limits)
-        features = (
-            Looks(services, records),
-            Syncs(services, bulks, patience=settings.patience, limits=settings.limits),
-            bulks,
-            subscribing,
-            Snoozes(services, self._incidents),
-            records,
-            Doctor(services, self._make_diagnosis()),
-            Explanations(services, limits=settings.limits),
-            OpenedHomes(services, self._homes, slack, edits_policy=connecting.is_offered),
-            self._channels,
-            naming,
-            connecting,
-            editing,
-        )
-        of_many = self._tenant.door is not None
-        self._responder = Responder(
-            store,
-            answers,
-            partial(find_handler, features),
-            context,
-            nicknames=self._naming.current,
-            of_many=of_many,
-        )
-        self.reception = Reception(
-            store.inbox.add,
-            slack,
-            context,
-            preview=subscribing.preview,
-            connect=connecting.connect,
-            save_policy=editing.save,
-            save_name=naming.save,
-        )
+        self._nicknaming = Nicknaming(services, self._nicknames, slack)
+        self._connecting = Connecting(services, door, slack)
+        self._editing = PolicyEditing(services, door, slack, policies, may=self._connecting.may)
+
+    def _find_handler(self, asked: Asked) -> Handler:
+        return find_handler(self._features(), asked)
+
+    def _features(self) -> Iterator[Feature]:
+        """Return one after the other; most are made for one request only."""
+        services, settings, slack = self._services, self._base.settings, self._tenant.slack
+        patience, limits = settings.patience, settings.limits
+        audit = Audit(self._base.database, self._context.team_id)
+        records = Records(services, audit, kept_days=settings.retention_days)
+        bulks = Bulks(services, patience=patience, limits=limits)
+        yield Looks(services, records)
+        yield Syncs(services, bulks, patience=patience, limits=limits)
+        yield bulks
+        yield self._subscribing
+        yield Snoozes(services, self._incidents)
+        yield records
+        yield Doctor(services, self._make_diagnosis())
+        yield Explanations(services, limits=limits)
+        yield OpenedHomes(services, self._homes, slack, edits_policy=self._connecting.is_offered)
+        yield self._channels
+        yield self._nicknaming
+        yield self._connecting
+        yield self._editing
+
+    @property
+    def _homes(self) -> Homes:
+        return Homes(self._base.database, self._context.team_id)
 
     def _make_diagnosis(self) -> Diagnosis:
         base = self._base
@@ -218,47 +242,67 @@ class _Parts:
             budget=self._budget,
         )
 
-    def _make_senders(self) -> None:
-        slack, context, channels = self._tenant.slack, self._context, self._channels
-        store, timers, knowledge = self._base.store, self._base.timers, self._knowledge
-        subscriptions, incidents = self._subscriptions, self._incidents
-        self.sender = Sender(
-            store, slack, context, self._naming, on_closed=channels.pause, on_refused=channels.follow_refused
-        )
-        self._digests = Digests(subscriptions, incidents, store, timers, knowledge, self._naming, self._people, context)
-        self._drawer = HomeDrawer(
-            self._homes,
-            subscriptions,
-            incidents,
-            store,
-            timers,
-            knowledge,
-            self._naming,
-            slack,
-            self._access,
-            context,
-            edits_policy=self._edits_policy,
-        )
+    # Work
+
+    def list_work(self) -> dict[Work, Callable[[Any], Awaitable[None]]]:
+        """Return what does a claimed piece of each kind of work."""
+        return {
+            Work.REQUESTS: self._responder.answer,
+            Work.RUNS: self._follow,
+            Work.MESSAGES: self.sender.send,
+            Work.TIMERS: self._act,
+        }
+
+    async def _follow(self, batch: Batch) -> None:
+        await Follower(self._base.store, self.flokit, self._context).follow(batch)
+
+    async def _act(self, claim: TimerClaim) -> None:
+        """Do what a timer asks for."""
+        match claim.kind:
+            case TimerKind.WATCH:
+                await self._look(claim)
+            case TimerKind.SNOOZE:
+                await self._incidents.end_snooze(claim, self._context.clock())
+            case TimerKind.DIGEST:
+                await self._digests.send(claim)
+            case TimerKind.HOME:
+                await self._drawer.draw(claim)
+            case TimerKind.RAISE:
+                await self._subscriptions.raise_more(claim, self._context.clock())
+            case TimerKind.MOVE:
+                await self._channels.sweep_move(claim)
 
     async def _look(self, claim: TimerClaim) -> None:
         await self.watcher.look(
             self.flokit, claim, confirm_at=lambda: self._key_watch.confirm_at if self._key_watch else None
         )
 
-    def list_work(self) -> dict[Work, Callable[[Any], Awaitable[None]]]:
-        """Return what does a claimed piece of each kind of work."""
-        context, subscriptions, incidents = self._context, self._subscriptions, self._incidents
-        timed: dict[TimerKind, Callable[[TimerClaim], Awaitable[None]]] = {
-            TimerKind.WATCH: self._look,
-            TimerKind.SNOOZE: lambda claim: incidents.end_snooze(claim, context.clock()),
-            TimerKind.DIGEST: self._digests.send,
-            TimerKind.HOME: self._drawer.draw,
-            TimerKind.RAISE: lambda claim: subscriptions.raise_more(claim, context.clock()),
-            TimerKind.MOVE: self._channels.sweep_move,
-        }
-        return {
-            Work.REQUESTS: self._responder.answer,
-            Work.RUNS: Follower(self._base.store, self.flokit, context).follow,
-            Work.MESSAGES: self.sender.send,
-            Work.TIMERS: lambda claim: timed[claim.kind](claim),
-        }
+    @property
+    def _digests(self) -> Digests:
+        base = self._base
+        return Digests(
+            self._subscriptions,
+            self._incidents,
+            base.store,
+            base.timers,
+            self._knowledge,
+            self._naming,
+            self._people,
+            self._context,
+        )
+
+    @property
+    def _drawer(self) -> HomeDrawer:
+        return HomeDrawer(
+            self._homes,
+            self._subscriptions,
+            self._incidents,
+            self._base.store,
+            self._base.timers,
+            self._knowledge,
+            self._naming,
+            self._tenant.slack,
+            self._access,
+            self._context,
+            edits_policy=self._connecting.is_offered,
+        )

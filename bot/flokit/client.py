@@ -21,7 +21,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -169,10 +169,16 @@ class FlokitClient:
         self.budget = budget or LocalBudget(clock=clock)
         self._circuit = Circuit(clock, max_pause_s=max_pause_s)
         self._lists = SharedLooks[Listing](kept_s=LIST_KEPT_S, clock=clock, now=now)
-        self._details = SharedLooks[Detail](kept_s=SHARED_WITHIN_S, clock=clock, now=now)
-        self._logged_unreadable: LRUCache[str, bool] = LRUCache(maxsize=1024)
         self._http = http or FlokitHttp(endpoint)
         self._owns_http = http is None
+
+    @cached_property
+    def _details(self) -> SharedLooks[Detail]:
+        return SharedLooks(kept_s=SHARED_WITHIN_S, clock=self._clock, now=self._now)
+
+    @cached_property
+    def _logged_unreadable(self) -> LRUCache[str, bool]:
+        return LRUCache(maxsize=1024)
 
     @property
     def is_connected(self) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -52,7 +53,7 @@ class Reply:
 
 _SECONDS = re.compile(r"\+?[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]+)?|\+?inf(?:inity)?", re.IGNORECASE)
 
-_STATUSES = frozenset(status.value for status in Status)
+_STATUSES = {status.value: status.value for status in Status}
 _KEY_REFUSED = frozenset({401, 403})
 _REDIRECTS = frozenset({301, 302, 307, 308})
 """The request wasn't processed, but belongs to another address. (A 303 is the reply to one that was processed.)"""
@@ -208,7 +209,7 @@ def parse_integration(entry: object) -> Integration | None:
     synced = read_time(entry.get("last_synced_at"))
     return Integration(
         id=entry["id"],
-        type=_parse_text(entry.get("type"), MAX_WORD_CHARS) or UNKNOWN,
+        type=sys.intern(_parse_text(entry.get("type"), MAX_WORD_CHARS) or UNKNOWN),  # thousands have the same few
         status=_parse_status(entry.get("status")),
         last_synced_at=synced.at,
         error_message=_parse_text(entry.get("error_message"), MAX_ERROR_MESSAGE_CHARS),
@@ -219,10 +220,10 @@ def parse_integration(entry: object) -> Integration | None:
 
 
 def _parse_status(value: object) -> str:
-    """Return a documented status regardless of case; other values are kept unchanged."""
+    """Return a documented status regardless of case, always the same string; other values are kept unchanged."""
     word = _parse_text(value, MAX_WORD_CHARS) or UNKNOWN
     known = word.casefold()
-    return known if known in _STATUSES else word
+    return _STATUSES.get(known, word)
 
 
 def _parse_stats(value: object) -> SyncStats | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from time import monotonic
 from typing import Final
 
@@ -76,7 +77,11 @@ class People:
         self._team_id = team_id
         self._zones: TTLCache[str, str] = TTLCache(PEOPLE_KEPT, ZONE_KEPT_S)
         self._standings: TLRUCache[str, Standing, float] = TLRUCache(PEOPLE_KEPT, _until(KIND_KEPT_S), timer=monotonic)
-        self._groups: TLRUCache[str, Group, float] = TLRUCache(GROUPS_KEPT, _until(GROUP_KEPT_S), timer=monotonic)
+
+    @cached_property
+    def _groups(self) -> TLRUCache[str, Group, float]:
+        """Those that a policy names; most name none."""
+        return TLRUCache(GROUPS_KEPT, _until(GROUP_KEPT_S), timer=monotonic)
 
     async def zone_of(self, user_id: str) -> str:
         """Return the IANA name of a person's time zone; UTC if it's unknown."""
