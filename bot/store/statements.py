@@ -10,7 +10,7 @@ import json
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy import (
     BinaryExpression,
@@ -74,13 +74,23 @@ class Rows:
         return [row[0] for row in self._rows]
 
 
+class Placeholder(NamedTuple):
+    """What stands for a placeholder of a statement: a parameter, or a value that's written into the statement."""
+
+    name: str
+    is_given: bool
+    """Whether the caller must give the parameter."""
+    value: Any
+    """If the caller needn't."""
+    write: _Convert | None
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """A statement as one kind of database takes it, and how values are converted for it and back."""
 
     sql: str
-    takes: tuple[tuple[str, Any, bool, _Convert | None], ...]
-    """For each placeholder: the parameter's name, its value if none is given, whether one must be, how to write it."""
+    placeholders: tuple[Placeholder, ...]
     make_row: Callable[[Iterable[Any]], Row] | None
     """None: it returns no rows."""
     readers: tuple[tuple[int, _Convert], ...]
@@ -88,8 +98,11 @@ class Form:
 
     def arguments(self, parameters: Mapping[str, Any]) -> list[Any]:
         """Return a value for each placeholder."""
-        values = [parameters[name] if must else parameters.get(name, value) for name, value, must, _ in self.takes]
-        return [write(value) if write else value for value, (*_, write) in zip(values, self.takes, strict=True)]
+        values = []
+        for name, is_given, value, write in self.placeholders:
+            value = parameters[name] if is_given else parameters.get(name, value)  # noqa: PLW2901
+            values.append(write(value) if write else value)
+        return values
 
     def rows(self, found: Iterable[Sequence[Any]]) -> list[Row]:
         """Return the rows that the driver found."""
@@ -152,7 +165,7 @@ def _compile(statement: Any, dialect: Dialect, columns: Sequence[str]) -> Form:
     readers = ((at, _impl(column.type, dialect).result_processor(dialect, None)) for at, column in enumerate(found))
     return Form(
         str(compiled),
-        tuple(_take(name, compiled, dialect, defaults) for name in compiled.positiontup or ()),
+        tuple(_placeholder(name, compiled, dialect, defaults) for name in compiled.positiontup or ()),
         _row_of(found.keys()) if len(found) else None,
         tuple((at, read) for at, read in readers if read),
     )
@@ -164,16 +177,14 @@ def _row_of(columns: Sequence[str]) -> Callable[[Iterable[Any]], Row]:
     return convert
 
 
-def _take(
-    name: str, compiled: SQLCompiler, dialect: Dialect, defaults: Mapping[str, Any]
-) -> tuple[str, Any, bool, _Convert | None]:
+def _placeholder(name: str, compiled: SQLCompiler, dialect: Dialect, defaults: Mapping[str, Any]) -> Placeholder:
     bind = compiled.binds.get(name)
     if bind is None:  # one of the texts of an IN
-        return name, compiled.params[name], False, None
+        return Placeholder(name, is_given=False, value=compiled.params[name], write=None)
     write = _impl(bind.type, dialect).bind_processor(dialect)
     if bind.key in defaults:
-        return bind.key, defaults[bind.key], False, write
-    return bind.key, bind.effective_value, bind.required, write
+        return Placeholder(bind.key, is_given=False, value=defaults[bind.key], write=write)
+    return Placeholder(bind.key, bind.required, bind.effective_value, write)
 
 
 def _impl(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

@@ -1,6 +1,7 @@
 """The SQLite file: which work leaves the event loop, and that transactions stay atomic. Tested with real locks."""
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 
@@ -62,6 +63,26 @@ async def test_a_transaction_that_changes_nothing_makes_no_trip(database, trips)
     async with database.read() as connection:
         assert (await connection.execute(text("SELECT word FROM notes"))).all() == []
     assert trips == []
+
+
+async def test_a_light_transaction_makes_no_trip(database, trips):
+    """It's there for everybody at once, and the next one that waits for the disk takes it along."""
+    async with database.begin(is_light=True) as connection:
+        await add(connection, "a")
+    assert trips == []
+    with contextlib.closing(sqlite3.connect(database.file)) as other:
+        assert other.execute("SELECT word FROM notes").fetchall() == [("a",)]
+
+
+@pytest.mark.parametrize("order", [(True, False, True), (False, True, False)])
+async def test_only_a_light_transaction_isnt_brought_to_the_disk(database, order):
+    """SQLite's levels: 1 is NORMAL, 2 is FULL. A connection that failed, and is opened again, keeps to that, too."""
+    for is_light in order * 2:
+        with contextlib.suppress(ZeroDivisionError):
+            async with database.begin(is_light=is_light) as connection:
+                assert await connection.scalar(text("PRAGMA synchronous")) == (1 if is_light else 2)
+                assert await connection.scalar(text("PRAGMA wal_autocheckpoint")) == (0 if is_light else 1000)
+                raise ZeroDivisionError
 
 
 async def test_a_long_statement_leaves_the_loop(database):
