@@ -509,8 +509,17 @@ def grows(evidence: Evidence) -> Iterator[str]:
 
 
 def left_open(evidence: Evidence) -> Iterator[str]:
-    """Once everything works again, no incident is shown as open, unless the bot never heard of a new channel ID."""
-    yield from (str(board) for board in evidence.boards if not board.is_lost)
+    """Once everything works again, no incident is shown as open.
+
+    The bot can't know of a message in a channel whose new ID it never heard of, nor of one that it had to post again
+    because Slack didn't let it look for it.
+    """
+    not_looked_for = {entry.get("outbox_id") for entry in evidence.log if entry.get("event") == NOT_LOOKED_FOR}
+    posted = Counter(evidence.outbox_ids)
+    for board in evidence.boards:
+        was_repeated = board.outbox_id in not_looked_for and posted[board.outbox_id] > 1
+        if not board.is_lost and not was_repeated:
+            yield str(board)
 
 
 def woken_wrongly(evidence: Evidence) -> Iterator[str]:

@@ -177,6 +177,7 @@ class Board:
     Slack knows nothing by a channel's old ID (https://docs.slack.dev/reference/methods/conversations.info), so the bot
     can't find the message any more.
     """
+    outbox_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import contextlib
 import re
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any, Final
@@ -30,7 +30,7 @@ REMEMBERED: Final = 12
 """People press buttons of this many newest messages in a channel."""
 
 REFUSAL: Final = re.compile(
-    r"nothing was started|FloKit can.t be reached right now|refuses my API key|has no integration", re.IGNORECASE
+    r"nothing was started|FloKit can.t be reached right now|refuses my API key|no integration", re.IGNORECASE
 )
 """The sentences that say that a click started nothing."""
 
@@ -126,15 +126,13 @@ class People:
         if several.count == len(named):
             return named
         message = self._slack.workspace.find(several.channel, several.messages[0]) if several.messages else None
-        payload = ((message or {}).get("metadata") or {}).get("event_payload") or {}
-        return [one["integration_id"] for one in payload.get("syncs", ())]
+        return [one["integration_id"] for one in payload_of(message).get("syncs", ())]
 
     def _with_messages(self, several: Several) -> Several:
         """Find the messages by the name of the person, who is nowhere else."""
         by = f"Started by {self._slack.workspace.users[several.user].name}, "
         found = [one for one in self._slack.messages(several.channel) if by in str(one.get("blocks"))]
-        metadata = (found[0].get("metadata") or {}) if found else {}
-        payload = metadata.get("event_payload") or {}
+        payload = payload_of(found[0]) if found else {}
         said = [*self._slack.ephemerals(several.user), *self._slack.messages(self._direct(several.user))]
         texts = [str(one.get("text")) for one in said]
         return replace(
@@ -293,9 +291,9 @@ class People:
 
     def _meant_by(self, button: dict[str, Any], message: dict[str, Any]) -> str:
         """Tell which integration a button is about, as its person reads it."""
-        said = (
-            f"{button['value']} {message.get('blocks')}" if button["action_id"].endswith("again") else button["value"]
-        )
+        said = button["value"]
+        if button["action_id"].endswith("again"):
+            said = f"{said} {message.get('blocks')} {message.get('metadata')}"  # it may be shown by a name
         return next(id_ for id_ in self._integrations if re.search(rf"\b{id_}\b", said))
 
     async def _newer_than(self, channel: str, before: list[str]) -> str | None:
@@ -325,6 +323,12 @@ class People:
             self._recent[channel].append(message["ts"])
         elif any(button["action_id"].endswith(("try_again", "keep_watching")) for button in buttons(message)):
             self._outcomes.append((channel, message["ts"]))
+
+
+def payload_of(message: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what a message's metadata says; nothing if there's none."""
+    payload: dict[str, Any] = ((message or {}).get("metadata") or {}).get("event_payload") or {}
+    return payload
 
 
 def buttons(message: dict[str, Any]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from local_slack import LocalSlack, User
 from sandbox.slack import BOT_USER_ID
 from soak.evidence import Board, Snoozed, Wishes
 from soak.noting import Faults
-from soak.people import DOUBT, names_for
+from soak.people import DOUBT, names_for, payload_of
 
 _T = TypeVar("_T")
 
@@ -162,9 +162,15 @@ class Residents:
         """The same for one channel, and for one integration."""
         reached_from = self._reached_from() if channel == self._shared else 0.0
         return [
-            Board(channel, message["ts"], str(message.get("text"))[:200], float(message["ts"]) < reached_from)
+            Board(
+                channel,
+                message["ts"],
+                str(message.get("text"))[:200],
+                float(message["ts"]) < reached_from,
+                payload_of(message).get("outbox_id", ""),
+            )
             for message in self._slack.messages(channel)
-            if _is_open(message) and integration_id in str(message.get("blocks"))
+            if _is_open(message) and integration_id in str(message)
         ]
 
     def _reached_from(self) -> float:

@@ -191,8 +191,13 @@ KEPT = {
         slow=[LOADED, LOCKED, Slow(300.0, "COMMIT;"), Slow(300.0, "INSERT INTO runs VALUES ($1)")],
         sizes=[Size("timers", 3, 2)],
     ),
-    "an incident in a channel of whose new ID the bot never heard": story(
-        boards=[Board("C1", ROOT, "is failing", is_lost=True)]
+    "incidents in messages that the bot can't know of": story(
+        boards=[
+            Board("C1", ROOT, "is failing", is_lost=True),
+            Board("C1", "90.0", "is failing", outbox_id="msg_1"),
+        ],
+        outbox_ids=["msg_1", "msg_1"],
+        log=[{"event": "message_not_looked_for", "outbox_id": "msg_1", "level": "info"}],
     ),
     "memory that settles": story(samples=[Sample("r", 1, at, 90 + min(at, 30)) for at in range(0, 100, 2)]),
 }
@@ -324,6 +329,11 @@ BROKEN = {
     },
     "no incident is left open": {
         "an incident that nobody ended": story(boards=[Board("C1", ROOT, "is failing")]),
+        "one that was posted once, and not looked for": story(
+            boards=[Board("C1", ROOT, "is failing", outbox_id="msg_1")],
+            outbox_ids=["msg_1"],
+            log=[{"event": "message_not_looked_for", "outbox_id": "msg_1", "level": "info"}],
+        ),
         "one beside another that is lost": story(
             boards=[Board("C1", "90.0", "is failing", is_lost=True), Board("C1", ROOT, "is failing")]
         ),
