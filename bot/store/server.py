@@ -106,10 +106,15 @@ class Link:
             raise StoreUnavailable("PostgreSQL rolled the transaction back")
 
     async def drop(self) -> None:
-        """Close it at once, whatever it's doing."""
+        """Close it at once, whatever it's doing, and all the way even if the caller is canceled meanwhile."""
         self.session.terminate()
-        await self.connection.invalidate()
-        await self.connection.close()
+        await asyncio.shield(self._forget())
+
+    async def _forget(self) -> None:
+        with contextlib.suppress(Exception):  # it's closed: SQLAlchemy may only fail to say goodbye
+            await self.connection.invalidate()
+        with contextlib.suppress(Exception):
+            await self.connection.close()
 
 
 def _number_in(status: str) -> int:
@@ -179,8 +184,7 @@ class Server:
     async def close(self) -> None:
         """Close the unused connections, and the others as soon as they're no longer used."""
         idle, self._idle = self._idle, []
-        for link in idle:
-            await link.drop()
+        await asyncio.shield(asyncio.gather(*(link.drop() for link in idle)))
 
     async def _take(self, *, begins: bool) -> Link:
         """Begin on a connection that was kept, if one works still, or on a new one.

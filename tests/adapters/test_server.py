@@ -114,6 +114,23 @@ async def test_waiting_too_long_for_a_connection_raises(postgres_url, monkeypatc
     await database.close()
 
 
+async def test_closing_is_finished_even_if_its_canceled(postgres_url):
+    """Otherwise, connections would stay open until the garbage collector finds them."""
+    database = Database(postgres_url)
+    async with database.begin(), database.begin(), database.begin():
+        pass
+    links = tuple(database._where._idle)
+    assert len(links) == 3
+    closing = asyncio.create_task(database.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
+    async with asyncio.timeout(10):
+        while not all(link.connection.closed for link in links):
+            await asyncio.sleep(0)
+    assert all(link.session.is_closed() for link in links)
+
+
 async def test_a_canceled_block_returns_its_connection(postgres_url):
     """If it was canceled during a statement, the connection is closed, and another one can be opened."""
     database = Database(postgres_url, pool_size=1)
