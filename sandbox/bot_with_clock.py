@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from bot.app import build
+from bot.cli import load_build
 from bot.core.errors import SettingsError
 from bot.observability.logs import configure_logging
 from bot.settings.settings import load_settings
@@ -20,6 +20,7 @@ async def run(clock: WorldClock) -> None:
     Raises:
         SettingsError: as from ``flokit-bot run``.
     """
+    build = load_build()
     settings = load_settings()
     configure_logging(settings.log_format, settings.log_level, secrets=settings.secrets)
     await build(settings, clock=clock.now).run()
