@@ -144,7 +144,8 @@ async def test_killed_in_the_middle(world):
     await world.flokit.wait_for(lambda: world.flokit.posts("int_b"), 10)
     await world.restart()
     message = await the_end(world, root)
-    assert message["text"].startswith("3 of 3 synced.")
+    # Where the kill hit a request, nobody knows what became of it; then that sync ends without a result.
+    assert message["text"].startswith(("3 of 3 synced.", "2 of 3 synced; 1 without a result."))
     await world.outcomes(root["ts"], 3)
     await world.settle()
     assert len(world.outcome_messages(root["ts"])) == 3
