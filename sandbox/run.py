@@ -25,7 +25,7 @@ from sandbox.page import add_page
 from sandbox.slack import BETA, BOT_USER_ID, FLOKIT_APP, GAMMA_WORKSPACES, WORKSPACE, flokit_slack
 
 PAGE_FILES: Final = Path(__file__).parent / "page_files"
-READY_WITHIN_S: Final = 30.0
+READY_WITHIN_S: Final = 60.0
 
 # Shorter than in production, so that you can see every outcome in a few minutes.
 PATIENCE: Final = {
