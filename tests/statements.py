@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+from sqlalchemy import Insert, TextClause
+
+from bot.store import statements
 from bot.store.transactions import Transaction
 
 
@@ -34,3 +37,19 @@ def watched(before=None, after=None, ended=None):
         yield
     finally:
         Transaction.execute, Transaction.settle = run, settle
+
+
+@contextmanager
+def asked_of(database):
+    """Yield what is asked of a database: each statement that reads, as its SQL, with the first parameters."""
+    asked = {}
+
+    def note(_transaction, statement, parameters):
+        if isinstance(parameters, list) or isinstance(statement, Insert | TextClause):
+            return
+        form = statements._compile(statement, database.engine.dialect, ())
+        if "FROM" in form.sql.upper():
+            asked.setdefault(form.sql, tuple(form.arguments(parameters or {})))
+
+    with watched(note):
+        yield asked

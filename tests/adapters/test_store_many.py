@@ -8,7 +8,7 @@ import json
 from datetime import timedelta
 
 import pytest_asyncio
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from bot.core.budget import Priority
 from bot.core.errors import SecretUnreadable
@@ -25,6 +25,7 @@ from bot.store.subscriptions import Subscriptions
 from bot.store.tables import installations
 from bot.store.timers import Timers
 from tests.adapters.test_installations import OLD
+from tests.statements import asked_of
 
 WORKSPACES = 10_000
 DUE = 500
@@ -166,21 +167,6 @@ def nodes_of(plan):
         yield from nodes_of(part)
 
 
-async def asked_for(deployment, work):
-    """Do some work, and return each statement that it needed, with its parameters."""
-    asked = {}
-
-    def note(_connection, _cursor, sql, parameters, _context, many):
-        if not many and sql.split()[0] in ("SELECT", "UPDATE", "DELETE", "WITH") and " FROM " in " ".join(sql.split()):
-            asked.setdefault(sql, parameters)
-
-    engine = deployment.database.engine
-    event.listen(engine, "before_cursor_execute", note)
-    await work()
-    event.remove(engine, "before_cursor_execute", note)
-    return {sql: parameters for sql, parameters in asked.items() if "pg_advisory" not in sql}
-
-
 async def read_by(deployment, sql, parameters):
     """Run a statement without effect; return how many rows it read, and which tables completely."""
 
@@ -200,7 +186,9 @@ async def test_no_statement_reads_more_because_there_are_many_workspaces(deploym
     """The real planner decides, with statistics; the rows that it really reads are counted."""
     found = {}
     for work in (deployment.claims, deployment.looks_up, deployment.serves):
-        for sql, parameters in (await asked_for(deployment, work)).items():
+        with asked_of(deployment.database) as asked:
+            await work()
+        for sql, parameters in asked.items():
             found[" ".join(sql.split())] = await read_by(deployment, sql, parameters)
     assert len(found) >= 20
     wrong = {

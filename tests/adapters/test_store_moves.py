@@ -17,10 +17,12 @@ from bot.core.requests import ChannelNews, Request, RequestKind
 from bot.core.subscriptions.subscriptions import ALL, PauseReason, Subscription
 from bot.handlers.channels import Channels
 from bot.handlers.feature import Services
+from bot.lookups.nicknames import Naming
 from bot.observability.context import Context
 from bot.store import codec
 from bot.store.database import Database
 from bot.store.incidents import Incidents, SeenTogether
+from bot.store.nicknames import NicknameRows
 from bot.store.outbox_rows import Address, OutboxKind
 from bot.store.subscriptions import SWEPT_AFTER, Subscriptions
 from bot.store.tables import alerts, inbox, outbox, subscriptions, threads
@@ -238,7 +240,8 @@ async def test_a_sweep_of_a_process_that_died_is_continued_soon(bench):
 
     def channels_with(subscriptions):
         context = Context(TEAM, "UBOT", lambda: bench.clock.now)
-        return Channels(Services(context, *[None] * 7), subscriptions)
+        naming = Naming(NicknameRows(bench.database, TEAM).all, lambda: bench.clock.now)
+        return Channels(Services(context, None, None, naming, *[None] * 4), subscriptions)
 
     async def sweep_claim():
         claims = await bench.timers.claim(bench.clock.now, 20)

@@ -6,7 +6,7 @@ import json
 import re
 from datetime import timedelta
 
-from sqlalchemy import Insert, TextClause, text
+from sqlalchemy import text
 
 from benchmarks.seeding import Plan, seed
 from bot.core.access.audit import AuditFilter
@@ -14,7 +14,6 @@ from bot.core.incidents.reactions import Snooze
 from bot.core.models import Integration, Outcome
 from bot.core.runs.limits import Limits
 from bot.core.subscriptions.subscriptions import PauseReason
-from bot.store import statements
 from bot.store.audit import Audit
 from bot.store.gauges import read_gauges
 from bot.store.incidents import SeenTogether
@@ -27,7 +26,7 @@ from bot.store.vitals import Vitals
 from tests.adapters.conftest import TEAM, start
 from tests.adapters.test_installations import ACME, BOTH, FLOKIT, OLD, ORG, ROTATING
 from tests.adapters.test_store_people import ANA, HELLO, HERE, MORNING, Replica
-from tests.statements import watched
+from tests.statements import asked_of
 
 GROWING = (
     "runs",
@@ -214,21 +213,6 @@ async def fill(one, clock):
             await connection.execute(text("ANALYZE"))
 
 
-async def asked_of(one, make, clock):
-    """Do everything, and return each statement with its parameters."""
-    asked = {}
-
-    def note(_transaction, statement, parameters):
-        if isinstance(parameters, list) or isinstance(statement, Insert | TextClause):
-            return
-        form = statements._compile(statement, one.database.engine.dialect, ())
-        asked.setdefault(form.sql, tuple(form.arguments(parameters or {})))
-
-    with watched(note):
-        await everything(one, make, clock)
-    return {sql: parameters for sql, parameters in asked.items() if "FROM" in sql.upper()}
-
-
 def explain(connection, sql, parameters):
     """Return a statement's plan."""
     return connection.exec_driver_sql(sql, parameters).all()
@@ -237,7 +221,8 @@ def explain(connection, sql, parameters):
 async def test_nothing_that_grows_is_read_or_sorted_completely(database_url, make, clock):
     """Each statement finds its rows with an index."""
     one, wrong = Replica(database_url, "one", clock), []
-    asked = await asked_of(one, make, clock)
+    with asked_of(one.database) as asked:
+        await everything(one, make, clock)
     assert len(asked) > 60
     await fill(one, clock)
     async with one.database.begin() as connection:
