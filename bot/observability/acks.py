@@ -15,7 +15,7 @@ QUIET_S: Final = 0.01
 """For so long after an ack of a burst, the next request is waited for. Nobody notices this pause."""
 
 LONGEST_WAIT_S: Final = 0.5
-"""About how long work waits in a storm of requests that doesn't end."""
+"""How long each piece of work waits in a storm of requests that doesn't end: much less than a lease."""
 
 
 class Acks:
@@ -51,12 +51,12 @@ class Acks:
         """Wait until no request is being acked, and a burst has ended, but not for long."""
         if not self._waiting and not self._being_acked and self._burst_lasts_s <= 0:
             return
+        until = asyncio.get_running_loop().time() + LONGEST_WAIT_S
         self._waiting += 1
         try:
-            # The more work waits, the sooner the next piece begins, so that all of it waits about as long.
             async with self._turn:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LONGEST_WAIT_S / self._waiting):
+                    async with asyncio.timeout_at(until):
                         await self._until_quiet()
         finally:
             self._waiting -= 1
