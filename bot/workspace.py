@@ -26,6 +26,7 @@ from bot.handlers.snoozes import Snoozes
 from bot.handlers.status import Looks
 from bot.handlers.subscriptions import Subscribing
 from bot.handlers.syncs import Syncs
+from bot.handlers.taking import Taking
 from bot.handlers.why import Explanations
 from bot.listeners.observed import Addressee
 from bot.listeners.reception import Reception
@@ -217,6 +218,7 @@ class _Parts:
         yield bulks
         yield self._subscribing
         yield Snoozes(services, self._incidents)
+        yield Taking(services, self._incidents)
         yield records
         yield Doctor(services, self._make_diagnosis())
         yield Explanations(services, limits=limits)

@@ -38,6 +38,9 @@ _VERBS: Final = {
     Deed.UNSUBSCRIBE: (Verb.SUBSCRIBE,),
     Deed.SNOOZE: (Verb.SUBSCRIBE,),
     Deed.END_SNOOZE: (Verb.SUBSCRIBE,),
+    Deed.ON_IT: (Verb.SUBSCRIBE,),
+    Deed.HAND_OVER: (Verb.SUBSCRIBE,),
+    Deed.LET_GO: (Verb.SUBSCRIBE,),
     Deed.NAME: (Verb.SUBSCRIBE,),
 }
 """The verbs that a person must be allowed for each deed."""

@@ -38,7 +38,7 @@ async def on_command(ack: AsyncAck, body: dict[str, Any], reception: Reception) 
 async def on_press(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
     """Save a click, also one on a button of an older or newer version, then ack."""
     action = first_action(body)
-    press = parse_press(action.get("action_id"), value_of(action))
+    press = parse_press(action.get("action_id"), value_of(action), person_id=action.get("selected_user"))
     readable = None if isinstance(press, UnreadablePress) else press
     request = parse_press_payload(body, reception.context.team_id, reception.context.clock(), readable)
     if request:

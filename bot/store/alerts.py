@@ -100,6 +100,15 @@ async def tell(
             await outbox_rows.add_news(connection, alert, news[alert.id], now)
 
 
+async def redraw(connection: Transaction, incident: Incident, now: datetime) -> None:
+    """Show what changed of an incident in every channel that has it."""
+    standing = (await connection.execute(_ALERTS_ABOUT, {"ids": [incident.id]})).all()
+    shown = await _hold_panels(connection, [alert.id for alert in standing])
+    for panel in shown.values():
+        await save(connection, replace(panel, incident=incident))
+    await outbox_rows.bump_panels(connection, list(shown), now)
+
+
 def _retold(panel: Panel, incident: Incident, *, ends_snooze: bool) -> Panel:
     snooze = None if ends_snooze or not incident.is_open else panel.snooze
     panel = replace(panel, incident=incident, snooze=snooze)

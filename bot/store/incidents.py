@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -23,7 +23,7 @@ from bot.core.incidents.incidents import (
     trouble_of,
 )
 from bot.core.incidents.reactions import Bulletin, Snooze, Word, wish_of
-from bot.core.models import Integration, Outcome, SyncRun
+from bot.core.models import Integration, Message, Outcome, SyncRun
 from bot.core.panels import Panel
 from bot.core.requests import Origin, Request
 from bot.core.subscriptions.subscriptions import Subscription
@@ -31,6 +31,7 @@ from bot.store import alerts, audit, codec, homes, inbox, outbox_rows, run_rows,
 from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.locks import of_team
+from bot.store.outbox_rows import Address, OutboxKind
 from bot.store.statements import among, constant
 from bot.store.tables import alerts as alerts_table
 from bot.store.tables import incidents, panels, sightings
@@ -61,6 +62,15 @@ class Standing:
 
     incidents: tuple[Incident, ...]
     changed: dict[str, Integration]
+
+
+@dataclass(frozen=True, slots=True)
+class OnItChange:
+    """What follows from a click about who is on an incident; ``incident`` is None if nothing changes."""
+
+    incident: Incident | None
+    messages: Sequence[tuple[Address, Message]] = ()
+    entry: AuditEntry | None = None
 
 
 _KNOWN_IDS: Final = constant(select(sightings.c.integration_id).where(sightings.c.team_id == bindparam("team")))
@@ -243,6 +253,60 @@ class Incidents:
         )
         async with self._database.read() as connection:
             return await connection.scalar(query) or ""
+
+    async def find(self, incident_id: str, alert_id: str = "") -> tuple[Incident | None, tuple[str, ...]]:
+        """Return an incident, and the channels whose rules count for a click on it.
+
+        That's the channel of ``alert_id``, if it's one of this incident; otherwise, every channel that shows it.
+        """
+        query = select(incidents.c.data).where(incidents.c.id == incident_id, incidents.c.team_id == self._team_id)
+        shown = select(alerts_table.c.id, alerts_table.c.channel_id).where(
+            alerts_table.c.incident_id == incident_id, alerts_table.c.team_id == self._team_id
+        )
+        async with self._database.read() as connection:
+            data = await connection.scalar(query)
+            rows = (await connection.execute(shown)).all()
+        here = [row.channel_id for row in rows if row.id == alert_id]
+        return codec.load(Incident, data) if data else None, tuple(here or sorted(row.channel_id for row in rows))
+
+    # Who is on it
+
+    @retried
+    async def change_on_it(
+        self, request: Request, incident_id: str, decide: Callable[[Incident], OnItChange], now: datetime
+    ) -> bool:
+        """Change who is on an incident, which answers the request: ``decide`` gets it as it is.
+
+        Returns:
+            False if the incident is over or unknown: then the request still has to be answered.
+        """
+        async with self._database.begin() as connection:
+            incident = await self._hold(connection, incident_id)
+            if incident is None or not incident.is_open:
+                return False
+            change = decide(incident)
+            if change.incident:
+                await self._save_incident(connection, change.incident, is_new=False)
+                await alerts.hold_audience(connection, self._team_id, shared=True)
+                await alerts.redraw(connection, change.incident, now)
+            for address, message in change.messages:
+                note = codec.dump(replace(message, cause=request.cause))
+                await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=note)
+            if change.incident:
+                await homes.changed(connection, self._team_id, now)
+            await inbox.finish(connection, request.id)
+            await audit.add(connection, change.entry)
+        return True
+
+    async def _hold(self, connection: Transaction, incident_id: str) -> Incident | None:
+        """Read an incident, and keep checks of its integration from changing it."""
+        about = incidents.c.id == incident_id, incidents.c.team_id == self._team_id
+        integration_id = await connection.scalar(select(incidents.c.integration_id).where(*about))
+        if integration_id is None:
+            return None
+        await connection.execute(_KNOWN, {"team": self._team_id, "ids": [integration_id]})
+        data = await connection.scalar(select(incidents.c.data).where(*about).with_for_update(key_share=True))
+        return codec.load(Incident, data) if data else None
 
     # Snoozing
 

@@ -105,6 +105,7 @@ class HomeDrawer:
             incidents=standing.incidents,
             snoozed=tuple(await self._incidents.snoozed_by(user_id)),
             nicknames=await self._naming.current(),
+            viewer=user_id,
             subscriptions=tuple(one for one in subscriptions if one.created_by.id == user_id),
         )
 

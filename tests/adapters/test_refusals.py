@@ -117,7 +117,8 @@ async def test_every_command_is_refused(office, text):
 
 @pytest.mark.parametrize("action", [one for one in Action if one not in FREE_ACTIONS])
 async def test_every_button_is_refused(office, action):
-    ids = {"integration_id": "int_1", "panel_id": "pnl_1", "run_id": "run_1", "subscription_id": "sub_1"}
+    names = ("integration", "panel", "run", "subscription", "incident")
+    ids = {f"{name}_id": f"{name[:3]}_1" for name in names}
     request = office.make.press()
     press = Press(action, choice="1h", **ids)
     await assert_refused(office, Request(request.id, request.kind, request.origin, request.received_at, press=press))

@@ -12,6 +12,7 @@ from sqlalchemy import event, select
 from bot.core.errors import ClaimLost, StoreUnavailable
 from bot.core.incidents.incidents import Rules
 from bot.core.incidents.reactions import Snooze
+from bot.core.incidents.taking import OnIt
 from bot.core.models import Integration, Message, Person, Telling
 from bot.core.requests import Origin, Request, RequestKind
 from bot.core.subscriptions.digest_time import next_digest_at
@@ -19,7 +20,7 @@ from bot.core.subscriptions.subscriptions import DigestTime, PauseReason, Subscr
 from bot.store.database import Database
 from bot.store.failures import sqlstate_of
 from bot.store.homes import Homes
-from bot.store.incidents import Incidents, SeenTogether
+from bot.store.incidents import Incidents, OnItChange, SeenTogether
 from bot.store.outbox_rows import Address
 from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
@@ -201,6 +202,26 @@ async def test_a_snooze_and_a_change_of_its_incident(world, clock):
             number,
             world.see(world.other, ("the account was closed", "the password is wrong")[number % 2]),
             world.one.incidents.snooze(await world.asked(), world.alert_id, until, clock.now),
+        )
+    assert world.deadlocks == []
+
+
+async def test_who_is_on_an_incident_and_a_change_of_it(world, clock):
+    """Also while it's snoozed, and while a channel subscribes."""
+    [incident] = (await world.one.incidents.standing(clock.now)).incidents
+
+    def take(now_open):
+        return OnItChange(replace(now_open, on_it=OnIt(ANA, clock.now), turns=now_open.turns + 1))
+
+    for number in range(ROUNDS):
+        clock.advance(10)
+        until = Snooze(ANA, clock.now + timedelta(hours=1))
+        await world.at_once(
+            number,
+            world.see(world.other, ("the account was closed", "the password is wrong")[number % 2]),
+            world.one.incidents.snooze(await world.asked(), world.alert_id, until, clock.now),
+            world.other.incidents.change_on_it(await world.asked(), incident.id, take, clock.now),
+            world.one.incidents.change_on_it(await world.asked(), incident.id, take, clock.now),
         )
     assert world.deadlocks == []
 

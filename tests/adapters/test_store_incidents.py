@@ -12,14 +12,16 @@ from sqlalchemy import select
 
 from bot.core.incidents.incidents import Change, Rules
 from bot.core.incidents.reactions import Bulletin, Snooze, Word
+from bot.core.incidents.taking import OnIt
 from bot.core.models import Integration, Message, Person
+from bot.core.panels import Panel
 from bot.core.requests import Origin, Request, RequestKind
 from bot.core.subscriptions.subscriptions import News, PauseReason, Style, Subscription
 from bot.store import codec
 from bot.store.alerts import RAISED_TOGETHER
 from bot.store.database import Database
 from bot.store.homes import TOGETHER_S, Homes
-from bot.store.incidents import TOGETHER, Incidents, SeenTogether, Standing
+from bot.store.incidents import TOGETHER, Incidents, OnItChange, SeenTogether, Standing
 from bot.store.outbox_rows import Address, OutboxKind
 from bot.store.retention import Retention
 from bot.store.store import Store
@@ -333,6 +335,96 @@ async def test_an_incident_that_is_over_cannot_be_snoozed(one, store, make, seen
     request = press(make, clock)
     await store.inbox.add(request)
     assert not await one.incidents.snooze(request, alert.id, Snooze(ANA), clock.now)
+
+
+def taken_by(person, seen=None):
+    """Return what a click on "I'm on it" decides: the first one counts."""
+
+    def decide(incident):
+        if seen is not None:
+            seen.append(incident.on_it)
+        if incident.on_it:
+            return OnItChange(None)
+        return OnItChange(replace(incident, on_it=OnIt(person, incident.opened_at), turns=incident.turns + 1))
+
+    return decide
+
+
+async def test_two_people_who_take_an_incident_at_once_have_one_winner(replicas, store, make, seen, clock):
+    """In whichever process; every channel's message shows it."""
+    one = replicas[0]
+    for channel in ("C0DATA", "C0OPS"):
+        await subscribe(one, store, make, channel)
+    await one.open(seen["failing"])
+    [incident] = await one.open_ones()
+    people = [Person(f"U{number}", str(number)) for number in range(6)]
+    requests = [press(make, clock, number) for number in range(len(people))]
+    for request in requests:
+        await store.inbox.add(request)
+    decided = await asyncio.gather(
+        *(
+            replicas[number % 2].incidents.change_on_it(request, incident.id, taken_by(person), clock.now)
+            for number, (request, person) in enumerate(zip(requests, people, strict=True))
+        )
+    )
+    assert decided == [True] * len(people)
+    [after] = await one.open_ones()
+    assert after.turns == 1
+    shown = [codec.load(Panel, row.data).incident for row in await one.rows(panels)]
+    assert shown == [after, after]
+
+
+async def test_a_check_keeps_who_is_on_an_incident(replicas, store, make, seen, clock):
+    """Even if it sees something new at the same moment; a channel that subscribes later shows it, too."""
+    one, other = replicas
+    await subscribe(one, store, make)
+    await one.open(seen["failing"])
+    [incident] = await one.open_ones()
+    for number, state in enumerate(("other", "failing") * 4):
+        clock.advance(20)
+        request = press(make, clock, number)
+        await store.inbox.add(request)
+        before = (await one.open_ones())[0]
+
+        def decide(now_open, before=before):
+            return OnItChange(replace(now_open, on_it=OnIt(ANA, clock.now), turns=before.turns + 1))
+
+        await asyncio.gather(
+            other.see(seen[state]), one.incidents.change_on_it(request, incident.id, decide, clock.now)
+        )
+        [after] = await one.open_ones()
+        assert (after.on_it, after.turns) == (OnIt(ANA, clock.now), before.turns + 1)
+        assert after.failure == seen[state]
+    await subscribe(one, store, make, "C0LATE")
+    assert {codec.load(Panel, row.data).incident.on_it for row in await one.rows(panels)} == {after.on_it}
+
+
+async def test_an_incident_that_is_over_cannot_be_taken(one, store, make, seen, clock):
+    """Nor one of another workspace; nothing is decided."""
+    await subscribe(one, store, make)
+    await one.open(seen["failing"])
+    [incident] = await one.open_ones()
+    clock.advance(60)
+    await one.see(replace(seen["fine"], last_synced_at=clock.now))
+    request = press(make, clock)
+    await store.inbox.add(request)
+    asked = []
+    for incident_id in (incident.id, "inc_of_nobody"):
+        assert not await one.incidents.change_on_it(request, incident_id, taken_by(ANA, asked), clock.now)
+    assert asked == []
+
+
+async def test_a_click_counts_for_the_channel_of_its_message(one, store, make, seen, clock):
+    """A message of another incident says nothing about this one: then every channel counts."""
+    for channel in ("C0DATA", "C0OPS"):
+        await subscribe(one, store, make, channel)
+    await one.open(seen["failing"])
+    [incident] = await one.open_ones()
+    data, _ops = sorted(await one.rows(alerts), key=lambda row: row.channel_id)
+    assert await one.incidents.find(incident.id, data.id) == (incident, ("C0DATA",))
+    for alert_id in ("", "pnl_of_another"):
+        assert await one.incidents.find(incident.id, alert_id) == (incident, ("C0DATA", "C0OPS"))
+    assert await one.incidents.find("inc_of_nobody") == (None, ())
 
 
 async def test_a_closed_channel_is_paused_and_resumed(one, store, make, seen, clock):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bot.core.blocks import limits
 from bot.core.incidents.incidents import Incident, Trouble
+from bot.core.incidents.taking import OnIt
 from bot.core.models import Expected, Integration, Message, Outcome, Person, Phase, Status, SyncRun, SyncStats
 from local_slack.validation import check_blocks, check_metadata, check_update_text, check_view
 
@@ -100,6 +101,8 @@ incidents = st.builds(
     closed_at=st.none() | moments,
     gone=st.booleans(),
     repaired_by=st.none() | people,
+    on_it=st.none() | st.builds(OnIt, people, moments, st.none() | people),
+    turns=st.integers(0, 10**6),
 )
 
 hostile = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

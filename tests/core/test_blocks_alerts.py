@@ -13,6 +13,7 @@ from bot.core import blocks
 from bot.core.blocks.text import date
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.incidents.reactions import Bulletin, Snooze, Word
+from bot.core.incidents.taking import OnIt, Refusal, Step, Turn
 from bot.core.models import Integration, Person
 from bot.core.panels import Panel, PanelKind, RowRun
 from bot.core.subscriptions.digest_time import WEEKDAYS
@@ -60,6 +61,8 @@ subscriptions = st.builds(
     mention=texts,
     paused=st.none() | st.sampled_from(PauseReason),
 )
+on_its = st.builds(OnIt, people, moments, st.none() | people)
+turns = st.builds(Turn, st.sampled_from(Step), people, st.integers(0, 9), st.none() | people)
 some = st.integers(0, 25)
 messages = st.one_of(
     st.builds(
@@ -68,6 +71,11 @@ messages = st.one_of(
         st.none() | st.builds(RowRun, runs, st.lists(people, max_size=8).map(tuple)),
     ),
     st.builds(blocks.bulletin_message, st.builds(Bulletin, incidents, st.sampled_from(Word), st.booleans()), moments),
+    st.builds(blocks.turn_message, incidents, turns, st.none() | on_its),
+    st.builds(blocks.refused_turn_message, incidents, st.sampled_from(Refusal), st.just("pnl_1")),
+    st.builds(blocks.asked_message, incidents, people, st.just("pnl_1"), st.just("C0OURS")),
+    st.builds(blocks.concerned_message, incidents, turns, on_its, people),
+    st.builds(blocks.cannot_ask_message, people, st.just("They can't do that here.")),
     st.builds(blocks.subscribed_message, subscriptions, texts, command=texts),
     st.builds(blocks.unsubscribed_message, people, st.lists(texts, max_size=30), digest_only=st.booleans()),
     st.builds(

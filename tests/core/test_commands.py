@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.blocks.limits import BUTTON_VALUE
+from bot.core.blocks.limits import ACTION_ID, BUTTON_VALUE
 from bot.core.commands.catalog import (
     COMMANDS,
     AuditCommand,
@@ -31,6 +32,7 @@ from bot.core.commands.presses import (
     UnreadablePress,
     fits_in_a_button,
     parse_press,
+    picker_id,
     press_value,
 )
 from bot.core.commands.targets import All, Ambiguous, NotFound, OfType, One, resolve_target
@@ -143,10 +145,11 @@ presses = st.builds(
     st.integers(0, 10_000),
     usable_ids,
     usable_ids,
+    usable_ids,
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("viprnsc") | st.text(), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("viprnsce") | st.text(), inner),
     max_leaves=8,
 )
 
@@ -155,6 +158,19 @@ json_values = st.recursive(
 def test_a_press_comes_back_from_its_button(press):
     """What a button carries is parsed as the same press."""
     assert parse_press(press.action.value, press_value(press)) == press
+
+
+def test_a_pick_from_a_list_of_people_is_a_press():
+    """Slack sends only the person, so the press is in the ``action_id``."""
+    press = Press(Action.HAND_OVER, panel_id="pnl_1", incident_id="inc_1", page=3)
+    assert parse_press(picker_id(press), None, person_id="U0BEN") == replace(press, person_id="U0BEN")
+    assert len(picker_id(press)) < ACTION_ID
+
+
+@pytest.mark.parametrize("person", ["", "ben", "<!channel>", "U0BEN|x", "U" * 300])
+def test_what_is_no_person_cannot_be_picked(person):
+    press = Press(Action.HAND_OVER, panel_id="pnl_1", incident_id="inc_1")
+    assert isinstance(parse_press(picker_id(press), None, person_id=person), UnreadablePress)
 
 
 @given(presses)
@@ -172,7 +188,7 @@ def test_a_value_has_only_ids_and_a_version():
 @pytest.mark.parametrize("action", Action)
 def test_an_action_id_may_carry_a_suffix(action):
     """It keeps two of the same action apart in a block, and changes nothing."""
-    press = Press(action, "int_1", "panel", "run", subscription_id="sub", choice="1h")
+    press = Press(action, "int_1", "panel", "run", subscription_id="sub", choice="1h", incident_id="inc")
     assert parse_press(f"{action.value}:1", press_value(press)) == press
 
 

@@ -105,6 +105,18 @@ async def test_a_snooze_is_checked_for_the_incidents_channel(world):
     assert refusals(world) == [(OPS, "snooze")]
 
 
+async def test_taking_is_checked_for_the_incidents_channels(world):
+    """A value that names another channel's incident changes nothing, with or without a message of its own."""
+    value = value_of(incident(world), "flokit_on_it")
+    own = (await world.status(user="UBEN"))["ts"]
+    for panel_id in (value["p"], "", f"pnl_{own}"):
+        for action in (Action.ON_IT, Action.LET_GO, Action.HAND_OVER):
+            press = Press(action, panel_id=panel_id, incident_id=value["e"])
+            assert "Ops is Ana's" in await forge(world, press)
+    assert "is on it" not in words(incident(world))
+    assert refusals(world) == [(OPS, "on_it"), (OPS, "let_go"), (OPS, "hand_over")] * 3
+
+
 async def test_a_refresh_is_checked_for_the_messages_channel(world):
     """A value that names another channel's message neither refreshes it nor turns its pages."""
     panel_id = value_of(incident(world), "flokit_snooze")["p"]

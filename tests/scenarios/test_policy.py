@@ -212,7 +212,7 @@ async def test_naming_is_checked_for_the_person_who_saves(tmp_path):
         shown = await world.status("show money")
         before = len(world.slack.ephemerals("UBEN"))
         await world.press(shown, "flokit_edit_name", user="UBEN")
-        assert "You can't subscribe, unsubscribe, snooze or name integrations here" in words(
+        assert "You can't subscribe, unsubscribe, snooze or take incidents, or name integrations here" in words(
             await world.whisper("UBEN", before)
         )
         await world.press(shown, "flokit_edit_name")

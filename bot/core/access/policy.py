@@ -22,7 +22,7 @@ class Verb(StrEnum):
     SYNC = "sync"
     """Start, join or retry a sync, and keep watching it."""
     SUBSCRIBE = "subscribe"
-    """Subscribe and unsubscribe a channel, snooze an incident, name an integration: what others see from then on."""
+    """Subscribe and unsubscribe a channel, snooze or take an incident, name an integration: what others see."""
     ADMINISTER = "administer"
     """See the audit, and override cooldowns and quotas."""
 
@@ -152,7 +152,7 @@ ELSEWHERE: Final = "requests from other workspaces aren't answered"
 DEEDS: Final = {
     Verb.LOOK: "look",
     Verb.SYNC: "sync",
-    Verb.SUBSCRIBE: "subscribe, unsubscribe, snooze or name integrations",
+    Verb.SUBSCRIBE: "subscribe, unsubscribe, snooze or take incidents, or name integrations",
     Verb.ADMINISTER: "administer",
 }
 

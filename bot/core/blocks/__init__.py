@@ -59,3 +59,10 @@ from bot.core.blocks.subscriptions import (
     subscriptions_message,
     unsubscribed_message,
 )
+from bot.core.blocks.taking import (
+    asked_message,
+    cannot_ask_message,
+    concerned_message,
+    refused_turn_message,
+    turn_message,
+)

@@ -14,7 +14,7 @@ from bot.core.advice import things_to_check
 from bot.core.blocks import limits
 from bot.core.blocks.names import Name
 from bot.core.blocks.text import clean, clip, escape, one_line
-from bot.core.commands.presses import Action, Press, fits_in_a_button, press_value
+from bot.core.commands.presses import Action, Press, fits_in_a_button, picker_id, press_value
 from bot.core.models import Integration, Message
 
 Block: TypeAlias = dict[str, object]
@@ -106,6 +106,11 @@ def press_select(placeholder: str, choices: Mapping[str, Press]) -> Block:
     options = [{"text": plain(text), "value": press_value(press)} for text, press in choices.items()]
     action = next(iter(choices.values())).action
     return {"type": "static_select", "action_id": action.value, "placeholder": plain(placeholder), "options": options}
+
+
+def people_picker(placeholder: str, press: Press) -> Block:
+    """A list of the workspace's people; picking one is the press."""
+    return {"type": "users_select", "action_id": picker_id(press), "placeholder": plain(placeholder)}
 
 
 def resync_button(integration: Integration, name: Name, panel_id: str = "") -> Block | None:

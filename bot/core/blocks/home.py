@@ -23,6 +23,7 @@ from bot.core.blocks.home_tab import home_tab
 from bot.core.blocks.names import Name, name_of, short_name
 from bot.core.blocks.runs import who
 from bot.core.blocks.states import by_urgency, count_unknown, in_unknown_state, last_success, state_now, state_of, tally
+from bot.core.blocks.taking import let_go_button, on_it_words, take_button
 from bot.core.blocks.text import code, date, escape, shown
 from bot.core.commands.presses import Action, Press
 from bot.core.incidents.incidents import Incident
@@ -53,6 +54,8 @@ class Home:
     snoozed: tuple[Panel, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     nicknames: Nicknames = NO_NICKNAMES
+    viewer: str = ""
+    """The ID of whose App Home it is."""
 
 
 def home_view(home: Home, now: datetime, *, command: str, edits_policy: bool = False) -> dict[str, object]:
@@ -63,7 +66,7 @@ def home_view(home: Home, now: datetime, *, command: str, edits_policy: bool = F
         section(f"*{_lead(home)}*", refresh),
         context(_as_of(home)),
         *_part("Running syncs", home.runs, lambda run: [section(_run(run, home))]),
-        *_part("Open incidents", home.incidents, lambda incident: [section(_incident(incident, home))]),
+        *_part("Open incidents", home.incidents, lambda incident: [_incident(incident, home)]),
         *_part("Snoozed by you", home.snoozed, lambda panel: _snoozed(panel, home)),
         *_integrations(home, now, command),
         *_subscriptions(home, now, command),
@@ -100,12 +103,16 @@ def _run(run: SyncRun, home: Home) -> str:
     return f"⏳ {name.mrkdwn}: sync {who(run, ())}, {date(run.requested_at)}"
 
 
-def _incident(incident: Incident, home: Home) -> str:
+def _incident(incident: Incident, home: Home) -> Block:
     words = phrases.TROUBLES[incident.trouble]
     name = _name(incident, home)
     since = f"since {date(incident.opened_at)}"
     state = words.now.replace("is ", "has been ", 1)
-    return f"{words.emoji} {name.mrkdwn} {state} {since} · {code(incident.integration.id, TARGET_CHARS)}"
+    text = f"{words.emoji} {name.mrkdwn} {state} {since} · {code(incident.integration.id, TARGET_CHARS)}"
+    on_it = incident.on_it
+    is_own = on_it is not None and on_it.person.id == home.viewer and not on_it.is_asked
+    accessory = let_go_button(incident, name) if is_own else take_button(incident, name)
+    return section("\n".join(line for line in (text, on_it_words(on_it)) if line), accessory)
 
 
 def _name(incident: Incident, home: Home) -> Name:

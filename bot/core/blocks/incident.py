@@ -24,6 +24,7 @@ from bot.core.blocks.elements import (
 from bot.core.blocks.names import ID_SHOWN, Name, short_name
 from bot.core.blocks.runs import row_line
 from bot.core.blocks.states import last_success
+from bot.core.blocks.taking import on_it_words, take_button, taken_buttons, was_on_it
 from bot.core.blocks.text import (
     clip,
     code,
@@ -67,7 +68,7 @@ def incident_message(panel: Panel, runs: Mapping[str, RowRun], nicknames: Nickna
     emoji, words = _head(incident)
     run = runs.get(incident.integration.id)
     run_line = row_line(run, panel.as_of) if run else ""
-    lines = [f"{emoji} {name.mrkdwn} {words}", _now(incident), _since(incident), run_line]
+    lines = [f"{emoji} {name.mrkdwn} {words}", _now(incident), _since(incident), on_it_words(incident.on_it), run_line]
     nickname = nicknames.of(incident.integration.id)
     whom = "".join(f"{one} " for one in (mention_group(panel.mention), mention_owner(nickname.owner)) if one)
     blocks = [
@@ -77,7 +78,8 @@ def incident_message(panel: Panel, runs: Mapping[str, RowRun], nicknames: Nickna
         context(_about(incident, panel.snooze)),
         *_buttons(panel, incident, name),
     ]
-    return Message(f"{whom}{emoji} {name.text} {words}. {_in_short(incident)}", tuple(blocks))
+    taken = f"{on_it_words(incident.on_it)}. " if incident.on_it else ""
+    return Message(f"{whom}{emoji} {name.text} {words}. {taken}{_in_short(incident)}", tuple(blocks))
 
 
 def bulletin_message(bulletin: Bulletin, now: datetime, nicknames: Nicknames = NO_NICKNAMES) -> Message:
@@ -110,7 +112,9 @@ def _over(incident: Incident, name: Name) -> Message:
     blocks = (
         section(headline),
         *quoted(error, phrases.ERROR_IN_INCIDENT),
-        context(f"{about} · {code(incident.integration.id, ID_SHOWN)}"),
+        context(
+            " · ".join(one for one in (about, was_on_it(incident), code(incident.integration.id, ID_SHOWN)) if one)
+        ),
     )
     return Message(f"{headline.replace('*', '')}.", blocks)
 
@@ -191,4 +195,6 @@ def _buttons(panel: Panel, incident: Incident, name: Name) -> list[Block]:
     else:
         choices = {text: Press(Action.SNOOZE, panel_id=panel.id, choice=choice) for choice, text in SNOOZES.items()}
         quiet = press_select("Snooze …", choices)
-    return actions(resync_button(integration, name, panel.id), details_button(integration, name), quiet)
+    take = take_button(incident, name, panel.id) if incident.on_it is None else None
+    first = actions(resync_button(integration, name, panel.id), details_button(integration, name), take, quiet)
+    return [*first, *taken_buttons(incident, name, panel.id)]

@@ -17,6 +17,7 @@ from bot.core.commands.presses import Action, Press
 from bot.core.health.findings import fine, unknown, wrong
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.incidents.reactions import Bulletin, Word
+from bot.core.incidents.taking import OnIt, Refusal, Step, Turn
 from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
 from bot.core.nicknames import Nickname, nicknames_of
 from bot.core.panels import Panel, PanelKind, RowRun
@@ -44,6 +45,8 @@ def samples(now: datetime) -> dict[str, Sample]:
         "sub_sample", "T0SAMPLE", "C0SAMPLE", ana, ago, digest=DigestTime(time(9), WEEKDAYS, "Europe/Berlin")
     )
     incident = Incident("inc_sample", "T0SAMPLE", failing, now, Trouble.FAILING, failing, ago)
+    turn, asked = Turn(Step.TAKE, ben, 1), OnIt(ben, ago, asked_by=ana)
+    taken, handed = replace(incident, on_it=OnIt(ana, ago)), replace(incident, on_it=asked)
     entry = AuditEntry(ago, "T0SAMPLE", ana, "C0SAMPLE", Deed.RESYNC, failing.id, "stripe", run.id, result="started")
 
     nickname = Nickname(working.id, "AppsFlyer Android", "U0SAMPLE2", "https://wiki.example.com/android")
@@ -85,6 +88,28 @@ def samples(now: datetime) -> dict[str, Sample]:
         **{
             f"bulletin_message: {one}": blocks.bulletin_message(Bulletin(incident, one), now, nicknames) for one in Word
         },
+        **{
+            f"panel_message: incident {state}": blocks.panel_message(
+                replace(panels[PanelKind.INCIDENT], incident=one), {}, now, nicknames
+            )
+            for state, one in (("taken", taken), ("handed over", handed))
+        },
+        **{
+            f"turn_message: {step}": blocks.turn_message(handed, replace(turn, step=step), taken.on_it, nicknames)
+            for step in Step
+        },
+        **{
+            f"refused_turn_message: {one}": blocks.refused_turn_message(taken, one, "pnl_sample", nicknames)
+            for one in Refusal
+        },
+        **{
+            f"concerned_message: {step}": blocks.concerned_message(
+                taken, replace(turn, step=step), asked, ana, nicknames
+            )
+            for step in Step
+        },
+        "asked_message": blocks.asked_message(handed, ana, "pnl_sample", "C0SAMPLE", nicknames),
+        "cannot_ask_message": blocks.cannot_ask_message(ben, "They can't do that here."),
         **{
             f"help_message: {doc.name}": blocks.help_message(HelpCommand(topic=doc.name), command=COMMAND)
             for doc in COMMANDS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -38,6 +38,9 @@ class Action(StrEnum):
     RESYNC_ALL_FAILING = "flokit_resync_all_failing"
     SYNC_SEVERAL = "flokit_sync_several"
     RETRY_FAILED = "flokit_retry_failed"
+    ON_IT = "flokit_on_it"
+    LET_GO = "flokit_let_go"
+    HAND_OVER = "flokit_hand_over"
 
 
 ACTION_PATTERN: Final = re.compile(r"^flokit_")
@@ -48,8 +51,10 @@ PRESS_VERSION: Final = 1
 MAX_PAGE: Final = 100_000
 """Above any real page; larger numbers are forged and wouldn't fit in the database."""
 
-PRESS_CHARS: Final = 1100
-"""The longest value of a button: five IDs of `ID_CHARS`, even if every character is escaped. Slack allows 2,000."""
+PRESS_CHARS: Final = 1350
+"""The longest value of a button: six IDs of `ID_CHARS`, even if every character is escaped. Slack allows 2,000."""
+
+_SLACK_PERSON: Final = re.compile(r"[UW][A-Z0-9]{2,29}")
 
 ID_CHARS: Final = 100
 """The longest ID in a button; documented ones have about 25 characters."""
@@ -61,7 +66,10 @@ class Press:
 
     A button's value is a JSON object of the non-empty fields, at most `PRESS_CHARS` long::
 
-        {"v": 1, "i": integration_id, "p": panel_id, "r": run_id, "s": subscription_id, "c": choice, "n": page}
+        {"v": 1, "i": integration_id, "p": panel_id, "r": run_id, "s": subscription_id, "e": incident_id, "c": choice,
+         "n": page}
+
+    ``person_id`` is whom a person picked from a list of people, which has no value of its own: see `picker_id`.
     """
 
     action: Action
@@ -77,7 +85,11 @@ class Press:
     held back, such as ``1337.42.ab``. EARLIER_VERSION: a number of the policy's versions, such as ``3``.
     REFRESH_HOME: ``home``, CONNECT and DISCONNECT: ``flokit``, and EDIT_POLICY: ``policy``, since a button's value
     can't be empty.
+
+    ON_IT, LET_GO and HAND_OVER have the number of the turn for which they were drawn in ``page``.
     """
+    incident_id: str = ""
+    person_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,9 @@ _NEEDED_ID: Final = {
     Action.RESYNC_ALL_FAILING: "panel_id",
     Action.SYNC_SEVERAL: "panel_id",
     Action.RETRY_FAILED: "panel_id",
+    Action.ON_IT: "incident_id",
+    Action.LET_GO: "incident_id",
+    Action.HAND_OVER: "incident_id",
 }
 
 
@@ -116,6 +131,7 @@ _IDS: Final = {
     "p": "panel_id",
     "r": "run_id",
     "s": "subscription_id",
+    "e": "incident_id",
     "c": "choice",
 }
 """The fields of a press that are strings, by their key in a button's value."""
@@ -141,24 +157,43 @@ def press_value(press: Press) -> str:
     return json.dumps(fields, separators=(",", ":"))
 
 
-def parse_press(action_id: object, value: object, *, command: str = "/flokit") -> Press | UnreadablePress:
+def picker_id(press: Press) -> str:
+    """Return the ``action_id`` of a list of people: it has the press, because Slack sends only who was picked.
+
+    Raises:
+        ValueError: as for `press_value`.
+    """
+    return f"{press.action}:{press_value(press)}"
+
+
+def parse_press(
+    action_id: object, value: object, *, person_id: object = None, command: str = "/flokit"
+) -> Press | UnreadablePress:
     """Parse a click; input from another version or a broken client becomes an error message for the person.
 
-    Each ``action_id`` must be unique within a block, so it may have a suffix: ``flokit_resync:1``.
+    Each ``action_id`` must be unique within a block, so it may have a suffix: ``flokit_resync:1``. That of a list of
+    people is the press, and ``person_id`` is who was picked.
     """
     unreadable = UnreadablePress(
         f"This button is from a different version of the bot. Run {command} status for a new message."
     )
+    if not isinstance(action_id, str):
+        return unreadable
+    name, _, suffix = action_id.partition(":")
+    if isinstance(person_id, str):
+        value = suffix
     fields = parse_object(value) if isinstance(value, str) and len(value) <= PRESS_CHARS else {}
     version = fields.get("v")
-    if not isinstance(action_id, str) or type(version) is not int or version != PRESS_VERSION:
+    if type(version) is not int or version != PRESS_VERSION:
         return unreadable
     try:
-        action = Action(action_id.partition(":")[0])
+        action = Action(name)
     except ValueError:
         return unreadable
     press = _press(action, fields)
-    return unreadable if press is None else press
+    if press is None or (isinstance(person_id, str) and not _SLACK_PERSON.fullmatch(person_id)):
+        return unreadable
+    return replace(press, person_id=person_id) if isinstance(person_id, str) else press
 
 
 def _press(action: Action, fields: dict[str, object]) -> Press | None:

@@ -32,6 +32,7 @@ from typing import Final, NamedTuple
 
 from bot.core.advice import stale_after_s
 from bot.core.error_texts import same_text
+from bot.core.incidents.taking import OnIt
 from bot.core.models import Integration, Person, Status
 
 _STATUSES: Final = frozenset(Status)
@@ -105,7 +106,8 @@ class Incident:
          "seen_at": "2026-11-26T14:35:00Z", "trouble": "failing",
          "failure": {"id": "int_01hx4j7stripe", "status": "error", "error_message": "The key was refused"},
          "opened_at": "2026-11-26T14:30:00Z", "repeats": 1,
-         "told": [{"trouble": "failing", "text": "The key was refused"}]}
+         "told": [{"trouble": "failing", "text": "The key was refused"}], "turns": 1,
+         "on_it": {"person": {"id": "U0ANA", "name": "ana"}, "since": "2026-11-26T14:32:00Z"}}
     """
 
     id: str
@@ -134,6 +136,10 @@ class Incident:
     """The failures reported so far, the newest last; the first one opened the incident."""
     changed_at: datetime | None = None
     """When a different failure was last reported."""
+    on_it: OnIt | None = None
+    """Who is on it, or was when it ended."""
+    turns: int = 0
+    """How often that has changed."""
 
     @property
     def is_open(self) -> bool:

@@ -1,0 +1,191 @@
+"""Someone is on an incident: everyone sees who, and since when."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+
+from local_slack import payloads
+from local_slack.delivery import Envelope, EnvelopeKind
+from local_slack.response_url import Place
+from local_slack.use import Use
+from tests.scenarios.conftest import words
+from tests.scenarios.test_home import home, press
+from tests.scenarios.watching import fail, incident, incidents, repair
+
+
+async def click(world, message, action, user="UANA", channel="C0DATA", value=None):
+    """Use one of the elements that say who is on an incident, as the message shows it now."""
+    shown = world.slack.message(channel, message["ts"])
+    found = element(shown, action)
+    ack = await world.slack.click(user, channel, message["ts"], found["action_id"], value=value or found.get("value"))
+    assert ack.ok, world.bot.log
+
+
+def direct(world, user):
+    """Return the direct messages to a person."""
+    return world.slack.messages(world.slack.workspace.open_im(user).id)
+
+
+async def told(world, user, part):
+    """Wait for what a person is told in private, in the channel or as a direct message."""
+
+    def found():
+        return next((one for one in [*world.slack.ephemerals(user), *direct(world, user)] if part in words(one)), None)
+
+    return await world.slack.wait_for(found, 10, f"{user} is told {part!r}")
+
+
+def element(message, action):
+    """Return the element of a message with an action."""
+    return next(
+        one
+        for block in message["blocks"]
+        for one in block.get("elements", [])
+        if one.get("action_id", "").partition(":")[0] == action
+    )
+
+
+def audited(world):
+    """Return who did what with which result about who is on incidents, from the audit log."""
+    with closing(sqlite3.connect(f"file:{world.folder / 'flokit.db'}?mode=ro", uri=True)) as database:
+        query = (
+            "SELECT user_id, channel_id, action, integration_id, result FROM audit "
+            "WHERE action IN ('on_it', 'hand_over', 'let_go') ORDER BY id"
+        )
+        return database.execute(query).fetchall()
+
+
+async def test_someone_is_on_it_until_they_let_go(board):
+    """Both are shown in the message, and noted in the audit log."""
+    fail(board)
+    message = await incident(board, "is failing")
+    await click(board, message, "flokit_on_it")
+    shown = await incident(board, "ana is on it, since")
+    assert "ana is on it" in shown["text"]
+    await told(board, "UANA", "You're on Stripe now")
+    await click(board, message, "flokit_let_go")
+    await board.slack.wait_for(lambda: "is on it" not in words(incidents(board)[0]), 10, "no one on it")
+    await told(board, "UANA", "You're no longer on Stripe")
+    assert audited(board) == [
+        ("UANA", "C0DATA", "on_it", "int_stripe", ""),
+        ("UANA", "C0DATA", "let_go", "int_stripe", "it was ana"),
+    ]
+
+
+async def test_two_clicks_at_once_have_one_winner(world):
+    """Both people are told, and the one who was late can take over; over both ways in."""
+    await start(world)
+    message = await incident(world, "is failing")
+    await asyncio.gather(click(world, message, "flokit_on_it", "UANA"), click(world, message, "flokit_on_it", "UBEN"))
+    shown = await incident(world, "is on it, since")
+    first, late = ("UANA", "UBEN") if "ana is on it" in words(shown) else ("UBEN", "UANA")
+    await told(world, first, "You're on Stripe now")
+    answer = await told(world, late, "Someone was faster")
+    assert "Take over" in words(answer)
+    take = element(answer, "flokit_on_it")
+    ack = await world.slack.click(late, "C0DATA", answer["ts"], take["action_id"], value=take["value"], ephemeral=True)
+    assert ack.ok, world.bot.log
+    await told(world, first, "instead of you")
+    assert [(one[0], one[2]) for one in audited(world)] == [(first, "on_it"), (late, "on_it")]
+
+
+async def start(world):
+    """Subscribe a channel to a Stripe that fails."""
+    world.flokit.add("int_stripe", "stripe", status="error", error_message="no")
+    await world.status("subscribe all")
+
+
+async def test_whoever_is_asked_is_on_it_once_they_say_so(board):
+    """Until then no one is: the message says who asked whom, and the answer is told."""
+    fail(board)
+    message = await incident(board, "is failing")
+    await click(board, message, "flokit_on_it")
+    await incident(board, "ana is on it")
+    await click(board, message, "flokit_hand_over", value="UBEN")
+    await incident(board, "no one is on it yet")
+    asked = await told(board, "UBEN", "ana asks you to be on Stripe")
+    yes, direct_id = element(asked, "flokit_on_it"), board.slack.workspace.open_im("UBEN").id
+    ack = await board.slack.click("UBEN", direct_id, asked["ts"], yes["action_id"], value=yes["value"])
+    assert ack.ok, board.bot.log
+    await incident(board, "ben is on it, since")
+    await told(board, "UANA", "ben is on Stripe now, as you asked")
+    assert [one[2:] for one in audited(board)] == [
+        ("on_it", "int_stripe", ""),
+        ("hand_over", "int_stripe", "asked UBEN; it was ana"),
+        ("on_it", "int_stripe", "UBEN was asked"),
+    ]
+
+
+async def test_a_bot_cannot_be_asked(board):
+    fail(board)
+    message = await incident(board, "is failing")
+    await click(board, message, "flokit_on_it")
+    await incident(board, "ana is on it")
+    await click(board, message, "flokit_hand_over", value=board.slack.workspace.app.bot_user_id)
+    await told(board, "UANA", "I'm a bot, and can't fix it")
+    assert "ana is on it" in words(incidents(board)[0])
+
+
+async def press_old(world, message, old, user="UBEN"):
+    """Press a button that a message had earlier, as a client does that hasn't redrawn it, and return the answer."""
+    slack, before = world.slack, len(world.slack.ephemerals(user))
+    shown, used = slack.message("C0DATA", message["ts"]), Use({"block_id": "b", **old}, {})
+    payload = payloads.click_payload(
+        slack.workspace,
+        payloads.Click(slack.workspace.users[user], slack.workspace.channels["C0DATA"], shown, False, used),
+        slack._new_response_url(Place("C0DATA", user, message["ts"])),
+        slack.installation.triggers.issue(user),
+        slack.workspace.new_ts(),
+    )
+    assert (await slack._courier.deliver(Envelope(EnvelopeKind.INTERACTION, payload))).ok
+    return await world.whisper(user, before)
+
+
+async def test_it_ends_with_the_incident(board):
+    """The message says who was on it, and an old button says that it's over."""
+    fail(board)
+    message = await incident(board, "is failing")
+    await click(board, message, "flokit_on_it")
+    shown = await incident(board, "ana is on it")
+    old = element(shown, "flokit_let_go")
+    repair(board)
+    await incident(board, "ana was on it")
+    late = await press_old(board, message, old)
+    assert "already resolved" in words(late)
+    fail(board)
+    await incident(board, "is failing")
+    again = next(one for one in incidents(board) if "is failing" in words(one))
+    assert "on it, since" not in words(again)
+
+
+async def test_app_home_shows_who_is_on_it(board):
+    """With the button to let go for that person, and to take over for others."""
+    fail(board)
+    await incident(board, "is failing")
+    for user in ("UANA", "UBEN"):
+        board.slack.views.open_home(user)
+    view = await home(board, "flokit_on_it")
+    await press(board, view, "flokit_on_it", "inc_")
+    view = await home(board, "flokit_let_go")
+    await incident(board, "ana is on it")
+    other = await home(board, "ana is on it", "UBEN")
+    assert "Take over" in str(other)
+    await press(board, view, "flokit_let_go", "inc_")
+    await board.slack.wait_for(lambda: "is on it" not in words(incidents(board)[0]), 10, "no one on it")
+
+
+async def test_killed_right_after_the_ack(board):
+    """A click that was acked counts once, and the person who is asked gets one message."""
+    fail(board)
+    message = await incident(board, "is failing")
+    await click(board, message, "flokit_on_it")
+    await board.restart()
+    await incident(board, "ana is on it")
+    await click(board, message, "flokit_hand_over", value="UBEN")
+    await board.restart()
+    await told(board, "UBEN", "ana asks you")
+    await board.settle()
+    assert len([one for one in direct(board, "UBEN") if "ana asks you" in words(one)]) == 1
+    assert len(audited(board)) == 2
