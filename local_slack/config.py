@@ -75,6 +75,7 @@ class User:
         named_team: the team that payloads name where they describe the person, if it isn't ``team_id``.
         acts_in: the team that payloads name for the request; empty means this workspace.
         is_admin: whether they're an admin of this workspace.
+        is_deactivated: whether their account was deactivated; they can still be looked up.
     """
 
     id: str
@@ -88,6 +89,7 @@ class User:
     named_team: str = ""
     acts_in: str = ""
     is_admin: bool = False
+    is_deactivated: bool = False
 
     @property
     def said_team(self) -> str:

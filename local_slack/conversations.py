@@ -36,6 +36,8 @@ def open_conversation(app: Installation, args: Arguments) -> Json:
     app.require_any("im:write")
     if users[0] not in app.workspace.users or users[0] == app.workspace.app.bot_user_id:
         raise RefusalError("user_not_found")
+    if app.workspace.users[users[0]].is_deactivated:
+        raise RefusalError("user_disabled")
     channel = app.workspace.open_im(users[0])
     return {"channel": conversation(app, channel) if args.flag("return_im") else {"id": channel.id}}
 

@@ -57,7 +57,7 @@ def user_info(app: Installation, args: Arguments) -> Json:
         "team_id": user.team_id,
         "name": user.name,
         "real_name": user.name.title(),
-        "deleted": False,
+        "deleted": user.is_deactivated,
         "is_bot": user.is_bot,
         "is_admin": user.is_admin,
         "is_restricted": user.is_guest,

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
 
 from bot.core import blocks
+from bot.core.access.audit import AuditFilter
 from bot.core.requests import ChannelNews, Request, RequestKind
 from bot.core.subscriptions.digest_time import digest_wake_at
-from bot.core.subscriptions.subscriptions import PauseReason
+from bot.core.subscriptions.subscriptions import PauseReason, Subscription
 from bot.core.subscriptions.text import describe_target
 from bot.handlers.feature import Feature, Handlers, Services
+from bot.store.audit import Audit
 from bot.store.subscriptions import Subscriptions
 from bot.store.timers import TimerClaim
 
 log = structlog.get_logger(__name__)
+
+LOOKED_THROUGH: Final = 500
+"""How many of the newest entries of the audit log are searched for people who used the bot in a channel."""
+
+ASKED_ABOUT: Final = 20
+"""How many people are looked up in Slack, at most, to find one who still has an account."""
 
 _PAUSES: Final[dict[str, PauseReason]] = {ChannelNews.ARCHIVED: PauseReason.ARCHIVED}
 
@@ -23,9 +32,10 @@ _PAUSES: Final[dict[str, PauseReason]] = {ChannelNews.ARCHIVED: PauseReason.ARCH
 class Channels(Feature):
     """The channels of one workspace that have subscriptions."""
 
-    def __init__(self, services: Services, subscriptions: Subscriptions) -> None:
+    def __init__(self, services: Services, subscriptions: Subscriptions, audit: Audit) -> None:
         super().__init__(services)
         self._subscriptions = subscriptions
+        self._audit = audit
 
     @property
     def handlers(self) -> Handlers:
@@ -66,16 +76,49 @@ class Channels(Feature):
         return bool(new_id)
 
     async def pause(self, channel_id: str, reason: PauseReason) -> None:
-        """Pause the subscriptions of a channel that the bot can't post in, and notify their creators."""
+        """Pause the subscriptions of a channel that the bot can't post in, and notify the people concerned."""
         nicknames = await self._naming.current()
+        there = [one for one in await self._subscriptions.of_channel(channel_id) if one.paused is None]
+        whom = await self._whom(channel_id, there)
         paused = await self._subscriptions.pause(
             channel_id,
             reason,
-            lambda one: blocks.paused_message(one, describe_target(one.target, (), nicknames), command=self._command),
+            lambda one: blocks.paused_message(
+                one,
+                describe_target(one.target, (), nicknames),
+                command=self._command,
+                is_theirs=whom.get(one.created_by.id, one.created_by.id) == one.created_by.id,
+            ),
             self._clock(),
+            whom=whom,
         )
         if paused:
             log.warning("subscriptions_paused", channel_id=channel_id, reason=reason, count=paused)
+
+    async def _whom(self, channel_id: str, there: Iterable[Subscription]) -> dict[str, str]:
+        """Map the people who created subscriptions to whom to notify about them: "" if there's nobody.
+
+        That's themselves, unless their account was deactivated: then someone who subscribed this channel, too, someone
+        the policy names, or someone who used the bot in this channel.
+        """
+        makers = dict.fromkeys(one.created_by.id for one in there)
+        present = {maker for maker in makers if await self._people.is_there(maker)}
+        if len(present) == len(makers):
+            return {maker: maker for maker in makers}
+        instead = next((maker for maker in makers if maker in present), "") or await self._somebody(channel_id, makers)
+        if not instead:
+            log.warning("nobody_to_notify", channel_id=channel_id)
+        return {maker: maker if maker in present else instead for maker in makers}
+
+    async def _somebody(self, channel_id: str, gone: Iterable[str]) -> str:
+        named = [one for one in self._access.policy.ask if not one.startswith("S")]
+        recent = await self._audit.page(AuditFilter(), number=0, size=LOOKED_THROUGH)
+        active = [entry.person.id for entry in recent.entries if entry.channel_id == channel_id and entry.person.id]
+        candidates = [one for one in dict.fromkeys((*named, *active)) if one not in set(gone)]
+        for candidate in candidates[:ASKED_ABOUT]:
+            if await self._people.is_there(candidate):
+                return candidate
+        return ""
 
     async def resume(self, channel_id: str) -> None:
         """Resume the subscriptions of a channel that the bot can post in again."""

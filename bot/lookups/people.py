@@ -98,6 +98,14 @@ class People:
             log.info("zone_unknown", code=error.code, error=str(error))
         return self._zones.get(user_id, "")
 
+    async def is_there(self, user_id: str) -> bool:
+        """Whether a person still has an account in the workspace, looked up again; True if Slack can't be asked."""
+        try:
+            profile = await self._slack.fetch_profile(user_id)
+        except SlackError as error:
+            return error.code != "user_not_found"
+        return not profile.is_deactivated
+
     def known_standing(self, user_id: str) -> Standing | None:
         """Return a person's cached role; None if there's none."""
         return self._standings.get(user_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import bindparam, select, update
@@ -183,9 +184,15 @@ class Subscriptions:
 
     @retried
     async def pause(
-        self, channel_id: str, reason: PauseReason, tell: Callable[[Subscription], Message], now: datetime
+        self,
+        channel_id: str,
+        reason: PauseReason,
+        tell: Callable[[Subscription], Message],
+        now: datetime,
+        *,
+        whom: Mapping[str, str] = MappingProxyType({}),
     ) -> int:
-        """Pause a channel's subscriptions, and notify each person who created one by DM.
+        """Pause a channel's subscriptions, and notify each person who created one by DM, or the one in ``whom``.
 
         Returns:
             How many were paused; 0 if all of them were already.
@@ -199,9 +206,10 @@ class Subscriptions:
             await drop_unposted(connection, self._team_id, channel_id)
             for subscription in paused:
                 await audit.add(connection, of_subscription(subscription, Deed.PAUSE, NOBODY, now, PAUSED[reason]))
-                person = Address(self._team_id, user_id=subscription.created_by.id)
-                data = codec.dump(tell(subscription))
-                await outbox_rows.add_row(connection, OutboxKind.NOTE, person, now, data=data)
+                if user_id := whom.get(subscription.created_by.id, subscription.created_by.id):
+                    person = Address(self._team_id, user_id=user_id)
+                    data = codec.dump(tell(subscription))
+                    await outbox_rows.add_row(connection, OutboxKind.NOTE, person, now, data=data)
             for subscription in paused:
                 await timers.drop(connection, TimerKind.DIGEST, self._team_id, subscription.id)
             await homes.changed(connection, self._team_id, now)

@@ -169,6 +169,15 @@ def test_only_failing_and_disconnected_rows_give_advice():
     assert details == [STRIPE.id, WAREHOUSE.id]
 
 
+def test_resync_comes_last_where_it_cannot_help():
+    """A disconnected integration is reconnected in FloKit."""
+    for panel in (STATUS, replace(STATUS, kind=PanelKind.DETAIL)):
+        message = panel_message(replace(panel, integrations=(WAREHOUSE,)), {}, NOW)
+        offered = [press.action for press in presses(message) if press.integration_id == WAREHOUSE.id]
+        assert offered[0] is not Action.RESYNC
+        assert offered[-1] is Action.RESYNC
+
+
 def test_resync_asks_for_confirmation():
     """In a dialog that names the integration."""
     resync = buttons(panel_message(replace(STATUS, integrations=(IOS, ANDROID)), {}, NOW))[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import words
 from tests.scenarios.watching import fail, incident, incidents, repair
@@ -21,6 +23,26 @@ async def test_an_archived_channel_is_paused_and_resumed(board):
     board.slack.unarchive(other, "UCLEO")
     await incident(board, "is failing", other)
     assert len(board.slack.messages(root["channel"])) == 1
+
+
+async def test_the_owner_of_a_subscription_is_replaced_once_deactivated(world):
+    """Someone who still has an account is told, whose subscription it was and why; the subscription goes on."""
+    other = world.channel("C0OTHER")
+    await world.status("subscribe all", channel=other, user="UBEN")
+    await world.status("subscribe stripe failing", channel=other, user="UCLEO")
+    world.slack.workspace.add_user(replace(world.slack.workspace.users["UBEN"], is_deactivated=True))
+    world.slack.archive(other, "UANA")
+    await world.direct_root("UCLEO")
+    await world.settle()
+    told = " ".join(map(words, world.slack.messages(world.slack.workspace.open_im("UCLEO").id)))
+    assert "Your subscription to every Stripe integration" in told
+    assert "ben's subscription to all integrations" in told
+    assert "because ben's account was deactivated" in told
+    assert world.slack.messages(world.slack.workspace.open_im("UBEN").id) == []
+    world.slack.unarchive(other, "UANA")
+    listed = await world.note("subscriptions", channel=other)
+    assert "created by ben" in words(listed)
+    assert "paused" not in words(listed)
 
 
 async def test_what_an_archived_channel_missed_is_shown_once_it_opens(board):

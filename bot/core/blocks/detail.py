@@ -9,7 +9,6 @@ from typing import Final
 from bot.core.advice import RECONNECT
 from bot.core.blocks.elements import (
     Block,
-    actions,
     button,
     checks,
     context,
@@ -18,6 +17,7 @@ from bot.core.blocks.elements import (
     quoted,
     resync_button,
     section,
+    sync_buttons,
 )
 from bot.core.blocks.phrases import ERROR_IN_DETAILS
 from bot.core.blocks.rows import Room, Row, row_blocks, row_of, row_state
@@ -105,7 +105,7 @@ def _number(count: int | None) -> str:
 def _buttons(panel: Panel, row: Row) -> list[Block]:
     refresh = button("Refresh", Press(Action.REFRESH, panel_id=panel.id))
     resync = None if row.is_gone else resync_button(row.integration, row.name, panel.id)
-    return actions(resync, refresh, _edit_name(panel, row))
+    return sync_buttons(row.integration, resync, refresh, _edit_name(panel, row))
 
 
 def _edit_name(panel: Panel, row: Row) -> Block | None:

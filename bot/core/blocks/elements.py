@@ -15,7 +15,7 @@ from bot.core.blocks import limits
 from bot.core.blocks.names import Name
 from bot.core.blocks.text import clean, clip, escape, one_line
 from bot.core.commands.presses import Action, Press, fits_in_a_button, picker_id, press_value
-from bot.core.models import Integration, Message
+from bot.core.models import Integration, Message, Status
 
 Block: TypeAlias = dict[str, object]
 
@@ -119,6 +119,12 @@ def resync_button(integration: Integration, name: Name, panel_id: str = "") -> B
         return None
     press = Press(Action.RESYNC, integration_id=integration.id, panel_id=panel_id)
     return {**button("Resync", press, about=name.plain), "confirm": _confirm_resync(name)}
+
+
+def sync_buttons(integration: Integration, resync: Block | None, *others: Block | None) -> list[Block]:
+    """A row of buttons with Resync first; last while it's disconnected, because then a sync won't help."""
+    last = integration.status == Status.DISCONNECTED
+    return actions(*((*others, resync) if last else (resync, *others)))
 
 
 def details_button(integration: Integration, name: Name) -> Block | None:

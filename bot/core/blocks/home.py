@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 from bot.core.blocks import phrases
 from bot.core.blocks.elements import (
     Block,
-    actions,
     button,
     context,
     details_button,
@@ -18,6 +17,7 @@ from bot.core.blocks.elements import (
     quoted,
     resync_button,
     section,
+    sync_buttons,
 )
 from bot.core.blocks.home_tab import home_tab
 from bot.core.blocks.names import Name, name_of, short_name
@@ -141,7 +141,7 @@ def _row(integration: Integration, home: Home, now: datetime) -> list[Block]:
     text = f"{name.mrkdwn}\n{state_now(integration, now).label} · {last_success(integration)}"
     if not state_of(integration.status).needs_attention:
         return [section(text, details_button(integration, name))]
-    buttons = actions(resync_button(integration, name), details_button(integration, name))
+    buttons = sync_buttons(integration, resync_button(integration, name), details_button(integration, name))
     return [section(text), *quoted(integration.error_message or "", phrases.ERROR_IN_LINE), *buttons]
 
 

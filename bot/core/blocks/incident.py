@@ -9,7 +9,6 @@ from typing import Final
 from bot.core.blocks import phrases
 from bot.core.blocks.elements import (
     Block,
-    actions,
     button,
     checks,
     context,
@@ -20,6 +19,7 @@ from bot.core.blocks.elements import (
     resync_button,
     section,
     sentence,
+    sync_buttons,
 )
 from bot.core.blocks.names import ID_SHOWN, Name, short_name
 from bot.core.blocks.runs import row_line
@@ -196,5 +196,6 @@ def _buttons(panel: Panel, incident: Incident, name: Name) -> list[Block]:
         choices = {text: Press(Action.SNOOZE, panel_id=panel.id, choice=choice) for choice, text in SNOOZES.items()}
         quiet = press_select("Snooze …", choices)
     take = take_button(incident, name, panel.id) if incident.on_it is None else None
-    first = actions(resync_button(integration, name, panel.id), details_button(integration, name), take, quiet)
+    resync = resync_button(integration, name, panel.id)
+    first = sync_buttons(integration, resync, details_button(integration, name), take, quiet)
     return [*first, *taken_buttons(incident, name, panel.id)]

@@ -6,7 +6,7 @@ Posted once and never edited. Its message metadata is public: other apps and wor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -105,6 +105,7 @@ def _about(run: SyncRun, now: datetime) -> str:
 
 def _buttons(run: SyncRun, story: _Story) -> list[Block]:
     presses = {
+        Action.DETAILS: ("Details", Press(Action.DETAILS, integration_id=run.integration_id)),
         Action.KEEP_WATCHING: ("Keep watching", Press(Action.KEEP_WATCHING, run_id=run.id)),
         Action.TRY_AGAIN: ("Try again", Press(Action.TRY_AGAIN, integration_id=run.integration_id, run_id=run.id)),
     }
@@ -124,7 +125,8 @@ def _story(run: SyncRun, name: str, now: datetime) -> _Story:
         case Outcome.FAILED_AGAIN:
             return _failing(run, "❌", f"{name} is still failing, with the same error")
         case Outcome.DISCONNECTED:
-            return _failing(run, "🔌", f"{name} is disconnected", phrases.RECONNECT_IT)
+            story = _failing(run, "🔌", f"{name} is disconnected", phrases.RECONNECT_IT)
+            return replace(story, offers=(Action.DETAILS, Action.TRY_AGAIN))
         case Outcome.FINISHED_UNPROVEN:
             return _unproven(run, name)
         case Outcome.GONE:

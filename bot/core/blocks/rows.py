@@ -24,11 +24,11 @@ class Room(IntEnum):
     LINE = 0
     """Its name and state: at most about 900 characters of JSON, whatever FloKit sends."""
     BUTTON = 1
-    """… and Resync."""
+    """… and Resync; or Details, while it's disconnected."""
     ERROR = 2
     """… and the beginning of the error text."""
     ADVICE = 3
-    """… and more of the error text, things to check, and Details."""
+    """… and more of the error text, things to check, and Details; or Resync, while it's disconnected."""
 
 
 _ERROR_CHARS: Final = {Room.ERROR: ERROR_IN_LINE, Room.ADVICE: ERROR_IN_ROW}
@@ -84,15 +84,18 @@ def row_of(integration: Integration, panel: Panel, runs: Mapping[str, RowRun], n
 def row_blocks(row: Row, panel_id: str, now: datetime, room: Room) -> list[Block]:
     """Show a row: its name and state, its error text, what to check, and its buttons.
 
-    Resync stays while a sync is running: a click joins it, and its outcome is posted in this thread too.
+    Resync stays while a sync is running: a click joins it, and its outcome is posted in this thread too. While it's
+    disconnected, Details comes first.
     """
-    can_sync = room >= Room.BUTTON and not row.is_gone
-    blocks = [section(row_text(row, now), resync_button(row.integration, row.name, panel_id) if can_sync else None)]
+    resync = None if row.is_gone else resync_button(row.integration, row.name, panel_id)
+    first, second = resync, details_button(row.integration, row.name)
+    if row.needs_help and row.integration.status == Status.DISCONNECTED:
+        first, second = second, resync  # a sync won't help
+    blocks = [section(row_text(row, now), first if room >= Room.BUTTON else None)]
     if row.needs_help and room >= Room.ERROR:
         blocks += quoted(row.integration.error_message or "", _ERROR_CHARS[room])
     if row.needs_help and room >= Room.ADVICE:
-        details = details_button(row.integration, row.name)
-        blocks.append(checks(row.integration.type, CHECKS_IN_ROW, details, link=row.link))
+        blocks.append(checks(row.integration.type, CHECKS_IN_ROW, second, link=row.link))
     return blocks
 
 

@@ -62,13 +62,19 @@ def _row(subscription: Subscription, name: str, now: datetime) -> list[Block]:
     return [section("\n".join(lines)), *actions(end)]
 
 
-def paused_message(subscription: Subscription, name: str, *, command: str) -> Message:
-    """Notify the person who created a subscription that it's paused, and when it will resume."""
+def paused_message(subscription: Subscription, name: str, *, command: str, is_theirs: bool = True) -> Message:
+    """Notify a person that a subscription is paused, and when it will resume.
+
+    ``is_theirs`` is False if someone else created it, whose account was deactivated.
+    """
     reason = PAUSED[subscription.paused or PauseReason.REMOVED]
+    maker = person_name(subscription.created_by)
+    whose = "Your" if is_theirs else f"{maker}'s"
+    why = "" if is_theirs else f" I'm telling you because {maker}'s account was deactivated."
     return sentence(
-        f"⏸️ Your subscription to {shown(name, NAME_CHARS)} in <#{subscription.channel_id}> is paused: {reason}. It "
+        f"⏸️ {whose} subscription to {shown(name, NAME_CHARS)} in <#{subscription.channel_id}> is paused: {reason}. It "
         "will resume automatically once I can post there again. To use another channel, run "
-        f"{typed(command, 'subscribe')} there."
+        f"{typed(command, 'subscribe')} there.{why}"
     )
 
 
