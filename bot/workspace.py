@@ -198,9 +198,7 @@ class _Parts:
         services, slack, door = self._services, self._tenant.slack, self._tenant.door
         policies = Policies(self._base.database, self._context.team_id)
         self._subscribing = Subscribing(services, self._subscriptions, self._incidents, slack)
-        self._channels = Channels(
-            services, self._subscriptions, Audit(self._base.database, self._context.team_id)
-        )
+        self._channels = Channels(services, self._subscriptions, Audit(self._base.database, self._context.team_id))
         self._nicknaming = Nicknaming(services, self._nicknames, slack)
         self._connecting = Connecting(services, door, slack)
         self._editing = PolicyEditing(services, door, slack, policies, may=self._connecting.may)

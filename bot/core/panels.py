@@ -11,6 +11,7 @@ from bot.core.bulks import Bulk, Plan
 from bot.core.incidents.incidents import Incident
 from bot.core.incidents.reactions import Snooze
 from bot.core.models import NO_CAUSE, Cause, Integration, Person, SyncRun
+from bot.core.subscriptions.removal import Removal
 
 
 class PanelKind(StrEnum):
@@ -30,6 +31,8 @@ class PanelKind(StrEnum):
     """An incident in one channel, and the root of its thread."""
     PREVIEW = "preview"
     """Which syncs would be started, for one reader, with a button to start them."""
+    UNSUBSCRIBED = "unsubscribed"
+    """What was removed from a channel's subscriptions, with a button that undoes it."""
     BULK = "bulk"
     """The syncs that one click started, and the root of their thread."""
 
@@ -73,6 +76,8 @@ class Panel:
     """What a preview shows besides its integrations."""
     bulk: Bulk | None = None
     """What the message about several syncs shows besides its integrations."""
+    removal: Removal | None = None
+    """What a message about removed subscriptions shows."""
 
     @property
     def only(self) -> Integration | None:

@@ -36,6 +36,7 @@ _VERBS: Final = {
     Deed.KEEP_WATCHING: (Verb.SYNC,),
     Deed.SUBSCRIBE: (Verb.SUBSCRIBE,),
     Deed.UNSUBSCRIBE: (Verb.SUBSCRIBE,),
+    Deed.RESTORE: (Verb.SUBSCRIBE,),
     Deed.SNOOZE: (Verb.SUBSCRIBE,),
     Deed.END_SNOOZE: (Verb.SUBSCRIBE,),
     Deed.ON_IT: (Verb.SUBSCRIBE,),

@@ -28,10 +28,12 @@ from bot.core.errors import FlokitError, SlackError
 from bot.core.incidents.incidents import Incident
 from bot.core.models import Integration, Message
 from bot.core.nicknames import Nickname
+from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Origin, Request, RequestKind
 from bot.core.sight import Sight
 from bot.core.subscriptions.digest_time import digest_wake_at
 from bot.core.subscriptions.form import LOOKED_BACK, wish_of, would_have_told, write_metadata
+from bot.core.subscriptions.removal import Removal
 from bot.core.subscriptions.subscriptions import ALL, Subscription, type_of
 from bot.core.subscriptions.text import describe_target
 from bot.core.subscriptions.words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
@@ -67,6 +69,7 @@ class Subscribing(Feature):
             RequestKind.FORM: self.submit,
             UnsubscribeCommand: self.unsubscribe,
             Action.UNSUBSCRIBE: self.press_unsubscribe,
+            Action.UNDO: self.undo,
             SubscriptionsCommand: self.show,
         }
 
@@ -250,15 +253,43 @@ class Subscribing(Feature):
         )
 
     async def _end(self, request: Request, meant: list[Subscription], sight: Sight, *, digest_only: bool) -> None:
-        names = [describe_target(one.target, sight.seen, sight.seen_nicknames) for one in meant]
-        message = blocks.unsubscribed_message(request.origin.person, names, digest_only=digest_only)
+        names = tuple(describe_target(one.target, sight.seen, sight.seen_nicknames) for one in meant)
+        now, person = self._clock(), request.origin.person
+        removal = Removal(person, now, tuple(meant), names, digest_only=digest_only)
+        panel = Panel(new_id("pnl"), PanelKind.UNSUBSCRIBED, (), now, removal=removal)
         kept = [replace(one, digest=None) for one in meant if digest_only and one.news]
         # In the subscribed channel, wherever the button was: everyone there should know.
-        address = replace(answer_address(request), channel_id=meant[0].channel_id)
+        address = replace(answer_address(request), channel_id=meant[0].channel_id, ephemeral=False)
         if not request.origin.channel_id:
             address = replace(address, user_id=None)
-        await self._subscriptions.remove(request, meant, kept, message, address, self._clock())
+        await self._subscriptions.remove(request, meant, kept, panel, address, now)
         log.info("unsubscribed", channel_id=request.origin.channel_id, count=len(meant))
+
+    async def undo(self, request: Request, press: Press) -> None:
+        """Restore the subscriptions that were removed, as they were."""
+        panel = await self._store.panels.load(request.origin.team_id, press.panel_id)
+        removed = panel.removal.subscriptions if panel and panel.removal else ()
+        known, _trouble = await self._last_known()
+        acts = [Act(Deed.RESTORE, type_=type_of(one.target, known), channels=(one.channel_id,)) for one in removed]
+        for act in acts or [Act(Deed.RESTORE)]:
+            permitted = await self._permits.check(request, act)
+        sight, person = await self._permits.sight(request.origin, known), request.origin.person
+        address = answer_address(permitted)
+        if removed:
+            address = replace(address, channel_id=removed[0].channel_id, ephemeral=False)
+        problem = await self._subscriptions.undo(
+            permitted,
+            press.panel_id,
+            lambda restored: blocks.restored_message(
+                person, [describe_target(one.target, sight.seen, sight.seen_nicknames) for one in restored]
+            ),
+            address,
+            self._clock(),
+        )
+        if problem:
+            await self._answers.note(permitted, blocks.plain_message(problem))
+            return
+        log.info("unsubscribe_undone", channel_id=request.origin.channel_id)
 
     # Both
 

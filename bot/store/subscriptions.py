@@ -14,16 +14,20 @@ from sqlalchemy.dialects.postgresql import insert
 from bot.core.access.audit import NOBODY, Deed, of_subscription
 from bot.core.errors import ClaimLost
 from bot.core.models import Message
+from bot.core.panels import Panel
 from bot.core.requests import Request
+from bot.core.subscriptions.digest_time import digest_wake_at
 from bot.core.subscriptions.subscriptions import PauseReason, Subscription
 from bot.core.subscriptions.text import PAUSED
 from bot.store import audit, codec, homes, inbox, moves, outbox_rows, timers
 from bot.store.alerts import drop_unposted, hold_audience, raise_open_incidents
+from bot.store.alerts import save as save_panel_data
 from bot.store.database import Database
 from bot.store.locks import in_order
 from bot.store.outbox_rows import Address, OutboxKind
+from bot.store.panels import add_panel
 from bot.store.statements import constant
-from bot.store.tables import subscriptions
+from bot.store.tables import panels, subscriptions
 from bot.store.tables import timers as timers_table
 from bot.store.timers import TimerClaim, TimerKind
 from bot.store.transactions import Transaction, retried
@@ -113,6 +117,18 @@ class Subscriptions:
         """Show open incidents, schedule background checks, and start or stop (None) the digests of subscriptions."""
         more = await self._raise(connection, channel_id, now)
         await outbox_rows.show_held_back(connection, self._team_id, channel_id, now)
+        await self._schedule(connection, channel_id, digests, now, more=more)
+
+    async def _schedule(
+        self,
+        connection: Transaction,
+        channel_id: str,
+        digests: Mapping[str, datetime | None],
+        now: datetime,
+        *,
+        more: bool,
+    ) -> None:
+        """Schedule what follows from new subscriptions; ``more`` is whether open incidents are left to show."""
         for subscription_id, digest_at in sorted(digests.items()):
             if digest_at:
                 await timers.put(connection, TimerKind.DIGEST, self._team_id, subscription_id, digest_at)
@@ -145,7 +161,7 @@ class Subscriptions:
         request: Request,
         gone: Sequence[Subscription],
         kept: Sequence[Subscription],
-        answer: Message,
+        answer: Panel,
         address: Address,
         now: datetime,
     ) -> None:
@@ -161,11 +177,58 @@ class Subscriptions:
                 result = "the digest only" if subscription.id in remaining else "all of it"
                 entry = of_subscription(subscription, Deed.UNSUBSCRIBE, request.origin.person, now, result)
                 await audit.add(connection, replace(entry, rule=request.origin.rule))
-            await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump(answer))
+            await add_panel(connection, replace(answer, cause=request.cause), address, now)
             for subscription in sorted(gone, key=_by_id):
                 await timers.drop(connection, TimerKind.DIGEST, self._team_id, subscription.id)
             await homes.changed(connection, self._team_id, now)
             await inbox.finish(connection, request.id)
+
+    @retried
+    async def undo(
+        self,
+        request: Request,
+        panel_id: str,
+        tell: Callable[[Sequence[Subscription]], Message],
+        address: Address,
+        now: datetime,
+    ) -> str:
+        """Restore what a message says was removed, and post that; return why that's impossible, or "".
+
+        What was subscribed again in the meantime stays as it is now. If it's impossible, the request still has to be
+        answered.
+
+        Raises:
+            ClaimLost: another replica answered the request.
+        """
+        async with self._database.begin() as connection:
+            await hold_audience(connection, self._team_id)
+            query = select(panels.c.data).where(panels.c.id == panel_id, panels.c.team_id == self._team_id)
+            data = await connection.scalar(query)
+            panel = codec.load(Panel, data) if data else None
+            if panel is None or panel.removal is None:
+                return "This message has expired, so it can't be undone."
+            if problem := panel.removal.obstacle(now):
+                return problem
+            channel_id = panel.removal.subscriptions[0].channel_id
+            there = await load_all(connection, self._team_id, channel_id)
+            current = {one.id for one in there}
+            restored = sorted(panel.removal.restorable(there), key=_by_id)
+            for subscription in restored:
+                if subscription.id in current:
+                    await self._save(connection, subscription)
+                else:
+                    await self._put(connection, subscription, ())
+                entry = of_subscription(subscription, Deed.RESTORE, request.origin.person, now)
+                await audit.add(connection, replace(entry, rule=request.origin.rule))
+            undone = replace(panel.removal, undone_by=request.origin.person)
+            await save_panel_data(connection, replace(panel, removal=undone))
+            more = await self._raise(connection, channel_id, now)
+            await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=codec.dump(tell(restored)))
+            await outbox_rows.bump_panels(connection, [panel_id], now)
+            digests = {one.id: digest_wake_at(one.digest, now) if one.digest else None for one in restored}
+            await self._schedule(connection, channel_id, digests, now, more=more)
+            await inbox.finish(connection, request.id)
+        return ""
 
     async def _put(self, connection: Transaction, subscription: Subscription, earlier: Sequence[str]) -> None:
         """Save a subscription, replacing earlier ones; of two for one target at the same time, the later one stays."""

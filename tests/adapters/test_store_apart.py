@@ -17,9 +17,10 @@ from bot.core.incidents.incidents import Rules
 from bot.core.incidents.reactions import Snooze
 from bot.core.models import Integration, Message, Person
 from bot.core.nicknames import Nickname
-from bot.core.panels import refreshed
+from bot.core.panels import Panel, PanelKind, refreshed
 from bot.core.requests import ChannelNews, RequestKind
 from bot.core.subscriptions.digest_time import next_digest_at
+from bot.core.subscriptions.removal import Removal
 from bot.core.subscriptions.subscriptions import DigestTime, PauseReason, Subscription
 from bot.store.audit import Audit
 from bot.store.database import Database
@@ -118,7 +119,10 @@ class Side:
         """End all subscriptions of a channel."""
         there = await self.subscriptions.of_channel(channel)
         address = Address(self.team, channel, user_id=user)
-        await self.subscriptions.remove(await self.asks(user), there, [], Message("done"), address, self.clock.now)
+        request = await self.asks(user)
+        removal = Removal(Person(user), self.clock.now, tuple(there), tuple(one.target for one in there))
+        panel = Panel(f"pnl_{request.id}", PanelKind.UNSUBSCRIBED, (), self.clock.now, removal=removal)
+        await self.subscriptions.remove(request, there, [], panel, address, self.clock.now)
 
     async def fail(self, _user, _channel, integration):
         """Let an integration fail."""

@@ -15,6 +15,8 @@ from bot.core.access.audit import AuditEntry, AuditFilter, Deed, Ruling, snooze_
 from bot.core.errors import ClaimLost
 from bot.core.incidents.reactions import Snooze
 from bot.core.models import Message, Outcome, Person
+from bot.core.panels import Panel, PanelKind
+from bot.core.subscriptions.removal import Removal
 from bot.core.subscriptions.subscriptions import PauseReason, Subscription
 from bot.store import audit, schema
 from bot.store.audit import Audit
@@ -205,13 +207,19 @@ async def test_subscriptions_are_audited(store, database, make, clock):
     await subscriptions.add(asked, one, message, address, None, clock.now)
     await subscriptions.pause("C0DATA", PauseReason.ARCHIVED, lambda _: message, clock.now)
     await subscriptions.resume("C0DATA", lambda _: message, lambda _: None, clock.now)
-    await subscriptions.remove(ended, [one], [], message, address, clock.now)
+    removal = Removal(ended.origin.person, clock.now, (one,), ("Stripe",))
+    panel = Panel("pnl_removed", PanelKind.UNSUBSCRIBED, (), clock.now, removal=removal)
+    await subscriptions.remove(ended, [one], [], panel, address, clock.now)
+    undone = make.press(user="UBEN")
+    await store.inbox.add(undone)
+    assert not await subscriptions.undo(undone, panel.id, lambda _: message, address, clock.now)
     entries = await read(database)
     assert [(entry.action, entry.person.id) for entry in entries] == [
         (Deed.SUBSCRIBE, "UANA"),
         (Deed.PAUSE, ""),
         (Deed.RESUME, ""),
         (Deed.UNSUBSCRIBE, "UBEN"),
+        (Deed.RESTORE, "UBEN"),
     ]
     assert {(entry.integration_id, entry.integration_type, entry.channel_id) for entry in entries} == {
         ("", "stripe", "C0DATA")
@@ -221,6 +229,7 @@ async def test_subscriptions_are_audited(store, database, make, clock):
         "the channel is archived",
         "failing, stale, disconnected, recovered",
         "all of it",
+        "failing, stale, disconnected, recovered",
     ]
 
 

@@ -16,9 +16,10 @@ from bot.core.errors import ClaimLost
 from bot.core.incidents.incidents import Rules
 from bot.core.incidents.reactions import Snooze
 from bot.core.models import Integration, Message, Person
-from bot.core.panels import gone_stale, refreshed
+from bot.core.panels import Panel, PanelKind, gone_stale, refreshed
 from bot.core.requests import Origin, Request, RequestKind
 from bot.core.subscriptions.digest_time import next_digest_at
+from bot.core.subscriptions.removal import Removal
 from bot.core.subscriptions.subscriptions import DigestTime, Subscription
 from bot.store import codec, schema
 from bot.store.database import Database
@@ -145,12 +146,68 @@ async def test_a_digest_of_a_replaced_subscription_is_not_sent(one, clock):
     assert await one.count(outbox) == before
 
 
+def removed(subscription, clock, **more):
+    """Return the message that says what Ben removed."""
+    removal = Removal(BEN, clock.now, (subscription,), ("all integrations",), **more)
+    return Panel("pnl_removed", PanelKind.UNSUBSCRIBED, (), clock.now, removal=removal)
+
+
+async def undo(one, clock):
+    """Undo what that message says; return why that's impossible, and what was restored."""
+    restored = []
+
+    def tell(them):
+        restored.extend(them)
+        return HELLO
+
+    return await one.subscriptions.undo(await one.request(), "pnl_removed", tell, HERE, clock.now), restored
+
+
+async def test_what_was_removed_is_restored_once(one, clock):
+    """With its ID, its owner and its digest, for a day."""
+    made = await one.subscribe(ANA, "sub_a", digest=MORNING)
+    await one.subscriptions.remove(await one.request(), [made], [], removed(made, clock), HERE, clock.now)
+    assert await one.subscriptions.of_channel("C0DATA") == []
+    assert await undo(one, clock) == ("", [made])
+    assert await one.subscriptions.of_channel("C0DATA") == [made]
+    clock.advance(7 * 86400)
+    assert [claim.subject for claim in await one.due(TimerKind.DIGEST)] == ["sub_a"]
+    problem, restored = await undo(one, clock)
+    assert "already undone" in problem
+    assert restored == []
+
+
+async def test_a_removal_is_undone_for_a_day(one, clock):
+    made = await one.subscribe(ANA, "sub_a")
+    await one.subscriptions.remove(await one.request(), [made], [], removed(made, clock), HERE, clock.now)
+    clock.advance(25 * 3600)
+    assert "too late" in (await undo(one, clock))[0]
+    assert await one.subscriptions.of_channel("C0DATA") == []
+
+
+async def test_a_newer_subscription_stays_when_a_removal_is_undone(one, clock):
+    made = await one.subscribe(ANA, "sub_a")
+    await one.subscriptions.remove(await one.request(), [made], [], removed(made, clock), HERE, clock.now)
+    later = await one.subscribe(BEN, "sub_b")
+    assert await undo(one, clock) == ("", [])
+    assert await one.subscriptions.of_channel("C0DATA") == [later]
+
+
+async def test_a_removed_digest_is_restored(one, clock):
+    made = await one.subscribe(ANA, "sub_a", digest=MORNING)
+    kept, panel = replace(made, digest=None), removed(made, clock, digest_only=True)
+    await one.subscriptions.remove(await one.request(), [made], [kept], panel, HERE, clock.now)
+    assert await one.subscriptions.of_channel("C0DATA") == [kept]
+    assert await undo(one, clock) == ("", [made])
+    assert await one.subscriptions.of_channel("C0DATA") == [made]
+
+
 async def test_removing_a_digest_restores_no_subscription(one, clock):
     """Someone else replaced the subscription in the meantime."""
     earlier = await one.subscribe(ANA, "sub_a")
     later = await one.subscribe(BEN, "sub_b")
     kept = replace(earlier, digest=None)
-    await one.subscriptions.remove(await one.request(), [earlier], [kept], HELLO, HERE, clock.now)
+    await one.subscriptions.remove(await one.request(), [earlier], [kept], removed(earlier, clock), HERE, clock.now)
     assert await one.subscriptions.of_channel("C0DATA") == [later]
 
 

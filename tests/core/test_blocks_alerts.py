@@ -18,6 +18,7 @@ from bot.core.models import Integration, Person
 from bot.core.panels import Panel, PanelKind, RowRun
 from bot.core.subscriptions.digest_time import WEEKDAYS
 from bot.core.subscriptions.form import write_metadata
+from bot.core.subscriptions.removal import Removal
 from bot.core.subscriptions.subscriptions import ALL, DigestTime, News, PauseReason, Style, Subscription
 from tests.core.hostile import (
     ATTACKS,
@@ -77,7 +78,19 @@ messages = st.one_of(
     st.builds(blocks.concerned_message, incidents, turns, on_its, people),
     st.builds(blocks.cannot_ask_message, people, st.just("They can't do that here.")),
     st.builds(blocks.subscribed_message, subscriptions, texts, command=texts),
-    st.builds(blocks.unsubscribed_message, people, st.lists(texts, max_size=30), digest_only=st.booleans()),
+    st.builds(
+        lambda removal: blocks.panel_message(Panel("pnl_1", PanelKind.UNSUBSCRIBED, (), NOW, removal=removal), {}, NOW),
+        st.builds(
+            Removal,
+            people,
+            moments,
+            st.lists(subscriptions, max_size=3).map(tuple),
+            st.lists(texts, max_size=30).map(tuple),
+            st.booleans(),
+            st.none() | people,
+        ),
+    ),
+    st.builds(blocks.restored_message, people, st.lists(texts, max_size=30)),
     st.builds(
         lambda one, name, count, command: blocks.subscriptions_message([(one, name)] * count, NOW, command=command),
         subscriptions,

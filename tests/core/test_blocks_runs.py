@@ -124,6 +124,7 @@ def test_progress_carries_its_outbox_id():
 
 # --- outcome ---------------------------------------------------------------------------------------------------
 
+DETAILS = Press(Action.DETAILS, "int_1")
 TRY_AGAIN = Press(Action.TRY_AGAIN, integration_id="int_1", run_id="run_1")
 KEEP_WATCHING = Press(Action.KEEP_WATCHING, run_id="run_1")
 
@@ -134,7 +135,7 @@ KEEP_WATCHING = Press(Action.KEEP_WATCHING, run_id="run_1")
         (ended(Outcome.SUCCEEDED, last_seen=replace(CONNECTED, stats=None)), "✅ *Stripe synced in 1 min 20 s*", []),
         (ended(Outcome.FAILED), "❌ *Stripe failed after 1 min 20 s*", [TRY_AGAIN]),
         (ended(Outcome.FAILED_AGAIN), "❌ *Stripe is still failing, with the same error*", [TRY_AGAIN]),
-        (ended(Outcome.DISCONNECTED), "🔌 *Stripe is disconnected*", [TRY_AGAIN]),
+        (ended(Outcome.DISCONNECTED), "🔌 *Stripe is disconnected*", [DETAILS, TRY_AGAIN]),
         (
             ended(Outcome.FINISHED_UNPROVEN),
             "❔ *Stripe finished, but FloKit shows no new successful sync*",

@@ -137,3 +137,19 @@ async def test_an_integration_without_a_recent_success_is_an_incident(board):
         lambda: all("recovered after" in words(one) for one in incidents(board)), 10, "both recovered"
     )
     assert message["ts"] in {one["ts"] for one in incidents(board)}
+
+
+async def test_an_unsubscription_is_undone_with_its_button(world):
+    """Everything is as before; the message says who did it, and the button is gone."""
+    subscribed = "failing, recovered; digest weekdays at 09:00"
+    await world.status("subscribe all failing, recovered digest 09:00 weekdays", user="UBEN")
+    removed = await world.status("unsubscribe all")
+    assert "no subscriptions" in words(await world.note("subscriptions"))
+    await world.press(removed, "flokit_undo", user="UCLEO")
+    await world.reply(removed["ts"], "restored this channel's subscription to all integrations")
+    await world.settle()
+    assert "cleo has undone this" in words(world.slack.message("C0DATA", removed["ts"]))
+    assert "flokit_undo" not in words(world.slack.message("C0DATA", removed["ts"]))
+    listed = words(await world.note("subscriptions"))
+    assert subscribed in listed
+    assert "created by ben" in listed

@@ -40,6 +40,7 @@ async def test_the_owner_of_a_subscription_is_replaced_once_deactivated(world):
     assert "because ben's account was deactivated" in told
     assert world.slack.messages(world.slack.workspace.open_im("UBEN").id) == []
     world.slack.unarchive(other, "UANA")
+    await world.slack.wait_for(lambda: "resumed" in "".join(map(words, world.slack.messages(other))), what="it resumes")
     listed = await world.note("subscriptions", channel=other)
     assert "created by ben" in words(listed)
     assert "paused" not in words(listed)

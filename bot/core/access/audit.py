@@ -39,6 +39,8 @@ class Deed(StrEnum):
     """A run got its outcome or a late one; the person is the one who started it."""
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
+    RESTORE = "restore"
+    """Undid an unsubscription."""
     SNOOZE = "snooze"
     END_SNOOZE = "end_snooze"
     ON_IT = "on_it"

@@ -54,10 +54,10 @@ from bot.core.blocks.progress import PROGRESS_EVENT, progress_message
 from bot.core.blocks.subscribe_form import subscribe_form, with_preview
 from bot.core.blocks.subscriptions import (
     paused_message,
+    restored_message,
     resumed_message,
     subscribed_message,
     subscriptions_message,
-    unsubscribed_message,
 )
 from bot.core.blocks.taking import (
     asked_message,

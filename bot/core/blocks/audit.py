@@ -33,6 +33,7 @@ _DEEDS: Final = {
     Deed.OUTCOME: "outcome of the sync of",
     Deed.SUBSCRIBE: "subscribed a channel to",
     Deed.UNSUBSCRIBE: "unsubscribed a channel from",
+    Deed.RESTORE: "restored the subscription to",
     Deed.SNOOZE: "snoozed",
     Deed.END_SNOOZE: "ended the snooze of",
     Deed.ON_IT: "is on the incident of",

@@ -10,6 +10,7 @@ from bot.core.blocks.bulk import bulk_message, preview_message
 from bot.core.blocks.detail import detail_message, sync_message
 from bot.core.blocks.incident import incident_message
 from bot.core.blocks.status import choose_message, status_message
+from bot.core.blocks.subscriptions import unsubscribed_message
 from bot.core.models import Message
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.panels import Panel, PanelKind, RowRun
@@ -41,6 +42,8 @@ def panel_message(
             return audit_message(panel, nicknames, command=command)
         case PanelKind.INCIDENT:
             return incident_message(panel, runs, nicknames)
+        case PanelKind.UNSUBSCRIBED:
+            return unsubscribed_message(panel)
         case PanelKind.PREVIEW:
             return preview_message(panel, nicknames)
         case PanelKind.BULK:

@@ -25,6 +25,7 @@ from bot.core.runs.limits import Held, Limit
 from bot.core.subscriptions.digest_time import WEEKDAYS
 from bot.core.subscriptions.digests import Digest
 from bot.core.subscriptions.form import write_metadata
+from bot.core.subscriptions.removal import Removal
 from bot.core.subscriptions.subscriptions import DigestTime, PauseReason, Subscription
 
 Sample: TypeAlias = "Message | dict[str, object]"
@@ -66,6 +67,8 @@ def samples(now: datetime) -> dict[str, Sample]:
     panels[PanelKind.PREVIEW] = replace(panels[PanelKind.PREVIEW], integrations=both, plan=plan)
     bulk = Bulk(ana, ago, (Member(failing.id, run.id),), (LeftOut(working.id, Obstacle.REFUSED, rule="no"),))
     panels[PanelKind.BULK] = replace(panels[PanelKind.BULK], integrations=both, bulk=bulk)
+    removal = Removal(ana, ago, (subscription,), ("all integrations",))
+    panels[PanelKind.UNSUBSCRIBED] = replace(panels[PanelKind.UNSUBSCRIBED], removal=removal)
     past = [
         replace(run, phase=Phase.DONE, ended_at=now, outcome=outcome, last_seen=failing, last_seen_at=now)
         for outcome in Outcome
@@ -148,7 +151,10 @@ def samples(now: datetime) -> dict[str, Sample]:
         "why_message": blocks.why_message(refused, Verb.SYNC, short_name(failing.id, failing.type, nicknames), held),
         "plain_message": blocks.plain_message("A sentence."),
         "subscribed_message": blocks.subscribed_message(subscription, "all integrations", command=COMMAND),
-        "unsubscribed_message": blocks.unsubscribed_message(ana, ["all integrations"], digest_only=False),
+        "panel_message: undone": blocks.panel_message(
+            replace(panels[PanelKind.UNSUBSCRIBED], removal=replace(removal, undone_by=ben)), {}, now
+        ),
+        "restored_message": blocks.restored_message(ana, ["all integrations"]),
         "subscriptions_message": blocks.subscriptions_message(
             [(subscription, "all integrations")], now, command=COMMAND
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from bot.core.blocks import limits
@@ -12,6 +12,8 @@ from bot.core.blocks.phrases import and_more, typed, what_comes
 from bot.core.blocks.text import counted, escape, listed, person_name, shown
 from bot.core.commands.presses import Action, Press
 from bot.core.models import Message, Person
+from bot.core.panels import Panel
+from bot.core.subscriptions.removal import UNDO_FOR
 from bot.core.subscriptions.subscriptions import PauseReason, Subscription
 from bot.core.subscriptions.text import PAUSED, describe_wish
 
@@ -32,10 +34,26 @@ def subscribed_message(subscription: Subscription, name: str, *, command: str) -
     return Message(f"{lead}: {wish}.", (section(f"{lead}:\n{wish}"), context(how)))
 
 
-def unsubscribed_message(person: Person, names: Sequence[str], *, digest_only: bool) -> Message:
-    """Say in the channel what it's no longer subscribed to."""
-    what = "the digest of " if digest_only else ""
-    return sentence(f"🔕 {person_name(person)} removed {what}this channel's subscription to {_all(names)}.")
+def unsubscribed_message(panel: Panel) -> Message:
+    """Say in the channel what it's no longer subscribed to; Undo restores it."""
+    removal = panel.removal
+    if removal is None:
+        return sentence("I no longer have this on record.")
+    what = "the digest of " if removal.digest_only else ""
+    lead = f"🔕 {person_name(removal.by)} removed {what}this channel's subscription to {_all(removal.names)}."
+    if removal.undone_by:
+        undone = f"↩️ {person_name(removal.undone_by)} has undone this."
+        return Message(f"{lead} {undone}", (section(lead), context(undone)))
+    undo = button("Undo", Press(Action.UNDO, panel_id=panel.id), about=lead)
+    hint = f"You can undo this for {UNDO_FOR // timedelta(hours=1)} hours."
+    return Message(lead, (section(lead, undo), context(hint)))
+
+
+def restored_message(person: Person, names: Sequence[str]) -> Message:
+    """Say in the channel what it's subscribed to again; without names, that nothing was left to restore."""
+    if not names:
+        return sentence("This channel has subscribed to the same again in the meantime, so there's nothing to undo.")
+    return sentence(f"↩️ {person_name(person)} restored this channel's subscription to {_all(names)}.")
 
 
 def subscriptions_message(rows: Sequence[tuple[Subscription, str]], now: datetime, *, command: str) -> Message:

@@ -29,6 +29,7 @@ class Action(StrEnum):
     SNOOZE = "flokit_snooze"
     END_SNOOZE = "flokit_end_snooze"
     UNSUBSCRIBE = "flokit_unsubscribe"
+    UNDO = "flokit_undo"
     REFRESH_HOME = "flokit_refresh_home"
     CONNECT = "flokit_connect"
     DISCONNECT = "flokit_disconnect"
@@ -112,6 +113,7 @@ _NEEDED_ID: Final = {
     Action.SNOOZE: "panel_id",
     Action.END_SNOOZE: "panel_id",
     Action.UNSUBSCRIBE: "subscription_id",
+    Action.UNDO: "panel_id",
     Action.REFRESH_HOME: "choice",
     Action.CONNECT: "choice",
     Action.DISCONNECT: "choice",
