@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import time
+from datetime import time, timedelta
 
 import pytest
 from hypothesis import given
@@ -37,6 +37,7 @@ from tests.core.hostile import (
 
 ANA = Person("U1", "ana")
 STRIPE = Integration("int_1", "stripe", "error", NOW, "no")
+LATER = NOW + timedelta(minutes=25)
 OPEN = Incident("inc_1", "T1", STRIPE, NOW, Trouble.FAILING, STRIPE, NOW)
 
 snoozes = st.builds(Snooze, people, st.none() | moments)
@@ -157,6 +158,29 @@ def test_a_reply_mentions_nobody(word):
     incident = OPEN if word in (Word.CHANGED, Word.SNOOZE_ENDED) else over
     message = blocks.bulletin_message(Bulletin(incident, word), NOW)
     assert "<@" not in str(message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, f"recovered after 25 min: FloKit's own sync succeeded, {date(LATER)}"),
+        ({"repaired_by": ANA}, "recovered after 25 min, resync by ana"),
+        (
+            {"trouble": Trouble.DISCONNECTED},
+            f"recovered after 25 min: it was reconnected in FloKit, and FloKit's own sync succeeded, {date(LATER)}",
+        ),
+        ({"gone": True}, "was removed from FloKit 25 min into the incident"),
+    ],
+)
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_the_end_of_an_incident_is_one_line(changes, said, is_taken):
+    """How long it lasted, what ended it, and who was on it."""
+    fine = replace(STRIPE, status="connected", error_message=None, last_synced_at=LATER)
+    over = replace(OPEN, integration=fine, closed_at=LATER, on_it=OnIt(ANA, NOW) if is_taken else None, **changes)
+    [block] = blocks.bulletin_message(Bulletin(over, Word.GONE if over.gone else Word.RECOVERED), LATER).blocks
+    text = block["text"]["text"]
+    assert text.endswith(f"{said} · ana was on it" if is_taken else said)
+    assert "\n" not in text
 
 
 def test_the_end_of_a_snooze_shows_the_current_state():

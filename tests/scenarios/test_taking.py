@@ -10,6 +10,7 @@ from local_slack import payloads
 from local_slack.delivery import Envelope, EnvelopeKind
 from local_slack.response_url import Place
 from local_slack.use import Use
+from sandbox.local_flokit.sources import Plan
 from tests.scenarios.conftest import words
 from tests.scenarios.test_home import home, press
 from tests.scenarios.watching import fail, incident, incidents, repair
@@ -126,6 +127,37 @@ async def test_a_bot_cannot_be_asked(board):
     await click(board, message, "flokit_hand_over", value=board.slack.workspace.app.bot_user_id)
     await told(board, "UANA", "I'm a bot, and can't fix it")
     assert "ana is on it" in words(incidents(board)[0])
+
+
+async def test_the_end_is_one_line_in_the_thread(board):
+    """How long it lasted, what fixed it, and who was on it; also after the process dies right then."""
+    fail(board)
+    message = await incident(board, "is failing")
+    await click(board, message, "flokit_on_it")
+    await incident(board, "ana is on it")
+    repair(board)
+    await incident(board, "recovered after")
+    await board.restart()
+    line = await board.reply(message["ts"], "recovered after")
+    assert "FloKit's own sync succeeded" in words(line)
+    assert "ana was on it" in words(line)
+    await board.settle()
+    assert len(board.slack.messages("C0DATA", message["ts"])) == 1
+
+
+async def test_a_resync_in_the_thread_says_what_fixed_it(board):
+    """Its outcome is in the thread, so one line more is posted only to say who was on the incident."""
+    fail(board)
+    board.flokit.plan("int_stripe", Plan(0.1, 0.5, "succeeded"))
+    message = await incident(board, "is failing")
+    await click(board, message, "flokit_on_it", "UBEN")
+    await incident(board, "ben is on it")
+    await board.press(message, "flokit_resync", "int_stripe")
+    await board.reply(message["ts"], "ben was on it")
+    await board.settle()
+    said = [words(one) for one in board.slack.messages("C0DATA", message["ts"])]
+    assert sum("recovered after" in one for one in said) == 1
+    assert len(board.outcome_messages(message["ts"])) == 1
 
 
 async def press_old(world, message, old, user="UBEN"):

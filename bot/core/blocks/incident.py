@@ -89,7 +89,7 @@ def bulletin_message(bulletin: Bulletin, now: datetime, nicknames: Nicknames = N
     words = phrases.TROUBLES[incident.trouble]
     match bulletin.word:
         case Word.RECOVERED | Word.GONE:
-            headline, quote = _ending(incident, name), ""
+            headline, quote = _summary(incident, name), ""
         case Word.SNOOZE_ENDED:
             headline, quote = f"⏰ Snooze ended: {name.mrkdwn} {_by_now(incident, now)}", ""
         case Word.CHANGED:
@@ -127,6 +127,21 @@ def _ending(incident: Incident, name: Name) -> str:
     if incident.flapping:
         return f"✅ {name.mrkdwn} is stable again ({lasted} after the first failure)"
     return f"✅ {name.mrkdwn} recovered after {lasted}{phrases.repaired_by(incident)}"
+
+
+def _summary(incident: Incident, name: Name) -> str:
+    """Say in one line how long an incident lasted, what ended it, and who was on it."""
+    what = "" if incident.gone or incident.repaired_by else _what_fixed(incident)
+    return " · ".join(part for part in (f"{_ending(incident, name)}{what}", was_on_it(incident)) if part)
+
+
+def _what_fixed(incident: Incident) -> str:
+    """Say what ended an incident that no resync from Slack ended."""
+    at = incident.integration.last_synced_at
+    synced = f"FloKit's own sync succeeded{f', {date(at)}' if at else ''}"
+    return (
+        f": it was reconnected in FloKit, and {synced}" if incident.trouble is Trouble.DISCONNECTED else f": {synced}"
+    )
 
 
 def _since(incident: Incident) -> str:

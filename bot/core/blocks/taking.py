@@ -25,15 +25,13 @@ def on_it_words(on_it: OnIt | None) -> str:
 
 def was_on_it(incident: Incident) -> str:
     """Say who was on an incident when it ended; "" if no one."""
-    on_it = incident.on_it
-    return f"{person_name(on_it.person)} was on it" if on_it and not on_it.is_asked else ""
+    return f"{person_name(incident.on_it.person)} was on it" if incident.on_it and incident.was_taken else ""
 
 
 def take_button(incident: Incident, name: Name, panel_id: str = "") -> Block:
     """The button with which someone says that they're on it, or takes over from someone else."""
-    is_taken = incident.on_it is not None and not incident.on_it.is_asked
     press = _press(Action.ON_IT, incident, panel_id)
-    return button("Take over" if is_taken else "I'm on it", press, about=name.plain)
+    return button("Take over" if incident.was_taken else "I'm on it", press, about=name.plain)
 
 
 def let_go_button(incident: Incident, name: Name, panel_id: str = "") -> Block:

@@ -146,6 +146,11 @@ class Incident:
         """Whether it isn't over yet."""
         return self.closed_at is None
 
+    @property
+    def was_taken(self) -> bool:
+        """Whether someone is on it, or was when it ended."""
+        return self.on_it is not None and not self.on_it.is_asked
+
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:

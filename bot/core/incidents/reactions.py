@@ -89,7 +89,7 @@ def react(
         change: what happened.
         wish: what the channel asks for; None if it no longer covers the incident.
         snooze: the snooze, if any; only a different failure than the snoozed one breaks it.
-        told_by_run: a resync's outcome reports the same in the same thread.
+        told_by_run: a resync's outcome reports the same in the same thread, though not who was on the incident.
     """
     word = _WORDS.get(change)
     if wish is None or word is None:
@@ -98,7 +98,7 @@ def react(
         return Reaction()
     if word is not Word.CHANGED and News.RECOVERED not in wish.news:
         return Reaction()
-    if told_by_run:
+    if told_by_run and not (word is Word.RECOVERED and incident.was_taken):
         return Reaction(ends_snooze=snooze is not None)
     broadcast = word is Word.CHANGED and wish.style is Style.BROADCAST
     return Reaction(Bulletin(incident, word, broadcast), ends_snooze=snooze is not None)
