@@ -1,4 +1,4 @@
-"""I'm on it, Take over, Let go and Hand over, on an incident."""
+"""Open incidents, and who is on each: I'm on it, Take over, Let go and Hand over."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Final
 from bot.core import blocks
 from bot.core.access.audit import Deed, of_origin
 from bot.core.access.policy import Refused, Verb
+from bot.core.commands.catalog import IncidentsCommand
+from bot.core.commands.filters import filter_integrations
 from bot.core.commands.presses import Action, Press
 from bot.core.incidents.incidents import Incident
 from bot.core.incidents.taking import OnIt, Refusal, Step, Turn, take_turn
@@ -23,6 +25,9 @@ from bot.store.outbox_rows import Address, answer_address
 
 _STEPS: Final = {Action.ON_IT: Step.TAKE, Action.LET_GO: Step.LET_GO, Action.HAND_OVER: Step.HAND_OVER}
 _DEEDS: Final = {Step.TAKE: Deed.ON_IT, Step.LET_GO: Deed.LET_GO, Step.HAND_OVER: Deed.HAND_OVER}
+
+RUNS_READ: Final = 20
+"""How many of the newest syncs of an integration are counted as tried."""
 
 OVER: Final = "This incident is already resolved."
 NO_PERSON: Final = "Pick a person to hand over to."
@@ -39,7 +44,34 @@ class Taking(Feature):
     @property
     def handlers(self) -> Handlers:
         """Return the handlers of this module."""
-        return {Action.ON_IT: self.press, Action.LET_GO: self.press, Action.HAND_OVER: self.press}
+        return {
+            IncidentsCommand: self.show,
+            Action.ON_IT: self.press,
+            Action.LET_GO: self.press,
+            Action.HAND_OVER: self.press,
+        }
+
+    async def show(self, request: Request, command: IncidentsCommand) -> None:
+        """List the open incidents that a person may view."""
+        permitted, now = await self._permits.check(request, Act(Deed.LOOK)), self._clock()
+        standing = await self._incidents.standing(now)
+        about = tuple(one.integration for one in standing.incidents)
+        sight = await self._permits.sight(permitted.origin, about)
+        matching = filter_integrations(command.query, sight.seen, now, sight.nicknames)
+        ids = {one.id for one in matching}
+        wanted = [one for one in standing.incidents if one.integration.id in ids]
+        tried = [await self._tried(one) for one in wanted[: blocks.SHOWN]]
+        hidden = len(wanted) - len(tried)
+        message = blocks.incidents_message(
+            tried, now, sight.nicknames, query=command.query, hidden=hidden, command=self._command
+        )
+        await self._answers.note(permitted, message)
+
+    async def _tried(self, incident: Incident) -> blocks.Tried:
+        """Find the syncs that were started here while an incident was open."""
+        id_ = incident.integration.id
+        runs = await self._store.runs.past(incident.team_id, (id_,), "", limit=RUNS_READ)
+        return blocks.Tried(incident, tuple(one for one in runs if one.requested_at >= incident.opened_at))
 
     async def press(self, request: Request, press: Press) -> None:
         """Change who is on an incident, and tell everyone concerned."""

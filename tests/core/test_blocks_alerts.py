@@ -73,6 +73,15 @@ messages = st.one_of(
         st.none() | st.builds(RowRun, runs, st.lists(people, max_size=8).map(tuple)),
     ),
     st.builds(blocks.bulletin_message, st.builds(Bulletin, incidents, st.sampled_from(Word), st.booleans()), moments),
+    st.builds(
+        lambda tried, query, hidden, command: blocks.incidents_message(
+            tried, NOW, query=query, hidden=hidden, command=command
+        ),
+        st.lists(st.builds(blocks.Tried, incidents, st.lists(runs, max_size=9).map(tuple)), max_size=blocks.SHOWN),
+        texts,
+        st.integers(0, 10**6),
+        texts,
+    ),
     st.builds(blocks.turn_message, incidents, turns, st.none() | on_its),
     st.builds(blocks.refused_turn_message, incidents, st.sampled_from(Refusal), st.just("pnl_1")),
     st.builds(blocks.asked_message, incidents, people, st.just("pnl_1"), st.just("C0OURS")),

@@ -17,6 +17,7 @@ from bot.core.commands.catalog import (
     Command,
     HelpCommand,
     HistoryCommand,
+    IncidentsCommand,
     ShowCommand,
     StatusCommand,
     SyncCommand,
@@ -158,6 +159,42 @@ json_values = st.recursive(
 def test_a_press_comes_back_from_its_button(press):
     """What a button carries is parsed as the same press."""
     assert parse_press(press.action.value, press_value(press)) == press
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("incidents", ""),
+        ("Incidents", ""),
+        ("incident", ""),
+        ("`incidents`", ""),
+        ("/flokit incidents please", ""),
+        ("open incidents", ""),
+        ("all open incidents", ""),
+        ("show incidents", ""),
+        ("show me the open incidents", ""),
+        ("list incidents", ""),
+        ("list all open incidents", ""),
+        ("what incidents are there?", ""),
+        ("which incidents are open right now", ""),
+        ("incidents open", ""),
+        ("outages", ""),
+        ("current problems", ""),
+        ("who is on it", ""),
+        ("who is on it?", ""),
+        ("Who's on it?", ""),
+        ("who is working on it", ""),
+        ("who's on stripe", "stripe"),
+        ("who is taking care of google play?", "google play"),
+        ("incidents stripe", "stripe"),
+        ("incidents for stripe", "stripe"),
+        ("incidents of App Store Connect", "App Store Connect"),
+        ("show incidents of stripe", "stripe"),
+    ],
+)
+def test_open_incidents_are_asked_for_in_many_ways(text, query):
+    assert parse_command(text, command="/flokit", bot_user_id="UFLOKIT") == IncidentsCommand(query)
+    assert parse_mention(f"<@UFLOKIT> {text}", "UFLOKIT", command="/flokit") == IncidentsCommand(query)
 
 
 def test_a_pick_from_a_list_of_people_is_a_press():

@@ -160,6 +160,31 @@ async def test_a_resync_in_the_thread_says_what_fixed_it(board):
     assert len(board.outcome_messages(message["ts"])) == 1
 
 
+async def test_open_incidents_are_listed(world):
+    """Since when, who is on it, and what was tried; and a button to take one. Over both ways in."""
+    await start(world)
+    world.flokit.plan("int_stripe", Plan(0.1, 0.3, "failed"))
+    message = await incident(world, "is failing")
+    listed = await world.note("incidents", user="UBEN")
+    assert "No one is on it" in words(listed)
+    assert "Not resynced from Slack since" in words(listed)
+    await click(world, message, "flokit_on_it")
+    await incident(world, "ana is on it")
+    await world.press(message, "flokit_resync", "int_stripe")
+    assert await world.outcomes(message["ts"])
+    listed = await world.note("who is on it?", user="UBEN")
+    assert "ana is on it, since" in words(listed)
+    assert "the resync by ana" in words(listed)
+    assert ", failed" in words(listed)
+    take = next(block["accessory"] for block in listed["blocks"] if "accessory" in block)
+    ack = await world.slack.click(
+        "UBEN", "C0DATA", listed["ts"], take["action_id"], value=take["value"], ephemeral=True
+    )
+    assert ack.ok, world.bot.log
+    await incident(world, "ben is on it")
+    assert "no open incidents that match" in words(await world.note("incidents adjust"))
+
+
 async def press_old(world, message, old, user="UBEN"):
     """Press a button that a message had earlier, as a client does that hasn't redrawn it, and return the answer."""
     slack, before = world.slack, len(world.slack.ephemerals(user))

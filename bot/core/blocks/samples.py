@@ -111,6 +111,9 @@ def samples(now: datetime) -> dict[str, Sample]:
             )
             for step in Step
         },
+        "incidents_message": blocks.incidents_message(
+            [blocks.Tried(taken, tuple(past)), blocks.Tried(handed, (run,))], now, nicknames, hidden=3, command=COMMAND
+        ),
         "asked_message": blocks.asked_message(handed, ana, "pnl_sample", "C0SAMPLE", nicknames),
         "cannot_ask_message": blocks.cannot_ask_message(ben, "They can't do that here."),
         **{

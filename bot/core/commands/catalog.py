@@ -65,6 +65,13 @@ class WhyCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentsCommand:
+    """List the open incidents; ``query`` is a filter as for ``status``."""
+
+    query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AuditCommand:
     """Show who did what; ``words`` are parsed by `bot.core.access.audit_words`."""
 
@@ -131,6 +138,7 @@ Command: TypeAlias = (
     | UnsubscribeCommand
     | SubscriptionsCommand
     | HistoryCommand
+    | IncidentsCommand
     | AuditCommand
     | WhyCommand
     | NameCommand
@@ -196,6 +204,14 @@ COMMANDS: Final = (
         "history [integration] [@person] [7d]",
         "Show recent syncs: results, who started them, and how long they took.",
         ("history stripe", "history", "history stripe last week"),
+    ),
+    CommandDoc(
+        "incidents",
+        HelpGroup.SEE,
+        "incidents [filter]",
+        "List what's wrong now: since when, who is on it, and what was tried.",
+        ("incidents", "incidents stripe", "who is on it"),
+        "Filter by a type, an ID, a name, or text. Oldest first.",
     ),
     CommandDoc(
         "sync",

@@ -19,6 +19,7 @@ from bot.core.commands.catalog import (
     ForgetCommand,
     HelpCommand,
     HistoryCommand,
+    IncidentsCommand,
     NameCommand,
     PolicyCommand,
     ShowCommand,
@@ -58,6 +59,10 @@ _WORDS: Final = {
     "watch": "subscribe",
     "unwatch": "unsubscribe",
     "runs": "history",
+    "incident": "incidents",
+    "outages": "incidents",
+    "outage": "incidents",
+    "problems": "incidents",
     "log": "audit",
     "check": "doctor",
     "health": "doctor",
@@ -206,11 +211,15 @@ def _with_command(name: str, rest: str) -> Command:
         return AuditCommand(rest)
     if name == "history":
         return HistoryCommand(rest)
+    if name == "incidents":
+        return IncidentsCommand(_filter_of_incidents(rest))
     if name in ("name", "forget") and rest.strip(WRAPPING):
         return NameCommand(rest) if name == "name" else ForgetCommand(rest)
     rest = rest.strip(WRAPPING)
     if name in _ARGUMENTS:
         return _with_argument(name, rest)
+    if name == "status" and (incidents := _incidents_asked(rest.split())):
+        return incidents
     if name == "status":
         return StatusCommand("" if readings(rest)[-1].casefold() in _ALL_WORDS else rest)
     if name == "why":
@@ -261,12 +270,59 @@ def _shown(rest: str) -> Command:
         words = words[1:]
     if " ".join(words) in _ALL_WORDS or words[0] in FILTER_WORDS:
         return _with_command("status", " ".join(words))
+    if incidents := _incidents_asked(words):
+        return incidents
     if words[0] in _LISTS and words[-1] != "integration":
         return _with_command(words[0], " ".join(rest.split()[-len(words) + 1 :]) if len(words) > 1 else "")
     return ShowCommand(rest)
 
 
-_LISTS: Final = frozenset({"status", "subscriptions", "history", "audit", "help"})
+_LISTS: Final = frozenset({"status", "subscriptions", "history", "incidents", "audit", "help"})
+
+_INCIDENT_WORDS: Final = frozenset({"incidents", "incident", "outages", "outage", "problems"})
+_AROUND_INCIDENTS: Final = frozenset(
+    (
+        *("open", "current", "ongoing", "active", "unresolved", "all", "any", "the", "there", "are", "is", "for", "of"),
+        *(
+            "what",
+            "what's",
+            "whats",
+            "which",
+            "who",
+            "who's",
+            "whos",
+            "on",
+            "with",
+            "now",
+            "right",
+            "list",
+            "show",
+            "me",
+        ),
+        *("about", "in", "at", "moment", "do", "we", "have", "our", "still", "working", "taking", "care"),
+    )
+)
+"""Filler words around "incidents", and in questions such as "who is on it"."""
+
+_ON_IT: Final = re.compile(r"^who('s|s| is| are)? (on|working on|taking care of|handling|owns) (\S.*)$")
+
+
+def _filter_of_incidents(rest: str) -> str:
+    """Return the filter in what follows ``incidents``."""
+    kept = [word for word in rest.split() if word.casefold().strip(WRAPPING) not in _AROUND_INCIDENTS]
+    return " ".join(kept).strip(WRAPPING)
+
+
+def _incidents_asked(words: Sequence[str]) -> Command | None:
+    """Parse "open incidents", "what incidents are there", "who is on it" and "who's on stripe"."""
+    keys = [word.casefold().strip(WRAPPING) for word in words]
+    if asked := _ON_IT.match(" ".join(keys)):
+        whom = asked[3]
+        return IncidentsCommand("" if whom in ("it", "this") else whom)
+    place = next((place for place, key in enumerate(keys) if key in _INCIDENT_WORDS), None)
+    if place is None or not all(key in _AROUND_INCIDENTS for key in keys[:place]):
+        return None
+    return IncidentsCommand(_filter_of_incidents(" ".join(words[place + 1 :])))
 
 
 def _without_command(words: Sequence[str]) -> Command:
@@ -279,7 +335,7 @@ def _without_command(words: Sequence[str]) -> Command:
         return StatusCommand()
     if asked and all(word in FILTER_WORDS or name_key(word) in KNOWN_TYPE_KEYS for word in asked):
         return StatusCommand(" ".join(asked))
-    if renaming := _renaming(words):
+    if renaming := _renaming(words) or _incidents_asked(words):
         return renaming
     not_understood = HelpCommand(not_understood=text[:NOT_UNDERSTOOD_CHARS])
     if problem := _NO_COMMANDS.get(words[0].casefold().strip(WRAPPING)):
