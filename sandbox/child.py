@@ -11,14 +11,33 @@ import resource
 import signal
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from bot.settings.settings import Settings
 from sandbox.clock import WorldClock
 
 PACKAGE_ROOT: Final = Path(__file__).resolve().parents[1]
 STOPS_WITHIN_S: Final = 10.0
+
+
+class Process(Protocol):
+    """What is needed of ``asyncio.subprocess.Process``."""
+
+    @property
+    def pid(self) -> int:
+        """The process ID."""
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, or a signal's number below zero; None while it's running."""
+
+    async def wait(self) -> int:
+        """Wait until it exits and return the exit code."""
+
+    def send_signal(self, signal: int) -> None:
+        """Send a signal."""
 
 
 class BotProcess:
@@ -45,7 +64,7 @@ class BotProcess:
         self._folder = folder
         self._descriptors = descriptors
         self._program = (program, str(clock.path.resolve())) if clock else ("bot", "run")
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: Process | None = None
         self._logged_before = 0
 
     def use(self, settings: Mapping[str, str]) -> None:
@@ -78,25 +97,21 @@ class BotProcess:
         ours = {name.upper() for name in Settings.model_fields}
         inherited = {name: value for name, value in os.environ.items() if name.upper() not in ours}
         search_path = os.pathsep.join(filter(None, (str(PACKAGE_ROOT), inherited.get("PYTHONPATH"))))
+        self.process = await self._launch({**inherited, "PYTHONPATH": search_path, **self._settings})
+
+    async def _launch(self, environment: dict[str, str]) -> Process:
         with (self._folder / "bot.log").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 *self._program,
                 cwd=self._folder,
-                env={**inherited, "PYTHONPATH": search_path, **self._settings},
+                env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=self._prepare,
+                preexec_fn=partial(prepare, self._descriptors),
             )
-
-    def _prepare(self) -> None:
-        """Run in the child, before exec."""
-        if self._descriptors:
-            resource.setrlimit(resource.RLIMIT_NOFILE, self._descriptors)
-        if sys.platform == "linux":
-            _die_with_parent()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it's still running."""
@@ -124,6 +139,12 @@ class BotProcess:
         return await self.process.wait() if self.process else 0
 
 
-def _die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies: prctl(2), PR_SET_PDEATHSIG."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+def prepare(descriptors: tuple[int, int] | None = None) -> None:
+    """Limit a child process, in itself: its open files, and its life to that of its parent.
+
+    See prctl(2), PR_SET_PDEATHSIG.
+    """
+    if descriptors:
+        resource.setrlimit(resource.RLIMIT_NOFILE, descriptors)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

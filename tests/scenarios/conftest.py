@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
@@ -23,6 +24,7 @@ from sandbox.child import BotProcess
 from sandbox.clock import WorldClock
 from sandbox.local_flokit import READ_KEY, WRITE_KEY, LocalFlokit
 from sandbox.slack import flokit_slack
+from tests.scenarios.forks import ForkedBot, running_nursery
 
 READY_WITHIN_S = 60.0
 
@@ -67,6 +69,17 @@ def tables(sqlite_template):
     World.template = sqlite_template
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nursery():
+    """Have the bots of these tests forked."""
+    if sys.platform != "linux":
+        yield
+        return
+    with running_nursery() as ForkedBot.nursery:
+        yield
+    ForkedBot.nursery = None
+
+
 class World:
     """A Slack, a FloKit, and a bot that talks to both; ``settings`` are the documented ones."""
 
@@ -87,7 +100,7 @@ class World:
         """In this test, the bot can't check for its messages, so one whose reply was lost may be there twice."""
         self.url = ""
         self._overrides = settings
-        self.bot: BotProcess = BotProcess({}, folder, clock=self.clock)
+        self.bot: BotProcess = ForkedBot({}, folder, clock=self.clock)
         self.others: list[BotProcess] = []
         """Further replicas; the first one is ``bot``."""
 
@@ -135,7 +148,7 @@ class World:
 
     async def start_bot(self, *, descriptors: tuple[int, int] | None = None) -> None:
         """Start the bot and wait until it's ready."""
-        self.bot = BotProcess(self.settings, self.folder, clock=self.clock, descriptors=descriptors)
+        self.bot = ForkedBot(self.settings, self.folder, clock=self.clock, descriptors=descriptors)
         self.url = await self._listening(self.bot)
         await self._ready(self.url)
 
@@ -143,7 +156,7 @@ class World:
         """Start one more replica on the same database, and wait until it's ready."""
         folder = self.folder / f"replica-{len(self.others) + 2}"
         folder.mkdir(exist_ok=True)
-        self.others.append(BotProcess(self.settings, folder, clock=self.clock))
+        self.others.append(ForkedBot(self.settings, folder, clock=self.clock))
         await self._ready(await self._listening(self.others[-1]))
         return self.others[-1]
 
