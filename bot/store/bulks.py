@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,7 +17,6 @@ from bot.core.models import Decision, Integration, Outcome, Patience, Phase, Syn
 from bot.core.panels import Panel, RowRun
 from bot.core.requests import Origin, Request
 from bot.core.runs import outcome
-from bot.core.runs.durations import learn
 from bot.core.runs.limits import NO_LIMITS, QUOTA_WINDOW, Held, Limits, decide_limits
 from bot.store import audit, codec, outbox_rows, run_rows
 from bot.store.database import Database
@@ -170,7 +168,7 @@ class Bulks:
         row = {"id": panel_id, "team_id": origin.team_id, "data": codec.dump(panel), "created_at": now}
         await connection.execute(_ADD_PANEL, row)
         await outbox_rows.add_row(connection, OutboxKind.BULK, _address(wanted), now, panel_id=panel_id)
-        stories = [outbox_rows.Story(run.id, outcome.STARTED, "", ended=False) for run in in_order]
+        stories = [outbox_rows.Story(run.id, run.team_id, outcome.STARTED, "", ended=False) for run in in_order]
         await outbox_rows.tell(connection, [*ended, *stories], now)
         for entry in _entries(wanted, members, followed, left_out, now):
             await audit.add(connection, entry)
@@ -267,7 +265,7 @@ async def _open_or_join(
     run_ids = sorted(new_id("run") for _ in to_open)
     opened: dict[str, SyncRun] = {}
     for run_id, integration in zip(run_ids, sorted(to_open, key=lambda one: one.id), strict=True):
-        run = await _new_run(connection, wanted, integration, run_id, now)
+        run = await run_rows.with_expectation(connection, _new_run(wanted, integration, run_id, now))
         at = starts_at(places[integration.id], now)
         decision = replace(outcome.open_run(run), next_look_at=at)
         if not await run_rows.add(connection, decision, now, in_turn=False):
@@ -278,12 +276,8 @@ async def _open_or_join(
     return opened, joined, ended
 
 
-async def _new_run(
-    connection: Transaction, wanted: StartBulk, integration: Integration, run_id: str, now: datetime
-) -> SyncRun:
+def _new_run(wanted: StartBulk, integration: Integration, run_id: str, now: datetime) -> SyncRun:
     origin = wanted.request.origin
-    own_s = await run_rows.durations_s(connection, origin.team_id, integration.id)
-    of_type_s = [] if own_s else await run_rows.durations_of_type_s(connection, origin.team_id, integration.type)
     return SyncRun(
         run_id,
         origin.team_id,
@@ -292,8 +286,6 @@ async def _new_run(
         requested_at=now,
         requested_by=origin.person,
         patience=wanted.patience,
-        typical_s=statistics.median(own_s) if own_s else None,
-        expected=learn(own_s, of_type_s),
         cause=wanted.request.cause,
         bulk_id=wanted.panel.id,
         is_patient=True,

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
+    Select,
     Update,
     and_,
     bindparam,
@@ -283,6 +283,7 @@ class Story:
     """
 
     run_id: str
+    team_id: str
     tellings: Sequence[Telling]
     data: str
     ended: bool
@@ -291,79 +292,61 @@ class Story:
 
 # Locked: the root of one of them may be recorded at this moment.
 _THREADS_OF: Final = constant(
-    select(threads).where(among(threads.c.run_id, "runs")).order_by(threads.c.id).with_for_update(key_share=True)
-)
-_SHOWS: Final = constant(
-    locked_rows(
-        outbox,
-        or_(
-            and_(among(outbox.c.run_id, "runs"), outbox.c.kind == OutboxKind.PROGRESS),
-            among(outbox.c.panel_id, "panels"),
-        ),
-    )
+    select(threads).where(among(threads.c.run_id, "ended")).order_by(threads.c.id).with_for_update(key_share=True)
 )
 
 
 async def tell(connection: Transaction, stories: Sequence[Story], now: datetime) -> None:
-    """Turn what decisions want posted into rows, for every thread of their runs, and update panels with the runs."""
-    run_ids = [story.run_id for story in stories if story.tellings]
-    if not run_ids:
+    """Turn what decisions want posted into rows, for every thread of their runs, and update messages with the runs."""
+    wanted = [story for story in stories if story.tellings]
+    if not wanted:
         return
-    in_threads = any(each in story.tellings for story in stories for each in (Telling.OUTCOME, Telling.ROW))
-    run_threads = (await connection.execute(_THREADS_OF, {"runs": run_ids})).all() if in_threads else ()
-    moved = {story.run_id: story.ended for story in stories if Telling.PROGRESS in story.tellings}
-    shown = {story.run_id for story in stories if Telling.ROW in story.tellings}
-    shown_in = [thread for thread in run_threads if thread.run_id in shown]
-    panel_ids = {story.bulk_id for story in stories if story.bulk_id and story.run_id in moved}
-    if shown:
-        panel_ids |= await _panels_about(connection, shown, shown_in)
-    if moved or panel_ids:
-        told = (await connection.execute(_SHOWS, {"runs": list(moved), "panels": list(panel_ids)})).all()
-        ended = {run_id for run_id, has_ended in moved.items() if has_ended}
-        dropped = await _drop_unposted_progress(connection, told, ended, now)
-        await _bump_rows(connection, [row for row in told if row.id not in dropped], now)
-    ends = {story.run_id: story.data for story in stories if Telling.OUTCOME in story.tellings}
-    for thread in run_threads:
-        if thread.run_id in ends:
-            await _add_outcome(connection, thread, ends[thread.run_id], now)
-    for team_id in sorted({thread.team_id for thread in shown_in}):
+    ends = {story.run_id: story.data for story in wanted if Telling.OUTCOME in story.tellings}
+    ended = (await connection.execute(_THREADS_OF, {"ended": list(ends)})).all() if ends else ()
+    moved = {story.run_id: story.ended for story in wanted if Telling.PROGRESS in story.tellings}
+    shown = {story.run_id: story.team_id for story in wanted if Telling.ROW in story.tellings}
+    about = {
+        "moved": list(moved),
+        "shown": list(shown),
+        "bulks": [story.bulk_id for story in wanted if story.bulk_id and story.run_id in moved],
+    }
+    told = (await connection.execute(_SHOWS, about)).all() if moved or shown else ()
+    dropped = await _drop_unposted_progress(connection, told, {run_id for run_id in moved if moved[run_id]}, now)
+    await _bump_rows(connection, [row for row in told if row.id not in dropped], now)
+    for thread in ended:
+        await _add_outcome(connection, thread, ends[thread.run_id], now)
+    for team_id in sorted(set(shown.values())):
         await homes.changed(connection, team_id, now)
 
 
-def _showing_runs() -> CompoundSelect[Any]:
-    """Return the messages that show runs, besides those that were clicked.
+def _show_runs() -> Select[Any]:
+    """Select the messages that show runs, and lock them.
 
-    These are the roots of their threads, panels in these threads, and the messages of open incidents that the runs
-    may repair.
+    These are their progress and, for those in ``shown``, the messages that were clicked, the roots of their threads,
+    panels in these threads, and the messages of open incidents that the runs may repair.
     """
     same_message = or_(outbox.c.ts == threads.c.thread_ts, outbox.c.thread_ts == threads.c.thread_ts)
     same_channel = and_(threads.c.channel_id == outbox.c.channel_id, of_team(threads, outbox.c.team_id))
     in_threads = (
         select(outbox.c.panel_id)
         .join(threads, and_(same_channel, same_message))
-        .where(
-            among(threads.c.run_id, "runs"),
-            outbox.c.panel_id.is_not(None),
-            outbox.c.sent_version > 0,
-        )
+        .where(among(threads.c.run_id, "shown"), outbox.c.panel_id.is_not(None), outbox.c.sent_version > 0)
     )
+    of_threads = select(threads.c.panel_id).where(among(threads.c.run_id, "shown"))
     same_integration = and_(runs.c.team_id == incidents.c.team_id, runs.c.integration_id == incidents.c.integration_id)
     of_incidents = (
         select(alerts.c.id)
         .join(incidents, incidents.c.id == alerts.c.incident_id)
         .join(runs, same_integration)
-        .where(among(runs.c.id, "runs"), incidents.c.closed_at.is_(None))
+        .where(among(runs.c.id, "shown"), incidents.c.closed_at.is_(None))
     )
-    return union_all(in_threads, of_incidents)
+    progress = select(outbox.c.id).where(among(outbox.c.run_id, "moved"), outbox.c.kind == OutboxKind.PROGRESS)
+    of_bulks = select(outbox.c.id).where(among(outbox.c.panel_id, "bulks"))
+    panels = select(outbox.c.id).where(outbox.c.panel_id.in_(union_all(of_threads, in_threads, of_incidents)))
+    return locked_rows(outbox, outbox.c.id.in_(union_all(progress, of_bulks, panels)))
 
 
-_SHOWING: Final = constant(_showing_runs())
-
-
-async def _panels_about(connection: Transaction, run_ids: Collection[str], shown_in: Sequence[Row]) -> set[str]:
-    """Return the messages that show runs."""
-    found = await connection.scalars(_SHOWING, {"runs": list(run_ids)})
-    return {thread.panel_id for thread in shown_in if thread.panel_id}.union(found)
+_SHOWS: Final = constant(_show_runs())
 
 
 async def _drop_unposted_progress(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from bot.core.models import Decision, Outcome, Person, Phase, SyncRun, Telling
 from bot.core.panels import RowRun
+from bot.core.runs.durations import learn
 from bot.store import codec, outbox_rows
 from bot.store.bell import Lease, Work
 from bot.store.database import Database
@@ -55,7 +57,9 @@ def row_values(decision: Decision) -> dict[str, Any]:
 
 def story_of(decision: Decision, data: str) -> outbox_rows.Story:
     """Return what a decision wants posted, with the run as saved."""
-    return outbox_rows.Story(decision.run.id, decision.tell, data, not decision.run.is_active, decision.run.bulk_id)
+    return outbox_rows.Story(
+        decision.run.id, decision.run.team_id, decision.tell, data, not decision.run.is_active, decision.run.bulk_id
+    )
 
 
 _OF_INTEGRATION: Final = and_(runs.c.team_id == bindparam("team"), runs.c.integration_id == bindparam("integration"))
@@ -252,14 +256,12 @@ _LAST_SUCCESS: Final = constant(
 )
 
 
-async def durations_s(connection: Transaction, team_id: str, integration_id: str) -> list[float]:
-    """Return how long the last successful syncs of an integration took, in seconds."""
-    return _durations_s(await connection.scalars(_SUCCESSES, {"team": team_id, "integration": integration_id}))
-
-
-async def durations_of_type_s(connection: Transaction, team_id: str, integration_type: str) -> list[float]:
-    """Return the same for all integrations of a type."""
-    return _durations_s(await connection.scalars(_SUCCESSES_OF_TYPE, {"team": team_id, "of_type": integration_type}))
+async def with_expectation(connection: Transaction, run: SyncRun) -> SyncRun:
+    """Return a new run that knows how long the last successes of its integration, or of its type, took."""
+    about = {"team": run.team_id, "integration": run.integration_id, "of_type": run.integration_type}
+    own_s = _durations_s(await connection.scalars(_SUCCESSES, about))
+    of_type_s = [] if own_s else _durations_s(await connection.scalars(_SUCCESSES_OF_TYPE, about))
+    return replace(run, typical_s=statistics.median(own_s) if own_s else None, expected=learn(own_s, of_type_s))
 
 
 def _durations_s(newest: Iterable[str]) -> list[float]:

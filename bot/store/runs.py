@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,7 +16,6 @@ from bot.core.models import Decision, Integration, Patience, SyncRun
 from bot.core.panels import Panel
 from bot.core.requests import Origin, Request
 from bot.core.runs import outcome
-from bot.core.runs.durations import learn
 from bot.core.runs.limits import NO_LIMITS, QUOTA_WINDOW, Held, Limits, decide_limits
 from bot.store import audit, codec, inbox, outbox_rows, panels, run_rows
 from bot.store.bell import Lease
@@ -136,7 +134,7 @@ class Runs:
             )
             if root and told_here:
                 await panels.add_panel(connection, replace(root, cause=request.cause), _root_address(origin), now)
-            started = outbox_rows.Story(run.id, outcome.STARTED, "", ended=False)
+            started = outbox_rows.Story(run.id, origin.team_id, outcome.STARTED, "", ended=False)
             await outbox_rows.tell(connection, [*ended, started], now)
             entry = of_origin(origin, wanted.action, now, run, "joined" if joined else "started")
             if held:
@@ -184,10 +182,6 @@ class Runs:
             if active:
                 await run_rows.hurry(connection, active, now)
                 return active, True, ended
-            own_s = await run_rows.durations_s(connection, origin.team_id, integration.id)
-            of_type_s = (
-                [] if own_s else await run_rows.durations_of_type_s(connection, origin.team_id, integration.type)
-            )
             run = SyncRun(
                 new_id("run"),
                 origin.team_id,
@@ -196,10 +190,9 @@ class Runs:
                 requested_at=now,
                 requested_by=origin.person,
                 patience=wanted.patience,
-                typical_s=statistics.median(own_s) if own_s else None,
-                expected=learn(own_s, of_type_s),
                 cause=wanted.request.cause,
             )
+            run = await run_rows.with_expectation(connection, run)
             opened = outcome.open_run(run)
             ended += await run_rows.end_late_watches(connection, opened.run)
             if await run_rows.add(connection, opened, now):

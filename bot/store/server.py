@@ -69,7 +69,7 @@ class Link:
             return run_through_sqlalchemy(await self.connection.execute(statement, parameters))
         if isinstance(parameters, Sequence):
             if len(parameters) > 1:
-                await self.session.executemany(form.sql, [form.arguments(one) for one in parameters])
+                await self.session.run_for_each(form.sql, [form.arguments(one) for one in parameters])
                 return Rows(())
             (parameters,) = parameters
         found, status = await self.session.run(form.sql, form.arguments(parameters or {}))
@@ -398,10 +398,18 @@ def _make_session_class() -> Any:
 
         async def run(self, sql: str, arguments: Sequence[Any]) -> tuple[Sequence[Any], str]:
             """Run a statement, and return its rows and its tag."""
+            statement = await self._statement(sql)
+            return await statement.fetch(*arguments), statement.get_statusmsg()
+
+        async def run_for_each(self, sql: str, arguments: Sequence[Sequence[Any]]) -> None:
+            """Run a statement once for each list of arguments, on one trip."""
+            await (await self._statement(sql)).executemany(arguments)
+
+        async def _statement(self, sql: str) -> Any:
             statement = self._prepared.get(sql) or await self.prepare(sql)
             if self._is_ours:
                 self._prepared[sql] = statement
-            return await statement.fetch(*arguments), statement.get_statusmsg()
+            return statement
 
         async def prepare(self, query: str, *, name: str | None = None, **options: Any) -> Any:
             """Prepare a statement, which stays prepared in a session of our own."""

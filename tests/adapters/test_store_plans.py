@@ -20,8 +20,8 @@ from bot.store.incidents import SeenTogether
 from bot.store.installations import Installations
 from bot.store.oauth_states import OAuthStates
 from bot.store.retention import Retention
+from bot.store.tables import alerts, incidents, metadata
 from bot.store.tables import audit as audit_table
-from bot.store.tables import metadata
 from bot.store.vitals import Vitals
 from tests.adapters.conftest import TEAM, start
 from tests.adapters.test_installations import ACME, BOTH, FLOKIT, OLD, ORG, ROTATING
@@ -206,8 +206,15 @@ async def fill(one, clock):
     ended = (
         "outcome = 'succeeded', phase = 'done', ended_at = requested_at, integration_id = 'int_' || length(data) % 7"
     )
+    old = {"team_id": TEAM, "integration_id": "int_1", "opened_at": clock.now, "closed_at": clock.now, "data": "{}"}
     async with one.database.begin() as connection:
         await connection.execute(audit_table.insert(), acts)
+        await connection.execute(incidents.insert(), [old | {"id": f"inc_old_{number}"} for number in range(2000)])
+        shown = {"team_id": TEAM, "channel_id": "C0OLD"}
+        await connection.execute(
+            alerts.insert(),
+            [shown | {"id": f"alert_{number}", "incident_id": f"inc_old_{number}"} for number in range(2000)],
+        )
         await connection.execute(text(f"UPDATE runs SET {ended} WHERE id LIKE 'run_0%'"))  # noqa: S608 - ours
         if not one.database.is_sqlite:
             await connection.execute(text("ANALYZE"))

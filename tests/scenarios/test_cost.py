@@ -19,8 +19,8 @@ from tests.scenarios.conftest import World
 from tests.statements import watched
 
 LOOKS = 3
-STATEMENTS = 102
-COMMITS = 17
+STATEMENTS = 94
+COMMITS = 16
 """Each of them waits for the disk: the request, the run, the attempt, its acceptance, what was seen, what was shown."""
 
 IN_THE_BACKGROUND = ("replicas.py", "retention.py", "locks.py")
