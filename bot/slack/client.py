@@ -49,7 +49,7 @@ from bot.slack.replies import (
     ts_of,
     ts_of_ours,
 )
-from bot.slack.session import make_session, may_answer_at, why_unavailable
+from bot.slack.session import make_session, may_answer_at, sent_only_if, why_unavailable
 
 POSTS_PER_S: Final = 1.0
 POSTS_BURST: Final = 3.0
@@ -181,19 +181,20 @@ class SlackClient:
         await self._wait_for_turn(pace)
         if not in_time():
             raise SlackRateLimited("our turn came too late", retry_after_s=0.0, code=PACED)
-        reply = await self._call_paced(
-            pace,
-            self.web.chat_postMessage(
-                channel=channel_id,
-                text=message.text,
-                blocks=list(message.blocks) or None,
-                metadata=message.metadata,
-                thread_ts=thread_ts,
-                reply_broadcast=True if message.broadcast and thread_ts else None,
-                unfurl_links=False,
-                unfurl_media=False,
-            ),
-        )
+        with sent_only_if(in_time):
+            reply = await self._call_paced(
+                pace,
+                self.web.chat_postMessage(
+                    channel=channel_id,
+                    text=message.text,
+                    blocks=list(message.blocks) or None,
+                    metadata=message.metadata,
+                    thread_ts=thread_ts,
+                    reply_broadcast=True if message.broadcast and thread_ts else None,
+                    unfurl_links=False,
+                    unfurl_media=False,
+                ),
+            )
         ts = ts_of(reply)
         if thread_ts and is_in_channel(reply):
             raise SlackAstray(ts)

@@ -5,12 +5,16 @@ Bolt and the SDK would follow any redirect or ``response_url``, and unpack or de
 
 from __future__ import annotations
 
+import contextlib
 import zlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+from aiohttp.connector import Connection
 
 from bot.core.hosts import is_loopback, slack_domain
 from bot.core.proxies import UnusableProxyError
@@ -23,6 +27,30 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 _PACKED: Final = frozenset({"gzip", "deflate"})
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
+
+_is_in_time: Final[ContextVar[Callable[[], bool]]] = ContextVar("is_in_time", default=lambda: True)
+
+
+@contextlib.contextmanager
+def sent_only_if(is_in_time: Callable[[], bool]) -> Iterator[None]:
+    """Have requests asked at the last moment whether they are still in time; if not, an ``aiohttp.ClientError``.
+
+    A process that stands still while it connects wakes up, sends, and only then notices its timeout: minutes later.
+    """
+    token = _is_in_time.set(is_in_time)
+    try:
+        yield
+    finally:
+        _is_in_time.reset(token)
+
+
+class _TimelyRequest(ClientRequest):
+    """A request that isn't sent when its time is over."""
+
+    async def send(self, conn: Connection) -> ClientResponse:
+        if not _is_in_time.get()():
+            raise aiohttp.ClientConnectionError("the time to send this is over")
+        return await super().send(conn)
 
 
 def make_session(
@@ -51,6 +79,7 @@ def make_session(
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=timeout_s),
         middlewares=(guard,),
+        request_class=_TimelyRequest,
         connector=aiohttp.TCPConnector(ssl=network.tls),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept-Encoding": "identity"},

@@ -91,6 +91,16 @@ async def test_reply_is_posted_in_its_thread(slack, client):
     assert [message["ts"] for message in slack.messages("C0DATA", root)] == [ts]
 
 
+async def test_a_post_whose_time_ends_while_it_connects_isnt_sent(slack, client):
+    """A process that is frozen meanwhile wakes up in the middle: another one may have posted it by then."""
+    asked = iter([True, False])
+    with pytest.raises(errors.SlackUnavailable):
+        await client.post("C0DATA", HELLO, in_time=lambda: next(asked))
+    assert not calls(slack)
+    await client.post("C0DATA", HELLO)
+    assert calls(slack) == 1
+
+
 @pytest.mark.parametrize("char", ["a", "ü", "\N{BOMB}"])
 async def test_long_texts_can_be_updated(slack, client, char):
     """The text is cut to Slack's limit in bytes, never inside a character."""
