@@ -113,7 +113,10 @@ def write_evidence(evidence: Evidence, path: Path) -> None:
 
 
 def write_calls(storm: Storm, path: Path) -> None:
-    """Write all requests to Slack and FloKit, one JSON object per line, to find a violation's cause."""
+    """Write all requests to Slack and FloKit, and what Slack delivered, one JSON object per line.
+
+    They're for whoever looks for a violation's cause.
+    """
     calls = [
         *(
             {"at": call.at, "slack": call.method, "args": call.args, "reply": call.response}
@@ -127,6 +130,10 @@ def write_calls(storm: Storm, path: Path) -> None:
                 "reply": one.response,
             }
             for one in storm.flokit.requests
+        ),
+        *(
+            {"at": one.at, "delivered": one.kind, "payload": one.payload, "attempt": one.retry_attempt, "ack": one.ack}
+            for one in storm.slack.envelopes
         ),
     ]
     lines = [json.dumps(call, ensure_ascii=False, default=str) for call in sorted(calls, key=lambda call: call["at"])]

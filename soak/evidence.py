@@ -75,7 +75,8 @@ class Several:
     acks: tuple[bool, ...]
     count: int
     is_refused: bool = False
-    """The bot said that nothing was started, that it doesn't know, or showed another preview."""
+    """There's no message about it: the bot said that nothing was started, that it doesn't know, or showed another
+    preview."""
     messages: tuple[str, ...] = ()
     outbox_id: str = ""
     total: int = 0

@@ -135,10 +135,11 @@ class People:
         payload = payload_of(found[0]) if found else {}
         said = [*self._slack.ephemerals(several.user), *self._slack.messages(self._direct(several.user))]
         texts = [str(one.get("text")) for one in said]
+        is_doubtful = any(REFUSAL.search(text) or DOUBT.search(text) for text in texts)
+        previews = sum(starts_several(one) is not None or "Started" in str(one.get("text")) for one in said)
         return replace(
             several,
-            is_refused=any(REFUSAL.search(text) or DOUBT.search(text) for text in texts)
-            or sum(starts_several(one) is not None or "Started" in str(one.get("text")) for one in said) != 1,
+            is_refused=not found and (is_doubtful or previews != 1),
             messages=tuple(one["ts"] for one in found),
             outbox_id=payload.get("outbox_id", ""),
             total=payload.get("total", 0),
@@ -294,7 +295,10 @@ class People:
         said = button["value"]
         if button["action_id"].endswith("again"):
             said = f"{said} {message.get('blocks')} {message.get('metadata')}"  # it may be shown by a name
-        return next(id_ for id_ in self._integrations if re.search(rf"\b{id_}\b", said))
+        meant = next((id_ for id_ in self._integrations if re.search(rf"\b{id_}\b", said)), None)
+        if meant is None:
+            raise AssertionError(f"a button about none of the integrations: {button} of {message}")
+        return meant
 
     async def _newer_than(self, channel: str, before: list[str]) -> str | None:
         until = time.monotonic() + PANEL_WITHIN_S
