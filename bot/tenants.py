@@ -196,10 +196,10 @@ class InstalledWorkspaces:
     async def _connection_of(self, team_id: str, *, is_first: bool) -> Connection | None:
         """Return FloKit's keys; one without a key if they can't be decrypted."""
         try:
-            return await self._installations.connection_of(team_id)
+            return await self._installations.connections.of(team_id)
         except SecretUnreadable as error:
             log.warning("connection_unreadable", team_id=team_id, error=str(error))
-        record = await self._installations.record(team_id)
+        record = await self._installations.records.find(team_id)
         if record is None or record.connected_at is None:
             return None
         lost = Connection("", None, record.connected_by or "", record.connected_at)
@@ -212,7 +212,7 @@ class InstalledWorkspaces:
 
         What was told stays in the inbox for `RETENTION_DAYS`, and connecting again makes it news again.
         """
-        record = await self._installations.record(team_id)
+        record = await self._installations.records.find(team_id)
         if record is None or record.connected_at != connection.connected_at:
             self.forget(team_id)  # it was connected again meanwhile, or disconnected
             return
@@ -265,7 +265,7 @@ class InstalledWorkspaces:
         Raises:
             StoreUnavailable: that isn't known now.
         """
-        team_id = await self._installations.team_of_webhook(token)
+        team_id = await self._installations.connections.team_of_webhook(token)
         try:
             workspace = await self.of(team_id) if team_id else None
         except NotInstalled:
@@ -413,12 +413,12 @@ class InstalledWorkspaces:
         return f"{self._base.settings.public_url}{WEBHOOK_PATH}/{token}"
 
     async def _connect(self, team_id: str, connection: Connection) -> str:
-        token = await self._installations.connect(team_id, connection, self._base.runtime.clock())
+        token = await self._installations.connections.save(team_id, connection, self._base.runtime.clock())
         self.forget(team_id)
         return token
 
     async def _disconnect(self, team_id: str) -> None:
-        await self._installations.disconnect(team_id)
+        await self._installations.connections.erase(team_id)
         self.forget(team_id)
 
     async def _check(self, team_id: str, key: str, sync_key: str) -> KeyCheck:

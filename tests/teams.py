@@ -159,7 +159,7 @@ def asking():
     frame = sys._getframe(2)
     while frame and (frame.f_code.co_filename in BETWEEN or frame.f_code.co_name.startswith("<")):
         frame = frame.f_back
-    if frame is None or Path(frame.f_code.co_filename).parent != STORE:
+    if frame is None or STORE not in Path(frame.f_code.co_filename).parents:
         return ""
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_code.co_name}"
 

@@ -55,7 +55,7 @@ def url(database_url):
 
     async def fill(_, vault):
         await vault.save(ACME, NOW)
-        await vault.connect("T1", FLOKIT, NOW)
+        await vault.connections.save("T1", FLOKIT, NOW)
         await vault.save(replace(BETA, team_name=FORGED), NOW)
         await vault.save(replace(ACME, team_id="T3", team_name="Gone"), NOW)
         await vault.revoke("T3", before=NOW)
@@ -211,7 +211,7 @@ def test_nothing_is_changed_without_a_yes(tmp_path, url, task, answer):
     done = workspaces(tmp_path, url, task, "T1", answer=answer)
     assert (done.returncode, done.stdout) == (USAGE, "")
     assert done.stderr.endswith("Type yes to continue:\nNothing was changed.\n")
-    assert in_database(url, lambda _, vault: vault.connection_of("T1")) == replace(FLOKIT, connected_at=NOW)
+    assert in_database(url, lambda _, vault: vault.connections.of("T1")) == replace(FLOKIT, connected_at=NOW)
 
 
 @pytest.mark.parametrize(("options", "answer"), [(("--yes",), ""), ((), "yes\n")])
@@ -221,7 +221,7 @@ def test_disconnect_erases_the_keys_and_is_audited(tmp_path, url, options, answe
         FINE,
         "T1 is disconnected, and its FloKit keys are erased. Running replicas notice within a minute.\n",
     )
-    assert in_database(url, lambda _, vault: vault.connection_of("T1")) is None
+    assert in_database(url, lambda _, vault: vault.connections.of("T1")) is None
     assert in_database(url, lambda _, vault: vault.find("T1"))
 
     async def audited(database, _):

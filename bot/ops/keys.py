@@ -27,7 +27,7 @@ async def report_keys(installations: Installations, keys: MasterKeys) -> KeyRepo
     Raises:
         StoreUnavailable: the database is away.
     """
-    return _report(keys.ids, await installations.count_by_key(), rotated=False)
+    return _report(keys.ids, await installations.records.count_by_key(), rotated=False)
 
 
 async def rotate_keys(installations: Installations, keys: MasterKeys) -> KeyReport:
@@ -37,9 +37,9 @@ async def rotate_keys(installations: Installations, keys: MasterKeys) -> KeyRepo
         StoreUnavailable: the database is away; the batches before stay rewrapped.
     """
     done = 0
-    while rewrapped := await installations.rewrap(BATCH):
+    while rewrapped := await installations.records.rewrap(BATCH):
         done += rewrapped
-    report = _report(keys.ids, await installations.count_by_key(), rotated=True)
+    report = _report(keys.ids, await installations.records.count_by_key(), rotated=True)
     return KeyReport((f"{_workspaces(done)} moved to key 1.", *report.lines), report.is_fine)
 
 

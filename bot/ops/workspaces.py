@@ -60,7 +60,7 @@ class Workspaces:
 
     async def overview(self, limit: int) -> Sequence[str]:
         """List the workspaces by ID."""
-        records = await self._installations.all(limit + 1)
+        records = await self._installations.records.page(limit + 1)
         if not records:
             return await self._without_installations(limit)
         head = ("ID", "NAME", "STATE", "FLOKIT")
@@ -75,7 +75,7 @@ class Workspaces:
 
     async def show(self, id_: str) -> Sequence[str]:
         """Say all about one workspace; [] if there's no such workspace."""
-        record = await self._installations.record(id_)
+        record = await self._installations.records.find(id_)
         usage = await usage_of(self._database, id_, self._now)
         if record is None and id_ not in await self._teams_of_settings():
             return []
@@ -85,7 +85,7 @@ class Workspaces:
 
     async def question(self, task: str, id_: str) -> str | None:
         """Return what to ask before a workspace is disconnected or erased; None if there's no such workspace."""
-        record = await self._installations.record(id_)
+        record = await self._installations.records.find(id_)
         if record is None:
             return None
         who = f"{escape(id_)} {_name(record.team_name)}".strip()
@@ -97,7 +97,7 @@ class Workspaces:
     async def disconnect(self, id_: str) -> str:
         """Erase the FloKit keys of a workspace, and say what happened."""
         entry = AuditEntry(self._now, id_, NOBODY, "", Deed.DISCONNECT, result=BY_COMMAND)
-        if not await self._installations.disconnect(id_, entry=entry):
+        if not await self._installations.connections.erase(id_, entry=entry):
             return f"{id_} isn't connected to FloKit."
         return f"{id_} is disconnected, and its FloKit keys are erased. Running replicas notice within a minute."
 

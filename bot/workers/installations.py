@@ -70,7 +70,7 @@ class InstallationKeeper:
     async def _refresh_one(self) -> bool:
         """Refresh one token; return whether there was one to refresh."""
         try:
-            installation = await self._installations.claim_refresh(self._clock())
+            installation = await self._installations.tokens.claim(self._clock())
         except SecretUnreadable:
             return True  # it's leased now, so the next one comes
         if installation is None:
@@ -85,7 +85,7 @@ class InstallationKeeper:
             log.warning("token_not_refreshed", team_id=installation.id, code=error.code, error=str(error))
             return
         try:
-            await self._installations.save_token(
+            await self._installations.tokens.save(
                 installation.id, installation.generation, fresh.token, fresh.refresh_token, fresh.expires_at
             )
         except ClaimLost as error:

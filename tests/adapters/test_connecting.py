@@ -11,7 +11,7 @@ from bot.core.models import Person
 from bot.core.requests import Origin, Request, RequestKind
 from bot.handlers.connecting import KEPT
 from bot.listeners.reception import NOT_SAVED
-from bot.store.installations import Installations
+from bot.store.installations.connections import Connections
 from tests.adapters.test_store_away import hanging_up
 from tests.adapters.test_tenants import TEAMS, bot, outside
 
@@ -29,13 +29,13 @@ async def submit(bot, clock, id_="view_1"):
 
 async def kept_key(bot):
     """Return the key that is kept."""
-    return (await bot._many._installations.connection_of(TEAM)).api_key
+    return (await bot._many._installations.connections.of(TEAM)).api_key
 
 
 @pytest.mark.parametrize("moment", ["begin", "commit"])
 async def test_a_key_that_was_kept_is_never_said_not_to_be(bot, clock, monkeypatch, moment):
     """The database goes away before the request for the next steps is saved. Connecting again works and tells them."""
-    keep = Installations.connect
+    keep = Connections.save
     with ExitStack() as away:
 
         async def keep_and_lose(*arguments):
@@ -43,9 +43,9 @@ async def test_a_key_that_was_kept_is_never_said_not_to_be(bot, clock, monkeypat
             away.enter_context(hanging_up(bot._database, moment, monkeypatch))
             return token
 
-        monkeypatch.setattr(Installations, "connect", keep_and_lose)
+        monkeypatch.setattr(Connections, "save", keep_and_lose)
         assert await submit(bot, clock) == {KEY: KEPT}
-    monkeypatch.setattr(Installations, "connect", keep)
+    monkeypatch.setattr(Connections, "save", keep)
     assert await kept_key(bot) == "flo_new"
     assert await submit(bot, clock, "view_2") == {}
     [asked] = [one.request for one in await bot._base.store.inbox.claim(clock.now, 9) if one.request.id == "view_2"]

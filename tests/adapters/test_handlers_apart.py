@@ -297,7 +297,7 @@ class World:
         """Call the addresses for webhooks that were told there."""
         self.outside.acting = team
         for token in {token for text in self.outside.told[team] for token in WEBHOOK.findall(text)}:
-            assert await self.many._installations.team_of_webhook(token) in {team, None}
+            assert await self.many._installations.connections.team_of_webhook(token) in {team, None}
             await self.many.hint(token)
 
     # --- work ---------------------------------------------------------------------------------------------------

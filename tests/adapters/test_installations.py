@@ -81,12 +81,12 @@ async def test_a_saved_installation_is_found(vault, clock):
 async def test_installing_again_replaces_the_tokens_and_keeps_the_keys(vault, clock):
     """Even with more scopes and by another person; FloKit stays connected."""
     await vault.save(ROTATING, clock.now)
-    await vault.connect("T1", FLOKIT, clock.now)
+    await vault.connections.save("T1", FLOKIT, clock.now)
     again = replace(ACME, bot_token="xoxb-new", scopes=("chat:write", "commands", "im:history"), installed_by="UBEN")
     saved = await vault.save(again, clock.advance(60))
     assert (saved.generation, saved.installed_at) == (2, clock.now)
     assert await vault.find("T1") == saved
-    assert await vault.connection_of("T1") == FLOKIT
+    assert await vault.connections.of("T1") == FLOKIT
 
 
 async def test_two_concurrent_installations_leave_one_row(databases, clock):
@@ -99,14 +99,19 @@ async def test_two_concurrent_installations_leave_one_row(databases, clock):
 async def test_a_workspace_that_joined_an_organization_keeps_its_row(vault, clock):
     await vault.save(ACME, clock.now)
     await vault.save(replace(ACME, enterprise_id="E1"), clock.now)
-    assert [one.enterprise_id for one in await vault.all(10)] == ["E1"]
+    assert [one.enterprise_id for one in await vault.records.page(10)] == ["E1"]
 
 
 async def test_an_unavailable_database_is_not_an_uninstalled_app(tmp_path):
     """Bolt's own authorize asks people to install the app again in that case."""
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'no-folder' / 'flokit.db'}")
     vault = Installations(database, OLD)
-    for call in (vault.find("T1"), vault.connection_of("T1"), vault.team_of_webhook("x"), vault.save(ACME, START)):
+    for call in (
+        vault.find("T1"),
+        vault.connections.of("T1"),
+        vault.connections.team_of_webhook("x"),
+        vault.save(ACME, START),
+    ):
         with pytest.raises(StoreUnavailable):
             await call
     await database.close()
@@ -134,11 +139,11 @@ async def test_workspaces_of_an_organization_connect_their_own_flokit(vault, clo
     await vault.save(ORG, clock.now)
     await vault.find("T1", "E1")
     await vault.grant("T2", "E1", clock.now)
-    await vault.connect("T1", FLOKIT, clock.now)
-    await vault.connect("T2", replace(FLOKIT, api_key="flo_of_beta_12345"), clock.now)
-    assert (await vault.connection_of("T1")).api_key == FLOKIT.api_key
-    assert (await vault.connection_of("T2")).api_key == "flo_of_beta_12345"
-    assert await vault.connection_of("E1") is None
+    await vault.connections.save("T1", FLOKIT, clock.now)
+    await vault.connections.save("T2", replace(FLOKIT, api_key="flo_of_beta_12345"), clock.now)
+    assert (await vault.connections.of("T1")).api_key == FLOKIT.api_key
+    assert (await vault.connections.of("T2")).api_key == "flo_of_beta_12345"
+    assert await vault.connections.of("E1") is None
 
 
 async def test_uninstalling_from_an_organization_erases_the_keys_of_all_its_workspaces(vault, database, clock):
@@ -147,14 +152,14 @@ async def test_uninstalling_from_an_organization_erases_the_keys_of_all_its_work
     await vault.save(replace(BETA, enterprise_id="E1"), clock.now)
     await vault.grant("T1", "E1", clock.now)
     for team in ("T1", "T2"):
-        await vault.connect(team, FLOKIT, clock.now)
+        await vault.connections.save(team, FLOKIT, clock.now)
     assert await vault.revoke("", "E1", before=clock.advance(60))
     assert await vault.find("T1", "E1") is None
     assert await vault.find("", "E1") is None
     for id_ in ("T1", "E1"):
         assert await secrets_in(database, id_) == []
     assert (await vault.find("T2", "E1")).bot_token == "xoxb-of-beta"
-    assert await vault.connection_of("T2") == FLOKIT
+    assert await vault.connections.of("T2") == FLOKIT
 
 
 async def test_installing_in_the_organization_again_restores_its_workspaces(vault, clock):
@@ -164,7 +169,7 @@ async def test_installing_in_the_organization_again_restores_its_workspaces(vaul
     await vault.revoke("T2", "E1", before=clock.advance(60))
     await vault.revoke("T1", "E1", before=clock.advance(60), is_enterprise=True)
     await vault.save(ORG, clock.advance(60))
-    uninstalled = {one.id: bool(one.uninstalled_at) for one in await vault.all(10)}
+    uninstalled = {one.id: bool(one.uninstalled_at) for one in await vault.records.page(10)}
     assert uninstalled == {"E1": False, "T1": False, "T2": True}
 
 
@@ -172,14 +177,14 @@ async def test_a_workspace_taken_from_the_organization_is_no_longer_served(vault
     """Whether or not the bot had seen it; until it's granted again."""
     await vault.save(ORG, clock.now)
     await vault.find("T1", "E1")
-    await vault.connect("T1", FLOKIT, clock.now)
+    await vault.connections.save("T1", FLOKIT, clock.now)
     for team in ("T1", "T2"):
         assert await vault.revoke(team, "E1", before=clock.advance(60))
         assert await vault.find(team, "E1") is None
         assert await secrets_in(database, team) == []
         await vault.grant(team, "E1", clock.advance(60))
         assert (await vault.find(team, "E1")).id == "E1"
-    assert await vault.connection_of("T1") is None
+    assert await vault.connections.of("T1") is None
     assert (await vault.find("T3", "E1")).id == "E1"
 
 
@@ -188,7 +193,7 @@ async def test_a_workspace_that_uninstalled_is_served_by_a_newer_organization(va
     await vault.revoke("T1", before=clock.advance(60))
     await vault.save(ORG, clock.advance(60))
     assert (await vault.find("T1", "E1")).id == "E1"
-    assert [one.uninstalled_at for one in await vault.all(10)] == [None, None]
+    assert [one.uninstalled_at for one in await vault.records.page(10)] == [None, None]
 
 
 async def test_a_workspace_whose_own_token_was_revoked_is_served_by_its_organization(vault, clock):
@@ -215,7 +220,7 @@ async def test_a_workspace_seen_while_its_organization_uninstalls_leaves_no_row(
     await vault.save(ORG, clock.now)
     await vault.revoke("", "E1", before=clock.now)
     assert not await vault.grant("T1", "E1", clock.now)
-    assert [one.id for one in await vault.all(10)] == ["E1"]
+    assert [one.id for one in await vault.records.page(10)] == ["E1"]
 
 
 @pytest.mark.usefixtures("patient_sqlite")
@@ -229,7 +234,7 @@ async def test_replicas_see_install_and_uninstall_an_organization_concurrently(d
             calls += [one.find(f"T{number}", "E1"), one.revoke(f"T{number}", "E1", before=clock.now)]
         await asyncio.gather(*calls)
         if await vaults[0].find("", "E1") is None:
-            assert all(one.uninstalled_at for one in await vaults[0].all(100))
+            assert all(one.uninstalled_at for one in await vaults[0].records.page(100))
 
 
 # --- uninstalling ----------------------------------------------------------------------------------------------
@@ -237,16 +242,16 @@ async def test_replicas_see_install_and_uninstall_an_organization_concurrently(d
 
 async def test_uninstalling_erases_all_secrets_at_once(vault, database, clock):
     await vault.save(ROTATING, clock.now)
-    token = await vault.connect("T1", FLOKIT, clock.now)
+    token = await vault.connections.save("T1", FLOKIT, clock.now)
     assert await vault.revoke("T1", before=clock.advance(60))
     assert await vault.find("T1") is None
-    assert await vault.connection_of("T1") is None
-    assert await vault.team_of_webhook(token) is None
+    assert await vault.connections.of("T1") is None
+    assert await vault.connections.team_of_webhook(token) is None
     assert await secrets_in(database, "T1") == []
     row = await row_of(database, "T1")
     assert (row["key_hint"], row["connected_by"], row["uninstalled_at"]) == (None, None, clock.now)
     with pytest.raises(NotInstalled):
-        await vault.connect("T1", FLOKIT, clock.now)
+        await vault.connections.save("T1", FLOKIT, clock.now)
 
 
 async def test_an_uninstallation_older_than_the_installation_is_ignored(vault, clock):
@@ -278,17 +283,17 @@ async def test_uninstalling_twice_has_one_effect(vault, clock):
     assert await vault.revoke("T1", before=clock.now)
     assert not await vault.revoke("T1", before=clock.advance(60))
     assert not await vault.revoke("T9", before=clock.now)
-    assert [one.uninstalled_at for one in await vault.all(10)] == [START]
+    assert [one.uninstalled_at for one in await vault.records.page(10)] == [START]
 
 
 async def test_installing_after_uninstalling_needs_new_keys(vault, clock):
     await vault.save(ACME, clock.now)
-    await vault.connect("T1", FLOKIT, clock.now)
+    await vault.connections.save("T1", FLOKIT, clock.now)
     await vault.revoke("T1", before=clock.advance(60))
     saved = await vault.save(ACME, clock.advance(60))
     assert saved.generation == 2
     assert await vault.find("T1") == saved
-    assert await vault.connection_of("T1") is None
+    assert await vault.connections.of("T1") is None
 
 
 def test_every_table_with_a_workspaces_data_is_erased():
@@ -352,7 +357,7 @@ async def test_data_is_erased_after_the_retention_time(vault, database, clock, m
     assert len(await left(database, "T1")) == len(before) + 1
     assert await vault.erase_expired(clock.now + KEEP, KEEP) == 1
     assert await left(database, "T1") == {}
-    assert [one.id for one in await vault.all(10)] == ["T2", "T3"]
+    assert [one.id for one in await vault.records.page(10)] == ["T2", "T3"]
     for team in ("T2", "T3"):
         assert await left(database, team) == before | {"snapshots": 1}
 
@@ -372,34 +377,34 @@ async def test_installing_again_in_time_keeps_the_data(vault, database, clock):
 
 async def test_a_connection_is_read_and_replaced(vault, clock):
     await vault.save(ACME, clock.now)
-    assert await vault.connection_of("T1") is None
-    await vault.connect("T1", FLOKIT, clock.now)
-    assert await vault.connection_of("T1") == FLOKIT
-    await vault.connect("T1", replace(FLOKIT, sync_api_key=None, connected_by="UBEN"), clock.advance(60))
-    assert await vault.connection_of("T1") == Connection(FLOKIT.api_key, None, "UBEN", clock.now)
-    [record] = await vault.all(10)
+    assert await vault.connections.of("T1") is None
+    await vault.connections.save("T1", FLOKIT, clock.now)
+    assert await vault.connections.of("T1") == FLOKIT
+    await vault.connections.save("T1", replace(FLOKIT, sync_api_key=None, connected_by="UBEN"), clock.advance(60))
+    assert await vault.connections.of("T1") == Connection(FLOKIT.api_key, None, "UBEN", clock.now)
+    [record] = await vault.records.page(10)
     assert (record.key_hint, record.connected_by) == ("acme", "UBEN")
 
 
 async def test_the_address_of_webhooks_is_new_with_each_connection(vault, database, clock):
     await vault.save(ACME, clock.now)
-    first = await vault.connect("T1", FLOKIT, clock.now)
-    assert await vault.team_of_webhook(first) == "T1"
-    second = await vault.connect("T1", FLOKIT, clock.now)
-    assert await vault.team_of_webhook(first) is None
-    assert await vault.team_of_webhook(second) == "T1"
+    first = await vault.connections.save("T1", FLOKIT, clock.now)
+    assert await vault.connections.team_of_webhook(first) == "T1"
+    second = await vault.connections.save("T1", FLOKIT, clock.now)
+    assert await vault.connections.team_of_webhook(first) is None
+    assert await vault.connections.team_of_webhook(second) == "T1"
     assert second not in str(await row_of(database, "T1"))
     for made_up_token in ("", "x", "\ud800"):
-        assert await vault.team_of_webhook(made_up_token) is None
+        assert await vault.connections.team_of_webhook(made_up_token) is None
 
 
 async def test_disconnecting_erases_the_keys(vault, database, clock):
     await vault.save(ACME, clock.now)
-    token = await vault.connect("T1", FLOKIT, clock.now)
-    assert await vault.disconnect("T1")
-    assert not await vault.disconnect("T1")
-    assert await vault.connection_of("T1") is None
-    assert await vault.team_of_webhook(token) is None
+    token = await vault.connections.save("T1", FLOKIT, clock.now)
+    assert await vault.connections.erase("T1")
+    assert not await vault.connections.erase("T1")
+    assert await vault.connections.of("T1") is None
+    assert await vault.connections.team_of_webhook(token) is None
     row = await row_of(database, "T1")
     assert not any(row[name] for name in ("flokit_key", "flokit_sync_key", "key_hint", "webhook_hash"))
     assert await vault.find("T1") == ACME
@@ -407,7 +412,7 @@ async def test_disconnecting_erases_the_keys(vault, database, clock):
 
 async def test_connecting_needs_an_installed_app(vault, clock):
     with pytest.raises(NotInstalled):
-        await vault.connect("T1", FLOKIT, clock.now)
+        await vault.connections.save("T1", FLOKIT, clock.now)
 
 
 @pytest.mark.parametrize(("key", "hint"), [("flo_0123456789abcdef", "cdef"), ("short-key", ""), ("", "")])
@@ -422,33 +427,33 @@ async def test_a_token_is_refreshed_before_it_expires(vault, clock):
     await vault.save(ROTATING, clock.now)
     await vault.save(BETA, clock.now)
     due = ROTATING.token_expires_at - REFRESH_AHEAD
-    assert await vault.claim_refresh(due - timedelta(seconds=1)) is None
-    assert await vault.claim_refresh(due) == ROTATING
+    assert await vault.tokens.claim(due - timedelta(seconds=1)) is None
+    assert await vault.tokens.claim(due) == ROTATING
     expires = due + timedelta(hours=12)
-    assert await vault.save_token("T1", 1, "xoxe.xoxb-new", "xoxe-1-next", expires) == 2
+    assert await vault.tokens.save("T1", 1, "xoxe.xoxb-new", "xoxe-1-next", expires) == 2
     refreshed = replace(
         ROTATING, bot_token="xoxe.xoxb-new", refresh_token="xoxe-1-next", token_expires_at=expires, generation=2
     )
     assert await vault.find("T1") == refreshed
-    assert await vault.claim_refresh(due) is None
+    assert await vault.tokens.claim(due) is None
 
 
 async def test_one_replica_refreshes_at_a_time(databases, clock):
     vaults = [Installations(one, OLD) for one in databases]
     await vaults[0].save(ROTATING, clock.now)
-    claimed = await asyncio.gather(*(one.claim_refresh(ROTATING.token_expires_at) for one in vaults * 3))
+    claimed = await asyncio.gather(*(one.tokens.claim(ROTATING.token_expires_at) for one in vaults * 3))
     assert [one for one in claimed if one] == [ROTATING]
-    assert await vaults[1].claim_refresh(ROTATING.token_expires_at + REFRESH_LEASE) == ROTATING
+    assert await vaults[1].tokens.claim(ROTATING.token_expires_at + REFRESH_LEASE) == ROTATING
 
 
 async def test_a_refreshed_token_can_be_saved_late(vault, clock):
     """A refresh token works once, so its result must not be lost although the lease has ended."""
     await vault.save(ROTATING, clock.now)
-    await vault.claim_refresh(ROTATING.token_expires_at)
-    await vault.claim_refresh(ROTATING.token_expires_at + REFRESH_LEASE)
-    await vault.save_token("T1", 1, "xoxb-first", "xoxe-first", clock.now)
+    await vault.tokens.claim(ROTATING.token_expires_at)
+    await vault.tokens.claim(ROTATING.token_expires_at + REFRESH_LEASE)
+    await vault.tokens.save("T1", 1, "xoxb-first", "xoxe-first", clock.now)
     with pytest.raises(ClaimLost):
-        await vault.save_token("T1", 1, "xoxb-second", "xoxe-second", clock.now)
+        await vault.tokens.save("T1", 1, "xoxb-second", "xoxe-second", clock.now)
     assert (await vault.find("T1")).bot_token == "xoxb-first"
 
 
@@ -457,11 +462,11 @@ async def test_a_refreshed_token_undoes_nothing_that_happened_in_the_meantime(va
     await vault.save(ROTATING, clock.now)
     await vault.save(ROTATING, clock.now)
     with pytest.raises(ClaimLost):
-        await vault.save_token("T1", 1, "xoxb-late", "xoxe-late", clock.now)
+        await vault.tokens.save("T1", 1, "xoxb-late", "xoxe-late", clock.now)
     await vault.revoke("T1", before=clock.now)
     for id_ in ("T1", "T9"):
         with pytest.raises(ClaimLost):
-            await vault.save_token(id_, 2, "xoxb-late", "xoxe-late", clock.now)
+            await vault.tokens.save(id_, 2, "xoxb-late", "xoxe-late", clock.now)
     assert await vault.find("T1") is None
 
 
@@ -472,23 +477,23 @@ async def many(vault, clock, count=5):
     """Install several workspaces, and connect them to FloKit."""
     for number in range(count):
         await vault.save(replace(ACME, team_id=f"T{number}"), clock.now)
-        await vault.connect(f"T{number}", FLOKIT, clock.now)
+        await vault.connections.save(f"T{number}", FLOKIT, clock.now)
 
 
 async def test_master_keys_are_replaced_in_batches(database, vault, clock):
     await many(vault, clock)
     both, new = Installations(database, BOTH), Installations(database, NEW)
-    assert await both.count_by_key() == {OLD.first_id: 5}
-    assert [await both.rewrap(2) for _ in range(4)] == [2, 2, 1, 0]
-    assert await new.count_by_key() == {NEW.first_id: 5}
-    assert await new.connection_of("T3") == FLOKIT
+    assert await both.records.count_by_key() == {OLD.first_id: 5}
+    assert [await both.records.rewrap(2) for _ in range(4)] == [2, 2, 1, 0]
+    assert await new.records.count_by_key() == {NEW.first_id: 5}
+    assert await new.connections.of("T3") == FLOKIT
     assert (await new.find("T3")).bot_token == ACME.bot_token
 
 
 async def test_rewrapping_leaves_sealed_values_unchanged(database, vault, clock):
     await many(vault, clock, 1)
     before = await row_of(database, "T0")
-    await Installations(database, BOTH).rewrap(10)
+    await Installations(database, BOTH).records.rewrap(10)
     after = await row_of(database, "T0")
     assert {name for name in before if before[name] != after[name]} == {"data_key", "data_key_id"}
 
@@ -497,10 +502,12 @@ async def test_replicas_can_rewrap_concurrently_and_while_the_bot_runs(databases
     await many(vault, clock, 8)
     one, other = (Installations(database, BOTH) for database in databases)
     await asyncio.gather(
-        one.rewrap(100), other.rewrap(100), *(one.save(replace(ACME, team_id=f"T{n}"), clock.now) for n in range(8))
+        one.records.rewrap(100),
+        other.records.rewrap(100),
+        *(one.save(replace(ACME, team_id=f"T{n}"), clock.now) for n in range(8)),
     )
-    assert await one.count_by_key() == {NEW.first_id: 8}
-    assert all(await asyncio.gather(*(other.connection_of(f"T{n}") for n in range(8))))
+    assert await one.records.count_by_key() == {NEW.first_id: 8}
+    assert all(await asyncio.gather(*(other.connections.of(f"T{n}") for n in range(8))))
 
 
 async def test_an_unreadable_row_ends_no_batch(database, vault, clock):
@@ -508,39 +515,39 @@ async def test_an_unreadable_row_ends_no_batch(database, vault, clock):
     await many(vault, clock)
     await write(database, "T0", data_key=(await row_of(database, "T1"))["data_key"])
     both = Installations(database, BOTH)
-    assert await both.rewrap(2) == 2
-    assert await both.rewrap(10) == 2
-    assert await both.rewrap(10) == 0
-    assert await both.count_by_key() == {OLD.first_id: 1, NEW.first_id: 4}
+    assert await both.records.rewrap(2) == 2
+    assert await both.records.rewrap(10) == 2
+    assert await both.records.rewrap(10) == 0
+    assert await both.records.count_by_key() == {OLD.first_id: 1, NEW.first_id: 4}
 
 
 async def test_a_lost_master_key_affects_only_its_workspaces(database, vault, clock):
     await vault.save(ACME, clock.now)
-    await vault.connect("T1", FLOKIT, clock.now)
+    await vault.connections.save("T1", FLOKIT, clock.now)
     new = Installations(database, NEW)
     await new.save(BETA, clock.now)
     assert await new.find("T2")
-    for call in (new.find("T1"), new.connection_of("T1"), new.connect("T1", FLOKIT, clock.now)):
+    for call in (new.find("T1"), new.connections.of("T1"), new.connections.save("T1", FLOKIT, clock.now)):
         with pytest.raises(MasterKeyMissing) as missing:
             await call
         assert missing.value.key_id == OLD.first_id
-    assert len(await new.all(10)) == 2
-    assert await new.rewrap(10) == 0
+    assert len(await new.records.page(10)) == 2
+    assert await new.records.rewrap(10) == 0
     await new.save(ACME, clock.now)
-    assert await new.connection_of("T1") is None
-    await new.connect("T1", FLOKIT, clock.now)
-    assert await new.connection_of("T1") == FLOKIT
+    assert await new.connections.of("T1") is None
+    await new.connections.save("T1", FLOKIT, clock.now)
+    assert await new.connections.of("T1") == FLOKIT
 
 
 async def test_a_covered_workspace_can_connect_again_after_its_master_key_was_lost(database, vault, clock):
     await vault.save(ORG, clock.now)
     await vault.grant("T1", "E1", clock.now)
-    await vault.connect("T1", FLOKIT, clock.now)
+    await vault.connections.save("T1", FLOKIT, clock.now)
     new = Installations(database, NEW)
     with pytest.raises(MasterKeyMissing):
-        await new.connection_of("T1")
-    await new.connect("T1", FLOKIT, clock.now)
-    assert await new.connection_of("T1") == FLOKIT
+        await new.connections.of("T1")
+    await new.connections.save("T1", FLOKIT, clock.now)
+    assert await new.connections.of("T1") == FLOKIT
 
 
 async def test_an_unreadable_token_does_not_prevent_others_from_being_refreshed(database, vault, clock):
@@ -550,8 +557,8 @@ async def test_an_unreadable_token_does_not_prevent_others_from_being_refreshed(
     await new.save(later, clock.now)
     now = later.token_expires_at
     with pytest.raises(MasterKeyMissing):
-        await new.claim_refresh(now)
-    assert await new.claim_refresh(now) == later
+        await new.tokens.claim(now)
+    assert await new.tokens.claim(now) == later
 
 
 # --- threats ---------------------------------------------------------------------------------------------------
@@ -561,7 +568,7 @@ async def test_values_swapped_between_rows_or_columns_do_not_open(database, vaul
     """Someone who can write to the database can't make one workspace use another's token or key."""
     for installation in (ACME, BETA):
         await vault.save(installation, clock.now)
-        await vault.connect(installation.team_id, FLOKIT, clock.now)
+        await vault.connections.save(installation.team_id, FLOKIT, clock.now)
     mine, theirs = await row_of(database, "T1"), await row_of(database, "T2")
     for moved in (
         {"bot_token": theirs["bot_token"]},
@@ -574,7 +581,7 @@ async def test_values_swapped_between_rows_or_columns_do_not_open(database, vaul
             await vault.find("T1")
     await write(database, "T1", **mine | {"flokit_key": mine["flokit_sync_key"]})
     with pytest.raises(DecryptionFailed):
-        await vault.connection_of("T1")
+        await vault.connections.of("T1")
 
 
 async def test_two_workspaces_never_affect_each_other(sqlite_url, clock):
@@ -583,7 +590,7 @@ async def test_two_workspaces_never_affect_each_other(sqlite_url, clock):
     vault = Installations(database, OLD)
     for installation in (ACME, BETA):
         await vault.save(installation, clock.now)
-        await vault.connect(installation.id, FLOKIT, clock.now)
+        await vault.connections.save(installation.id, FLOKIT, clock.now)
     for _ in range(150):
         mine, theirs = dice.sample((ACME, BETA), 2)
         before = await row_of(database, theirs.id)
@@ -592,7 +599,7 @@ async def test_two_workspaces_never_affect_each_other(sqlite_url, clock):
         assert await row_of(database, theirs.id) == before
         for id_ in (mine.id, theirs.id):
             await vault.find(id_)
-            await vault.connection_of(id_)
+            await vault.connections.of(id_)
     await database.close()
 
 
@@ -605,13 +612,13 @@ async def do_something(vault, installation, dice, now):
             rotating = replace(ROTATING, team_id=installation.id)
             await vault.save(rotating, now)
         case 2:
-            await vault.connect(installation.id, FLOKIT, now)
+            await vault.connections.save(installation.id, FLOKIT, now)
         case 3:
-            await vault.disconnect(installation.id)
+            await vault.connections.erase(installation.id)
         case 4:
             await vault.revoke(installation.id, before=now)
         case _:
-            await vault.save_token(installation.id, dice.randrange(9), "xoxb", "xoxe", now)
+            await vault.tokens.save(installation.id, dice.randrange(9), "xoxb", "xoxe", now)
 
 
 PLAIN = ("xoxb-of-acme", "xoxe-1-refresh", FLOKIT.api_key, FLOKIT.sync_api_key)
@@ -622,7 +629,7 @@ async def test_a_stolen_file_shows_no_secret(sqlite_url, tmp_path, clock):
     database = Database(sqlite_url)
     vault = Installations(database, OLD)
     await vault.save(ROTATING, clock.now)
-    token = await vault.connect("T1", FLOKIT, clock.now)
+    token = await vault.connections.save("T1", FLOKIT, clock.now)
     files = list(database.file.parent.glob(f"{database.file.name}*"))
     stolen = b"".join(path.read_bytes() for path in files)
     await database.close()
@@ -636,7 +643,7 @@ async def test_no_secret_is_left_in_the_file_after_uninstalling(sqlite_url, cloc
     database = Database(sqlite_url)
     vault = Installations(database, OLD)
     await vault.save(ROTATING, clock.now)
-    await vault.connect("T1", FLOKIT, clock.now)
+    await vault.connections.save("T1", FLOKIT, clock.now)
     sealed = [value for value in (await row_of(database, "T1")).values() if isinstance(value, bytes)]
     assert len(sealed) == 5
     await vault.revoke("T1", before=clock.now)
@@ -654,17 +661,17 @@ async def test_the_debug_log_shows_no_secret(database, caplog, clock):
         caplog.set_level(logging.DEBUG, logger=name)
     vault = Installations(database, OLD)
     await vault.save(ROTATING, clock.now)
-    token = await vault.connect("T1", FLOKIT, clock.now)
-    await vault.team_of_webhook(token)
+    token = await vault.connections.save("T1", FLOKIT, clock.now)
+    await vault.connections.team_of_webhook(token)
     await vault.find("T1")
-    await vault.claim_refresh(ROTATING.token_expires_at)
-    await vault.save_token("T1", 1, "xoxb-refreshed", "xoxe-refreshed", clock.now)
-    await Installations(database, BOTH).rewrap(10)
+    await vault.tokens.claim(ROTATING.token_expires_at)
+    await vault.tokens.save("T1", 1, "xoxb-refreshed", "xoxe-refreshed", clock.now)
+    await Installations(database, BOTH).records.rewrap(10)
     errors = []
     for call in (
         vault.find("T1"),
-        vault.connection_of("T1"),
-        vault.save_token("T1", 1, "xoxb-late", "xoxe-late", START),
+        vault.connections.of("T1"),
+        vault.tokens.save("T1", 1, "xoxb-late", "xoxe-late", START),
     ):
         with pytest.raises((MasterKeyMissing, ClaimLost)) as failed:
             await call

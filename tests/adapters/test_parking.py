@@ -156,7 +156,7 @@ def die_while_resuming(monkeypatch):
         raise ProcessDied
 
     def begin():
-        monkeypatch.setattr("bot.store.installations.parking.resume", resume)
+        monkeypatch.setattr("bot.store.installations.installed.parking.resume", resume)
         return monkeypatch
 
     return begin

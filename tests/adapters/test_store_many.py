@@ -124,14 +124,14 @@ class Deployment:
         for look_up in (
             self.installations.find(TEAM, "E42"),
             self.installations.find(TEAM, "E42", is_enterprise=True),
-            self.installations.connection_of(TEAM),
-            self.installations.claim_refresh(self.clock.now),
+            self.installations.connections.of(TEAM),
+            self.installations.tokens.claim(self.clock.now),
         ):
             with contextlib.suppress(SecretUnreadable):
                 await look_up
         assert await self.installations.stamp_of(TEAM)
-        assert await self.installations.record(TEAM)
-        assert await self.installations.team_of_webhook(TOKEN) == TEAM
+        assert await self.installations.records.find(TEAM)
+        assert await self.installations.connections.team_of_webhook(TOKEN) == TEAM
 
     async def serves(self):
         """Read what a command, a background check and an App Home need of one workspace."""

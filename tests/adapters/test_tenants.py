@@ -88,7 +88,9 @@ async def bot(database_url, outside, monkeypatch, tmp_path, clock):
         token = f"xoxb-of-{team}"
         one = Installation(team, team, None, False, "A0", "B0", "UFLOKIT", token, ("chat:write",), "UANA", clock.now)
         await bot._many._installations.save(one, clock.now)
-        await bot._many._installations.connect(team, Connection(f"flo_of_{team}", None, "UANA", clock.now), clock.now)
+        await bot._many._installations.connections.save(
+            team, Connection(f"flo_of_{team}", None, "UANA", clock.now), clock.now
+        )
     yield bot
     await bot._many.aclose()
     await bot._slack.aclose()
@@ -156,7 +158,7 @@ async def test_a_workspace_that_is_idle_for_an_hour_leaves_nothing(bot, monkeypa
 async def test_a_first_key_counts_at_once_in_every_replica(bot, clock):
     """Another replica connects the workspace; this one had seen it without a key a moment ago."""
     team, installations = TEAMS[0], bot._many._installations
-    await installations.disconnect(team)
+    await installations.connections.erase(team)
     assert not (await bot._many.of(team)).flokit.is_connected
-    await installations.connect(team, Connection("flo_another", None, "UANA", clock.now), clock.now)
+    await installations.connections.save(team, Connection("flo_another", None, "UANA", clock.now), clock.now)
     assert (await bot._many.of(team)).flokit.is_connected

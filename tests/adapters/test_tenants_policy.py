@@ -115,7 +115,7 @@ async def replicas(sqlite_url, clock, later, monkeypatch, tmp_path, patient_sqli
         )
         await both[0].installations.save(installation, clock.now)
         flokit = Connection(f"flo_of_{team_id}", None, "UANA", clock.now)
-        await both[0].installations.connect(team_id, flokit, clock.now)
+        await both[0].installations.connections.save(team_id, flokit, clock.now)
     yield both
     for one in both:
         await one.close()

@@ -50,7 +50,7 @@ async def robbed(database, clock):
     secrets = [*PLAIN, BETA.bot_token, OLD_KEY]
     for installation in (ROTATING, BETA):
         await vault.save(installation, clock.now)
-        secrets.append(await vault.connect(installation.id, FLOKIT, clock.now))
+        secrets.append(await vault.connections.save(installation.id, FLOKIT, clock.now))
     secrets.append(await OAuthStates(database).issue(BROWSER, clock.now))
     greeting = Request("installed:T1:1", RequestKind.INSTALLED, Origin("T1", Person("UANA"), ""), clock.now)
     await add_all(database, [greeting])
@@ -86,7 +86,7 @@ async def test_a_stolen_backup_shows_no_secret_and_opens_with_its_master_key_onl
     stolen = backup(database, tmp_path / "backup.db")
     assert not [secret for secret in robbed if secret.encode() in stolen]
     copy = Database(f"sqlite:///{tmp_path / 'backup.db'}")
-    for call in (Installations(copy, NEW).find("T1"), Installations(copy, NEW).connection_of("T2")):
+    for call in (Installations(copy, NEW).find("T1"), Installations(copy, NEW).connections.of("T2")):
         with pytest.raises(MasterKeyMissing):
             await call
     assert (await Installations(copy, OLD).find("T1")).bot_token == ROTATING.bot_token
@@ -99,13 +99,13 @@ async def test_an_old_master_key_opens_no_backup_from_after_the_exchange(databas
     assert robbed
     before = tmp_path / "before.db"
     backup(database, before)
-    assert await Installations(database, BOTH).rewrap(100) == 2
+    assert await Installations(database, BOTH).records.rewrap(100) == 2
     after = tmp_path / "after.db"
     backup(database, after)
     for path, opens in ((before, True), (after, False)):
         copy = Database(f"sqlite:///{path}")
         try:
-            found = await Installations(copy, OLD).connection_of("T1")
+            found = await Installations(copy, OLD).connections.of("T1")
         except SecretUnreadable:
             found = None
         assert (found is not None) is opens
@@ -123,14 +123,14 @@ async def test_nothing_of_a_secret_stays_in_the_files_while_the_bot_runs(databas
     """Neither in the file nor in its write-ahead log, not even sealed: no master key found later opens anything."""
     vault = Installations(database, OLD)
     await vault.save(ROTATING, clock.now)
-    await vault.connect("T1", FLOKIT, clock.now)
+    await vault.connections.save("T1", FLOKIT, clock.now)
     row = await row_of(database, "T1")
     kept = ("bot_token", "refresh_token", "data_key") if how == "disconnected" else ()
     sealed = [row[name] for name in row if isinstance(row[name], bytes) and name not in kept]
     assert len(sealed) == 5 - len(kept)
     assert all(value in files_of(database) for value in sealed)
     if how == "disconnected":
-        assert await vault.disconnect("T1")
+        assert await vault.connections.erase("T1")
     elif how == "uninstalled":
         assert await vault.revoke("T1", before=clock.now)
     else:
@@ -169,12 +169,12 @@ async def test_a_whole_row_swapped_for_another_does_not_open(database, robbed, c
     unique = {"id": "T1", "webhook_hash": mine["webhook_hash"]}
     for team_id in ("T1", "T2"):
         await write(database, "T1", **theirs | unique | {"team_id": team_id})
-        for call in (vault.find("T1"), vault.connection_of("T1"), vault.save_token("T1", 1, "x", "x", clock.now)):
+        for call in (vault.find("T1"), vault.connections.of("T1"), vault.tokens.save("T1", 1, "x", "x", clock.now)):
             with pytest.raises(DecryptionFailed):
                 await call
-    assert await vault.rewrap(100) == 1
+    assert await vault.records.rewrap(100) == 1
     assert (await vault.find("T2")).bot_token == BETA.bot_token
-    assert (await vault.connection_of("T2")).api_key == FLOKIT.api_key
+    assert (await vault.connections.of("T2")).api_key == FLOKIT.api_key
 
 
 async def test_a_secret_planted_in_clear_is_not_used(database, clock):
@@ -182,7 +182,7 @@ async def test_a_secret_planted_in_clear_is_not_used(database, clock):
     vault = Installations(database, OLD)
     await vault.save(replace(BETA, team_id="T1"), clock.now)
     await write(database, "T1", bot_token=b"xoxb-of-a-thief", flokit_key=b"flo_of_a_thief")
-    for call in (vault.find("T1"), vault.connection_of("T1")):
+    for call in (vault.find("T1"), vault.connections.of("T1")):
         with pytest.raises(DecryptionFailed):
             await call
 
