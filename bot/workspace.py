@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from bot.core import blocks
 from bot.core.access.policy import Policy
 from bot.core.errors import FlokitDenied
 from bot.flokit import Endpoint, FlokitClient
@@ -50,6 +52,7 @@ from bot.store.snapshots import Snapshots
 from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
 from bot.store.timers import TimerClaim, TimerKind, Timers
+from bot.store.unattended import Unattended
 from bot.store.vitals import Vitals
 from bot.workers.digests import Digests
 from bot.workers.follower import Batch, Follower
@@ -229,6 +232,10 @@ class _Parts:
         yield self._editing
 
     @property
+    def _unattended(self) -> Unattended:
+        return Unattended(self._base.database, self._context.team_id, self._incidents)
+
+    @property
     def _homes(self) -> Homes:
         return Homes(self._base.database, self._context.team_id)
 
@@ -265,6 +272,8 @@ class _Parts:
                 await self._look(claim)
             case TimerKind.SNOOZE:
                 await self._incidents.end_snooze(claim, self._context.clock())
+            case TimerKind.ON_IT:
+                await self._remind(claim)
             case TimerKind.DIGEST:
                 await self._digests.send(claim)
             case TimerKind.HOME:
@@ -273,6 +282,15 @@ class _Parts:
                 await self._subscriptions.raise_more(claim, self._context.clock())
             case TimerKind.MOVE:
                 await self._channels.sweep_move(claim)
+
+    async def _remind(self, claim: TimerClaim) -> None:
+        """Ask whether someone is still on an incident."""
+        ask = partial(
+            blocks.still_on_it_message,
+            nicknames=await self._naming.current(),
+            answer_s=self._base.settings.on_it_answer_s,
+        )
+        await self._unattended.follow(claim, ask, self._context.clock())
 
     async def _look(self, claim: TimerClaim) -> None:
         await self.watcher.look(

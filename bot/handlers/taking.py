@@ -119,9 +119,11 @@ class Taking(Feature):
         if isinstance(on_it, Refusal):
             message = blocks.refused_turn_message(incident, on_it, panel_id, nicknames)
             return OnItChange(None, [(answer, message)])
+        on_it = replace(on_it, panel_id=panel_id) if on_it else None
         changed = replace(incident, on_it=on_it, turns=incident.turns + 1)
         origin = request.origin
-        messages = [(answer, blocks.turn_message(changed, turn, before, nicknames))]
+        asks_at = self._incidents.attention.due_at(on_it) if on_it else None
+        messages = [(answer, blocks.turn_message(changed, turn, before, nicknames, asks_at=asks_at))]
         for person in _concerned(before, turn):
             told = blocks.concerned_message(changed, turn, before, person, nicknames) if before else None
             messages += [(Address(origin.team_id, user_id=person.id), told)] if told else []
@@ -152,6 +154,8 @@ def _first(channels: tuple[str, ...]) -> str:
 
 def _result(before: OnIt | None, after: OnIt | None) -> str:
     """Describe a change for the audit log."""
+    if before and after and before.since == after.since:
+        return "still"
     was = f"it was {_called(before.person)}" if before and not before.is_asked else ""
     if before and before.is_asked:
         was = f"{_called(before.person)} was asked"

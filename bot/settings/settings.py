@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from bot.core.errors import SettingsError
 from bot.core.hosts import is_loopback, slack_domain
 from bot.core.incidents.incidents import Rules
+from bot.core.incidents.taking import Attention
 from bot.core.models import Patience
 from bot.core.runs.limits import Limits
 from bot.settings.database_url import Server, UrlProblem, parse_database_url
@@ -401,6 +402,12 @@ class Settings(RetentionSettings):
         3, ge=2, le=100, description="incidents of one integration before they're merged into one message"
     )
     flapping_window_s: Seconds = Field(3600.0, description="… within this time")
+    on_it_remind_s: Seconds = Field(
+        14400.0, description="seconds until a person who is on an incident is asked whether they still are"
+    )
+    on_it_answer_s: Seconds = Field(
+        3600.0, description="seconds they have to answer before no one is on it, also after a handover"
+    )
     stale_after_hours: Annotated[dict[str, float] | None, NoDecode, BeforeValidator(_parse_hours)] = Field(
         None,
         description="hours without a success before an integration counts as stale, by type: `stripe=12, adjust=48`",
@@ -532,6 +539,7 @@ class Settings(RetentionSettings):
             confirm_s=self.watch_confirm_s,
             flapping_opens=self.flapping_opens,
             flapping_window_s=self.flapping_window_s,
+            attention=Attention(self.on_it_remind_s, self.on_it_answer_s),
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.incidents.incidents import Change, Incident
-from bot.core.incidents.reactions import Wish, react, wish_of
+from bot.core.incidents.reactions import Bulletin, Wish, react, wish_of
 from bot.core.panels import Panel, PanelKind, refreshed
 from bot.core.subscriptions.subscriptions import Subscription
 from bot.store import codec, outbox_rows
@@ -100,13 +100,25 @@ async def tell(
             await outbox_rows.add_news(connection, alert, news[alert.id], now)
 
 
-async def redraw(connection: Transaction, incident: Incident, now: datetime) -> None:
-    """Show what changed of an incident in every channel that has it."""
+async def redraw(
+    connection: Transaction,
+    incident: Incident,
+    now: datetime,
+    tell: Callable[[str, Panel], Bulletin | None] | None = None,
+) -> None:
+    """Show what changed of an incident in every channel that has it.
+
+    ``tell`` returns the reply in its thread, if any, by the channel and the message.
+    """
     standing = (await connection.execute(_ALERTS_ABOUT, {"ids": [incident.id]})).all()
     shown = await _hold_panels(connection, [alert.id for alert in standing])
     for panel in shown.values():
         await save(connection, replace(panel, incident=incident))
+    told = (await connection.execute(_HELD_ALERTS, {"ids": list(shown)})).all() if shown and tell else ()
     await outbox_rows.bump_panels(connection, list(shown), now)
+    for alert in told:
+        if tell and (bulletin := tell(alert.channel_id, shown[alert.id])):
+            await outbox_rows.add_news(connection, alert, codec.dump(bulletin), now)
 
 
 def _retold(panel: Panel, incident: Incident, *, ends_snooze: bool) -> Panel:

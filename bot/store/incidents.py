@@ -23,6 +23,7 @@ from bot.core.incidents.incidents import (
     trouble_of,
 )
 from bot.core.incidents.reactions import Bulletin, Snooze, Word, wish_of
+from bot.core.incidents.taking import Attention
 from bot.core.models import Integration, Message, Outcome, SyncRun
 from bot.core.panels import Panel
 from bot.core.requests import Origin, Request
@@ -108,6 +109,11 @@ class Incidents:
         self._team_id = team_id
         self._rules = rules
 
+    @property
+    def attention(self) -> Attention:
+        """How long someone is on an incident before they're asked whether they still are."""
+        return self._rules.attention
+
     async def observe(self, look: SeenTogether, now: datetime) -> list[Verdict]:
         """Evaluate a reading and save the result; return a verdict for each known integration.
 
@@ -159,7 +165,7 @@ class Incidents:
         for before, verdict in zip(befores, verdicts, strict=True):
             incident = verdict.incident or verdict.watched.incident
             if incident and not _is_same(incident, before.incident):
-                await self._save_incident(connection, incident, is_new=before.incident is None)
+                await self.save(connection, incident, is_new=before.incident is None)
         return verdicts, any(
             verdict.watched.seen != before.seen for before, verdict in zip(befores, verdicts, strict=True)
         )
@@ -191,7 +197,8 @@ class Incidents:
             about = {"team": self._team_id, "integration": after.integration_id}
             await connection.execute(_KEEP, about | {"watched": codec.dump_watched(after)})
 
-    async def _save_incident(self, connection: Transaction, incident: Incident, *, is_new: bool) -> None:
+    async def save(self, connection: Transaction, incident: Incident, *, is_new: bool = False) -> None:
+        """Save an incident that is held, or a new one."""
         values = {"data": codec.dump(incident), "closed_at": incident.closed_at}
         if is_new:
             row = {
@@ -281,12 +288,12 @@ class Incidents:
             False if the incident is over or unknown: then the request still has to be answered.
         """
         async with self._database.begin() as connection:
-            incident = await self._hold(connection, incident_id)
+            incident = await self.hold(connection, incident_id)
             if incident is None or not incident.is_open:
                 return False
             change = decide(incident)
             if change.incident:
-                await self._save_incident(connection, change.incident, is_new=False)
+                await self.save(connection, change.incident)
                 await alerts.hold_audience(connection, self._team_id, shared=True)
                 await alerts.redraw(connection, change.incident, now)
             for address, message in change.messages:
@@ -294,11 +301,15 @@ class Incidents:
                 await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=note)
             if change.incident:
                 await homes.changed(connection, self._team_id, now)
+                await timers.drop(connection, TimerKind.ON_IT, self._team_id, incident_id)
+                if on_it := change.incident.on_it:
+                    due_at = self.attention.due_at(on_it)
+                    await timers.put(connection, TimerKind.ON_IT, self._team_id, incident_id, due_at)
             await inbox.finish(connection, request.id)
             await audit.add(connection, change.entry)
         return True
 
-    async def _hold(self, connection: Transaction, incident_id: str) -> Incident | None:
+    async def hold(self, connection: Transaction, incident_id: str) -> Incident | None:
         """Read an incident, and keep checks of its integration from changing it."""
         about = incidents.c.id == incident_id, incidents.c.team_id == self._team_id
         integration_id = await connection.scalar(select(incidents.c.integration_id).where(*about))

@@ -35,6 +35,9 @@ class TimerKind(StrEnum):
     """Look at all integrations of a workspace; the subject is the workspace."""
     SNOOZE = "snooze"
     """End the snooze of an alert."""
+    ON_IT = "on_it"
+    """Ask whoever is on an incident whether they still are; without an answer, no one is. The subject is the
+    incident."""
     DIGEST = "digest"
     """Send the digest of a subscription."""
     HOME = "home"

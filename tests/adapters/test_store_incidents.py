@@ -28,6 +28,7 @@ from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
 from bot.store.tables import alerts, audit, incidents, metadata, outbox, panels, sightings
 from bot.store.timers import TimerKind, Timers
+from bot.store.unattended import Unattended
 from tests.adapters.conftest import TEAM
 
 RULES = Rules(confirm_s=5)
@@ -397,6 +398,48 @@ async def test_a_check_keeps_who_is_on_an_incident(replicas, store, make, seen, 
         assert after.failure == seen[state]
     await subscribe(one, store, make, "C0LATE")
     assert {codec.load(Panel, row.data).incident.on_it for row in await one.rows(panels)} == {after.on_it}
+
+
+async def test_a_reminder_is_sent_once_and_then_no_one_is_on_it(replicas, store, make, seen, clock):
+    """By one of two replicas; channels that snoozed it or don't want such news only get their message updated."""
+    one, other = replicas
+    await subscribe(one, store, make)
+    await subscribe(one, store, make, "C0QUIET")
+    await one.open(seen["failing"])
+    [incident] = await one.open_ones()
+    [quiet] = await one.rows(alerts, alerts.c.channel_id == "C0QUIET")
+    request = press(make, clock, 1)
+    await store.inbox.add(request)
+    assert await one.incidents.snooze(request, quiet.id, Snooze(ANA), clock.now)
+    request = press(make, clock, 2)
+    await store.inbox.add(request)
+    on_it = OnIt(ANA, clock.now)
+    assert await one.incidents.change_on_it(
+        request, incident.id, lambda now_open: OnItChange(replace(now_open, on_it=on_it, turns=1)), clock.now
+    )
+    attention = one.incidents.attention
+    asked = []
+    for seconds in (attention.remind_s, attention.answer_s):
+        clock.advance(seconds)
+        claims = [
+            (replica, claim)
+            for replica in (one, other)
+            for claim in await replica.timers.claim(clock.now, 9)
+            if claim.kind is TimerKind.ON_IT
+        ]
+        [(replica, claim)] = claims
+        unattended = Unattended(replica.database, TEAM, replica.incidents)
+        await unattended.follow(claim, lambda now_open: asked.append(now_open) or HELLO, clock.now)
+    assert len(asked) == 1
+    [row] = await one.rows(outbox, outbox.c.user_id == "UANA", outbox.c.channel_id.is_(None))
+    assert row.kind == OutboxKind.NOTE
+    [after] = await one.open_ones()
+    assert (after.on_it, after.turns) == (None, 2)
+    assert {codec.load(Panel, row.data).incident for row in await one.rows(panels)} == {after}
+    [said] = await one.messages(OutboxKind.NEWS)
+    assert codec.load(Bulletin, said.data).word is Word.UNANSWERED
+    assert await one.messages(OutboxKind.NEWS, "C0QUIET") == []
+    assert [claim for claim in await one.timers.claim(clock.advance(10**6), 9) if claim.kind is TimerKind.ON_IT] == []
 
 
 async def test_an_incident_that_is_over_cannot_be_taken(one, store, make, seen, clock):

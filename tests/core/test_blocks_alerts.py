@@ -84,6 +84,7 @@ messages = st.one_of(
     ),
     st.builds(blocks.turn_message, incidents, turns, st.none() | on_its),
     st.builds(blocks.refused_turn_message, incidents, st.sampled_from(Refusal), st.just("pnl_1")),
+    st.builds(lambda one, answer_s: blocks.still_on_it_message(one, answer_s=answer_s), incidents, st.floats(1, 1e6)),
     st.builds(blocks.asked_message, incidents, people, st.just("pnl_1"), st.just("C0OURS")),
     st.builds(blocks.concerned_message, incidents, turns, on_its, people),
     st.builds(blocks.cannot_ask_message, people, st.just("They can't do that here.")),
@@ -164,7 +165,7 @@ def test_slack_accepts_every_form(known, preview, next_preview):
 def test_a_reply_mentions_nobody(word):
     """A reply in an incident's thread doesn't notify people of their own click."""
     over = replace(OPEN, closed_at=NOW, repaired_by=ANA)
-    incident = OPEN if word in (Word.CHANGED, Word.SNOOZE_ENDED) else over
+    incident = OPEN if word in (Word.CHANGED, Word.SNOOZE_ENDED, Word.UNANSWERED) else over
     message = blocks.bulletin_message(Bulletin(incident, word), NOW)
     assert "<@" not in str(message)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.incidents.taking import OnIt, Refusal, Step, Turn, take_turn
+from bot.core.incidents.taking import Attention, OnIt, Refusal, Step, Turn, take_turn
 from bot.core.models import Person
 
 THEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -52,6 +53,29 @@ def test_a_click_decides_who_is_on_it(before, step, by, drawn_for, after):
 def test_who_is_asked_is_not_on_it_yet():
     assert take_turn(ANA_IS, 1, Turn(Step.HAND_OVER, ANA, 1, BEN), NOW).is_asked
     assert not take_turn(BEN_ASKED, 1, Turn(Step.TAKE, BEN, 1), NOW).is_asked
+
+
+ATTENTION = Attention(remind_s=4 * 3600, answer_s=600)
+
+
+@pytest.mark.parametrize(
+    ("on_it", "after"),
+    [
+        (ANA_IS, timedelta(hours=4)),
+        (BEN_ASKED, timedelta(minutes=10)),
+        (replace(ANA_IS, said_at=THEN + timedelta(hours=5)), timedelta(hours=9)),
+        (replace(ANA_IS, reminded_at=THEN + timedelta(hours=4)), timedelta(hours=4, minutes=10)),
+        (replace(BEN_ASKED, reminded_at=THEN + timedelta(minutes=10)), timedelta(minutes=20)),
+    ],
+)
+def test_when_someone_is_reminded_and_when_no_one_is_on_it(on_it, after):
+    assert ATTENTION.due_at(on_it) == THEN + after
+
+
+def test_saying_so_again_answers_a_reminder():
+    """It's still since the first time."""
+    reminded = replace(ANA_IS, reminded_at=THEN)
+    assert take_turn(reminded, 1, Turn(Step.TAKE, ANA, 1), NOW) == replace(ANA_IS, said_at=NOW)
 
 
 people = st.sampled_from((ANA, BEN, CLEO))

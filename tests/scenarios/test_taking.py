@@ -185,6 +185,33 @@ async def test_open_incidents_are_listed(world):
     assert "no open incidents that match" in words(await world.note("incidents adjust"))
 
 
+async def test_who_is_on_it_is_asked_and_then_no_one_is(board):
+    """First the person, in a direct message; an hour later the thread, once, also if the process dies then."""
+    fail(board)
+    message = await incident(board, "is failing")
+    await click(board, message, "flokit_on_it")
+    await incident(board, "ana is on it")
+    await told(board, "UANA", "You're on Stripe now")
+    await board.move_clock(hours=4, minutes=1)
+    asked = await told(board, "UANA", "Are you still?")
+    direct_id, still = board.slack.workspace.open_im("UANA").id, element(asked, "flokit_on_it")
+    ack = await board.slack.click("UANA", direct_id, asked["ts"], still["action_id"], value=still["value"])
+    assert ack.ok, board.bot.log
+    await told(board, "UANA", "You're still on Stripe")
+    await board.move_clock(hours=4, minutes=1)
+    await board.slack.wait_for(
+        lambda: sum("Are you still?" in words(one) for one in direct(board, "UANA")) == 2, 10, "a second question"
+    )
+    assert board.slack.messages("C0DATA", message["ts"]) == []
+    await board.move_clock(hours=1, minutes=1)
+    await board.reply(message["ts"], "didn't answer when I asked")
+    await board.restart()
+    await board.slack.wait_for(lambda: "is on it, since" not in words(incidents(board)[0]), 10, "no one on it")
+    await board.settle()
+    assert len(board.slack.messages("C0DATA", message["ts"])) == 1
+    assert audited(board)[-1] == ("", "", "let_go", "int_stripe", "no answer from ana")
+
+
 async def press_old(world, message, old, user="UBEN"):
     """Press a button that a message had earlier, as a client does that hasn't redrawn it, and return the answer."""
     slack, before = world.slack, len(world.slack.ephemerals(user))

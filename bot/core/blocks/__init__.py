@@ -65,5 +65,6 @@ from bot.core.blocks.taking import (
     cannot_ask_message,
     concerned_message,
     refused_turn_message,
+    still_on_it_message,
     turn_message,
 )

@@ -24,7 +24,7 @@ from bot.core.blocks.elements import (
 from bot.core.blocks.names import ID_SHOWN, Name, short_name
 from bot.core.blocks.runs import row_line
 from bot.core.blocks.states import last_success
-from bot.core.blocks.taking import on_it_words, take_button, taken_buttons, was_on_it
+from bot.core.blocks.taking import on_it_words, take_button, taken_buttons, unanswered_words, was_on_it
 from bot.core.blocks.text import (
     clip,
     code,
@@ -92,6 +92,8 @@ def bulletin_message(bulletin: Bulletin, now: datetime, nicknames: Nicknames = N
             headline, quote = _summary(incident, name), ""
         case Word.SNOOZE_ENDED:
             headline, quote = f"⏰ Snooze ended: {name.mrkdwn} {_by_now(incident, now)}", ""
+        case Word.UNANSWERED:
+            headline, quote = f"🙋 {name.mrkdwn} {_by_now(incident, now)}. {unanswered_words(incident.on_it)}", ""
         case Word.CHANGED:
             headline = f"{words.emoji} {name.mrkdwn} {words.now} now with a different error"
             quote = incident.failure.error_message or ""

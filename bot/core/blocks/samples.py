@@ -114,6 +114,8 @@ def samples(now: datetime) -> dict[str, Sample]:
         "incidents_message": blocks.incidents_message(
             [blocks.Tried(taken, tuple(past)), blocks.Tried(handed, (run,))], now, nicknames, hidden=3, command=COMMAND
         ),
+        "still_on_it_message": blocks.still_on_it_message(taken, nicknames, answer_s=3600),
+        "still_on_it_message: asked": blocks.still_on_it_message(handed, nicknames, answer_s=3600),
         "asked_message": blocks.asked_message(handed, ana, "pnl_sample", "C0SAMPLE", nicknames),
         "cannot_ask_message": blocks.cannot_ask_message(ben, "They can't do that here."),
         **{

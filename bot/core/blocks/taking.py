@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from bot.core.blocks import phrases
 from bot.core.blocks.elements import Block, actions, button, people_picker, section
 from bot.core.blocks.names import Name, short_name
-from bot.core.blocks.text import channel, date, mention, person_name
+from bot.core.blocks.text import channel, date, duration, mention, person_name
 from bot.core.commands.presses import Action, Press
 from bot.core.incidents.incidents import Incident
 from bot.core.incidents.taking import OnIt, Refusal, Step, Turn
@@ -28,10 +30,22 @@ def was_on_it(incident: Incident) -> str:
     return f"{person_name(incident.on_it.person)} was on it" if incident.on_it and incident.was_taken else ""
 
 
-def take_button(incident: Incident, name: Name, panel_id: str = "") -> Block:
+def unanswered_words(on_it: OnIt | None) -> str:
+    """Say that someone no longer counts as being on an incident, and why."""
+    if on_it is None:
+        return "No one is on it."
+    asked_at = on_it.reminded_at or on_it.since
+    if on_it.asked_by:
+        asked = f"{person_name(on_it.asked_by)} asked {person_name(on_it.person)} to be on it, {date(on_it.since)}"
+        return f"{asked}, and got no answer. No one is on it."
+    was = f"{person_name(on_it.person)} was on it since {date(on_it.since)}, and didn't answer when I asked"
+    return f"{was}, {date(asked_at)}. No one is on it now."
+
+
+def take_button(incident: Incident, name: Name, panel_id: str = "", label: str = "") -> Block:
     """The button with which someone says that they're on it, or takes over from someone else."""
     press = _press(Action.ON_IT, incident, panel_id)
-    return button("Take over" if incident.was_taken else "I'm on it", press, about=name.plain)
+    return button(label or ("Take over" if incident.was_taken else "I'm on it"), press, about=name.plain)
 
 
 def let_go_button(incident: Incident, name: Name, panel_id: str = "") -> Block:
@@ -54,16 +68,24 @@ def _press(action: Action, incident: Incident, panel_id: str) -> Press:
 # What people are told
 
 
-def turn_message(incident: Incident, turn: Turn, before: OnIt | None, nicknames: Nicknames = NO_NICKNAMES) -> Message:
-    """Tell a person what came of their click; ``incident`` is as it is afterwards."""
+def turn_message(
+    incident: Incident,
+    turn: Turn,
+    before: OnIt | None,
+    nicknames: Nicknames = NO_NICKNAMES,
+    *,
+    asks_at: datetime | None = None,
+) -> Message:
+    """Tell a person what came of their click; ``incident`` is as it is afterwards.
+
+    ``asks_at`` is when they will be asked whether they still are on it.
+    """
     name = _name(incident, nicknames).mrkdwn
     on_it = incident.on_it
     match turn.step:
         case Step.TAKE:
-            from_ = ""
-            if before and before.person.id != turn.by.id:
-                from_ = f", instead of {person_name(before.person)}"
-            text = f"🙋 You're on {name} now{from_}. Its message shows that to everyone, until you let go or it's over."
+            asks = f" I'll ask you whether you still are, {date(asks_at)}." if asks_at else ""
+            text = f"🙋 You're {_on(name, turn, before)}. Everyone sees that until you let go or it's over.{asks}"
         case Step.LET_GO:
             whose = "You're" if before and before.person.id == turn.by.id else _is(before)
             text = f"{whose} no longer on {name}. No one is."
@@ -71,6 +93,30 @@ def turn_message(incident: Incident, turn: Turn, before: OnIt | None, nicknames:
             asked = mention(on_it.person) if on_it else ""
             text = f"I asked {asked} to be on {name}. Until they say so, no one is on it."
     return _told(text)
+
+
+def _on(name: str, turn: Turn, before: OnIt | None) -> str:
+    if before is None:
+        return f"on {name} now"
+    if before.person.id != turn.by.id:
+        return f"on {name} now, instead of {person_name(before.person)}"
+    return f"on {name} now" if before.is_asked else f"still on {name}"
+
+
+def still_on_it_message(incident: Incident, nicknames: Nicknames = NO_NICKNAMES, *, answer_s: float) -> Message:
+    """Ask a person, in a direct message, whether they're still on an incident, or will be, as they were asked."""
+    name, on_it = _name(incident, nicknames), incident.on_it
+    if on_it is None:
+        return _told(f"No one is on {name.mrkdwn}.")
+    state = phrases.TROUBLES[incident.trouble].now.replace("is ", "has been ", 1)
+    what = f"{name.mrkdwn} {state} since {date(incident.opened_at)}"
+    if on_it.asked_by:
+        lead = f"🙋 {what}. {person_name(on_it.asked_by)} asked you to be on it, {date(on_it.since)}. Are you?"
+    else:
+        lead = f"🙋 {what}, and you're on it since {date(on_it.since)}. Are you still?"
+    then = f"If you don't answer within {duration(answer_s)}, I'll say in its thread that no one is."
+    take = take_button(incident, name, on_it.panel_id, "I'm on it" if on_it.is_asked else "Still on it")
+    return _told(f"{lead} {then}", *actions(take, let_go_button(incident, name, on_it.panel_id)))
 
 
 def _is(before: OnIt | None) -> str:

@@ -25,14 +25,14 @@ unreachable isn't a sighting. Nothing here does I/O or knows who is notified.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from bot.core.advice import stale_after_s
 from bot.core.error_texts import same_text
-from bot.core.incidents.taking import OnIt
+from bot.core.incidents.taking import Attention, OnIt
 from bot.core.models import Integration, Person, Status
 
 _STATUSES: Final = frozenset(Status)
@@ -71,6 +71,7 @@ class Rules:
     flapping_opens: int = 3
     """This many incidents within the window are merged into one message."""
     flapping_window_s: float = 3600.0
+    attention: Attention = field(default_factory=Attention)
 
 
 CHANGE_EVERY: Final = timedelta(minutes=10)

@@ -36,6 +36,8 @@ class Word(StrEnum):
     RECOVERED = "recovered"
     GONE = "gone"
     SNOOZE_ENDED = "snooze_ended"
+    UNANSWERED = "unanswered"
+    """Whoever was on it, or was asked to be, didn't answer, so no one is any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
     who is on it      a click                           and then
     ───────────────   ───────────────────────────────   ─────────────────────────────────────────────────────────
     no one            I'm on it                         they are on it
-    ana               I'm on it, by ana                 nothing: she already is
+    ana               I'm on it, by ana                 nothing: she already is; or, if she was asked, still is
     ana               Take over, by ben                 ben is on it, and ana is told
     ana               I'm on it, by ben, who didn't     nothing: ben is told that ana was first
                       see that ana is
@@ -17,8 +17,8 @@ A button knows which turn it was drawn for, so two clicks at once have one winne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.core.models import Person
@@ -26,16 +26,41 @@ from bot.core.models import Person
 
 @dataclass(frozen=True, slots=True)
 class OnIt:
-    """Who is on an incident, since when. ``asked_by`` is set until a person who was asked says so themselves."""
+    """Who is on an incident, since when. ``asked_by`` is set until a person who was asked says so themselves.
+
+    ``said_at`` is when they last said that they still are, and ``reminded_at`` when they were asked that since.
+    ``panel_id`` is the message whose button was pressed, "" in App Home.
+    """
 
     person: Person
     since: datetime
     asked_by: Person | None = None
+    said_at: datetime | None = None
+    reminded_at: datetime | None = None
+    panel_id: str = ""
 
     @property
     def is_asked(self) -> bool:
         """Whether they were asked and haven't answered, so that no one is on it yet."""
         return self.asked_by is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """How long someone is on an incident before they're asked whether they still are.
+
+    Without an answer within ``answer_s``, no one is any more. Someone who was asked to be is reminded after that time.
+    """
+
+    remind_s: float = 4 * 3600.0
+    answer_s: float = 3600.0
+
+    def due_at(self, on_it: OnIt) -> datetime:
+        """Return when someone is to be reminded or, if they were, when they no longer count."""
+        if on_it.reminded_at:
+            return on_it.reminded_at + timedelta(seconds=self.answer_s)
+        after_s = self.answer_s if on_it.is_asked else self.remind_s
+        return (on_it.said_at or on_it.since) + timedelta(seconds=after_s)
 
 
 class Step(StrEnum):
@@ -92,7 +117,7 @@ def take_turn(on_it: OnIt | None, number: int, turn: Turn, now: datetime) -> OnI
 
 def _take(on_it: OnIt | None, turn: Turn, now: datetime, *, is_current: bool, is_own: bool) -> OnIt | Refusal:
     if on_it is not None and is_own and not on_it.is_asked:
-        return Refusal.ALREADY_YOURS
+        return replace(on_it, said_at=now, reminded_at=None) if on_it.reminded_at else Refusal.ALREADY_YOURS
     if on_it is not None and not (is_own or is_current):
         return Refusal.TOO_LATE
     return OnIt(turn.by, now)
