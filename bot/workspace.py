@@ -19,6 +19,7 @@ from bot.handlers.connecting import Connecting, Door
 from bot.handlers.doctor import Diagnosis, Doctor, Live
 from bot.handlers.feature import Asked, Feature, Handler, Services, find_handler
 from bot.handlers.homes import OpenedHomes
+from bot.handlers.maintenance import Maintaining
 from bot.handlers.naming import Nicknaming
 from bot.handlers.permits import Permits
 from bot.handlers.policies import PolicyEditing
@@ -44,6 +45,7 @@ from bot.store.audit import Audit
 from bot.store.bell import Work
 from bot.store.budget import SharedBudget
 from bot.store.database import Database
+from bot.store.held import Quiet
 from bot.store.homes import Homes
 from bot.store.incidents import Incidents
 from bot.store.nicknames import NicknameRows
@@ -59,6 +61,7 @@ from bot.workers.follower import Batch, Follower
 from bot.workers.homes import HomeDrawer
 from bot.workers.key_watch import KeyWatch
 from bot.workers.sender import Sender
+from bot.workers.summaries import Summaries
 from bot.workers.watcher import Watcher
 
 
@@ -220,6 +223,7 @@ class _Parts:
         yield Syncs(services, bulks, patience=patience, limits=limits)
         yield bulks
         yield self._subscribing
+        yield Maintaining(services, self._quiet)
         yield Snoozes(services, self._incidents)
         yield Taking(services, self._incidents)
         yield records
@@ -234,6 +238,10 @@ class _Parts:
     @property
     def _unattended(self) -> Unattended:
         return Unattended(self._base.database, self._context.team_id, self._incidents)
+
+    @property
+    def _quiet(self) -> Quiet:
+        return Quiet(self._base.database, self._context.team_id)
 
     @property
     def _homes(self) -> Homes:
@@ -276,6 +284,8 @@ class _Parts:
                 await self._remind(claim)
             case TimerKind.DIGEST:
                 await self._digests.send(claim)
+            case TimerKind.HELD:
+                await Summaries(self._subscriptions, self._naming, self._context).send(claim)
             case TimerKind.HOME:
                 await self._drawer.draw(claim)
             case TimerKind.RAISE:
@@ -317,6 +327,7 @@ class _Parts:
             self._homes,
             self._subscriptions,
             self._incidents,
+            self._quiet,
             self._base.store,
             self._base.timers,
             self._knowledge,

@@ -37,6 +37,8 @@ _VERBS: Final = {
     Deed.SUBSCRIBE: (Verb.SUBSCRIBE,),
     Deed.UNSUBSCRIBE: (Verb.SUBSCRIBE,),
     Deed.RESTORE: (Verb.SUBSCRIBE,),
+    Deed.MAINTENANCE: (Verb.SUBSCRIBE,),
+    Deed.END_MAINTENANCE: (Verb.SUBSCRIBE,),
     Deed.SNOOZE: (Verb.SUBSCRIBE,),
     Deed.END_SNOOZE: (Verb.SUBSCRIBE,),
     Deed.ON_IT: (Verb.SUBSCRIBE,),

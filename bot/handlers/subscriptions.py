@@ -15,14 +15,12 @@ from bot.core.access.policy import Verb
 from bot.core.commands.catalog import HelpCommand, SubscribeCommand, SubscriptionsCommand, UnsubscribeCommand
 from bot.core.commands.presses import Action, Press
 from bot.core.commands.targets import (
-    All,
     Ambiguous,
     NotFound,
-    OfType,
-    One,
     Target,
     nearest_types,
     resolve_target,
+    target_id,
 )
 from bot.core.errors import FlokitError, SlackError
 from bot.core.incidents.incidents import Incident
@@ -160,13 +158,16 @@ class Subscribing(Feature):
         elif isinstance(target, Ambiguous | NotFound):
             await self._not_found(permitted, act, target, sight, known)
         else:
-            await self._add(permitted, _stored(target), wish, sight)
+            await self._add(permitted, target_id(target), wish, sight)
 
     async def _add(self, request: Request, target: str, wish: Wish, sight: Sight) -> None:
         origin, now = request.origin, self._clock()
         digest = wish.digest
         if digest and not digest.zone:
             digest = replace(digest, zone=await self._people.find_zone(origin.person.id))
+        hours = wish.hours
+        if hours and not hours.zone:
+            hours = replace(hours, zone=await self._people.zone_of(origin.person.id))
         subscription = Subscription(
             id=new_id("sub"),
             team_id=origin.team_id,
@@ -178,6 +179,8 @@ class Subscribing(Feature):
             digest=digest,
             style=wish.style,
             mention=wish.mention,
+            hours=hours,
+            always=wish.always,
         )
         message = blocks.subscribed_message(
             subscription, describe_target(target, sight.seen, sight.seen_nicknames), command=self._command
@@ -209,7 +212,7 @@ class Subscribing(Feature):
         if typed and not subscribed and isinstance(target, Ambiguous | NotFound):
             await self._not_found(permitted, act, target, sight, known)
             return
-        meant = self._meant(subscribed or _stored(target), ending, there, sight)
+        meant = self._meant(subscribed or target_id(target), ending, there, sight)
         if isinstance(meant, Message):
             await self._answers.note(permitted, meant)
         else:
@@ -324,20 +327,7 @@ def _quoted(nickname: Nickname) -> str:
     return f'"{nickname.name}"'
 
 
-def _stored(target: Target) -> str:
-    """Return the target as a subscription stores it; "" if there's none."""
-    match target:
-        case All():
-            return ALL
-        case OfType(type_=type_):
-            return type_
-        case One(integration=integration):
-            return integration.id
-        case Ambiguous() | NotFound():
-            return ""
-
-
 def _type_of(target: Target, sight: Sight) -> str | None:
     """Return the type that a target is about; None if there are several, or it isn't known."""
-    stored = _stored(target)
+    stored = target_id(target)
     return type_of(stored, sight.usable) if stored else None

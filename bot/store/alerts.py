@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -11,10 +11,11 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.incidents.incidents import Change, Incident
+from bot.core.incidents.quiet import Maintenance, quiet_until
 from bot.core.incidents.reactions import Bulletin, Wish, react, wish_of
 from bot.core.panels import Panel, PanelKind, refreshed
 from bot.core.subscriptions.subscriptions import Subscription
-from bot.store import codec, outbox_rows
+from bot.store import codec, held, outbox_rows
 from bot.store.ids import new_id
 from bot.store.locks import in_order
 from bot.store.outbox_rows import Address, OutboxKind
@@ -69,7 +70,11 @@ async def tell(
         subscriptions: all of the workspace.
         now: the time.
     """
+    if not stories:
+        return
     wishes = {story.incident.id: _wishes(subscriptions, story.incident) for story in stories}
+    quiet = await quiet_times(connection, stories[0].incident.team_id, subscriptions, now)
+    later: dict[tuple[str, str], datetime] = {}
     ids = [story.incident.id for story in stories if story.change is not Change.OPENED]
     standing = (await connection.execute(_ALERTS_ABOUT, {"ids": ids})).all() if ids else ()
     shown = await _hold_panels(connection, [alert.id for alert in standing])
@@ -83,7 +88,9 @@ async def tell(
             reaction = react(story.incident, story.change, wish, panel.snooze, told_by_run=told_by_run)
             shown[alert.id] = _retold(panel, story.incident, ends_snooze=reaction.ends_snooze)
             await save(connection, shown[alert.id])
-            if reaction.bulletin:
+            if reaction.bulletin and (until := quiet.until(alert.channel_id, story.incident)):
+                later[alert.channel_id, alert.incident_id] = until
+            elif reaction.bulletin:
                 news[alert.id] = codec.dump(reaction.bulletin)
     told = (await connection.execute(_HELD_ALERTS, {"ids": list(shown)})).all() if shown else ()
     for alert in told:
@@ -92,12 +99,45 @@ async def tell(
     for story in sorted(stories, key=lambda one: one.incident.id):
         if story.incident.is_open and story.change in _TROUBLED:  # perhaps one that was resynced from another channel
             for channel_id, wish in sorted(wishes[story.incident.id].items()):
-                if (story.incident.id, channel_id) not in known:
+                if (story.incident.id, channel_id) in known:
+                    continue
+                if until := quiet.until(channel_id, story.incident):
+                    later[channel_id, story.incident.id] = until
+                else:
                     await _raise(connection, story.incident, channel_id, wish, now)
+    await held.hold(connection, stories[0].incident.team_id, later, now)
     await outbox_rows.bump_panels(connection, [alert.id for alert in standing], now)
     for alert in told:
         if alert.id in news:
             await outbox_rows.add_news(connection, alert, news[alert.id], now)
+    await held.schedule(connection, stories[0].incident.team_id, later)
+
+
+@dataclass(frozen=True, slots=True)
+class QuietTimes:
+    """When which channel is left alone."""
+
+    by_channel: Mapping[str, Sequence[Subscription]]
+    maintenances: Sequence[Maintenance]
+    now: datetime
+
+    def until(self, channel_id: str, incident: Incident) -> datetime | None:
+        """Return until when a channel isn't told about an incident; None if it can be told now."""
+        return quiet_until(self.by_channel.get(channel_id, ()), incident, self.maintenances, self.now)
+
+
+async def quiet_times(
+    connection: Transaction, team_id: str, subscriptions: Iterable[Subscription], now: datetime
+) -> QuietTimes:
+    """Return when the channels of some subscriptions are left alone."""
+    return QuietTimes(_by_channel(subscriptions), await held.maintenances_on(connection, team_id, now), now)
+
+
+async def load_incidents(connection: Transaction, team_id: str, ids: Sequence[str]) -> list[Incident]:
+    """Return incidents as they are now, the oldest first."""
+    query = select(incidents.c.data).where(incidents.c.team_id == team_id, incidents.c.id.in_(ids))
+    found = await connection.scalars(query) if ids else ()
+    return sorted((codec.load(Incident, data) for data in found), key=lambda one: (one.opened_at, one.id))
 
 
 async def redraw(
@@ -146,12 +186,17 @@ async def raise_open_incidents(
         )
     )
     wanted = []
+    quiet = await quiet_times(connection, team_id, subscriptions, now)
+    later: dict[tuple[str, str], datetime] = {}
     for incident in sorted((codec.load(Incident, data) for data in untold), key=lambda one: one.opened_at):
         wish = _wishes(subscriptions, incident).get(channel_id)
-        if wish:
+        if wish and (until := quiet.until(channel_id, incident)):
+            later[channel_id, incident.id] = until
+        elif wish:
             wanted.append((incident, wish))
     for incident, wish in sorted(wanted[:RAISED_TOGETHER], key=lambda one: one[0].id):
         await _raise(connection, incident, channel_id, wish, now)
+    await held.hold(connection, team_id, later, now)
     return len(wanted) > RAISED_TOGETHER
 
 
@@ -196,11 +241,15 @@ async def _note_snooze(connection: Transaction, panel: Panel) -> None:
 
 
 def _wishes(subscriptions: Iterable[Subscription], incident: Incident) -> dict[str, Wish]:
+    wishes = {channel_id: wish_of(its, incident) for channel_id, its in _by_channel(subscriptions).items()}
+    return {channel_id: wish for channel_id, wish in wishes.items() if wish}
+
+
+def _by_channel(subscriptions: Iterable[Subscription]) -> dict[str, list[Subscription]]:
     by_channel: dict[str, list[Subscription]] = {}
     for subscription in subscriptions:
         by_channel.setdefault(subscription.channel_id, []).append(subscription)
-    wishes = {channel_id: wish_of(its, incident) for channel_id, its in by_channel.items()}
-    return {channel_id: wish for channel_id, wish in wishes.items() if wish}
+    return by_channel
 
 
 async def _stands_in_thread(connection: Transaction, run_id: str, alert: Row) -> bool:

@@ -28,7 +28,7 @@ from bot.core.models import Integration, Message, Outcome, SyncRun
 from bot.core.panels import Panel
 from bot.core.requests import Origin, Request
 from bot.core.subscriptions.subscriptions import Subscription
-from bot.store import alerts, audit, codec, homes, inbox, outbox_rows, run_rows, subscriptions, timers
+from bot.store import alerts, audit, codec, held, homes, inbox, outbox_rows, run_rows, subscriptions, timers
 from bot.store.database import Database
 from bot.store.ids import new_id
 from bot.store.locks import of_team
@@ -361,11 +361,17 @@ class Incidents:
         alert = (await connection.execute(select(alerts_table).where(alerts_table.c.id == panel.id))).first()
         by_itself = Origin(self._team_id, NOBODY, alert.channel_id if alert else "")
         await audit.add(connection, _entry(incident, by_itself, None, now))
-        await outbox_rows.bump_panels(connection, [panel.id], now)
         there = await subscriptions.load_all(connection, self._team_id, alert.channel_id) if alert else []
-        if alert and incident.is_open and wish_of(there, incident):
-            bulletin = Bulletin(incident, Word.SNOOZE_ENDED)
-            await outbox_rows.add_news(connection, alert, codec.dump(bulletin), now)
+        is_wanted = alert and incident.is_open and wish_of(there, incident)
+        quiet = await alerts.quiet_times(connection, self._team_id, there, now)
+        until = quiet.until(alert.channel_id, incident) if alert and is_wanted else None
+        later = {(alert.channel_id, incident.id): until} if alert and until else {}
+        await held.hold(connection, self._team_id, later, now)
+        await outbox_rows.bump_panels(connection, [panel.id], now)
+        if alert and is_wanted and not later:
+            bulletin = codec.dump(Bulletin(incident, Word.SNOOZE_ENDED))
+            await outbox_rows.add_news(connection, alert, bulletin, now)
+        await held.schedule(connection, self._team_id, later)
         await homes.changed(connection, self._team_id, now)
 
     async def snoozed_by(self, user_id: str) -> list[Panel]:

@@ -23,6 +23,8 @@ LOCK_ORDER: Final = (
     "subscriptions",  # who is notified of it …
     "panels",  # … the messages that show it …
     "alerts",  # … and where their threads are
+    "maintenances",  # when nobody is told,
+    "held",  # and what is told later
     "outbox",  # what follows from all of it: what to show,
     "homes",
     "timers",  # what to do later,

@@ -14,7 +14,7 @@ from sqlalchemy import literal, or_, select, update
 
 from bot.core.requests import Request
 from bot.core.subscriptions.subscriptions import Subscription
-from bot.store import codec, outbox_rows, timers
+from bot.store import codec, held, outbox_rows, timers
 from bot.store.locks import in_order, locked, of_team
 from bot.store.statements import Row
 from bot.store.tables import alerts, inbox, panels, subscriptions, threads
@@ -60,6 +60,8 @@ async def follow(connection: Transaction, team_id: str, old_id: str, new_id: str
     for step in steps:
         await _move_alerts(connection, team_id, *step)
     for step in steps:
+        await held.move(connection, team_id, *step)
+    for step in steps:
         await _move_messages(connection, team_id, *step, now)
     return Moved(steps, tuple(dropped), tuple(raises))
 
@@ -91,6 +93,15 @@ async def drop_digests(connection: Transaction, team_id: str, moved: Moved) -> N
     """Delete the digests of subscriptions that are gone."""
     for subscription_id in sorted({*moved.dropped}):
         await timers.drop(connection, TimerKind.DIGEST, team_id, subscription_id)
+
+
+async def tell_there(connection: Transaction, team_id: str, moved: Moved, now: datetime) -> None:
+    """Have what is held told in the channel at its new ID, when it's time."""
+    for channel_id in sorted({old for old, _ in moved.moves} | {new for _, new in moved.moves}):
+        if channel_id == moved.channel_id:
+            await held.look_soon(connection, team_id, channel_id, now)
+        else:
+            await timers.drop(connection, TimerKind.HELD, team_id, channel_id)
 
 
 async def raise_there(connection: Transaction, team_id: str, moved: Moved, now: datetime) -> None:

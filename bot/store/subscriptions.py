@@ -13,14 +13,15 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.access.audit import NOBODY, Deed, of_subscription
 from bot.core.errors import ClaimLost
+from bot.core.incidents.incidents import Incident
 from bot.core.models import Message
 from bot.core.panels import Panel
 from bot.core.requests import Request
 from bot.core.subscriptions.digest_time import digest_wake_at
 from bot.core.subscriptions.subscriptions import PauseReason, Subscription
 from bot.core.subscriptions.text import PAUSED
-from bot.store import audit, codec, homes, inbox, moves, outbox_rows, timers
-from bot.store.alerts import drop_unposted, hold_audience, raise_open_incidents
+from bot.store import audit, codec, held, homes, inbox, moves, outbox_rows, timers
+from bot.store.alerts import drop_unposted, hold_audience, load_incidents, quiet_times, raise_open_incidents
 from bot.store.alerts import save as save_panel_data
 from bot.store.database import Database
 from bot.store.locks import in_order
@@ -134,6 +135,7 @@ class Subscriptions:
                 await timers.put(connection, TimerKind.DIGEST, self._team_id, subscription_id, digest_at)
             else:
                 await timers.drop(connection, TimerKind.DIGEST, self._team_id, subscription_id)
+        await held.look_soon(connection, self._team_id, channel_id, now)
         await homes.changed(connection, self._team_id, now)
         if more:
             await timers.put(connection, TimerKind.RAISE, self._team_id, channel_id, now)
@@ -153,7 +155,42 @@ class Subscriptions:
         async with self._database.begin() as connection:
             await hold_audience(connection, self._team_id)
             more = await self._raise(connection, claim.subject, now)
+            await held.look_soon(connection, self._team_id, claim.subject, now)
             await timers.finish(connection, claim, now if more else None)
+
+    @retried
+    async def tell_held(
+        self, claim: TimerClaim, summarize: Callable[[Sequence[Incident]], Message], now: datetime
+    ) -> int:
+        """Tell a channel in one message what was held there, if it's no longer quiet; return how many incidents.
+
+        Those that are still open are posted, too, so that people can act on them.
+
+        Raises:
+            ClaimLost: another replica does it.
+        """
+        channel_id = claim.subject
+        async with self._database.begin() as connection:
+            await hold_audience(connection, self._team_id)
+            ids = await held.held_in(connection, self._team_id, channel_id)
+            there = await load_all(connection, self._team_id, channel_id)
+            quiet = await quiet_times(connection, self._team_id, there, now)
+            about = [one for one in await load_incidents(connection, self._team_id, ids) if _concerns(there, one)]
+            waiting = {one.id: until for one in about if (until := quiet.until(channel_id, one))}
+            told = [one for one in about if one.id not in waiting]
+            more = await self._raise(connection, channel_id, now) if told else False
+            await held.let_go(connection, self._team_id, channel_id, [id_ for id_ in ids if id_ not in waiting])
+            if told:
+                data = codec.dump(summarize(told))
+                await outbox_rows.add_row(
+                    connection, OutboxKind.NOTE, Address(self._team_id, channel_id), now, data=data
+                )
+            await timers.finish(connection, claim, min(waiting.values(), default=None))
+            if ids:
+                await homes.changed(connection, self._team_id, now)
+            if more:
+                await timers.put(connection, TimerKind.RAISE, self._team_id, channel_id, now)
+        return len(told)
 
     @retried
     async def remove(
@@ -180,6 +217,8 @@ class Subscriptions:
             await add_panel(connection, replace(answer, cause=request.cause), address, now)
             for subscription in sorted(gone, key=_by_id):
                 await timers.drop(connection, TimerKind.DIGEST, self._team_id, subscription.id)
+            for channel_id in sorted({one.channel_id for one in gone}):
+                await held.look_soon(connection, self._team_id, channel_id, now)
             await homes.changed(connection, self._team_id, now)
             await inbox.finish(connection, request.id)
 
@@ -301,6 +340,7 @@ class Subscriptions:
             await hold_audience(connection, self._team_id)
             moved = await moves.follow(connection, self._team_id, old_id, new_id, now)
             await moves.drop_digests(connection, self._team_id, moved)
+            await moves.tell_there(connection, self._team_id, moved, now)
             await homes.changed(connection, self._team_id, now)
             back = timers_table.c.subject.startswith(f"{new_id}:{old_id}:", autoescape=True)
             moving = timers_table.c.team_id == self._team_id, timers_table.c.kind == TimerKind.MOVE
@@ -344,6 +384,7 @@ class Subscriptions:
             await hold_audience(connection, self._team_id)
             moved = await moves.follow(connection, self._team_id, old_id, new_id, now)
             await moves.drop_digests(connection, self._team_id, moved)
+            await moves.tell_there(connection, self._team_id, moved, now)
             await homes.changed(connection, self._team_id, now)
             await moves.raise_there(connection, self._team_id, moved, now)
             await moves.move_requests(connection, self._team_id, moved)
@@ -408,6 +449,10 @@ class Subscriptions:
         await connection.execute(
             update(subscriptions).where(subscriptions.c.id == subscription.id).values(data=codec.dump(subscription))
         )
+
+
+def _concerns(subscriptions: Sequence[Subscription], incident: Incident) -> bool:
+    return any(one.paused is None and one.covers(incident.integration) for one in subscriptions)
 
 
 def _by_id(subscription: Subscription) -> str:

@@ -332,6 +332,27 @@ alerts = Table(
     ),
 )
 
+held = Table(
+    "held",
+    metadata,
+    Column("team_id", Text, primary_key=True),
+    Column("channel_id", Text, primary_key=True),
+    Column("incident_id", Text, ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True),
+    Column("held_at", UtcTime, nullable=False),
+    Index("held_incident", "incident_id"),
+)
+"""Incidents that a channel is told about when it's no longer quiet there."""
+
+maintenances = Table(
+    "maintenances",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team_id", Text, nullable=False),
+    Column("until", UtcTime, nullable=False),
+    Column("data", Text, nullable=False, comment="core.incidents.Maintenance"),
+    Index("maintenances_until", "until"),
+)
+
 timers = Table(
     "timers",
     metadata,

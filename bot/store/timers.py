@@ -40,6 +40,8 @@ class TimerKind(StrEnum):
     incident."""
     DIGEST = "digest"
     """Send the digest of a subscription."""
+    HELD = "held"
+    """Tell a channel what was held while it was quiet; the subject is the channel."""
     HOME = "home"
     """Draw a person's App Home."""
     RAISE = "raise"
@@ -65,7 +67,7 @@ LATE_HOLDER: Final = timedelta(minutes=1)
 """A lease that expired longer ago belongs to another process by now: workers poll every two seconds."""
 
 
-_SLACKS: Final = frozenset({TimerKind.HOME, TimerKind.MOVE, TimerKind.RAISE})
+_SLACKS: Final = frozenset({TimerKind.HELD, TimerKind.HOME, TimerKind.MOVE, TimerKind.RAISE})
 """Their subjects are IDs of Slack's, which another workspace may have, too; the others' are workspaces or our IDs."""
 
 

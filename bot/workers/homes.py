@@ -20,6 +20,7 @@ from bot.lookups.nicknames import Naming
 from bot.observability.context import Context
 from bot.slack.client import SlackClient
 from bot.slack.homes import publish_refusal
+from bot.store.held import Quiet
 from bot.store.homes import Homes
 from bot.store.incidents import Incidents
 from bot.store.store import Store
@@ -45,6 +46,7 @@ class HomeDrawer:
         homes: Homes,
         subscriptions: Subscriptions,
         incidents: Incidents,
+        quiet: Quiet,
         store: Store,
         timers: Timers,
         knowledge: Knowledge,
@@ -58,6 +60,7 @@ class HomeDrawer:
         self._homes = homes
         self._subscriptions = subscriptions
         self._incidents = incidents
+        self._quiet = quiet
         self._store = store
         self._timers = timers
         self._knowledge = knowledge
@@ -96,7 +99,8 @@ class HomeDrawer:
     async def _home(self, user_id: str, team_id: str, now: datetime, *, fresh: bool) -> blocks.Home:
         known = await self._known(now, fresh=fresh)
         standing = await self._incidents.standing(known.as_of)
-        subscriptions = await self._subscriptions.all()
+        subscriptions = [one for one in await self._subscriptions.all() if one.created_by.id == user_id]
+        channels, held = {one.channel_id for one in subscriptions}, await self._quiet.held()
         return blocks.Home(
             integrations=tuple(standing.changed.get(one.id, one) for one in known.integrations),
             as_of=known.as_of,
@@ -106,7 +110,9 @@ class HomeDrawer:
             snoozed=tuple(await self._incidents.snoozed_by(user_id)),
             nicknames=await self._naming.current(),
             viewer=user_id,
-            subscriptions=tuple(one for one in subscriptions if one.created_by.id == user_id),
+            subscriptions=tuple(subscriptions),
+            maintenances=tuple(await self._quiet.windows(now)),
+            held=tuple((one.channel_id, one.count, one.until) for one in held if one.channel_id in channels),
         )
 
     async def _known(self, now: datetime, *, fresh: bool) -> Known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 import pytest_asyncio
@@ -20,9 +20,10 @@ from bot.core.panels import Panel, PanelKind, gone_stale, refreshed
 from bot.core.requests import Origin, Request, RequestKind
 from bot.core.subscriptions.digest_time import next_digest_at
 from bot.core.subscriptions.removal import Removal
-from bot.core.subscriptions.subscriptions import DigestTime, Subscription
+from bot.core.subscriptions.subscriptions import DigestTime, Hours, Subscription
 from bot.store import codec, schema
 from bot.store.database import Database
+from bot.store.held import Quiet
 from bot.store.homes import LOOKED_AT_FOR, Homes
 from bot.store.incidents import Incidents, SeenTogether
 from bot.store.outbox_rows import Address, OutboxKind
@@ -144,6 +145,86 @@ async def test_a_digest_of_a_replaced_subscription_is_not_sent(one, clock):
     with pytest.raises(ClaimLost):
         await one.subscriptions.add_digest(claim, made, HELLO, clock.now + timedelta(days=1), clock.now)
     assert await one.count(outbox) == before
+
+
+NIGHT = Hours(time(8), time(18), frozenset(range(7)), "UTC")
+
+
+async def night(one, clock):
+    """Subscribe a channel by day, let it become night, and let an integration fail and its channel not be told."""
+    made = Subscription("sub_hours", TEAM, "C0DATA", ANA, clock.now, hours=NIGHT)
+    clock.advance((datetime.combine(clock.now.date(), time(20), tzinfo=UTC) - clock.now).total_seconds() % 86400)
+    await one.subscriptions.add(await one.request(), made, HELLO, HERE, None, clock.now)
+    assert await one.fail() is None
+    assert await one.count(alerts) == 0
+    [there] = await Quiet(one.database, TEAM).held()
+    assert (there.channel_id, there.count, there.until.hour) == ("C0DATA", 1, 8)
+    clock.advance(12 * 3600)
+
+
+def told(messages):
+    """Return how to summarize: what is told is noted."""
+
+    def summarize(them):
+        messages.append([one.integration.id for one in them])
+        return HELLO
+
+    return summarize
+
+
+async def test_what_was_held_is_told_once_among_all_replicas(replicas, one, clock):
+    """In one transaction with the message of what is still open; who lost the claim tells nothing."""
+    await night(one, clock)
+    before, said = await one.count(outbox), []
+    [claim] = await one.due(TimerKind.HELD)
+    assert await replicas[1].due(TimerKind.HELD) == []
+    await replicas[1].subscriptions.tell_held(claim, told(said), clock.now)
+    with pytest.raises(ClaimLost):
+        await one.subscriptions.tell_held(claim, told(said), clock.now)
+    assert said == [["int_1"]]
+    assert await one.count(outbox) == before + 2
+    assert await one.count(alerts) == 1
+    assert await Quiet(one.database, TEAM).held() == []
+
+
+async def test_what_is_held_is_told_after_a_crash(replicas, one, clock):
+    """The timer comes back when the lease of who died has ended."""
+    await night(one, clock)
+    assert await one.due(TimerKind.HELD)
+    clock.advance(11)
+    [claim] = await replicas[1].due(TimerKind.HELD)
+    said = []
+    assert await replicas[1].subscriptions.tell_held(claim, told(said), clock.now) == 1
+
+
+async def test_hours_that_change_are_followed_at_once(one, clock):
+    """Without them, the channel is told now; without a subscription, never."""
+    await night(one, clock)
+    clock.advance(-3600)
+    assert await one.due(TimerKind.HELD) == []
+    await one.subscribe(BEN, "sub_b", digest=None)
+    [claim] = await one.due(TimerKind.HELD)
+    said = []
+    assert await one.subscriptions.tell_held(claim, told(said), clock.now) == 1
+
+
+async def test_nothing_is_told_to_a_channel_that_is_not_subscribed_anymore(one, clock):
+    await night(one, clock)
+    there = await one.subscriptions.of_channel("C0DATA")
+    await one.subscriptions.remove(await one.request(), there, [], removed(there[0], clock), HERE, clock.now)
+    [claim] = await one.due(TimerKind.HELD)
+    assert await one.subscriptions.tell_held(claim, told([]), clock.now) == 0
+    assert await Quiet(one.database, TEAM).held() == []
+
+
+async def test_what_is_held_moves_with_its_channel(one, clock):
+    await night(one, clock)
+    await one.subscriptions.move(await one.request(), "C0DATA", "C0NEW", clock.now)
+    [there] = await Quiet(one.database, TEAM).held()
+    assert there.channel_id == "C0NEW"
+    claims = {claim.subject: claim for claim in await one.due(TimerKind.HELD)}
+    assert list(claims) == ["C0NEW"]
+    assert await one.subscriptions.tell_held(claims["C0NEW"], told([]), clock.now) == 1
 
 
 def removed(subscription, clock, **more):

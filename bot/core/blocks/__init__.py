@@ -52,6 +52,12 @@ from bot.core.blocks.policy_form import (
     settings_policy_message,
 )
 from bot.core.blocks.progress import PROGRESS_EVENT, progress_message
+from bot.core.blocks.quiet import (
+    maintenance_ended_message,
+    maintenance_message,
+    maintenances_message,
+    summary_message,
+)
 from bot.core.blocks.subscribe_form import subscribe_form, with_preview
 from bot.core.blocks.subscriptions import (
     paused_message,

@@ -34,6 +34,8 @@ _DEEDS: Final = {
     Deed.SUBSCRIBE: "subscribed a channel to",
     Deed.UNSUBSCRIBE: "unsubscribed a channel from",
     Deed.RESTORE: "restored the subscription to",
+    Deed.MAINTENANCE: "set maintenance of",
+    Deed.END_MAINTENANCE: "ended the maintenance of",
     Deed.SNOOZE: "snoozed",
     Deed.END_SNOOZE: "ended the snooze of",
     Deed.ON_IT: "is on the incident of",

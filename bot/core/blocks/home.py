@@ -21,12 +21,14 @@ from bot.core.blocks.elements import (
 )
 from bot.core.blocks.home_tab import home_tab
 from bot.core.blocks.names import Name, name_of, short_name
+from bot.core.blocks.quiet import end_button, maintenance_line
 from bot.core.blocks.runs import who
 from bot.core.blocks.states import by_urgency, count_unknown, in_unknown_state, last_success, state_now, state_of, tally
 from bot.core.blocks.taking import let_go_button, on_it_words, take_button
-from bot.core.blocks.text import code, date, escape, shown
+from bot.core.blocks.text import code, counted, date, escape, shown
 from bot.core.commands.presses import Action, Press
 from bot.core.incidents.incidents import Incident
+from bot.core.incidents.quiet import Maintenance
 from bot.core.models import Integration, SyncRun
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.panels import Panel
@@ -54,6 +56,9 @@ class Home:
     snoozed: tuple[Panel, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     nicknames: Nicknames = NO_NICKNAMES
+    maintenances: tuple[Maintenance, ...] = ()
+    held: tuple[tuple[str, int, datetime | None], ...] = ()
+    """How many incidents the person's channels are told about later, and when that's looked at: by channel."""
     viewer: str = ""
     """The ID of whose App Home it is."""
 
@@ -68,6 +73,8 @@ def home_view(home: Home, now: datetime, *, command: str, edits_policy: bool = F
         *_part("Running syncs", home.runs, lambda run: [section(_run(run, home))]),
         *_part("Open incidents", home.incidents, lambda incident: [_incident(incident, home)]),
         *_part("Snoozed by you", home.snoozed, lambda panel: _snoozed(panel, home)),
+        *_part("Maintenance", home.maintenances, lambda one: [section(_maintenance(one, home, now), end_button(one))]),
+        *_part("Held while it's quiet", home.held, lambda one: [section(_held(*one))]),
         *_integrations(home, now, command),
         *_subscriptions(home, now, command),
     ]
@@ -127,6 +134,19 @@ def _snoozed(panel: Panel, home: Home) -> list[Block]:
     return [section(f"💤 {name.mrkdwn} {phrases.until(panel.snooze)}", end)]
 
 
+def _maintenance(maintenance: Maintenance, home: Home, now: datetime) -> str:
+    return maintenance_line(maintenance, _target(maintenance.target, home), now)
+
+
+def _target(target: str, home: Home) -> str:
+    return "all integrations" if target == ALL else home.nicknames.of(target).name or target
+
+
+def _held(channel_id: str, count: int, until: datetime | None) -> str:
+    when = f" until {date(until)}" if until else ""
+    return f"🌙 <#{channel_id}>: {counted(count, 'incident')} held{when}"
+
+
 def _integrations(home: Home, now: datetime, command: str) -> list[Block]:
     if not home.integrations:
         return []
@@ -153,8 +173,7 @@ def _subscriptions(home: Home, now: datetime, command: str) -> list[Block]:
 
 
 def _subscription(subscription: Subscription, home: Home, now: datetime) -> list[Block]:
-    called = home.nicknames.of(subscription.target).name
-    target = "all integrations" if subscription.target == ALL else called or subscription.target
+    target = _target(subscription.target, home)
     lines = [
         f"<#{subscription.channel_id}>: {shown(target, TARGET_CHARS)}",
         escape(describe_wish(subscription)),

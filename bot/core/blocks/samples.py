@@ -16,6 +16,7 @@ from bot.core.commands.catalog import COMMANDS, HelpCommand
 from bot.core.commands.presses import Action, Press
 from bot.core.health.findings import fine, unknown, wrong
 from bot.core.incidents.incidents import Incident, Trouble
+from bot.core.incidents.quiet import Maintenance
 from bot.core.incidents.reactions import Bulletin, Word
 from bot.core.incidents.taking import OnIt, Refusal, Step, Turn
 from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
@@ -69,6 +70,7 @@ def samples(now: datetime) -> dict[str, Sample]:
     panels[PanelKind.BULK] = replace(panels[PanelKind.BULK], integrations=both, bulk=bulk)
     removal = Removal(ana, ago, (subscription,), ("all integrations",))
     panels[PanelKind.UNSUBSCRIBED] = replace(panels[PanelKind.UNSUBSCRIBED], removal=removal)
+    maintenance = Maintenance("mnt_sample", "T0SAMPLE", "C0SAMPLE", "stripe", ana, ago, now)
     past = [
         replace(run, phase=Phase.DONE, ended_at=now, outcome=outcome, last_seen=failing, last_seen_at=now)
         for outcome in Outcome
@@ -159,6 +161,10 @@ def samples(now: datetime) -> dict[str, Sample]:
         "panel_message: undone": blocks.panel_message(
             replace(panels[PanelKind.UNSUBSCRIBED], removal=replace(removal, undone_by=ben)), {}, now
         ),
+        "summary_message": blocks.summary_message([incident], now, nicknames),
+        "maintenance_message": blocks.maintenance_message(maintenance, "Stripe", now),
+        "maintenance_ended_message": blocks.maintenance_ended_message(ana, ["Stripe"]),
+        "maintenances_message": blocks.maintenances_message([(maintenance, "Stripe")], now, command=COMMAND),
         "restored_message": blocks.restored_message(ana, ["all integrations"]),
         "subscriptions_message": blocks.subscriptions_message(
             [(subscription, "all integrations")], now, command=COMMAND
@@ -185,7 +191,10 @@ def samples(now: datetime) -> dict[str, Sample]:
             blocks.Home(both, now, "", (run,), (incident,), (), (subscription,), nicknames), now, command=COMMAND
         ),
         "home_view: policy": blocks.home_view(
-            blocks.Home(both, now, nicknames=nicknames), now, command=COMMAND, edits_policy=True
+            blocks.Home(both, now, nicknames=nicknames, maintenances=(maintenance,), held=(("C0SAMPLE", 2, now),)),
+            now,
+            command=COMMAND,
+            edits_policy=True,
         ),
         "connect_home": blocks.connect_home("FloKit isn't connected.", edits_policy=True),
         "refused_home": blocks.refused_home(refused, edits_policy=True),

@@ -17,9 +17,15 @@ from bot.core.incidents.incidents import Incident
 from bot.core.models import Integration
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.subscriptions.form import (
+    ALWAYS,
+    ANY_TIME,
     CALLBACK_ID,
     DAYS,
     DAYS_OFFERED,
+    FROM,
+    FROM_AT,
+    HOURS,
+    HOURS_OFFERED,
     MENTION,
     NEWS,
     NO_DIGEST,
@@ -27,6 +33,8 @@ from bot.core.subscriptions.form import (
     PREVIEW,
     STYLE,
     TIME,
+    TO,
+    TO_AT,
     WHAT,
     action_id,
     read_metadata,
@@ -41,6 +49,7 @@ _NEWS: Final[dict[str, str]] = {
     News.DISCONNECTED: "disconnected: needs to be reconnected in FloKit",
     News.RECOVERED: "recovered: a reply when it works again",
 }
+_ALWAYS: Final[dict[str, str]] = {News.FAILING: "post failures at once; the rest comes as one summary afterwards"}
 _STYLES: Final[dict[str, str]] = {
     Style.THREAD: "only in the incident's thread",
     Style.BROADCAST: "in the channel, too, if the error changes",
@@ -78,6 +87,10 @@ def subscribe_form(
         _input(TIME, f"Digest time ({zone})", {"type": "timepicker", "initial_time": "09:00"}),
         _input(STYLE, "Updates during an incident", {"type": "radio_buttons", **_option(_STYLES, Style.THREAD)}),
         _input(MENTION, "Mention", _menu(_MENTIONS, NOBODY)),
+        _input(HOURS, "When", _menu(HOURS_OFFERED, ANY_TIME)),
+        _input(FROM, f"From ({zone})", {"type": "timepicker", "initial_time": f"{FROM_AT:%H:%M}"}),
+        _input(TO, "To", {"type": "timepicker", "initial_time": f"{TO_AT:%H:%M}"}),
+        _input(ALWAYS, "Outside these hours", {"type": "checkboxes", **_offered(_ALWAYS)}, optional=True),
         preview_block(told, now, nicknames),
     ]
     return {
@@ -156,6 +169,10 @@ def _option(choices: Mapping[str, str], chosen: str) -> Block:
 def _options(choices: Mapping[str, str], *chosen: str) -> Block:
     options = _all(choices)
     return {"options": list(options.values()), "initial_options": [options[one] for one in chosen]}
+
+
+def _offered(choices: Mapping[str, str]) -> Block:
+    return {"options": list(_all(choices).values())}
 
 
 def _all(choices: Mapping[str, str]) -> dict[str, Block]:

@@ -28,6 +28,7 @@ def subscribed_message(subscription: Subscription, name: str, *, command: str) -
     lead = f"🔔 {person_name(subscription.created_by)} subscribed this channel to {shown(name, NAME_CHARS)}"
     how = (
         "I post one message per incident and update it until it's resolved. "
+        f"{'What happens outside these hours comes as one summary afterwards. ' if subscription.hours else ''}"
         f"{typed(command, 'subscriptions')} lists subscriptions, {typed(command, 'unsubscribe')} removes this one."
     )
     wish = escape(describe_wish(subscription))

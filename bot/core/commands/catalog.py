@@ -50,6 +50,13 @@ class SubscriptionsCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class MaintenanceCommand:
+    """Begin, end or list maintenance windows; ``words`` are parsed by `bot.core.commands.maintenance`."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryCommand:
     """Show past syncs; ``words`` are parsed by `bot.core.access.audit_words`, "" means all."""
 
@@ -137,6 +144,7 @@ Command: TypeAlias = (
     | SubscribeCommand
     | UnsubscribeCommand
     | SubscriptionsCommand
+    | MaintenanceCommand
     | HistoryCommand
     | IncidentsCommand
     | AuditCommand
@@ -235,8 +243,14 @@ COMMANDS: Final = (
         HelpGroup.NOTIFY,
         "subscribe [what] [news] [digest 09:00 weekdays]",
         "Notify this channel automatically.",
-        ("subscribe all digest 09:00 weekdays", "subscribe all", "subscribe stripe failing, recovered"),
+        (
+            "subscribe all digest 09:00 weekdays",
+            "subscribe all",
+            "subscribe stripe failing, recovered",
+            "subscribe all hours 08:00-18:00 weekdays, failing always",
+        ),
         "What: all, a type, or one integration. News: failing, stale, disconnected, recovered. "
+        "Hours: what happens outside them is told as one summary afterwards, except what you always want. "
         "Without arguments, a form opens.",
     ),
     CommandDoc(
@@ -252,6 +266,15 @@ COMMANDS: Final = (
         "subscriptions",
         "List this channel's subscriptions.",
         ("subscriptions",),
+    ),
+    CommandDoc(
+        "maintenance",
+        HelpGroup.NOTIFY,
+        "maintenance [what] [until 06:00]",
+        "Hold incidents back while you work on an integration.",
+        ("maintenance warehouse until 06:00", "maintenance all for 3h", "maintenance", "maintenance end warehouse"),
+        "What: all, a type, or one integration. What happens meanwhile is told as one summary afterwards. "
+        "Also: from 22:00 until 06:00, until Monday 9:00. Without arguments, I list what's in maintenance.",
     ),
     CommandDoc(
         "name",

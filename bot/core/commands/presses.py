@@ -30,6 +30,7 @@ class Action(StrEnum):
     END_SNOOZE = "flokit_end_snooze"
     UNSUBSCRIBE = "flokit_unsubscribe"
     UNDO = "flokit_undo"
+    END_MAINTENANCE = "flokit_end_maintenance"
     REFRESH_HOME = "flokit_refresh_home"
     CONNECT = "flokit_connect"
     DISCONNECT = "flokit_disconnect"
@@ -114,6 +115,7 @@ _NEEDED_ID: Final = {
     Action.END_SNOOZE: "panel_id",
     Action.UNSUBSCRIBE: "subscription_id",
     Action.UNDO: "panel_id",
+    Action.END_MAINTENANCE: "choice",
     Action.REFRESH_HOME: "choice",
     Action.CONNECT: "choice",
     Action.DISCONNECT: "choice",

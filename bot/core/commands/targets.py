@@ -153,3 +153,16 @@ def nearest_integrations(
         if keys:
             return tuple(dict.fromkeys(one for key in keys for one in by_key[key]))[:NEAREST]
     return ()
+
+
+def target_id(target: Target) -> str:
+    """Return what a target is stored as: `ALL`, a type, or an ID; "" if it's none of them."""
+    match target:
+        case All():
+            return ALL
+        case OfType(type_=type_):
+            return type_
+        case One(integration=integration):
+            return integration.id
+        case Ambiguous() | NotFound():
+            return ""

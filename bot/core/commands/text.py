@@ -20,6 +20,7 @@ from bot.core.commands.catalog import (
     HelpCommand,
     HistoryCommand,
     IncidentsCommand,
+    MaintenanceCommand,
     NameCommand,
     PolicyCommand,
     ShowCommand,
@@ -58,6 +59,9 @@ _WORDS: Final = {
     "subs": "subscriptions",
     "watch": "subscribe",
     "unwatch": "unsubscribe",
+    "maint": "maintenance",
+    "maintain": "maintenance",
+    "maintenances": "maintenance",
     "runs": "history",
     "incident": "incidents",
     "outages": "incidents",
@@ -93,6 +97,11 @@ _NO_COMMANDS: Final = {
     **dict.fromkeys(
         ("snooze", "snoozes", "mute", "silence", "unsnooze", "unmute"),
         "Snooze and End snooze are buttons on the message about an incident.",
+    ),
+    **dict.fromkeys(
+        ("quiet", "hours", "dnd"),
+        "Quiet hours belong to a subscription: subscribe all hours 08:00-18:00 weekdays. To hold incidents back while "
+        "you work on an integration, use maintenance.",
     ),
     **dict.fromkeys(
         ("stop", "cancel", "abort"),
@@ -207,6 +216,8 @@ def _with_command(name: str, rest: str) -> Command:
         return SubscribeCommand(rest)
     if name == "unsubscribe":
         return UnsubscribeCommand(rest)
+    if name == "maintenance":
+        return MaintenanceCommand(rest)
     if name == "audit":
         return AuditCommand(rest)
     if name == "history":

@@ -17,14 +17,19 @@ from bot.core.incidents.incidents import Incident
 from bot.core.json_values import object_in, parse_object
 from bot.core.requests import Request
 from bot.core.subscriptions.digest_time import DAILY, WEEKDAYS
-from bot.core.subscriptions.subscriptions import ALL, HERE, DigestTime, News, Style
+from bot.core.subscriptions.subscriptions import ALL, HERE, DigestTime, Hours, News, Style
 from bot.core.subscriptions.words import DEFAULT_AT, Unclear, Wish, parse_subscribe
 
 CALLBACK_ID: Final = "flokit_subscribe"
 WHAT, NEWS, DAYS, TIME, STYLE, MENTION, PREVIEW = "what", "news", "days", "time", "style", "mention", "preview"
+HOURS, FROM, TO, ALWAYS = "hours", "from", "to", "always"
 """The ``block_id`` of each input."""
 
 NO_DIGEST: Final = "none"
+ANY_TIME: Final = "any"
+HOURS_OFFERED: Final = {ANY_TIME: "at any time", "weekdays": "Monday to Friday", "daily": "every day"}
+FROM_AT: Final = time(8)
+TO_AT: Final = time(18)
 NOBODY: Final = "nobody"
 _DAYS: Final = {"weekdays": WEEKDAYS, "daily": DAILY}
 DAYS_OFFERED: Final = {NO_DIGEST: "no digest", "weekdays": "Monday to Friday", "daily": "every day"}
@@ -74,9 +79,11 @@ def read_form(values: object, private_metadata: object) -> Filled | Wrong:
     wish = Wish(
         target,
         news,
-        DigestTime(_time(values), days, zone="") if days else None,
+        DigestTime(_time(values, TIME, DEFAULT_AT), days, zone="") if days else None,
         Style.BROADCAST if Style.BROADCAST in _chosen(values, STYLE) else Style.THREAD,
         HERE if HERE in _chosen(values, MENTION) else "",
+        _hours(values),
+        frozenset({News.FAILING} & news) if News.FAILING in _chosen(values, ALWAYS) else frozenset(),
     )
     return Filled(wish, channel_id, asked_id)
 
@@ -121,11 +128,16 @@ def would_have_told(values: object, incidents: Iterable[Incident], now: datetime
     return sorted(about, key=lambda one: one.opened_at, reverse=True)
 
 
-def _time(values: object) -> time:
-    picked = _state(values, TIME).get("selected_time")
+def _hours(values: object) -> Hours | None:
+    days = _DAYS.get(next(iter(_chosen(values, HOURS)), ""))
+    return Hours(_time(values, FROM, FROM_AT), _time(values, TO, TO_AT), days, zone="") if days else None
+
+
+def _time(values: object, block_id: str, otherwise: time) -> time:
+    picked = _state(values, block_id).get("selected_time")
     if isinstance(picked, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", picked):
         return time.fromisoformat(picked)
-    return DEFAULT_AT
+    return otherwise
 
 
 def _chosen(values: object, block_id: str) -> list[str]:

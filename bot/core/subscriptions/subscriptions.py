@@ -56,6 +56,21 @@ class DigestTime:
 
 
 @dataclass(frozen=True, slots=True)
+class Hours:
+    """When notifications are welcome, or, with ``is_quiet``, when they aren't: local times on days of the week.
+
+    From ``begins`` to ``ends``; if that isn't later, to ``ends`` of the next day.
+    """
+
+    begins: time
+    ends: time
+    weekdays: frozenset[int]
+    zone: str
+    """An IANA name."""
+    is_quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """A subscription of one channel. ``target`` is `ALL`, a type, or an integration's ID.
 
@@ -80,6 +95,10 @@ class Subscription:
     paused: PauseReason | None = None
     digested_at: datetime | None = None
     """When the last digest was sent."""
+    hours: Hours | None = None
+    """What happens outside these hours is told afterwards, all at once; None: at any time."""
+    always: frozenset[News] = frozenset()
+    """What is told at once even so, and during maintenance."""
 
     def covers(self, integration: Integration) -> bool:
         """Whether it includes this integration."""

@@ -9,6 +9,7 @@ from bot.core.advice import display_name
 from bot.core.models import Integration
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.subscriptions.digest_time import describe
+from bot.core.subscriptions.hours import describe_hours
 from bot.core.subscriptions.subscriptions import ALL, HERE, News, PauseReason, Style, Subscription, type_of
 
 PAUSED: Final = {
@@ -27,6 +28,8 @@ def describe_wish(subscription: Subscription) -> str:
         if subscription.style is Style.BROADCAST
         else "",
         _mentions(subscription.mention),
+        describe_hours(subscription.hours) if subscription.hours else "",
+        f"always {', '.join(one for one in News if one in subscription.always)}" if subscription.always else "",
     )
     return "; ".join(part for part in parts if part)
 

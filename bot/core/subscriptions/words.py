@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import time
 from typing import Final
 
 from bot.core.advice import KNOWN_TYPES, display_name
 from bot.core.characters import cut
 from bot.core.subscriptions.digest_time import WEEKDAYS
-from bot.core.subscriptions.subscriptions import ALL, HERE, DigestTime, News, Style
+from bot.core.subscriptions.hour_words import read_hours
+from bot.core.subscriptions.hours import never_opens
+from bot.core.subscriptions.subscriptions import ALL, HERE, DigestTime, Hours, News, Style
 from bot.core.subscriptions.time_words import DAY_WORDS, read_days, read_time
 from bot.core.subscriptions.zones import unclear_zone, zones_called
 from bot.core.typed import WRAPPING, plain
@@ -32,7 +34,7 @@ DEFAULT_DAYS: Final = WEEKDAYS
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A parsed subscription. The digest's zone is "" if none was given: use the person's."""
+    """A parsed subscription. The zone of its digest and its hours is "" if none was given: use the person's."""
 
     target_text: str = ALL
     """`ALL`, or the name of an integration or type as typed (untrusted)."""
@@ -40,6 +42,8 @@ class Wish:
     digest: DigestTime | None = None
     style: Style = Style.THREAD
     mention: str = ""
+    hours: Hours | None = None
+    always: frozenset[News] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def parse_subscribe(text: str, *, command: str = "/flokit") -> Wish | Unclear:
 def parse_unsubscribe(text: str, *, command: str = "/flokit") -> Ending | Unclear:
     """Parse what follows ``unsubscribe``: which subscription to remove, or only its digest."""
     reading = _read(text)
-    if reading.news or reading.unwanted or reading.styles or reading.mention:
+    if reading.news or reading.unwanted or reading.styles or reading.mention or reading.hours or reading.always:
         reading.puzzles.append("Unsubscribe stops all notifications. To change them, subscribe again.")
     name = _name(reading)
     if reading.puzzles:
@@ -99,6 +103,7 @@ _MENTION_WORDS: Final = frozenset({"mention", "mentions", "mentioning", "ping", 
 _ZONE_WORDS: Final = frozenset({"zone", "timezone", "tz"})
 _WITHOUT: Final = frozenset({"no", "not", "without", "except"})
 _NOBODY: Final = frozenset({"nobody", "none", "noone"})
+_ALWAYS_WORDS: Final = frozenset({"always", "anytime", "24/7"})
 _BEFORE_TIME: Final = frozenset({"at", "around", "by", "@"})
 _WHOLE_CHANNEL: Final = frozenset({"channel", "everyone"})
 
@@ -116,7 +121,10 @@ _FILLERS: Final = frozenset(
 # fmt: on
 """Filler words."""
 
-KEYWORDS: Final = (*_NEWS, *_STYLES, *_DIGEST_WORDS, *DAY_WORDS, "mention", "zone", "timezone", "everything")
+KEYWORDS: Final = (
+    *(*_NEWS, *_STYLES, *_DIGEST_WORDS, *DAY_WORDS),
+    *("mention", "zone", "timezone", "everything", "hours", "quiet", "always"),
+)
 """Known words, to suggest for misspelled ones."""
 
 _TYPE_WORDS: Final = frozenset(
@@ -178,6 +186,10 @@ class _Reading:
     zones: set[str] = field(default_factory=set)
     styles: set[Style] = field(default_factory=set)
     mention: set[str] = field(default_factory=set)
+    hours: list[Hours] = field(default_factory=list)
+    always: set[News] = field(default_factory=set)
+    told_otherwise: set[News] = field(default_factory=set)
+    """The news that were named without "always"."""
 
 
 def _read(text: str) -> _Reading:
@@ -221,6 +233,48 @@ def _take_without(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_W
     elif what not in _MENTION_WORDS:
         reading.puzzles.append(f"I don't recognize “{cut(' '.join(word.text for word in rest[:2]), SHOWN_CHARS)}”.")
     return 2
+
+
+def _take_hours(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    read = read_hours(_keys(rest))
+    if read is None:
+        return 0
+    if read.hours is None:
+        said = " ".join(word.text for word in rest[: read.words])
+        reading.puzzles.append(f"I don't recognize “{cut(said, SHOWN_CHARS)}”; try hours 08:00-18:00 weekdays.")
+        return read.words
+    reading.hours.append(read.hours)
+    return read.words + (_take_place(reading, rest[read.words :]) if rest[read.words :] else 0)
+
+
+def _take_always(reading: _Reading, before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    """Consume "always" and the news beside it: "failing always", "always failing and disconnected"."""
+    key = rest[0].key
+    count = 2 if key == "any" and len(rest) > 1 and rest[1].key == "time" else 1 if key in _ALWAYS_WORDS else 0
+    if not count:
+        return 0
+    earlier = list(_news_beside([word.key for word in reversed(before)]))
+    if earlier:
+        reading.always |= {*earlier}
+        reading.told_otherwise -= {*earlier}
+        return count
+    later = list(_news_beside(_keys(rest[count:])))
+    if not later:
+        reading.puzzles.append("What should I always post? For example: failing always.")
+        return count
+    reading.always |= {*later}
+    reading.news |= {*later}
+    last = max(place for place, word in enumerate(rest) if word.key in _NEWS and _NEWS[word.key] in later)
+    return last + 1
+
+
+def _news_beside(keys: Iterable[str]) -> Iterator[News]:
+    """Return the news at the beginning, which may be joined by "and"; a comma ends them."""
+    for key in keys:
+        if key in _NEWS:
+            yield _NEWS[key]
+        elif key not in ("and", "&", "+", "or", "are", "at", "is", "if", "when", "it"):
+            return
 
 
 def _take_days(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
@@ -329,6 +383,7 @@ def _take_word(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word
         reading.has_digest = True
     elif key in _NEWS:
         reading.news.add(_NEWS[key])
+        reading.told_otherwise.add(_NEWS[key])
     elif key in _STYLES:
         reading.styles.add(_STYLES[key])
     elif key in _ALL_WORDS:
@@ -341,7 +396,9 @@ def _take_word(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word
 
 
 _TAKERS: Final[tuple[Callable[[_Reading, Sequence[_Word], Sequence[_Word]], int], ...]] = (
+    _take_hours,
     _take_without,
+    _take_always,
     _take_days,
     _take_time,
     _take_zone,
@@ -354,7 +411,9 @@ _TAKERS: Final[tuple[Callable[[_Reading, Sequence[_Word], Sequence[_Word]], int]
 def _wish(reading: _Reading) -> Wish | None:
     """Combine the parts; None, with a puzzle, if they contradict each other."""
     digest = _digest(reading)
-    news = frozenset(reading.news or (() if reading.digest_only else News)) - reading.unwanted
+    hours = _hours(reading)
+    named = set() if hours and not reading.told_otherwise else reading.news
+    news = frozenset(named or (() if reading.digest_only else News)) - reading.unwanted
     name = _name(reading)
     if len(reading.styles) > 1:
         reading.puzzles.append("Pick one: thread or broadcast.")
@@ -362,14 +421,23 @@ def _wish(reading: _Reading) -> Wish | None:
         reading.puzzles.append("I can mention @here or one user group, not both.")
     if reading.digest_only and reading.news:
         reading.puzzles.append("“Digest only” can't be combined with other notifications.")
-    if digest is None and reading.zones:
+    if digest is None and hours is None and reading.zones:
         reading.puzzles.append("A time zone is for a digest. Say when you want one, for example digest 09:00.")
+    if hours and never_opens(hours):
+        reading.puzzles.append("That's quiet all the time, so I'd never post anything.")
     if digest is None and not news:
         reading.puzzles.append("That would leave nothing to notify you about.")
     if reading.puzzles:
         return None
     style = next(iter(reading.styles), Style.THREAD)
-    return Wish(name or ALL, news, digest, style, next(iter(reading.mention), ""))
+    always = frozenset(reading.always) & news
+    return Wish(name or ALL, news, digest, style, next(iter(reading.mention), ""), hours, always)
+
+
+def _hours(reading: _Reading) -> Hours | None:
+    if len(reading.hours) > 1:
+        reading.puzzles.append("A subscription has hours once. Choose one time span, for example hours 08:00-18:00.")
+    return replace(reading.hours[0], zone=min(reading.zones, default="")) if reading.hours else None
 
 
 def _digest(reading: _Reading) -> DigestTime | None:
