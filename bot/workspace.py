@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from bot.core import blocks
 from bot.core.access.policy import Policy
 from bot.core.errors import FlokitDenied
+from bot.core.incidents.incidents import Incident
+from bot.core.models import Message
+from bot.core.panels import Panel
+from bot.core.subscriptions.subscriptions import Subscription
 from bot.flokit import Endpoint, FlokitClient
 from bot.flokit.http import FlokitHttp
 from bot.handlers.answers import Answers
@@ -304,8 +309,20 @@ class _Parts:
 
     async def _look(self, claim: TimerClaim) -> None:
         await self.watcher.look(
-            self.flokit, claim, confirm_at=lambda: self._key_watch.confirm_at if self._key_watch else None
+            self.flokit,
+            claim,
+            confirm_at=lambda: self._key_watch.confirm_at if self._key_watch else None,
+            escalate=self._escalate,
         )
+
+    async def _escalate(self, wanted: list[Subscription]) -> datetime | None:
+        """Escalate what no one is on."""
+        nicknames, now = await self._naming.current(), self._context.clock()
+
+        def say(panel: Panel, incident: Incident, channel_id: str) -> Message:
+            return blocks.escalated_message(panel, incident, channel_id, now, nicknames)
+
+        return await self._unattended.escalate(wanted, say, now)
 
     @property
     def _digests(self) -> Digests:

@@ -76,6 +76,8 @@ class Panel:
     """What a preview shows besides its integrations."""
     bulk: Bulk | None = None
     """What the message about several syncs shows besides its integrations."""
+    escalated_at: datetime | None = None
+    """When an incident's message was escalated: that happens once."""
     removal: Removal | None = None
     """What a message about removed subscriptions shows."""
 

@@ -181,6 +181,7 @@ class Subscribing(Feature):
             mention=wish.mention,
             hours=hours,
             always=wish.always,
+            escalate=wish.escalate,
         )
         message = blocks.subscribed_message(
             subscription, describe_target(target, sight.seen, sight.seen_nicknames), command=self._command

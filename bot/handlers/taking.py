@@ -13,7 +13,7 @@ from bot.core.access.policy import Refused, Verb
 from bot.core.commands.catalog import IncidentsCommand
 from bot.core.commands.filters import filter_integrations
 from bot.core.commands.presses import Action, Press
-from bot.core.incidents.incidents import Incident
+from bot.core.incidents.incidents import Incident, turned
 from bot.core.incidents.taking import OnIt, Refusal, Step, Turn, take_turn
 from bot.core.models import Person
 from bot.core.nicknames import Nicknames
@@ -120,7 +120,7 @@ class Taking(Feature):
             message = blocks.refused_turn_message(incident, on_it, panel_id, nicknames)
             return OnItChange(None, [(answer, message)])
         on_it = replace(on_it, panel_id=panel_id) if on_it else None
-        changed = replace(incident, on_it=on_it, turns=incident.turns + 1)
+        changed = turned(incident, on_it, now)
         origin = request.origin
         asks_at = self._incidents.attention.due_at(on_it) if on_it else None
         messages = [(answer, blocks.turn_message(changed, turn, before, nicknames, asks_at=asks_at))]

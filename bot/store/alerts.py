@@ -161,6 +161,13 @@ async def redraw(
             await outbox_rows.add_news(connection, alert, codec.dump(bulletin), now)
 
 
+async def reply(connection: Transaction, panel_id: str, bulletin: Bulletin, now: datetime) -> None:
+    """Update an incident's message whose panel is held, and post a reply in its thread."""
+    [alert] = (await connection.execute(_HELD_ALERTS, {"ids": [panel_id]})).all()
+    await outbox_rows.bump_panels(connection, [panel_id], now)
+    await outbox_rows.add_news(connection, alert, codec.dump(bulletin), now)
+
+
 def _retold(panel: Panel, incident: Incident, *, ends_snooze: bool) -> Panel:
     snooze = None if ends_snooze or not incident.is_open else panel.snooze
     panel = replace(panel, incident=incident, snooze=snooze)

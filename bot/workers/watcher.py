@@ -6,7 +6,7 @@ Readings and hints are in memory until the database has them; if they're lost, t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ import structlog
 from bot.core.errors import FlokitError, StoreUnavailable
 from bot.core.incidents.incidents import Verdict
 from bot.core.models import Integration
+from bot.core.subscriptions.subscriptions import Subscription
 from bot.flokit import FlokitClient, Priority
 from bot.observability.context import Context
 from bot.store.incidents import Incidents, SeenTogether
@@ -31,6 +32,10 @@ SAME_AGAIN_AFTER: Final = timedelta(seconds=30)
 
 WAITING: Final = 100
 AWAY_S: Final = 1.0
+
+
+async def _never(_: list[Subscription]) -> datetime | None:
+    return None
 
 
 class Watcher:
@@ -114,20 +119,28 @@ class Watcher:
             self._working = None
 
     async def look(
-        self, flokit: FlokitClient, claim: TimerClaim, *, confirm_at: Callable[[], datetime | None] = lambda: None
+        self,
+        flokit: FlokitClient,
+        claim: TimerClaim,
+        *,
+        confirm_at: Callable[[], datetime | None] = lambda: None,
+        escalate: Callable[[list[Subscription]], Awaitable[datetime | None]] = _never,
     ) -> None:
         """Check all integrations, and schedule the next check while anyone is subscribed.
 
         ``confirm_at`` returns when another check is needed in any case, which the claimed timer can't be asked for.
+        ``escalate`` escalates what no one is on, and returns when the next one is due.
         """
         try:
             await flokit.fetch_integrations(priority=Priority.BACKGROUND, max_age_s=0)
         except FlokitError as error:  # says nothing about the integrations
             log.info("background_check_failed", error=str(error))
         again_at = await self._weigh()
-        wanted = any(one.paused is None for one in await self._subscriptions.all())
+        subscriptions = await self._subscriptions.all()
+        wanted = any(one.paused is None for one in subscriptions)
+        escalates_at = await escalate(subscriptions) if wanted else None
         next_at = self._clock() + timedelta(seconds=self._every_s)
-        soonest = min(next_at, again_at or next_at) if wanted else None
+        soonest = min(next_at, again_at or next_at, escalates_at or next_at) if wanted else None
         await self._timers.finish(claim, min(filter(None, (soonest, confirm_at())), default=None))
 
     async def _follow_hint(self) -> None:

@@ -10,13 +10,13 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
-from bot.core.incidents.incidents import Change, Rules
+from bot.core.incidents.incidents import Change, Rules, turned
 from bot.core.incidents.reactions import Bulletin, Snooze, Word
 from bot.core.incidents.taking import OnIt
 from bot.core.models import Integration, Message, Person
 from bot.core.panels import Panel
 from bot.core.requests import Origin, Request, RequestKind
-from bot.core.subscriptions.subscriptions import News, PauseReason, Style, Subscription
+from bot.core.subscriptions.subscriptions import Escalation, Hours, News, PauseReason, Style, Subscription
 from bot.store import codec
 from bot.store.alerts import RAISED_TOGETHER
 from bot.store.database import Database
@@ -440,6 +440,99 @@ async def test_a_reminder_is_sent_once_and_then_no_one_is_on_it(replicas, store,
     assert codec.load(Bulletin, said.data).word is Word.UNANSWERED
     assert await one.messages(OutboxKind.NEWS, "C0QUIET") == []
     assert [claim for claim in await one.timers.claim(clock.advance(10**6), 9) if claim.kind is TimerKind.ON_IT] == []
+
+
+ESCALATION = Escalation(1800, "S0ONCALL")
+
+
+async def escalated(replicas, clock):
+    """Let both processes look for what's due at the same moment; return when each would look next."""
+    nexts = []
+    for replica in replicas:
+        unattended = Unattended(replica.database, TEAM, replica.incidents)
+        wanted = await replica.subscriptions.all()
+        nexts.append(unattended.escalate(wanted, lambda _panel, _incident, _channel: HELLO, clock.now))
+    return await asyncio.gather(*nexts)
+
+
+async def take(one, store, make, clock, on_it, number):
+    """Change who is on the only open incident."""
+    [incident] = await one.open_ones()
+    request = press(make, clock, number)
+    await store.inbox.add(request)
+    await one.incidents.change_on_it(
+        request, incident.id, lambda now_open: OnItChange(turned(now_open, on_it, clock.now)), clock.now
+    )
+
+
+async def said(one, channel="C0DATA"):
+    """Return whom escalations mention in a channel."""
+    bulletins = [codec.load(Bulletin, row.data) for row in await one.messages(OutboxKind.NEWS, channel)]
+    return [bulletin.whom for bulletin in bulletins if bulletin.word is Word.ESCALATED]
+
+
+async def test_an_incident_that_no_one_is_on_is_escalated_once(replicas, store, make, seen, clock):
+    """By one of two replicas, and only in the channel that asked for it."""
+    one = replicas[0]
+    await subscribe(one, store, make, escalate=ESCALATION)
+    await subscribe(one, store, make, "C0OTHER")
+    await one.open(seen["failing"])
+    [incident] = await one.open_ones()
+    assert await escalated(replicas, clock) == [incident.opened_at + timedelta(minutes=30)] * 2
+    assert await said(one) == []
+    clock.advance(1800)
+    for _ in range(3):
+        assert await escalated(replicas, clock) == [None, None]
+        clock.advance(3600)
+    assert await said(one) == ["S0ONCALL"]
+    assert await said(one, "C0OTHER") == []
+    assert [row.result for row in await one.rows(audit, audit.c.action == "escalate")] == ["to S0ONCALL"]
+
+
+async def test_an_escalation_to_a_channel_is_posted_there(one, store, make, seen, clock):
+    await subscribe(one, store, make, escalate=Escalation(60, "C0ONCALL"))
+    await one.open(seen["failing"])
+    clock.advance(60)
+    await escalated([one, one], clock)
+    assert len(await one.messages(OutboxKind.NOTE, "C0ONCALL")) == 1
+    assert await said(one) == ["C0ONCALL"]
+
+
+async def test_nothing_is_escalated_while_someone_is_on_it_or_it_is_snoozed(one, store, make, seen, clock):
+    """After someone let go it takes as long again; who was only asked isn't on it."""
+    await subscribe(one, store, make, escalate=ESCALATION)
+    await one.open(seen["failing"])
+    [alert] = await one.rows(alerts)
+    await take(one, store, make, clock, OnIt(ANA, clock.now), 1)
+    clock.advance(3600)
+    assert await escalated([one], clock) == [None]
+    await take(one, store, make, clock, OnIt(Person("UBEN"), clock.now, asked_by=ANA), 2)
+    assert await escalated([one], clock) == [clock.now + timedelta(minutes=30)]
+    request = press(make, clock, 3)
+    await store.inbox.add(request)
+    assert await one.incidents.snooze(request, alert.id, Snooze(ANA), clock.now)
+    clock.advance(3600)
+    assert await escalated([one], clock) == [None]
+    assert await said(one) == []
+    request = press(make, clock, 4)
+    await store.inbox.add(request)
+    assert await one.incidents.snooze(request, alert.id, None, clock.now)
+    await escalated([one], clock)
+    assert await said(one) == ["S0ONCALL"]
+
+
+async def test_nothing_is_escalated_in_quiet_hours(one, store, make, seen, clock):
+    """It is once they are over."""
+    begins = (clock.now + timedelta(minutes=10)).time()
+    quiet = Hours(begins, (clock.now + timedelta(hours=2)).time(), frozenset(range(7)), "UTC", is_quiet=True)
+    await subscribe(one, store, make, escalate=ESCALATION, hours=quiet)
+    await one.open(seen["failing"])
+    clock.advance(3600)
+    await escalated([one], clock)
+    assert await said(one) == []
+    clock.advance(7200)
+    await escalated([one], clock)
+    assert await said(one) == ["S0ONCALL"]
 
 
 async def test_an_incident_that_is_over_cannot_be_taken(one, store, make, seen, clock):

@@ -19,7 +19,7 @@ from bot.core.panels import Panel, PanelKind, RowRun
 from bot.core.subscriptions.digest_time import WEEKDAYS
 from bot.core.subscriptions.form import write_metadata
 from bot.core.subscriptions.removal import Removal
-from bot.core.subscriptions.subscriptions import ALL, DigestTime, News, PauseReason, Style, Subscription
+from bot.core.subscriptions.subscriptions import ALL, DigestTime, Escalation, News, PauseReason, Style, Subscription
 from tests.core.hostile import (
     ATTACKS,
     NOW,
@@ -62,6 +62,7 @@ subscriptions = st.builds(
     style=st.sampled_from(Style),
     mention=texts,
     paused=st.none() | st.sampled_from(PauseReason),
+    escalate=st.none() | st.builds(Escalation, st.integers(60, 86400), st.sampled_from(("S0OURS", "U1", "C0OURS"))),
 )
 on_its = st.builds(OnIt, people, moments, st.none() | people)
 turns = st.builds(Turn, st.sampled_from(Step), people, st.integers(0, 9), st.none() | people)
@@ -85,6 +86,14 @@ messages = st.one_of(
     st.builds(blocks.turn_message, incidents, turns, st.none() | on_its),
     st.builds(blocks.refused_turn_message, incidents, st.sampled_from(Refusal), st.just("pnl_1")),
     st.builds(lambda one, answer_s: blocks.still_on_it_message(one, answer_s=answer_s), incidents, st.floats(1, 1e6)),
+    st.builds(lambda panel, now: blocks.escalated_message(panel, panel.incident, "C0OURS", now), panels, moments),
+    st.builds(
+        blocks.bulletin_message,
+        st.builds(
+            Bulletin, incidents, st.just(Word.ESCALATED), st.booleans(), st.sampled_from(("S0OURS", "U1", "C0OURS"))
+        ),
+        moments,
+    ),
     st.builds(blocks.asked_message, incidents, people, st.just("pnl_1"), st.just("C0OURS")),
     st.builds(blocks.concerned_message, incidents, turns, on_its, people),
     st.builds(blocks.cannot_ask_message, people, st.just("They can't do that here.")),
@@ -165,7 +174,7 @@ def test_slack_accepts_every_form(known, preview, next_preview):
 def test_a_reply_mentions_nobody(word):
     """A reply in an incident's thread doesn't notify people of their own click."""
     over = replace(OPEN, closed_at=NOW, repaired_by=ANA)
-    incident = OPEN if word in (Word.CHANGED, Word.SNOOZE_ENDED, Word.UNANSWERED) else over
+    incident = OPEN if word in (Word.CHANGED, Word.SNOOZE_ENDED, Word.UNANSWERED, Word.ESCALATED) else over
     message = blocks.bulletin_message(Bulletin(incident, word), NOW)
     assert "<@" not in str(message)
 

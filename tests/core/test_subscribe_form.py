@@ -10,7 +10,7 @@ from bot.core.models import Person
 from bot.core.requests import Origin, Request, RequestKind
 from bot.core.subscriptions.digest_time import DAILY, WEEKDAYS
 from bot.core.subscriptions.form import Filled, Wrong, read_form, wish_of, write_metadata
-from bot.core.subscriptions.subscriptions import DigestTime, News, Style
+from bot.core.subscriptions.subscriptions import DigestTime, Escalation, News, Style
 from bot.core.subscriptions.words import Wish
 
 METADATA = write_metadata("C0DATA", "request")
@@ -77,3 +77,40 @@ def test_a_form_saved_by_the_previous_version_is_read():
     wish = Wish("int_stripe", frozenset({News.FAILING}), DigestTime(time(9), WEEKDAYS, ""))
     assert wish_of(sent(wish=wish)) == wish
     assert wish_of(sent(text='subscribe "int_stripe" failing digest 09:00 weekdays')) == wish
+
+
+def escalating(after, person=None, group=None):
+    """Fill in whom an incident is escalated to."""
+    return {
+        **FAILING,
+        "escalate": {"subscribe_escalate": {"selected_option": {"value": after}}},
+        "escalate_person": {"subscribe_escalate_person": {"selected_user": person}},
+        "escalate_group": {"subscribe_escalate_group": {"value": group}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "escalation"),
+    [
+        (escalating("never"), None),
+        (escalating("1800", person="U024BE7LH"), Escalation(1800, "U024BE7LH")),
+        (escalating("900", group=" S0615G0KT "), Escalation(900, "S0615G0KT")),
+        (escalating("3600", group="#C024BE7LR"), Escalation(3600, "C024BE7LR")),
+    ],
+)
+def test_an_escalation_is_chosen(values, escalation):
+    assert read_form(values, METADATA).wish.escalate == escalation
+
+
+@pytest.mark.parametrize(
+    ("values", "block"),
+    [
+        (escalating("1800"), "escalate_person"),
+        (escalating("1800", person="U024BE7LH", group="S0615G0KT"), "escalate_group"),
+        (escalating("1800", group="@oncall"), "escalate_group"),
+        (escalating("never", group="S0615G0KT"), "escalate"),
+        (escalating("7", person="U024BE7LH"), "escalate"),
+    ],
+)
+def test_an_escalation_that_makes_no_sense_is_refused(values, block):
+    assert set(read_form(values, METADATA).errors) == {block}

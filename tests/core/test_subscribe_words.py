@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.core.models import Person
 from bot.core.subscriptions.digest_time import DAILY, DAY_NAMES, WEEKDAYS, WEEKEND
-from bot.core.subscriptions.subscriptions import ALL, DigestTime, News, Style, Subscription
+from bot.core.subscriptions.subscriptions import ALL, DigestTime, Escalation, News, Style, Subscription
 from bot.core.subscriptions.text import describe_wish
 from bot.core.subscriptions.words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
 
@@ -326,3 +326,64 @@ def test_a_subscription_is_described_in_words(subscription, words):
 def test_a_user_group_may_be_named_by_its_id():
     """In a slash command, a typed group arrives as plain text."""
     assert parse_subscribe("all mention S0ONCALL1") == Wish(mention="S0ONCALL1")
+
+
+GROUP_30 = Escalation(1800, "S0615G0KT")
+
+
+@pytest.mark.parametrize(
+    ("text", "escalation"),
+    [
+        ("escalate after 30m S0615G0KT", GROUP_30),
+        ("escalate after 30m @S0615G0KT", GROUP_30),
+        ("escalate after 30m <!subteam^S0615G0KT|@oncall-data>", GROUP_30),
+        ("escalate after 30m <!subteam^S0615G0KT>", GROUP_30),
+        ("escalate after 30 min S0615G0KT", GROUP_30),
+        ("escalate after 30 minutes to S0615G0KT", GROUP_30),
+        ("Escalate to S0615G0KT after 30m", GROUP_30),
+        ("escalate S0615G0KT after 30m", GROUP_30),
+        ("escalate to the group S0615G0KT in 30 mins", GROUP_30),
+        ("escalate S0615G0KT", GROUP_30),
+        ("escalate after 30 S0615G0KT", GROUP_30),
+        ("escalation after 30m S0615G0KT", GROUP_30),
+        ("escalates within 30m to S0615G0KT", GROUP_30),
+        ("all escalate after 30m S0615G0KT", GROUP_30),
+        ("escalate it to S0615G0KT after 30m please", GROUP_30),
+        ("escalate after 1h S0615G0KT", Escalation(3600, "S0615G0KT")),
+        ("escalate after 2 hours S0615G0KT", Escalation(7200, "S0615G0KT")),
+        ("escalate after 90m <@U024BE7LH|ana>", Escalation(5400, "U024BE7LH")),
+        ("escalate after 90m U024BE7LH", Escalation(5400, "U024BE7LH")),
+        ("escalate after 1m <#C024BE7LR|oncall>", Escalation(60, "C024BE7LR")),
+        ("escalate after 24h to the channel C024BE7LR", Escalation(86400, "C024BE7LR")),
+        ("escalate to #C024BE7LR after 30m", Escalation(1800, "C024BE7LR")),
+    ],
+)
+def test_an_escalation_can_be_typed_in_many_ways(text, escalation):
+    assert parse_subscribe(text) == Wish(escalate=escalation)
+
+
+def test_an_escalation_stands_beside_everything_else():
+    wish = parse_subscribe("stripe failing escalate after 30m S0615G0KT mention @here digest 09:00 weekdays broadcast")
+    assert (wish.target_text, wish.escalate, wish.mention, wish.style) == ("stripe", GROUP_30, "here", Style.BROADCAST)
+    assert wish.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("escalate after 30m @oncall-data", "I don't know who “@oncall-data” is"),
+        ("escalate after 30m #oncall", "I don't know who “#oncall” is"),
+        ("escalate", "Whom should I tell?"),
+        ("escalate after 30m", "Whom should I tell?"),
+        ("escalate after 25h S0615G0KT", "1 minute to 24 hours"),
+        ("escalate after 0m S0615G0KT", "1 minute to 24 hours"),
+        ("escalate after 99999h S0615G0KT", "1 minute to 24 hours"),
+        ("escalate S0615G0KT escalate U024BE7LH", "not to several"),
+        ("recovered escalate S0615G0KT", "no incidents to escalate"),
+        ("esclate after 30m S0615G0KT", "Did you mean “escalate”?"),
+    ],
+)
+def test_what_is_wrong_with_an_escalation_is_said(text, part):
+    unclear = parse_subscribe(text)
+    assert isinstance(unclear, Unclear), unclear
+    assert part in unclear.sentence

@@ -212,6 +212,45 @@ async def test_who_is_on_it_is_asked_and_then_no_one_is(board):
     assert audited(board)[-1] == ("", "", "let_go", "int_stripe", "no answer from ana")
 
 
+async def test_an_incident_that_no_one_is_on_is_escalated(world):
+    """The group is mentioned in the thread and in the channel, once, also after a kill; over both ways in."""
+    world.flokit.add("int_stripe", "stripe", status="error", error_message="no")
+    await world.status("subscribe all escalate after 30m S0615G0KT")
+    message = await incident(world, "is failing")
+    await world.move_clock(minutes=31)
+    line = await world.reply(message["ts"], "no one is on it")
+    assert "<!subteam^S0615G0KT>" in words(line)
+    await incident(world, "escalated")
+    await world.restart()
+    await world.move_clock(minutes=31)
+    await click(world, message, "flokit_on_it")
+    await incident(world, "ana is on it")
+    await told(world, "UANA", "You're on Stripe now")
+    await world.settle()
+    assert len(world.slack.messages("C0DATA", message["ts"])) == 1
+
+
+async def test_another_channel_is_told_of_what_no_one_is_on(board):
+    """With a button to take it; nothing while someone is on it."""
+    board.slack.add_channel("C0ONCALL", "oncall", members=("UANA", "UBEN"), bot_is_member=True)
+    await board.status("subscribe all escalate after 30m C0ONCALL")
+    fail(board)
+    message = await incident(board, "is failing")
+    await click(board, message, "flokit_on_it")
+    await told(board, "UANA", "You're on Stripe now")
+    await board.move_clock(minutes=31)
+    await click(board, message, "flokit_let_go")
+    await told(board, "UANA", "You're no longer on Stripe")
+    assert board.slack.messages("C0ONCALL") == []
+    await board.move_clock(minutes=31)
+    there = await board.slack.wait_for(lambda: board.slack.messages("C0ONCALL"), 10, "a message there")
+    assert "no one is on it" in words(there[0])
+    take = element(there[0], "flokit_on_it")
+    ack = await board.slack.click("UBEN", "C0ONCALL", there[0]["ts"], take["action_id"], value=take["value"])
+    assert ack.ok, board.bot.log
+    await incident(board, "ben is on it")
+
+
 async def press_old(world, message, old, user="UBEN"):
     """Press a button that a message had earlier, as a client does that hasn't redrawn it, and return the answer."""
     slack, before = world.slack, len(world.slack.ephemerals(user))

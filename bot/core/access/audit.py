@@ -52,6 +52,8 @@ class Deed(StrEnum):
     """Asked someone to be on an incident."""
     LET_GO = "let_go"
     """Ended that someone is on an incident."""
+    ESCALATE = "escalate"
+    """An incident that no one was on was escalated, as a subscription says."""
     PAUSE = "pause"
     """The bot can no longer post in the channel, so its subscriptions are paused."""
     RESUME = "resume"

@@ -25,7 +25,7 @@ from bot.core.blocks.digest import digest_message
 from bot.core.blocks.doctor import doctor_message
 from bot.core.blocks.history import history_message
 from bot.core.blocks.home import Home, home_view
-from bot.core.blocks.incident import bulletin_message
+from bot.core.blocks.incident import bulletin_message, escalated_message
 from bot.core.blocks.incidents import SHOWN, Tried, incidents_message
 from bot.core.blocks.naming import name_form, named_message, which_to_name_message
 from bot.core.blocks.notices import (

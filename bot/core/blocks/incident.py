@@ -9,6 +9,7 @@ from typing import Final
 from bot.core.blocks import phrases
 from bot.core.blocks.elements import (
     Block,
+    actions,
     button,
     checks,
     context,
@@ -26,6 +27,7 @@ from bot.core.blocks.runs import row_line
 from bot.core.blocks.states import last_success
 from bot.core.blocks.taking import on_it_words, take_button, taken_buttons, unanswered_words, was_on_it
 from bot.core.blocks.text import (
+    channel,
     clip,
     code,
     counted,
@@ -75,7 +77,7 @@ def incident_message(panel: Panel, runs: Mapping[str, RowRun], nicknames: Nickna
         section(f"{whom}{chr(10).join(line for line in lines if line)}"),
         *quoted(incident.failure.error_message or "", phrases.ERROR_IN_INCIDENT),
         *_advice(incident, nickname.link),
-        context(_about(incident, panel.snooze)),
+        context(_about(incident, panel.snooze, panel.escalated_at)),
         *_buttons(panel, incident, name),
     ]
     taken = f"{on_it_words(incident.on_it)}. " if incident.on_it else ""
@@ -94,6 +96,8 @@ def bulletin_message(bulletin: Bulletin, now: datetime, nicknames: Nicknames = N
             headline, quote = f"⏰ Snooze ended: {name.mrkdwn} {_by_now(incident, now)}", ""
         case Word.UNANSWERED:
             headline, quote = f"🙋 {name.mrkdwn} {_by_now(incident, now)}. {unanswered_words(incident.on_it)}", ""
+        case Word.ESCALATED:
+            headline, quote = escalated_line(incident, bulletin.whom, name, now), ""
         case Word.CHANGED:
             headline = f"{words.emoji} {name.mrkdwn} {words.now} now with a different error"
             quote = incident.failure.error_message or ""
@@ -103,6 +107,30 @@ def bulletin_message(bulletin: Bulletin, now: datetime, nicknames: Nicknames = N
         (section(headline), *quoted(quote, phrases.ERROR_IN_INCIDENT)),
         broadcast=bulletin.broadcast,
     )
+
+
+def escalated_line(incident: Incident, whom: str, name: Name, now: datetime) -> str:
+    """Say that no one is on an incident, to whom it's escalated."""
+    to = f"told {channel(whom)}" if whom.startswith(("C", "G")) else mention_owner(whom)
+    asked = on_it_words(incident.on_it)
+    no_one = f". {asked}" if asked else ", and no one is on it"
+    return f"⏫ {to}: {name.mrkdwn} {_by_now(incident, now)}{no_one}"
+
+
+def escalated_message(
+    panel: Panel, incident: Incident, channel_id: str, now: datetime, nicknames: Nicknames = NO_NICKNAMES
+) -> Message:
+    """Tell another channel of an incident that no one is on; ``channel_id`` is where its message is."""
+    name = short_name(incident.integration.id, incident.integration.type, nicknames)
+    asked = on_it_words(incident.on_it)
+    no_one = f". {asked}" if asked else ", and no one is on it"
+    headline = f"⏫ {name.mrkdwn} {_by_now(incident, now)}{no_one}. Its message is in {channel(channel_id)}."
+    blocks = (
+        section(headline),
+        *quoted(incident.failure.error_message or "", phrases.ERROR_IN_INCIDENT),
+        *actions(take_button(incident, name, panel.id), details_button(incident.integration, name)),
+    )
+    return Message(headline.replace("*", ""), blocks)
 
 
 def _over(incident: Incident, name: Name) -> Message:
@@ -185,8 +213,10 @@ def _count(incident: Incident) -> str:
     return f" · failed {counted(incident.repeats + 1, 'time')}" if incident.repeats else ""
 
 
-def _about(incident: Incident, snooze: Snooze | None) -> str:
+def _about(incident: Incident, snooze: Snooze | None, escalated_at: datetime | None) -> str:
     parts = [f"Last change {date(incident.seen_at)}{_count(incident)}", code(incident.integration.id, ID_SHOWN)]
+    if escalated_at:
+        parts.append(f"⏫ escalated {date(escalated_at)}")
     if snooze:
         by = f"{person_name(snooze.by)} {phrases.until(snooze)}"
         parts.append(f"💤 snoozed by {by}: a different error will still be posted")

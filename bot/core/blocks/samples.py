@@ -116,6 +116,10 @@ def samples(now: datetime) -> dict[str, Sample]:
         "incidents_message": blocks.incidents_message(
             [blocks.Tried(taken, tuple(past)), blocks.Tried(handed, (run,))], now, nicknames, hidden=3, command=COMMAND
         ),
+        "bulletin_message: to a group": blocks.bulletin_message(
+            Bulletin(incident, Word.ESCALATED, broadcast=True, whom="S0SAMPLE"), now, nicknames
+        ),
+        "escalated_message": blocks.escalated_message(panels[PanelKind.INCIDENT], incident, "C0SAMPLE", now, nicknames),
         "still_on_it_message": blocks.still_on_it_message(taken, nicknames, answer_s=3600),
         "still_on_it_message: asked": blocks.still_on_it_message(handed, nicknames, answer_s=3600),
         "asked_message": blocks.asked_message(handed, ana, "pnl_sample", "C0SAMPLE", nicknames),

@@ -22,14 +22,19 @@ from bot.core.subscriptions.form import (
     CALLBACK_ID,
     DAYS,
     DAYS_OFFERED,
+    ESCALATE,
+    ESCALATIONS,
     FROM,
     FROM_AT,
+    GROUP,
     HOURS,
     HOURS_OFFERED,
     MENTION,
+    NEVER,
     NEWS,
     NO_DIGEST,
     NOBODY,
+    PERSON,
     PREVIEW,
     STYLE,
     TIME,
@@ -91,6 +96,14 @@ def subscribe_form(
         _input(FROM, f"From ({zone})", {"type": "timepicker", "initial_time": f"{FROM_AT:%H:%M}"}),
         _input(TO, "To", {"type": "timepicker", "initial_time": f"{TO_AT:%H:%M}"}),
         _input(ALWAYS, "Outside these hours", {"type": "checkboxes", **_offered(_ALWAYS)}, optional=True),
+        _input(ESCALATE, "Escalate if no one is on it", _menu(ESCALATIONS, NEVER)),
+        _input(PERSON, "Escalate to", {"type": "users_select", "placeholder": plain("A person")}, optional=True),
+        {
+            **_input(
+                GROUP, "Or to a user group or a channel", {"type": "plain_text_input", "max_length": 40}, optional=True
+            ),
+            "hint": plain("Its ID, such as S0615G0KT or C024BE7LR; copy it from its profile or its details in Slack."),
+        },
         preview_block(told, now, nicknames),
     ]
     return {

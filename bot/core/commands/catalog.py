@@ -251,6 +251,7 @@ COMMANDS: Final = (
         ),
         "What: all, a type, or one integration. News: failing, stale, disconnected, recovered. "
         "Hours: what happens outside them is told as one summary afterwards, except what you always want. "
+        "escalate after 30m S0615G0KT: whom to tell if no one is on an incident by then. "
         "Without arguments, a form opens.",
     ),
     CommandDoc(

@@ -141,6 +141,8 @@ class Incident:
     """Who is on it, or was when it ended."""
     turns: int = 0
     """How often that has changed."""
+    left_at: datetime | None = None
+    """Since when no one is on it any more, if someone was."""
 
     @property
     def is_open(self) -> bool:
@@ -151,6 +153,13 @@ class Incident:
     def was_taken(self) -> bool:
         """Whether someone is on it, or was when it ended."""
         return self.on_it is not None and not self.on_it.is_asked
+
+
+def turned(incident: Incident, on_it: OnIt | None, now: datetime) -> Incident:
+    """Return an incident that someone else, or no one, is on now."""
+    is_left = incident.was_taken and (on_it is None or on_it.is_asked)
+    left_at = now if is_left else incident.left_at
+    return replace(incident, on_it=on_it, turns=incident.turns + 1, left_at=left_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.core.incidents.incidents import Change, Incident
 from bot.core.models import Person
-from bot.core.subscriptions.subscriptions import News, Style, Subscription
+from bot.core.subscriptions.subscriptions import Escalation, News, Style, Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Word(StrEnum):
     SNOOZE_ENDED = "snooze_ended"
     UNANSWERED = "unanswered"
     """Whoever was on it, or was asked to be, didn't answer, so no one is any more."""
+    ESCALATED = "escalated"
+    """No one was on it for as long as the subscription says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Bulletin:
     word: Word
     broadcast: bool = False
     """Also show it in the channel."""
+    whom: str = ""
+    """Whom an escalation mentions, or the channel that is told, by the ID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,23 @@ def wish_of(subscriptions: Iterable[Subscription], incident: Incident) -> Wish |
         style=Style.BROADCAST if any(one.style is Style.BROADCAST for one in asked) else Style.THREAD,
         mention=next((one.mention for one in asked if one.mention), ""),
     )
+
+
+def escalation_of(subscriptions: Iterable[Subscription], incident: Incident) -> Escalation | None:
+    """Return the soonest escalation that one channel's subscriptions ask for about an open incident."""
+    asked = [
+        one.escalate
+        for one in subscriptions
+        if one.paused is None and one.escalate and one.covers(incident.integration)
+        if News(incident.trouble) in one.news
+    ]
+    return min(asked, key=lambda one: one.after_s, default=None)
+
+
+def escalates_at(incident: Incident, escalation: Escalation) -> datetime:
+    """Return when an incident that no one is on is escalated."""
+    since = max(incident.opened_at, incident.left_at or incident.opened_at)
+    return since + timedelta(seconds=escalation.after_s)
 
 
 def react(

@@ -17,7 +17,7 @@ from bot.core.incidents.incidents import Incident
 from bot.core.json_values import object_in, parse_object
 from bot.core.requests import Request
 from bot.core.subscriptions.digest_time import DAILY, WEEKDAYS
-from bot.core.subscriptions.subscriptions import ALL, HERE, DigestTime, Hours, News, Style
+from bot.core.subscriptions.subscriptions import ALL, ESCALATE_TO, HERE, DigestTime, Escalation, Hours, News, Style
 from bot.core.subscriptions.words import DEFAULT_AT, Unclear, Wish, parse_subscribe
 
 CALLBACK_ID: Final = "flokit_subscribe"
@@ -25,6 +25,17 @@ WHAT, NEWS, DAYS, TIME, STYLE, MENTION, PREVIEW = "what", "news", "days", "time"
 HOURS, FROM, TO, ALWAYS = "hours", "from", "to", "always"
 """The ``block_id`` of each input."""
 
+ESCALATE, PERSON, GROUP = "escalate", "escalate_person", "escalate_group"
+"""After how long an incident that no one is on is escalated, and to whom."""
+
+NEVER: Final = "never"
+ESCALATIONS: Final = {
+    NEVER: "never",
+    "900": "after 15 minutes",
+    "1800": "after 30 minutes",
+    "3600": "after 1 hour",
+    "14400": "after 4 hours",
+}
 NO_DIGEST: Final = "none"
 ANY_TIME: Final = "any"
 HOURS_OFFERED: Final = {ANY_TIME: "at any time", "weekdays": "Monday to Friday", "daily": "every day"}
@@ -76,6 +87,9 @@ def read_form(values: object, private_metadata: object) -> Filled | Wrong:
     days = _DAYS.get(next(iter(_chosen(values, DAYS)), ""))
     if not (news or days):
         return Wrong({NEWS: "Choose at least one kind of notification, or a digest below."})
+    escalate = _escalation(values)
+    if isinstance(escalate, Wrong):
+        return escalate
     wish = Wish(
         target,
         news,
@@ -84,6 +98,7 @@ def read_form(values: object, private_metadata: object) -> Filled | Wrong:
         HERE if HERE in _chosen(values, MENTION) else "",
         _hours(values),
         frozenset({News.FAILING} & news) if News.FAILING in _chosen(values, ALWAYS) else frozenset(),
+        escalate,
     )
     return Filled(wish, channel_id, asked_id)
 
@@ -131,6 +146,24 @@ def would_have_told(values: object, incidents: Iterable[Incident], now: datetime
 def _hours(values: object) -> Hours | None:
     days = _DAYS.get(next(iter(_chosen(values, HOURS)), ""))
     return Hours(_time(values, FROM, FROM_AT), _time(values, TO, TO_AT), days, zone="") if days else None
+
+
+def _escalation(values: object) -> Escalation | Wrong | None:
+    after = next(iter(_chosen(values, ESCALATE)), NEVER)
+    person, typed = (_state(values, PERSON).get("selected_user"), _state(values, GROUP).get("value"))
+    group = typed.strip().lstrip("@#") if isinstance(typed, str) else ""
+    if after == NEVER or after not in ESCALATIONS:
+        if group or isinstance(person, str):
+            return Wrong({ESCALATE: "After how long? Or choose no one below."})
+        return None
+    if group and isinstance(person, str):
+        return Wrong({GROUP: "Choose a person above, or a user group or a channel here, not both."})
+    whom = group or (person if isinstance(person, str) else "")
+    if not whom:
+        return Wrong({PERSON: "Whom should I tell? Choose a person, or a user group or a channel below."})
+    if not ESCALATE_TO.fullmatch(whom):
+        return Wrong({GROUP: "Type the ID of a user group, such as S0615G0KT, or of a channel, such as C024BE7LR."})
+    return Escalation(int(after), whom)
 
 
 def _time(values: object, block_id: str, otherwise: time) -> time:

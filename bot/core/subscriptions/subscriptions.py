@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -71,6 +72,30 @@ class Hours:
 
 
 @dataclass(frozen=True, slots=True)
+class Escalation:
+    """Whom to tell of an incident that no one is on ``after_s`` seconds after it began.
+
+    ``whom`` is the ID of a user group (``S…``), a person (``U…`` or ``W…``) or a channel (``C…`` or ``G…``).
+    """
+
+    after_s: int
+    whom: str
+
+    @property
+    def is_channel(self) -> bool:
+        """Whether it's told in another channel, instead of mentioning someone in the thread."""
+        return self.whom.startswith(("C", "G"))
+
+
+ESCALATE_TO: Final = re.compile(r"[SUWCG][A-Z0-9]{2,29}")
+"""Matches the IDs that an incident can be escalated to."""
+
+ESCALATE_AFTER_S: Final = 1800
+SOONEST_ESCALATION_S: Final = 60
+LATEST_ESCALATION_S: Final = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """A subscription of one channel. ``target`` is `ALL`, a type, or an integration's ID.
 
@@ -78,7 +103,8 @@ class Subscription:
 
         {"id": "sub_1d20", "team_id": "T0ACME", "channel_id": "C0DATA", "created_by": {"id": "U0ANA", "name": "ana"},
          "created_at": "2026-11-26T14:30:00Z", "target": "stripe", "news": ["failing", "recovered"],
-         "digest": {"at": "09:00:00", "weekdays": [0, 1, 2, 3, 4], "zone": "Europe/Berlin"}, "mention": "here"}
+         "digest": {"at": "09:00:00", "weekdays": [0, 1, 2, 3, 4], "zone": "Europe/Berlin"}, "mention": "here",
+         "escalate": {"after_s": 1800, "whom": "S0615G0KT"}}
     """
 
     id: str
@@ -99,6 +125,7 @@ class Subscription:
     """What happens outside these hours is told afterwards, all at once; None: at any time."""
     always: frozenset[News] = frozenset()
     """What is told at once even so, and during maintenance."""
+    escalate: Escalation | None = None
 
     def covers(self, integration: Integration) -> bool:
         """Whether it includes this integration."""

@@ -10,7 +10,7 @@ from bot.core.models import Integration
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.subscriptions.digest_time import describe
 from bot.core.subscriptions.hours import describe_hours
-from bot.core.subscriptions.subscriptions import ALL, HERE, News, PauseReason, Style, Subscription, type_of
+from bot.core.subscriptions.subscriptions import ALL, HERE, Escalation, News, PauseReason, Style, Subscription, type_of
 
 PAUSED: Final = {
     PauseReason.ARCHIVED: "the channel is archived",
@@ -30,8 +30,19 @@ def describe_wish(subscription: Subscription) -> str:
         _mentions(subscription.mention),
         describe_hours(subscription.hours) if subscription.hours else "",
         f"always {', '.join(one for one in News if one in subscription.always)}" if subscription.always else "",
+        describe_escalation(subscription.escalate),
     )
     return "; ".join(part for part in parts if part)
+
+
+def describe_escalation(escalation: Escalation | None) -> str:
+    """Describe an escalation: "escalates to a user group after 30 min if no one is on it"."""
+    if escalation is None:
+        return ""
+    whom = "a user group" if escalation.whom.startswith("S") else "a person"
+    minutes = round(escalation.after_s / 60)
+    after = f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
+    return f"escalates to {'a channel' if escalation.is_channel else whom} after {after} if no one is on it"
 
 
 def _mentions(mention: str) -> str:

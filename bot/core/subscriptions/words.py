@@ -18,7 +18,19 @@ from bot.core.characters import cut
 from bot.core.subscriptions.digest_time import WEEKDAYS
 from bot.core.subscriptions.hour_words import read_hours
 from bot.core.subscriptions.hours import never_opens
-from bot.core.subscriptions.subscriptions import ALL, HERE, DigestTime, Hours, News, Style
+from bot.core.subscriptions.subscriptions import (
+    ALL,
+    ESCALATE_AFTER_S,
+    ESCALATE_TO,
+    HERE,
+    LATEST_ESCALATION_S,
+    SOONEST_ESCALATION_S,
+    DigestTime,
+    Escalation,
+    Hours,
+    News,
+    Style,
+)
 from bot.core.subscriptions.time_words import DAY_WORDS, read_days, read_time
 from bot.core.subscriptions.zones import unclear_zone, zones_called
 from bot.core.typed import WRAPPING, plain
@@ -44,6 +56,7 @@ class Wish:
     mention: str = ""
     hours: Hours | None = None
     always: frozenset[News] = frozenset()
+    escalate: Escalation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,8 @@ def parse_subscribe(text: str, *, command: str = "/flokit") -> Wish | Unclear:
 def parse_unsubscribe(text: str, *, command: str = "/flokit") -> Ending | Unclear:
     """Parse what follows ``unsubscribe``: which subscription to remove, or only its digest."""
     reading = _read(text)
-    if reading.news or reading.unwanted or reading.styles or reading.mention or reading.hours or reading.always:
+    said = reading.news, reading.unwanted, reading.styles, reading.mention, reading.hours, reading.always
+    if any(said) or reading.escalations:
         reading.puzzles.append("Unsubscribe stops all notifications. To change them, subscribe again.")
     name = _name(reading)
     if reading.puzzles:
@@ -100,6 +114,11 @@ _STYLES: Final[Mapping[str, Style]] = {
 _ALL_WORDS: Final = frozenset({"all", "everything", "anything", "any", "every"})
 _DIGEST_WORDS: Final = frozenset({"digest", "digests"})
 _MENTION_WORDS: Final = frozenset({"mention", "mentions", "mentioning", "ping", "pinging"})
+_ESCALATE_WORDS: Final = frozenset({"escalate", "escalates", "escalating", "escalation", "escalations"})
+_AROUND_ESCALATION: Final = frozenset(
+    {"after", "in", "within", "to", "the", "it", "them", "this", "@", "group", "channel", ","}
+)
+_SPAN: Final = re.compile(r"(\d{1,5})(m|mins?|minutes?|h|hrs?|hours?)?")
 _ZONE_WORDS: Final = frozenset({"zone", "timezone", "tz"})
 _WITHOUT: Final = frozenset({"no", "not", "without", "except"})
 _NOBODY: Final = frozenset({"nobody", "none", "noone"})
@@ -123,7 +142,7 @@ _FILLERS: Final = frozenset(
 
 KEYWORDS: Final = (
     *(*_NEWS, *_STYLES, *_DIGEST_WORDS, *DAY_WORDS),
-    *("mention", "zone", "timezone", "everything", "hours", "quiet", "always"),
+    *("mention", "zone", "timezone", "everything", "hours", "quiet", "always", "escalate"),
 )
 """Known words, to suggest for misspelled ones."""
 
@@ -134,7 +153,8 @@ _TYPE_WORDS: Final = frozenset(
 _SPECIALS: Final = (
     (re.compile(r"<?!subteam\^([A-Z0-9]{2,30})(\|[^>\s]*)?>?"), r" @subteam^\1 "),
     (re.compile(r"<?!(here|channel|everyone)\b(\|[^>\s]*)?>?"), r" @\1 "),
-    (re.compile(r"<?@[UW][A-Z0-9]{2,30}\b(\|[^<>|]*)?>"), " @person "),
+    (re.compile(r"<?@([UW][A-Z0-9]{2,29})\b(\|[^<>|]*)?>"), r" @person^\1 "),
+    (re.compile(r"<?#([CG][A-Z0-9]{2,29})\b(\|[^<>|]*)?>"), r" #channel^\1 "),
 )
 """Mentions as Slack writes them and as people type them; the outer brackets may already be stripped.
 
@@ -143,8 +163,15 @@ Source: https://docs.slack.dev/messaging/formatting-message-text
 
 _SUBTEAM: Final = re.compile(r"@subteam\^([A-Z0-9]{2,30})")
 
+_NAMED: Final = re.compile(r"@(?:subteam|person)\^([A-Z0-9]+)|#channel\^([A-Z0-9]+)")
+
 _GROUP_ID: Final = re.compile(r"S[A-Z0-9]{6,29}")
 """A user group's ID, shown in Slack with the group, because a slash command gets a typed ``@group`` as plain text."""
+
+ESCALATE_HOW: Final = (
+    "I can escalate to a user group, a person or a channel by the ID, which you can copy in Slack: from the group's or "
+    "the person's profile, or from the channel's details. For example: escalate after 30m S0615G0KT."
+)
 
 _NEVER_ALL: Final = "I never mention everyone in a channel. I can mention @here or a user group."
 
@@ -190,6 +217,7 @@ class _Reading:
     always: set[News] = field(default_factory=set)
     told_otherwise: set[News] = field(default_factory=set)
     """The news that were named without "always"."""
+    escalations: list[Escalation] = field(default_factory=list)
 
 
 def _read(text: str) -> _Reading:
@@ -364,7 +392,7 @@ def _take_mention(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_W
         reading.puzzles.append(_NEVER_ALL)
     elif asked and key in _NOBODY:
         pass
-    elif key == "@person":
+    elif key.startswith("@person^"):
         reading.puzzles.append("I can't mention individual people, only @here or a user group.")
     elif asked or (key.startswith("@") and key != "@"):
         reading.puzzles.append(
@@ -374,6 +402,54 @@ def _take_mention(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_W
     else:
         return 0
     return taken
+
+
+def _take_escalation(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
+    """Consume "escalate after 30m @group", with the time and whom to tell in any order."""
+    if rest[0].key not in _ESCALATE_WORDS:
+        return 0
+    after_s: int | None = None
+    whom, taken = "", 1
+    while taken < len(rest) and (after_s is None or not whom):
+        word = rest[taken]
+        unit = rest[taken + 1].key if taken + 1 < len(rest) else ""
+        if after_s is None and (read := _read_span(word.key, unit)):
+            after_s, words = read
+            taken += words
+        elif not whom and word.key and (found := _whom(word)):
+            whom, taken = found, taken + 1
+        elif word.key in _AROUND_ESCALATION:
+            taken += 1
+        else:
+            break
+    unknown = rest[taken].text if taken < len(rest) and not whom else ""
+    reading.escalations.append(Escalation(ESCALATE_AFTER_S if after_s is None else after_s, whom))
+    if not whom:
+        who = f"I don't know who “{cut(unknown, SHOWN_CHARS)}” is." if unknown else "Whom should I tell?"
+        reading.puzzles.append(f"{who} {ESCALATE_HOW}")
+    elif after_s is not None and not SOONEST_ESCALATION_S <= after_s <= LATEST_ESCALATION_S:
+        reading.puzzles.append("I can escalate after 1 minute to 24 hours.")
+    return taken
+
+
+def _read_span(key: str, unit: str) -> tuple[int, int] | None:
+    """Return the seconds and the number of words of a time such as "30m", "30 minutes" or "1h"."""
+    found = _SPAN.fullmatch(key)
+    if not found:
+        return None
+    is_apart = not found[2]
+    unit = (_SPAN.fullmatch(f"1{unit}") or [""] * 3)[2] or "" if is_apart else found[2]
+    if not unit:
+        return (int(found[1]) * 60, 1)
+    return (int(found[1]) * (3600 if unit.startswith("h") else 60), 1 + is_apart)
+
+
+def _whom(word: _Word) -> str:
+    """Return the ID of whom to escalate to; "" if the word is something else."""
+    if named := _NAMED.fullmatch(word.text):
+        return str(named[1] or named[2])
+    bare = word.text.lstrip("@#")
+    return bare if ESCALATE_TO.fullmatch(bare) and any(char.isdigit() for char in bare) else ""
 
 
 def _take_word(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word]) -> int:
@@ -399,6 +475,7 @@ _TAKERS: Final[tuple[Callable[[_Reading, Sequence[_Word], Sequence[_Word]], int]
     _take_hours,
     _take_without,
     _take_always,
+    _take_escalation,
     _take_days,
     _take_time,
     _take_zone,
@@ -421,6 +498,10 @@ def _wish(reading: _Reading) -> Wish | None:
         reading.puzzles.append("I can mention @here or one user group, not both.")
     if reading.digest_only and reading.news:
         reading.puzzles.append("“Digest only” can't be combined with other notifications.")
+    if len(reading.escalations) > 1:
+        reading.puzzles.append("I can escalate to one user group, person or channel, not to several.")
+    if reading.escalations and not news - {News.RECOVERED}:
+        reading.puzzles.append("There'd be no incidents to escalate. Leave out which news you want to get all of them.")
     if digest is None and hours is None and reading.zones:
         reading.puzzles.append("A time zone is for a digest. Say when you want one, for example digest 09:00.")
     if hours and never_opens(hours):
@@ -431,7 +512,8 @@ def _wish(reading: _Reading) -> Wish | None:
         return None
     style = next(iter(reading.styles), Style.THREAD)
     always = frozenset(reading.always) & news
-    return Wish(name or ALL, news, digest, style, next(iter(reading.mention), ""), hours, always)
+    escalate = next(iter(reading.escalations), None)
+    return Wish(name or ALL, news, digest, style, next(iter(reading.mention), ""), hours, always, escalate)
 
 
 def _hours(reading: _Reading) -> Hours | None:
