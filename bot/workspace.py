@@ -30,6 +30,7 @@ from bot.handlers.permits import Permits
 from bot.handlers.policies import PolicyEditing
 from bot.handlers.records import Records
 from bot.handlers.responder import Responder
+from bot.handlers.samples import Samples
 from bot.handlers.snoozes import Snoozes
 from bot.handlers.status import Looks
 from bot.handlers.subscriptions import Subscribing
@@ -229,6 +230,7 @@ class _Parts:
         yield bulks
         yield self._subscribing
         yield Maintaining(services, self._quiet)
+        yield Samples(services)
         yield Snoozes(services, self._incidents)
         yield Taking(services, self._incidents)
         yield records

@@ -18,9 +18,9 @@ class Answers:
         self._store = store
         self._clock = context.clock
 
-    async def show(self, request: Request, panel: Panel) -> None:
-        """Show a message that can be updated to everyone where it was requested."""
-        await self._store.panels.add(request, panel, answer_address(request), self._clock())
+    async def show(self, request: Request, panel: Panel, *, entry: AuditEntry | None = None) -> None:
+        """Show a message that can be updated to everyone where it was requested; write ``entry`` to the audit log."""
+        await self._store.panels.add(request, panel, answer_address(request), self._clock(), entry=entry)
 
     async def show_alone(self, request: Request, panel: Panel) -> None:
         """Show a message that can be updated only to the person who asked."""

@@ -16,6 +16,7 @@ from bot.core.commands.catalog import Command, HelpCommand, StatusCommand, comma
 from bot.core.commands.presses import Press
 from bot.core.commands.text import parse_command, parse_mention
 from bot.core.errors import ClaimLost, FlokitDenied, FlokitError, FlokitNotConnected, SlackError, StoreUnavailable
+from bot.core.incidents.sample import is_sample
 from bot.core.nicknames import Nicknames
 from bot.core.requests import Request, RequestKind
 from bot.core.typed import readings
@@ -139,6 +140,9 @@ class Responder:
             return
         asked = request.press or await self._read_name(self._read(request))
         key: Asked = asked.action if isinstance(asked, Press) else type(asked) if asked else request.kind
+        if isinstance(asked, Press) and is_sample(asked):
+            await self._answers.note(request, blocks.plain_message(blocks.SAMPLE))
+            return
         handler: Handler = self._help if key is HelpCommand else self._find(key)
         try:
             await handler(request, asked)

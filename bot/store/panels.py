@@ -9,9 +9,10 @@ from typing import Final
 
 from sqlalchemy import bindparam, select, update
 
+from bot.core.access.audit import AuditEntry
 from bot.core.panels import Panel, RowRun
 from bot.core.requests import Request
-from bot.store import alerts, bulks, codec, inbox, outbox_rows, run_rows
+from bot.store import alerts, audit, bulks, codec, inbox, outbox_rows, run_rows
 from bot.store.database import Database
 from bot.store.locks import in_order
 from bot.store.outbox_rows import Address, OutboxKind
@@ -52,11 +53,20 @@ class Panels:
         self._database = database
 
     @retried
-    async def add(self, request: Request, panel: Panel, address: Address, now: datetime) -> None:
-        """Answer a request with a panel."""
+    async def add(
+        self,
+        request: Request,
+        panel: Panel,
+        address: Address,
+        now: datetime,
+        *,
+        entry: AuditEntry | None = None,
+    ) -> None:
+        """Answer a request with a panel, and write ``entry`` to the audit log."""
         async with self._database.begin() as connection:
             await add_panel(connection, replace(panel, cause=request.cause), address, now)
             await inbox.finish(connection, request.id)
+            await audit.add(connection, entry)
 
     @retried
     async def redraw(self, request: Request, panel_id: str, change: Callable[[Panel], Panel], now: datetime) -> None:

@@ -21,6 +21,7 @@ from bot.core.commands.catalog import (
     ShowCommand,
     StatusCommand,
     SyncCommand,
+    TestCommand,
 )
 from bot.core.commands.filters import filter_integrations
 from bot.core.commands.presses import (
@@ -413,6 +414,24 @@ def test_any_text_is_a_filter(query):
     """What it matches stays in the given order."""
     matches = filter_integrations(query, ALL, NOW)
     assert matches == tuple(one for one in ALL if one in matches)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("test", "TEST", "sample", "demo", "test please", "test it", "test incident", "sample incident"),
+        *("test this channel", "test notifications", "test the alerts here", "simulate a failure"),
+        *("send a test", "send a test incident", "post a sample alert", "make a sample incident"),
+        *("show me a sample incident", "show a test message", "show what a sample looks like", "/flokit test"),
+    ],
+)
+def test_a_sample_incident_is_asked_for_in_many_ways(text):
+    assert parse_command(text) == TestCommand()
+
+
+def test_a_test_of_an_integration_is_no_sample():
+    """FloKit can't test one without syncing it."""
+    assert isinstance(parse_command("test stripe"), HelpCommand)
 
 
 @pytest.mark.parametrize(

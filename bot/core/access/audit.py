@@ -41,6 +41,8 @@ class Deed(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     RESTORE = "restore"
     """Undid an unsubscription."""
+    TEST = "test"
+    """Posted a sample incident."""
     MAINTENANCE = "maintenance"
     """Set a maintenance window."""
     END_MAINTENANCE = "end_maintenance"

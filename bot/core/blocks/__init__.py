@@ -58,6 +58,7 @@ from bot.core.blocks.quiet import (
     maintenances_message,
     summary_message,
 )
+from bot.core.blocks.sample import SAMPLE
 from bot.core.blocks.subscribe_form import subscribe_form, with_preview
 from bot.core.blocks.subscriptions import (
     paused_message,

@@ -34,6 +34,7 @@ _DEEDS: Final = {
     Deed.SUBSCRIBE: "subscribed a channel to",
     Deed.UNSUBSCRIBE: "unsubscribed a channel from",
     Deed.RESTORE: "restored the subscription to",
+    Deed.TEST: "posted a sample incident",
     Deed.MAINTENANCE: "set maintenance of",
     Deed.END_MAINTENANCE: "ended the maintenance of",
     Deed.SNOOZE: "snoozed",
@@ -118,10 +119,12 @@ def _sentence(entry: AuditEntry, room: _Room, nicknames: Nicknames) -> str:
     did = deed or vendor_line(entry.action.replace("_", " "), room.name) or "did something to"
     who = "The bot itself" if entry.person == NOBODY else person_name(entry.person)
     refused = " (refused)" if entry.decision is Ruling.REFUSED else ""
-    return f"*{who}*{refused} {did} {what}"
+    return f"*{who}*{refused} {did} {what}".rstrip()
 
 
 def _what(entry: AuditEntry, room: _Room, nicknames: Nicknames) -> str:
+    if entry.action == Deed.TEST:
+        return ""
     id_ = f" {code(entry.integration_id, room.name)}" if entry.integration_id else ""
     if id_ and (entry.integration_type or nicknames.of(entry.integration_id).name):
         return f"{shown(title_of(entry.integration_id, entry.integration_type, nicknames), room.name)}{id_}"

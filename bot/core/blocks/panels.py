@@ -9,8 +9,10 @@ from bot.core.blocks.audit import audit_message
 from bot.core.blocks.bulk import bulk_message, preview_message
 from bot.core.blocks.detail import detail_message, sync_message
 from bot.core.blocks.incident import incident_message
+from bot.core.blocks.sample import as_sample
 from bot.core.blocks.status import choose_message, status_message
 from bot.core.blocks.subscriptions import unsubscribed_message
+from bot.core.incidents.sample import PREFIX
 from bot.core.models import Message
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.panels import Panel, PanelKind, RowRun
@@ -41,7 +43,8 @@ def panel_message(
         case PanelKind.AUDIT:
             return audit_message(panel, nicknames, command=command)
         case PanelKind.INCIDENT:
-            return incident_message(panel, runs, nicknames)
+            message = incident_message(panel, runs, nicknames)
+            return as_sample(message, command=command) if panel.id.startswith(PREFIX) else message
         case PanelKind.UNSUBSCRIBED:
             return unsubscribed_message(panel)
         case PanelKind.PREVIEW:

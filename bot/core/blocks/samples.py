@@ -18,6 +18,7 @@ from bot.core.health.findings import fine, unknown, wrong
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.incidents.quiet import Maintenance
 from bot.core.incidents.reactions import Bulletin, Word
+from bot.core.incidents.sample import sample_panel
 from bot.core.incidents.taking import OnIt, Refusal, Step, Turn
 from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
 from bot.core.nicknames import Nickname, nicknames_of
@@ -165,6 +166,7 @@ def samples(now: datetime) -> dict[str, Sample]:
         "panel_message: undone": blocks.panel_message(
             replace(panels[PanelKind.UNSUBSCRIBED], removal=replace(removal, undone_by=ben)), {}, now
         ),
+        "panel_message: sample": blocks.panel_message(sample_panel("sample_1", "T0SAMPLE", now), {}, now),
         "summary_message": blocks.summary_message([incident], now, nicknames),
         "maintenance_message": blocks.maintenance_message(maintenance, "Stripe", now),
         "maintenance_ended_message": blocks.maintenance_ended_message(ana, ["Stripe"]),

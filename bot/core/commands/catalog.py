@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from bot.core.access.policy import Verb
 
@@ -54,6 +54,14 @@ class MaintenanceCommand:
     """Begin, end or list maintenance windows; ``words`` are parsed by `bot.core.commands.maintenance`."""
 
     words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TestCommand:
+    """Post a sample incident."""
+
+    __test__: ClassVar[bool] = False
+    """It isn't a test, whatever pytest makes of its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,7 @@ Command: TypeAlias = (
     | UnsubscribeCommand
     | SubscriptionsCommand
     | MaintenanceCommand
+    | TestCommand
     | HistoryCommand
     | IncidentsCommand
     | AuditCommand
@@ -276,6 +285,14 @@ COMMANDS: Final = (
         ("maintenance warehouse until 06:00", "maintenance all for 3h", "maintenance", "maintenance end warehouse"),
         "What: all, a type, or one integration. What happens meanwhile is told as one summary afterwards. "
         "Also: from 22:00 until 06:00, until Monday 9:00. Without arguments, I list what's in maintenance.",
+    ),
+    CommandDoc(
+        "test",
+        HelpGroup.NOTIFY,
+        "test",
+        "Post a sample incident in this channel.",
+        ("test",),
+        "It's marked as a sample. Its buttons do nothing, and it isn't counted anywhere.",
     ),
     CommandDoc(
         "name",

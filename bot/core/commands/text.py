@@ -28,6 +28,7 @@ from bot.core.commands.catalog import (
     SubscribeCommand,
     SubscriptionsCommand,
     SyncCommand,
+    TestCommand,
     UnsubscribeCommand,
     WhyCommand,
 )
@@ -59,6 +60,9 @@ _WORDS: Final = {
     "subs": "subscriptions",
     "watch": "subscribe",
     "unwatch": "unsubscribe",
+    "sample": "test",
+    "demo": "test",
+    "simulate": "test",
     "maint": "maintenance",
     "maintain": "maintenance",
     "maintenances": "maintenance",
@@ -216,6 +220,11 @@ def _with_command(name: str, rest: str) -> Command:
         return SubscribeCommand(rest)
     if name == "unsubscribe":
         return UnsubscribeCommand(rest)
+    if name == "test":
+        is_clear = _is_about_a_sample(rest.split())
+        return (
+            TestCommand() if is_clear else HelpCommand(not_understood=rest[:NOT_UNDERSTOOD_CHARS], suggestions=(name,))
+        )
     if name == "maintenance":
         return MaintenanceCommand(rest)
     if name == "audit":
@@ -274,6 +283,29 @@ _BARE: Final[dict[str, Command]] = {
 _AROUND_ARGUMENTS: Final = frozenset({"me", "with", "on", "the", "about", "for", "of", "in", "this", "my", "our", "to"})
 
 
+_SAMPLE_WORDS: Final = frozenset(
+    (
+        *(
+            "test",
+            "sample",
+            "demo",
+            "incident",
+            "incidents",
+            "alert",
+            "alerts",
+            "message",
+            "notification",
+            "notifications",
+        ),
+        *("a", "an", "channel", "here", "failure", "fake", "it", "what", "would", "looks", "look", "like", "out"),
+    )
+)
+
+
+def _is_about_a_sample(words: Sequence[str]) -> bool:
+    return all(word.casefold().strip(WRAPPING) in _SAMPLE_WORDS | _AROUND_ARGUMENTS for word in words)
+
+
 def _shown(rest: str) -> Command:
     """Parse what follows ``show``: an integration, or a list that another command shows."""
     words = rest.casefold().split()
@@ -281,6 +313,8 @@ def _shown(rest: str) -> Command:
         words = words[1:]
     if " ".join(words) in _ALL_WORDS or words[0] in FILTER_WORDS:
         return _with_command("status", " ".join(words))
+    if _is_about_a_sample(words) and {"test", "sample", "demo"} & {*words}:
+        return TestCommand()
     if incidents := _incidents_asked(words):
         return incidents
     if words[0] in _LISTS and words[-1] != "integration":
@@ -346,6 +380,8 @@ def _without_command(words: Sequence[str]) -> Command:
         return StatusCommand()
     if asked and all(word in FILTER_WORDS or name_key(word) in KNOWN_TYPE_KEYS for word in asked):
         return StatusCommand(" ".join(asked))
+    if bare.casefold().split()[:1] in (["send"], ["post"], ["make"]) and _is_about_a_sample(words[1:]):
+        return TestCommand()
     if renaming := _renaming(words) or _incidents_asked(words):
         return renaming
     not_understood = HelpCommand(not_understood=text[:NOT_UNDERSTOOD_CHARS])
