@@ -41,6 +41,7 @@ from bot.listeners.observed import Addressee
 from bot.listeners.reception import Reception
 from bot.lookups.access import Access
 from bot.lookups.integrations import Knowledge
+from bot.lookups.links import Links
 from bot.lookups.nicknames import Naming
 from bot.lookups.people import People
 from bot.observability.context import Runtime
@@ -195,6 +196,7 @@ class _Parts:
         snapshots = Snapshots(base.database, context.team_id)
         self._knowledge = Knowledge(self.flokit, snapshots, self._naming, context.clock)
         self._people = People(self._tenant.slack, context.team_id)
+        self._links = Links(self._tenant.slack, context.clock)
         self._access = Access(self._tenant.policy, self._people)
 
     def _make_services(self) -> Services:
@@ -223,7 +225,7 @@ class _Parts:
         services, settings, slack = self._services, self._base.settings, self._tenant.slack
         patience, limits = settings.patience, settings.limits
         audit = Audit(self._base.database, self._context.team_id)
-        records = Records(services, audit, kept_days=settings.retention_days)
+        records = Records(services, audit, self._links, kept_days=settings.retention_days)
         bulks = Bulks(services, patience=patience, limits=limits)
         yield Looks(services, records)
         yield Syncs(services, bulks, patience=patience, limits=limits)

@@ -65,6 +65,8 @@ class Panel:
     """The request that it was created or redrawn for."""
     entries: tuple[AuditEntry, ...] = ()
     """The entries of a page of the audit."""
+    links: tuple[tuple[str, str], ...] = ()
+    """Where the runs of these entries are told: pairs of a run's ID and an address."""
     has_more: bool = False
     """Whether older entries follow."""
     since: datetime | None = None

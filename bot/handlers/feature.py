@@ -51,6 +51,7 @@ class Feature:
         self._access = services.access
         self._permits = services.permits
         self._answers = services.answers
+        self._team_id = services.context.team_id
         self._clock = services.context.clock
         self._command = services.context.command
 

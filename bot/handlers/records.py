@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -29,6 +29,7 @@ from bot.core.panels import Panel, PanelKind
 from bot.core.requests import Request
 from bot.handlers.feature import Feature, Handlers, Services
 from bot.handlers.permits import Act
+from bot.lookups.links import Links
 from bot.store.audit import Audit
 from bot.store.ids import new_id
 
@@ -39,8 +40,9 @@ RUNS_READ: Final = 300
 class Records(Feature):
     """The audit log and the history of one workspace."""
 
-    def __init__(self, services: Services, audit: Audit, *, kept_days: float) -> None:
+    def __init__(self, services: Services, audit: Audit, links: Links, *, kept_days: float) -> None:
         super().__init__(services)
+        self._links = links
         self._audit = audit
         self._kept_days = kept_days
 
@@ -84,11 +86,15 @@ class Records(Feature):
             panel,
             page=number,
             entries=page.entries,
+            links=tuple((await self._links_of(one.run_id for one in page.entries)).items()),
             has_more=page.has_more,
             since=asked.since,
             until=asked.until,
             zone=asked.zone,
         )
+
+    async def _links_of(self, run_ids: Iterable[str], channel_id: str = "") -> dict[str, str]:
+        return await self._links.of_runs(self._store.runs, self._team_id, run_ids, channel_id)
 
     async def show_history(self, request: Request, command: HistoryCommand) -> None:
         """Show the recent syncs of an integration, a type, or all."""
@@ -98,11 +104,14 @@ class Records(Feature):
             await self._answers.note(permitted, asked)
             return
         ids, type_ = (asked.group.integration_ids, asked.group.type_) if asked.group else (None, "")
-        runs = await self._store.runs.past(request.origin.team_id, ids, type_, RUNS_READ)
+        read = await self._store.runs.past(request.origin.team_id, ids, type_, RUNS_READ)
+        runs = [run for run in read if asked.counts(run)]
+        shown = blocks.linked_in_history(runs)
         message = blocks.history_message(
-            [run for run in runs if asked.counts(run)],
+            runs,
             self._clock(),
             await self._naming.current(),
+            links=await self._links_of(shown, request.origin.channel_id),
             kept_days=self._kept_days,
             asked=command.words,
             command=self._command,

@@ -109,7 +109,7 @@ class Looks(Feature):
             turned = await self._records.turn(panel, press.page, reader_id)
             if not turned.entries:
                 turned = await self._records.turn(panel, 0, reader_id)
-            page = {"page": turned.page, "entries": turned.entries, "has_more": turned.has_more}
+            page = {"page": turned.page, "entries": turned.entries, "links": turned.links, "has_more": turned.has_more}
             return lambda current: replace(current, **page)  # type: ignore[arg-type]
         if press.action is Action.REFRESH:
             return await self._refresh(panel)

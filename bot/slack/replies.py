@@ -26,6 +26,8 @@ class Identity:
     bot_user_id: str
     bot_id: str
     scopes: frozenset[str]
+    url: str = ""
+    """The workspace's address, such as ``https://acme.slack.com/``."""
     at: datetime | None = None
     """Slack's clock at the reply, in whole seconds."""
 
@@ -58,6 +60,7 @@ def identity_of(reply: Reply) -> Identity:
         bot_user_id=reply.get("user_id") or "",
         bot_id=reply.get("bot_id") or "",
         scopes=frozenset(scope.strip() for scope in scopes if scope.strip()),
+        url=str(reply.get("url") or ""),
         at=_date_of(reply.headers),
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from bot.core.access.audit import Deed, Ruling, of_origin, of_outcome
 from bot.core.errors import ClaimLost
@@ -23,10 +23,10 @@ from bot.store.database import Database
 from bot.store.due import next_at, read_next
 from bot.store.ids import new_id
 from bot.store.locks import of_team
-from bot.store.outbox_rows import Address
+from bot.store.outbox_rows import Address, OutboxKind
 from bot.store.run_rows import RunClaim
 from bot.store.statements import constant
-from bot.store.tables import runs, threads
+from bot.store.tables import outbox, runs, threads
 from bot.store.together import Together
 from bot.store.transactions import Transaction, retried
 
@@ -286,12 +286,45 @@ class Runs:
             rows = await connection.scalars(query.order_by(runs.c.ended_at))
         return [codec.load(SyncRun, data) for data in rows]
 
+    async def told(self, team_id: str, run_ids: Sequence[str], channel_id: str = "") -> dict[str, Told]:
+        """Return where runs are told: in this channel if possible, else in another one, but in no other DM."""
+        query = (
+            select(threads.c.run_id, threads.c.channel_id, threads.c.thread_ts, outbox.c.ts)
+            .outerjoin(
+                outbox,
+                and_(
+                    outbox.c.thread_id == threads.c.id,
+                    outbox.c.kind == OutboxKind.OUTCOME,
+                    outbox.c.channel_id == threads.c.channel_id,
+                    outbox.c.ts.is_not(None),
+                ),
+            )
+            .where(threads.c.run_id.in_(run_ids), threads.c.team_id == team_id, threads.c.thread_ts.is_not(None))
+            .order_by(threads.c.created_at, threads.c.id)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        found: dict[str, Told] = {}
+        for row in sorted(rows, key=lambda one: one.channel_id != channel_id):
+            if row.channel_id == channel_id or not row.channel_id.startswith("D"):
+                found.setdefault(row.run_id, Told(row.channel_id, row.ts or row.thread_ts, row.thread_ts))
+        return found
+
     async def channels_of(self, team_id: str, run_id: str) -> tuple[str, ...]:
         """Return the channels in which a run's outcome is posted."""
         of_run = threads.c.run_id == run_id, threads.c.team_id == team_id
         query = select(threads.c.channel_id).where(*of_run, threads.c.channel_id.is_not(None))
         async with self._database.read() as connection:
             return tuple(sorted(set(await connection.scalars(query))))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The message that tells a run: its outcome, or the root of its thread until then."""
+
+    channel_id: str
+    ts: str
+    thread_ts: str
 
 
 def _thread_address(origin: Origin, *, is_new: bool) -> Address:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -147,6 +148,21 @@ async def test_the_history_of_all_has_a_line_for_each_integration(past):
     shown = words(await past.note("history"))
     assert "2 syncs of 2 integrations" in shown
     assert "0 of 1 succeeded" in shown
+
+
+async def test_a_sync_is_linked_to_the_message_that_tells_it(past):
+    """As Slack itself would link it; the workspace's address is asked for once."""
+    shown = words(await past.note("history stripe"))
+    [address] = re.findall(r"<(http[^|>]+)\|message>", shown)
+    told = re.fullmatch(r"(.*)/archives/(\w+)/p(\d{10})(\d{6})\?thread_ts=([\d.]+)&amp;cid=\2", address)
+    assert told
+    message = past.slack.message(told[2], f"{told[3]}.{told[4]}")
+    assert message["metadata"]["event_payload"]["outcome"] == "succeeded"
+    assert message["thread_ts"] == told[5]
+    assert address in words(await past.note("audit stripe"))
+    await past.note("history")
+    asked = [call for call in past.slack.calls if call.method in ("auth.test", "chat.getPermalink")]
+    assert len(asked) == 2  # one at the start
 
 
 async def test_pages_of_the_audit_are_turned_in_place(past):

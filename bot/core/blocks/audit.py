@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,7 @@ from bot.core.blocks import limits
 from bot.core.blocks.elements import Block, actions, button, context, json_chars, section, sentence
 from bot.core.blocks.names import title_of
 from bot.core.blocks.phrases import typed
-from bot.core.blocks.text import channel, code, date, person_name, shown, vendor_line
+from bot.core.blocks.text import channel, code, date, link_to, person_name, shown, vendor_line
 from bot.core.commands.presses import Action, Press
 from bot.core.models import Message, Outcome
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
@@ -72,7 +73,8 @@ def audit_message(panel: Panel, nicknames: Nicknames = NO_NICKNAMES, *, command:
         lead = f"{asked}: no entries found{_within(panel)}." if panel.page == 0 else f"{asked}: nothing older."
         return Message(lead, (section(lead), *_buttons(panel)), only_for_one=True)
     lead = f"*Audit*, newest first: {asked}{_within(panel)}"
-    rows = [[section(_entry_text(entry, room, nicknames)) for entry in panel.entries] for room in _ROOMS]
+    links = dict(panel.links)
+    rows = [[section(_entry_text(entry, room, nicknames, links)) for entry in panel.entries] for room in _ROOMS]
     fitting = next((row for row in rows if json_chars(row) <= limits.BLOCKS_BUDGET_CHARS - AROUND_CHARS), rows[-1])
     footer = f"Page {panel.page + 1:,} · as of {date(panel.as_of)} · to export it: {typed('flokit-bot audit')}"
     count = "1 entry" if len(panel.entries) == 1 else f"{len(panel.entries):,} entries"
@@ -104,9 +106,11 @@ def _buttons(panel: Panel) -> list[Block]:
     )
 
 
-def _entry_text(entry: AuditEntry, room: _Room, nicknames: Nicknames) -> str:
+def _entry_text(entry: AuditEntry, room: _Room, nicknames: Nicknames, links: Mapping[str, str]) -> str:
     where = channel(entry.channel_id)
-    parts = [date(entry.at), f"in {where}" if where else "", _ruling(entry, room), _result(entry, room)]
+    address = links.get(entry.run_id, "") if entry.run_id else ""
+    link = link_to(address) if address else ""
+    parts = [date(entry.at), f"in {where}" if where else "", _ruling(entry, room), _result(entry, room), link]
     return f"{_sentence(entry, room, nicknames)}\n{' · '.join(part for part in parts if part)}"
 
 

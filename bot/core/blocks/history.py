@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from bot.core.blocks.elements import Block, context, quoted, section, sentence
 from bot.core.blocks.names import ID_SHOWN, title_of
 from bot.core.blocks.phrases import and_more, typed
 from bot.core.blocks.runs import duration_s, nothing_started
-from bot.core.blocks.text import code, counted, date, duration, escape, listed, person_name
+from bot.core.blocks.text import code, counted, date, duration, escape, link_to, listed, person_name
 from bot.core.models import Message, Outcome, SyncRun
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.runs.history import by_integration, durations, took_s
@@ -38,24 +39,36 @@ def history_message(
     now: datetime,
     nicknames: Nicknames = NO_NICKNAMES,
     *,
+    links: Mapping[str, str] = MappingProxyType({}),
     kept_days: float,
     asked: str = "",
     command: str = "/flokit",
 ) -> Message:
     """Show past runs, newest first: one integration in detail, several with a line each.
 
-    ``asked`` is what was typed after ``history`` (untrusted).
+    ``asked`` is what was typed after ``history`` (untrusted). ``links`` are the addresses of the messages that tell the
+    runs of ``linked_in_history``, as far as they're known.
     """
     groups = by_integration(runs)
     kept = f"I keep syncs started here for {kept_days:g} days."
     if not groups:
         return sentence(f"{typed(command, f'history {asked}')}: no syncs found.", kept)
     if len(groups) > 1:
-        return _of_many(groups, kept, nicknames, command)
-    return _of_one(next(iter(groups.values())), now, kept, nicknames)
+        return _of_many(groups, kept, nicknames, links, command)
+    return _of_one(next(iter(groups.values())), now, kept, nicknames, links)
 
 
-def _of_one(runs: Sequence[SyncRun], now: datetime, kept: str, nicknames: Nicknames) -> Message:
+def linked_in_history(runs: Sequence[SyncRun]) -> list[str]:
+    """Return the IDs of the runs that the history shows with a link."""
+    groups = by_integration(runs)
+    if len(groups) == 1:
+        return [run.id for run in runs[:SHOWN]]
+    return [group[0].id for group in list(groups.values())[:GROUPS_SHOWN]]
+
+
+def _of_one(
+    runs: Sequence[SyncRun], now: datetime, kept: str, nicknames: Nicknames, links: Mapping[str, str]
+) -> Message:
     run = runs[0]
     name = (
         f"{escape(title_of(run.integration_id, run.integration_type, nicknames))} {code(run.integration_id, ID_SHOWN)}"
@@ -63,7 +76,7 @@ def _of_one(runs: Sequence[SyncRun], now: datetime, kept: str, nicknames: Nickna
     lead = f"*History of {name}*: {counted(len(runs), 'sync')}, {_tally(runs)}."
     speed = _speed(runs)
     newest = runs[:SHOWN]
-    lines = [_line(number, run, now) for number, run in enumerate(newest, 1)]
+    lines = [f"{_line(number, run, now)}{_link(run, links)}" for number, run in enumerate(newest, 1)]
     hidden = len(runs) - len(newest)
     lines += [f"and {hidden:,} earlier"] if hidden else []
     return Message(
@@ -100,6 +113,11 @@ def _line(number: int, run: SyncRun, now: datetime) -> str:
     return f"{number}. {emoji} {words}, {lasted} · {date(run.requested_at)} · {person_name(run.requested_by)}"
 
 
+def _link(run: SyncRun, links: Mapping[str, str]) -> str:
+    address = links.get(run.id, "")
+    return f" · {link_to(address)}" if address else ""
+
+
 def _chart(runs: Sequence[SyncRun]) -> list[Block]:
     """Draw the comparable durations as bars, each with its number and duration for screen readers."""
     taken = [(number, took) for number, run in enumerate(runs, 1) if (took := took_s(run)) is not None]
@@ -113,11 +131,14 @@ def _chart(runs: Sequence[SyncRun]) -> list[Block]:
     return [context("How long the successful syncs above took:"), *quoted("\n".join(bars), CHART_CHARS)]
 
 
-def _of_many(groups: dict[str, list[SyncRun]], kept: str, nicknames: Nicknames, command: str) -> Message:
+def _of_many(
+    groups: dict[str, list[SyncRun]], kept: str, nicknames: Nicknames, links: Mapping[str, str], command: str
+) -> Message:
     total = sum(len(runs) for runs in groups.values())
     everything = [run for runs in groups.values() for run in runs]
     lead = f"{counted(total, 'sync')} of {counted(len(groups), 'integration')}: {_tally(everything)}."
-    lines = [_group_line(runs, nicknames) for runs in list(groups.values())[:GROUPS_SHOWN]]
+    newest = list(groups.values())[:GROUPS_SHOWN]
+    lines = [f"{_group_line(runs, nicknames)}{_link(runs[0], links)}" for runs in newest]
     lines += and_more(len(groups) - len(lines))
     hint = f"{typed(command, 'history stripe')} shows one in detail."
     half = (len(lines) + 1) // 2

@@ -145,6 +145,11 @@ def person_name(person: Person) -> str:
     return vendor_line(person.name, PERSON_CHARS) or mention(person)
 
 
+def link_to(address: str, label: str = "message") -> str:
+    """Link to a message in Slack; ``label`` is ours."""
+    return f"<{escape(address)}|{label}>"
+
+
 def listed(items: Sequence[_T], say: Callable[[_T], str], *, most: int = NAMES_LISTED) -> str:
     """Join items with commas; beyond ``most`` of them, only say how many more there are."""
     said = ", ".join(say(item) for item in items[:most])
