@@ -165,6 +165,7 @@ class _Parts:
             self._naming,
             on_closed=self._channels.pause,
             on_refused=self._channels.follow_refused,
+            ticket=tenant.policy.ticket,
         )
 
     def _open_tables(self) -> None:

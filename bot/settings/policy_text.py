@@ -17,6 +17,7 @@ from bot.core.access.policy import Kind, Policy, Problem, Rule, Verb
 from bot.core.advice import KNOWN_TYPES
 from bot.core.blocks.text import one_line
 from bot.core.errors import SettingsError
+from bot.core.incidents.tickets import template_problem
 from bot.core.typed import name_key
 
 MAX_RULES: Final = 500
@@ -212,6 +213,12 @@ def _check_each_type_once(value: Any) -> Any:
     return value
 
 
+def _check_ticket(value: str) -> str:
+    if problem := template_problem(value):
+        raise PydanticCustomError("ticket", "{problem}", {"problem": problem})
+    return value
+
+
 def _check_name(value: str) -> str:
     if not 0 < len(value.strip()) <= NAME_CHARS or not value.isprintable():
         raise PydanticCustomError("name", "must be one line of 1 to 80 characters")
@@ -224,6 +231,7 @@ _Channel = Annotated[str, _id_of("channel", "CGD", "C024BE91L (at the end of a c
 _Whom = Annotated[str, _id_of("person or user group", "UWS", "U024BE7LH or S0615G0KT")]
 _Type = Annotated[str, AfterValidator(_check_type)]
 _Name = Annotated[str, AfterValidator(_check_name)]
+_Ticket = Annotated[str, AfterValidator(_check_ticket)]
 
 _Verbs = Annotated[frozenset[Verb], BeforeValidator(_one_or_more), Field(min_length=1)]
 _Users = Annotated[frozenset[_User], BeforeValidator(_one_or_more), Field(min_length=1)]
@@ -278,6 +286,7 @@ class _Rule(_Part):
 
 class _File(_Part):
     ask: _Ask = ()
+    ticket: _Ticket = ""
     rules: Annotated[list[_Rule], Field(max_length=MAX_RULES)] = []
 
     @model_validator(mode="after")
@@ -290,4 +299,4 @@ class _File(_Part):
 
     @property
     def policy(self) -> Policy:
-        return Policy(tuple(rule.rule for rule in self.rules), self.ask)
+        return Policy(tuple(rule.rule for rule in self.rules), self.ask, self.ticket)

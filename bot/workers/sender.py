@@ -95,6 +95,7 @@ class Sender:
         *,
         on_closed: OnClosed,
         on_refused: OnRefused,
+        ticket: str = "",
     ) -> None:
         self._telemetry = context.telemetry
         self._store = store
@@ -105,6 +106,7 @@ class Sender:
         self._on_closed = on_closed
         self._on_refused = on_refused
         self._command = context.command
+        self._ticket = ticket
         self.auth_lost = ""
         """Slack's error code while it refuses our token; readiness reports it."""
 
@@ -238,7 +240,9 @@ class Sender:
                 drawn = await self._store.panels.load_view(item.panel_id or "")
                 if drawn is None:
                     return None
-                panel = blocks.panel_message(*drawn, now, nicknames, command=self._command, outbox_id=item.id)
+                panel = blocks.panel_message(
+                    *drawn, now, nicknames, command=self._command, outbox_id=item.id, ticket=self._ticket
+                )
                 return replace(panel, cause=drawn[0].cause)
             case OutboxKind.NOTE:
                 return codec.load(Message, item.data or "")

@@ -69,9 +69,12 @@ turns = st.builds(Turn, st.sampled_from(Step), people, st.integers(0, 9), st.non
 some = st.integers(0, 25)
 messages = st.one_of(
     st.builds(
-        lambda panel, run: blocks.panel_message(panel, {panel.incident.integration.id: run} if run else {}, NOW),
+        lambda panel, run, ticket: blocks.panel_message(
+            panel, {panel.incident.integration.id: run} if run else {}, NOW, ticket=ticket
+        ),
         panels,
         st.none() | st.builds(RowRun, runs, st.lists(people, max_size=8).map(tuple)),
+        st.sampled_from(("", "https://tickets.example.com/new?t={title}&b={body}&i={integration}&d={id}")),
     ),
     st.builds(blocks.bulletin_message, st.builds(Bulletin, incidents, st.sampled_from(Word), st.booleans()), moments),
     st.builds(

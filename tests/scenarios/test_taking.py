@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
+from urllib.parse import parse_qs, urlsplit
 
 from local_slack import payloads
 from local_slack.delivery import Envelope, EnvelopeKind
 from local_slack.response_url import Place
 from local_slack.use import Use
 from sandbox.local_flokit.sources import Plan
-from tests.scenarios.conftest import words
+from tests.scenarios.conftest import running_world, words
 from tests.scenarios.test_home import home, press
 from tests.scenarios.watching import fail, incident, incidents, repair
 
@@ -249,6 +250,25 @@ async def test_another_channel_is_told_of_what_no_one_is_on(board):
     ack = await board.slack.click("UBEN", "C0ONCALL", there[0]["ts"], take["action_id"], value=take["value"])
     assert ack.ok, board.bot.log
     await incident(board, "ben is on it")
+
+
+async def test_a_ticket_is_opened_at_the_workspaces_address(tmp_path):
+    """The policy says where; what FloKit says is encoded, and the click is only acked."""
+    path = tmp_path / "policy.yaml"
+    path.write_text('ticket: "https://jira.example.com/new?summary={title}&description={body}"')
+    settings = {"WATCH_INTERVAL_S": "0.3", "WATCH_CONFIRM_S": "0.2", "POLICY_FILE": str(path)}
+    async with running_world(tmp_path, **settings) as world:
+        await world.start_bot()
+        world.flokit.add("int_stripe", "stripe", status="error", error_message="a & b? <x>")
+        await world.status("subscribe all")
+        message = await incident(world, "is failing")
+        opens = element(message, "link")
+        asked = parse_qs(urlsplit(opens["url"]).query)
+        assert asked["summary"] == ["Stripe is failing"]
+        assert "FloKit says: a & b? <x>" in asked["description"][0]
+        assert (await world.slack.click("UANA", "C0DATA", message["ts"], "link")).ok
+        await world.settle()
+        assert world.slack.ephemerals("UANA") == []
 
 
 async def press_old(world, message, old, user="UBEN"):

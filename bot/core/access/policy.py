@@ -64,6 +64,8 @@ class Policy:
 
     rules: tuple[Rule, ...] = ()
     ask: tuple[str, ...] = ()
+    ticket: str = ""
+    """The template of the address at which a ticket is opened: see `bot.core.incidents.tickets`."""
 
     @property
     def names_administrators(self) -> bool:
@@ -288,7 +290,8 @@ def explain(policy: Policy) -> list[str]:
     lines += [f"otherwise: {rule.name}" for rule in BUILT_IN]
     lines.append(f"otherwise: {UNIDENTIFIED}")
     whom = ", ".join(policy.ask) or "no one in particular"
-    return [*lines, f"anyone refused is told to ask: {whom}"]
+    tickets = [f"incidents have a button that opens a ticket: {policy.ticket}"] if policy.ticket else []
+    return [*lines, f"anyone refused is told to ask: {whom}", *tickets]
 
 
 def _sentence(rule: Rule) -> str:

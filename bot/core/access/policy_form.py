@@ -39,6 +39,7 @@ EXAMPLE: Final = """\
 # and put in your own IDs.
 #
 # ask: [U024BE7LH]            # who a refusal tells people to ask
+# ticket: "https://jira.example.com/new?summary={title}"
 # rules:
 # - name: Data engineers run this bot
 #   allow: [look, sync, subscribe, administer]

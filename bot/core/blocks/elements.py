@@ -101,6 +101,14 @@ def button(label: str, press: Press, *, about: str = "") -> Block:
     return element
 
 
+def link_button(label: str, url: str, *, about: str = "") -> Block:
+    """A button that opens an address; the click is only acked."""
+    element: Block = {"type": "button", "action_id": "link", "text": plain(label), "url": url}
+    if about:
+        element["accessibility_label"] = clip(one_line(f"{label} {about}"), limits.ACCESSIBILITY_LABEL)
+    return element
+
+
 def press_select(placeholder: str, choices: Mapping[str, Press]) -> Block:
     """A menu whose choices are presses of one action, by label."""
     options = [{"text": plain(text), "value": press_value(press)} for text, press in choices.items()]

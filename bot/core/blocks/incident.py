@@ -40,6 +40,7 @@ from bot.core.blocks.text import (
     shown,
     vendor_line,
 )
+from bot.core.blocks.tickets import ticket_button
 from bot.core.commands.presses import Action, Press
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.incidents.reactions import Bulletin, Snooze, Word
@@ -59,8 +60,13 @@ SNOOZES: Final = {
 """The choices of the Snooze menu, by the keys in the values that Slack sends back."""
 
 
-def incident_message(panel: Panel, runs: Mapping[str, RowRun], nicknames: Nicknames = NO_NICKNAMES) -> Message:
-    """Show an incident in one channel. It mentions whom the subscription asks for, and the integration's owner."""
+def incident_message(
+    panel: Panel, runs: Mapping[str, RowRun], nicknames: Nicknames = NO_NICKNAMES, *, ticket: str = ""
+) -> Message:
+    """Show an incident in one channel; ``ticket`` is the template of the address at which one is opened.
+
+    It mentions whom the subscription asks for, and the integration's owner.
+    """
     incident = panel.incident
     if incident is None:
         return sentence("I no longer have this incident on record.")
@@ -78,7 +84,7 @@ def incident_message(panel: Panel, runs: Mapping[str, RowRun], nicknames: Nickna
         *quoted(incident.failure.error_message or "", phrases.ERROR_IN_INCIDENT),
         *_advice(incident, nickname.link),
         context(_about(incident, panel.snooze, panel.escalated_at)),
-        *_buttons(panel, incident, name),
+        *_buttons(panel, incident, name, ticket),
     ]
     taken = f"{on_it_words(incident.on_it)}. " if incident.on_it else ""
     return Message(f"{whom}{emoji} {name.text} {words}. {taken}{_in_short(incident)}", tuple(blocks))
@@ -235,7 +241,7 @@ def _in_short(incident: Incident) -> str:
     return f"{error} ({shown(incident.integration.id, ID_SHOWN)})".strip()
 
 
-def _buttons(panel: Panel, incident: Incident, name: Name) -> list[Block]:
+def _buttons(panel: Panel, incident: Incident, name: Name, ticket: str) -> list[Block]:
     integration = incident.integration
     if panel.snooze:
         quiet = button("End snooze", Press(Action.END_SNOOZE, panel_id=panel.id))
@@ -245,4 +251,4 @@ def _buttons(panel: Panel, incident: Incident, name: Name) -> list[Block]:
     take = take_button(incident, name, panel.id) if incident.on_it is None else None
     resync = resync_button(integration, name, panel.id)
     first = sync_buttons(integration, resync, details_button(integration, name), take, quiet)
-    return [*first, *taken_buttons(incident, name, panel.id)]
+    return [*first, *taken_buttons(incident, name, panel.id), *actions(ticket_button(incident, name, ticket))]

@@ -26,10 +26,12 @@ def panel_message(
     *,
     command: str = "/flokit",
     outbox_id: str = "",
+    ticket: str = "",
 ) -> Message:
     """Render a panel, with the newest run of each of its integrations, by integration ID.
 
-    ``outbox_id`` is for the metadata of those that have their own.
+    ``outbox_id`` is for the metadata of those that have their own, and ``ticket`` the workspace's template of the
+    address at which a ticket is opened.
     """
     match panel.kind:
         case PanelKind.STATUS:
@@ -43,7 +45,7 @@ def panel_message(
         case PanelKind.AUDIT:
             return audit_message(panel, nicknames, command=command)
         case PanelKind.INCIDENT:
-            message = incident_message(panel, runs, nicknames)
+            message = incident_message(panel, runs, nicknames, ticket=ticket)
             return as_sample(message, command=command) if panel.id.startswith(PREFIX) else message
         case PanelKind.UNSUBSCRIBED:
             return unsubscribed_message(panel)

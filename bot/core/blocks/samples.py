@@ -114,6 +114,9 @@ def samples(now: datetime) -> dict[str, Sample]:
             )
             for step in Step
         },
+        "panel_message: incident with a ticket": blocks.panel_message(
+            panels[PanelKind.INCIDENT], {}, now, nicknames, ticket="https://tickets.example.com/new?t={title}&b={body}"
+        ),
         "incidents_message": blocks.incidents_message(
             [blocks.Tried(taken, tuple(past)), blocks.Tried(handed, (run,))], now, nicknames, hidden=3, command=COMMAND
         ),
