@@ -36,7 +36,7 @@ FEWEST_PRESENT: Final = 0.6
 """The share of the neighbors that never leave at the same time."""
 
 HEARD_WITHIN_S: Final = 30.0
-JOIN_TRIES: Final = 12
+JOIN_TRIES: Final = 60
 JOIN_PAUSE_S: Final = 3.0
 FORM_WITHIN_S: Final = 5.0
 ANSWERED_WITHIN_S: Final = 90.0
