@@ -6,7 +6,7 @@ themselves, since only the newest version is ever rendered. Functions here work 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -305,12 +305,8 @@ async def tell(connection: Transaction, stories: Sequence[Story], now: datetime)
     ended = (await connection.execute(_THREADS_OF, {"ended": list(ends)})).all() if ends else ()
     moved = {story.run_id: story.ended for story in wanted if Telling.PROGRESS in story.tellings}
     shown = {story.run_id: story.team_id for story in wanted if Telling.ROW in story.tellings}
-    about = {
-        "moved": list(moved),
-        "shown": list(shown),
-        "bulks": [story.bulk_id for story in wanted if story.bulk_id and story.run_id in moved],
-    }
-    told = (await connection.execute(_SHOWS, about)).all() if moved or shown else ()
+    bulks = {story.bulk_id for story in wanted if story.bulk_id and story.run_id in moved}
+    told = await _showing(connection, len(wanted) == 1, moved=[*moved], shown=[*shown], bulks=[*bulks])
     dropped = await _drop_unposted_progress(connection, told, {run_id for run_id in moved if moved[run_id]}, now)
     await _bump_rows(connection, [row for row in told if row.id not in dropped], now)
     for thread in ended:
@@ -319,7 +315,7 @@ async def tell(connection: Transaction, stories: Sequence[Story], now: datetime)
         await homes.changed(connection, team_id, now)
 
 
-def _show_runs() -> Select[Any]:
+def _show_runs(match: Callable[[ColumnElement[Any], str], ColumnElement[bool]]) -> Select[Any]:
     """Select the messages that show runs, and lock them.
 
     These are their progress and, for those in ``shown``, the messages that were clicked, the roots of their threads,
@@ -329,24 +325,36 @@ def _show_runs() -> Select[Any]:
     same_channel = and_(threads.c.channel_id == outbox.c.channel_id, of_team(threads, outbox.c.team_id))
     in_threads = (
         select(outbox.c.panel_id)
-        .join(threads, and_(same_channel, same_message))
-        .where(among(threads.c.run_id, "shown"), outbox.c.panel_id.is_not(None), outbox.c.sent_version > 0)
+        .select_from(outbox.join(threads, and_(same_channel, same_message)))
+        .where(match(threads.c.run_id, "shown"), outbox.c.panel_id.is_not(None), outbox.c.sent_version > 0)
     )
-    of_threads = select(threads.c.panel_id).where(among(threads.c.run_id, "shown"))
+    of_threads = select(threads.c.panel_id).where(match(threads.c.run_id, "shown"))
     same_integration = and_(runs.c.team_id == incidents.c.team_id, runs.c.integration_id == incidents.c.integration_id)
     of_incidents = (
         select(alerts.c.id)
-        .join(incidents, incidents.c.id == alerts.c.incident_id)
-        .join(runs, same_integration)
-        .where(among(runs.c.id, "shown"), incidents.c.closed_at.is_(None))
+        .select_from(alerts.join(incidents, incidents.c.id == alerts.c.incident_id).join(runs, same_integration))
+        .where(match(runs.c.id, "shown"), incidents.c.closed_at.is_(None))
     )
-    progress = select(outbox.c.id).where(among(outbox.c.run_id, "moved"), outbox.c.kind == OutboxKind.PROGRESS)
-    of_bulks = select(outbox.c.id).where(among(outbox.c.panel_id, "bulks"))
+    progress = select(outbox.c.id).where(match(outbox.c.run_id, "moved"), outbox.c.kind == OutboxKind.PROGRESS)
+    of_bulks = select(outbox.c.id).where(match(outbox.c.panel_id, "bulks"))
     panels = select(outbox.c.id).where(outbox.c.panel_id.in_(union_all(of_threads, in_threads, of_incidents)))
     return locked_rows(outbox, outbox.c.id.in_(union_all(progress, of_bulks, panels)))
 
 
-_SHOWS: Final = constant(_show_runs())
+_SHOWS: Final = constant(_show_runs(among))
+_SHOWS_ONE: Final = constant(_show_runs(lambda column, name: column == bindparam(name)))
+"""The same for one run. PostgreSQL plans this once; it takes a list for a long one, and would plan it each time."""
+
+
+async def _showing(connection: Transaction, is_one: bool, **about: Sequence[str]) -> Sequence[Row]:
+    """Lock the messages that show runs, and return them."""
+    if not about["moved"] and not about["shown"]:
+        return ()
+    if is_one:
+        return (
+            await connection.execute(_SHOWS_ONE, {name: next(iter(ids), None) for name, ids in about.items()})
+        ).all()
+    return (await connection.execute(_SHOWS, about)).all()
 
 
 async def _drop_unposted_progress(

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy import (
     BinaryExpression,
+    BindParameter,
     Boolean,
     ColumnDefault,
     ColumnElement,
@@ -22,12 +23,14 @@ from sqlalchemy import (
     Executable,
     Text,
     bindparam,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.operators import in_op
+from sqlalchemy.sql.visitors import replacement_traverse
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 E = TypeVar("E", bound=Executable)
@@ -153,7 +156,8 @@ def run_through_sqlalchemy(result: CursorResult[Any]) -> Rows:
 
 
 def _compile(statement: Any, dialect: Dialect, columns: Sequence[str]) -> Form:
-    compiled: SQLCompiler = statement.compile(
+    written_out: Any = replacement_traverse(statement, {}, lambda element, **_: _write_out(element, dialect))
+    compiled: SQLCompiler = written_out.compile(
         dialect=dialect, column_keys=list(columns) or None, compile_kwargs={"render_postcompile": True}
     )
     defaults = {
@@ -169,6 +173,17 @@ def _compile(statement: Any, dialect: Dialect, columns: Sequence[str]) -> Form:
         _row_of(found.keys()) if len(found) else None,
         tuple((at, read) for at, read in readers if read),
     )
+
+
+def _write_out(element: Any, dialect: Dialect) -> ColumnElement[Any] | None:
+    """Return what stands for a value that never changes: the value itself.
+
+    A plan that is made once for all parameters must know it, or it can't use an index of some rows only.
+    """
+    if not isinstance(element, BindParameter) or element.required or not isinstance(element.value, str | int):
+        return None
+    write = _impl(element.type, dialect).literal_processor(dialect)
+    return literal_column(write(element.value), element.type) if write else None
 
 
 def _row_of(columns: Sequence[str]) -> Callable[[Iterable[Any]], Row]:
