@@ -24,6 +24,7 @@ from benchmarks.rows import (
     sizes,
     startup,
     throughput,
+    volumes,
     workspaces,
 )
 from benchmarks.table import RESULTS
@@ -42,6 +43,7 @@ ROWS: Final[dict[str, Callable[[Options], Awaitable[list[Row]]]]] = {
     "replicas": replicas.measure,
     "workspaces": workspaces.measure,
     "simulation": simulation.measure,
+    "volumes": volumes.measure,
     "sizes": sizes.measure,
 }
 ONLY_WHEN_NAMED: Final = frozenset({"sizes"})

@@ -63,6 +63,8 @@ from bot.store.subscriptions import Subscriptions
 from bot.store.timers import TimerClaim, TimerKind, Timers
 from bot.store.unattended import Unattended
 from bot.store.vitals import Vitals
+from bot.store.volumes import Volumes
+from bot.workers.counting import Counting
 from bot.workers.digests import Digests
 from bot.workers.follower import Batch, Follower
 from bot.workers.homes import HomeDrawer
@@ -177,8 +179,15 @@ class _Parts:
 
     def _make_lookups(self) -> None:
         base, settings, context = self._base, self._base.settings, self._context
+        self._naming = Naming(self._nicknames.all, context.clock)
+        volumes = Volumes(base.database, context.team_id)
         self.watcher = Watcher(
-            self._incidents, self._subscriptions, base.timers, context, every_s=settings.watch_interval_s
+            self._incidents,
+            self._subscriptions,
+            base.timers,
+            Counting(volumes, self._naming, context, every_s=settings.watch_interval_s),
+            context,
+            every_s=settings.watch_interval_s,
         )
         refused = self._tenant.key_refused
         self._key_watch = KeyWatch(refused, base.timers, context) if refused else None
@@ -187,13 +196,13 @@ class _Parts:
             budget=self._budget,
             max_pause_s=settings.follow_up_max_interval_s,
             stale_after_s=settings.stale_after_s,
+            expected_s=lambda id_: self._naming.last_known.of(id_).expected.stale_after_s,
             now=context.clock,
             on_seen=self.watcher.note,
             on_key=self._key_watch.note if self._key_watch else None,
             telemetry=context.telemetry,
             http=self._tenant.http,
         )
-        self._naming = Naming(self._nicknames.all, context.clock)
         snapshots = Snapshots(base.database, context.team_id)
         self._knowledge = Knowledge(self.flokit, snapshots, self._naming, context.clock)
         self._people = People(self._tenant.slack, context.team_id)

@@ -408,11 +408,18 @@ class Residents:
             self.met["question"] += 1
 
     async def _name(self) -> None:
-        """Name an integration, rename it, or forget its name; by its form now and then."""
+        """Name an integration, forget its name, or say what to expect of it; by a form now and then."""
         channel, integration_id = self._rng.choice(self._channels), self._rng.choice(self._integrations)
         name, other = self._rng.sample(names_for(integration_id, self._integrations), 2)
         user = self._somebody(channel)
-        texts = (f"name {integration_id} “{name}”", f"rename {other} to {name}", f"forget the name of {other}")
+        texts = (
+            f"name {integration_id} “{name}”",
+            f"rename {other} to {name}",
+            f"forget the name of {other}",
+            f"expect {integration_id} every 20h",
+            f"expect {other} no events",
+            f"expect {integration_id} nothing",
+        )
         by_form = self._rng.random() < 0.3
         with contextlib.suppress(LookupError):
             ack = await self._slack.command(

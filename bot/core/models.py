@@ -229,6 +229,15 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class Usual:
+    """How many events an integration usually brings within a time, as learned in ``core.volumes``."""
+
+    within_s: float
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
 class SyncRun:
     """One sync from click to outcome: everything that ``decide`` needs.
 
@@ -286,6 +295,8 @@ class SyncRun:
     """The usual duration of this integration's syncs, from its own history."""
     expected: Expected | None = None
     """The expected duration from its own history or its type's, for planning checks."""
+    usual_events: tuple[Usual, ...] = ()
+    """How many events the integration usually brings; () if that isn't known."""
 
     outcome: Outcome | None = None
     reason: str = ""

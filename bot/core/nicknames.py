@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from bot.core.advice import NAME_CHARS
 from bot.core.characters import as_meant
 from bot.core.typed import name_key
+from bot.core.volumes.expectations import NOTHING, Expectation
 
 LINK_CHARS: Final = 300
 """The longest link: a runbook's address, without room for a whole query."""
@@ -41,11 +42,13 @@ class Nickname:
     name: str = ""
     owner: str = ""
     link: str = ""
+    expected: Expectation = NOTHING
+    """How often it syncs and how many events it brings, as people said."""
 
     @property
     def is_blank(self) -> bool:
         """Whether there's nothing to keep."""
-        return not (self.name or self.owner or self.link)
+        return not (self.name or self.owner or self.link) and self.expected.is_blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Edit:
     name: str | None = None
     owner: str | None = None
     link: str | None = None
+    expected: Expectation | None = None
 
     def apply(self, before: Nickname) -> Nickname:
         """Return the result."""
@@ -107,6 +111,7 @@ class Edit:
             before.name if self.name is None else self.name,
             before.owner if self.owner is None else self.owner,
             before.link if self.link is None else self.link,
+            before.expected if self.expected is None else self.expected,
         )
 
 
@@ -164,6 +169,28 @@ def problems_of(edit: Edit) -> dict[str, str]:
         "link": link_problem(edit.link or ""),
     }
     return {part: problem for part, problem in said.items() if problem}
+
+
+def describe_expected(before: Expectation, after: Expectation) -> str:
+    """Describe a change for the audit log: "every 6 h, 100 events a day; was nothing"."""
+    return f"{expected_words(after)}; was {expected_words(before)}"
+
+
+def expected_words(expected: Expectation) -> str:
+    """Return "a sync every 6 h, 100 events a day"."""
+    parts = []
+    if expected.every_s is not None:
+        parts.append(f"a sync every {_span(expected.every_s)}")
+    if expected.per_day is not None:
+        parts.append(f"{expected.per_day:,} {'event' if expected.per_day == 1 else 'events'} a day")
+    return ", ".join(parts) or "nothing"
+
+
+def _span(seconds: int) -> str:
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3600)
+    minutes = rest // 60
+    return " ".join(f"{count} {unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "min")) if count)
 
 
 def describe_change(before: Nickname, after: Nickname) -> str:

@@ -133,6 +133,7 @@ class FlokitClient:
         clock: monotonic seconds.
         jitter: a number from 0 to 1 that spreads retries.
         stale_after_s: after how many seconds without a success an integration is stale, by type.
+        expected_s: returns the same for one integration's ID, if people said so; it counts before its type.
         now: the time, aware.
         on_seen: called after every successful read with what was seen, when FloKit was asked, and whether that's all
             of the workspace's integrations.
@@ -150,6 +151,7 @@ class FlokitClient:
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         stale_after_s: Mapping[str, float] | None = None,
+        expected_s: Callable[[str], float | None] = lambda _: None,
         now: Callable[[], datetime] = now_utc,
         on_seen: OnSeen | None = None,
         on_key: Callable[[FlokitDenied | None], None] | None = None,
@@ -161,6 +163,7 @@ class FlokitClient:
         self._key_lost = endpoint.key_lost
         self._on_key = on_key
         self._stale_after_s = stale_after_s or {}
+        self._expected_s = expected_s
         self._now = now
         self._on_seen = on_seen
         self._telemetry = telemetry
@@ -297,10 +300,7 @@ class FlokitClient:
         self, integrations: tuple[Integration, ...], as_of: datetime, *, is_all: bool
     ) -> tuple[Integration, ...]:
         """Add when each integration counts as stale, log times that can't be read, and report what was seen."""
-        limits = self._stale_after_s
-        seen = tuple(
-            replace(one, stale_after_s=limits[one.type]) if one.type in limits else one for one in integrations
-        )
+        seen = tuple(map(self._with_limit, integrations))
         for one in seen:
             if one.unreadable_time and one.id not in self._logged_unreadable:
                 self._logged_unreadable[one.id] = True
@@ -309,6 +309,12 @@ class FlokitClient:
         if self._on_seen:
             self._on_seen(seen, as_of, is_all)
         return seen
+
+    def _with_limit(self, integration: Integration) -> Integration:
+        limit_s = self._expected_s(integration.id)
+        if limit_s is None:
+            limit_s = self._stale_after_s.get(integration.type)
+        return integration if limit_s is None else replace(integration, stale_after_s=limit_s)
 
     async def _ask(
         self,

@@ -14,12 +14,13 @@ from bot.core import blocks
 from bot.core.access.audit import Deed, of_origin, of_refusal
 from bot.core.access.policy import Refused, Verb
 from bot.core.advice import display_name
-from bot.core.commands.catalog import ForgetCommand, NameCommand
+from bot.core.commands.catalog import ExpectCommand, ForgetCommand, NameCommand
+from bot.core.commands.expecting import parse_expecting
 from bot.core.commands.naming import Split, name_conflict, parse_forgetting, parse_naming
 from bot.core.commands.presses import Action, Press, fits_in_a_button
 from bot.core.commands.targets import Ambiguous, One
 from bot.core.errors import SlackError
-from bot.core.models import Integration
+from bot.core.models import Integration, Message
 from bot.core.naming_form import EXPIRED, NAME, Filled, write_metadata
 from bot.core.nicknames import (
     MOST,
@@ -28,11 +29,13 @@ from bot.core.nicknames import (
     Nickname,
     Nicknames,
     describe_change,
+    describe_expected,
     problems_of,
     tidy_name,
 )
 from bot.core.requests import Request, RequestKind
 from bot.core.sight import Sight
+from bot.core.volumes.expectations import NOTHING
 from bot.handlers.connecting import DECIDED_WITHIN_S, NOT_OPENED, SLOW_SLACK
 from bot.handlers.feature import Feature, Handlers, Services
 from bot.handlers.permits import Act, Answered, known_type
@@ -58,7 +61,12 @@ class Nicknaming(Feature):
     @property
     def handlers(self) -> Handlers:
         """What is handled here."""
-        return {NameCommand: self.name, ForgetCommand: self.forget, Action.EDIT_NAME: self.press}
+        return {
+            NameCommand: self.name,
+            ForgetCommand: self.forget,
+            ExpectCommand: self.expect,
+            Action.EDIT_NAME: self.press,
+        }
 
     async def name(self, request: Request, command: NameCommand) -> None:
         """Name an integration, or give it an owner or a link."""
@@ -96,6 +104,26 @@ class Nicknaming(Feature):
         _split, about = await self._find(request, (Split(typed),), sight, known)
         permitted = await self._permits.check(request, Act(Deed.NAME, about))
         await self._change(permitted, about, known, Edit(name=""), request_id=request.id)
+
+    async def expect(self, request: Request, command: ExpectCommand) -> None:
+        """Change or show how often an integration is expected to sync, and how many events to bring."""
+        wish = parse_expecting(command.words)
+        await self._permits.check_early(request, Act(Deed.EXPECT, typed=wish.target))
+        known = (await self._knowledge.recalled()).integrations
+        sight = await self._permits.sight(request.origin, known, Verb.SUBSCRIBE)
+        _split, about = await self._find(request, (Split(wish.target),), sight, known, Deed.EXPECT)
+        permitted = await self._permits.check(request, Act(Deed.EXPECT, about))
+        before = (await self._rows.all()).of(about.id).expected
+        if wish.problem:
+            await self._answers.note(permitted, blocks.plain_message(f"{wish.problem} Nothing was changed."))
+            return
+        if wish.expected is None and not wish.clears:
+            message = blocks.expected_message(about, before, sight.nicknames, command=self._command)
+            await self._answers.note(permitted, message)
+            return
+        said = wish.expected or NOTHING
+        after = NOTHING if wish.clears else said.over(before)
+        await self._change(permitted, about, known, Edit(expected=after), request_id=request.id)
 
     async def press(self, request: Request, press: Press) -> None:
         """Open the form for an integration."""
@@ -148,7 +176,12 @@ class Nicknaming(Feature):
         return {NAME: changed.problem} if changed.problem and changed.problem != SAME else {}
 
     async def _find(
-        self, request: Request, splits: Sequence[Split], sight: Sight, known: tuple[Integration, ...]
+        self,
+        request: Request,
+        splits: Sequence[Split],
+        sight: Sight,
+        known: tuple[Integration, ...],
+        deed: Deed = Deed.NAME,
     ) -> tuple[Split, Integration]:
         """Return the first way to understand the words that names one integration, and that.
 
@@ -164,13 +197,14 @@ class Nicknaming(Feature):
                 several = several or (split, found)
         if several:
             split, ambiguous = several
+            example = "expect {} every 6h" if deed is Deed.EXPECT else 'name {} "…"'
             message = blocks.which_to_name_message(
-                split.target, ambiguous.matches, sight.nicknames, command=self._command
+                split.target, ambiguous.matches, sight.nicknames, example=example, command=self._command
             )
             await self._answers.note(request, message)
             raise Answered
         typed = splits[-1].target if splits else ""
-        await self._permits.not_found(request, Act(Deed.NAME, typed=typed), sight, known)
+        await self._permits.not_found(request, Act(deed, typed=typed), sight, known)
         raise Answered
 
     async def _change(
@@ -211,9 +245,8 @@ class Nicknaming(Feature):
         if problem:
             message = blocks.plain_message(f"{problem} Nothing was changed.")
             return Change(None, message, answer_address(request, private=True), problem=problem)
-        message = blocks.named_message(before, after, about.type, request.origin.person, command=self._command)
-        result = describe_change(before, after)
-        entry = of_origin(request.origin, Deed.NAME, self._clock(), result=result)
+        deed, message, result = self._describe(request, before, after, about, nicknames)
+        entry = of_origin(request.origin, deed, self._clock(), result=result)
         entry = replace(entry, integration_id=about.id, integration_type=about.type)
         address = (
             Address(request.origin.team_id, user_id=request.origin.person.id)
@@ -221,6 +254,16 @@ class Nicknaming(Feature):
             else answer_address(request)
         )
         return Change(after, message, address, entry)
+
+    def _describe(
+        self, request: Request, before: Nickname, after: Nickname, about: Integration, nicknames: Nicknames
+    ) -> tuple[Deed, Message, str]:
+        person = request.origin.person
+        if before.expected == after.expected:
+            message = blocks.named_message(before, after, about.type, person, command=self._command)
+            return Deed.NAME, message, describe_change(before, after)
+        message = blocks.expected_message(about, after.expected, nicknames, person, command=self._command)
+        return Deed.EXPECT, message, describe_expected(before.expected, after.expected)
 
 
 def _problem(

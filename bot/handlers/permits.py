@@ -46,6 +46,7 @@ _VERBS: Final = {
     Deed.HAND_OVER: (Verb.SUBSCRIBE,),
     Deed.LET_GO: (Verb.SUBSCRIBE,),
     Deed.NAME: (Verb.SUBSCRIBE,),
+    Deed.EXPECT: (Verb.SUBSCRIBE,),
 }
 """The verbs that a person must be allowed for each deed."""
 

@@ -39,6 +39,11 @@ class Naming:
                     self._read_at = None
             return self._copy or NO_NICKNAMES
 
+    @property
+    def last_known(self) -> Nicknames:
+        """What was read last, however long ago."""
+        return self._copy or NO_NICKNAMES
+
     def changed(self) -> None:
         """Have them read again, because this process changed one."""
         self._read_at = None

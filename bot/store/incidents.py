@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import bindparam, or_, select, update
@@ -28,6 +29,7 @@ from bot.core.models import Integration, Message, Outcome, SyncRun
 from bot.core.panels import Panel
 from bot.core.requests import Origin, Request
 from bot.core.subscriptions.subscriptions import Subscription
+from bot.core.volumes.volume import Shortfall
 from bot.store import alerts, audit, codec, held, homes, inbox, outbox_rows, run_rows, subscriptions, timers
 from bot.store.database import Database
 from bot.store.ids import new_id
@@ -42,6 +44,8 @@ from bot.store.transactions import Transaction, retried
 RUNS_COUNT_FOR: Final = timedelta(days=1)
 """Older syncs are unrelated to what is seen now."""
 
+NONE_COUNTED: Final[Mapping[str, Shortfall | None]] = MappingProxyType({})
+
 TOGETHER: Final = 50
 """How many integrations are evaluated in one transaction; a click waits for at most one of these."""
 
@@ -50,11 +54,15 @@ _FAILURES: Final = frozenset({Outcome.FAILED, Outcome.FAILED_AGAIN, Outcome.DISC
 
 @dataclass(frozen=True, slots=True)
 class SeenTogether:
-    """What one request to FloKit returned. ``whole`` is set if it shows all existing integrations."""
+    """What one request to FloKit returned. ``whole`` is set if it shows all existing integrations.
+
+    ``shortfalls`` are those of the integrations whose events were counted, too.
+    """
 
     integrations: tuple[Integration, ...]
     at: datetime
     whole: bool
+    shortfalls: Mapping[str, Shortfall | None] = field(default_factory=lambda: NONE_COUNTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +166,9 @@ class Incidents:
         for before in befores:
             integration_id = before.integration_id
             shown = newest.get(integration_id)
-            sighting = Sighting(look.at, seen.get(integration_id), _news_of(shown.run) if shown else None)
+            run = _news_of(shown.run) if shown else None
+            is_counted, shortfall = integration_id in look.shortfalls, look.shortfalls.get(integration_id)
+            sighting = Sighting(look.at, seen.get(integration_id), run, is_counted, shortfall)
             verdicts.append(observe(before, sighting, self._rules, team_id=self._team_id, incident_id=new_id("inc")))
         for before, verdict in zip(befores, verdicts, strict=True):
             await self._save(connection, before, verdict.watched, is_new=before.integration_id not in known)
@@ -167,14 +177,16 @@ class Incidents:
             if incident and not _is_same(incident, before.incident):
                 await self.save(connection, incident, is_new=before.incident is None)
         return verdicts, any(
-            verdict.watched.seen != before.seen for before, verdict in zip(befores, verdicts, strict=True)
+            _uncounted(verdict.watched.seen) != _uncounted(before.seen)
+            for before, verdict in zip(befores, verdicts, strict=True)
         )
 
     def _may_matter(self, before: Watched, seen: Integration | None, look: SeenTogether) -> bool:
         """Return whether a resync of it can make a difference."""
         if before.incident or seen is None:
             return before.incident is not None
-        return trouble_of(seen, look.at, before.first_seen_at) is not None
+        shortfall = look.shortfalls.get(seen.id, before.shortfall)
+        return trouble_of(seen, look.at, before.first_seen_at, shortfall) is not None
 
     async def _load(self, connection: Transaction, ids: list[str]) -> dict[str, Watched]:
         """Return what's known of some integrations, and lock it."""
@@ -403,7 +415,12 @@ def _is_same(incident: Incident, before: Incident | None) -> bool:
 
 def _gist(watched: Watched) -> Watched:
     """Return what's worth a write: that nothing has changed until a later time isn't."""
-    return replace(watched, seen_at=None, fine_at=None, incident=None)
+    return replace(watched, seen=_uncounted(watched.seen), seen_at=None, fine_at=None, incident=None)
+
+
+def _uncounted(seen: Integration | None) -> Integration | None:
+    """Return an integration without its counts: only some readings have them, and nothing shows them from here."""
+    return replace(seen, stats=None) if seen and seen.stats else seen
 
 
 def _entry(incident: Incident, origin: Origin, snooze: Snooze | None, now: datetime) -> AuditEntry:

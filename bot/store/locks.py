@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, Table, select
 LOCK_ORDER: Final = (
     "policies",  # what anybody may do
     "nicknames",  # and what things are called
+    "volumes",  # what was counted
     "bulks",  # that a button has started something
     "runs",  # what a click finds first; the lock of a run covers its participants and threads
     "participants",

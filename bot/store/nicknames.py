@@ -14,6 +14,7 @@ from bot.core.access.audit import AuditEntry
 from bot.core.models import Cause, Message
 from bot.core.nicknames import Nickname, Nicknames, nicknames_of
 from bot.core.typed import name_key
+from bot.core.volumes.expectations import Expectation
 from bot.store import alerts, audit, codec, homes, inbox, outbox_rows
 from bot.store.database import Database
 from bot.store.outbox_rows import Address, OutboxKind
@@ -27,7 +28,9 @@ _ALL: Final = constant(select(nicknames).where(nicknames.c.team_id == bindparam(
 _ROW: Final = insert(nicknames)
 _KEEP: Final = _ROW.on_conflict_do_update(
     index_elements=["team_id", "integration_id"],
-    set_={name: _ROW.excluded[name] for name in ("name", "name_key", "owner", "link", "changed_at")},
+    set_={
+        name: _ROW.excluded[name] for name in ("name", "name_key", "owner", "link", "every_s", "per_day", "changed_at")
+    },
 )
 
 
@@ -106,6 +109,8 @@ class NicknameRows:
             "name_key": name_key(after.name) if after.name else None,
             "owner": after.owner,
             "link": after.link,
+            "every_s": after.expected.every_s,
+            "per_day": after.expected.per_day,
             "changed_at": now,
         }
         await connection.execute(_KEEP, row)
@@ -127,4 +132,5 @@ class NicknameRows:
 
 
 def _read(row: Row) -> Nickname:
-    return Nickname(row.integration_id, row.name, row.owner, row.link)
+    expected = Expectation(row.every_s, row.per_day)
+    return Nickname(row.integration_id, row.name, row.owner, row.link, expected)

@@ -22,6 +22,7 @@ from bot.store.tables import (
     runs,
     snapshots,
     threads,
+    volumes,
 )
 from bot.store.transactions import retried
 
@@ -99,6 +100,7 @@ def _finished(before: datetime) -> list[tuple[Table, ColumnElement[bool]]]:
         (bulks, bulks.c.created_at < before),
         (maintenances, maintenances.c.until < before),
         (audit, audit.c.at < before),
+        (volumes, volumes.c.read_at < before),
         (snapshots, snapshots.c.as_of < before),
         (homes, homes.c.opened_at < before),
     ]

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from bot.core.models import Decision, Outcome, Person, Phase, SyncRun, Telling
 from bot.core.panels import RowRun
 from bot.core.runs.durations import learn
+from bot.core.volumes.volume import Volume
+from bot.core.volumes.volume import usual_of as usual_events
 from bot.store import codec, outbox_rows
 from bot.store.bell import Lease, Work
 from bot.store.database import Database
@@ -22,7 +24,7 @@ from bot.store.due import NOW, claimable, claiming, of_others
 from bot.store.ids import new_id
 from bot.store.locks import chosen, of_team
 from bot.store.statements import among, constant
-from bot.store.tables import UtcTime, participants, runs, threads
+from bot.store.tables import UtcTime, participants, runs, threads, volumes
 from bot.store.transactions import Transaction
 
 TYPICAL_OF: Final = 15
@@ -247,7 +249,13 @@ def _durations(which: ColumnElement[bool]) -> Select[str]:
     return succeeded.order_by(runs.c.requested_at.desc()).limit(TYPICAL_OF)
 
 
-_SUCCESSES: Final = constant(_durations(_OF_INTEGRATION))
+_PAST: Final = _durations(_OF_INTEGRATION).subquery()
+_COUNTED: Final = and_(volumes.c.team_id == bindparam("team"), volumes.c.integration_id == bindparam("integration"))
+_SUCCESSES: Final = constant(
+    select(_PAST.c.data, literal("run").label("what")).union_all(
+        select(volumes.c.data, literal("volume").label("what")).where(_COUNTED)
+    )
+)
 _SUCCESSES_OF_TYPE: Final = constant(
     _durations(and_(runs.c.team_id == bindparam("team"), runs.c.integration_type == bindparam("of_type")))
 )
@@ -257,11 +265,21 @@ _LAST_SUCCESS: Final = constant(
 
 
 async def with_expectation(connection: Transaction, run: SyncRun) -> SyncRun:
-    """Return a new run that knows how long the last successes of its integration, or of its type, took."""
+    """Return a new run that knows how long the last successes of its integration, or of its type, took.
+
+    It also knows how many events are usual.
+    """
     about = {"team": run.team_id, "integration": run.integration_id, "of_type": run.integration_type}
-    own_s = _durations_s(await connection.scalars(_SUCCESSES, about))
+    rows = (await connection.execute(_SUCCESSES, about)).all()
+    own_s = _durations_s(row.data for row in rows if row.what == "run")
     of_type_s = [] if own_s else _durations_s(await connection.scalars(_SUCCESSES_OF_TYPE, about))
-    return replace(run, typical_s=statistics.median(own_s) if own_s else None, expected=learn(own_s, of_type_s))
+    counted = [usual_events(codec.load(Volume, row.data)) for row in rows if row.what == "volume"]
+    return replace(
+        run,
+        typical_s=statistics.median(own_s) if own_s else None,
+        expected=learn(own_s, of_type_s),
+        usual_events=counted[0] if counted else (),
+    )
 
 
 def _durations_s(newest: Iterable[str]) -> list[float]:

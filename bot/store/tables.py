@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Dialect,
@@ -453,10 +454,24 @@ nicknames = Table(
     Column("name_key", Text, comment="core.typed.name_key of the name; NULL without one"),
     Column("owner", Text, nullable=False, comment="a person or a user group of Slack's, or empty"),
     Column("link", Text, nullable=False),
+    Column("every_s", Integer, comment="how often people expect it to sync; NULL: they said nothing"),
+    Column("per_day", BigInteger, comment="how many events they expect in a day; NULL: they said nothing"),
     Column("changed_at", UtcTime, nullable=False),
     # One integration per name, enforced by the database.
     Index("nicknames_once", "team_id", "name_key", unique=True),
 )
+
+volumes = Table(
+    "volumes",
+    metadata,
+    Column("team_id", Text, primary_key=True),
+    Column("integration_id", Text, primary_key=True),
+    Column("data", Text, nullable=False, comment="core.volumes.volume.Volume"),
+    Column("synced_at", UtcTime, nullable=False, comment="its last successful sync, when its events were counted"),
+    Column("read_at", UtcTime, nullable=False, comment="when its events were counted"),
+    Index("volumes_read", "read_at"),
+)
+"""How many events each integration brought: written only when they were counted after a successful sync."""
 
 oauth_states = Table(
     "oauth_states",

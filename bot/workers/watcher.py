@@ -21,6 +21,7 @@ from bot.observability.context import Context
 from bot.store.incidents import Incidents, SeenTogether
 from bot.store.subscriptions import Subscriptions
 from bot.store.timers import TimerClaim, TimerKind, Timers
+from bot.workers.counting import Counting
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ class Watcher:
         incidents: evaluates and stores readings.
         subscriptions: whether anyone is subscribed.
         timers: schedules the next check.
+        counting: counts the events of what synced.
         context: the workspace.
         every_s: seconds between two checks.
     """
@@ -54,6 +56,7 @@ class Watcher:
         incidents: Incidents,
         subscriptions: Subscriptions,
         timers: Timers,
+        counting: Counting,
         context: Context,
         *,
         every_s: float,
@@ -61,6 +64,7 @@ class Watcher:
         self._incidents = incidents
         self._subscriptions = subscriptions
         self._timers = timers
+        self._counting = counting
         self._team_id = context.team_id
         self._every_s = every_s
         self._clock = context.clock
@@ -131,13 +135,19 @@ class Watcher:
         ``confirm_at`` returns when another check is needed in any case, which the claimed timer can't be asked for.
         ``escalate`` escalates what no one is on, and returns when the next one is due.
         """
+        await self._counting.know_what_is_expected()
+        listed: tuple[Integration, ...] = ()
         try:
-            await flokit.fetch_integrations(priority=Priority.BACKGROUND, max_age_s=0)
+            listed = (await flokit.fetch_integrations(priority=Priority.BACKGROUND, max_age_s=0)).integrations
         except FlokitError as error:  # says nothing about the integrations
             log.info("background_check_failed", error=str(error))
         again_at = await self._weigh()
         subscriptions = await self._subscriptions.all()
         wanted = any(one.paused is None for one in subscriptions)
+        if wanted and listed:
+            counted = await self._counting.count(flokit, listed)
+            self._seen = [*self._seen, *counted]  # others were queued or evaluated meanwhile
+            again_at = min(filter(None, (again_at, await self._weigh())), default=None)
         escalates_at = await escalate(subscriptions) if wanted else None
         next_at = self._clock() + timedelta(seconds=self._every_s)
         soonest = min(next_at, again_at or next_at, escalates_at or next_at) if wanted else None

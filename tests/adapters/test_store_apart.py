@@ -22,6 +22,8 @@ from bot.core.requests import ChannelNews, RequestKind
 from bot.core.subscriptions.digest_time import next_digest_at
 from bot.core.subscriptions.removal import Removal
 from bot.core.subscriptions.subscriptions import DigestTime, PauseReason, Subscription
+from bot.core.volumes.expectations import NOTHING
+from bot.core.volumes.volume import Reading
 from bot.store.audit import Audit
 from bot.store.database import Database
 from bot.store.homes import Homes
@@ -34,6 +36,7 @@ from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
 from bot.store.tables import incidents, metadata, outbox, participants, runs, subscriptions, threads
 from bot.store.timers import TimerKind, Timers
+from bot.store.volumes import Volumes
 from tests.adapters.conftest import START, Make, VirtualClock, start, wanted_bulk
 from tests.teams import FOR_ALL, NAMES_IT_IF_TOLD, STORE, judge
 
@@ -59,6 +62,7 @@ class Side:
         self.subscriptions = Subscriptions(database, team)
         self.homes = Homes(database, team)
         self.nicknames = NicknameRows(database, team)
+        self.volumes = Volumes(database, team)
         self.snapshots = Snapshots(database, team)
         self.audit = Audit(database, team)
         self.make = Make(clock)
@@ -169,6 +173,12 @@ class Side:
         )
         return changed.after, await self.nicknames.all()
 
+    async def count(self, user, channel, integration):
+        """Count the events of an integration."""
+        now = self.clock.now
+        volume = await self.volumes.add(integration, Reading(now, now, len(user), 5), NOTHING)
+        return volume, await self.volumes.counted()
+
     async def pause(self, _user, channel, _integration):
         """Pause the channel's subscriptions, because it was archived."""
         tell = lambda _: Message("paused")  # noqa: E731
@@ -272,6 +282,7 @@ DEEDS = (
     "recover",
     "snooze",
     "name",
+    "count",
     "pause",
     "resume",
     "move",
@@ -371,6 +382,7 @@ TWINS = [
     *((team, "start_both", "U1", "C1", "int_1") for team in TEAMS),
     ("T1", "show", "U1", "C1", "int_1"),
     *((team, "name", "U1", "C1", "int_1") for team in TEAMS),
+    *((team, "count", "U1", "C1", "int_1") for team in TEAMS),
     ("T2", "name", "U1", "C1", "int_1"),
     ("T1", "move", "U1", "C1", "int_1"),
     ("T2", "move", "U1", "C2", "int_1"),

@@ -225,11 +225,11 @@ async def test_subscriptions_are_audited(store, database, make, clock):
         ("", "stripe", "C0DATA")
     }
     assert [entry.result for entry in entries] == [
-        "failing, stale, disconnected, recovered",
+        "failing, stale, disconnected, empty, recovered",
         "the channel is archived",
-        "failing, stale, disconnected, recovered",
+        "failing, stale, disconnected, empty, recovered",
         "all of it",
-        "failing, stale, disconnected, recovered",
+        "failing, stale, disconnected, empty, recovered",
     ]
 
 

@@ -138,7 +138,9 @@ async def install(one, clock):
     await states.consume(await states.issue("browser", now), "browser", now)
 
 
-LITTLE = frozenset({"subscriptions", "sightings", "budget", "snapshots", "replicas", "policies", "nicknames"})
+LITTLE = frozenset(
+    {"subscriptions", "sightings", "budget", "snapshots", "replicas", "policies", "nicknames", "volumes"}
+)
 """Tables as small as a workspace, however much happened in it: they may be read completely."""
 
 GROWING = frozenset(metadata.tables) - LITTLE

@@ -12,10 +12,17 @@ import pytest_asyncio
 
 from bot.core.errors import FlokitNoReply, StoreUnavailable
 from bot.core.incidents.incidents import Verdict, Watched
-from bot.core.models import Integration, Person
+from bot.core.models import NO_CAUSE, Integration, Person, SyncStats
+from bot.core.nicknames import Edit
 from bot.core.subscriptions.subscriptions import Subscription
+from bot.core.volumes.expectations import Expectation
+from bot.flokit.replies import Detail, Listing
+from bot.lookups.nicknames import Naming
 from bot.observability.context import Context
+from bot.store.nicknames import Change, NicknameRows
 from bot.store.timers import TimerKind, Timers
+from bot.store.volumes import Volumes
+from bot.workers.counting import AT_ONCE, COUNT_EVERY, Counting
 from bot.workers.watcher import HINTS_EVERY, SAME_AGAIN_AFTER, Watcher
 from tests.adapters.conftest import TEAM
 
@@ -57,13 +64,23 @@ class Flokit:
 
     def __init__(self, watcher, clock):
         self.watcher, self.clock, self.looks, self.error = watcher, clock, 0, None
+        self.stripe, self.counts, self.events = STRIPE, 0, 5
 
     async def fetch_integrations(self, **_):
         """Return it."""
         self.looks += 1
         if self.error:
             raise self.error
-        self.watcher.note((STRIPE,), self.clock.now, whole=True)
+        self.watcher.note((self.stripe,), self.clock.now, whole=True)
+        return Listing((self.stripe,), as_of=self.clock.now)
+
+    async def fetch_integration(self, integration_id, **_):
+        """Return it with its counts."""
+        self.counts += 1
+        if self.error:
+            raise self.error
+        detail = replace(self.stripe, id=integration_id, stats=SyncStats(self.events, self.events))
+        return Detail(detail, as_of=self.clock.now)
 
 
 class Bench:
@@ -73,7 +90,10 @@ class Bench:
         self.timers, self.clock = timers, clock
         self.incidents, self.subscribers = Incidents(), Subscribers(*subscriptions)
         context = Context(TEAM, "UFLOKIT", clock)
-        self.watcher = Watcher(self.incidents, self.subscribers, timers, context, every_s=EVERY_S)
+        self.volumes = Volumes(timers._database, TEAM)
+        self.nicknames = NicknameRows(timers._database, TEAM)
+        counting = Counting(self.volumes, Naming(self.nicknames.all, clock), context, every_s=EVERY_S)
+        self.watcher = Watcher(self.incidents, self.subscribers, timers, counting, context, every_s=EVERY_S)
         self.flokit = Flokit(self.watcher, clock)
 
     async def look_if_due(self):
@@ -252,3 +272,84 @@ async def test_hints_wait_for_the_database(bench, monkeypatch):
         async with asyncio.timeout(5):
             while await bench.due_in_s() is None:
                 await asyncio.sleep(0)
+
+
+# --- counting events -------------------------------------------------------------------------------------------
+
+
+def sync(bench):
+    """Let FloKit sync the integration successfully, after the time between two counts."""
+    bench.clock.advance(COUNT_EVERY * EVERY_S)
+    bench.flokit.stripe = replace(STRIPE, last_synced_at=bench.clock.now)
+
+
+def counted(bench):
+    """Return what was evaluated with counts."""
+    return [dict(look.shortfalls) for look in bench.incidents.given if look.shortfalls]
+
+
+async def test_events_are_counted_after_each_successful_sync(bench, clock):
+    """Once, and not too often; without one, nothing is fetched."""
+    await wake(bench)
+    assert bench.flokit.counts == 0
+    sync(bench)
+    await wake(bench)
+    await wake(bench)
+    assert bench.flokit.counts == 1
+    bench.flokit.stripe = replace(STRIPE, last_synced_at=clock.advance(1))
+    await wake(bench)
+    assert bench.flokit.counts == 1
+    sync(bench)
+    await wake(bench)
+    assert bench.flokit.counts == 2
+    assert counted(bench) == [{"int_1": None}, {"int_1": None}]
+    known = await bench.volumes.counted()
+    assert known["int_1"].synced_at == bench.flokit.stripe.last_synced_at
+
+
+async def test_fewer_events_than_expected_are_a_shortfall(bench, clock):
+    """As soon as it's certain, as people said it; and no longer when they take it back."""
+
+    async def expect(expected):
+        change = Change(Edit(expected=expected).apply((await bench.nicknames.all()).of("int_1")))
+        await bench.nicknames.change(lambda _: change, clock.now, cause=NO_CAUSE)
+
+    await expect(Expectation(per_day=100))
+    for _ in range(2):
+        sync(bench)
+        await wake(bench)
+    first, second = counted(bench)
+    assert first == {"int_1": None}
+    assert (second["int_1"].got, second["int_1"].least) == (5, 100)
+    await expect(Expectation())
+    sync(bench)
+    await wake(bench)
+    assert counted(bench)[-1] == {"int_1": None}
+
+
+async def test_a_page_without_counts_is_not_fetched_all_the_time(bench):
+    bench.flokit.events = None
+    sync(bench)
+    for _ in range(3):
+        await wake(bench)
+    assert bench.flokit.counts == 1
+    assert counted(bench) == []
+
+
+async def test_only_a_few_are_counted_at_once(bench):
+    """Those that waited longest come first."""
+    sync(bench)
+    many = [replace(bench.flokit.stripe, id=f"int_{number:02}") for number in range(AT_ONCE + 3)]
+    bench.clock.advance(1)
+    counting = bench.watcher._counting
+    assert len(await counting.count(bench.flokit, many)) == AT_ONCE
+    assert len(await counting.count(bench.flokit, many)) == 3
+    assert await counting.count(bench.flokit, many) == []
+
+
+async def test_an_outage_counts_nothing(bench):
+    """Neither does one that is gone; the others are counted."""
+    sync(bench)
+    bench.flokit.error = FlokitNoReply("no answer")
+    assert await bench.watcher._counting.count(bench.flokit, [bench.flokit.stripe]) == []
+    assert await bench.volumes.counted() == {}

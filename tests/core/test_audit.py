@@ -88,7 +88,7 @@ def test_a_subscriptions_target_is_recorded(target, noted):
     subscription = Subscription("sub_1", "T1", "C1", ANA, NOW, target=target)
     entry = of_subscription(subscription, Deed.SUBSCRIBE, ANA, NOW)
     assert (entry.integration_id, entry.integration_type) == noted
-    assert entry.result == "failing, stale, disconnected, recovered"
+    assert entry.result == "failing, stale, disconnected, empty, recovered"
 
 
 # --- what is typed -----------------------------------------------------------------------------------------------

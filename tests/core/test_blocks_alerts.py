@@ -20,6 +20,7 @@ from bot.core.subscriptions.digest_time import WEEKDAYS
 from bot.core.subscriptions.form import write_metadata
 from bot.core.subscriptions.removal import Removal
 from bot.core.subscriptions.subscriptions import ALL, DigestTime, Escalation, News, PauseReason, Style, Subscription
+from bot.core.volumes.volume import Shortfall
 from tests.core.hostile import (
     ATTACKS,
     NOW,
@@ -223,3 +224,35 @@ def test_a_mention_is_shown_until_the_incident_is_over():
     assert blocks.panel_message(panel, {}, NOW).text.startswith("<!here> ")
     over = replace(panel, incident=replace(OPEN, closed_at=NOW))
     assert "<!here>" not in str(blocks.panel_message(over, {}, NOW))
+
+
+# --- connected, but empty --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shortfall", "said"),
+    [
+        (
+            Shortfall(NOW, 2, 86_400, 1_150, 8),
+            "FloKit counts 2 events in the last 24 h; until then, any 24 h brought at",
+        ),
+        (
+            Shortfall(NOW, 0, 5 * 86_400, 20, 24),
+            "FloKit counts no events in the last 5 d; until then, any 3 d brought at",
+        ),
+        (Shortfall(NOW, 1, 86_400, 1_000), "FloKit counts 1 event in the last 24 h; you expect 1,000 a day"),
+    ],
+)
+def test_an_empty_one_says_how_few_events_came(shortfall, said):
+    """With both readings, and where to look in FloKit; not with things to check of a failure."""
+    seen = Integration("int_1", "stripe", "connected", NOW)
+    incident = Incident("inc_1", "T1", seen, NOW, Trouble.EMPTY, seen, NOW, shortfall=shortfall)
+    message = blocks.panel_message(Panel("pnl_1", PanelKind.INCIDENT, (seen,), NOW, incident=incident), {}, NOW)
+    shown = str(message.blocks)
+    assert message.text.startswith("📭 Stripe is connected, but empty. FloKit counts")
+    assert said in shown
+    assert said in message.text
+    assert "either the source had none, or FloKit asks it for the wrong data" in shown
+    assert "FloKit → Data → Events" in shown
+    assert "FloKit → Data → Identity" in shown
+    assert "signing secret" not in shown

@@ -12,7 +12,7 @@ from bot.core.advice import things_to_check
 from bot.core.blocks import outcome_message, progress_message
 from bot.core.blocks.text import date
 from bot.core.commands.presses import Action, Press, parse_press
-from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
+from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats, Usual
 
 START = datetime(2024, 3, 15, 14, 0, tzinfo=UTC)
 END = START + timedelta(seconds=80)
@@ -179,6 +179,22 @@ def test_new_events_are_counted_when_both_totals_are_known(before, after, added)
         last_seen=replace(CONNECTED, stats=SyncStats(events_total=after)),
     )
     assert section(outcome(run)) == f"✅ *Stripe synced in 1 min 20 s{added}* <@U1>"
+
+
+def test_a_success_says_how_many_events_are_usual():
+    """In the time since the success before."""
+    before, after = END - timedelta(hours=6), END
+    run = ended(
+        Outcome.SUCCEEDED,
+        baseline=replace(FAILING, last_synced_at=before, stats=SyncStats(events_total=1000)),
+        last_seen=replace(CONNECTED, last_synced_at=after, stats=SyncStats(events_total=1214)),
+        usual_events=(Usual(21_600, 150, 400), Usual(86_400, 600, 1600)),
+    )
+    assert " — 214 new events; usually 150 to 400* " in section(outcome(run))
+    never = replace(run, baseline=replace(run.baseline, last_synced_at=None))
+    assert " — 214 new events* " in section(outcome(never))
+    same = replace(run, usual_events=(Usual(21_600, 150, 150),))
+    assert "; usually about 150* " in section(outcome(same))
 
 
 def test_a_success_with_an_overlap_says_so():

@@ -21,6 +21,7 @@ from bot.core.incidents.incidents import (
     trouble_of,
 )
 from bot.core.models import Integration, Person
+from bot.core.volumes.volume import Shortfall
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LAST = NOON - timedelta(hours=1)
@@ -484,3 +485,67 @@ def test_never_synced_counts_from_the_first_sighting():
     new = replace(FINE, last_synced_at=None)
     assert trouble_of(new, NOON, NOON - timedelta(hours=23)) is None
     assert trouble_of(new, NOON, NOON - timedelta(hours=25)) is Trouble.STALE
+
+
+# --- green, but empty ------------------------------------------------------------------------------------------
+
+LOW = Shortfall(NOON, 2, 86_400, 1_150, 8)
+
+
+def count(story, seconds, integration, shortfall):
+    """Observe an integration whose events were counted, too."""
+    sighting = Sighting(after(seconds), integration, is_counted=True, shortfall=shortfall)
+    verdict = observe(story.watched, sighting, story.rules, team_id="T1", incident_id="inc_empty")
+    story.watched = verdict.watched
+    story.verdicts.append(verdict)
+    return verdict
+
+
+@pytest.fixture
+def empty(story):
+    """A story in which it was counted that far fewer events came."""
+    count(story, 10, FINE, LOW)
+    opened = story.see(20, FINE)
+    assert (opened.change, opened.incident.trouble) == (Change.OPENED, Trouble.EMPTY)
+    assert opened.incident.shortfall == LOW
+    return story
+
+
+def test_it_stays_empty_until_events_come(empty):
+    """Syncs that succeed prove nothing, and aren't counted as failures."""
+    assert empty.see(30, succeeded(29)).change is None
+    assert empty.see(40, SYNCING).change is Change.SYNCING
+    assert empty.see(50, succeeded(49)).change is None
+    more = count(empty, 60, succeeded(49), replace(LOW, got=3))
+    assert (more.change, more.incident.repeats) == (Change.COUNTED, 0)
+    over = count(empty, 70, succeeded(49), None)
+    assert over.change is Change.RECOVERED
+    assert over.watched.incident is None
+
+
+def test_one_that_fails_meanwhile_is_one_incident(empty):
+    """When it works again, it's still empty."""
+    assert empty.see(30, FAILING).change is Change.CHANGED
+    assert empty.see(40, FINE).change is Change.QUIET
+    again = empty.see(50, succeeded(49))
+    assert (again.change, again.incident.trouble) == (Change.REPEATED, Trouble.EMPTY)
+    assert count(empty, 60, succeeded(49), None).change is Change.RECOVERED
+
+
+def test_one_that_is_no_longer_synced_is_stale(empty):
+    """That's the newer trouble, and its end needs a success."""
+    week = 7 * 86_400
+    stale = empty.see(week, FINE)
+    assert (stale.change, stale.incident.trouble) == (Change.CHANGED, Trouble.STALE)
+    assert empty.see(week + 60, succeeded(week + 30)).incident.trouble is Trouble.EMPTY
+
+
+def test_a_suspicion_of_emptiness_can_be_wrong(story):
+    count(story, 10, FINE, LOW)
+    assert count(story, 12, FINE, None).watched.suspicion is None
+    assert story.changes == []
+
+
+def test_one_that_is_gone_is_not_empty_when_it_is_back(empty):
+    assert empty.see(30, None).change is Change.GONE
+    assert empty.watched.shortfall is None

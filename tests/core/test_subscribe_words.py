@@ -15,7 +15,7 @@ from bot.core.subscriptions.subscriptions import ALL, DigestTime, Escalation, Ne
 from bot.core.subscriptions.text import describe_wish
 from bot.core.subscriptions.words import Ending, Unclear, Wish, parse_subscribe, parse_unsubscribe
 
-FAILING, STALE, DISCONNECTED, RECOVERED = News
+FAILING, STALE, DISCONNECTED, EMPTY, RECOVERED = News
 NINE = DigestTime(time(9), WEEKDAYS, "")
 
 
@@ -47,8 +47,8 @@ def about(target: str, *news: News) -> Wish:
         ("failing,stale;disconnected", about(ALL, FAILING, STALE, DISCONNECTED)),
         ("tell me when stripe fails", about("stripe", FAILING)),
         ("notify us about everything that is failing", about(ALL, FAILING)),
-        ("everything except stale", about(ALL, FAILING, DISCONNECTED, RECOVERED)),
-        ("stripe, no recovered", about("stripe", FAILING, STALE, DISCONNECTED)),
+        ("everything except stale", about(ALL, FAILING, DISCONNECTED, EMPTY, RECOVERED)),
+        ("stripe, no recovered", about("stripe", FAILING, STALE, DISCONNECTED, EMPTY)),
         ('"failing" failing', about("failing", FAILING)),
     ],
 )
@@ -302,7 +302,7 @@ def test_a_subscription_can_be_typed_again(subscription):
     [
         (
             replace(SUBSCRIPTION, digest=BERLIN),
-            "failing, stale, disconnected, recovered; digest weekdays at 09:00 (Europe/Berlin)",
+            "failing, stale, disconnected, empty, recovered; digest weekdays at 09:00 (Europe/Berlin)",
         ),
         (
             replace(SUBSCRIPTION, target="stripe", news=frozenset({RECOVERED, FAILING}), style=Style.BROADCAST),

@@ -67,6 +67,8 @@ class Deed(StrEnum):
     """Saved a new version of the workspace's policy."""
     NAME = "name"
     """Changed the name, the owner or the link of an integration."""
+    EXPECT = "expect"
+    """Said how often an integration syncs, or how many events it brings."""
     KEY_LOST = "key_lost"
     """The FloKit key stopped working, and the person who connected it was notified."""
 

@@ -23,6 +23,7 @@ from bot.core.blocks.connect import (
 )
 from bot.core.blocks.digest import digest_message
 from bot.core.blocks.doctor import doctor_message
+from bot.core.blocks.expecting import expected_message
 from bot.core.blocks.history import history_message, linked_in_history
 from bot.core.blocks.home import Home, home_view
 from bot.core.blocks.incident import bulletin_message, escalated_message

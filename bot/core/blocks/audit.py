@@ -48,6 +48,7 @@ _DEEDS: Final = {
     Deed.RESUME: "resumed the subscription to",
     Deed.POLICY: "changed the policy for",
     Deed.NAME: "changed the name of",
+    Deed.EXPECT: "changed what's expected of",
     Deed.KEY_LOST: "noticed that the FloKit key doesn't work for",
 }
 

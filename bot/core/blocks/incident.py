@@ -105,7 +105,8 @@ def bulletin_message(bulletin: Bulletin, now: datetime, nicknames: Nicknames = N
         case Word.ESCALATED:
             headline, quote = escalated_line(incident, bulletin.whom, name, now), ""
         case Word.CHANGED:
-            headline = f"{words.emoji} {name.mrkdwn} {words.now} now with a different error"
+            how = "" if incident.trouble in (Trouble.STALE, Trouble.EMPTY) else " now with a different error"
+            headline = f"{words.emoji} {name.mrkdwn} {words.now}{how}"
             quote = incident.failure.error_message or ""
     text = headline.replace("*", "")
     return Message(
@@ -204,6 +205,8 @@ def _now(incident: Incident) -> str:
     if incident.quiet_since:
         status = vendor_line(incident.integration.status, STATUS_CHARS)
         return f"FloKit shows it as {status}; a successful sync will confirm it"
+    if incident.trouble is Trouble.EMPTY and incident.shortfall:
+        return phrases.few_events(incident.shortfall)
     return "⏳ A sync is running" if incident.integration.status == Status.SYNCING else ""
 
 
@@ -230,6 +233,8 @@ def _about(incident: Incident, snooze: Snooze | None, escalated_at: datetime | N
 
 
 def _advice(incident: Incident, link: str) -> list[Block]:
+    if incident.trouble is Trouble.EMPTY:
+        return [section("\n".join((phrases.EMPTY_READINGS, *link_line(link))))]
     if incident.trouble is Trouble.DISCONNECTED:
         return [section("\n".join((phrases.RECONNECT_IT, *link_line(link))))]
     return [checks(incident.integration.type, CHECKS_SHOWN, link=link)]
@@ -238,6 +243,8 @@ def _advice(incident: Incident, link: str) -> list[Block]:
 def _in_short(incident: Incident) -> str:
     """Return the error and the ID, for a notification."""
     error = shown(incident.failure.error_message or "", phrases.ERROR_IN_TEXT)
+    if incident.trouble is Trouble.EMPTY and incident.shortfall:
+        error = f"{phrases.few_events(incident.shortfall)}."
     return f"{error} ({shown(incident.integration.id, ID_SHOWN)})".strip()
 
 

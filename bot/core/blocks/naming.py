@@ -63,13 +63,18 @@ def owner_called(owner: str) -> str:
 
 
 def which_to_name_message(
-    target: str, matches: Sequence[Integration], nicknames: Nicknames, *, command: str
+    target: str,
+    matches: Sequence[Integration],
+    nicknames: Nicknames,
+    *,
+    example: str = 'name {} "…"',
+    command: str,
 ) -> Message:
-    """Ask which of several integrations is meant."""
+    """Ask which of several integrations is meant; ``example`` is a command about one, with a place for its ID."""
     lead = f"{code(target, TARGET_CHARS)} matches {counted(len(matches), 'integration')}. Which one?"
     called = [f"{name_of(one, matches, nicknames).text} {code(one.id, ID_SHOWN)}" for one in matches]
-    example = typed(command, f'name {matches[0].id} "…"')
-    return sentence(f"{lead} {listed(called, str, most=CHOICES)}.", f"Name it by its ID: {example}.")
+    by_id = typed(command, example.format(matches[0].id))
+    return sentence(f"{lead} {listed(called, str, most=CHOICES)}.", f"Name it by its ID: {by_id}.")
 
 
 def name_form(nickname: Nickname, usual: str, metadata: str) -> dict[str, object]:

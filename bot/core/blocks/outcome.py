@@ -30,6 +30,7 @@ from bot.core.blocks.text import (
 from bot.core.commands.presses import Action, Press, fits_in_a_button
 from bot.core.models import Message, Outcome, Person, SyncRun
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
+from bot.core.volumes.volume import usual_within
 
 OUTCOME_EVENT: Final = "flokit_sync_outcome"
 """The ``event_type`` of the reply's message metadata."""
@@ -139,9 +140,20 @@ def _story(run: SyncRun, name: str, now: datetime) -> _Story:
 
 def _succeeded(run: SyncRun, name: str, now: datetime) -> _Story:
     added = events_added(run)
-    events = "" if added is None else f" — {counted(added, 'new event') if added else 'no new events'}"
+    events = "" if added is None else f" — {counted(added, 'new event') if added else 'no new events'}{_usual(run)}"
     more = (f"{phrases.JOINED_RUNNING}; this is its result.",) if run.overlapped else ()
     return _Story("✅", f"{name} synced in {duration(duration_s(run, now))}{events}", more)
+
+
+def _usual(run: SyncRun) -> str:
+    """Say how many events are usual since the successful sync before; "" if that isn't known."""
+    before = run.baseline.last_synced_at if run.baseline else None
+    after = run.last_seen.last_synced_at if run.last_seen else None
+    usual = usual_within(run.usual_events, (after - before).total_seconds()) if before and after else None
+    if usual is None or not usual[1]:
+        return ""
+    low, high = usual
+    return f"; usually {low:,} to {high:,}" if low < high else f"; usually about {high:,}"
 
 
 def _failing(run: SyncRun, emoji: str, headline: str, *more: str) -> _Story:

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from bot.core.advice import API_KEYS, RECONNECT
-from bot.core.blocks.text import code, counted, date, person_name, vendor_line
+from bot.core.blocks.text import code, counted, date, duration, person_name, vendor_line
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.incidents.reactions import Snooze
 from bot.core.subscriptions.digest_time import next_digest_at
 from bot.core.subscriptions.subscriptions import Subscription
 from bot.core.subscriptions.text import PAUSED
+from bot.core.volumes.volume import CELL, Shortfall
 
 ERROR_IN_LINE: Final = 150
 ERROR_IN_TEXT: Final = 200
@@ -40,7 +41,29 @@ TROUBLES: Final = {
     Trouble.FAILING: _Words("❌", "failing", "failed", "is failing"),
     Trouble.DISCONNECTED: _Words("🔌", "disconnected", "was disconnected", "is disconnected"),
     Trouble.STALE: _Words("🕰️", "stale", "was stale", "is connected, but stale"),
+    Trouble.EMPTY: _Words("📭", "empty", "was empty", "is connected, but empty"),
 }
+
+
+EMPTY_READINGS: Final = (
+    "Its syncs succeed, so either the source had none, or FloKit asks it for the wrong data. Compare FloKit → Data → "
+    "Events with the source, and check in FloKit → Data → Identity that its user IDs match yours."
+)
+
+
+def few_events(shortfall: Shortfall) -> str:
+    """Say how few events came, and how many were to be expected."""
+    got = counted(shortfall.got, "event") if shortfall.got else "no events"
+    within = _hours(shortfall.within_s)
+    if not shortfall.cells:
+        return f"FloKit counts {got} in the last {within}; you expect {shortfall.least:,} a day"
+    stretch = _hours(shortfall.cells * CELL.total_seconds())
+    return f"FloKit counts {got} in the last {within}; until then, any {stretch} brought at least {shortfall.least:,}"
+
+
+def _hours(seconds: float) -> str:
+    """Return a time in hours, or in days if it's several."""
+    return f"{seconds / 3600:.0f} h" if seconds < 3 * 86_400 else duration(seconds)
 
 
 class _Known(Protocol):

@@ -29,6 +29,8 @@ from bot.core.subscriptions.digests import Digest
 from bot.core.subscriptions.form import write_metadata
 from bot.core.subscriptions.removal import Removal
 from bot.core.subscriptions.subscriptions import DigestTime, PauseReason, Subscription
+from bot.core.volumes.expectations import Expectation
+from bot.core.volumes.volume import Shortfall
 
 Sample: TypeAlias = "Message | dict[str, object]"
 
@@ -63,6 +65,8 @@ def samples(now: datetime) -> dict[str, Sample]:
     listing = (PanelKind.STATUS, PanelKind.CHOOSE_SYNC, PanelKind.CHOOSE_DETAIL)
     panels = {kind: Panel("pnl_sample", kind, both if kind in listing else (failing,), now) for kind in PanelKind}
     panels[PanelKind.INCIDENT] = replace(panels[PanelKind.INCIDENT], incident=incident)
+    shortfall = Shortfall(ago, 2, 86_400, 1_150, 8)
+    empty = replace(incident, trouble=Trouble.EMPTY, failure=working, integration=working, shortfall=shortfall)
     panels[PanelKind.AUDIT] = replace(panels[PanelKind.AUDIT], entries=(entry,))
     cooling = LeftOut(working.id, Obstacle.COOLDOWN, until=now)
     plan = Plan(ana, Place("C0SAMPLE"), now, (cooling,), total=7, unknown=("x",))
@@ -87,6 +91,9 @@ def samples(now: datetime) -> dict[str, Sample]:
             )
             for one in (run, *past)
         },
+        "panel_message: empty": blocks.panel_message(
+            replace(panels[PanelKind.INCIDENT], incident=empty), {}, now, nicknames, command=COMMAND
+        ),
         **{
             f"outcome_message: {one.outcome}": blocks.outcome_message(one, (ben,), now, nicknames, outbox_id="msg_1")
             for one in past
@@ -157,6 +164,8 @@ def samples(now: datetime) -> dict[str, Sample]:
         ),
         "which_person_message": blocks.which_person_message("an", (ana, ben), word="audit", command=COMMAND),
         "named_message": blocks.named_message(Nickname(working.id), nickname, working.type, ana, command=COMMAND),
+        "expected_message": blocks.expected_message(working, Expectation(21_600, 100), nicknames, ana, command=COMMAND),
+        "expected_message: nothing": blocks.expected_message(working, Expectation(), nicknames, command=COMMAND),
         "name_form": blocks.name_form(nickname, "AppsFlyer", naming_form.write_metadata(working.id, "sample")),
         "which_to_name_message": blocks.which_to_name_message("appsflyer", both, nicknames, command=COMMAND),
         "refused_message": blocks.refused_message(refused, short_name(failing.id, failing.type, nicknames)),

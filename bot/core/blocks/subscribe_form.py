@@ -52,6 +52,7 @@ _NEWS: Final[dict[str, str]] = {
     News.FAILING: "failing: FloKit shows an error",
     News.STALE: "stale: connected, but not synced for too long",
     News.DISCONNECTED: "disconnected: needs to be reconnected in FloKit",
+    News.EMPTY: "empty: connected and synced, but far fewer events than usual",
     News.RECOVERED: "recovered: a reply when it works again",
 }
 _ALWAYS: Final[dict[str, str]] = {News.FAILING: "post failures at once; the rest comes as one summary afterwards"}

@@ -108,6 +108,13 @@ class ForgetCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectCommand:
+    """Say how often an integration syncs and how many events it brings; parsed by `bot.core.commands.expecting`."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class DoctorCommand:
     """Run health checks; with ``blocks``, also validate every kind of message with Slack."""
 
@@ -160,6 +167,7 @@ Command: TypeAlias = (
     | WhyCommand
     | NameCommand
     | ForgetCommand
+    | ExpectCommand
     | DoctorCommand
     | ConnectCommand
     | DisconnectCommand
@@ -258,7 +266,7 @@ COMMANDS: Final = (
             "subscribe stripe failing, recovered",
             "subscribe all hours 08:00-18:00 weekdays, failing always",
         ),
-        "What: all, a type, or one integration. News: failing, stale, disconnected, recovered. "
+        "What: all, a type, or one integration. News: failing, stale, disconnected, empty, recovered. "
         "Hours: what happens outside them is told as one summary afterwards, except what you always want. "
         "escalate after 30m S0615G0KT: whom to tell if no one is on an incident by then. "
         "Without arguments, a form opens.",
@@ -314,6 +322,15 @@ COMMANDS: Final = (
         "Forget the name of an integration.",
         ("forget AppsFlyer Android", "forget the name of stripe"),
         "Its owner and its link stay; to change them, press Details, then Edit name.",
+    ),
+    CommandDoc(
+        "expect",
+        HelpGroup.ADMINISTER,
+        "expect <integration> [every 6h] [100 events a day]",
+        "Say how often an integration syncs, or how many events it brings.",
+        ("expect stripe every 6h, 100 events a day", "expect stripe", "expect stripe nothing"),
+        "If it syncs less often, it's stale; if it brings fewer events, it's empty. Until you say so, I compare its "
+        "events with its own past. Without a number, I show what's expected; nothing clears it.",
     ),
     CommandDoc(
         "audit",

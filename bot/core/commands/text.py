@@ -16,6 +16,7 @@ from bot.core.commands.catalog import (
     ConnectCommand,
     DisconnectCommand,
     DoctorCommand,
+    ExpectCommand,
     ForgetCommand,
     HelpCommand,
     HistoryCommand,
@@ -32,6 +33,7 @@ from bot.core.commands.catalog import (
     UnsubscribeCommand,
     WhyCommand,
 )
+from bot.core.commands.expecting import forgotten_expectation
 from bot.core.commands.filters import FILTER_WORDS
 from bot.core.commands.targets import KNOWN_TYPE_KEYS, NEAREST
 from bot.core.typed import (
@@ -80,6 +82,11 @@ _WORDS: Final = {
     "alias": "name",
     "call": "name",
     "unname": "forget",
+    "expects": "expect",
+    "expected": "expect",
+    "expecting": "expect",
+    "expectation": "expect",
+    "expectations": "expect",
     "names": "status",
     "commands": "help",
     "?": "help",
@@ -233,6 +240,10 @@ def _with_command(name: str, rest: str) -> Command:
         return HistoryCommand(rest)
     if name == "incidents":
         return IncidentsCommand(_filter_of_incidents(rest))
+    if name == "expect" and rest.strip(WRAPPING):
+        return ExpectCommand(rest)
+    if name == "forget" and (about := forgotten_expectation(rest)):
+        return ExpectCommand(f"{about} nothing")
     if name in ("name", "forget") and rest.strip(WRAPPING):
         return NameCommand(rest) if name == "name" else ForgetCommand(rest)
     rest = rest.strip(WRAPPING)

@@ -17,6 +17,8 @@
                              no trouble and a newer success                   RECOVERED; while flapping: CALM, then
                                                                               RECOVERED after a calm window
                              it was removed                                   GONE
+    an open incident,        events came again                                RECOVERED
+    because it was empty     no events, and syncs that succeed                nothing: REPEATED is for other failures
     anything                 older than an earlier sighting                   nothing, but it may date a suspicion
 
 A sighting is one reading of FloKit, for any reason: a poll, a webhook, a follow-up or a person. FloKit being
@@ -34,6 +36,7 @@ from bot.core.advice import stale_after_s
 from bot.core.error_texts import same_text
 from bot.core.incidents.taking import Attention, OnIt
 from bot.core.models import Integration, Person, Status
+from bot.core.volumes.volume import Shortfall
 
 _STATUSES: Final = frozenset(Status)
 
@@ -45,6 +48,8 @@ class Trouble(StrEnum):
     DISCONNECTED = "disconnected"
     STALE = "stale"
     """No success for longer than usual for its type, but nothing else is wrong."""
+    EMPTY = "empty"
+    """Connected, and its syncs succeed, but far fewer events come than usual: see `bot.core.volumes.volume`."""
 
 
 class Change(StrEnum):
@@ -56,6 +61,8 @@ class Change(StrEnum):
     """A different failure soon after the last reported one; for now, only the message shows it."""
     REPEATED = "repeated"
     SYNCING = "syncing"
+    COUNTED = "counted"
+    """Still empty; only the message shows the new count."""
     QUIET = "quiet"
     CALM = "calm"
     RECOVERED = "recovered"
@@ -91,10 +98,10 @@ class Told:
     text: str = ""
 
     def is_same(self, other: Told) -> bool:
-        """Whether both are the same failure; how long it's overdue makes no difference."""
+        """Whether both are the same failure; how long it's overdue or empty makes no difference."""
         if self.trouble is not other.trouble:
             return False
-        return self.trouble is Trouble.STALE or same_text(self.text, other.text)
+        return self.trouble in (Trouble.STALE, Trouble.EMPTY) or same_text(self.text, other.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,8 @@ class Incident:
     """How often that has changed."""
     left_at: datetime | None = None
     """Since when no one is on it any more, if someone was."""
+    shortfall: Shortfall | None = None
+    """How few events came, when they were last counted; None if that's as usual."""
 
     @property
     def is_open(self) -> bool:
@@ -191,6 +200,8 @@ class Watched:
     suspicion: Suspicion | None = None
     opens: tuple[datetime, ...] = ()
     """When incidents opened, within the flapping window."""
+    shortfall: Shortfall | None = None
+    """How few events came, when they were last counted; None if that's as usual."""
     incident: Incident | None = None
 
 
@@ -240,6 +251,10 @@ class Sighting:
     """When FloKit was asked (our clock)."""
     integration: Integration | None
     run: RunNews | None = None
+    is_counted: bool = False
+    """Whether its events were counted, too."""
+    shortfall: Shortfall | None = None
+    """What that showed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,18 +289,24 @@ def observe(watched: Watched, sighting: Sighting, rules: Rules, *, team_id: str,
         return Verdict(_dated(watched, sighting))
     if sighting.integration is None:
         return _gone(watched, sighting)
+    if sighting.is_counted:
+        watched = replace(watched, shortfall=sighting.shortfall)
     if watched.incident is None:
         return _without_incident(watched, sighting, sighting.integration, rules, _NewIncident(incident_id, team_id))
     return _with_incident(watched, watched.incident, sighting, sighting.integration, rules)
 
 
-def trouble_of(integration: Integration, at: datetime, first_seen_at: datetime) -> Trouble | None:
+def trouble_of(
+    integration: Integration, at: datetime, first_seen_at: datetime, shortfall: Shortfall | None = None
+) -> Trouble | None:
     """Return what is wrong with an integration; None if nothing is."""
     if integration.status == Status.ERROR:
         return Trouble.FAILING
     if integration.status == Status.DISCONNECTED:
         return Trouble.DISCONNECTED
-    return Trouble.STALE if _is_overdue(integration, at, first_seen_at) else None
+    if _is_overdue(integration, at, first_seen_at):
+        return Trouble.STALE
+    return Trouble.EMPTY if shortfall and integration.status == Status.CONNECTED else None
 
 
 def _is_overdue(integration: Integration, at: datetime, first_seen_at: datetime) -> bool:
@@ -330,7 +351,7 @@ def _dated(watched: Watched, late: Sighting) -> Watched:
 
 def _gone(watched: Watched, sighting: Sighting) -> Verdict:
     incident = watched.incident
-    forgotten = replace(watched, seen=None, seen_at=sighting.at, suspicion=None, incident=None)
+    forgotten = replace(watched, seen=None, seen_at=sighting.at, suspicion=None, shortfall=None, incident=None)
     if incident is None:
         return Verdict(forgotten)
     closed = replace(incident, closed_at=sighting.at, seen_at=sighting.at, gone=True)
@@ -342,7 +363,7 @@ def _without_incident(
 ) -> Verdict:
     at = sighting.at
     now_seen = replace(watched, seen=seen, seen_at=at)
-    trouble = trouble_of(seen, at, watched.first_seen_at)
+    trouble = trouble_of(seen, at, watched.first_seen_at, watched.shortfall)
     if trouble is None:
         if _says_nothing(seen):
             return Verdict(now_seen)
@@ -377,6 +398,7 @@ def _open(
         opens=len(opens),
         told=(_told_of(suspicion.trouble, seen),),
         continues_run_id=run.run_id if run and run.told_of(seen, watched.fine_at) else "",
+        shortfall=watched.shortfall,
     )
     return Verdict(
         replace(watched, suspicion=None, opens=opens, incident=incident),
@@ -389,11 +411,13 @@ def _with_incident(
     watched: Watched, incident: Incident, sighting: Sighting, seen: Integration, rules: Rules
 ) -> Verdict:
     at = sighting.at
-    trouble = trouble_of(seen, at, watched.first_seen_at)
-    if trouble is Trouble.STALE and incident.trouble is not Trouble.STALE:
-        trouble = None  # it no longer fails; QUIET means that no success followed yet
-    seen_now = replace(incident, integration=seen, seen_at=at)
-    if trouble is None and not _is_unknown(seen) and _has_newer_success(seen, incident):
+    trouble = trouble_of(seen, at, watched.first_seen_at, watched.shortfall)
+    has_failed = incident.trouble in (Trouble.FAILING, Trouble.DISCONNECTED)
+    if has_failed and (trouble is Trouble.STALE or not _has_newer_success(seen, incident)):
+        trouble = trouble if trouble in (Trouble.FAILING, Trouble.DISCONNECTED) else None
+        # it no longer fails; QUIET means that no success followed yet
+    seen_now = replace(incident, integration=seen, seen_at=at, shortfall=watched.shortfall)
+    if trouble is None and not _is_unknown(seen) and _is_over(watched, seen, incident):
         return _recovered(watched, seen_now, sighting, rules)
     if seen.status == Status.SYNCING:
         changed = incident.integration.status != Status.SYNCING
@@ -412,6 +436,13 @@ def _has_newer_success(seen: Integration, incident: Incident) -> bool:
     if incident.failure.unreadable_time:
         return seen.last_synced_at is not None and seen.last_synced_at > incident.opened_at
     return seen.synced_after(incident.failure)
+
+
+def _is_over(watched: Watched, seen: Integration, incident: Incident) -> bool:
+    """Whether there's proof: events, if it was empty, and a newer success, if it was anything else."""
+    if incident.trouble is Trouble.EMPTY:
+        return watched.shortfall is None
+    return _has_newer_success(seen, incident)
 
 
 def _kept(watched: Watched, incident: Incident, change: Change | None) -> Verdict:
@@ -456,6 +487,8 @@ def _still_troubled(watched: Watched, before: Incident, seen_now: Incident, trou
             return _kept(watched, after, Change.EDITED)
     elif not last.is_same(now):
         return _kept(watched, replace(after, repeats=before.repeats + 1), Change.REPEATED)
+    if trouble is Trouble.EMPTY:
+        return _kept(watched, after, Change.COUNTED if after.shortfall != before.shortfall else None)
     paused = before.quiet_since is not None or before.integration.status == Status.SYNCING
     if paused or _has_newer_success(seen, before):
         return _kept(watched, replace(after, repeats=before.repeats + 1), Change.REPEATED)

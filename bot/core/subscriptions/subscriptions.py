@@ -25,6 +25,7 @@ class News(StrEnum):
     FAILING = "failing"
     STALE = "stale"
     DISCONNECTED = "disconnected"
+    EMPTY = "empty"
     RECOVERED = "recovered"
 
 

@@ -103,6 +103,7 @@ _NEWS: Final[Mapping[str, News]] = {
     **dict.fromkeys(("fail", "fails", "failed", "failure", "failures", "error", "errors", "broken"), News.FAILING),
     **dict.fromkeys(("overdue", "late", "outdated"), News.STALE),
     **dict.fromkeys(("disconnect", "disconnects", "disconnection"), News.DISCONNECTED),
+    **dict.fromkeys(("emptiness", "green-but-empty"), News.EMPTY),
     **dict.fromkeys(("recover", "recovers", "recovery", "recoveries", "repaired", "fixed"), News.RECOVERED),
 }
 
