@@ -147,3 +147,9 @@ def test_what_is_always_wanted_breaks_through():
     later = replace(WINDOW, begins_at=NOW + timedelta(minutes=1))
     assert quiet_until([ANY_TIME], FAILING, [later], NOW) is None
     assert quiet_until([ANY_TIME], FAILING, [replace(WINDOW, target="adjust")], NOW) is None
+
+
+def test_an_unknown_zone_never_holds_anything_back():
+    """Another replica may know a zone that this one doesn't."""
+    there = replace(ANY_TIME, hours=Hours(time(8), time(9), frozenset({0}), "Europe/Atlantis"))
+    assert quiet_until([there], FAILING, [], NOW) is None

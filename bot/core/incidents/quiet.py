@@ -12,7 +12,7 @@ from datetime import datetime
 from bot.core.incidents.incidents import Incident
 from bot.core.models import Integration, Person
 from bot.core.subscriptions.hours import opens_at
-from bot.core.subscriptions.subscriptions import ALL, News, Subscription
+from bot.core.subscriptions.subscriptions import ALL, Hours, News, Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +63,12 @@ def quiet_until(
     windows = [one.until for one in maintenances if one.covers(incident.integration) and one.is_on(now)]
     if windows:
         return max(windows)
-    soonest = min(opens_at(one.hours, now) if one.hours else now for one in asked)
+    soonest = min(_opens_at(one.hours, now) for one in asked)
     return soonest if soonest > now else None
+
+
+def _opens_at(hours: Hours | None, now: datetime) -> datetime:
+    try:
+        return opens_at(hours, now) if hours else now
+    except ValueError:  # another replica knew the time zone: better told at night than not at all
+        return now
