@@ -36,6 +36,7 @@ from bot.handlers.status import Looks
 from bot.handlers.subscriptions import Subscribing
 from bot.handlers.syncs import Syncs
 from bot.handlers.taking import Taking
+from bot.handlers.tickets import Tickets
 from bot.handlers.why import Explanations
 from bot.listeners.observed import Addressee
 from bot.listeners.reception import Reception
@@ -159,6 +160,7 @@ class _Parts:
             connect=self._connecting.connect,
             save_policy=self._editing.save,
             save_name=self._nicknaming.save,
+            save_ticket=self._tickets.save,
         )
         self.sender = Sender(
             base.store,
@@ -223,6 +225,7 @@ class _Parts:
         policies = Policies(self._base.database, self._context.team_id)
         self._subscribing = Subscribing(services, self._subscriptions, self._incidents, slack)
         self._channels = Channels(services, self._subscriptions, Audit(self._base.database, self._context.team_id))
+        self._tickets = Tickets(services, self._incidents, slack)
         self._nicknaming = Nicknaming(services, self._nicknames, slack)
         self._connecting = Connecting(services, door, slack)
         self._editing = PolicyEditing(services, door, slack, policies, may=self._connecting.may)
@@ -245,6 +248,7 @@ class _Parts:
         yield Samples(services)
         yield Snoozes(services, self._incidents)
         yield Taking(services, self._incidents)
+        yield self._tickets
         yield records
         yield Doctor(services, self._make_diagnosis())
         yield Explanations(services, limits=limits)

@@ -45,6 +45,7 @@ _VERBS: Final = {
     Deed.ON_IT: (Verb.SUBSCRIBE,),
     Deed.HAND_OVER: (Verb.SUBSCRIBE,),
     Deed.LET_GO: (Verb.SUBSCRIBE,),
+    Deed.TICKET: (Verb.SUBSCRIBE,),
     Deed.NAME: (Verb.SUBSCRIBE,),
     Deed.EXPECT: (Verb.SUBSCRIBE,),
 }

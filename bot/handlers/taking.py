@@ -20,7 +20,7 @@ from bot.core.nicknames import Nicknames
 from bot.core.requests import Request
 from bot.handlers.feature import Feature, Handlers, Services
 from bot.handlers.permits import Act, known_type
-from bot.store.incidents import Incidents, OnItChange
+from bot.store.incidents import IncidentChange, Incidents
 from bot.store.outbox_rows import Address, answer_address
 
 _STEPS: Final = {Action.ON_IT: Step.TAKE, Action.LET_GO: Step.LET_GO, Action.HAND_OVER: Step.HAND_OVER}
@@ -88,7 +88,7 @@ class Taking(Feature):
             return
         turn = Turn(step, request.origin.person, press.page, to)
         decide = partial(self._decide, permitted, turn, press.panel_id, channels, await self._naming.current())
-        if not await self._incidents.change_on_it(permitted, incident.id, decide, self._clock()):
+        if not await self._incidents.change(permitted, incident.id, decide, self._clock()):
             await self._answers.note(request, blocks.plain_message(OVER))
 
     async def _why_not(self, request: Request, to: Person, incident: Incident, channels: tuple[str, ...]) -> str:
@@ -111,14 +111,14 @@ class Taking(Feature):
         channels: tuple[str, ...],
         nicknames: Nicknames,
         incident: Incident,
-    ) -> OnItChange:
+    ) -> IncidentChange:
         """Decide what a click changes, and who is told what."""
         now, before = self._clock(), incident.on_it
         on_it = take_turn(before, incident.turns, turn, now)
         answer = answer_address(request, private=True)
         if isinstance(on_it, Refusal):
             message = blocks.refused_turn_message(incident, on_it, panel_id, nicknames)
-            return OnItChange(None, [(answer, message)])
+            return IncidentChange(None, [(answer, message)])
         on_it = replace(on_it, panel_id=panel_id) if on_it else None
         changed = turned(incident, on_it, now)
         origin = request.origin
@@ -136,7 +136,7 @@ class Taking(Feature):
             integration_id=incident.integration.id,
             integration_type=incident.integration.type,
         )
-        return OnItChange(changed, messages, entry)
+        return IncidentChange(changed, messages, entry)
 
 
 def _concerned(before: OnIt | None, turn: Turn) -> Iterator[Person]:

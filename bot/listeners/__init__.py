@@ -1,7 +1,7 @@
 """Bolt listeners: Slack's payloads become requests, which are saved before the ack.
 
 No listener raises, because Bolt would drop the ack; and none calls an API before its ack, except for the forms with
-FloKit's keys, with a policy and with a name, which are checked while they're open.
+FloKit's keys, with a policy, with a name and with a ticket, which are checked while they're open.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot.core import connecting, naming_form
+from bot.core import connecting, naming_form, ticket_form
 from bot.core.access import policy_form
 from bot.core.commands.presses import ACTION_PATTERN
 from bot.core.subscriptions.form import CALLBACK_ID, INPUT_PATTERN
@@ -34,6 +34,7 @@ def register(app: AsyncApp, *, command: str) -> None:
     app.view(connecting.CALLBACK_ID)(interactions.on_keys)
     app.view(policy_form.CALLBACK_ID)(interactions.on_policy)
     app.view(naming_form.CALLBACK_ID)(interactions.on_name)
+    app.view(ticket_form.CALLBACK_ID)(interactions.on_ticket)
     app.action(INPUT_PATTERN)(interactions.on_choice)
     app.action(ACTION_PATTERN)(interactions.on_press)
     app.action(ANYTHING)(on_other)

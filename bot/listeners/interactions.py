@@ -6,7 +6,7 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncAck
 
-from bot.core import naming_form
+from bot.core import naming_form, ticket_form
 from bot.core.access.policy_form import WrongDraft, read_draft
 from bot.core.commands.presses import UnreadablePress, parse_press
 from bot.core.connecting import WrongKeys, read_keys
@@ -111,6 +111,21 @@ async def on_name(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> 
         await ack(response_action="errors", errors=dict(filled.errors))
         return
     errors = await reception.save_name(request, filled) if request else {}
+    if errors:
+        await ack(response_action="errors", errors=dict(errors))
+    else:
+        await ack()
+
+
+async def on_ticket(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+    """Check the link of an incident's ticket and save it, then ack."""
+    view = view_of(body)
+    filled = ticket_form.read_form(view.get("values"), view.get("private_metadata"))
+    request = parse_checked_submission(body, reception.context.team_id, reception.context.clock())
+    if isinstance(filled, ticket_form.WrongTicket):
+        await ack(response_action="errors", errors=dict(filled.errors))
+        return
+    errors = await reception.save_ticket(request, filled) if request else {}
     if errors:
         await ack(response_action="errors", errors=dict(errors))
     else:

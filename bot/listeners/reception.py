@@ -17,6 +17,7 @@ from bot.core.errors import BotError, SlackAstray, SlackError, StoreInDoubt, Sto
 from bot.core.models import Message
 from bot.core.naming_form import NAME, Filled
 from bot.core.requests import Origin, Request
+from bot.core.ticket_form import LINK, FilledTicket
 from bot.observability.context import Context
 from bot.observability.telemetry import following
 from bot.slack.client import SlackClient
@@ -46,6 +47,7 @@ class Reception:
         connect: checks FloKit's keys and keeps them, or returns what's wrong by input.
         save_policy: checks a policy and saves it, or returns what's wrong by input.
         save_name: does the same with an integration's name.
+        save_ticket: does the same with the link of an incident's ticket.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Reception:
         connect: Callable[[Request, Keys], Awaitable[Mapping[str, str]]],
         save_policy: Callable[[Request, Draft], Awaitable[Mapping[str, str]]],
         save_name: Callable[[Request, Filled], Awaitable[Mapping[str, str]]],
+        save_ticket: Callable[[Request, FilledTicket], Awaitable[Mapping[str, str]]],
     ) -> None:
         self._telemetry = context.telemetry
         self._save = save
@@ -65,6 +68,7 @@ class Reception:
         self._connect = connect
         self._save_policy = save_policy
         self._save_name = save_name
+        self._save_ticket = save_ticket
         self._slack = slack
         self.context = context
         self._tasks: set[asyncio.Task[None]] = set()
@@ -102,6 +106,11 @@ class Reception:
         """Check what people add to an integration and save it, while Slack waits; return as above."""
         with following(self._telemetry, "name", request.cause):
             return await self._checked(self._save_name(request, filled), NAME)
+
+    async def save_ticket(self, request: Request, filled: FilledTicket) -> Mapping[str, str]:
+        """Check the link of an incident's ticket and save it, while Slack waits; return as above."""
+        with following(self._telemetry, "ticket", request.cause):
+            return await self._checked(self._save_ticket(request, filled), LINK)
 
     async def _checked(self, check: Awaitable[Mapping[str, str]], first: str) -> Mapping[str, str]:
         """Return what is wrong with an open form; trouble of our own is shown below its first input."""

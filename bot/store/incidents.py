@@ -74,8 +74,8 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class OnItChange:
-    """What follows from a click about who is on an incident; ``incident`` is None if nothing changes."""
+class IncidentChange:
+    """What follows from a click on an incident; ``incident`` is None if nothing changes."""
 
     incident: Incident | None
     messages: Sequence[tuple[Address, Message]] = ()
@@ -291,10 +291,18 @@ class Incidents:
     # Who is on it
 
     @retried
-    async def change_on_it(
-        self, request: Request, incident_id: str, decide: Callable[[Incident], OnItChange], now: datetime
+    async def change(
+        self,
+        request: Request,
+        incident_id: str,
+        decide: Callable[[Incident], IncidentChange],
+        now: datetime,
+        *,
+        is_saved: bool = True,
     ) -> bool:
-        """Change who is on an incident, which answers the request: ``decide`` gets it as it is.
+        """Change who is on an incident, or its ticket, which answers the request: ``decide`` gets it as it is.
+
+        ``is_saved`` is False for a form that is checked while it's open, whose request isn't in the inbox.
 
         Returns:
             False if the incident is over or unknown: then the request still has to be answered.
@@ -313,11 +321,13 @@ class Incidents:
                 await outbox_rows.add_row(connection, OutboxKind.NOTE, address, now, data=note)
             if change.incident:
                 await homes.changed(connection, self._team_id, now)
+            if change.incident and change.incident.turns != incident.turns:
                 await timers.drop(connection, TimerKind.ON_IT, self._team_id, incident_id)
                 if on_it := change.incident.on_it:
                     due_at = self.attention.due_at(on_it)
                     await timers.put(connection, TimerKind.ON_IT, self._team_id, incident_id, due_at)
-            await inbox.finish(connection, request.id)
+            if is_saved:
+                await inbox.finish(connection, request.id)
             await audit.add(connection, change.entry)
         return True
 

@@ -112,6 +112,7 @@ def reception(sqlite_store, slack, clock):
         connect=no_fault,
         save_policy=no_fault,
         save_name=no_fault,
+        save_ticket=no_fault,
     )
 
 

@@ -20,7 +20,7 @@ from bot.core.subscriptions.subscriptions import DigestTime, PauseReason, Subscr
 from bot.store.database import Database
 from bot.store.failures import sqlstate_of
 from bot.store.homes import Homes
-from bot.store.incidents import Incidents, OnItChange, SeenTogether
+from bot.store.incidents import IncidentChange, Incidents, SeenTogether
 from bot.store.outbox_rows import Address
 from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
@@ -211,7 +211,7 @@ async def test_who_is_on_an_incident_and_a_change_of_it(world, clock):
     [incident] = (await world.one.incidents.standing(clock.now)).incidents
 
     def take(now_open):
-        return OnItChange(replace(now_open, on_it=OnIt(ANA, clock.now), turns=now_open.turns + 1))
+        return IncidentChange(replace(now_open, on_it=OnIt(ANA, clock.now), turns=now_open.turns + 1))
 
     for number in range(ROUNDS):
         clock.advance(10)
@@ -220,8 +220,8 @@ async def test_who_is_on_an_incident_and_a_change_of_it(world, clock):
             number,
             world.see(world.other, ("the account was closed", "the password is wrong")[number % 2]),
             world.one.incidents.snooze(await world.asked(), world.alert_id, until, clock.now),
-            world.other.incidents.change_on_it(await world.asked(), incident.id, take, clock.now),
-            world.one.incidents.change_on_it(await world.asked(), incident.id, take, clock.now),
+            world.other.incidents.change(await world.asked(), incident.id, take, clock.now),
+            world.one.incidents.change(await world.asked(), incident.id, take, clock.now),
         )
     assert world.deadlocks == []
 

@@ -21,7 +21,7 @@ from bot.store import codec
 from bot.store.alerts import RAISED_TOGETHER
 from bot.store.database import Database
 from bot.store.homes import TOGETHER_S, Homes
-from bot.store.incidents import TOGETHER, Incidents, OnItChange, SeenTogether, Standing
+from bot.store.incidents import TOGETHER, IncidentChange, Incidents, SeenTogether, Standing
 from bot.store.outbox_rows import Address, OutboxKind
 from bot.store.retention import Retention
 from bot.store.store import Store
@@ -345,8 +345,8 @@ def taken_by(person, seen=None):
         if seen is not None:
             seen.append(incident.on_it)
         if incident.on_it:
-            return OnItChange(None)
-        return OnItChange(replace(incident, on_it=OnIt(person, incident.opened_at), turns=incident.turns + 1))
+            return IncidentChange(None)
+        return IncidentChange(replace(incident, on_it=OnIt(person, incident.opened_at), turns=incident.turns + 1))
 
     return decide
 
@@ -364,7 +364,7 @@ async def test_two_people_who_take_an_incident_at_once_have_one_winner(replicas,
         await store.inbox.add(request)
     decided = await asyncio.gather(
         *(
-            replicas[number % 2].incidents.change_on_it(request, incident.id, taken_by(person), clock.now)
+            replicas[number % 2].incidents.change(request, incident.id, taken_by(person), clock.now)
             for number, (request, person) in enumerate(zip(requests, people, strict=True))
         )
     )
@@ -388,11 +388,9 @@ async def test_a_check_keeps_who_is_on_an_incident(replicas, store, make, seen, 
         before = (await one.open_ones())[0]
 
         def decide(now_open, before=before):
-            return OnItChange(replace(now_open, on_it=OnIt(ANA, clock.now), turns=before.turns + 1))
+            return IncidentChange(replace(now_open, on_it=OnIt(ANA, clock.now), turns=before.turns + 1))
 
-        await asyncio.gather(
-            other.see(seen[state]), one.incidents.change_on_it(request, incident.id, decide, clock.now)
-        )
+        await asyncio.gather(other.see(seen[state]), one.incidents.change(request, incident.id, decide, clock.now))
         [after] = await one.open_ones()
         assert (after.on_it, after.turns) == (OnIt(ANA, clock.now), before.turns + 1)
         assert after.failure == seen[state]
@@ -414,8 +412,8 @@ async def test_a_reminder_is_sent_once_and_then_no_one_is_on_it(replicas, store,
     request = press(make, clock, 2)
     await store.inbox.add(request)
     on_it = OnIt(ANA, clock.now)
-    assert await one.incidents.change_on_it(
-        request, incident.id, lambda now_open: OnItChange(replace(now_open, on_it=on_it, turns=1)), clock.now
+    assert await one.incidents.change(
+        request, incident.id, lambda now_open: IncidentChange(replace(now_open, on_it=on_it, turns=1)), clock.now
     )
     attention = one.incidents.attention
     asked = []
@@ -460,8 +458,8 @@ async def take(one, store, make, clock, on_it, number):
     [incident] = await one.open_ones()
     request = press(make, clock, number)
     await store.inbox.add(request)
-    await one.incidents.change_on_it(
-        request, incident.id, lambda now_open: OnItChange(turned(now_open, on_it, clock.now)), clock.now
+    await one.incidents.change(
+        request, incident.id, lambda now_open: IncidentChange(turned(now_open, on_it, clock.now)), clock.now
     )
 
 
@@ -546,7 +544,7 @@ async def test_an_incident_that_is_over_cannot_be_taken(one, store, make, seen, 
     await store.inbox.add(request)
     asked = []
     for incident_id in (incident.id, "inc_of_nobody"):
-        assert not await one.incidents.change_on_it(request, incident_id, taken_by(ANA, asked), clock.now)
+        assert not await one.incidents.change(request, incident_id, taken_by(ANA, asked), clock.now)
     assert asked == []
 
 

@@ -186,6 +186,7 @@ def app(saving):
         connect=no_fault,
         save_policy=no_fault,
         save_name=no_fault,
+        save_ticket=no_fault,
     )
     app = ObservedApp(runtime, finding(reception), process_before_response=True)
     listeners.register(app, command="/flokit")

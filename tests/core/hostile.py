@@ -103,6 +103,7 @@ incidents = st.builds(
     repaired_by=st.none() | people,
     on_it=st.none() | st.builds(OnIt, people, moments, st.none() | people),
     turns=st.integers(0, 10**6),
+    ticket=st.sampled_from(("", "https://tickets.example.com/7?a=b&c=d")),
 )
 
 hostile = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

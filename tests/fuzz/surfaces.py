@@ -16,7 +16,7 @@ import httpx
 from aiohttp import web
 from hypothesis import strategies as st
 
-from bot.core import blocks, errors, naming_form
+from bot.core import blocks, errors, naming_form, ticket_form
 from bot.core.commands.naming import parse_forgetting, parse_naming
 from bot.core.commands.presses import Action, parse_press
 from bot.core.commands.text import parse_command, parse_mention
@@ -109,6 +109,7 @@ slack_words = st.sampled_from(
         "D0ANA",
         CALLBACK_ID,
         naming_form.CALLBACK_ID,
+        ticket_form.CALLBACK_ID,
         action_id(""),
         naming_form.action_id(""),
         *Action,
@@ -369,6 +370,7 @@ def read_view(drawn):
     values, metadata = drawn
     read_form(values, metadata)
     naming_form.read_form(values, metadata)
+    ticket_form.read_form(values, metadata)
 
 
 def read_policy(text):

@@ -269,6 +269,23 @@ async def test_a_ticket_is_opened_at_the_workspaces_address(tmp_path):
         assert (await world.slack.click("UANA", "C0DATA", message["ts"], "link")).ok
         await world.settle()
         assert world.slack.ephemerals("UANA") == []
+        await click(world, message, "flokit_ticket_link")
+        form = await world.slack.wait_for(lambda: world.slack.views.modal("UANA"), 10, "a form")
+        wrong = await world.slack.views.submit("UANA", form["id"], link("https://ana:secret@jira.example.com/1"))
+        assert "user name" in wrong.errors["ticket"]
+        saved = await world.slack.views.submit("UANA", form["id"], link("https://jira.example.com/DATA-7"))
+        assert not saved.errors
+        shown = await incident(world, "🎫 Ticket: <https://jira.example.com/DATA-7>")
+        assert "Open a ticket" not in words(shown)
+        await world.restart()
+        assert "DATA-7" in words(await world.note("incidents", user="UBEN"))
+        repair(world)
+        await incident(world, "recovered after")
+
+
+def link(typed):
+    """Fill in the form of a ticket's link."""
+    return {"ticket": {"ticket_link": {"value": typed}}}
 
 
 async def press_old(world, message, old, user="UBEN"):

@@ -54,6 +54,8 @@ class Deed(StrEnum):
     """Asked someone to be on an incident."""
     LET_GO = "let_go"
     """Ended that someone is on an incident."""
+    TICKET = "ticket"
+    """Added the link of an incident's ticket, or removed it."""
     ESCALATE = "escalate"
     """An incident that no one was on was escalated, as a subscription says."""
     PAUSE = "pause"

@@ -76,3 +76,4 @@ from bot.core.blocks.taking import (
     still_on_it_message,
     turn_message,
 )
+from bot.core.blocks.tickets import ticket_form

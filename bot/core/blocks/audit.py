@@ -43,6 +43,7 @@ _DEEDS: Final = {
     Deed.ON_IT: "is on the incident of",
     Deed.HAND_OVER: "asked someone to be on the incident of",
     Deed.LET_GO: "ended who is on the incident of",
+    Deed.TICKET: "changed the ticket of the incident of",
     Deed.ESCALATE: "escalated the incident of",
     Deed.PAUSE: "paused the subscription to",
     Deed.RESUME: "resumed the subscription to",

@@ -40,7 +40,7 @@ from bot.core.blocks.text import (
     shown,
     vendor_line,
 )
-from bot.core.blocks.tickets import ticket_button
+from bot.core.blocks.tickets import ticket_buttons, ticket_line
 from bot.core.commands.presses import Action, Press
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.incidents.reactions import Bulletin, Snooze, Word
@@ -76,7 +76,8 @@ def incident_message(
     emoji, words = _head(incident)
     run = runs.get(incident.integration.id)
     run_line = row_line(run, panel.as_of) if run else ""
-    lines = [f"{emoji} {name.mrkdwn} {words}", _now(incident), _since(incident), on_it_words(incident.on_it), run_line]
+    on_it, ticket_link = on_it_words(incident.on_it), ticket_line(incident)
+    lines = [f"{emoji} {name.mrkdwn} {words}", _now(incident), _since(incident), on_it, ticket_link, run_line]
     nickname = nicknames.of(incident.integration.id)
     whom = "".join(f"{one} " for one in (mention_group(panel.mention), mention_owner(nickname.owner)) if one)
     blocks = [
@@ -258,4 +259,4 @@ def _buttons(panel: Panel, incident: Incident, name: Name, ticket: str) -> list[
     take = take_button(incident, name, panel.id) if incident.on_it is None else None
     resync = resync_button(integration, name, panel.id)
     first = sync_buttons(integration, resync, details_button(integration, name), take, quiet)
-    return [*first, *taken_buttons(incident, name, panel.id), *actions(ticket_button(incident, name, ticket))]
+    return [*first, *taken_buttons(incident, name, panel.id), *ticket_buttons(incident, name, ticket, panel.id)]

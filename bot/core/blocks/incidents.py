@@ -14,6 +14,7 @@ from bot.core.blocks.names import ID_SHOWN, short_name
 from bot.core.blocks.runs import nothing_started
 from bot.core.blocks.taking import on_it_words, take_button
 from bot.core.blocks.text import code, counted, date, duration, person_name, shown
+from bot.core.blocks.tickets import ticket_line
 from bot.core.incidents.incidents import Incident
 from bot.core.models import Message, SyncRun
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
@@ -72,6 +73,7 @@ def _row(tried: Tried, now: datetime, nicknames: Nicknames) -> Block:
         f"{emoji} {name.mrkdwn} {_state(incident, now)} · {code(incident.integration.id, ID_SHOWN)}",
         error,
         on_it_words(incident.on_it) or "No one is on it",
+        ticket_line(incident),
         _tried(tried.runs),
     )
     return section("\n".join(line for line in lines if line), take_button(incident, name))

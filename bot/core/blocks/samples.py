@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import TypeAlias
 
-from bot.core import blocks, naming_form
+from bot.core import blocks, naming_form, ticket_form
 from bot.core.access.audit import AuditEntry, Deed
 from bot.core.access.policy import Kind, Policy, Refused, Rule, Verb
 from bot.core.access.policy_form import PolicyVersion
@@ -124,6 +124,13 @@ def samples(now: datetime) -> dict[str, Sample]:
         "panel_message: incident with a ticket": blocks.panel_message(
             panels[PanelKind.INCIDENT], {}, now, nicknames, ticket="https://tickets.example.com/new?t={title}&b={body}"
         ),
+        "panel_message: incident with a ticket's link": blocks.panel_message(
+            replace(panels[PanelKind.INCIDENT], incident=replace(taken, ticket="https://tickets.example.com/7")),
+            {},
+            now,
+            nicknames,
+        ),
+        "ticket_form": blocks.ticket_form(incident, "Stripe", ticket_form.write_metadata("inc_sample", "sample")),
         "incidents_message": blocks.incidents_message(
             [blocks.Tried(taken, tuple(past)), blocks.Tried(handed, (run,))], now, nicknames, hidden=3, command=COMMAND
         ),

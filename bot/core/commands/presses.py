@@ -43,6 +43,7 @@ class Action(StrEnum):
     ON_IT = "flokit_on_it"
     LET_GO = "flokit_let_go"
     HAND_OVER = "flokit_hand_over"
+    TICKET_LINK = "flokit_ticket_link"
 
 
 ACTION_PATTERN: Final = re.compile(r"^flokit_")
@@ -127,6 +128,7 @@ _NEEDED_ID: Final = {
     Action.ON_IT: "incident_id",
     Action.LET_GO: "incident_id",
     Action.HAND_OVER: "incident_id",
+    Action.TICKET_LINK: "incident_id",
 }
 
 

@@ -152,6 +152,8 @@ class Incident:
     """Since when no one is on it any more, if someone was."""
     shortfall: Shortfall | None = None
     """How few events came, when they were last counted; None if that's as usual."""
+    ticket: str = ""
+    """The address of its ticket."""
 
     @property
     def is_open(self) -> bool:
