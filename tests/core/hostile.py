@@ -35,10 +35,10 @@ ATTACKS = (
     " ",
 )
 TRUSTED = re.compile(
-    r"<@(?!UEVIL>)[A-Z0-9]{2,30}>|<#C0OURS>|<!subteam\^S0OURS>"
+    r"<@(?!UEVIL>)[A-Z0-9]{2,30}>|<#C0OURS>|<!subteam\^S0OURS>|<https://tickets\.example\.com/7\?a=b&amp;c=d>"
     r"|<!date\^\d+\^\{date_short_pretty\} at \{time\}\|\d{4}-\d\d-\d\d \d\d:\d\d UTC>"
 )
-"""The only markup allowed in a text: mentions of people who clicked, of groups to ask, channels, times."""
+"""The only markup allowed in a text: mentions of people who clicked, of groups to ask, channels, times, tickets."""
 
 # --- values ----------------------------------------------------------------------------------------------------
 

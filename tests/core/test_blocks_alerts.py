@@ -192,6 +192,7 @@ def test_a_reply_mentions_nobody(word):
             {"trouble": Trouble.DISCONNECTED},
             f"recovered after 25 min: it was reconnected in FloKit, and FloKit's own sync succeeded, {date(LATER)}",
         ),
+        ({"trouble": Trouble.EMPTY}, f"recovered after 25 min: events are coming in again, {date(LATER)}"),
         ({"gone": True}, "was removed from FloKit 25 min into the incident"),
     ],
 )

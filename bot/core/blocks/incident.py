@@ -177,9 +177,12 @@ def _what_fixed(incident: Incident) -> str:
     """Say what ended an incident that no resync from Slack ended."""
     at = incident.integration.last_synced_at
     synced = f"FloKit's own sync succeeded{f', {date(at)}' if at else ''}"
-    return (
-        f": it was reconnected in FloKit, and {synced}" if incident.trouble is Trouble.DISCONNECTED else f": {synced}"
-    )
+    match incident.trouble:
+        case Trouble.DISCONNECTED:
+            return f": it was reconnected in FloKit, and {synced}"
+        case Trouble.EMPTY:
+            return f": events are coming in again{f', {date(at)}' if at else ''}"
+    return f": {synced}"
 
 
 def _since(incident: Incident) -> str:
