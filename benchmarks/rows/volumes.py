@@ -21,9 +21,9 @@ LEARNED: Final = timedelta(days=28)
 MONTH: Final = timedelta(days=30)
 READ_EVERY: Final = timedelta(minutes=30)
 
-QUICK_MONTHS: Final = 12
+QUICK_MONTHS: Final = 6
 FULL_MONTHS: Final = 60
-QUICK_OUTAGES: Final = 12
+QUICK_OUTAGES: Final = 8
 FULL_OUTAGES: Final = 60
 WAITED_FOR: Final = timedelta(days=21)
 

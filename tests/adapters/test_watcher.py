@@ -353,3 +353,24 @@ async def test_an_outage_counts_nothing(bench):
     bench.flokit.error = FlokitNoReply("no answer")
     assert await bench.watcher._counting.count(bench.flokit, [bench.flokit.stripe]) == []
     assert await bench.volumes.counted() == {}
+
+
+async def test_what_is_read_meanwhile_is_evaluated_once(bench, clock):
+    """While events are counted, a follow-up reads something, and another task evaluates it."""
+    sync(bench)
+    fetch = bench.flokit.fetch_integration
+
+    async def fetch_with_company(integration_id, **options):
+        bench.watcher.note((replace(FAILING, id="int_2"),), clock.now, whole=False)
+        await bench.watcher._weigh()
+        bench.watcher.note((replace(FAILING, id="int_3"),), clock.now, whole=False)
+        return await fetch(integration_id, **options)
+
+    bench.flokit.fetch_integration = fetch_with_company
+    await wake(bench)
+    assert [[one.id for one in look.integrations] for look in bench.incidents.given] == [
+        ["int_1"],
+        ["int_2"],
+        ["int_3"],
+        ["int_1"],
+    ]

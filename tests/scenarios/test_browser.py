@@ -6,6 +6,7 @@ Pictures go to ``artifacts/``; ``make picture`` puts one of them into the README
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -671,6 +672,28 @@ async def test_an_incident_is_one_message_from_start_to_end(browser):
         await expect(page.get_by_test_id("thread")).to_contain_text("finished after")
         await expect(messages).to_have_count(2)
         await keep_picture(page, "incident")
+        assert not page.complaints
+
+
+async def test_one_that_is_connected_but_empty_is_an_incident(browser):
+    """People say what to expect; when fewer events come, the channel is told, with both readings and where to look."""
+    async with running_sandbox() as url:
+        page = await open_page(browser, url)
+        messages = page.get_by_test_id("messages").get_by_test_id("message")
+        await type_in(page, "/flokit subscribe revenuecat")
+        await expect(messages.last).to_contain_text("ana subscribed this channel")
+        await type_in(page, "/flokit expect revenuecat every 6h, 100,000 events a day")
+        await expect(messages.last).to_contain_text("a sync every 6 h, 100,000 events a day")
+        said = "RevenueCat is connected, but empty"
+        for _ in range(20):  # it takes two syncs that were counted, and a check that confirms it
+            await turn(url, action="move_clock", step="hour")
+            await turn(url, action="repair", id="int_01hx4j7revenuecat")
+            with contextlib.suppress(AssertionError):
+                await expect(messages.last).to_contain_text(said, timeout=3_000)
+                break
+        await expect(messages.last).to_contain_text(said)
+        await expect(messages.last).to_contain_text("either the source had none, or FloKit asks it for the wrong data")
+        await keep_picture(page, "empty")
         assert not page.complaints
 
 

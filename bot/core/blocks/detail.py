@@ -26,7 +26,7 @@ from bot.core.blocks.status import stale_lead, stale_note
 from bot.core.blocks.text import clip, code, date
 from bot.core.commands.presses import ID_CHARS, Action, Press, fits_in_a_button
 from bot.core.models import Integration, Message, SyncStats
-from bot.core.nicknames import NO_NICKNAMES, Nicknames
+from bot.core.nicknames import NO_NICKNAMES, Nicknames, expected_words
 from bot.core.panels import Panel, RowRun
 
 NUMBER_CHARS: Final = 24
@@ -40,12 +40,14 @@ def detail_message(
     if not panel.integrations:
         return _gone(panel)
     row = row_of(panel.integrations[0], panel, runs, nicknames)
+    expected = nicknames.of(row.integration.id).expected
     blocks = [
         header(row.name.plain),
         *stale_note(panel),
         fields(_fields(row, now)),
         *quoted(row.integration.error_message or "", ERROR_IN_DETAILS),
         *([section(row.run_line)] if row.run_line else []),
+        *([] if expected.is_blank else [context(f"📐 Expected: {expected_words(expected)}")]),
         checks(row.integration.type, link=row.link),
         context(f"As of {date(panel.as_of)} · manage credentials in {RECONNECT}"),
         *_buttons(panel, row),

@@ -233,7 +233,8 @@ def _find(volume: Volume, past: Sequence[int]) -> Shortfall | None:
     cells = volume.cells
     if len(volume.syncs) < SYNCS:
         return None
-    mean, got, counted = _mean(past), 0, 0
+    stretches = _Stretches(past)
+    mean, got, counted = stretches.mean, 0, 0
     for length in range(1, LONGEST + 1):
         window = math.ceil(length * STRETCH) + 1  # the last cell isn't over yet
         newest = cells[len(cells) - window : len(cells) - counted]
@@ -243,7 +244,7 @@ def _find(volume: Volume, past: Sequence[int]) -> Shortfall | None:
         since = _begins(volume.first + len(cells) - window)
         if got > FAR_FEWER * mean * length or volume.syncs[0] < since + CELL:  # the least isn't more than the mean
             continue
-        least = _least(past[: len(cells) - window], length)
+        least = stretches.least(length, min(len(past), len(cells) - window))
         if least is None:
             return None
         if least >= FEWEST and got <= least * FAR_FEWER:
@@ -251,26 +252,29 @@ def _find(volume: Volume, past: Sequence[int]) -> Shortfall | None:
     return None
 
 
-def _mean(cells: Sequence[int]) -> float:
-    known = [one for one in cells if one != UNKNOWN]
-    return sum(known) / len(known) if known else 0.0
+class _Stretches:
+    """The events of stretches of some cells, without those of which something isn't known."""
 
+    def __init__(self, cells: Sequence[int]) -> None:
+        self._totals = (0, *accumulate(max(0, one) for one in cells))
+        self._gaps = (0, *accumulate(one == UNKNOWN for one in cells))
 
-def _least(past: Sequence[int], length: int) -> int | None:
-    """Return the least that a stretch of the past brought; None if too little is known."""
-    known = sum(one != UNKNOWN for one in past)
-    if known < max(KNOWN_CELLS, length * 3):
-        return None
-    sums = _sums(past, length)
-    return min(sums) if sums else None
+    @property
+    def mean(self) -> float:
+        """The mean of a cell."""
+        known = len(self._gaps) - 1 - self._gaps[-1]
+        return self._totals[-1] / known if known else 0.0
 
+    def of(self, length: int, end: int) -> list[int]:
+        """Return the events of each stretch of this length within the first cells, up to ``end``."""
+        totals, gaps = self._totals, self._gaps
+        return [totals[at] - totals[at - length] for at in range(length, end + 1) if gaps[at] == gaps[at - length]]
 
-def _sums(cells: Sequence[int], length: int) -> list[int]:
-    """Return the events of each stretch of some cells, without those of which something isn't known."""
-    totals = (0, *accumulate(max(0, one) for one in cells))
-    gaps = (0, *accumulate(one == UNKNOWN for one in cells))
-    ends = range(length, len(cells) + 1)
-    return [totals[end] - totals[end - length] for end in ends if gaps[end] == gaps[end - length]]
+    def least(self, length: int, end: int) -> int | None:
+        """Return the least that such a stretch brought; None if too little is known."""
+        if end - self._gaps[end] < max(KNOWN_CELLS, length * 3):
+            return None
+        return min(self.of(length, end), default=None)
 
 
 def _going_on(volume: Volume, shortfall: Shortfall) -> Shortfall | None:
@@ -295,9 +299,9 @@ def after_shortfall(before: Volume | None, after: Volume) -> Volume:
 def usual_of(volume: Volume) -> tuple[Usual, ...]:
     """Return how many events are usual in some stretches of time; none while too little is known."""
     past = _without_shortfall(volume)[:-1]
-    found = []
+    stretches, found = _Stretches(past), []
     for length in USUAL_CELLS:
-        sums = sorted(_sums(past, length))
+        sums = sorted(stretches.of(length, len(past)))
         if len(sums) >= max(USUAL_FROM, 2 * length):
             low, high = (sums[round(share * (len(sums) - 1))] for share in (_LOW, _HIGH))
             found.append(Usual(length * CELL.total_seconds(), low, high))
