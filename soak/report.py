@@ -18,6 +18,7 @@ RESIDENTS: Final = {
     "subscribe": "subscribe commands",
     "form": "subscribe forms",
     "unsubscribe": "unsubscribe commands",
+    "maintenance": "maintenance commands",
     "snooze": "snoozes",
     "end of a snooze": "snoozes ended by hand",
     "page": "status lists paged",

@@ -72,6 +72,7 @@ QUESTIONS: Final = (
     "status failing",
     "status stripe",
     "help",
+    "maintenance",
     "what is this",
 )
 
@@ -119,6 +120,7 @@ class Residents:
             (self._subscribe, 4),
             (self._subscribe_by_form, 2),
             (self._unsubscribe, 2),
+            (self._maintain, 2),
             (self._snooze, 4),
             (self._page, 4),
             (self._open_home, 4),
@@ -255,7 +257,23 @@ class Residents:
             parts.append(f"digest {minute // 60 % 24:02d}:{minute % 60:02d} daily zone UTC")
         if self._rng.random() < 0.3:
             parts.append("broadcast")
+        if self._rng.random() < 0.3:
+            parts.append(self._hours())
         await self._change(channel, " ".join(parts), lambda wishes: wishes.update({target: digest}))
+
+    def _hours(self) -> str:
+        """Return hours that begin in a minute or two, so that what is held until then is told in the storm."""
+        begin = int(self._slack.workspace.now() // 60) + self._rng.randint(1, 2)
+        span = "-".join(f"{minute // 60 % 24:02d}:{minute % 60:02d}" for minute in (begin, begin + 60))
+        return f"hours {span} zone UTC{self._rng.choice(('', ' failing always'))}"
+
+    async def _maintain(self) -> None:
+        """Set maintenance of an integration for a minute, or end it."""
+        channel, integration_id = self._rng.choice(self._channels), self._rng.choice(self._integrations)
+        text = self._rng.choice((f"maintenance {integration_id} for 1 min", f"maintenance end {integration_id}"))
+        with contextlib.suppress(LookupError):
+            await self._slack.command(self._somebody(channel), channel, text)
+            self.met["maintenance"] += 1
 
     async def _unsubscribe(self) -> None:
         channel = self._rng.choice(self._channels)

@@ -178,13 +178,13 @@ class Subscriptions:
             about = [one for one in await load_incidents(connection, self._team_id, ids) if _concerns(there, one)]
             waiting = {one.id: until for one in about if (until := quiet.until(channel_id, one))}
             told = [one for one in about if one.id not in waiting]
-            more = await self._raise(connection, channel_id, now) if told else False
-            await held.let_go(connection, self._team_id, channel_id, [id_ for id_ in ids if id_ not in waiting])
-            if told:
+            if told:  # before the messages of what's still open
                 data = codec.dump(summarize(told))
                 await outbox_rows.add_row(
                     connection, OutboxKind.NOTE, Address(self._team_id, channel_id), now, data=data
                 )
+            more = await self._raise(connection, channel_id, now) if told else False
+            await held.let_go(connection, self._team_id, channel_id, [id_ for id_ in ids if id_ not in waiting])
             await timers.finish(connection, claim, min(waiting.values(), default=None))
             if ids:
                 await homes.changed(connection, self._team_id, now)

@@ -761,6 +761,60 @@ async def test_several_syncs_are_started_by_one_click(browser):
         assert not page.complaints
 
 
+async def test_a_channel_is_quiet_during_maintenance_and_told_afterwards(browser):
+    """Hours are chosen in the form; what is held is shown in App Home, and posted as one summary at the end."""
+    async with running_sandbox() as url:
+        page = await open_page(browser, url)
+        messages = page.get_by_test_id("messages").get_by_test_id("message")
+        await type_in(page, "/flokit maintenance all for 3h")
+        await expect(messages.last).to_contain_text("set maintenance of all integrations until")
+        await type_in(page, "/flokit subscribe")
+        modal = page.get_by_test_id("modal")
+        await modal.get_by_label("When", exact=True).select_option("weekdays")
+        await modal.get_by_label("When", exact=True).scroll_into_view_if_needed()
+        await keep_picture(page, "quiet-form")
+        await modal.get_by_label("When", exact=True).select_option("any")
+        await page.get_by_test_id("modal-submit").click()
+        await expect(messages.last).to_contain_text("subscribed this channel to all integrations")
+        await page.goto(f"{url}/#D0ANA")
+        await page.get_by_test_id("home-tab").click()
+        await expect(page.get_by_test_id("home")).to_contain_text(
+            re.compile(r"\d incidents? held until"), timeout=20_000
+        )
+        await keep_picture(page, "quiet-home")
+        await page.goto(f"{url}/#C0DATA")
+        await page.get_by_test_id("messages").get_by_role("button", name=re.compile("End maintenance")).first.click()
+        summary = messages.filter(has_text="While it was quiet here")
+        await expect(summary).to_contain_text("has been failing since", timeout=20_000)
+        await expect(messages.last).to_contain_text("is failing", timeout=20_000)
+        await summary.scroll_into_view_if_needed()
+        await keep_picture(page, "quiet-summary")
+        await expect(summary).to_have_count(1)
+        assert not page.complaints
+
+
+async def test_a_sample_is_posted_and_an_unsubscription_is_undone(browser):
+    """The sample's buttons say what it is; Undo disappears once it's pressed."""
+    async with running_sandbox() as url:
+        page = await open_page(browser, url)
+        messages = page.get_by_test_id("messages").get_by_test_id("message")
+        await type_in(page, "/flokit test")
+        await expect(messages.last).to_contain_text("Sample incident: nothing is wrong")
+        await keep_picture(page, "sample")
+        await messages.last.get_by_role("button", name="Details").click()
+        await expect(messages.last).to_contain_text("This is a sample, so its buttons do nothing")
+        await type_in(page, "/flokit subscribe revenuecat recovered")
+        await expect(messages.last).to_contain_text("subscribed this channel")
+        await type_in(page, "/flokit unsubscribe all")
+        await expect(messages.last).to_contain_text("removed this channel's subscription")
+        await keep_picture(page, "undo")
+        removed = messages.filter(has_text="removed this channel's subscription")
+        await removed.get_by_role("button", name=re.compile("Undo")).click()
+        await expect(removed).to_contain_text("has undone this")
+        await expect(removed.get_by_role("button", name=re.compile("Undo"))).to_have_count(0)
+        assert not page.complaints
+
+
 async def test_channels_close_and_open_by_their_menu(browser):
     """By the menu of a channel its app is removed and invited, and it is archived and brought back."""
     async with workspace_with_a_modal() as (url, _saved):
