@@ -27,6 +27,7 @@ from bot.handlers.homes import OpenedHomes
 from bot.handlers.maintenance import Maintaining
 from bot.handlers.naming import Nicknaming
 from bot.handlers.permits import Permits
+from bot.handlers.person_settings import OwnSettings
 from bot.handlers.policies import PolicyEditing
 from bot.handlers.records import Records
 from bot.handlers.responder import Responder
@@ -57,6 +58,7 @@ from bot.store.held import Quiet
 from bot.store.homes import Homes
 from bot.store.incidents import Incidents
 from bot.store.nicknames import NicknameRows
+from bot.store.person_settings import PersonSettingsRows
 from bot.store.policies import Policies
 from bot.store.snapshots import Snapshots
 from bot.store.store import Store
@@ -161,6 +163,7 @@ class _Parts:
             save_policy=self._editing.save,
             save_name=self._nicknaming.save,
             save_ticket=self._tickets.save,
+            save_settings=self._own_settings.save,
         )
         self.sender = Sender(
             base.store,
@@ -207,7 +210,7 @@ class _Parts:
         )
         snapshots = Snapshots(base.database, context.team_id)
         self._knowledge = Knowledge(self.flokit, snapshots, self._naming, context.clock)
-        self._people = People(self._tenant.slack, context.team_id)
+        self._people = People(self._tenant.slack, context.team_id, own_zone=self._settings_rows.zone_of)
         self._links = Links(self._tenant.slack, context.clock)
         self._access = Access(self._tenant.policy, self._people)
 
@@ -224,7 +227,13 @@ class _Parts:
         services, slack, door = self._services, self._tenant.slack, self._tenant.door
         policies = Policies(self._base.database, self._context.team_id)
         self._subscribing = Subscribing(services, self._subscriptions, self._incidents, slack)
-        self._channels = Channels(services, self._subscriptions, Audit(self._base.database, self._context.team_id))
+        self._channels = Channels(
+            services,
+            self._subscriptions,
+            Audit(self._base.database, self._context.team_id),
+            self._settings_rows,
+        )
+        self._own_settings = OwnSettings(services, self._settings_rows, slack)
         self._tickets = Tickets(services, self._incidents, slack)
         self._nicknaming = Nicknaming(services, self._nicknames, slack)
         self._connecting = Connecting(services, door, slack)
@@ -246,6 +255,7 @@ class _Parts:
         yield self._subscribing
         yield Maintaining(services, self._quiet)
         yield Samples(services)
+        yield self._own_settings
         yield Snoozes(services, self._incidents)
         yield Taking(services, self._incidents)
         yield self._tickets
@@ -261,6 +271,10 @@ class _Parts:
     @property
     def _unattended(self) -> Unattended:
         return Unattended(self._base.database, self._context.team_id, self._incidents)
+
+    @property
+    def _settings_rows(self) -> PersonSettingsRows:
+        return PersonSettingsRows(self._base.database, self._context.team_id)
 
     @property
     def _quiet(self) -> Quiet:
@@ -363,6 +377,7 @@ class _Parts:
             self._subscriptions,
             self._incidents,
             self._quiet,
+            self._settings_rows,
             self._base.store,
             self._base.timers,
             self._knowledge,

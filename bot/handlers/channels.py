@@ -15,6 +15,7 @@ from bot.core.subscriptions.subscriptions import PauseReason, Subscription
 from bot.core.subscriptions.text import describe_target
 from bot.handlers.feature import Feature, Handlers, Services
 from bot.store.audit import Audit
+from bot.store.person_settings import PersonSettingsRows
 from bot.store.subscriptions import Subscriptions
 from bot.store.timers import TimerClaim
 
@@ -32,10 +33,13 @@ _PAUSES: Final[dict[str, PauseReason]] = {ChannelNews.ARCHIVED: PauseReason.ARCH
 class Channels(Feature):
     """The channels of one workspace that have subscriptions."""
 
-    def __init__(self, services: Services, subscriptions: Subscriptions, audit: Audit) -> None:
+    def __init__(
+        self, services: Services, subscriptions: Subscriptions, audit: Audit, settings: PersonSettingsRows
+    ) -> None:
         super().__init__(services)
         self._subscriptions = subscriptions
         self._audit = audit
+        self._settings = settings
 
     @property
     def handlers(self) -> Handlers:
@@ -98,11 +102,12 @@ class Channels(Feature):
     async def _whom(self, channel_id: str, there: Iterable[Subscription]) -> dict[str, str]:
         """Map the people who created subscriptions to whom to notify about them: "" if there's nobody.
 
-        That's themselves, unless their account was deactivated: then someone who subscribed this channel, too, someone
-        the policy names, or someone who used the bot in this channel.
+        That's themselves, unless their account was deactivated or they chose not to be: then someone who subscribed
+        this channel, too, someone the policy names, or someone who used the bot in this channel.
         """
         makers = dict.fromkeys(one.created_by.id for one in there)
-        present = {maker for maker in makers if await self._people.is_there(maker)}
+        unwilling = await self._settings.only_syncs(makers)
+        present = {maker for maker in makers if maker not in unwilling and await self._people.is_there(maker)}
         if len(present) == len(makers):
             return {maker: maker for maker in makers}
         instead = next((maker for maker in makers if maker in present), "") or await self._somebody(channel_id, makers)
@@ -115,6 +120,8 @@ class Channels(Feature):
         recent = await self._audit.page(AuditFilter(), number=0, size=LOOKED_THROUGH)
         active = [entry.person.id for entry in recent.entries if entry.channel_id == channel_id and entry.person.id]
         candidates = [one for one in dict.fromkeys((*named, *active)) if one not in set(gone)]
+        unwilling = await self._settings.only_syncs(candidates)
+        candidates = [one for one in candidates if one not in unwilling]
         for candidate in candidates[:ASKED_ABOUT]:
             if await self._people.is_there(candidate):
                 return candidate

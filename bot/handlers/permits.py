@@ -37,6 +37,7 @@ _VERBS: Final = {
     Deed.SUBSCRIBE: (Verb.SUBSCRIBE,),
     Deed.UNSUBSCRIBE: (Verb.SUBSCRIBE,),
     Deed.RESTORE: (Verb.SUBSCRIBE,),
+    Deed.SETTINGS: (Verb.LOOK,),
     Deed.TEST: (Verb.SUBSCRIBE,),
     Deed.MAINTENANCE: (Verb.SUBSCRIBE,),
     Deed.END_MAINTENANCE: (Verb.SUBSCRIBE,),

@@ -11,7 +11,7 @@ from typing import Final
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot.core import connecting, naming_form, ticket_form
+from bot.core import connecting, naming_form, person_settings, ticket_form
 from bot.core.access import policy_form
 from bot.core.commands.presses import ACTION_PATTERN
 from bot.core.subscriptions.form import CALLBACK_ID, INPUT_PATTERN
@@ -35,6 +35,7 @@ def register(app: AsyncApp, *, command: str) -> None:
     app.view(policy_form.CALLBACK_ID)(interactions.on_policy)
     app.view(naming_form.CALLBACK_ID)(interactions.on_name)
     app.view(ticket_form.CALLBACK_ID)(interactions.on_ticket)
+    app.view(person_settings.CALLBACK_ID)(interactions.on_settings)
     app.action(INPUT_PATTERN)(interactions.on_choice)
     app.action(ACTION_PATTERN)(interactions.on_press)
     app.action(ANYTHING)(on_other)

@@ -1,4 +1,4 @@
-"""The slash command, buttons, and the forms behind ``subscribe``, ``connect``, ``policy`` and ``name``."""
+"""The slash command, buttons, and the forms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncAck
 
-from bot.core import naming_form, ticket_form
+from bot.core import naming_form, person_settings, ticket_form
 from bot.core.access.policy_form import WrongDraft, read_draft
 from bot.core.commands.presses import UnreadablePress, parse_press
 from bot.core.connecting import WrongKeys, read_keys
@@ -126,6 +126,20 @@ async def on_ticket(ack: AsyncAck, body: dict[str, Any], reception: Reception) -
         await ack(response_action="errors", errors=dict(filled.errors))
         return
     errors = await reception.save_ticket(request, filled) if request else {}
+    if errors:
+        await ack(response_action="errors", errors=dict(errors))
+    else:
+        await ack()
+
+
+async def on_settings(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+    """Check a person's own settings and save them, then ack."""
+    settings = person_settings.read_form(view_of(body).get("values"))
+    request = parse_checked_submission(body, reception.context.team_id, reception.context.clock())
+    if isinstance(settings, person_settings.WrongSettings):
+        await ack(response_action="errors", errors=dict(settings.errors))
+        return
+    errors = await reception.save_settings(request, settings) if request else {}
     if errors:
         await ack(response_action="errors", errors=dict(errors))
     else:

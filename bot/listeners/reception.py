@@ -16,6 +16,7 @@ from bot.core.connecting import KEY, Keys
 from bot.core.errors import BotError, SlackAstray, SlackError, StoreInDoubt, StoreUnavailable
 from bot.core.models import Message
 from bot.core.naming_form import NAME, Filled
+from bot.core.person_settings import ZONE, PersonSettings
 from bot.core.requests import Origin, Request
 from bot.core.ticket_form import LINK, FilledTicket
 from bot.observability.context import Context
@@ -48,6 +49,7 @@ class Reception:
         save_policy: checks a policy and saves it, or returns what's wrong by input.
         save_name: does the same with an integration's name.
         save_ticket: does the same with the link of an incident's ticket.
+        save_settings: does the same with a person's own settings.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Reception:
         save_policy: Callable[[Request, Draft], Awaitable[Mapping[str, str]]],
         save_name: Callable[[Request, Filled], Awaitable[Mapping[str, str]]],
         save_ticket: Callable[[Request, FilledTicket], Awaitable[Mapping[str, str]]],
+        save_settings: Callable[[Request, PersonSettings], Awaitable[Mapping[str, str]]],
     ) -> None:
         self._telemetry = context.telemetry
         self._save = save
@@ -69,6 +72,7 @@ class Reception:
         self._save_policy = save_policy
         self._save_name = save_name
         self._save_ticket = save_ticket
+        self._save_settings = save_settings
         self._slack = slack
         self.context = context
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,6 +115,11 @@ class Reception:
         """Check the link of an incident's ticket and save it, while Slack waits; return as above."""
         with following(self._telemetry, "ticket", request.cause):
             return await self._checked(self._save_ticket(request, filled), LINK)
+
+    async def save_settings(self, request: Request, settings: PersonSettings) -> Mapping[str, str]:
+        """Save a person's own settings, while Slack waits; return as above."""
+        with following(self._telemetry, "settings", request.cause):
+            return await self._checked(self._save_settings(request, settings), ZONE)
 
     async def _checked(self, check: Awaitable[Mapping[str, str]], first: str) -> Mapping[str, str]:
         """Return what is wrong with an open form; trouble of our own is shown below its first input."""

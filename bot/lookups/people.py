@@ -6,7 +6,7 @@ outage. If Slack answers but doesn't say who someone is, that stays unknown, wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from time import monotonic
@@ -72,7 +72,11 @@ class Group:
 class People:
     """The people of one workspace."""
 
-    def __init__(self, slack: SlackClient, team_id: str) -> None:
+    def __init__(
+        self, slack: SlackClient, team_id: str, *, own_zone: Callable[[str], Awaitable[str]] | None = None
+    ) -> None:
+        """``own_zone`` returns the time zone that a person chose; "" if they didn't."""
+        self._own_zone = own_zone
         self._slack = slack
         self._team_id = team_id
         self._zones: TTLCache[str, str] = TTLCache(PEOPLE_KEPT, ZONE_KEPT_S)
@@ -88,7 +92,12 @@ class People:
         return await self.find_zone(user_id) or UTC
 
     async def find_zone(self, user_id: str) -> str:
-        """Return the IANA name of a person's time zone; UTC if Slack doesn't say, "" if Slack can't be reached."""
+        """Return the IANA name of the zone that a person chose, or else of their profile.
+
+        It's UTC if Slack doesn't say, and "" if Slack can't be reached.
+        """
+        if self._own_zone and (chosen := await self._own_zone(user_id)):
+            return _usable(chosen)
         zone = self._zones.get(user_id)
         if zone:
             return zone

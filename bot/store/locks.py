@@ -15,6 +15,7 @@ LOCK_ORDER: Final = (
     "policies",  # what anybody may do
     "nicknames",  # and what things are called
     "volumes",  # what was counted
+    "person_settings",  # what a person chose for themselves
     "bulks",  # that a button has started something
     "runs",  # what a click finds first; the lock of a run covers its participants and threads
     "participants",

@@ -445,6 +445,16 @@ policies = Table(
     Column("saved_at", UtcTime, nullable=False),
 )
 
+person_settings = Table(
+    "person_settings",
+    metadata,
+    Column("team_id", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("zone", Text, nullable=False, comment="an IANA name, or empty: the one of Slack"),
+    Column("only_syncs", Boolean, nullable=False, comment="no direct messages but about their syncs"),
+    Column("changed_at", UtcTime, nullable=False),
+)
+
 nicknames = Table(
     "nicknames",
     metadata,

@@ -23,6 +23,7 @@ from bot.slack.homes import publish_refusal
 from bot.store.held import Quiet
 from bot.store.homes import Homes
 from bot.store.incidents import Incidents
+from bot.store.person_settings import PersonSettingsRows
 from bot.store.store import Store
 from bot.store.subscriptions import Subscriptions
 from bot.store.timers import TimerClaim, Timers
@@ -47,6 +48,7 @@ class HomeDrawer:
         subscriptions: Subscriptions,
         incidents: Incidents,
         quiet: Quiet,
+        settings: PersonSettingsRows,
         store: Store,
         timers: Timers,
         knowledge: Knowledge,
@@ -61,6 +63,7 @@ class HomeDrawer:
         self._subscriptions = subscriptions
         self._incidents = incidents
         self._quiet = quiet
+        self._settings = settings
         self._store = store
         self._timers = timers
         self._knowledge = knowledge
@@ -111,6 +114,7 @@ class HomeDrawer:
             nicknames=await self._naming.current(),
             viewer=user_id,
             subscriptions=tuple(subscriptions),
+            settings=await self._settings.load(user_id),
             maintenances=tuple(await self._quiet.windows(now)),
             held=tuple((one.channel_id, one.count, one.until) for one in held if one.channel_id in channels),
         )

@@ -782,6 +782,12 @@ async def test_a_channel_is_quiet_during_maintenance_and_told_afterwards(browser
             re.compile(r"\d incidents? held until"), timeout=20_000
         )
         await keep_picture(page, "quiet-home")
+        await page.get_by_test_id("home").get_by_role("button", name="Edit settings").click()
+        await modal.get_by_label("Time zone").fill("new york")
+        await modal.get_by_label("About my syncs only").check()
+        await keep_picture(page, "settings-form")
+        await page.get_by_test_id("modal-submit").click()
+        await expect(page.get_by_test_id("home")).to_contain_text("America/New_York")
         await page.goto(f"{url}/#C0DATA")
         await page.get_by_test_id("messages").get_by_role("button", name=re.compile("End maintenance")).first.click()
         summary = messages.filter(has_text="While it was quiet here")

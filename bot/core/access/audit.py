@@ -41,6 +41,8 @@ class Deed(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     RESTORE = "restore"
     """Undid an unsubscription."""
+    SETTINGS = "settings"
+    """Changed their own settings."""
     TEST = "test"
     """Posted a sample incident."""
     MAINTENANCE = "maintenance"

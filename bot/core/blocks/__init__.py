@@ -46,6 +46,7 @@ from bot.core.blocks.past import (
     time_unclear_message,
     which_person_message,
 )
+from bot.core.blocks.person_settings import settings_form
 from bot.core.blocks.policy_form import (
     may_not_change_policy_message,
     policy_form,

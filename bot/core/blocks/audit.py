@@ -35,6 +35,7 @@ _DEEDS: Final = {
     Deed.SUBSCRIBE: "subscribed a channel to",
     Deed.UNSUBSCRIBE: "unsubscribed a channel from",
     Deed.RESTORE: "restored the subscription to",
+    Deed.SETTINGS: "changed their own settings",
     Deed.TEST: "posted a sample incident",
     Deed.MAINTENANCE: "set maintenance of",
     Deed.END_MAINTENANCE: "ended the maintenance of",
@@ -129,7 +130,7 @@ def _sentence(entry: AuditEntry, room: _Room, nicknames: Nicknames) -> str:
 
 
 def _what(entry: AuditEntry, room: _Room, nicknames: Nicknames) -> str:
-    if entry.action == Deed.TEST:
+    if entry.action in (Deed.TEST, Deed.SETTINGS):
         return ""
     id_ = f" {code(entry.integration_id, room.name)}" if entry.integration_id else ""
     if id_ and (entry.integration_type or nicknames.of(entry.integration_id).name):

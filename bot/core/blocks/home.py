@@ -21,6 +21,7 @@ from bot.core.blocks.elements import (
 )
 from bot.core.blocks.home_tab import home_tab
 from bot.core.blocks.names import Name, name_of, short_name
+from bot.core.blocks.person_settings import settings_part
 from bot.core.blocks.quiet import end_button, maintenance_line
 from bot.core.blocks.runs import who
 from bot.core.blocks.states import by_urgency, count_unknown, in_unknown_state, last_success, state_now, state_of, tally
@@ -32,6 +33,7 @@ from bot.core.incidents.quiet import Maintenance
 from bot.core.models import Integration, SyncRun
 from bot.core.nicknames import NO_NICKNAMES, Nicknames
 from bot.core.panels import Panel
+from bot.core.person_settings import UNCHANGED, PersonSettings
 from bot.core.subscriptions.subscriptions import ALL, Subscription
 from bot.core.subscriptions.text import describe_wish
 
@@ -56,6 +58,7 @@ class Home:
     snoozed: tuple[Panel, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     nicknames: Nicknames = NO_NICKNAMES
+    settings: PersonSettings = UNCHANGED
     maintenances: tuple[Maintenance, ...] = ()
     held: tuple[tuple[str, int, datetime | None], ...] = ()
     """How many incidents the person's channels are told about later, and when that's looked at: by channel."""
@@ -77,6 +80,7 @@ def home_view(home: Home, now: datetime, *, command: str, edits_policy: bool = F
         *_part("Held while it's quiet", home.held, lambda one: [section(_held(*one))]),
         *_integrations(home, now, command),
         *_subscriptions(home, now, command),
+        *settings_part(home.settings),
     ]
     return home_tab(blocks, edits_policy=edits_policy)
 

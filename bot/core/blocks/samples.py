@@ -23,6 +23,7 @@ from bot.core.incidents.taking import OnIt, Refusal, Step, Turn
 from bot.core.models import Integration, Message, Outcome, Person, Phase, SyncRun, SyncStats
 from bot.core.nicknames import Nickname, nicknames_of
 from bot.core.panels import Panel, PanelKind, RowRun
+from bot.core.person_settings import PersonSettings
 from bot.core.runs.limits import Held, Limit
 from bot.core.subscriptions.digest_time import WEEKDAYS
 from bot.core.subscriptions.digests import Digest
@@ -186,6 +187,7 @@ def samples(now: datetime) -> dict[str, Sample]:
             replace(panels[PanelKind.UNSUBSCRIBED], removal=replace(removal, undone_by=ben)), {}, now
         ),
         "panel_message: sample": blocks.panel_message(sample_panel("sample_1", "T0SAMPLE", now), {}, now),
+        "settings_form": blocks.settings_form(PersonSettings("Europe/Berlin")),
         "summary_message": blocks.summary_message([incident], now, nicknames),
         "maintenance_message": blocks.maintenance_message(maintenance, "Stripe", now),
         "maintenance_ended_message": blocks.maintenance_ended_message(ana, ["Stripe"]),

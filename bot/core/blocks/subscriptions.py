@@ -84,12 +84,12 @@ def _row(subscription: Subscription, name: str, now: datetime) -> list[Block]:
 def paused_message(subscription: Subscription, name: str, *, command: str, is_theirs: bool = True) -> Message:
     """Notify a person that a subscription is paused, and when it will resume.
 
-    ``is_theirs`` is False if someone else created it, whose account was deactivated.
+    ``is_theirs`` is False if someone else created it, whose account was deactivated, or who chose not to be notified.
     """
     reason = PAUSED[subscription.paused or PauseReason.REMOVED]
     maker = person_name(subscription.created_by)
     whose = "Your" if is_theirs else f"{maker}'s"
-    why = "" if is_theirs else f" I'm telling you because {maker}'s account was deactivated."
+    why = "" if is_theirs else f" You get this because {maker} has no account here anymore, or asked not to get it."
     return sentence(
         f"⏸️ {whose} subscription to {shown(name, NAME_CHARS)} in <#{subscription.channel_id}> is paused: {reason}. It "
         "will resume automatically once I can post there again. To use another channel, run "

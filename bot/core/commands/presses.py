@@ -37,6 +37,7 @@ class Action(StrEnum):
     EARLIER_VERSION = "flokit_earlier_version"
     EDIT_NAME = "flokit_edit_name"
     EDIT_POLICY = "flokit_edit_policy"
+    EDIT_SETTINGS = "flokit_edit_settings"
     RESYNC_ALL_FAILING = "flokit_resync_all_failing"
     SYNC_SEVERAL = "flokit_sync_several"
     RETRY_FAILED = "flokit_retry_failed"
@@ -86,8 +87,8 @@ class Press:
 
     SNOOZE: a key of `bot.core.blocks.incident.SNOOZES`, such as ``4h``. SYNC_ANYWAY: the ID of the request that a limit
     held back, such as ``1337.42.ab``. EARLIER_VERSION: a number of the policy's versions, such as ``3``.
-    REFRESH_HOME: ``home``, CONNECT and DISCONNECT: ``flokit``, and EDIT_POLICY: ``policy``, since a button's value
-    can't be empty.
+    REFRESH_HOME: ``home``, CONNECT and DISCONNECT: ``flokit``, EDIT_POLICY: ``policy``, and EDIT_SETTINGS:
+    ``settings``, since a button's value can't be empty.
 
     ON_IT, LET_GO and HAND_OVER have the number of the turn for which they were drawn in ``page``.
     """
@@ -122,6 +123,7 @@ _NEEDED_ID: Final = {
     Action.DISCONNECT: "choice",
     Action.EARLIER_VERSION: "choice",
     Action.EDIT_POLICY: "choice",
+    Action.EDIT_SETTINGS: "choice",
     Action.RESYNC_ALL_FAILING: "panel_id",
     Action.SYNC_SEVERAL: "panel_id",
     Action.RETRY_FAILED: "panel_id",
