@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 
 import pytest
@@ -11,9 +12,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 
+from bot.core.subscriptions.subscriptions import News
 from bot.store import schema
 from bot.store.database import Database
-from bot.store.tables import metadata, runs
+from bot.store.tables import metadata, runs, subscriptions
 
 
 @pytest_asyncio.fixture
@@ -107,3 +109,19 @@ async def test_only_the_owner_can_read_the_file(tmp_path):
     assert set(modes.values()) == {0o600}
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     await database.close()
+
+
+async def test_subscriptions_to_all_news_get_the_new_kind(database, clock):
+    """Those to some news stay as they are."""
+    async with database.begin() as connection:
+        await connection.run_sync(lambda sync: command.upgrade(schema._config(sync), "0012"))
+        for number, news in enumerate((["failing", "stale", "disconnected", "recovered"], ["failing"])):
+            row = {"id": f"sub_{number}", "team_id": "T", "channel_id": f"C{number}", "target": "all"}
+            data = json.dumps({"id": row["id"], "news": news})
+            await connection.execute(subscriptions.insert().values(**row, data=data, created_at=clock.now))
+    await schema.upgrade(database)
+    async with database.begin() as connection:
+        rows = (await connection.execute(subscriptions.select().order_by(subscriptions.c.id))).all()
+    every, some = (json.loads(row.data)["news"] for row in rows)
+    assert set(every) == set(News)
+    assert some == ["failing"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 import pytest_asyncio
 
@@ -66,3 +68,14 @@ async def test_an_expectation_is_cleared(socket_world):
     await socket_world.status("expect stripe 100 events a day")
     assert "nothing." in (await socket_world.status("expect stripe nothing"))["text"]
     assert "That's how it is already" in (await socket_world.note("expect stripe nothing"))["text"]
+
+
+async def test_one_that_syncs_less_often_than_expected_is_stale(board):
+    """Whatever its type."""
+    board.flokit.set("int_stripe", last_synced_at=board.clock.now() - timedelta(hours=1))
+    await board.status("expect stripe every 30 min")
+    message = await incident(board, "is connected, but stale")
+    assert "stale" in words(await board.status("status stripe"))
+    board.flokit.set("int_stripe", last_synced_at=board.clock.now())
+    done = await incident(board, "recovered after")
+    assert done["ts"] == message["ts"]

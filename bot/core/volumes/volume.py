@@ -242,7 +242,8 @@ def _find(volume: Volume, past: Sequence[int]) -> Shortfall | None:
             return None
         got, counted = got + sum(newest), window
         since = _begins(volume.first + len(cells) - window)
-        if got > FAR_FEWER * mean * length or volume.syncs[0] < since + CELL:  # the least isn't more than the mean
+        most = mean * length  # the least isn't more than the mean
+        if most < FEWEST or got > FAR_FEWER * most or volume.syncs[0] < since + CELL:
             continue
         least = stretches.least(length, min(len(past), len(cells) - window))
         if least is None:
