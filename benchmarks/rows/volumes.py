@@ -23,7 +23,7 @@ READ_EVERY: Final = timedelta(minutes=30)
 
 QUICK_MONTHS: Final = 6
 FULL_MONTHS: Final = 60
-QUICK_OUTAGES: Final = 8
+QUICK_OUTAGES: Final = 4
 FULL_OUTAGES: Final = 60
 WAITED_FOR: Final = timedelta(days=21)
 
