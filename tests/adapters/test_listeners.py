@@ -113,6 +113,7 @@ def reception(sqlite_store, slack, clock):
         save_policy=no_fault,
         save_name=no_fault,
         save_ticket=no_fault,
+        save_settings=no_fault,
     )
 
 

@@ -187,6 +187,7 @@ def app(saving):
         save_policy=no_fault,
         save_name=no_fault,
         save_ticket=no_fault,
+        save_settings=no_fault,
     )
     app = ObservedApp(runtime, finding(reception), process_before_response=True)
     listeners.register(app, command="/flokit")

@@ -69,7 +69,9 @@ async def test_a_click_is_one_trace(spans, telemetry, sqlite_store, local_slack,
     root = local_slack.workspace.post("C0DATA", {"user": "UFLOKIT", "text": "status"})["ts"]
     actions = Click(lambda request: click(sqlite_store, make, request))
     context = Context("T", "U", clock, telemetry=telemetry)
-    forms = dict.fromkeys(("preview", "connect", "save_policy", "save_name", "save_ticket"), actions.receive)
+    forms = dict.fromkeys(
+        ("preview", "connect", "save_policy", "save_name", "save_ticket", "save_settings"), actions.receive
+    )
     reception = Reception(actions.receive, slack, context, **forms)
     with telemetry.tracer.span("slack button", parent=""):
         await reception.take(make.press(message_ts=root))

@@ -24,6 +24,7 @@ from bot.core.commands.catalog import (
     WhyCommand,
 )
 from bot.core.commands.filters import filter_integrations
+from bot.core.commands.maintenance import parse_maintenance
 from bot.core.commands.targets import One, resolve_target
 from bot.core.commands.text import parse_command, parse_mention
 from bot.core.models import Integration
@@ -345,6 +346,7 @@ def readers():
         "readings": readings,
         "subscribe": parse_subscribe,
         "unsubscribe": parse_unsubscribe,
+        "maintenance": lambda text: parse_maintenance(text, NOW),
         "audit": lambda text: parse_audit(text, NOW),
         "filter": lambda text: filter_integrations(clip_typed(text), known, NOW),
         "resolve": lambda text: resolve_target(clip_typed(text), known),

@@ -9,14 +9,17 @@ import hmac
 import json
 import time
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import httpx
 from aiohttp import web
 from hypothesis import strategies as st
 
-from bot.core import blocks, errors, naming_form, ticket_form
+from bot.core import blocks, errors, naming_form, person_settings, ticket_form
+from bot.core.commands.maintenance import parse_maintenance
 from bot.core.commands.naming import parse_forgetting, parse_naming
 from bot.core.commands.presses import Action, parse_press
 from bot.core.commands.text import parse_command, parse_mention
@@ -110,8 +113,10 @@ slack_words = st.sampled_from(
         CALLBACK_ID,
         naming_form.CALLBACK_ID,
         ticket_form.CALLBACK_ID,
+        person_settings.CALLBACK_ID,
         action_id(""),
         naming_form.action_id(""),
+        person_settings.action_id(""),
         *Action,
     ]
 )
@@ -371,6 +376,7 @@ def read_view(drawn):
     read_form(values, metadata)
     naming_form.read_form(values, metadata)
     ticket_form.read_form(values, metadata)
+    person_settings.read_form(values)
 
 
 def read_policy(text):
@@ -392,6 +398,7 @@ def read_words(text):
     parse_unsubscribe(text)
     parse_naming(text)
     parse_forgetting(text)
+    parse_maintenance(text, datetime(2026, 10, 24, 22, 0, tzinfo=UTC), ZoneInfo("Europe/Berlin"))
 
 
 typed = texts | st.lists(
@@ -411,6 +418,20 @@ typed = texts | st.lists(
             "09:00",
             "25:61",
             "weekdays",
+            *(
+                "hours",
+                "08:00-18:00",
+                "quiet",
+                "always",
+                "between",
+                "night",
+                "maintenance",
+                "until",
+                "for",
+                "3h",
+                "9999999w",
+            ),
+            *("monday", "2026-10-25", "02:30", "end", "test", "sample"),
             "zone",
             "Europe/Berlin",
             "mention",
@@ -445,11 +466,15 @@ press_values = (
     | st.binary(max_size=20).map(lambda raw: base64.b64encode(raw).decode())
 )
 view_values = st.dictionaries(
-    st.sampled_from(["what", "news", "digest", "time", "mention", "channel", "name", "owner", "group", "link"]) | texts,
+    st.sampled_from(
+        ["what", "news", "digest", "time", "mention", "channel", "name", "owner", "group", "link", "zone", "dms"]
+    )
+    | texts,
     st.dictionaries(
         texts
         | st.sampled_from(["what", "news"]).map(action_id)
-        | st.sampled_from(["name", "owner", "group", "link"]).map(naming_form.action_id),
+        | st.sampled_from(["name", "owner", "group", "link"]).map(naming_form.action_id)
+        | st.sampled_from(["zone", "dms"]).map(person_settings.action_id),
         slack_trees,
         max_size=3,
     )
