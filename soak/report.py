@@ -21,6 +21,7 @@ RESIDENTS: Final = {
     "maintenance": "maintenance commands",
     "snooze": "snoozes",
     "end of a snooze": "snoozes ended by hand",
+    "on it": "presses about who is on an incident",
     "page": "status lists paged",
     "home": "visits to App Home",
     "question": "questions",

@@ -58,7 +58,12 @@ LISTED_TIMES: Final = 5
 HOME_FOLK: Final = 40
 """How many people have an App Home; most open it once and never again."""
 
+TAKING: Final = ("flokit_on_it", "flokit_let_go", "flokit_hand_over")
+"""The buttons that change who is on an incident."""
+
 QUESTIONS: Final = (
+    "incidents",
+    "who is on it",
     "history",
     "history stripe",
     "history int_soak_adjust",
@@ -122,6 +127,7 @@ class Residents:
             (self._unsubscribe, 2),
             (self._maintain, 2),
             (self._snooze, 4),
+            (self._take, 4),
             (self._page, 4),
             (self._open_home, 4),
             (self._ask, 4),
@@ -259,6 +265,8 @@ class Residents:
             parts.append("broadcast")
         if self._rng.random() < 0.3:
             parts.append(self._hours())
+        if self._rng.random() < 0.2:
+            parts.append(f"escalate after 1m {self._rng.choice((ADMINS, CHANNELS[0]))}")
         await self._change(channel, " ".join(parts), lambda wishes: wishes.update({target: digest}))
 
     def _hours(self) -> str:
@@ -357,13 +365,32 @@ class Residents:
         self._snoozes[self._place(board.channel), board.ts] += 1  # the channel may have moved meanwhile
         return True
 
+    async def _take(self) -> None:
+        """Take an incident, sometimes two people at once; or take it over, hand it over, or let go."""
+        boards = self.boards
+        if not boards:
+            return
+        board = self._rng.choice(boards)
+        offered = [one for action in TAKING for one in self._elements_of(board, action)]
+        if not offered:
+            return
+        element, channel = self._rng.choice(offered), self._place(board.channel)
+        people = [self._somebody(channel) for _ in range(2 if self._rng.random() < 0.3 else 1)]
+        value = element.get("value") or people[-1]  # a list of people has none: someone is picked
+        presses = [self._slack.click(one, channel, board.ts, element["action_id"], value=value) for one in people]
+        pressed = await asyncio.gather(*presses, return_exceptions=True)
+        for fault in pressed:
+            if isinstance(fault, BaseException) and not isinstance(fault, LookupError):  # it was edited meanwhile
+                raise fault
+        self.met["on it"] += len(people)
+
     def is_snoozed(self, board: Board) -> bool:
         """Tell whether an incident's message offers to end its snooze."""
         return bool(self._elements_of(board, "flokit_end_snooze"))
 
     def _elements_of(self, board: Board, action_id: str) -> list[dict[str, Any]]:
         message = self._slack.workspace.find(self._place(board.channel), board.ts) or {}
-        return [element for element in _elements(message) if element["action_id"] == action_id]
+        return [element for element in _elements(message) if element["action_id"].partition(":")[0] == action_id]
 
     async def _page(self) -> None:
         """Ask for the status, and have two people press Refresh and Next beside each other."""

@@ -236,6 +236,31 @@ async def take_step(page: Page, step: int) -> None:
         await page.get_by_test_id("dialog-confirm").click()
 
 
+async def test_an_incident_is_taken_and_handed_over(browser, url):
+    """Ana is on it, asks Ben, and Ben says so in his direct message; the channel shows each step."""
+    page = await open_page(browser, url)
+    await type_in(page, "/flokit subscribe all")
+    incident = page.get_by_test_id("messages").get_by_test_id("message").filter(has_text="is failing").last
+    await incident.get_by_role("button", name=re.compile("I'm on it")).click()
+    await expect(incident).to_contain_text("ana is on it, since")
+    await keep_picture(page, "on-it")
+    await incident.get_by_label("Hand over to …").select_option("UBEN")
+    await expect(incident).to_contain_text("no one is on it yet")
+    ben = await open_page(browser, f"{url}/?as=UBEN")
+    await ben.get_by_test_id("channel-D0BEN").click()
+    asked = ben.get_by_test_id("messages").get_by_test_id("message").last
+    await expect(asked).to_contain_text("ana asks you to be on")
+    await keep_picture(ben, "asked")
+    await asked.get_by_role("button", name=re.compile("I'm on it")).click()
+    await expect(incident).to_contain_text("ben is on it, since")
+    await type_in(page, "/flokit incidents")
+    listed = page.get_by_test_id("messages").get_by_test_id("message").last
+    await expect(listed).to_contain_text("ben is on it, since")
+    await expect(listed).to_contain_text("No resync from Slack so far")
+    await keep_picture(page, "incidents")
+    assert not page.complaints
+
+
 async def test_the_inspector_shows_a_refusal_in_red_and_says_why(browser, url):
     """Under Slack's 429 a call is refused; its entry is red and opens to its JSON, and the message comes later."""
     page = await open_page(browser, url)

@@ -168,7 +168,7 @@ async def test_open_incidents_are_listed(world):
     message = await incident(world, "is failing")
     listed = await world.note("incidents", user="UBEN")
     assert "No one is on it" in words(listed)
-    assert "Not resynced from Slack since" in words(listed)
+    assert "No resync from Slack so far" in words(listed)
     await click(world, message, "flokit_on_it")
     await incident(world, "ana is on it")
     await world.press(message, "flokit_resync", "int_stripe")

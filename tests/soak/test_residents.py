@@ -83,3 +83,20 @@ async def test_an_incident_is_lost_if_the_bot_never_learned_a_new_id(slack, resi
     assert {board.ts: board.is_lost for board in residents.boards} == {first: True, second: True, third: False}
     hear(slack, "C8SHARED2")
     assert not any(board.is_lost for board in residents.boards)
+
+
+async def test_incidents_are_taken_and_handed_over(slack, residents, monkeypatch):
+    """With a button's value, or by picking a person."""
+    take = {"type": "button", "action_id": "flokit_on_it", "text": {"type": "plain_text", "text": "x"}, "value": "v"}
+    pick = {"type": "users_select", "action_id": "flokit_hand_over:{}"}
+    post(slack, "is failing", blocks=[{"type": "actions", "elements": [MENU, take, pick]}])
+    presses = []
+
+    async def click(user, _channel, _ts, action_id, *, value):
+        presses.append((action_id, value if action_id == "flokit_on_it" else value in slack.workspace.users))
+
+    monkeypatch.setattr(slack, "click", click)
+    for _ in range(20):
+        await residents._take()
+    assert set(presses) == {("flokit_on_it", "v"), ("flokit_hand_over:{}", True)}
+    assert residents.met["on it"] == len(presses) > 20

@@ -88,7 +88,7 @@ def _state(incident: Incident, now: datetime) -> str:
 
 def _tried(runs: Sequence[SyncRun]) -> str:
     if not runs:
-        return "Not resynced from Slack since"
+        return "No resync from Slack so far"
     said = "; ".join(_run(run) for run in runs[:RUNS_SHOWN])
     earlier = f"; and {len(runs) - RUNS_SHOWN:,} earlier" if len(runs) > RUNS_SHOWN else ""
     return f"Tried: {said}{earlier}"
