@@ -83,6 +83,10 @@ OnRefused: TypeAlias = "Callable[[str], Awaitable[bool]]"
 """Called with a channel whose ID Slack refuses; returns True if everything due there moved to the channel's new ID."""
 
 
+NOBODY: Final = frozenset({"user_not_found", "users_not_found"})
+"""What Slack answers if there's no such person: nothing is lost that somebody would miss."""
+
+
 class Sender:
     """Sends one claimed outbox row at a time, as often as the worker hands it one."""
 
@@ -197,7 +201,8 @@ class Sender:
                 await self._store.outbox.hold_back(item)
             case GiveUp(loss=loss):
                 if loss is Loss.MESSAGE:
-                    log.error("message_not_shown", kind=item.kind, user_id=item.user_id)
+                    note = log.warning if code in NOBODY else log.error
+                    note("message_not_shown", kind=item.kind, user_id=item.user_id, code=code)
                 await self._store.outbox.give_up(item)
             case Drop():
                 await self._store.outbox.drop(item)

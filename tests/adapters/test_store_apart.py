@@ -204,7 +204,10 @@ class Side:
 
     async def send(self, item):
         """Post or edit a message; each workspace has its own timestamps."""
-        shows = await self.store.panels.load_view(item.panel_id) if item.panel_id else None
+        shows = None
+        if item.panel_id:
+            panel, followed = await self.store.panels.load_view(item.panel_id)
+            shows = panel, sorted(followed.items())  # runs of the same moment are read in any order
         if item.ts:
             await self.store.outbox.mark_shown(item, self.clock.now)
         else:

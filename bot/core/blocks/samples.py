@@ -131,7 +131,9 @@ def samples(now: datetime) -> dict[str, Sample]:
             now,
             nicknames,
         ),
-        "ticket_form": blocks.ticket_form(incident, "Stripe", ticket_form.write_metadata("inc_sample", "sample")),
+        "ticket_form": blocks.ticket_form(
+            incident, "Stripe payments", ticket_form.write_metadata("inc_sample", "sample")
+        ),
         "incidents_message": blocks.incidents_message(
             [blocks.Tried(taken, tuple(past)), blocks.Tried(handed, (run,))], now, nicknames, hidden=3, command=COMMAND
         ),
@@ -189,9 +191,9 @@ def samples(now: datetime) -> dict[str, Sample]:
         "panel_message: sample": blocks.panel_message(sample_panel("sample_1", "T0SAMPLE", now), {}, now),
         "settings_form": blocks.settings_form(PersonSettings("Europe/Berlin")),
         "summary_message": blocks.summary_message([incident], now, nicknames),
-        "maintenance_message": blocks.maintenance_message(maintenance, "Stripe", now),
-        "maintenance_ended_message": blocks.maintenance_ended_message(ana, ["Stripe"]),
-        "maintenances_message": blocks.maintenances_message([(maintenance, "Stripe")], now, command=COMMAND),
+        "maintenance_message": blocks.maintenance_message(maintenance, "Stripe payments", now),
+        "maintenance_ended_message": blocks.maintenance_ended_message(ana, ["Stripe payments"]),
+        "maintenances_message": blocks.maintenances_message([(maintenance, "Stripe payments")], now, command=COMMAND),
         "restored_message": blocks.restored_message(ana, ["all integrations"]),
         "subscriptions_message": blocks.subscriptions_message(
             [(subscription, "all integrations")], now, command=COMMAND
