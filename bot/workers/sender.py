@@ -200,9 +200,10 @@ class Sender:
                 log.warning("message_not_updated", kind=item.kind, code=code)
                 await self._store.outbox.hold_back(item)
             case GiveUp(loss=loss):
-                if loss is Loss.MESSAGE:
-                    note = log.warning if code in NOBODY else log.error
-                    note("message_not_shown", kind=item.kind, user_id=item.user_id, code=code)
+                if loss is Loss.MESSAGE and code in NOBODY:
+                    log.warning("reader_not_found", kind=item.kind, user_id=item.user_id)
+                elif loss is Loss.MESSAGE:
+                    log.error("message_not_shown", kind=item.kind, user_id=item.user_id)
                 await self._store.outbox.give_up(item)
             case Drop():
                 await self._store.outbox.drop(item)
