@@ -68,6 +68,7 @@ def test_hours_are_understood(words, described):
         ("hours 8-18 failing at any time", News, {News.FAILING}),
         ("failing always, recovered hours 8-18", {News.FAILING, News.RECOVERED}, {News.FAILING}),
         ("failing always", {News.FAILING}, {News.FAILING}),
+        ("stripe failing hours 8-18 weekdays failing always", {News.FAILING}, {News.FAILING}),
     ],
 )
 def test_some_news_break_through(words, news, always):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import time
@@ -216,8 +217,8 @@ class _Reading:
     mention: set[str] = field(default_factory=set)
     hours: list[Hours] = field(default_factory=list)
     always: set[News] = field(default_factory=set)
-    told_otherwise: set[News] = field(default_factory=set)
-    """The news that were named without "always"."""
+    told_otherwise: Counter[News] = field(default_factory=Counter)
+    """How often news were named without "always"."""
     escalations: list[Escalation] = field(default_factory=list)
 
 
@@ -285,7 +286,7 @@ def _take_always(reading: _Reading, before: Sequence[_Word], rest: Sequence[_Wor
     earlier = list(_news_beside([word.key for word in reversed(before)]))
     if earlier:
         reading.always |= {*earlier}
-        reading.told_otherwise -= {*earlier}
+        reading.told_otherwise -= Counter(earlier)
         return count
     later = list(_news_beside(_keys(rest[count:])))
     if not later:
@@ -460,7 +461,7 @@ def _take_word(reading: _Reading, _before: Sequence[_Word], rest: Sequence[_Word
         reading.has_digest = True
     elif key in _NEWS:
         reading.news.add(_NEWS[key])
-        reading.told_otherwise.add(_NEWS[key])
+        reading.told_otherwise[_NEWS[key]] += 1
     elif key in _STYLES:
         reading.styles.add(_STYLES[key])
     elif key in _ALL_WORDS:
