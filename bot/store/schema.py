@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, column, inspect, select, table
+from sqlalchemy import Connection, column, inspect, select, table, text
 from sqlalchemy.exc import DBAPIError
 
 from bot.core.errors import SettingsError, StoreRefused, StoreUnavailable
@@ -81,6 +81,8 @@ async def upgrade(database: Database) -> None:
 
     try:
         async with database.begin() as connection:
+            if not database.is_sqlite:  # Alembic loads its revisions meanwhile, which may take long on a busy machine
+                await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 60000"))
             await connection.lock("flokit-bot migrate")
             await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
     except StoreRefused as error:

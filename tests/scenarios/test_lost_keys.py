@@ -86,7 +86,7 @@ async def test_whoever_connected_a_key_is_told_once_that_it_stopped_working(both
     await be_refused(both)
     assert len(told(both)) == 1
     both.beta_flokit.keys = {BETA_KEY: "write"}
-    await both.connections.save(both.beta, BETA_KEY)
+    await both.connect(both.beta, BETA_KEY)
     await both.slack.wait_for(lambda: len(told(both, "Optional: to hear")) == 2, 10, "the new address")
     await both.settle()
     both.beta_flokit.keys = {}
@@ -168,12 +168,12 @@ async def test_the_work_of_such_a_workspace_is_parked_and_comes_back_with_the_in
     await until(both, (1, 0))
     assert len([one for one in both.log if one["event"] == "workspace_gone"]) == 1
     await both.install(both.acme)
-    await both.connections.save(both.acme, WRITE_KEY)
+    await both.connect(both.acme, WRITE_KEY)
     await both.ask(both.acme, "show int_1", "Acme's secret")
     await both.install(both.beta)
     assert await parked(both) == (0, 1)
     assert both.master_key != lost
-    await both.connections.save(both.beta, BETA_KEY)
+    await both.connect(both.beta, BETA_KEY)
     await both.ask(both.beta, "subscriptions", "This channel has 1 subscription.")
 
 
@@ -206,7 +206,7 @@ async def test_a_workspace_whose_flokit_key_cannot_be_decrypted_is_told_to_conne
     view = await home_of(both, both.beta, "UBEN", "Connect FloKit")
     assert "I can no longer decrypt this workspace's FloKit key. Please connect FloKit again." in words(view)
     assert "isn't connected" not in words(view)
-    submitted = await both.connections.save(both.beta, BETA_KEY)
+    submitted = await both.connect(both.beta, BETA_KEY)
     assert not submitted.errors
     await both.ask(both.beta, "show int_1", "Beta's secret")
     await both.ask(both.acme, "show int_1", "Acme's secret")
