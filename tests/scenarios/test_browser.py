@@ -42,8 +42,8 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
-SHOWN_WITHIN_MS = 15_000
-OUTCOME_WITHIN_MS = 30_000
+SHOWN_WITHIN_MS = 25_000
+OUTCOME_WITHIN_MS = 45_000
 REVENUECAT, STRIPE = "int_01hx4j7revenuecat", "int_01hx4j7stripe"
 
 
