@@ -241,6 +241,8 @@ async def test_an_incident_is_taken_and_handed_over(browser, url):
     page = await open_page(browser, url)
     await type_in(page, "/flokit subscribe all")
     incident = page.get_by_test_id("messages").get_by_test_id("message").filter(has_text="is failing").last
+    ts = await incident.get_attribute("data-ts")  # others may still follow
+    incident = page.get_by_test_id("messages").locator(f'[data-ts="{ts}"]')
     await incident.get_by_role("button", name=re.compile("I'm on it")).click()
     await expect(incident).to_contain_text("ana is on it, since")
     await keep_picture(page, "on-it")
