@@ -240,7 +240,8 @@ async def test_an_incident_is_taken_and_handed_over(browser, url):
     """Ana is on it, asks Ben, and Ben says so in his direct message; the channel shows each step."""
     page = await open_page(browser, url)
     await type_in(page, "/flokit subscribe all")
-    incident = page.get_by_test_id("messages").get_by_test_id("message").filter(has_text="is failing").last
+    on_it = page.get_by_role("button", name=re.compile("I'm on it"))  # a status message says "is failing", too
+    incident = page.get_by_test_id("messages").get_by_test_id("message").filter(has=on_it).last
     ts = await incident.get_attribute("data-ts")  # others may still follow
     incident = page.get_by_test_id("messages").locator(f'[data-ts="{ts}"]')
     await incident.get_by_role("button", name=re.compile("I'm on it")).click()
