@@ -11,9 +11,11 @@ from typing import Any
 from bot.core import blocks
 from bot.core.access.policy import Policy
 from bot.core.errors import FlokitDenied
+from bot.core.forms.form import CheckedForm
 from bot.core.incidents.incidents import Incident
 from bot.core.models import Message
 from bot.core.panels import Panel
+from bot.core.requests import Request
 from bot.core.subscriptions.subscriptions import Subscription
 from bot.flokit import Endpoint, FlokitClient
 from bot.flokit.http import FlokitHttp
@@ -22,7 +24,8 @@ from bot.handlers.bulks import Bulks
 from bot.handlers.channels import Channels
 from bot.handlers.connecting import Connecting, Door
 from bot.handlers.doctor import Diagnosis, Doctor, Live
-from bot.handlers.feature import Asked, Feature, Handler, Services, find_handler
+from bot.handlers.feature import Asked, Feature, Handler, Services, find_handler, find_save
+from bot.handlers.forms import Forms
 from bot.handlers.homes import OpenedHomes
 from bot.handlers.maintenance import Maintaining
 from bot.handlers.naming import Nicknaming
@@ -159,11 +162,7 @@ class _Parts:
             tenant.slack,
             self._context,
             preview=self._subscribing.preview,
-            connect=self._connecting.connect,
-            save_policy=self._editing.save,
-            save_name=self._nicknaming.save,
-            save_ticket=self._tickets.save,
-            save_settings=self._own_settings.save,
+            save_form=self._save_form,
         )
         self.sender = Sender(
             base.store,
@@ -218,14 +217,14 @@ class _Parts:
         store, context, knowledge, naming = self._base.store, self._context, self._knowledge, self._naming
         answers = Answers(store, context)
         permits = Permits(self._access, knowledge, naming, answers, context)
-        return Services(context, store, knowledge, naming, self._people, self._access, permits, answers)
+        forms = Forms(self._tenant.slack, answers)
+        return Services(context, store, knowledge, naming, self._people, self._access, permits, answers, forms)
 
     # Handlers
 
     def _make_handlers(self) -> None:
         """Make those that aren't only needed for a request."""
         services, slack, door = self._services, self._tenant.slack, self._tenant.door
-        policies = Policies(self._base.database, self._context.team_id)
         self._subscribing = Subscribing(services, self._subscriptions, self._incidents, slack)
         self._channels = Channels(
             services,
@@ -233,18 +232,18 @@ class _Parts:
             Audit(self._base.database, self._context.team_id),
             self._settings_rows,
         )
-        self._own_settings = OwnSettings(services, self._settings_rows, slack)
-        self._tickets = Tickets(services, self._incidents, slack)
-        self._nicknaming = Nicknaming(services, self._nicknames, slack)
-        self._connecting = Connecting(services, door, slack)
-        self._editing = PolicyEditing(services, door, slack, policies, may=self._connecting.may)
+        self._connecting = Connecting(services, door)
 
     def _find_handler(self, asked: Asked) -> Handler:
         return find_handler(self._features(), asked)
 
+    async def _save_form(self, form: CheckedForm, request: Request, filled: object) -> Mapping[str, str]:
+        return await find_save(self._features(), form)(request, filled)
+
     def _features(self) -> Iterator[Feature]:
         """Return one after the other; most are made for one request only."""
         services, settings, slack = self._services, self._base.settings, self._tenant.slack
+        policies = Policies(self._base.database, self._context.team_id)
         patience, limits = settings.patience, settings.limits
         audit = Audit(self._base.database, self._context.team_id)
         records = Records(services, audit, self._links, kept_days=settings.retention_days)
@@ -255,18 +254,18 @@ class _Parts:
         yield self._subscribing
         yield Maintaining(services, self._quiet)
         yield Samples(services)
-        yield self._own_settings
+        yield OwnSettings(services, self._settings_rows)
         yield Snoozes(services, self._incidents)
         yield Taking(services, self._incidents)
-        yield self._tickets
+        yield Tickets(services, self._incidents)
         yield records
         yield Doctor(services, self._make_diagnosis())
         yield Explanations(services, limits=limits)
         yield OpenedHomes(services, self._homes, slack, edits_policy=self._connecting.is_offered)
         yield self._channels
-        yield self._nicknaming
+        yield Nicknaming(services, self._nicknames)
         yield self._connecting
-        yield self._editing
+        yield PolicyEditing(services, self._tenant.door, policies, may=self._connecting.may)
 
     @property
     def _unattended(self) -> Unattended:

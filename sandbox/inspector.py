@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final
 
-from bot.core.connecting import KEY, SYNC_KEY
+from bot.core.forms.keys import KEY, SYNC_KEY
 from bot.ops.web import WEBHOOK_PATH
 from local_slack import LocalSlack
 from local_slack.delivery import Envelope

@@ -16,7 +16,7 @@ from typing import Final
 
 import aiohttp
 
-from bot.core.connecting import CALLBACK_ID, KEY, SYNC_KEY
+from bot.core.forms.keys import FORM, KEY, SYNC_KEY
 from bot.ops.web import WEBHOOK_PATH
 from bot.settings.encryption_keys import new_encryption_key
 from bot.slack.oauth import INSTALL_PATH, REDIRECT_PATH
@@ -175,7 +175,7 @@ class ManyWorkspaces:
 def _form_of(workspace: LocalWorkspace, user: str) -> Json:
     """Return a person's form that connects FloKit; empty if it isn't open."""
     modal = workspace.views.modal(user) or {}
-    return modal if modal.get("callback_id") == CALLBACK_ID else {}
+    return modal if modal.get("callback_id") == FORM.callback_id else {}
 
 
 async def _is_ready(session: aiohttp.ClientSession) -> bool:

@@ -1,18 +1,14 @@
-"""A person's own settings, and the values of the form in which they change them.
-
-Any values are handled, because an old or tampered form may send anything.
-"""
+"""A person's own settings, and the form in which they change them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
+from bot.core.forms.form import CheckedForm, WrongForm, state_of, typed_in
 from bot.core.json_values import object_in
 from bot.core.subscriptions.zones import ZONE_CHARS, unclear_zone, zones_called
 
-CALLBACK_ID: Final = "flokit_settings_form"
 ZONE, DMS = "zone", "dms"
 """The ``block_id`` of each input; the ``action_id`` of its element is the same, with ``settings_`` before it."""
 
@@ -35,30 +31,18 @@ class PersonSettings:
 UNCHANGED: Final = PersonSettings()
 
 
-@dataclass(frozen=True, slots=True)
-class WrongSettings:
-    """An invalid form: error messages by ``block_id``."""
-
-    errors: Mapping[str, str] = field(default_factory=dict)
-
-
 def action_id(block_id: str) -> str:
     """Return the ``action_id`` of an input block's element."""
     return f"settings_{block_id}"
 
 
-def read_form(values: object) -> PersonSettings | WrongSettings:
-    """Read a submitted form.
-
-    Args:
-        values: ``view.state.values``: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
-    """
-    state = _state(values, ZONE).get("value")
-    typed = " ".join(state.split()) if isinstance(state, str) else ""
+def read_form(values: object, _: object = "") -> PersonSettings | WrongForm:
+    """Read a submitted form."""
+    typed = " ".join(typed_in(values, ZONE, action_id(ZONE)).split())
     zones = zones_called(typed) if typed else ("",)
     if len(zones) != 1 or len(typed) > ZONE_CHARS:
-        return WrongSettings({ZONE: unclear_zone(typed)})
-    option = object_in(_state(values, DMS), "selected_option")
+        return WrongForm({ZONE: unclear_zone(typed)})
+    option = object_in(state_of(values, DMS, action_id(DMS)), "selected_option")
     return PersonSettings(zones[0], option.get("value") == ONLY_SYNCS)
 
 
@@ -68,5 +52,4 @@ def describe_settings(settings: PersonSettings) -> str:
     return f"time zone {settings.zone or 'of Slack'}, {dms}"
 
 
-def _state(values: object, block_id: str) -> Mapping[str, object]:
-    return object_in(object_in(values, block_id) if isinstance(values, Mapping) else {}, action_id(block_id))
+FORM: Final = CheckedForm("settings", "flokit_settings_form", first=ZONE, read=read_form)

@@ -15,13 +15,14 @@ from bot.core.access.policy import Verb
 from bot.core.blocks.states import state_of
 from bot.core.commands.catalog import ConnectCommand, DisconnectCommand
 from bot.core.commands.presses import Action
-from bot.core.connecting import KEY, SYNC_KEY, Keys
 from bot.core.errors import FlokitDenied, FlokitError, SlackError, StoreUnavailable
+from bot.core.forms.form import CheckedForm
+from bot.core.forms.keys import FORM, KEY, SYNC_KEY, Keys
 from bot.core.installations import Connection
 from bot.core.requests import Origin, Request, RequestKind
 from bot.flokit import KeyCheck, Listing
-from bot.handlers.feature import Feature, Handlers, Services
-from bot.slack.client import SlackClient
+from bot.handlers.feature import Feature, Handlers, SaveForm, Services
+from bot.handlers.forms import SLOW_SLACK, in_time
 
 log = structlog.get_logger(__name__)
 
@@ -31,11 +32,6 @@ CHECKED_WITHIN_S: Final = 1.8
 https://docs.slack.dev/interactivity/handling-user-interaction#acknowledgment_response
 """
 
-DECIDED_WITHIN_S: Final = 0.7
-"""How long Slack may take to say who submits the form; it was asked when the form was opened, too."""
-
-NOT_OPENED: Final = "The form didn't open in time. Please try again."
-SLOW_SLACK: Final = "I couldn't look you up in Slack in time, so nothing was saved. Please try again."
 SLOW_FLOKIT: Final = "FloKit didn't answer in time, so nothing was saved. Please try again in a minute."
 TWO_WORKSPACES: Final = "This key belongs to a different FloKit workspace than the key above."
 KEPT: Final = (
@@ -71,10 +67,9 @@ class Door:
 class Connecting(Feature):
     """Who connects one workspace to its FloKit; ``door`` is None if the settings do that."""
 
-    def __init__(self, services: Services, door: Door | None, slack: SlackClient) -> None:
+    def __init__(self, services: Services, door: Door | None) -> None:
         super().__init__(services)
         self._door = door
-        self._slack = slack
         self._bot_user_id = services.context.bot_user_id
 
     @property
@@ -90,6 +85,11 @@ class Connecting(Feature):
             RequestKind.KEY_LOST: self.warn,
         }
 
+    @property
+    def forms(self) -> Mapping[CheckedForm, SaveForm]:
+        """What saves the form."""
+        return {FORM: self.connect}
+
     async def open_form(self, request: Request, _: object) -> None:
         """Open the form for a person who may connect the workspace."""
         door = await self._enter(request, Deed.CONNECT)
@@ -98,29 +98,16 @@ class Connecting(Feature):
         if request.kind is RequestKind.MENTION:
             await self._answers.note(request, blocks.type_it_message("connect", command=self._command))
             return
-        try:
-            await self._slack.open_view(request.id, blocks.connect_form())
-        except SlackError as error:
-            log.info("form_not_opened", code=error.code)
-            await self._answers.note(request, blocks.plain_message(NOT_OPENED))
-            return
-        await self._answers.none(request)
+        await self._forms.open(request, blocks.connect_form())
 
     async def connect(self, request: Request, keys: Keys) -> Mapping[str, str]:
-        """Have FloKit confirm keys and keep them; return what's wrong, by input.
-
-        Raises:
-            StoreUnavailable: nothing was saved, or that isn't known.
-        """
+        """Have FloKit confirm keys and keep them; return what's wrong, by input."""
         door, origin = self._door, request.origin
         if door is None:
             return {KEY: "This bot is connected by its settings. Nothing was saved."}
-        try:
-            async with asyncio.timeout(DECIDED_WITHIN_S):
-                if not await self.may(origin):
-                    return {KEY: MAY_NOT}
-        except (SlackError, TimeoutError):
-            return {KEY: SLOW_SLACK}
+        may = await in_time(self.may(origin))
+        if not may:
+            return {KEY: SLOW_SLACK if may is None else MAY_NOT}
         try:
             async with asyncio.timeout(CHECKED_WITHIN_S):
                 checked = await door.check(keys.key, keys.sync_key or keys.key)

@@ -8,8 +8,10 @@ from typing import Any, TypeAlias
 
 from bot.core.commands.catalog import Command
 from bot.core.commands.presses import Action
+from bot.core.forms.form import CheckedForm
 from bot.core.requests import Request, RequestKind
 from bot.handlers.answers import Answers
+from bot.handlers.forms import Forms
 from bot.handlers.permits import Permits
 from bot.lookups.access import Access
 from bot.lookups.integrations import Knowledge
@@ -25,6 +27,9 @@ Handler: TypeAlias = Callable[[Request, Any], Awaitable[None]]
 Handlers: TypeAlias = Mapping[Asked, Handler]
 """The function for each command, button and other request."""
 
+SaveForm: TypeAlias = Callable[[Request, Any], Awaitable[Mapping[str, str]]]
+"""It gets the request and what's filled in, and returns what's wrong, by input. It may raise StoreUnavailable."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -38,6 +43,7 @@ class Services:
     access: Access
     permits: Permits
     answers: Answers
+    forms: Forms
 
 
 class Feature:
@@ -51,6 +57,7 @@ class Feature:
         self._access = services.access
         self._permits = services.permits
         self._answers = services.answers
+        self._forms = services.forms
         self._team_id = services.context.team_id
         self._clock = services.context.clock
         self._command = services.context.command
@@ -59,6 +66,11 @@ class Feature:
     def handlers(self) -> Handlers:
         """What is handled here."""
         raise NotImplementedError
+
+    @property
+    def forms(self) -> Mapping[CheckedForm, SaveForm]:
+        """What saves the forms of this feature that are checked while they're open."""
+        return {}
 
 
 def find_handler(features: Iterable[Feature], asked: Asked) -> Handler:
@@ -71,3 +83,15 @@ def find_handler(features: Iterable[Feature], asked: Asked) -> Handler:
         if handler := feature.handlers.get(asked):
             return handler
     raise KeyError(asked)
+
+
+def find_save(features: Iterable[Feature], form: CheckedForm) -> SaveForm:
+    """Return what saves a form.
+
+    Raises:
+        KeyError: there is none.
+    """
+    for feature in features:
+        if save := feature.forms.get(form):
+            return save
+    raise KeyError(form)

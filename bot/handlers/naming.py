@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,9 +18,9 @@ from bot.core.commands.expecting import parse_expecting
 from bot.core.commands.naming import Split, name_conflict, parse_forgetting, parse_naming
 from bot.core.commands.presses import Action, Press, fits_in_a_button
 from bot.core.commands.targets import Ambiguous, One
-from bot.core.errors import SlackError
+from bot.core.forms.form import EXPIRED, CheckedForm, OpenedFor
+from bot.core.forms.naming import FORM, NAME, FilledName
 from bot.core.models import Integration, Message
-from bot.core.naming_form import EXPIRED, NAME, Filled, write_metadata
 from bot.core.nicknames import (
     MOST,
     NO_EDIT,
@@ -36,11 +35,10 @@ from bot.core.nicknames import (
 from bot.core.requests import Request, RequestKind
 from bot.core.sight import Sight
 from bot.core.volumes.expectations import NOTHING
-from bot.handlers.connecting import DECIDED_WITHIN_S, NOT_OPENED, SLOW_SLACK
-from bot.handlers.feature import Feature, Handlers, Services
+from bot.handlers.feature import Feature, Handlers, SaveForm, Services
+from bot.handlers.forms import NOT_OPENED, SLOW_SLACK, in_time
 from bot.handlers.permits import Act, Answered, known_type
 from bot.lookups.integrations import NAMES_LAST_S
-from bot.slack.client import SlackClient
 from bot.store.nicknames import Change, NicknameRows
 from bot.store.outbox_rows import Address, answer_address
 
@@ -53,10 +51,9 @@ TOO_MANY: Final = f"{MOST} integrations have a name, an owner or a link. Forget 
 class Nicknaming(Feature):
     """What people call the integrations of one workspace."""
 
-    def __init__(self, services: Services, rows: NicknameRows, slack: SlackClient) -> None:
+    def __init__(self, services: Services, rows: NicknameRows) -> None:
         super().__init__(services)
         self._rows = rows
-        self._slack = slack
 
     @property
     def handlers(self) -> Handlers:
@@ -67,6 +64,11 @@ class Nicknaming(Feature):
             ExpectCommand: self.expect,
             Action.EDIT_NAME: self.press,
         }
+
+    @property
+    def forms(self) -> Mapping[CheckedForm, SaveForm]:
+        """What saves the form."""
+        return {FORM: self.save}
 
     async def name(self, request: Request, command: NameCommand) -> None:
         """Name an integration, or give it an owner or a link."""
@@ -134,45 +136,34 @@ class Nicknaming(Feature):
 
     async def _open_form(self, request: Request, about: Integration, panel_id: str = "") -> None:
         nickname = (await self._rows.all()).of(about.id)
-        if not (fits_in_a_button(about.id) and fits_in_a_button(request.id)):
+        if not fits_in_a_button(about.id):
             await self._answers.note(request, blocks.plain_message(NOT_OPENED))
             return
-        view = blocks.name_form(nickname, display_name(about.type), write_metadata(about.id, request.id, panel_id))
-        try:
-            await self._slack.open_view(request.id, view)
-        except SlackError as error:
-            log.info("form_not_opened", code=error.code)
-            await self._answers.note(request, blocks.plain_message(NOT_OPENED))
-            return
-        await self._answers.none(request, is_kept=True)
+        metadata = OpenedFor(about.id, request.id, panel_id).as_metadata()
+        await self._forms.open(request, blocks.name_form(nickname, display_name(about.type), metadata), is_kept=True)
 
-    async def save(self, request: Request, filled: Filled) -> Mapping[str, str]:
-        """Save what a form says; return what's wrong, by field.
-
-        Raises:
-            StoreUnavailable: nothing was saved, or that isn't known.
-        """
-        asked = await self._store.inbox.load_asked(request.origin.team_id, filled.asked_id)
+    async def save(self, request: Request, filled: FilledName) -> Mapping[str, str]:
+        """Save what a form says; return what's wrong, by field."""
+        integration_id = filled.opened_for.subject_id
+        asked = await self._store.inbox.load_asked(request.origin.team_id, filled.opened_for.asked_id)
         if asked is None or asked.origin.person.id != request.origin.person.id:
             return {NAME: EXPIRED}
         known = await self._knowledge.last(NAMES_LAST_S)
         integrations = known.integrations if known else ()
-        about = next((one for one in integrations if one.id == filled.integration_id), None)
+        about = next((one for one in integrations if one.id == integration_id), None)
         if about is None and known:
             return {NAME: "FloKit no longer has this integration. Nothing was saved."}
-        about = about or Integration(filled.integration_id)
+        about = about or Integration(integration_id)
         here = replace(asked, origin=replace(asked.origin, is_elsewhere=request.origin.is_elsewhere))
-        try:
-            async with asyncio.timeout(DECIDED_WITHIN_S):
-                verdict = await self._access.decide(here.origin, Verb.SUBSCRIBE, known_type(about))
-        except (SlackError, TimeoutError):
+        verdict = await in_time(self._access.decide(here.origin, Verb.SUBSCRIBE, known_type(about)))
+        if verdict is None:
             return {NAME: SLOW_SLACK}
         if isinstance(verdict, Refused):
             entry = of_refusal(here.origin, Deed.NAME, verdict.rule, self._clock(), about)
             await self._rows.change(lambda _: Change(None, entry=entry), self._clock(), cause=request.cause)
             return {NAME: f"{verdict.sentence} Nothing was saved."}
         here = replace(here, origin=replace(here.origin, rule=verdict.rule))
-        changed = await self._change(here, about, integrations, filled.edit, panel_id=filled.panel_id)
+        changed = await self._change(here, about, integrations, filled.edit, panel_id=filled.opened_for.panel_id)
         return {NAME: changed.problem} if changed.problem and changed.problem != SAME else {}
 
     async def _find(

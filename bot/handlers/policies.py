@@ -11,15 +11,15 @@ import structlog
 from bot.core import blocks
 from bot.core.access.audit import Deed, of_origin, of_refusal
 from bot.core.access.policy import Policy, Verb
-from bot.core.access.policy_form import FIRST, Draft, PolicyVersion, place_problems
+from bot.core.access.policy_form import FIRST, FORM, Draft, PolicyVersion, place_problems
 from bot.core.commands.catalog import PolicyCommand
 from bot.core.commands.presses import Action, Press
-from bot.core.errors import SlackError
+from bot.core.forms.form import CheckedForm
 from bot.core.requests import Origin, Request, RequestKind
-from bot.handlers.connecting import DECIDED_WITHIN_S, NOT_OPENED, SLOW_SLACK, Door
-from bot.handlers.feature import Feature, Handlers, Services
+from bot.handlers.connecting import Door
+from bot.handlers.feature import Feature, Handlers, SaveForm, Services
+from bot.handlers.forms import SLOW_SLACK, in_time
 from bot.settings.policy_file import read_policy
-from bot.slack.client import SlackClient
 from bot.store.outbox_rows import private_address
 from bot.store.policies import Policies
 
@@ -35,7 +35,6 @@ class PolicyEditing(Feature):
     Args:
         services: what every handler can use.
         door: what only an installed workspace has; None if the settings name the policy.
-        slack: opens the form.
         policies: the versions of the workspace's policy.
         may: whether a person may change it.
     """
@@ -44,14 +43,12 @@ class PolicyEditing(Feature):
         self,
         services: Services,
         door: Door | None,
-        slack: SlackClient,
         policies: Policies,
         *,
         may: Callable[[Origin], Awaitable[bool]],
     ) -> None:
         super().__init__(services)
         self._door = door
-        self._slack = slack
         self._policies = policies
         self._may = may
 
@@ -64,6 +61,11 @@ class PolicyEditing(Feature):
             Action.EARLIER_VERSION: self.open_earlier,
         }
 
+    @property
+    def forms(self) -> Mapping[CheckedForm, SaveForm]:
+        """What saves the form."""
+        return {FORM: self.save}
+
     async def open_form(self, request: Request, _: object) -> None:
         """Open the form with the current policy."""
         if not await self._enter(request):
@@ -71,7 +73,7 @@ class PolicyEditing(Feature):
         if request.kind is RequestKind.MENTION:
             await self._answers.note(request, blocks.type_it_message("policy", command=self._command))
             return
-        await self._show(request, blocks.policy_form(await self._policies.all()), self._slack.open_view)
+        await self._forms.open(request, blocks.policy_form(await self._policies.all()))
 
     async def open_earlier(self, request: Request, press: Press) -> None:
         """Show an earlier version on top of the form, which keeps what is typed in it; saving it asks for one click."""
@@ -83,21 +85,15 @@ class PolicyEditing(Feature):
             sentence = "That version is no longer available. Nothing was changed."
             await self._answers.note(request, blocks.plain_message(sentence))
             return
-        await self._show(request, blocks.policy_form(versions, earlier), self._slack.push_view)
+        await self._forms.open(request, blocks.policy_form(versions, earlier), on_top=True)
 
     async def save(self, request: Request, draft: Draft) -> Mapping[str, str]:
-        """Check what was typed and save it; return what's wrong, by field.
-
-        Raises:
-            StoreUnavailable: nothing was saved, or that isn't known.
-        """
+        """Check what was typed and save it; return what's wrong, by field."""
         door, origin, now = self._door, request.origin, self._clock()
         if door is None:
             return {FIRST: BY_SETTINGS}
-        try:
-            async with asyncio.timeout(DECIDED_WITHIN_S):
-                may = await self._may(origin)
-        except (SlackError, TimeoutError):
+        may = await in_time(self._may(origin))
+        if may is None:
             return {FIRST: SLOW_SLACK}
         if not may:
             await self._policies.note_refusal(of_refusal(origin, Deed.POLICY, "", now, None))
@@ -128,17 +124,6 @@ class PolicyEditing(Feature):
             f"{who} changed the policy in the meantime; it's now version {before.number}. Nothing was saved. Copy your "
             f"text and run {self._command} policy again."
         )
-
-    async def _show(
-        self, request: Request, view: dict[str, object], show: Callable[[str, dict[str, object]], Awaitable[None]]
-    ) -> None:
-        try:
-            await show(request.id, view)
-        except SlackError as error:
-            log.info("form_not_opened", code=error.code)
-            await self._answers.note(request, blocks.plain_message(NOT_OPENED))
-            return
-        await self._answers.none(request)
 
     async def _enter(self, request: Request) -> bool:
         """Whether the person may change the policy here; if not, answer that."""

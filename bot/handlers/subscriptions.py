@@ -22,7 +22,7 @@ from bot.core.commands.targets import (
     resolve_target,
     target_id,
 )
-from bot.core.errors import FlokitError, SlackError
+from bot.core.errors import FlokitError
 from bot.core.incidents.incidents import Incident
 from bot.core.models import Integration, Message
 from bot.core.nicknames import Nickname
@@ -130,13 +130,8 @@ class Subscribing(Feature):
         view = blocks.subscribe_form(
             write_metadata(origin.channel_id, request.id), zone, sight.seen, told, now, sight.nicknames
         )
-        try:
-            await self._slack.open_view(request.id, view)
-        except SlackError as error:
-            log.info("form_not_opened", code=error.code, error=str(error))
-            await self._answers.note(request, blocks.help_message(HelpCommand(), command=self._command))
-            return
-        await self._answers.none(request, is_kept=True)
+        how_to_type_it = blocks.help_message(HelpCommand(), command=self._command)
+        await self._forms.open(request, view, is_kept=True, otherwise=how_to_type_it)
 
     async def _incidents_in(self, sight: Sight, now: datetime) -> list[Incident]:
         """Return the incidents of the last days, of the integrations that a person can look at."""

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-
-import structlog
 
 from bot.core import blocks
 from bot.core.access.audit import AuditEntry, Deed, of_origin, of_refusal
 from bot.core.access.policy import Refused, Verb
 from bot.core.blocks.names import short_name
-from bot.core.commands.presses import Action, Press, fits_in_a_button
-from bot.core.errors import SlackError
+from bot.core.commands.presses import Action, Press
+from bot.core.forms.form import EXPIRED, CheckedForm, OpenedFor
+from bot.core.forms.ticket import FORM, LINK, FilledTicket
 from bot.core.incidents.incidents import Incident
 from bot.core.requests import Request
-from bot.core.ticket_form import EXPIRED, LINK, FilledTicket, write_metadata
-from bot.handlers.connecting import DECIDED_WITHIN_S, NOT_OPENED, SLOW_SLACK
-from bot.handlers.feature import Feature, Handlers, Services
+from bot.handlers.feature import Feature, Handlers, SaveForm, Services
+from bot.handlers.forms import SLOW_SLACK, in_time
 from bot.handlers.permits import Act, known_type
-from bot.slack.client import SlackClient
 from bot.store.incidents import IncidentChange, Incidents
-
-log = structlog.get_logger(__name__)
 
 OVER = "This incident is already resolved."
 
@@ -32,15 +26,19 @@ OVER = "This incident is already resolved."
 class Tickets(Feature):
     """The tickets of the incidents of one workspace."""
 
-    def __init__(self, services: Services, incidents: Incidents, slack: SlackClient) -> None:
+    def __init__(self, services: Services, incidents: Incidents) -> None:
         super().__init__(services)
         self._incidents = incidents
-        self._slack = slack
 
     @property
     def handlers(self) -> Handlers:
         """Return the handlers of this module."""
         return {Action.TICKET_LINK: self.press}
+
+    @property
+    def forms(self) -> Mapping[CheckedForm, SaveForm]:
+        """What saves the form."""
+        return {FORM: self.save}
 
     async def press(self, request: Request, press: Press) -> None:
         """Open the form for an incident."""
@@ -51,38 +49,24 @@ class Tickets(Feature):
             await self._answers.note(request, blocks.plain_message(OVER))
             return
         name = short_name(incident.integration.id, incident.integration.type, await self._naming.current())
-        if not fits_in_a_button(request.id):
-            await self._answers.note(request, blocks.plain_message(NOT_OPENED))
-            return
-        metadata = write_metadata(incident.id, request.id, press.panel_id)
-        try:
-            await self._slack.open_view(request.id, blocks.ticket_form(incident, name.plain, metadata))
-        except SlackError as error:
-            log.info("form_not_opened", code=error.code)
-            await self._answers.note(permitted, blocks.plain_message(NOT_OPENED))
-            return
-        await self._answers.none(permitted, is_kept=True)
+        metadata = OpenedFor(incident.id, request.id, press.panel_id).as_metadata()
+        await self._forms.open(permitted, blocks.ticket_form(incident, name.plain, metadata), is_kept=True)
 
     async def save(self, request: Request, filled: FilledTicket) -> Mapping[str, str]:
-        """Save the link that a form has; return what's wrong, by field.
-
-        Raises:
-            StoreUnavailable: nothing was saved, or that isn't known.
-        """
-        asked = await self._store.inbox.load_asked(request.origin.team_id, filled.asked_id)
+        """Save the link that a form has; return what's wrong, by field."""
+        opened_for = filled.opened_for
+        asked = await self._store.inbox.load_asked(request.origin.team_id, opened_for.asked_id)
         if asked is None or asked.origin.person.id != request.origin.person.id:
             return {LINK: EXPIRED}
-        incident, channels = await self._incidents.find(filled.incident_id, filled.panel_id)
+        incident, channels = await self._incidents.find(opened_for.subject_id, opened_for.panel_id)
         if incident is None or not incident.is_open:
             return {LINK: f"{OVER} Nothing was saved."}
         origin = replace(asked.origin, is_elsewhere=request.origin.is_elsewhere)
         everywhere = [*(one for one in channels if one != origin.channel_id), origin.channel_id]
         for channel_id in everywhere:
             here = replace(origin, channel_id=channel_id)
-            try:
-                async with asyncio.timeout(DECIDED_WITHIN_S):
-                    verdict = await self._access.decide(here, Verb.SUBSCRIBE, known_type(incident.integration))
-            except (SlackError, TimeoutError):
+            verdict = await in_time(self._access.decide(here, Verb.SUBSCRIBE, known_type(incident.integration)))
+            if verdict is None:
                 return {LINK: SLOW_SLACK}
             if isinstance(verdict, Refused):
                 entry = of_refusal(here, Deed.TICKET, verdict.rule, self._clock(), incident.integration)

@@ -1,7 +1,7 @@
 """Bolt listeners: Slack's payloads become requests, which are saved before the ack.
 
-No listener raises, because Bolt would drop the ack; and none calls an API before its ack, except for the forms with
-FloKit's keys, with a policy, with a name and with a ticket, which are checked while they're open.
+No listener raises, because Bolt would drop the ack; and none calls an API before its ack, except for the forms that
+are checked while they're open.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from typing import Final
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot.core import connecting, naming_form, person_settings, ticket_form
+from bot.core import person_settings
 from bot.core.access import policy_form
 from bot.core.commands.presses import ACTION_PATTERN
+from bot.core.forms import keys, naming, ticket
 from bot.core.subscriptions.form import CALLBACK_ID, INPUT_PATTERN
 from bot.listeners import events, interactions
 
 ANYTHING: Final = re.compile(".*")
+
+CHECKED_FORMS: Final = (keys.FORM, policy_form.FORM, naming.FORM, ticket.FORM, person_settings.FORM)
 
 
 def register(app: AsyncApp, *, command: str) -> None:
@@ -31,11 +34,8 @@ def register(app: AsyncApp, *, command: str) -> None:
     app.event("app_home_opened")(events.on_home_opened)
     app.event(ANYTHING)(on_other)
     app.view(CALLBACK_ID)(interactions.on_submit)
-    app.view(connecting.CALLBACK_ID)(interactions.on_keys)
-    app.view(policy_form.CALLBACK_ID)(interactions.on_policy)
-    app.view(naming_form.CALLBACK_ID)(interactions.on_name)
-    app.view(ticket_form.CALLBACK_ID)(interactions.on_ticket)
-    app.view(person_settings.CALLBACK_ID)(interactions.on_settings)
+    for form in CHECKED_FORMS:
+        app.view(form.callback_id)(interactions.on_checked(form))
     app.action(INPUT_PATTERN)(interactions.on_choice)
     app.action(ACTION_PATTERN)(interactions.on_press)
     app.action(ANYTHING)(on_other)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck
 
-from bot.core import naming_form, person_settings, ticket_form
-from bot.core.access.policy_form import WrongDraft, read_draft
 from bot.core.commands.presses import UnreadablePress, parse_press
-from bot.core.connecting import WrongKeys, read_keys
-from bot.core.requests import RequestKind
-from bot.core.subscriptions.form import WHAT, Wrong, read_form, read_metadata
+from bot.core.forms.form import CheckedForm, WrongForm
+from bot.core.subscriptions.form import WHAT, read_form, read_metadata
 from bot.listeners.payloads import (
     first_action,
     origin_of_view,
@@ -52,7 +50,7 @@ async def on_submit(ack: AsyncAck, body: dict[str, Any], reception: Reception) -
     """Save a submitted form, then ack; errors are shown below their inputs, and the form stays open."""
     view = view_of(body)
     form = read_form(view.get("values"), view.get("private_metadata"))
-    if isinstance(form, Wrong):
+    if isinstance(form, WrongForm):
         await ack(response_action="errors", errors=dict(form.errors))
         return
     request = parse_submission(body, reception.context.team_id, reception.context.clock(), form)
@@ -71,76 +69,23 @@ async def on_choice(ack: AsyncAck, body: dict[str, Any], reception: Reception) -
     await ack()
 
 
-async def on_keys(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
-    """Check FloKit's keys and keep them, then ack; errors are shown below their inputs, and the form stays open."""
-    keys = read_keys(view_of(body).get("values"))
-    request = parse_checked_submission(
-        body, reception.context.team_id, reception.context.clock(), RequestKind.CONNECTED
-    )
-    if isinstance(keys, WrongKeys):
-        await ack(response_action="errors", errors=dict(keys.errors))
-        return
-    errors = await reception.connect(request, keys) if request else {}
-    if errors:
-        await ack(response_action="errors", errors=dict(errors))
-    else:
-        await ack()
+def on_checked(form: CheckedForm) -> Callable[..., Awaitable[None]]:
+    """Return the listener of a form that is checked while it's open."""
 
+    async def on_submit(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+        """Check and save what's filled in, then ack; errors are shown below their inputs, and the form stays open."""
+        view = view_of(body)
+        filled = form.read(view.get("values"), view.get("private_metadata"))
+        request = parse_checked_submission(body, reception.context.team_id, reception.context.clock(), form.kind)
+        if isinstance(filled, WrongForm):
+            errors = filled.errors
+        else:
+            errors = await reception.save_form(form, request, filled) if request else {}
+        if errors:
+            await ack(response_action="errors", errors=dict(errors))
+        elif form.closes_all:
+            await ack(response_action="clear")
+        else:
+            await ack()
 
-async def on_policy(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
-    """Check a policy and save it, then ack, which closes the form and an earlier version on top of it."""
-    view = view_of(body)
-    draft = read_draft(view.get("values"), view.get("private_metadata"))
-    request = parse_checked_submission(body, reception.context.team_id, reception.context.clock())
-    if isinstance(draft, WrongDraft):
-        await ack(response_action="errors", errors=dict(draft.errors))
-        return
-    errors = await reception.save_policy(request, draft) if request else {}
-    if errors:
-        await ack(response_action="errors", errors=dict(errors))
-    else:
-        await ack(response_action="clear")
-
-
-async def on_name(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
-    """Check the name, the owner and the link of an integration and save them, then ack."""
-    view = view_of(body)
-    filled = naming_form.read_form(view.get("values"), view.get("private_metadata"))
-    request = parse_checked_submission(body, reception.context.team_id, reception.context.clock())
-    if isinstance(filled, naming_form.WrongName):
-        await ack(response_action="errors", errors=dict(filled.errors))
-        return
-    errors = await reception.save_name(request, filled) if request else {}
-    if errors:
-        await ack(response_action="errors", errors=dict(errors))
-    else:
-        await ack()
-
-
-async def on_ticket(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
-    """Check the link of an incident's ticket and save it, then ack."""
-    view = view_of(body)
-    filled = ticket_form.read_form(view.get("values"), view.get("private_metadata"))
-    request = parse_checked_submission(body, reception.context.team_id, reception.context.clock())
-    if isinstance(filled, ticket_form.WrongTicket):
-        await ack(response_action="errors", errors=dict(filled.errors))
-        return
-    errors = await reception.save_ticket(request, filled) if request else {}
-    if errors:
-        await ack(response_action="errors", errors=dict(errors))
-    else:
-        await ack()
-
-
-async def on_settings(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
-    """Check a person's own settings and save them, then ack."""
-    settings = person_settings.read_form(view_of(body).get("values"))
-    request = parse_checked_submission(body, reception.context.team_id, reception.context.clock())
-    if isinstance(settings, person_settings.WrongSettings):
-        await ack(response_action="errors", errors=dict(settings.errors))
-        return
-    errors = await reception.save_settings(request, settings) if request else {}
-    if errors:
-        await ack(response_action="errors", errors=dict(errors))
-    else:
-        await ack()
+    return on_submit

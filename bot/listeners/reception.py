@@ -10,15 +10,11 @@ from typing import Any, Final
 import structlog
 
 from bot.core import blocks
-from bot.core.access.policy_form import FIRST, Draft
 from bot.core.blocks.phrases import went_wrong
-from bot.core.connecting import KEY, Keys
 from bot.core.errors import BotError, SlackAstray, SlackError, StoreInDoubt, StoreUnavailable
+from bot.core.forms.form import CheckedForm
 from bot.core.models import Message
-from bot.core.naming_form import NAME, Filled
-from bot.core.person_settings import ZONE, PersonSettings
 from bot.core.requests import Origin, Request
-from bot.core.ticket_form import LINK, FilledTicket
 from bot.observability.context import Context
 from bot.observability.telemetry import following
 from bot.slack.client import SlackClient
@@ -45,11 +41,7 @@ class Reception:
         slack: for refusals that can't be saved.
         context: the workspace.
         preview: shows in an open form what its choices would have reported.
-        connect: checks FloKit's keys and keeps them, or returns what's wrong by input.
-        save_policy: checks a policy and saves it, or returns what's wrong by input.
-        save_name: does the same with an integration's name.
-        save_ticket: does the same with the link of an incident's ticket.
-        save_settings: does the same with a person's own settings.
+        save_form: checks what is filled in a form and saves it, or returns what's wrong by input.
     """
 
     def __init__(
@@ -59,20 +51,12 @@ class Reception:
         context: Context,
         *,
         preview: Callable[[Origin, str, dict[str, Any]], Awaitable[None]],
-        connect: Callable[[Request, Keys], Awaitable[Mapping[str, str]]],
-        save_policy: Callable[[Request, Draft], Awaitable[Mapping[str, str]]],
-        save_name: Callable[[Request, Filled], Awaitable[Mapping[str, str]]],
-        save_ticket: Callable[[Request, FilledTicket], Awaitable[Mapping[str, str]]],
-        save_settings: Callable[[Request, PersonSettings], Awaitable[Mapping[str, str]]],
+        save_form: Callable[[CheckedForm, Request, Any], Awaitable[Mapping[str, str]]],
     ) -> None:
         self._telemetry = context.telemetry
         self._save = save
         self._show_preview = preview
-        self._connect = connect
-        self._save_policy = save_policy
-        self._save_name = save_name
-        self._save_ticket = save_ticket
-        self._save_settings = save_settings
+        self._save_form = save_form
         self._slack = slack
         self.context = context
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,30 +80,10 @@ class Reception:
                 return went_wrong(error_id, "Nothing was started.")
             return ""
 
-    async def connect(self, request: Request, keys: Keys) -> Mapping[str, str]:
-        """Check FloKit's keys and keep them, while Slack waits; return error messages by input, {} if it worked."""
-        with following(self._telemetry, "connect", request.cause):
-            return await self._checked(self._connect(request, keys), KEY)
-
-    async def save_policy(self, request: Request, draft: Draft) -> Mapping[str, str]:
-        """Check a policy and save it, while Slack waits; return error messages by input, {} if it worked."""
-        with following(self._telemetry, "policy", request.cause):
-            return await self._checked(self._save_policy(request, draft), FIRST)
-
-    async def save_name(self, request: Request, filled: Filled) -> Mapping[str, str]:
-        """Check what people add to an integration and save it, while Slack waits; return as above."""
-        with following(self._telemetry, "name", request.cause):
-            return await self._checked(self._save_name(request, filled), NAME)
-
-    async def save_ticket(self, request: Request, filled: FilledTicket) -> Mapping[str, str]:
-        """Check the link of an incident's ticket and save it, while Slack waits; return as above."""
-        with following(self._telemetry, "ticket", request.cause):
-            return await self._checked(self._save_ticket(request, filled), LINK)
-
-    async def save_settings(self, request: Request, settings: PersonSettings) -> Mapping[str, str]:
-        """Save a person's own settings, while Slack waits; return as above."""
-        with following(self._telemetry, "settings", request.cause):
-            return await self._checked(self._save_settings(request, settings), ZONE)
+    async def save_form(self, form: CheckedForm, request: Request, filled: object) -> Mapping[str, str]:
+        """Check and save what's filled in, while Slack waits; return error messages by input, {} if it worked."""
+        with following(self._telemetry, form.name, request.cause):
+            return await self._checked(self._save_form(form, request, filled), form.first)
 
     async def _checked(self, check: Awaitable[Mapping[str, str]], first: str) -> Mapping[str, str]:
         """Return what is wrong with an open form; trouble of our own is shown below its first input."""

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from bot.core.connecting import KEY, Keys
+from bot.core.forms.keys import FORM, KEY, Keys
 from bot.core.models import Person
 from bot.core.requests import Origin, Request, RequestKind
 from bot.handlers.connecting import KEPT
@@ -24,7 +24,7 @@ async def submit(bot, clock, id_="view_1"):
     """Submit the form with a new key, and return the error messages."""
     request = Request(id_, RequestKind.CONNECTED, Origin(TEAM, Person("UANA"), ""), clock.now)
     reception = (await bot._many.of(TEAM)).addressee.reception
-    return await reception.connect(request, Keys("flo_new", ""))
+    return await reception.save_form(FORM, request, Keys("flo_new", ""))
 
 
 async def kept_key(bot):
@@ -57,5 +57,5 @@ async def test_a_key_that_was_not_kept_is_said_not_to_be(bot, clock, monkeypatch
     reception = (await bot._many.of(TEAM)).addressee.reception
     request = Request("view_1", RequestKind.CONNECTED, Origin(TEAM, Person("UANA"), ""), clock.now)
     with hanging_up(bot._database, "begin", monkeypatch):
-        assert await reception.connect(request, Keys("flo_new", "")) == {KEY: NOT_SAVED}
+        assert await reception.save_form(FORM, request, Keys("flo_new", "")) == {KEY: NOT_SAVED}
     assert await kept_key(bot) == f"flo_of_{TEAM}"

@@ -21,9 +21,9 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from sqlalchemy import select
 
 from bot.app import Bot
-from bot.core import connecting
 from bot.core.access import policy_form
 from bot.core.access.audit import AuditFilter
+from bot.core.forms import keys
 from bot.core.installations import Installation
 from bot.flokit import client as flokit_client
 from bot.serving import make_bolt, make_workers
@@ -247,7 +247,7 @@ class World:
         """Connect FloKit with a key of the workspace's own."""
         key = f"flo_{number}_{MARKS[team]}"
         self.outside.keys.setdefault(team, set()).add(key)
-        await self.submit(team, user, connecting.CALLBACK_ID, {connecting.KEY: key})
+        await self.submit(team, user, keys.FORM.callback_id, {keys.KEY: key})
 
     async def policy(self, team, user, _channel, number):
         """Save a policy with a rule that names the workspace."""
@@ -255,7 +255,7 @@ class World:
         current = await Policies(self.database, team).current()
         text = f"rules:\n- name: rule of {MARKS[team]}\n  refuse: {verb}\n  users: U2\n"
         metadata = policy_form.write_metadata(current.number if current else 0)
-        await self.submit(team, user, policy_form.CALLBACK_ID, {policy_form.FIRST: text}, metadata)
+        await self.submit(team, user, policy_form.FORM.callback_id, {policy_form.FIRST: text}, metadata)
 
     async def home(self, team, user, _channel, _number):
         """Open App Home."""

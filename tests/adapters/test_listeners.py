@@ -9,11 +9,15 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.core import naming_form
+from bot import workspace  # noqa: F401 - it imports all features
+from bot.core.access import policy_form
 from bot.core.commands.presses import Action, Press
 from bot.core.errors import StoreInDoubt, StoreUnavailable
+from bot.core.forms import naming
+from bot.core.forms.form import OpenedFor
 from bot.core.requests import Request, RequestKind
-from bot.listeners import events, interactions, on_other
+from bot.handlers.feature import Feature
+from bot.listeners import CHECKED_FORMS, events, interactions, on_other
 from bot.listeners.payloads import first_action, parse_command_payload, parse_message_event, parse_press_payload
 from bot.listeners.reception import IN_DOUBT, NOT_SAVED, Reception
 from bot.observability.context import Context
@@ -109,11 +113,7 @@ def reception(sqlite_store, slack, clock):
         slack,
         Context(TEAM, "UFLOKIT", clock),
         preview=no_preview,
-        connect=no_fault,
-        save_policy=no_fault,
-        save_name=no_fault,
-        save_ticket=no_fault,
-        save_settings=no_fault,
+        save_form=no_fault,
     )
 
 
@@ -377,20 +377,20 @@ def policy_body(metadata='{"version": 3}', text="rules: []"):
 def submitting(reception, result):
     """Make the reception's policy form raise an exception, or find these problems."""
 
-    async def save(request, draft):
+    async def save(_form, request, draft):
         assert (request.origin.person.id, draft.text, draft.based_on) == ("UANA", "rules: []", 3)
         if isinstance(result, Exception):
             raise result
         return result
 
-    reception._save_policy = save
+    reception._save_form = save
     return reception
 
 
 async def test_a_saved_policy_closes_all_forms(reception):
     """Also the one below it, if it was an earlier version."""
     ack = Ack()
-    await interactions.on_policy(ack, policy_body(), submitting(reception, {}))
+    await interactions.on_checked(policy_form.FORM)(ack, policy_body(), submitting(reception, {}))
     assert ack.calls == [{"response_action": "clear"}]
 
 
@@ -406,20 +406,22 @@ async def test_a_saved_policy_closes_all_forms(reception):
 async def test_a_policy_that_is_not_saved_stays_in_its_form(reception, result, said):
     """Nothing that was typed is lost: the form stays open, and shows the reason below its field."""
     ack = Ack()
-    await interactions.on_policy(ack, policy_body(), submitting(reception, result))
+    await interactions.on_checked(policy_form.FORM)(ack, policy_body(), submitting(reception, result))
     assert ack.calls == [{"response_action": "errors", "errors": {"policy_0": said}}]
 
 
 async def test_an_unexpected_error_keeps_the_form_with_a_policy_open(reception):
     ack = Ack()
-    await interactions.on_policy(ack, policy_body(), submitting(reception, RuntimeError("boom")))
+    await interactions.on_checked(policy_form.FORM)(ack, policy_body(), submitting(reception, RuntimeError("boom")))
     [answer] = ack.calls
     assert "error ID err_" in answer["errors"]["policy_0"]
 
 
 async def test_a_policy_form_of_another_version_saves_nothing(reception):
     ack = Ack()
-    await interactions.on_policy(ack, policy_body(metadata=""), submitting(reception, RuntimeError("never asked")))
+    await interactions.on_checked(policy_form.FORM)(
+        ack, policy_body(metadata=""), submitting(reception, RuntimeError("never asked"))
+    )
     assert "different version of the bot" in ack.calls[0]["errors"]["policy_0"]
 
 
@@ -431,20 +433,28 @@ async def test_a_name_that_is_not_saved_stays_in_its_form(reception):
         "team": {"id": "T1"},
         "trigger_id": "t",
         "view": {
-            "private_metadata": naming_form.write_metadata("int_1", "t0"),
+            "private_metadata": OpenedFor("int_1", "t0").as_metadata(),
             "state": {"values": {"name": {"name_name": {"value": "Money"}}}},
         },
     }
 
-    async def taken(_request, filled):
+    async def taken(_form, _request, filled):
         assert filled.edit.name == "Money"
         return {"name": "It's taken."}
 
-    async def broken(_request, _filled):
+    async def broken(_form, _request, _filled):
         raise RuntimeError("boom")
 
     for save, said in ((taken, "It's taken."), (broken, "error ID err_")):
-        reception._save_name = save
+        reception._save_form = save
         ack = Ack()
-        await interactions.on_name(ack, body, reception)
+        await interactions.on_checked(naming.FORM)(ack, body, reception)
         assert said in ack.calls[0]["errors"]["name"]
+
+
+def test_each_checked_form_is_saved_by_one_feature():
+    """Otherwise, submitting it would fail in production only."""
+    saved = [form for feature in Feature.__subclasses__() for form in object.__new__(feature).forms]
+    assert sorted(form.name for form in saved) == sorted(form.name for form in CHECKED_FORMS)
+    assert set(saved) == set(CHECKED_FORMS)
+    assert len({form.callback_id for form in CHECKED_FORMS}) == len(CHECKED_FORMS)

@@ -241,7 +241,7 @@ async def test_a_sweep_of_a_process_that_died_is_continued_soon(bench):
     def channels_with(subscriptions):
         context = Context(TEAM, "UBOT", lambda: bench.clock.now)
         naming = Naming(NicknameRows(bench.database, TEAM).all, lambda: bench.clock.now)
-        return Channels(Services(context, None, None, naming, *[None] * 4), subscriptions, None, None)
+        return Channels(Services(context, None, None, naming, *[None] * 5), subscriptions, None, None)
 
     async def sweep_claim():
         claims = await bench.timers.claim(bench.clock.now, 20)

@@ -11,9 +11,10 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from structlog.testing import capture_logs
 
 from bot import listeners
-from bot.core import naming_form
 from bot.core.access import policy_form
 from bot.core.commands.presses import Action
+from bot.core.forms import naming
+from bot.core.forms.form import OpenedFor
 from bot.core.subscriptions.form import ALL, CALLBACK_ID, DAYS, NEWS, WHAT, action_id
 from bot.listeners.faults import Faults
 from bot.listeners.observed import ObservedApp
@@ -47,7 +48,7 @@ FORM = {
 POLICY = {
     "id": "V2",
     "type": "modal",
-    "callback_id": policy_form.CALLBACK_ID,
+    "callback_id": policy_form.FORM.callback_id,
     "private_metadata": policy_form.write_metadata(1),
     "state": {"values": {policy_form.FIRST: {policy_form.FIRST: {"type": "plain_text_input", "value": "rules: []"}}}},
     "app_installed_team_id": "T1",
@@ -56,8 +57,8 @@ POLICY = {
 NAME = {
     "id": "V3",
     "type": "modal",
-    "callback_id": naming_form.CALLBACK_ID,
-    "private_metadata": naming_form.write_metadata("int_1", "t0", "p"),
+    "callback_id": naming.FORM.callback_id,
+    "private_metadata": OpenedFor("int_1", "t0", "p").as_metadata(),
     "state": {"values": {"name": {"name_name": {"type": "plain_text_input", "value": "Money"}}}},
     "app_installed_team_id": "T1",
 }
@@ -183,11 +184,7 @@ def app(saving):
         Nobody(),
         runtime.of("T1", "UBOT"),
         preview=no_preview,
-        connect=no_fault,
-        save_policy=no_fault,
-        save_name=no_fault,
-        save_ticket=no_fault,
-        save_settings=no_fault,
+        save_form=no_fault,
     )
     app = ObservedApp(runtime, finding(reception), process_before_response=True)
     listeners.register(app, command="/flokit")

@@ -69,10 +69,7 @@ async def test_a_click_is_one_trace(spans, telemetry, sqlite_store, local_slack,
     root = local_slack.workspace.post("C0DATA", {"user": "UFLOKIT", "text": "status"})["ts"]
     actions = Click(lambda request: click(sqlite_store, make, request))
     context = Context("T", "U", clock, telemetry=telemetry)
-    forms = dict.fromkeys(
-        ("preview", "connect", "save_policy", "save_name", "save_ticket", "save_settings"), actions.receive
-    )
-    reception = Reception(actions.receive, slack, context, **forms)
+    reception = Reception(actions.receive, slack, context, preview=actions.receive, save_form=actions.receive)
     with telemetry.tracer.span("slack button", parent=""):
         await reception.take(make.press(message_ts=root))
 

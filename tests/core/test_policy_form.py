@@ -18,12 +18,12 @@ from bot.core.access.policy_form import (
     PART_CHARS,
     Draft,
     PolicyVersion,
-    WrongDraft,
     place_problems,
-    read_draft,
+    read_form,
     split_policy,
     write_metadata,
 )
+from bot.core.forms.form import WrongForm
 from bot.core.models import Person
 from bot.settings.policy_file import read_policy
 from local_slack.validation import check_view
@@ -120,7 +120,7 @@ def test_cutting_and_joining_loses_nothing(lines):
 @given(st.lists(st.text(alphabet="a\n", max_size=PART_CHARS), min_size=1, max_size=MOST_PARTS))
 def test_what_was_typed_fits_in_the_form_again(typed):
     """Text that filled five fields is split into five fields again."""
-    draft = read_draft(values(*typed), write_metadata(1))
+    draft = read_form(values(*typed), write_metadata(1))
     assert len(split_policy(draft.text)) <= MOST_PARTS
 
 
@@ -134,25 +134,25 @@ def test_the_longest_policy_has_five_fields():
 
 def test_a_form_is_read():
     """Its fields are joined line by line; line ends, no-break spaces and empty fields at the end don't matter."""
-    draft = read_draft(values("rules:\r\n-\u00a0name: a\n\n", None, "  allow: sync  ", "", ""), write_metadata(4, 2))
+    draft = read_form(values("rules:\r\n-\u00a0name: a\n\n", None, "  allow: sync  ", "", ""), write_metadata(4, 2))
     assert draft == Draft(("rules:\n- name: a", "", "  allow: sync"), 4, 2)
     assert draft.text == "rules:\n- name: a\n\n  allow: sync"
 
 
 @pytest.mark.parametrize("metadata", ["", None, "{}", "[]", '{"version": -1}', '{"version": true}', '{"version": 1e9}'])
 def test_a_form_of_another_version_saves_nothing(metadata):
-    wrong = read_draft(values("rules: []"), metadata)
+    wrong = read_form(values("rules: []"), metadata)
     assert "different version of the bot" in wrong.errors["policy_0"]
 
 
 def test_a_form_without_its_first_field_saves_nothing():
     """An empty policy is one that someone emptied."""
-    assert isinstance(read_draft({}, write_metadata(1)), WrongDraft)
-    assert read_draft(values(""), write_metadata(1)) == Draft((), 1)
+    assert isinstance(read_form({}, write_metadata(1)), WrongForm)
+    assert read_form(values(""), write_metadata(1)) == Draft((), 1)
 
 
 def test_a_field_that_is_too_long_is_named():
-    wrong = read_draft(values("", "\N{GRINNING FACE}" * (PART_CHARS // 2 + 1)), write_metadata(0))
+    wrong = read_form(values("", "\N{GRINNING FACE}" * (PART_CHARS // 2 + 1)), write_metadata(0))
     assert list(wrong.errors) == ["policy_1"]
 
 
@@ -166,7 +166,7 @@ JSON = st.recursive(
 
 @given(JSON, st.text() | JSON | JSON.map(json.dumps))
 def test_anything_is_read(found, metadata):
-    assert isinstance(read_draft(found, metadata), Draft | WrongDraft)
+    assert isinstance(read_form(found, metadata), Draft | WrongForm)
 
 
 # --- mistakes --------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def test_anything_is_read(found, metadata):
 
 def test_a_mistake_is_shown_below_its_field_with_its_line_there():
     """The first rule is in the first field, the second one in the third."""
-    draft = read_draft(
+    draft = read_form(
         values("rules:\n- name: a\n  alow: sync", "# nothing", "- name: b\n  allow: sinc"), write_metadata(0)
     )
     found = place_problems(draft, read_policy(draft.text))

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, time
 
 import pytest
 
+from bot.core.forms.form import WrongForm
 from bot.core.models import Person
 from bot.core.requests import Origin, Request, RequestKind
 from bot.core.subscriptions.digest_time import DAILY, WEEKDAYS
-from bot.core.subscriptions.form import Filled, Wrong, read_form, wish_of, write_metadata
+from bot.core.subscriptions.form import Filled, read_form, wish_of, write_metadata
 from bot.core.subscriptions.subscriptions import DigestTime, Escalation, News, Style
 from bot.core.subscriptions.words import Wish
 
@@ -62,7 +63,7 @@ def test_choices_become_a_subscription(values, wish):
 def test_an_invalid_form_says_why(values, metadata, block_id):
     """Below the input that's missing or wrong."""
     wrong = read_form(values, metadata)
-    assert isinstance(wrong, Wrong)
+    assert isinstance(wrong, WrongForm)
     assert set(wrong.errors) == {block_id}
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import httpx
 from hypothesis import strategies as st
 
-from bot.core import naming_form
+from bot.core.forms import naming
 from bot.ops.web import MAX_BODY_BYTES
 from tests.fuzz import surfaces
 from tests.scenarios.conftest import World
@@ -274,9 +274,9 @@ names = st.builds(
         "view": {
             "id": "V1",
             "type": "modal",
-            "callback_id": naming_form.CALLBACK_ID,
+            "callback_id": naming.FORM.callback_id,
             "private_metadata": json.dumps(metadata),
-            "state": {"values": {part: {naming_form.action_id(part): {"value": one}} for part, one in values.items()}},
+            "state": {"values": {part: {naming.action_id(part): {"value": one}} for part, one in values.items()}},
         },
     },
     st.fixed_dictionaries({"i": ids, "asked": ids | st.from_regex(r"t[0-9]{1,2}", fullmatch=True), "p": ids}),

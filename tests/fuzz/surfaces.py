@@ -18,11 +18,12 @@ import httpx
 from aiohttp import web
 from hypothesis import strategies as st
 
-from bot.core import blocks, errors, naming_form, person_settings, ticket_form
+from bot.core import blocks, errors, person_settings
 from bot.core.commands.maintenance import parse_maintenance
 from bot.core.commands.naming import parse_forgetting, parse_naming
 from bot.core.commands.presses import Action, parse_press
 from bot.core.commands.text import parse_command, parse_mention
+from bot.core.forms import naming, ticket
 from bot.core.subscriptions.form import CALLBACK_ID, action_id, read_form
 from bot.core.subscriptions.words import parse_subscribe, parse_unsubscribe
 from bot.flokit import Endpoint, FlokitClient
@@ -111,11 +112,11 @@ slack_words = st.sampled_from(
         "C0DATA",
         "D0ANA",
         CALLBACK_ID,
-        naming_form.CALLBACK_ID,
-        ticket_form.CALLBACK_ID,
-        person_settings.CALLBACK_ID,
+        naming.FORM.callback_id,
+        ticket.FORM.callback_id,
+        person_settings.FORM.callback_id,
         action_id(""),
-        naming_form.action_id(""),
+        naming.action_id(""),
         person_settings.action_id(""),
         *Action,
     ]
@@ -374,8 +375,8 @@ def read_view(drawn):
     """Parse a form's values and metadata: the result is what was filled in, or what's wrong."""
     values, metadata = drawn
     read_form(values, metadata)
-    naming_form.read_form(values, metadata)
-    ticket_form.read_form(values, metadata)
+    naming.read_form(values, metadata)
+    ticket.read_form(values, metadata)
     person_settings.read_form(values)
 
 
@@ -473,7 +474,7 @@ view_values = st.dictionaries(
     st.dictionaries(
         texts
         | st.sampled_from(["what", "news"]).map(action_id)
-        | st.sampled_from(["name", "owner", "group", "link"]).map(naming_form.action_id)
+        | st.sampled_from(["name", "owner", "group", "link"]).map(naming.action_id)
         | st.sampled_from(["zone", "dms"]).map(person_settings.action_id),
         slack_trees,
         max_size=3,

@@ -1,23 +1,21 @@
 """The form in which a workspace edits its policy, and the versions of the policy that are kept.
 
-A field of Slack's takes 3,000 characters, so a longer policy is in several of them, cut between two lines. Any values
-are handled, because an old or tampered form may send anything.
+A field of Slack's takes 3,000 characters, so a longer policy is in several of them, cut between two lines.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from bot.core.access.policy import Problem
+from bot.core.forms.form import CheckedForm, WrongForm
 from bot.core.json_values import object_in, parse_object
 from bot.core.models import Person
-
-CALLBACK_ID: Final = "flokit_policy_form"
 
 PART_CHARS: Final = 3000
 """The most that Slack takes in one field, in UTF-16 units, which are never fewer than characters.
@@ -89,13 +87,6 @@ class Draft:
         return 0, line
 
 
-@dataclass(frozen=True, slots=True)
-class WrongDraft:
-    """A form that can't be read: error messages by ``block_id``."""
-
-    errors: Mapping[str, str] = field(default_factory=dict)
-
-
 _LINE_END: Final = re.compile("[\n\x85\u2028\u2029]")
 """What ends a line in YAML."""
 
@@ -121,17 +112,12 @@ def split_policy(text: str) -> list[str]:
     return parts
 
 
-def read_draft(values: object, private_metadata: object) -> Draft | WrongDraft:
-    """Read a submitted form.
-
-    Args:
-        values: ``view.state.values``: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
-        private_metadata: the form's metadata.
-    """
+def read_form(values: object, private_metadata: object) -> Draft | WrongForm:
+    """Read a submitted form."""
     fields, values = parse_object(private_metadata), values if isinstance(values, dict) else {}
     based_on, again = _number(fields.get("version")), _number(fields.get("again", 0))
     if based_on is None or again is None or not object_in(values, FIRST):
-        return WrongDraft({FIRST: OTHER_VERSION})
+        return WrongForm({FIRST: OTHER_VERSION})
     parts = [_typed(values, part_id(number)) for number in range(MOST_PARTS)]
     too_long = {
         part_id(number): f"This field has more than {PART_CHARS:,} characters. Move the rest to the next one."
@@ -140,7 +126,7 @@ def read_draft(values: object, private_metadata: object) -> Draft | WrongDraft:
     }
     while parts and not parts[-1]:
         parts.pop()
-    return WrongDraft(too_long) if too_long else Draft(tuple(parts), based_on, again)
+    return WrongForm(too_long) if too_long else Draft(tuple(parts), based_on, again)
 
 
 def write_metadata(based_on: int, again: int = 0) -> str:
@@ -184,3 +170,6 @@ def _units(text: str) -> int:
 
 LARGEST: Final = 2**31 - 1
 """The largest number of a version that fits in the database."""
+
+
+FORM: Final = CheckedForm("policy", "flokit_policy_form", first=FIRST, read=read_form, closes_all=True)

@@ -9,7 +9,7 @@ from bot.core.blocks.home_tab import home_tab
 from bot.core.blocks.phrases import typed
 from bot.core.blocks.text import code, counted, mention
 from bot.core.commands.presses import Action, Press
-from bot.core.connecting import CALLBACK_ID, KEY, KEY_CHARS, SYNC_KEY
+from bot.core.forms.keys import FORM, KEY, KEY_CHARS, SYNC_KEY
 from bot.core.models import Message, Person
 
 WHERE: Final = "FloKit → Settings → API Keys"
@@ -20,7 +20,7 @@ def connect_form() -> dict[str, object]:
     """Return the form. It has no ``private_metadata``, and is never sent back with what was typed."""
     return {
         "type": "modal",
-        "callback_id": CALLBACK_ID,
+        "callback_id": FORM.callback_id,
         "title": plain("Connect FloKit"),
         "submit": plain("Connect"),
         "close": plain("Cancel"),

@@ -10,8 +10,8 @@ from bot.core.blocks.elements import Block, context, plain, section, sentence
 from bot.core.blocks.names import ID_SHOWN, name_of, short_name
 from bot.core.blocks.phrases import typed
 from bot.core.blocks.text import clip, code, counted, escape, listed, mention, person_name
+from bot.core.forms.naming import FORM, GROUP, LINK, NAME, OWNER, action_id
 from bot.core.models import Integration, Message, Person
-from bot.core.naming_form import CALLBACK_ID, GROUP, LINK, NAME, OWNER, action_id
 from bot.core.nicknames import Nickname, Nicknames
 
 TARGET_CHARS: Final = 60
@@ -83,14 +83,14 @@ def name_form(nickname: Nickname, usual: str, metadata: str) -> dict[str, object
     Args:
         nickname: what it has now.
         usual: what it's called without a name.
-        metadata: its ``private_metadata``: see ``bot.core.naming_form.write_metadata``.
+        metadata: its ``private_metadata``: see `OpenedFor.as_metadata`.
     """
     is_group = nickname.owner.startswith("S")
     person, group = ("", nickname.owner) if is_group else (nickname.owner, "")
     about = f"{escape(clip(usual, NAME_CHARS))} {code(nickname.integration_id, ID_SHOWN)}"
     return {
         "type": "modal",
-        "callback_id": CALLBACK_ID,
+        "callback_id": FORM.callback_id,
         "private_metadata": metadata,
         "title": plain("Name an integration"),
         "submit": plain("Save"),

@@ -6,10 +6,10 @@ from bot.core.blocks.elements import Block, button, header, plain, section
 from bot.core.blocks.text import escape
 from bot.core.commands.presses import Action, Press
 from bot.core.person_settings import (
-    CALLBACK_ID,
     DMS,
     DMS_OFFERED,
     EVERYTHING,
+    FORM,
     ONLY_SYNCS,
     ZONE,
     PersonSettings,
@@ -35,7 +35,7 @@ def settings_form(settings: PersonSettings) -> dict[str, object]:
     zone |= {"initial_value": settings.zone} if settings.zone else {}
     return {
         "type": "modal",
-        "callback_id": CALLBACK_ID,
+        "callback_id": FORM.callback_id,
         "title": plain("Your settings"),
         "submit": plain("Save"),
         "close": plain("Cancel"),

@@ -7,8 +7,8 @@ from typing import Final
 
 from bot.core.access.policy import Policy, explain
 from bot.core.access.policy_form import (
-    CALLBACK_ID,
     EXAMPLE,
+    FORM,
     MOST_PARTS,
     PART_CHARS,
     PolicyVersion,
@@ -43,7 +43,7 @@ def policy_form(versions: Sequence[PolicyVersion], earlier: PolicyVersion | None
     parts = split_policy(shown.text if shown else EXAMPLE.rstrip())
     return {
         "type": "modal",
-        "callback_id": CALLBACK_ID,
+        "callback_id": FORM.callback_id,
         "private_metadata": write_metadata(current.number if current else 0, earlier.number if earlier else 0),
         "title": plain(f"Policy, version {earlier.number}" if earlier else "Policy"),
         "submit": plain("Save again" if earlier else "Save"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import TypeAlias
 
-from bot.core import blocks, naming_form, ticket_form
+from bot.core import blocks
 from bot.core.access.audit import AuditEntry, Deed
 from bot.core.access.policy import Kind, Policy, Refused, Rule, Verb
 from bot.core.access.policy_form import PolicyVersion
@@ -14,6 +14,7 @@ from bot.core.blocks.names import short_name
 from bot.core.bulks import Bulk, LeftOut, Member, Obstacle, Place, Plan
 from bot.core.commands.catalog import COMMANDS, HelpCommand
 from bot.core.commands.presses import Action, Press
+from bot.core.forms.form import OpenedFor
 from bot.core.health.findings import fine, unknown, wrong
 from bot.core.incidents.incidents import Incident, Trouble
 from bot.core.incidents.quiet import Maintenance
@@ -131,9 +132,7 @@ def samples(now: datetime) -> dict[str, Sample]:
             now,
             nicknames,
         ),
-        "ticket_form": blocks.ticket_form(
-            incident, "Stripe payments", ticket_form.write_metadata("inc_sample", "sample")
-        ),
+        "ticket_form": blocks.ticket_form(incident, "Stripe payments", OpenedFor("inc_sample", "sample").as_metadata()),
         "incidents_message": blocks.incidents_message(
             [blocks.Tried(taken, tuple(past)), blocks.Tried(handed, (run,))], now, nicknames, hidden=3, command=COMMAND
         ),
@@ -176,7 +175,7 @@ def samples(now: datetime) -> dict[str, Sample]:
         "named_message": blocks.named_message(Nickname(working.id), nickname, working.type, ana, command=COMMAND),
         "expected_message": blocks.expected_message(working, Expectation(21_600, 100), nicknames, ana, command=COMMAND),
         "expected_message: nothing": blocks.expected_message(working, Expectation(), nicknames, command=COMMAND),
-        "name_form": blocks.name_form(nickname, "AppsFlyer", naming_form.write_metadata(working.id, "sample")),
+        "name_form": blocks.name_form(nickname, "AppsFlyer", OpenedFor(working.id, "sample").as_metadata()),
         "which_to_name_message": blocks.which_to_name_message("appsflyer", both, nicknames, command=COMMAND),
         "refused_message": blocks.refused_message(refused, short_name(failing.id, failing.type, nicknames)),
         "held_message": blocks.held_message(

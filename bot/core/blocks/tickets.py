@@ -9,9 +9,9 @@ from bot.core.blocks.elements import Block, actions, button, link_button, plain,
 from bot.core.blocks.names import ID_SHOWN, Name
 from bot.core.blocks.text import clean, clip, escape, utc
 from bot.core.commands.presses import Action, Press
+from bot.core.forms.ticket import ACTION_ID, FORM, LINK
 from bot.core.incidents.incidents import Incident
 from bot.core.incidents.tickets import ticket_url
-from bot.core.ticket_form import ACTION_ID, CALLBACK_ID, LINK
 
 NAME_CHARS: Final = 80
 ERROR_CHARS: Final = 500
@@ -37,14 +37,14 @@ def ticket_form(incident: Incident, called: str, metadata: str) -> dict[str, obj
     Args:
         incident: as it is now.
         called: the name of its integration, as plain text.
-        metadata: its ``private_metadata``: see ``bot.core.ticket_form.write_metadata``.
+        metadata: its ``private_metadata``: see `OpenedFor.as_metadata`.
     """
     element: Block = {"type": "url_text_input", "action_id": ACTION_ID}
     if incident.ticket:
         element["initial_value"] = incident.ticket
     return {
         "type": "modal",
-        "callback_id": CALLBACK_ID,
+        "callback_id": FORM.callback_id,
         "private_metadata": metadata,
         "title": plain("Ticket link"),
         "submit": plain("Save"),

@@ -1,20 +1,18 @@
-"""The values of the form behind ``/flokit subscribe``.
-
-Any values are handled, because an old or tampered form may send anything.
-"""
+"""The values of the form behind ``/flokit subscribe``."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any, Final
 
 from bot.core.commands.presses import fits_in_a_button
+from bot.core.forms.form import WrongForm, state_of, typed_in
 from bot.core.incidents.incidents import Incident
-from bot.core.json_values import object_in, parse_object
+from bot.core.json_values import parse_object
 from bot.core.requests import Request
 from bot.core.subscriptions.digest_time import DAILY, WEEKDAYS
 from bot.core.subscriptions.subscriptions import ALL, ESCALATE_TO, HERE, DigestTime, Escalation, Hours, News, Style
@@ -56,13 +54,6 @@ class Filled:
     asked_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """An invalid form: error messages by ``block_id``."""
-
-    errors: Mapping[str, str] = field(default_factory=dict)
-
-
 INPUT_PATTERN: Final = re.compile(r"^subscribe_")
 """Matches the ``action_id`` of every input."""
 
@@ -72,23 +63,18 @@ def action_id(block_id: str) -> str:
     return f"subscribe_{block_id}"
 
 
-def read_form(values: object, private_metadata: object) -> Filled | Wrong:
-    """Read a submitted form.
-
-    Args:
-        values: ``view.state.values``: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
-        private_metadata: the form's metadata.
-    """
+def read_form(values: object, private_metadata: object) -> Filled | WrongForm:
+    """Read a submitted form."""
     channel_id, asked_id = read_metadata(private_metadata)
     target = next(iter(_chosen(values, WHAT)), ALL)
     if not (channel_id and asked_id and fits_in_a_button(target)):
-        return Wrong({WHAT: "This form is from a different version of the bot. Open it again."})
+        return WrongForm({WHAT: "This form is from a different version of the bot. Open it again."})
     news = frozenset(News(one) for one in _chosen(values, NEWS) if one in set(News))
     days = _DAYS.get(next(iter(_chosen(values, DAYS)), ""))
     if not (news or days):
-        return Wrong({NEWS: "Choose at least one kind of notification, or a digest below."})
+        return WrongForm({NEWS: "Choose at least one kind of notification, or a digest below."})
     escalate = _escalation(values)
-    if isinstance(escalate, Wrong):
+    if isinstance(escalate, WrongForm):
         return escalate
     wish = Wish(
         target,
@@ -148,21 +134,21 @@ def _hours(values: object) -> Hours | None:
     return Hours(_time(values, FROM, FROM_AT), _time(values, TO, TO_AT), days, zone="") if days else None
 
 
-def _escalation(values: object) -> Escalation | Wrong | None:
+def _escalation(values: object) -> Escalation | WrongForm | None:
     after = next(iter(_chosen(values, ESCALATE)), NEVER)
-    person, typed = (_state(values, PERSON).get("selected_user"), _state(values, GROUP).get("value"))
-    group = typed.strip().lstrip("@#") if isinstance(typed, str) else ""
+    person = typed_in(values, PERSON, action_id(PERSON), "selected_user")
+    group = typed_in(values, GROUP, action_id(GROUP)).lstrip("@#")
     if after == NEVER or after not in ESCALATIONS:
-        if group or isinstance(person, str):
-            return Wrong({ESCALATE: "After how long? Or choose no one below."})
+        if group or person:
+            return WrongForm({ESCALATE: "After how long? Or choose no one below."})
         return None
-    if group and isinstance(person, str):
-        return Wrong({GROUP: "Choose a person above, or a user group or a channel here, not both."})
-    whom = group or (person if isinstance(person, str) else "")
+    if group and person:
+        return WrongForm({GROUP: "Choose a person above, or a user group or a channel here, not both."})
+    whom = group or person
     if not whom:
-        return Wrong({PERSON: "Whom should I tell? Choose a person, or a user group or a channel below."})
+        return WrongForm({PERSON: "Whom should I tell? Choose a person, or a user group or a channel below."})
     if not ESCALATE_TO.fullmatch(whom):
-        return Wrong({GROUP: "Type the ID of a user group, such as S0615G0KT, or of a channel, such as C024BE7LR."})
+        return WrongForm({GROUP: "Type the ID of a user group, such as S0615G0KT, or of a channel, such as C024BE7LR."})
     return Escalation(int(after), whom)
 
 
@@ -183,5 +169,4 @@ def _chosen(values: object, block_id: str) -> list[str]:
 
 
 def _state(values: object, block_id: str) -> Mapping[str, Any]:
-    block = object_in(values, block_id) if isinstance(values, Mapping) else {}
-    return object_in(block, action_id(block_id))
+    return state_of(values, block_id, action_id(block_id))

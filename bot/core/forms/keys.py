@@ -1,16 +1,17 @@
 """The values of the form that connects a workspace to its FloKit.
 
 The form's input is the one secret that people type: it's checked and sealed while Slack waits for the ack, and never
-saved or logged as it came. Any values are handled, because an old or tampered form may send anything.
+saved or logged as it came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-CALLBACK_ID: Final = "flokit_connect_form"
+from bot.core.forms.form import CheckedForm, WrongForm, typed_in
+from bot.core.requests import RequestKind
+
 KEY, SYNC_KEY = "key", "sync_key"
 """The ``block_id`` of each input; the ``action_id`` of its element is the same."""
 
@@ -26,22 +27,11 @@ class Keys:
     sync_key: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class WrongKeys:
-    """Keys that can't be right: error messages by ``block_id``."""
-
-    errors: Mapping[str, str] = field(default_factory=dict)
-
-
-def read_keys(values: object) -> Keys | WrongKeys:
-    """Read a submitted form.
-
-    Args:
-        values: ``view.state.values``: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
-    """
-    keys = {block_id: _typed(values, block_id) for block_id in (KEY, SYNC_KEY)}
+def read_form(values: object, _: object = "") -> Keys | WrongForm:
+    """Read a submitted form."""
+    keys = {block_id: typed_in(values, block_id, block_id) for block_id in (KEY, SYNC_KEY)}
     errors = {block_id: problem for block_id, text in keys.items() if (problem := _problem(block_id, text))}
-    return WrongKeys(errors) if errors else Keys(keys[KEY], keys[SYNC_KEY])
+    return WrongForm(errors) if errors else Keys(keys[KEY], keys[SYNC_KEY])
 
 
 def _problem(block_id: str, text: str) -> str:
@@ -54,8 +44,4 @@ def _problem(block_id: str, text: str) -> str:
     return ""
 
 
-def _typed(values: object, block_id: str) -> str:
-    block = values.get(block_id) if isinstance(values, Mapping) else None
-    state: Any = block.get(block_id) if isinstance(block, Mapping) else None
-    value = state.get("value") if isinstance(state, Mapping) else None
-    return value.strip() if isinstance(value, str) else ""
+FORM: Final = CheckedForm("connect", "flokit_connect_form", first=KEY, read=read_form, kind=RequestKind.CONNECTED)

@@ -1,0 +1,1 @@
+"""Forms: what they were opened for, and how their values are read."""
