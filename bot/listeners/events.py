@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from slack_bolt.async_app import AsyncAck
+from slack_bolt.response import BoltResponse
 
 from bot.core.requests import ChannelNews, Request
 from bot.listeners.payloads import (
@@ -64,29 +65,34 @@ async def _take_message(body: dict[str, Any], reception: Reception) -> None:
         reception.answer_soon(request, refusal)
 
 
-async def on_home_opened(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+async def on_home_opened(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> BoltResponse | None:
     """Save that someone opened their App Home, then ack; a worker draws it."""
     request = parse_home_event(body, reception.context.team_id, reception.context.clock())
-    await _ack_saved(ack, request, reception)
+    return await _ack_saved(ack, request, reception)
 
 
-async def on_channel_event(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+async def on_channel_event(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> BoltResponse | None:
     """Save what happened to a channel, then ack; other people's joins are ignored."""
     event, request = event_of(body), None
     news = CHANNEL_EVENTS.get(str(event.get("type")))
     joined = event.get("type") == "member_joined_channel"
     if news and not (joined and event.get("user") != reception.context.bot_user_id):
         request = parse_channel_event(body, reception.context.team_id, reception.context.clock(), news)
-    await _ack_saved(ack, request, reception)
+    return await _ack_saved(ack, request, reception)
 
 
-async def on_id_changed(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> None:
+async def on_id_changed(ack: AsyncAck, body: dict[str, Any], reception: Reception) -> BoltResponse | None:
     """Save that a channel has another ID, then ack."""
     request = parse_move_event(body, reception.context.team_id, reception.context.clock())
-    await _ack_saved(ack, request, reception)
+    return await _ack_saved(ack, request, reception)
 
 
-async def _ack_saved(ack: AsyncAck, request: Request | None, reception: Reception) -> None:
-    """Save an event, then ack. If saving fails, there's no ack, so that Slack sends the event again."""
-    if request is None or not await reception.take(request):
-        await ack()
+async def _ack_saved(ack: AsyncAck, request: Request | None, reception: Reception) -> BoltResponse | None:
+    """Save an event, then ack. If saving fails, Slack gets an error, so that it sends the event again.
+
+    Bolt acks an event by itself if its listener neither acks nor returns a response.
+    """
+    if request and await reception.take(request):
+        return BoltResponse(status=503)
+    await ack()
+    return None

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot import workspace  # noqa: F401 - it imports all features
 from bot.core.access import policy_form
@@ -17,13 +18,14 @@ from bot.core.forms import naming
 from bot.core.forms.form import OpenedFor
 from bot.core.requests import Request, RequestKind
 from bot.handlers.feature import Feature
-from bot.listeners import CHECKED_FORMS, events, interactions, on_other
+from bot.listeners import CHECKED_FORMS, events, interactions, on_other, register
+from bot.listeners.observed import ObservedApp
 from bot.listeners.payloads import first_action, parse_command_payload, parse_message_event, parse_press_payload
 from bot.listeners.reception import IN_DOUBT, NOT_SAVED, Reception
-from bot.observability.context import Context
+from bot.observability.context import Context, Runtime
 from bot.slack.client import SlackClient
 from bot.store import codec
-from tests.adapters.conftest import START, TEAM
+from tests.adapters.conftest import START, TEAM, finding
 
 PRESS = Press(Action.RESYNC, integration_id="int_1")
 JSON = st.recursive(
@@ -328,11 +330,22 @@ async def test_a_direct_message_that_cannot_be_saved_is_answered_there(closed, l
     assert [message["text"] for message in local_slack.messages("D0ANA")] == [NOT_SAVED]
 
 
-async def test_a_home_that_cannot_be_saved_is_not_acked(closed, local_slack):
-    """Slack sends the event again."""
-    ack = Ack()
-    await events.on_home_opened(ack, event_body(type="app_home_opened", user="UANA", tab="home"), closed)
-    assert ack.calls == []
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "app_home_opened", "user": "UANA", "tab": "home"},
+        {"type": "channel_left", "channel": "C0DATA"},
+        {"type": "channel_id_changed", "old_channel_id": "C0DATA", "new_channel_id": "C1DATA"},
+    ],
+    ids=lambda event: event["type"],
+)
+async def test_an_event_that_cannot_be_saved_is_not_acked(closed, event):
+    """Slack sends it again. Bolt, which acks events by itself, is asked, too."""
+    app = ObservedApp(Runtime(lambda: START), finding(closed), process_before_response=True)
+    register(app, command="/flokit")
+    body = {"type": "event_callback", "team_id": TEAM, **event_body(**event)}
+    answer = await app.async_dispatch(AsyncBoltRequest(body=body, mode="socket_mode"))
+    assert answer.status == 503
 
 
 async def test_an_unreadable_button_gets_a_sentence(reception, sqlite_store, local_slack):

@@ -106,6 +106,29 @@ async def test_a_running_bot_waits_until_the_trouble_is_over(hosted_world, hoste
     assert "Traceback" not in world.bot.log
 
 
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_an_event_that_cannot_be_saved_is_sent_again(tmp_path, hosted, mode):
+    """A channel gets another ID while nothing can be saved: Slack reports it again, and its subscription moves."""
+    async with running_world(tmp_path, mode=mode, DATABASE_URL=hosted.url) as world:
+        world.slack.event_retry_delays_s = (0.0, 1.0, 3.0, 9.0)
+        world.slack.add_channel("G0PARTNERS", "partners", "private", members=("UANA", "UBEN"), bot_is_member=True)
+        await world.start_bot()
+        await world.status("subscribe all", channel="G0PARTNERS", user="UBEN")
+        await break_it(hosted, "read-only")
+        try:
+            world.slack.installation.events -= {"channel_id_changed"}
+            world.slack.change_channel_id("G0PARTNERS", "C0PARTNERS")
+            event = {"type": "channel_id_changed", "old_channel_id": "G0PARTNERS", "new_channel_id": "C0PARTNERS"}
+            assert not (await world.slack.event(event)).ok
+        finally:
+            await hosted.change(TROUBLES["read-only"][1])
+        async with asyncio.timeout(20):
+            while "channel_moved" not in world.bot.log:
+                await asyncio.sleep(0.05)
+        listed = await world.note("subscriptions", channel="C0PARTNERS", user="UBEN")
+        assert "all integrations" in words(listed)
+
+
 @pytest.mark.parametrize("trouble", WAITED_FOR_AT_START)
 async def test_a_starting_bot_waits_for_a_read_only_or_full_server(hosted_world, hosted, trouble):
     """It says why it's waiting, and becomes ready without a restart."""
