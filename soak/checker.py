@@ -344,33 +344,38 @@ class _Truth:
             for post in self._posts[telling.run_id]
         )
         passed = telling.finished_at + CUT_S - self._evidence.rules.deadline_s
-        return refused or any(
-            click.integration_id == telling.integration_id and click.user in telling.mentions and click.at <= passed
-            for click in self._evidence.clicks
-        )
+        return refused or any(at <= passed for at in self._asked_at(telling))
 
     def _was_upset(self, telling: Telling) -> bool:
         """Whether a process or the database went away between a click that is reported here and the decision."""
-        asked = [
+        return any(
+            at <= span.ended_at and span.began_at <= telling.finished_at + CUT_S
+            for at in self._asked_at(telling)
+            for span in self._evidence.spans
+            if span.what != CLOCK_MOVED
+        )
+
+    def _asked_at(self, telling: Telling) -> list[float]:
+        """Return when the people clicked to whom an outcome is reported."""
+        return [
             click.at
             for click in self._evidence.clicks
             if click.integration_id == telling.integration_id and click.user in telling.mentions
         ]
-        return any(
-            at <= span.ended_at and span.began_at <= telling.finished_at + CUT_S
-            for at in asked
-            for span in self._evidence.spans
-            if span.what != CLOCK_MOVED
-        )
 
     def _posted_at(self, telling: Telling) -> float | None:
         posts = self._posts[telling.run_id]
         return posts[0].at if posts else None
 
     def _ended(self, telling: Telling, endings: frozenset[str]) -> bool:
-        """Tell whether a sync ended so after the run's POST and before the decision."""
-        posted_at = self._posted_at(telling)
-        decided_at = min(telling.at, telling.finished_at + CUT_S)
+        """Tell whether a sync ended so after the run's POST and before the decision.
+
+        The attempt is saved before the POST. If the process died in between, nobody can know that none arrived. A
+        sync of FloKit's own that ended since the click may be reported then, if the message says that it may be that.
+        """
+        posted_at, decided_at = self._posted_at(telling), min(telling.at, telling.finished_at + CUT_S)
+        if posted_at is None and telling.is_unsure and self._was_upset(telling):
+            posted_at = min(self._asked_at(telling))
         return posted_at is not None and self._between(telling, endings, posted_at - CUT_S, decided_at)
 
     def _between(self, telling: Telling, endings: frozenset[str], since: float, until: float) -> bool:

@@ -29,6 +29,7 @@ OUTCOME_EVENT = "flokit_sync_outcome"
 
 POST_PATH = re.compile(r"/v1/integrations/([^/]+)/sync")
 OUTCOME_RUN = re.compile(r"\brun_[0-9a-f]{8,}")
+UNSURE = "may have been a sync of its own"
 MENTION = re.compile(r"<@(\w+)>")
 
 
@@ -179,4 +180,5 @@ def _telling(channel: str, message: dict[str, Any], payload: dict[str, str], ver
         finished_at=datetime.fromisoformat(payload["finished_at"]).timestamp(),
         mentions=frozenset(MENTION.findall(message["text"])),
         versions=versions,
+        is_unsure=UNSURE in message["text"],
     )

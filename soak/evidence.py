@@ -99,6 +99,8 @@ class Telling:
     """Whole seconds, cut."""
     mentions: frozenset[str] = frozenset()
     versions: int = 1
+    is_unsure: bool = False
+    """It says that FloKit may have started this sync by itself."""
 
 
 @dataclass(frozen=True, slots=True)

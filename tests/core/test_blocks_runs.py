@@ -315,6 +315,15 @@ def test_no_result_is_not_a_failure(run, why):
     assert f"I'll keep checking until {date(END + timedelta(hours=5))} and post any late result here." in text
 
 
+@pytest.mark.parametrize("outcome_", [Outcome.SUCCEEDED, Outcome.FAILED])
+def test_a_result_says_if_flokit_never_confirmed_the_request(outcome_):
+    """Its answer was lost, or the process died before it asked: FloKit may have started this sync by itself."""
+    unsure = ended(outcome_, replace(ACCEPTED, accepted_at=None))
+    assert "this may have been a sync of its own" in outcome(unsure).text
+    assert "this may have been a sync of its own" in section(outcome(unsure))
+    assert "its own" not in outcome(ended(outcome_, ACCEPTED)).text
+
+
 BEFORE = FAILING.last_synced_at
 EARLIER, LATER = START - timedelta(days=1), START - timedelta(minutes=5)
 

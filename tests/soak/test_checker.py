@@ -34,6 +34,7 @@ ROOT = "100.000000"
 CLICK = Click("U1", "C1", "int_a", at=100.5, thread_ts=ROOT, acks=(True,))
 POST = Post("run_1", "int_a", at=101.0, status=200, is_usable=True)
 REPORTED = Telling("C1", ROOT, 106.2, "run_1", "int_a", "succeeded", 106.0, mentions=frozenset({"U1"}))
+UNSURE = replace(REPORTED, is_unsure=True)
 BEFORE = Turn("int_a", 50.0, "connected")
 SUCCESS = Turn("int_a", 105.0, "connected", "succeeded")
 FAILURE = Turn("int_a", 105.0, "error", "failed")
@@ -163,6 +164,9 @@ KEPT = {
         posts=[],
         spans=[Span("ended", 101.2, 101.2)],
     ),
+    "a success without a POST, in a process that was killed, reported as perhaps FloKit's own": story(
+        posts=[], spans=[Span("ended", 101.2, 101.2)], tellings=[UNSURE]
+    ),
     "a disconnection seen by a check as old as a longer lease allows": replace(
         ending("disconnected", Turn("int_a", 100.0, "disconnected"), Turn("int_a", 100.5, "connected")),
         rules=Rules(grace_s=3, deadline_s=40, requests_per_minute=100, look_s=9.0),
@@ -283,6 +287,12 @@ BROKEN = {
             "disconnected", SUCCESS, posts=[], spans=[Span("ended", 101.2, 101.2)]
         ),
         "a success after a kill without a POST": story(posts=[], spans=[Span("ended", 101.2, 101.2)]),
+        "a success after a kill without a POST and before the click, even if reported as perhaps FloKit's own": story(
+            posts=[], spans=[Span("ended", 101.2, 101.2)], tellings=[UNSURE], turns=[BEFORE, replace(SUCCESS, at=99.0)]
+        ),
+        "a success without a POST and a kill, even if reported as perhaps FloKit's own": story(
+            posts=[], tellings=[UNSURE]
+        ),
         "a failure after a kill without a POST": ending(
             "failed", FAILURE, posts=[], spans=[Span("ended", 101.2, 101.2)]
         ),

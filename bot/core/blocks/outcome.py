@@ -122,7 +122,7 @@ def _story(run: SyncRun, name: str, now: datetime) -> _Story:
         case Outcome.SUCCEEDED:
             return _succeeded(run, name, now)
         case Outcome.FAILED:
-            return _failing(run, "❌", f"{name} failed after {duration(duration_s(run, now))}")
+            return _failing(run, "❌", f"{name} failed after {duration(duration_s(run, now))}", *_unconfirmed(run))
         case Outcome.FAILED_AGAIN:
             return _failing(run, "❌", f"{name} is still failing, with the same error")
         case Outcome.DISCONNECTED:
@@ -142,7 +142,12 @@ def _succeeded(run: SyncRun, name: str, now: datetime) -> _Story:
     added = events_added(run)
     events = "" if added is None else f" — {counted(added, 'new event') if added else 'no new events'}{_usual(run)}"
     more = (f"{phrases.JOINED_RUNNING}; this is its result.",) if run.overlapped else ()
-    return _Story("✅", f"{name} synced in {duration(duration_s(run, now))}{events}", more)
+    return _Story("✅", f"{name} synced in {duration(duration_s(run, now))}{events}", (*more, *_unconfirmed(run)))
+
+
+def _unconfirmed(run: SyncRun) -> tuple[str, ...]:
+    """Say that FloKit's answer to the request was lost: it doesn't show who started a sync."""
+    return () if run.accepted_at or run.overlapped else (phrases.MAY_BE_ITS_OWN,)
 
 
 def _usual(run: SyncRun) -> str:

@@ -28,6 +28,8 @@ REASON_CHARS: Final = 100
 RECONNECT_IT: Final = f"Reconnect it in {RECONNECT}; a resync alone won't fix it."
 SET_A_NEW_KEY: Final = f"was rotated or lacks permissions. Ask whoever connected FloKit to set a new one ({API_KEYS})."
 JOINED_RUNNING: Final = "A sync was already running when you clicked"
+MAY_BE_ITS_OWN: Final = "FloKit never confirmed my request, so this may have been a sync of its own."
+"""Its answer to the request was lost, and it doesn't show who started a sync."""
 
 
 class _Words(NamedTuple):
