@@ -20,15 +20,14 @@ from slack_bolt.context.async_context import AsyncBoltContext
 
 from bot.core.access.policy import Policy, Rule, Verb
 from bot.core.access.policy_form import PolicyVersion
-from bot.core.errors import FlokitDenied, InstallationLost, NotInstalled, SecretUnreadable, StoreUnavailable
+from bot.core.errors import InstallationLost, NotInstalled, SecretUnreadable
 from bot.core.installations import KNOWN_FOR_S, Connection, Installation
 from bot.core.models import Person
 from bot.core.requests import Origin, Request, RequestKind
-from bot.flokit import Endpoint, FlokitClient, KeyCheck
 from bot.flokit.http import FlokitHttp
-from bot.handlers.connecting import Door
+from bot.handlers.doors import Doors
 from bot.listeners.observed import Addressee
-from bot.listeners.payloads import AccessNews, parse_access_news
+from bot.listeners.payloads import parse_access_news
 from bot.ops.install import InstallPages
 from bot.ops.install_pages import About
 from bot.ops.web import WEBHOOK_PATH
@@ -37,24 +36,17 @@ from bot.settings.policy_file import read_policy
 from bot.slack.client import SlackClient
 from bot.slack.oauth import OAuthApp, Rotation, authorize_url_of
 from bot.slack.replies import Identity
-from bot.store.budget import SharedBudget
 from bot.store.installations import Installations, Stamp
 from bot.store.oauth_states import OAuthStates
 from bot.store.policies import Policies
 from bot.workers.installations import InstallationKeeper
+from bot.workers.revocations import Revocations
 from bot.workspace import Base, Tenant, Workspace, build_workspace
 
 log = structlog.get_logger(__name__)
 
 IDLE_S: Final = 3600.0
 SWEEP_S: Final = 60.0
-
-REVOKED: Final = frozenset({"account_inactive", "token_revoked", "invalid_auth"})
-"""What Slack answers to a token whose installation is gone; it doesn't always send an event about that."""
-
-NO_TEAM_ACCESS: Final = "team_access_not_granted"
-"""An org-wide installation doesn't cover the workspace anymore."""
-
 
 UNREADABLE: Final = Policy(
     (Rule("this workspace's policy can't be read; an admin must save it again", False, frozenset(Verb)),)
@@ -66,8 +58,6 @@ INSTALL_AGAIN: Final = (
     "Subscriptions and history stay. You may have to connect FloKit again."
 )
 """The token can't be decrypted: https://docs.slack.dev/interactivity/handling-user-interaction needs none to answer."""
-
-KEY_UNREADABLE: Final = "I can no longer decrypt this workspace's FloKit key. Please connect FloKit again."
 
 
 @dataclass(slots=True)
@@ -116,7 +106,17 @@ class InstalledWorkspaces:
             settings.public_url or "",
             authorize_url=authorize_url_of(settings.slack_web_api_url),
         )
-        self._revoking: set[asyncio.Task[None]] = set()
+        self._revocations = Revocations(installations, self._forget_all, clock=base.runtime.clock)
+        self._doors = Doors(
+            settings,
+            base.runtime,
+            base.database,
+            base.store.inbox,
+            installations,
+            shared.flokit,
+            forget=self.forget,
+            webhook_url=lambda token: f"{settings.public_url}{WEBHOOK_PATH}/{token}",
+        )
 
     sender = None
 
@@ -143,8 +143,7 @@ class InstalledWorkspaces:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for task in tuple(self._revoking):
-            task.cancel()
+        self._revocations.stop()
         for team_id in tuple(self._slots):
             await self._drop(team_id)
         await self._shared.flokit.aclose()
@@ -175,7 +174,7 @@ class InstalledWorkspaces:
 
     async def _refresh(self, slot: _Slot, team_id: str, installation: Installation, changes: int) -> Workspace:
         policies = Policies(self._base.database, team_id)
-        connection = await self._connection_of(team_id, is_first=slot.workspace is None)
+        connection = await self._doors.connection_of(team_id, is_first=slot.workspace is None)
         built_of = installation, connection, await policies.current()
         if slot.workspace is None or slot.built_of != built_of:
             policy = await _policy_of(team_id, built_of[2])
@@ -192,36 +191,6 @@ class InstalledWorkspaces:
         is_known = connection is not None and connection.api_key and slot.changes == changes
         slot.known_until = _now_s() + KNOWN_FOR_S if is_known else 0.0
         return workspace
-
-    async def _connection_of(self, team_id: str, *, is_first: bool) -> Connection | None:
-        """Return FloKit's keys; one without a key if they can't be decrypted."""
-        try:
-            return await self._installations.connections.of(team_id)
-        except SecretUnreadable as error:
-            log.warning("connection_unreadable", team_id=team_id, error=str(error))
-        record = await self._installations.records.find(team_id)
-        if record is None or record.connected_at is None:
-            return None
-        lost = Connection("", None, record.connected_by or "", record.connected_at)
-        if is_first:
-            await self._tell_lost(team_id, lost)
-        return lost
-
-    async def _tell_lost(self, team_id: str, connection: Connection, denied: FlokitDenied | None = None) -> None:
-        """Have whoever connected FloKit told that the key doesn't work: once, however often and wherever it's noticed.
-
-        What was told stays in the inbox for `RETENTION_DAYS`, and connecting again makes it news again.
-        """
-        record = await self._installations.records.find(team_id)
-        if record is None or record.connected_at != connection.connected_at:
-            self.forget(team_id)  # it was connected again meanwhile, or disconnected
-            return
-        origin = Origin(team_id, Person(connection.connected_by), "")
-        id_ = f"key_lost:{team_id}:{connection.connected_at.isoformat()}"
-        text = str(denied.http_status) if denied else ""
-        now = self._base.runtime.clock()
-        if await self._base.store.inbox.add(Request(id_, RequestKind.KEY_LOST, origin, now, text=text)):
-            log.warning("flokit_key_lost", team_id=team_id, user_id=connection.connected_by, http_status=text)
 
     # Installing
 
@@ -281,7 +250,7 @@ class InstalledWorkspaces:
         team_id, enterprise_id = context.team_id or "", context.enterprise_id
         is_enterprise = bool(context.is_enterprise_install)
         if news := parse_access_news(body):
-            await self._follow(news, team_id, enterprise_id, is_enterprise=is_enterprise)
+            await self._revocations.follow(news, team_id, enterprise_id, is_enterprise=is_enterprise)
             return None
         if not team_id:
             return None
@@ -292,32 +261,6 @@ class InstalledWorkspaces:
         except NotInstalled:
             return None
         return workspace.addressee
-
-    async def _follow(self, news: AccessNews, team_id: str, enterprise_id: str | None, *, is_enterprise: bool) -> None:
-        """Follow an event about the installation itself."""
-        if news.kind == "team_granted":
-            for one in news.team_ids:
-                await self._installations.grant(one, enterprise_id or "", news.at)
-        elif news.kind == "team_revoked":
-            for one in news.team_ids:
-                await self._revoke(one, enterprise_id, news)
-        elif news.kind == "uninstalled" or await self._names_us(news, team_id, enterprise_id):
-            await self._revoke(team_id, enterprise_id, news, is_enterprise=is_enterprise)
-
-    async def _names_us(self, news: AccessNews, team_id: str, enterprise_id: str | None) -> bool:
-        """Whether revoked tokens include ours: the event's list may name other bots, or only people."""
-        try:
-            installation = await self._installations.find(team_id, enterprise_id)
-        except SecretUnreadable:
-            return bool(news.bot_user_ids)
-        return installation is not None and installation.bot_user_id in news.bot_user_ids
-
-    async def _revoke(
-        self, team_id: str, enterprise_id: str | None, news: AccessNews, *, is_enterprise: bool = False
-    ) -> None:
-        if await self._installations.revoke(team_id, enterprise_id, before=news.at, is_enterprise=is_enterprise):
-            log.info("uninstalled", team_id=team_id, enterprise_id=enterprise_id, reason=news.kind)
-        self._forget_all(team_id, is_enterprise=is_enterprise)
 
     def forget_id(self, installation_id: str) -> None:
         """Have all workspaces read again that an installation serves."""
@@ -333,30 +276,6 @@ class InstalledWorkspaces:
             slot.known_until = 0.0
             slot.changes += 1
 
-    # What Slack says to our calls
-
-    def _note_lost(self, team_id: str, installation: Installation, code: str) -> None:
-        """Note that Slack refuses the token for good. It's erased, unless the app was installed again meanwhile."""
-        if code in REVOKED or code == NO_TEAM_ACCESS:
-            task = asyncio.create_task(self._give_up(team_id, installation, code))
-            self._revoking.add(task)
-            task.add_done_callback(self._revoking.discard)
-
-    async def _give_up(self, team_id: str, installation: Installation, code: str) -> None:
-        is_enterprise = installation.is_enterprise and code != NO_TEAM_ACCESS
-        try:
-            if await self._installations.revoke(
-                "" if is_enterprise else team_id,
-                installation.enterprise_id,
-                before=self._base.runtime.clock(),
-                is_enterprise=is_enterprise,
-                generation=None if code == NO_TEAM_ACCESS else installation.generation,
-            ):
-                log.warning("uninstalled", team_id=team_id, enterprise_id=installation.enterprise_id, reason=code)
-            self._forget_all(team_id, is_enterprise=is_enterprise)
-        except StoreUnavailable as error:
-            log.warning("store_unavailable", worker="revocation", error=str(error))  # the next call finds it again
-
     # Building
 
     def _tenant(
@@ -370,7 +289,7 @@ class InstalledWorkspaces:
             telemetry=runtime.telemetry,
             network=settings.network,
             session=self._shared.slack.session,
-            on_refusal=partial(self._note_lost, team_id, installation),
+            on_refusal=partial(self._revocations.note_refusal, team_id, installation),
         )
         identity = Identity(
             team_id,
@@ -379,62 +298,18 @@ class InstalledWorkspaces:
             installation.bot_id,
             _set_of(installation.scopes),
         )
-        key = connection.api_key if connection else ""
-        sync_key = (connection.sync_api_key or key) if connection else ""
-        door = Door(
-            installation.installed_by,
-            connection.hint if connection else "",
-            check=partial(self._check, team_id),
-            webhook_url=self._webhook_url,
-            keep=partial(self._connect, team_id),
-            erase=partial(self._disconnect, team_id),
-            changed=partial(self.forget, team_id),
-        )
-        endpoint = Endpoint(
-            settings.flokit_api_url,
-            key,
-            sync_key,
-            network=settings.network,
-            key_lost=KEY_UNREADABLE if connection and not key else "",
-        )
-        refused = partial(self._tell_lost, team_id, connection) if connection and key else None
         return Tenant(
             identity,
             installation.bot_token,
             slack,
-            endpoint,
+            self._doors.endpoint_of(connection),
             policy,
             http=self._shared.flokit,
-            door=door,
-            key_refused=refused,
+            door=self._doors.of(team_id, installation, connection),
+            key_refused=partial(self._doors.tell_lost, team_id, connection)
+            if connection and connection.api_key
+            else None,
         )
-
-    def _webhook_url(self, token: str) -> str:
-        return f"{self._base.settings.public_url}{WEBHOOK_PATH}/{token}"
-
-    async def _connect(self, team_id: str, connection: Connection) -> str:
-        token = await self._installations.connections.save(team_id, connection, self._base.runtime.clock())
-        self.forget(team_id)
-        return token
-
-    async def _disconnect(self, team_id: str) -> None:
-        await self._installations.connections.erase(team_id)
-        self.forget(team_id)
-
-    async def _check(self, team_id: str, key: str, sync_key: str) -> KeyCheck:
-        """Have FloKit confirm two keys, on the workspace's own budget."""
-        settings, clock = self._base.settings, self._base.runtime.clock
-        client = FlokitClient(
-            Endpoint(settings.flokit_api_url, key, sync_key),
-            budget=SharedBudget(self._base.database, team_id, clock=clock),
-            now=clock,
-            telemetry=self._base.runtime.telemetry,
-            http=self._shared.flokit,
-        )
-        try:
-            return await client.check_keys()
-        finally:
-            await client.aclose()
 
     # Dropping
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 KNOWN_FOR_S: Final = 60.0
 """How long a process uses what it has read about a workspace: an uninstall or a new key reaches it within this time."""
@@ -85,3 +85,13 @@ class InstallationRecord:
     key_hint: str | None
     connected_by: str | None
     connected_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessNews:
+    """What an event says about where the app is installed; ``team_ids`` is empty for the event's own workspace."""
+
+    kind: Literal["uninstalled", "revoked", "team_revoked", "team_granted"]
+    at: datetime
+    bot_user_ids: frozenset[str] = frozenset()
+    team_ids: tuple[str, ...] = ()

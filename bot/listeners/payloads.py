@@ -7,12 +7,13 @@ https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from bot.core.characters import encodable
 from bot.core.commands.presses import Press
+from bot.core.installations import AccessNews
 from bot.core.json_values import object_in
 from bot.core.models import Person
 from bot.core.requests import ChannelNews, Origin, Request, RequestKind
@@ -192,16 +193,6 @@ def parse_move_event(body: Mapping[str, Any], team_id: str, now: datetime) -> Re
         return None
     origin = Origin(team_id, Person(""), old_id)
     return Request(event_id, RequestKind.CHANNEL, origin, now, text=f"{ChannelNews.MOVED} {new_id}")
-
-
-@dataclass(frozen=True, slots=True)
-class AccessNews:
-    """What an event says about where the app is installed; ``team_ids`` is empty for the event's own workspace."""
-
-    kind: Literal["uninstalled", "revoked", "team_revoked", "team_granted"]
-    at: datetime
-    bot_user_ids: frozenset[str] = frozenset()
-    team_ids: tuple[str, ...] = ()
 
 
 _ACCESS_NEWS: Final[dict[str, Literal["uninstalled", "revoked", "team_revoked", "team_granted"]]] = {
