@@ -138,7 +138,7 @@ class Outbox:
         ours = outbox_rows.held(item).where(outbox.c.lease_owner == self._owner)
         async with self._database.begin() as connection:
             if (await connection.execute(ours.values(lease_until=until))).rowcount != 1:
-                raise ClaimLost(f"message {item.id} isn't held any more")
+                raise ClaimLost(f"message {item.id} isn't held anymore")
         return replace(item, lease_until=until)
 
     @retried

@@ -64,7 +64,7 @@ def maintenance_message(maintenance: Maintenance, name: str, now: datetime) -> M
     begins = "" if maintenance.begins_at <= now else f" from {date(maintenance.begins_at)}"
     lead = f"🛠️ {person_name(maintenance.by)} set maintenance of {shown(name, NAME_CHARS)}{begins}"
     lead = f"{lead} until {date(maintenance.until)}."
-    hint = "Until then, no channel is told about its incidents; a summary follows. Syncs work as usual."
+    hint = "Until then, I don't post about its incidents; a summary follows. Syncs work as usual."
     return Message(f"{lead} {hint}", (section(lead), context(hint), *actions(end_button(maintenance, name))))
 
 

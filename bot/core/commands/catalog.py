@@ -267,7 +267,7 @@ COMMANDS: Final = (
             "subscribe all hours 08:00-18:00 weekdays, failing always",
         ),
         "What: all, a type, or one integration. News: failing, stale, disconnected, empty, recovered. "
-        "Hours: what happens outside them is told as one summary afterwards, except what you always want. "
+        "Hours: outside them, I post nothing except what you always want, and a summary follows. "
         "escalate after 30m S0615G0KT: whom to tell if no one is on an incident by then. "
         "Without arguments, a form opens.",
     ),
@@ -291,7 +291,7 @@ COMMANDS: Final = (
         "maintenance [what] [until 06:00]",
         "Hold incidents back while you work on an integration.",
         ("maintenance warehouse until 06:00", "maintenance all for 3h", "maintenance", "maintenance end warehouse"),
-        "What: all, a type, or one integration. What happens meanwhile is told as one summary afterwards. "
+        "What: all, a type, or one integration. Meanwhile, I post nothing about it; a summary follows. "
         "Also: from 22:00 until 06:00, until Monday 9:00. Without arguments, I list what's in maintenance.",
     ),
     CommandDoc(

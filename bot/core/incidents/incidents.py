@@ -149,7 +149,7 @@ class Incident:
     turns: int = 0
     """How often that has changed."""
     left_at: datetime | None = None
-    """Since when no one is on it any more, if someone was."""
+    """Since when no one is on it anymore, if someone was."""
     shortfall: Shortfall | None = None
     """How few events came, when they were last counted; None if that's as usual."""
     ticket: str = ""

@@ -49,7 +49,7 @@ class OnIt:
 class Attention:
     """How long someone is on an incident before they're asked whether they still are.
 
-    Without an answer within ``answer_s``, no one is any more. Someone who was asked to be is reminded after that time.
+    Without an answer within ``answer_s``, no one is anymore. Someone who was asked to be is reminded after that time.
     """
 
     remind_s: float = 4 * 3600.0
