@@ -170,7 +170,7 @@ class World:
         return url
 
     async def _ready(self, url: str) -> None:
-        async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient() as http:
+        async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient(timeout=READY_WITHIN_S) as http:
             while (await http.get(f"{url}/readyz")).status_code != 200:
                 await asyncio.sleep(0.02)
         if self.mode == "socket":

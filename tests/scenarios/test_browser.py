@@ -55,7 +55,7 @@ async def running_sandbox() -> AsyncIterator[str]:
     )
     try:
         assert process.stdout
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             while not (found := re.search(rb"http://\S+", await process.stdout.readline())):
                 assert process.returncode is None
         yield found[0].decode()
