@@ -34,7 +34,7 @@ class Doors:
         settings: where FloKit is.
         runtime: the clock, and what is reported to.
         database: for the budget of each workspace.
-        inbox: for what is told to people.
+        inbox: where requests to notify people are saved.
         installations: the workspaces' keys.
         http: the connections to FloKit, which all workspaces share.
         forget: has a workspace read again before it's used again.
@@ -100,9 +100,9 @@ class Doors:
         return lost
 
     async def tell_lost(self, team_id: str, connection: Connection, denied: FlokitDenied | None = None) -> None:
-        """Have whoever connected FloKit told that the key doesn't work: once, however often and wherever it's noticed.
+        """Notify whoever connected FloKit that the key doesn't work: once, however often and wherever it's noticed.
 
-        What was told stays in the inbox for `RETENTION_DAYS`, and connecting again makes it news again.
+        The notification stays in the inbox for `RETENTION_DAYS`; after connecting again, there can be another one.
         """
         record = await self._installations.records.find(team_id)
         if record is None or record.connected_at != connection.connected_at:

@@ -90,7 +90,7 @@ async def on_id_changed(ack: AsyncAck, body: dict[str, Any], reception: Receptio
 async def _ack_saved(ack: AsyncAck, request: Request | None, reception: Reception) -> BoltResponse | None:
     """Save an event, then ack. If saving fails, Slack gets an error, so that it sends the event again.
 
-    Bolt acks an event by itself if its listener neither acks nor returns a response.
+    Without an ack or a response from the listener, Bolt acks an event automatically.
     """
     if request and await reception.take(request):
         return BoltResponse(status=503)

@@ -340,7 +340,7 @@ async def test_a_direct_message_that_cannot_be_saved_is_answered_there(closed, l
     ids=lambda event: event["type"],
 )
 async def test_an_event_that_cannot_be_saved_is_not_acked(closed, event):
-    """Slack sends it again. Bolt, which acks events by itself, is asked, too."""
+    """Slack sends it again. This goes through Bolt, which would ack events automatically."""
     app = ObservedApp(Runtime(lambda: START), finding(closed), process_before_response=True)
     register(app, command="/flokit")
     body = {"type": "event_callback", "team_id": TEAM, **event_body(**event)}

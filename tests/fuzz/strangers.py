@@ -279,7 +279,7 @@ names = st.builds(
             "state": {"values": {part: {naming.action_id(part): {"value": one}} for part, one in values.items()}},
         },
     },
-    st.fixed_dictionaries({"i": ids, "asked": ids | st.from_regex(r"t[0-9]{1,2}", fullmatch=True), "p": ids}),
+    st.fixed_dictionaries({"about": ids, "asked": ids | st.from_regex(r"t[0-9]{1,2}", fullmatch=True), "p": ids}),
     st.dictionaries(
         st.sampled_from(["name", "group", "link"]), st.sampled_from(["Pixel", "S0615G0KT", "https://a.example"])
     ),
